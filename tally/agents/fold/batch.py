@@ -1,0 +1,128 @@
+"""The fold's decision: what a batch of facts changes in the tables of its partition. Pure."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from tally.agents.fold.connected import fold_connected
+from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
+from tally.agents.fold.rows import moved_rows
+from tally.schemas.errors import UnknownFact
+from tally.schemas.facts import HEAD_BYTES, VERSION, raw_at_ms
+from tally.schemas.topics import COUNTERS
+from tally.tables.contribution import Changes
+from tally.tables.families.family import Family
+from tally.tables.families.registry import BY_CODE
+from tally.tables.reading import Reader, Writes
+from tally.tables.rules import Rules
+
+STATE_LIMIT_BYTES = 1_000_000
+"""Under the changelog's record limit, with room for keys and headers."""
+
+
+class FactRecord(Protocol):
+    """A record of the facts log."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
+    @property
+    def key(self) -> bytes: ...  # noqa: D102
+    @property
+    def value(self) -> bytes: ...  # noqa: D102
+
+
+class Folded(Struct):
+    """What a batch changes."""
+
+    writes: Writes
+    facts: dict[str, int]
+    """Facts by table."""
+    oldest_raw_at_ms: int
+
+
+def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> Folded:
+    """Merge a batch of facts of one partition into what its tables hold.
+
+    Raises FamilyFailure where family code raises on one of them, UnknownFact for a fact of a family or
+    version that is not known.
+    """
+    changes = Changes()
+    writes: Writes = {}
+    counted = {}
+    for family, entries in _by_family(records).items():
+        counted[family.table] = len(entries)
+        with family_code():
+            facts = [(key, family.decode_fact(body)) for key, body in entries]
+        fold = fold_connected if family.connects else _fold_plain
+        fold(family, facts, reader, rules, changes, writes)
+    for table, entries_of in writes.items():
+        _check_sizes(table, entries_of)
+    rows = moved_rows(changes, reader, next_offset=records[-1].offset + 1)
+    if rows:
+        writes[COUNTERS] = rows
+    return Folded(writes, counted, min(raw_at_ms(record.value) for record in records))
+
+
+def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> int:
+    """Return how many facts of a failing batch fold without failure; the next one is the culprit."""
+    good, bad = 0, len(records)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            fold_batch(records[:middle], reader, rules)
+            good = middle
+        except FamilyFailure:
+            bad = middle
+    return good
+
+
+def _by_family(
+    records: Sequence[FactRecord],
+) -> dict[Family[Any, Any], list[tuple[bytes, memoryview]]]:
+    grouped: dict[Family[Any, Any], list[tuple[bytes, memoryview]]] = defaultdict(list)
+    for record in records:
+        value = record.value
+        family = BY_CODE.get(value[0]) if value else None
+        if family is None or value[1:2] != VERSION:
+            raise UnknownFact(f"fact at offset {record.offset}: family and version {value[:2]!r}")
+        grouped[family].append((record.key, memoryview(value)[HEAD_BYTES:]))
+    return grouped
+
+
+def _fold_plain(
+    family: Family[Any, Any],
+    facts: list[tuple[bytes, Any]],
+    reader: Reader,
+    rules: Rules,
+    changes: Changes,
+    writes: Writes,
+) -> None:
+    """Fold facts whose subject is their key."""
+    by_key: dict[bytes, list[Any]] = defaultdict(list)
+    for key, fact in facts:
+        by_key[key].append(fact)
+    olds = reader.get_many(family.table, list(by_key))
+    table = writes.setdefault(family.table, {})
+    with family_code():
+        for (key, merged), old in zip(by_key.items(), olds, strict=True):
+            before = None if old is None else family.decode(old)
+            after = before
+            for fact in merged:
+                after = family.merge(after, fact)
+            encoded = family.encode(after)
+            if encoded == old:
+                continue
+            table[key] = encoded
+            changes.move(
+                () if before is None else family.contribution(key, before, rules),
+                family.contribution(key, after, rules),
+            )
+
+
+def _check_sizes(table: str, entries: dict[bytes, bytes | None]) -> None:
+    with family_code():
+        for value in entries.values():
+            if value is not None and len(value) > STATE_LIMIT_BYTES:
+                raise StateTooLarge(table)

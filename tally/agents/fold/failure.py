@@ -1,0 +1,40 @@
+"""What happens when our own family code cannot take a fact (architecture 3.11)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tally.schemas.rows import Failure
+
+TRIES = 3
+MAX_ERROR = 200
+
+
+class FamilyFailure(Exception):
+    """Family code raised, or made a state that no record can hold."""
+
+
+class StateTooLarge(Exception):
+    """A state or row is larger than a changelog record may be."""
+
+
+@contextmanager
+def family_code() -> Iterator[None]:
+    """Mark what goes wrong inside as the family's doing; lack of memory never is."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        # The text of an exception may quote an id, which is personal data: its type is enough.
+        raise FamilyFailure(type(error).__name__) from error
+
+
+def next_failure(known: Failure | None, offset: int, error: str) -> Failure:
+    """Return the durable note of one more failure of the fact at this offset."""
+    times = known.times if known is not None and known.offset == offset else 0
+    return Failure(offset, times + 1, error[:MAX_ERROR])
+
+
+def gives_up(failure: Failure) -> bool:
+    """Return whether the fact has been tried often enough to be set aside."""
+    return failure.times >= TRIES

@@ -1,0 +1,53 @@
+"""Moving rows by what a batch changed in them. Pure."""
+
+from tally.schemas.rows import LABELS, Row, decode_row, encode
+from tally.schemas.topics import COUNTERS
+from tally.tables.contribution import Change, Changes
+from tally.tables.reading import Reader
+
+
+class BrokenSum(Exception):
+    """A counter fell below zero: the row was not the sum of its states' contributions. A defect of ours."""
+
+
+def moved_rows(changes: Changes, reader: Reader, next_offset: int) -> dict[bytes, bytes | None]:
+    """Return the new values of the rows that a batch changes, by row key."""
+    keys = {row.encode(): change for row, change in changes.items()}
+    moved: dict[bytes, bytes | None] = {}
+    for (key, change), old in zip(keys.items(), reader.get_many(COUNTERS, list(keys)), strict=True):
+        row = move(None if old is None else decode_row(old), change, next_offset)
+        if row is not None:
+            moved[key] = encode(row)
+    return moved
+
+
+def move(row: Row | None, change: Change, next_offset: int) -> Row | None:
+    """Return the row after a change, or None where nothing of it changes."""
+    if row is None:
+        return Row(
+            next_offset,
+            change.first_ms,
+            change.last_ms,
+            sorted(change.labels)[:LABELS],
+            _moved_counts({}, change.counts),
+        )
+    after = Row(
+        row.next_offset,
+        min(row.first_ms, change.first_ms),
+        max(row.last_ms, change.last_ms),
+        sorted({*row.labels, *change.labels})[:LABELS],
+        _moved_counts(row.counts, change.counts),
+    )
+    if after == row:
+        return None
+    after.next_offset = next_offset
+    return after
+
+
+def _moved_counts(counts: dict[str, int], deltas: dict[str, int]) -> dict[str, int]:
+    moved = dict(counts)
+    for name, delta in deltas.items():
+        moved[name] = moved.get(name, 0) + delta
+        if moved[name] < 0:
+            raise BrokenSum(name)
+    return {name: moved[name] for name in sorted(moved) if moved[name]}

@@ -1,0 +1,61 @@
+"""The fixed lists that bound open-ended keys; what is not listed counts under `other`.
+
+Sources: Meta's error-code page and its On-Premises predecessor; Meta's status webhook reference for
+pricing categories and types. The raw value stays in the state.
+"""
+
+OTHER = "other"
+UNKNOWN = "unknown"
+
+_CLOUD_API = (
+    *(0, 1, 2, 3, 4, 10, 33, 100, 190, *range(200, 300), 368, 613, 80007),
+    *(130403, 130429, 130472, 130497),
+    *(131000, 131005, 131008, 131009, 131014, 131016, 131021, 131026, 131030, 131031, 131037, 131042),
+    *(131044, 131045, 131047, 131048, 131049, 131050, 131051, 131052, 131053, 131055, 131056, 131057),
+    *(131059, 131060, 131061, 131062, 131063, 131064, 131065),
+    *(132000, 132001, 132005, 132007, 132012, 132015, 132016, 132018, 132068, 132069),
+    *(133000, 133004, 133005, 133006, 133008, 133009, 133010, 133015, 133016),
+    *(134011, 134100, 134101, 134102, 135000),
+    *(137000, 138000, 138001, 138002, 138003, 138004, 138005, 138006, 138007, 138009, 138012, 138013),
+    *(139000, 139001, 139002, 139003, 139100, 139101, 139102, 139103),
+    *(2388001, 2388012, 2388039, 2388040, 2388047, 2388072, 2388073, 2388091, 2388093, 2388103),
+    *(2494010, 2494013, 2494100, 2494102),
+)
+_ON_PREMISES = (400, 401, 402, 404, 405, 408, 410, 420, 429, 430, 432, 433, 470, 471, 472, 480, 500, 501, 502)
+_ON_PREMISES_API = (*range(1000, 1042), *range(2000, 2066))
+
+META_ERROR_CODES: frozenset[str] = frozenset(map(str, (*_CLOUD_API, *_ON_PREMISES, *_ON_PREMISES_API)))
+ERROR_CODES: dict[str, frozenset[str]] = {
+    "meta": META_ERROR_CODES,
+    "platform": frozenset(),
+    "pbx": frozenset(map(str, range(128))),  # Q.850 causes
+}
+
+PRICING_CATEGORIES: frozenset[str] = frozenset(
+    {
+        *("authentication", "authentication_international", "authentication-international"),
+        *("marketing", "marketing_lite", "utility", "service", "referral_conversion"),
+        *("group_marketing", "group_utility", "group_service"),
+        *("user_initiated", "business_initiated"),
+    }
+)
+PRICING_TYPES: frozenset[str] = frozenset({"regular", "free_customer_service", "free_entry_point"})
+
+
+def error_key(raw: str | None) -> str:
+    """Return the counted key of a raw `source:code`; `other` for a failure that names none."""
+    if raw is None:
+        return OTHER
+    source, _, code = raw.partition(":")
+    return raw if code in ERROR_CODES[source] else f"{source}:{OTHER}"
+
+
+def pricing_key(category: str, kind: str) -> str:
+    """Return the counted `category/type` of a pricing; a missing part is `unknown`."""
+    return f"{_listed(category, PRICING_CATEGORIES)}/{_listed(kind, PRICING_TYPES)}"
+
+
+def _listed(value: str, listed: frozenset[str]) -> str:
+    if not value:
+        return UNKNOWN
+    return value if value in listed else OTHER

@@ -1,0 +1,45 @@
+"""The error taxonomy of events: why a raw event, or a part of it, cannot be counted."""
+
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+Reason = Literal[
+    "not_json",
+    "not_text",
+    "too_large",
+    "wrong_type",
+    "missing_field",
+    "bad_time",
+    "bad_id",
+    "unknown_version",
+    "unknown_object",
+    "bad_packet",
+    "code_failure",
+]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+class Bad(Struct, frozen=True):
+    """One part of a raw event that cannot be counted: where it stands and why."""
+
+    reason: Reason
+    path: str = "$"
+
+    def __str__(self) -> str:
+        return f"{self.reason} at {self.path}"
+
+
+class BadEvent(Exception):
+    """A raw event, or the part at `bad.path`, cannot be counted."""
+
+    def __init__(self, reason: Reason, path: str = "$") -> None:
+        super().__init__(f"{reason} at {path}")
+        self.bad = Bad(reason, path)
+
+
+class UnknownFact(Exception):
+    """The facts log holds a fact of a family or version that this fold does not know.
+
+    Never skipped: it would be lost for good. Upgrade the fold before route.
+    """

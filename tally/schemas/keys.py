@@ -1,0 +1,62 @@
+"""Keys: how ids become subject keys, partition keys and row keys, and which partition is theirs."""
+
+from zlib import crc32
+
+from msgspec import Struct
+
+SEPARATOR = "/"
+
+
+def join_parts(*parts: str) -> bytes:
+    """Join key parts with `/`, escaping it inside them, so that different parts never meet in one key."""
+    return SEPARATOR.join([_escape(part) for part in parts]).encode()
+
+
+def split_parts(key: bytes) -> list[str]:
+    """Undo `join_parts`."""
+    return [_unescape(part) for part in key.decode().split(SEPARATOR)]
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a partition key: CRC-32 modulo, librdkafka's `consistent` partitioner."""
+    return crc32(key) % partitions
+
+
+def _escape(part: str) -> str:
+    if "/" in part or "%" in part:
+        return part.replace("%", "%25").replace("/", "%2F")
+    return part
+
+
+def _unescape(part: str) -> str:
+    return part.replace("%2F", "/").replace("%25", "%") if "%" in part else part
+
+
+class Template(Struct, frozen=True, array_like=True, order=True):
+    """A template's identity, or a voice script's; both names empty for a free-form message."""
+
+    name: str = ""
+    language: str = ""
+
+
+FREE_FORM = Template()
+
+
+class RowKey(Struct, frozen=True, order=True):
+    """The row of one template of a campaign, or with `template` None the campaign's own row `*`."""
+
+    tenant: str
+    campaign: str
+    template: Template | None
+
+    def encode(self) -> bytes:
+        """Return the changelog key: two parts for row `*`, four for a template."""
+        if self.template is None:
+            return join_parts(self.tenant, self.campaign)
+        return join_parts(self.tenant, self.campaign, self.template.name, self.template.language)
+
+    @staticmethod
+    def decode(key: bytes) -> "RowKey":
+        """Undo `encode`."""
+        tenant, campaign, *template = split_parts(key)
+        return RowKey(tenant, campaign, Template(*template) if template else None)

@@ -1,0 +1,108 @@
+"""The metric registry: every counter declared once, read by fold, SQL, API, docs and tests.
+
+A row's counts are one flat map. A plain counter is a key of it (`delivered`); a map or a
+distribution has one key per entry (`errors.meta:131026`, `time_to_read.35`).
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Family = Literal["recipient", "message", "customer"]
+Kind = Literal["count", "map", "seconds"]
+
+
+class Counter(Struct, frozen=True):
+    """One counter of a row; `seconds` is a distribution over fixed logarithmic buckets."""
+
+    name: str
+    family: Family
+    meaning: str
+    kind: Kind = "count"
+    adds_up: bool = True
+    """Whether a campaign's number is the sum over its templates; if not, row `*` holds it."""
+
+
+class Derived(Struct, frozen=True):
+    """A number computed from counters when it is read, never stored."""
+
+    name: str
+    meaning: str
+    plus: tuple[str, ...]
+    minus: tuple[str, ...] = ()
+
+
+class Rate(Struct, frozen=True):
+    """numerator / denominator; null where the denominator is 0."""
+
+    name: str
+    numerator: str
+    denominator: str
+    meaning: str
+
+
+COUNTERS: tuple[Counter, ...] = (
+    Counter("contacts", "recipient", "distinct contacts of the campaign"),
+    Counter("attempts", "recipient", "distinct (contact, attempt)"),
+    Counter("queued", "recipient", "attempts whose only outcomes are queued or requested"),
+    Counter("accepted", "message", "distinct messages that the provider took for the campaign"),
+    Counter("failed_at_send", "recipient", "attempts with a failure and no acceptance"),
+    Counter("skipped", "recipient", "attempts that were skipped"),
+    Counter("cancelled", "recipient", "attempts that were cancelled"),
+    Counter("duplicates", "recipient", "further accepted messages of one attempt"),
+    Counter("sent", "message", "messages of which sent or any later status was seen"),
+    Counter("delivered", "message", "messages of which delivered, read or played was seen"),
+    Counter("delivered_implied", "message", "messages read or played without a delivered status"),
+    Counter("read", "message", "messages read or played; a lower bound, since receipts can be off"),
+    Counter("failed_after_send", "message", "accepted messages with a failed status, not delivered"),
+    Counter("failed_then_delivered", "message", "messages with a failed status and a sign of delivery"),
+    Counter("contacts_accepted", "customer", "distinct customers with an accepted send", adds_up=False),
+    Counter(
+        "replied", "customer", "of contacts_accepted, those who wrote in the reply window", adds_up=False
+    ),
+    Counter(
+        "replied_last_touch",
+        "customer",
+        "of contacts_accepted, those with a reply whose latest send before it is of this campaign",
+        adds_up=False,
+    ),
+    Counter("replied_quoted", "message", "distinct messages that an inbound message quotes"),
+    Counter("clicked", "message", "distinct messages whose quick reply was pressed"),
+    Counter("errors", "message", "failures by source:code of the first error; add up to failed", kind="map"),
+    Counter("pricing", "message", "messages by category/type of their last pricing", kind="map"),
+    Counter("time_to_deliver", "message", "from accepted to the first delivered status", kind="seconds"),
+    Counter("time_to_read", "message", "from accepted to the first read or played", kind="seconds"),
+)
+
+DERIVED: tuple[Derived, ...] = (
+    Derived("failed", "failures at send and after it", plus=("failed_at_send", "failed_after_send")),
+    Derived(
+        "in_flight",
+        "accepted messages with no final news yet",
+        plus=("accepted",),
+        minus=("delivered", "failed_after_send"),
+    ),
+)
+
+RATES: tuple[Rate, ...] = (
+    Rate("delivery", "delivered", "accepted", "delivered / accepted"),
+    Rate("read", "read", "delivered", "read / delivered, a lower bound: receipts can be switched off"),
+    Rate("reply", "replied", "contacts_accepted", "customers who replied / customers reached"),
+    Rate("failure", "failed", "attempts", "failed / attempts"),
+    Rate("click", "clicked", "delivered", "clicked / delivered"),
+)
+
+BY_NAME: dict[str, Counter] = {counter.name: counter for counter in COUNTERS}
+PLAIN: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "count")
+MAPS: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "map")
+DISTRIBUTIONS: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "seconds")
+
+API_ORDER: tuple[str, ...] = (
+    *PLAIN[: PLAIN.index("contacts_accepted")],
+    "failed",
+    "in_flight",
+    *PLAIN[PLAIN.index("contacts_accepted") :],
+    *MAPS,
+    *DISTRIBUTIONS,
+)
+"""The order in which pages and answers list the numbers."""

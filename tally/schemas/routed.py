@@ -1,0 +1,60 @@
+"""What one raw event comes to: facts, bad parts, and what was seen by name."""
+
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from tally.schemas.errors import Bad, BadEvent
+from tally.schemas.facts import Fact, Keyed
+from tally.schemas.topics import RAW_LIMIT_BYTES
+
+
+class Routed:
+    """The outcome of reading one raw event; its good parts count whatever its bad parts are."""
+
+    __slots__ = ("bad", "facts", "seen")
+
+    def __init__(self) -> None:
+        self.facts: list[Keyed] = []
+        self.bad: list[Bad] = []
+        self.seen: Counter[tuple[str, str]] = Counter()
+        """(kind, name) of what the event held; names come from closed lists, the rest is `other`."""
+
+    def add(self, family: bytes, key: bytes, fact: Fact) -> None:
+        """Take one fact."""
+        self.facts.append(Keyed(family, key, fact))
+
+    def see(self, kind: str, name: str, known: frozenset[str]) -> None:
+        """Count a name of a closed list."""
+        self.seen[kind, name if name in known else "other"] += 1
+
+    def see_unknown(self, kind: str, part: dict[str, Any], known: frozenset[str]) -> None:
+        """Count the fields of a part that nobody has told us of."""
+        if unknown := part.keys() - known:
+            self.seen["unknown_field", kind] += len(unknown)
+
+
+def read_object(value: bytes | None) -> dict[str, Any]:
+    """Decode a raw event's JSON object.
+
+    Raises BadEvent: `too_large`, `not_text` (no UTF-8), `not_json`, `wrong_type` (JSON, but no object).
+    Of repeated keys the last holds; integers beyond 64 bits become floats (both orjson's way).
+    """
+    if value is not None and len(value) > RAW_LIMIT_BYTES:
+        raise BadEvent("too_large")
+    try:
+        body = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        raise BadEvent("not_json" if _is_text(value or b"") else "not_text") from None
+    if type(body) is not dict:
+        raise BadEvent("wrong_type")
+    return body
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

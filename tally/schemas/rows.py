@@ -1,0 +1,63 @@
+"""The rows of the counters table and the progress of a partition, as their changelog keeps them."""
+
+import msgspec
+from msgspec import Struct
+
+LABELS = 8
+"""How many template ids a row remembers: the smallest ones, so that any order gives the same."""
+
+
+class Row(Struct, array_like=True):
+    """The counters of one (tenant, campaign, template) in one partition.
+
+    `counts` has no zeros and is sorted by key. `first_ms`, `last_ms` and `labels` only widen: they
+    describe the row and are no counters.
+    """
+
+    next_offset: int
+    """Progress of the partition when the row last changed: the next facts offset."""
+    first_ms: int
+    last_ms: int
+    labels: list[str]
+    counts: dict[str, int]
+
+
+class Failure(Struct, frozen=True, array_like=True):
+    """A fact that made family code raise: where it is and how often it has been tried."""
+
+    offset: int
+    times: int
+    error: str
+
+
+class Progress(Struct, frozen=True, array_like=True):
+    """What a partition's last transaction leaves behind beside states and rows."""
+
+    next_offset: int
+    store_id: str
+    """Drawn in the partition's first transaction; tells this changelog from any other."""
+    rules: str
+    """Fingerprint of the rules that the rows were counted by."""
+    raw_at_ms: int = 0
+    """Kafka's time of the oldest raw event in the batch; 0 where there was none."""
+    set_aside: int = 0
+    """Facts that were given up on (dead letter `code_failure`): their subjects are incomplete."""
+    failure: Failure | None = None
+
+
+PROGRESS_KEY = b"\x00progress"
+"""Key of the progress record in the counters changelog; no row key begins with NUL."""
+
+_row_decoder = msgspec.msgpack.Decoder(Row)
+_progress_decoder = msgspec.msgpack.Decoder(Progress)
+encode = msgspec.msgpack.Encoder().encode
+
+
+def decode_row(value: bytes) -> Row:
+    """Decode a row's changelog value."""
+    return _row_decoder.decode(value)
+
+
+def decode_progress(value: bytes) -> Progress:
+    """Decode a progress record's value."""
+    return _progress_decoder.decode(value)

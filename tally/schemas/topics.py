@@ -1,0 +1,82 @@
+"""The topic registry: names, partitions, retention and record limits of every topic."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+RAW_TOPICS = ("webhook-events", "send-results", "ami-events")
+DEAD_LETTERS = "dead-letters"
+COUNTERS = "counters"
+ALIASES = "aliases"
+
+MIB = 1 << 20
+DAY_MS = 86_400_000
+RAW_LIMIT_BYTES = 4 * MIB
+FACT_LIMIT_BYTES = MIB
+DEAD_LETTER_LIMIT_BYTES = 5 * MIB
+DELETE_RETENTION_MS = 7 * DAY_MS
+"""How long a changelog keeps tombstones; a local store that slept half as long is rebuilt."""
+
+
+class Topic(Struct, frozen=True):
+    """One topic as it is to be declared; `retention_ms` is None for a compacted one."""
+
+    name: str
+    partitions: int
+    limit_bytes: int
+    retention_ms: int | None
+    append_time: bool = False
+
+    def config(self, min_insync: int) -> dict[str, str]:
+        """Return the topic's configuration in Kafka's own names."""
+        config = {
+            "max.message.bytes": str(self.limit_bytes),
+            "min.insync.replicas": str(min_insync),
+            "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
+        }
+        if self.retention_ms is None:
+            return config | {
+                "cleanup.policy": "compact",
+                "delete.retention.ms": str(DELETE_RETENTION_MS),
+                "segment.ms": str(DAY_MS),
+                "min.cleanable.dirty.ratio": "0.3",
+            }
+        return config | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+
+
+class Names(Struct, frozen=True):
+    """Topic and group names of one deployment: a common prefix and the generation."""
+
+    prefix: str
+    generation: int
+
+    def raw(self, topic: str) -> str:
+        """Return the full name of a raw topic or of `dead-letters`."""
+        return f"{self.prefix}{topic}"
+
+    @property
+    def facts(self) -> str:
+        """The facts log of this generation."""
+        return f"{self.prefix}facts-g{self.generation}"
+
+    @property
+    def app(self) -> str:
+        """The name that consumer groups and transactional ids begin with."""
+        return f"{self.prefix}tally-g{self.generation}"
+
+    def changelog(self, table: str) -> str:
+        """Return the changelog of one table."""
+        return f"{self.app}-{table}-changelog"
+
+    def group(self, role: Literal["route", "fold"]) -> str:
+        """Return the consumer group of a role."""
+        return f"{self.app}-{role}"
+
+
+def declared(names: Names, tables: tuple[str, ...], partitions: int) -> list[Topic]:
+    """Return every topic of a deployment; `partitions` is that of raw topics, facts and changelogs."""
+    raw = [Topic(names.raw(topic), partitions, RAW_LIMIT_BYTES, 7 * DAY_MS) for topic in RAW_TOPICS]
+    facts = Topic(names.facts, partitions, FACT_LIMIT_BYTES, 14 * DAY_MS, append_time=True)
+    changelogs = [Topic(names.changelog(table), partitions, FACT_LIMIT_BYTES, None) for table in tables]
+    dead = Topic(names.raw(DEAD_LETTERS), 4, DEAD_LETTER_LIMIT_BYTES, 30 * DAY_MS)
+    return [*raw, facts, *changelogs, dead]

@@ -1,0 +1,46 @@
+"""Who a webhook speaks of: phones and business-scoped user ids under all their key names.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tally.schemas.errors import BadEvent
+from tally.schemas.fields import optional_meta_id, phone_identifier, user_identifier
+
+RECIPIENT_USER_KEYS = (
+    "recipient_user_id",
+    "recipient_parent_user_id",  # from May 2026
+    "parent_recipient_user_id",  # April 2026
+    "parent_user_id",  # February 2026
+)
+PARTICIPANT_USER_KEYS = ("recipient_participant_user_id", "recipient_participant_parent_user_id")
+SENDER_USER_KEYS = ("from_user_id", "from_parent_user_id")
+CONTACT_USER_KEYS = ("user_id", "parent_user_id")
+SYSTEM_PHONE_KEYS = ("wa_id", "new_wa_id")
+SYSTEM_USER_KEYS = ("user_id", "parent_user_id", "previous_user_id", "previous_parent_user_id")
+
+
+def identifiers(part: dict[str, Any], path: str, phones: Iterable[str], users: Iterable[str]) -> list[bytes]:
+    """Return the identifiers under these keys; absent, null and empty ones say nothing."""
+    found = [phone_identifier(i) for name in phones if (i := optional_meta_id(part, name, path))]
+    found += [user_identifier(i) for name in users if (i := optional_meta_id(part, name, path))]
+    return found
+
+
+def contact_identifiers(contact: dict[str, Any], path: str) -> list[bytes]:
+    """Return what one contacts[] entry shows together."""
+    return identifiers(contact, path, ("wa_id",), CONTACT_USER_KEYS)
+
+
+def renamed_identifiers(rename: dict[str, Any], path: str) -> list[bytes]:
+    """Return the former and the present ids of a `user_id_update`: one and the same customer."""
+    found = identifiers(rename, path, ("wa_id",), ())
+    for name in CONTACT_USER_KEYS:
+        change = rename.get(name)
+        if isinstance(change, dict):
+            found += identifiers(change, f"{path}.{name}", (), ("previous", "current"))
+        elif change is not None:
+            raise BadEvent("wrong_type", f"{path}.{name}")
+    return found

@@ -1,0 +1,88 @@
+"""Status objects: what became of a message that was sent.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status
+"""
+
+from typing import Any
+
+from tally.schemas.errors import BadEvent
+from tally.schemas.facts import CUSTOMER, MESSAGE, Pricing, Sighting, StatusSeen
+from tally.schemas.fields import MAX_ID, message_identifier, meta_id, required, typed, unix_seconds
+from tally.schemas.keys import join_parts
+from tally.schemas.routed import Routed
+from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers
+
+PRICING_RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4}
+COUNTED = frozenset({"sent", "delivered", "read", "played", "failed"})
+STATUSES = COUNTED | {"deleted", "warning", "pending"}
+
+STATUS_KEYS = frozenset(
+    {
+        *("id", "status", "timestamp", "type", "errors", "pricing", "conversation"),
+        *("recipient_id", "recipient_type", "recipient_participant_id", "recipient_identity_key_hash"),
+        *("biz_opaque_callback_data", "message", "payment", "group_id"),
+        *RECIPIENT_USER_KEYS,
+        *PARTICIPANT_USER_KEYS,
+    }
+)
+
+
+def read_status(status: dict[str, Any], path: str, number: str, routed: Routed) -> None:
+    """Read one status into the message's fact and the link of its recipient. Raises BadEvent."""
+    if status.get("type") == "call":
+        routed.see("status", "call", frozenset({"call"}))
+        return
+    wamid = meta_id(status, "id", path)
+    name = typed(required(status, "status", path), str, f"{path}.status")
+    at_s = unix_seconds(required(status, "timestamp", path), f"{path}.timestamp")
+    pricing = _pricing(status, path, name, at_s)
+    error = _error(status, path) if name == "failed" else None
+    recipient = _recipient(status, path, number, wamid)
+    routed.see("status", name, STATUSES)
+    routed.see_unknown("status", status, STATUS_KEYS)
+    if name in COUNTED or pricing is not None:
+        routed.add(MESSAGE, join_parts(number, wamid), StatusSeen(name[:MAX_ID], at_s, error, pricing))
+    if len(recipient) > 1:
+        routed.add(CUSTOMER, join_parts(number), Sighting(recipient))
+
+
+def _recipient(status: dict[str, Any], path: str, number: str, wamid: str) -> list[bytes]:
+    """Return the recipient's identifiers, with the message's: its send may name another phone.
+
+    A message to a group has many recipients; each participant's ids belong together, the message's
+    to none of them.
+    """
+    if status.get("recipient_type") == "group":
+        return identifiers(status, path, ("recipient_participant_id",), PARTICIPANT_USER_KEYS)
+    found = identifiers(status, path, ("recipient_id",), RECIPIENT_USER_KEYS)
+    return [message_identifier(number, wamid), *found]
+
+
+def _pricing(status: dict[str, Any], path: str, name: str, at_s: int) -> Pricing | None:
+    pricing = status.get("pricing")
+    if pricing is None:
+        return None
+    where = f"{path}.pricing"
+    pricing = typed(pricing, dict, where)
+    category, kind = (
+        typed(pricing.get(key) or "", str, f"{where}.{key}")[:MAX_ID] for key in ("category", "type")
+    )
+    return Pricing(PRICING_RANK.get(name, 0), at_s, category, kind)
+
+
+def _error(status: dict[str, Any], path: str) -> str | None:
+    """Return the smallest `meta:code` as text; None where no error has a code."""
+    errors = status.get("errors")
+    where = f"{path}.errors"
+    codes = [_code(error, f"{where}[{i}]") for i, error in enumerate(typed(errors or [], list, where))]
+    return min((f"meta:{code}" for code in codes if code is not None), default=None)
+
+
+def _code(error: Any, path: str) -> str | None:
+    """Return an error's code as text: an integer today, text in some older payloads."""
+    code = typed(error, dict, path).get("code")
+    if code is None:
+        return None
+    if type(code) is not int and type(code) is not str:
+        raise BadEvent("wrong_type", f"{path}.code")
+    return str(code)[:MAX_ID]

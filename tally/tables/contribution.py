@@ -1,0 +1,52 @@
+"""Contributions: the counters that one state adds to its campaign's rows."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from tally.schemas.keys import RowKey
+
+Counts = dict[str, int]
+
+
+class Part(Struct, frozen=True):
+    """What one state adds to one row, and the span of event times it speaks of."""
+
+    row: RowKey
+    counts: Counts
+    first_ms: int
+    last_ms: int
+    label: str = ""
+    """The producer's template id, where the state knows one."""
+
+
+class Change(Struct):
+    """What a batch changes in one row: deltas of counts, and the wider span and labels."""
+
+    counts: Counts
+    first_ms: int
+    last_ms: int
+    labels: set[str]
+
+
+class Changes(dict[RowKey, Change]):
+    """The changes of all rows that a batch touches."""
+
+    def move(self, old: Iterable[Part], new: Iterable[Part]) -> None:
+        """Apply `contribution(new) - contribution(old)`."""
+        for part in old:
+            self._add(part, -1)
+        for part in new:
+            self._add(part, 1)
+
+    def _add(self, part: Part, sign: int) -> None:
+        change = self.get(part.row)
+        if change is None:
+            change = self[part.row] = Change({}, part.first_ms, part.last_ms, set())
+        counts = change.counts
+        for name, value in part.counts.items():
+            counts[name] = counts.get(name, 0) + sign * value
+        change.first_ms = min(change.first_ms, part.first_ms)
+        change.last_ms = max(change.last_ms, part.last_ms)
+        if part.label:
+            change.labels.add(part.label)

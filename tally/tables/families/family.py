@@ -1,0 +1,77 @@
+"""What the fold knows of a family: nothing but this."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+
+from tally.tables.contribution import Part
+from tally.tables.rules import Rules
+
+F = TypeVar("F")
+S = TypeVar("S")
+
+
+class Family(ABC, Generic[F, S]):
+    """One kind of subject. `merge` and `join` are idempotent, commutative and associative.
+
+    Encodings are canonical: equal states have equal bytes.
+    """
+
+    code: ClassVar[bytes]
+    """One byte: the first of its facts."""
+    table: ClassVar[str]
+    connects: ClassVar[bool] = False
+    """Whether a fact may reveal that two subjects are one; then states live under their smallest key."""
+
+    @abstractmethod
+    def decode_fact(self, body: bytes | memoryview) -> F:
+        """Decode a fact. Raises msgspec.ValidationError."""
+
+    def subjects(self, key: bytes, fact: F) -> Sequence[bytes]:
+        """Return the keys under which the subject may be known; several only if the family connects."""
+        return (key,)
+
+    def members(self, key: bytes, state: S) -> Sequence[bytes]:
+        """Return all keys under which this state's subject is known."""
+        return (key,)
+
+    @abstractmethod
+    def merge(self, state: S | None, fact: F) -> S:
+        """Return what is known with this fact."""
+
+    @abstractmethod
+    def join(self, left: S, right: S) -> S:
+        """Return what is known with both."""
+
+    def encode(self, state: S) -> bytes:
+        """Return the state's canonical bytes."""
+        return packed(state)
+
+    @abstractmethod
+    def decode(self, value: bytes) -> S:
+        """Undo `encode`."""
+
+    @abstractmethod
+    def contribution(self, key: bytes, state: S, rules: Rules) -> list[Part]:
+        """Return the counters that the state adds to rows; a pure function of state and rules."""
+
+
+packed = msgspec.msgpack.Encoder().encode
+"""The encoder of facts and states. Maps keep their order, so a state keeps its maps `ordered`."""
+
+K = TypeVar("K", str, bytes)
+V = TypeVar("V")
+
+
+def ordered(entries: dict[K, V]) -> dict[K, V]:
+    """Return a map in the order of its keys, the canonical one."""
+    return dict(sorted(entries.items()))
+
+
+def earliest(left: int | None, right: int | None) -> int | None:
+    """Return the smaller of two times; None is unknown."""
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right)

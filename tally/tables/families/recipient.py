@@ -1,0 +1,146 @@
+"""Recipients: the producer's contacts in one campaign, with their attempts."""
+
+import msgspec
+from msgspec import Struct
+
+from tally.schemas.bounded import error_key
+from tally.schemas.facts import RECIPIENT, AttemptResult
+from tally.schemas.keys import RowKey, Template, split_parts
+from tally.tables.contribution import Counts, Part
+from tally.tables.families.family import Family, ordered
+from tally.tables.rules import Rules
+
+RANKED = ("accepted", "failed", "cancelled", "skipped", "requested", "queued")
+"""Outcomes of one attempt, the one that counts first."""
+COUNTED_AS = {
+    "failed": "failed_at_send",
+    "cancelled": "cancelled",
+    "skipped": "skipped",
+    "requested": "queued",
+    "queued": "queued",
+}
+
+
+class Result(Struct, frozen=True, array_like=True, order=True):
+    """One outcome of an attempt: when it was first seen, and the smallest template named with it."""
+
+    at_ms: int
+    template: Template
+    unlabelled: bool
+    """Orders a template id before none."""
+    label: str
+
+
+class Attempt(Struct, frozen=True, array_like=True):
+    """What became of one attempt to reach the contact."""
+
+    results: dict[str, Result]
+    error: tuple[int, str] | None
+    """The smallest (milliseconds, raw `source:code`)."""
+    messages: list[bytes]
+    """Digests of the messages that the provider accepted, sorted."""
+    channel: str
+
+
+class Recipient(Struct, frozen=True, array_like=True):
+    """Everything known of one contact in one campaign."""
+
+    attempts: dict[str, Attempt]
+
+
+_state_decoder = msgspec.msgpack.Decoder(Recipient)
+_fact_decoder = msgspec.msgpack.Decoder(AttemptResult)
+
+
+class RecipientFamily(Family[AttemptResult, Recipient]):
+    """The family of recipients."""
+
+    code = RECIPIENT
+    table = "recipients"
+
+    def decode_fact(self, body: bytes | memoryview) -> AttemptResult:
+        return _fact_decoder.decode(body)
+
+    def merge(self, state: Recipient | None, fact: AttemptResult) -> Recipient:
+        known = _of(fact)
+        return known if state is None else self.join(state, known)
+
+    def join(self, left: Recipient, right: Recipient) -> Recipient:
+        attempts = dict(left.attempts)
+        for name, attempt in right.attempts.items():
+            mine = attempts.get(name)
+            attempts[name] = attempt if mine is None else _join_attempts(mine, attempt)
+        return Recipient(ordered(attempts))
+
+    def decode(self, value: bytes) -> Recipient:
+        return _state_decoder.decode(value)
+
+    def contribution(self, key: bytes, state: Recipient, rules: Rules) -> list[Part]:
+        tenant, campaign, _ = split_parts(key)
+        parts = []
+        latest = max((_first_ms(attempt), name) for name, attempt in state.attempts.items())[1]
+        for name, attempt in state.attempts.items():
+            outcome = _outcome(attempt)
+            result = attempt.results[outcome]
+            parts.append(
+                Part(
+                    RowKey(tenant, campaign, result.template),
+                    _counts(attempt, outcome) | ({"contacts": 1} if name == latest else {}),
+                    _first_ms(attempt),
+                    max(seen.at_ms for seen in attempt.results.values()),
+                    result.label,
+                )
+            )
+        return parts
+
+
+def _of(fact: AttemptResult) -> Recipient:
+    """Return the state of a recipient of whom only this fact is known."""
+    attempt = Attempt(
+        {fact.outcome: Result(fact.at_ms, fact.template, not fact.label, fact.label)},
+        None if fact.error is None else (fact.at_ms, fact.error),
+        [fact.message] if fact.message else [],
+        fact.channel,
+    )
+    return Recipient({fact.attempt: attempt})
+
+
+def _join_attempts(left: Attempt, right: Attempt) -> Attempt:
+    results = dict(left.results)
+    for outcome, result in right.results.items():
+        mine = results.get(outcome)
+        results[outcome] = result if mine is None else _join_results(mine, result)
+    return Attempt(
+        ordered(results),
+        min(left.error, right.error) if left.error and right.error else left.error or right.error,
+        sorted({*left.messages, *right.messages}),
+        max(left.channel, right.channel),
+    )
+
+
+def _join_results(left: Result, right: Result) -> Result:
+    """Join time and template apart: the smallest template need not have come with the first time."""
+    smallest = min(
+        (left.template, left.unlabelled, left.label), (right.template, right.unlabelled, right.label)
+    )
+    return Result(min(left.at_ms, right.at_ms), *smallest)
+
+
+def _outcome(attempt: Attempt) -> str:
+    return next(outcome for outcome in RANKED if outcome in attempt.results)
+
+
+def _first_ms(attempt: Attempt) -> int:
+    return min(result.at_ms for result in attempt.results.values())
+
+
+def _counts(attempt: Attempt, outcome: str) -> Counts:
+    """Return the counters of one attempt (docs/counters.md)."""
+    counts: Counts = {"attempts": 1}
+    if name := COUNTED_AS.get(outcome):
+        counts[name] = 1
+    if outcome == "failed":
+        counts[f"errors.{error_key(attempt.error[1] if attempt.error else None)}"] = 1
+    if len(attempt.messages) > 1:
+        counts["duplicates"] = len(attempt.messages) - 1
+    return counts

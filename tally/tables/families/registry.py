@@ -1,0 +1,18 @@
+"""The families that a fold knows, by the first byte of their facts."""
+
+from typing import Any
+
+from tally.schemas.topics import ALIASES, COUNTERS
+from tally.tables.families.customer import CustomerFamily
+from tally.tables.families.family import Family
+from tally.tables.families.message import MessageFamily
+from tally.tables.families.recipient import RecipientFamily
+
+FAMILIES: tuple[Family[Any, Any], ...] = (MessageFamily(), RecipientFamily(), CustomerFamily())
+BY_CODE: dict[int, Family[Any, Any]] = {family.code[0]: family for family in FAMILIES}
+
+INCOMPLETE = "incomplete"
+"""Subjects of which a fact was set aside, with its offset."""
+
+TABLES: tuple[str, ...] = (*(family.table for family in FAMILIES), ALIASES, INCOMPLETE, COUNTERS)
+"""Every table of a partition; each has a changelog."""

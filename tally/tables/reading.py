@@ -1,0 +1,14 @@
+"""What pure code may ask of a store, and what it hands back to be written."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+Writes = dict[str, dict[bytes, bytes | None]]
+"""By table: what to put under each key; None deletes."""
+
+
+class Reader(Protocol):
+    """Reads committed values of one partition's tables."""
+
+    def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, None where there is none."""

@@ -1,0 +1,57 @@
+"""A partition's tables in memory, for laws about the fold."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tally.agents.fold.batch import fold_batch
+from tally.schemas.facts import Keyed, head
+from tally.schemas.rows import decode_row
+from tally.schemas.topics import COUNTERS
+from tally.tables.families.family import Family, packed
+from tally.tables.families.registry import FAMILIES
+from tally.tables.reading import Writes
+from tally.tables.rules import Rules
+
+
+class Record(NamedTuple):
+    offset: int
+    key: bytes
+    value: bytes
+
+
+def record(offset: int, keyed: Keyed, raw_at_ms: int = 0) -> Record:
+    return Record(offset, keyed.key, head(keyed.family, raw_at_ms) + packed(keyed.fact))
+
+
+class MemoryPartition:
+    """Reads and takes writes as the partition store does."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[bytes, bytes]] = defaultdict(dict)
+        self.next_offset = 0
+
+    def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.tables[table].get(key) for key in keys]
+
+    def apply(self, writes: Writes) -> None:
+        for table, entries in writes.items():
+            for key, value in entries.items():
+                if value is None:
+                    self.tables[table].pop(key, None)
+                else:
+                    self.tables[table][key] = value
+
+    def fold(self, facts: Sequence[Keyed], rules: Rules) -> None:
+        records = [record(self.next_offset + i, keyed) for i, keyed in enumerate(facts)]
+        self.apply(fold_batch(records, self, rules).writes)
+        self.next_offset += len(facts)
+
+    def states(self) -> Iterator[tuple[Family[Any, Any], bytes, bytes]]:
+        for family in FAMILIES:
+            for key, value in self.tables[family.table].items():
+                yield family, key, value
+
+    def counts(self) -> dict[bytes, dict[str, int]]:
+        rows = {key: decode_row(value).counts for key, value in self.tables[COUNTERS].items()}
+        return {key: counts for key, counts in rows.items() if counts}

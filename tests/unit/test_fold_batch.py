@@ -1,0 +1,122 @@
+"""The laws of the fold: however facts are batched and ordered, rows are the sum of their states."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally.agents.fold.batch import FamilyFailure, find_culprit, fold_batch
+from tally.agents.fold.recount import corrections, recount
+from tally.schemas.errors import UnknownFact
+from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, Keyed
+from tally.schemas.keys import join_parts
+from tally.schemas.topics import ALIASES, COUNTERS
+from tally.tables.rules import Rules
+from tests.support.facts import MESSAGE_FACTS, RESULTS, SIGHTINGS
+from tests.support.partition import MemoryPartition, Record
+
+RULES = Rules()
+NUMBERS = st.sampled_from(["106540352242922", "2"])
+FACTS = st.lists(
+    st.builds(
+        Keyed,
+        st.just(MESSAGE),
+        st.builds(join_parts, NUMBERS, st.sampled_from(["wamid.1", "wamid.2"])),
+        MESSAGE_FACTS,
+    )
+    | st.builds(
+        Keyed,
+        st.just(RECIPIENT),
+        st.builds(join_parts, st.just("t1"), st.just("c1"), st.sampled_from("89")),
+        RESULTS,
+    )
+    | st.builds(Keyed, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), SIGHTINGS),
+    min_size=1,
+    max_size=20,
+)
+
+
+def folded(facts: list[Keyed], sizes: list[int]) -> MemoryPartition:
+    partition = MemoryPartition()
+    rest = list(facts)
+    while rest:
+        size = sizes.pop() if sizes else len(rest)
+        partition.fold(rest[:size], RULES)
+        rest = rest[size:]
+    return partition
+
+
+@given(FACTS, st.lists(st.integers(1, 5), max_size=20), st.integers())
+def test_any_batching_order_and_repetition_give_the_same_states_and_counts(
+    facts: list[Keyed], sizes: list[int], seed: int
+) -> None:
+    whole = folded(facts, [])
+    shuffled = [*facts, *facts[::3]]
+    random.Random(seed).shuffle(shuffled)
+    other = folded(shuffled, sizes)
+
+    assert whole.counts() == other.counts()
+    assert {t: v for t, v in whole.tables.items() if t != COUNTERS and v} == {
+        t: v for t, v in other.tables.items() if t != COUNTERS and v
+    }
+
+
+@given(FACTS, st.lists(st.integers(1, 5), max_size=20))
+def test_a_recount_from_the_states_finds_nothing_to_correct(facts: list[Keyed], sizes: list[int]) -> None:
+    partition = folded(facts, sizes)
+    counted = recount(partition.states(), RULES, partition.next_offset)
+
+    assert corrections(partition.tables[COUNTERS], counted, partition.next_offset) == {}
+
+
+@given(FACTS, st.lists(st.integers(1, 5), max_size=20))
+def test_after_a_change_of_rules_a_recount_gives_what_the_new_rules_would_have(
+    facts: list[Keyed], sizes: list[int]
+) -> None:
+    changed = Rules(reply_window_seconds=2)
+    partition = folded(facts, sizes)
+    counted = recount(partition.states(), changed, partition.next_offset)
+    partition.apply({COUNTERS: corrections(partition.tables[COUNTERS], counted, partition.next_offset)})
+    afresh = MemoryPartition()
+    afresh.fold(facts, changed)
+
+    assert partition.counts() == afresh.counts()
+
+
+@given(FACTS)
+def test_every_alias_names_the_state_that_lists_it(facts: list[Keyed]) -> None:
+    partition = folded(facts, [])
+    listed = {
+        member: key
+        for family, key, value in partition.states()
+        if family.connects
+        for member in family.members(key, family.decode(value))
+    }
+
+    assert listed == partition.tables[ALIASES]
+    assert all(min(m for m, k in listed.items() if k == key) == key for key in listed.values())
+
+
+def test_the_fact_that_makes_family_code_raise_is_found_among_good_ones() -> None:
+    good = Keyed(MESSAGE, b"1/a", None)
+    records = [Record(i, good.key, b"m1" + bytes(6) + b"\x92\x03\x01") for i in range(9)]
+    records[6] = Record(6, b"1/a", b"m1" + bytes(6) + b"not a fact")
+
+    with pytest.raises(FamilyFailure, match="^(Decode|Validation)Error$"):
+        fold_batch(records, MemoryPartition(), RULES)
+    assert find_culprit(records, MemoryPartition(), RULES) == 6
+
+
+@pytest.mark.parametrize("value", [b"", b"m9" + bytes(6), b"z1" + bytes(6)])
+def test_a_fact_of_unknown_family_or_version_stops_the_fold(value: bytes) -> None:
+    with pytest.raises(UnknownFact):
+        fold_batch([Record(0, b"1/a", value)], MemoryPartition(), RULES)
+
+
+def test_a_fact_that_changes_nothing_writes_nothing() -> None:
+    partition = MemoryPartition()
+    first = Record(0, b"1/a", b"m1" + bytes(6) + b"\x92\x03\x01")
+    partition.apply(fold_batch([first], partition, RULES).writes)
+
+    assert not any(fold_batch([first._replace(offset=1)], partition, RULES).writes.values())
