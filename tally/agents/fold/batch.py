@@ -40,6 +40,8 @@ class Folded(Struct):
     facts: dict[str, int]
     """Facts by table."""
     oldest_raw_at_ms: int
+    waiting: int
+    """How many more subjects wait for their send result."""
 
 
 def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> Folded:
@@ -51,18 +53,22 @@ def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> F
     changes = Changes()
     writes: Writes = {}
     counted = {}
+    waiting = 0
     for family, entries in _by_family(records).items():
         counted[family.table] = len(entries)
         with family_code():
             facts = [(key, family.decode_fact(body)) for key, body in entries]
-        fold = fold_connected if family.connects else _fold_plain
-        fold(family, facts, reader, rules, changes, writes)
+        if family.connects:
+            fold_connected(family, facts, reader, rules, changes, writes)
+        else:
+            waiting += _fold_plain(family, facts, reader, rules, changes, writes)
     for table, entries_of in writes.items():
         _check_sizes(table, entries_of)
     rows = moved_rows(changes, reader, next_offset=records[-1].offset + 1)
     if rows:
         writes[COUNTERS] = rows
-    return Folded(writes, counted, min(raw_at_ms(record.value) for record in records))
+    oldest_raw_at_ms = min(raw_at_ms(record.value) for record in records)
+    return Folded(writes, counted, oldest_raw_at_ms, waiting)
 
 
 def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> int:
@@ -98,8 +104,9 @@ def _fold_plain(
     rules: Rules,
     changes: Changes,
     writes: Writes,
-) -> None:
-    """Fold facts whose subject is their key."""
+) -> int:
+    """Fold facts whose subject is their key; return how many more subjects wait."""
+    waiting = 0
     by_key: dict[bytes, list[Any]] = defaultdict(list)
     for key, fact in facts:
         by_key[key].append(fact)
@@ -115,10 +122,12 @@ def _fold_plain(
             if encoded == old:
                 continue
             table[key] = encoded
+            waiting += family.waits(after) - (before is not None and family.waits(before))
             changes.move(
                 () if before is None else family.contribution(key, before, rules),
                 family.contribution(key, after, rules),
             )
+    return waiting
 
 
 def _check_sizes(table: str, entries: dict[bytes, bytes | None]) -> None:

@@ -53,6 +53,10 @@ class Family(ABC, Generic[F, S]):
     def decode(self, value: bytes) -> S:
         """Undo `encode`."""
 
+    def waits(self, state: S) -> bool:
+        """Return whether the state still waits for what would make it count."""
+        return False
+
     @abstractmethod
     def contribution(self, key: bytes, state: S, rules: Rules) -> list[Part]:
         """Return the counters that the state adds to rows; a pure function of state and rules."""

@@ -67,6 +67,9 @@ class MessageFamily(Family[MessageFact, Message]):
     def decode(self, value: bytes) -> Message:
         return _state_decoder.decode(value)
 
+    def waits(self, state: Message) -> bool:
+        return state.claim is None
+
     def contribution(self, key: bytes, state: Message, rules: Rules) -> list[Part]:
         claim = state.claim
         if claim is None or not claim.campaign:

@@ -1,0 +1,37 @@
+"""Which of the delivered facts a fold takes next. Pure."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from tally.agents.fold.batch import FactRecord
+
+
+class Run(Protocol):
+    """Consecutive records of one partition, as one fetch brought them."""
+
+    @property
+    def records(self) -> Sequence[FactRecord]: ...  # noqa: D102 - said above
+
+    def ack(self) -> None:
+        """Let the group's offset move past these records; harmless after a revoke."""
+
+
+class Intake(Struct, frozen=True):
+    """The facts to fold next, or the offset at which the log goes on where progress did not expect it."""
+
+    records: list[FactRecord]
+    gap_at: int | None = None
+
+
+def take(runs: Sequence[Run], next_offset: int) -> Intake:
+    """Skip facts before progress; what follows must begin at progress and have no holes.
+
+    Facts are written without transactions, so their offsets are dense.
+    """
+    records = [record for run in runs for record in run.records if record.offset >= next_offset]
+    for expected, record in enumerate(records, start=next_offset):
+        if record.offset != expected:
+            return Intake([], gap_at=record.offset)
+    return Intake(records)

@@ -1,0 +1,177 @@
+"""The fold of one partition: open its tables, then batch after batch, one transaction each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+from msgspec import Struct, structs
+
+from tally.agents.fold.batch import FactRecord, Folded, find_culprit, fold_batch
+from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
+from tally.agents.fold.inbox import Inbox
+from tally.agents.fold.intake import Run, take
+from tally.agents.fold.recount import corrections, recount
+from tally.schemas.rows import Progress
+from tally.schemas.topics import COUNTERS
+from tally.tables.families.registry import FAMILIES, INCOMPLETE
+from tally.tables.reading import Writes
+from tally.tables.rules import Rules
+from tally.tables.store.errors import GapInLog, StoreBroken
+from tally.tables.store.partition import PartitionStore
+
+log = structlog.get_logger()
+
+
+class FoldWatch(Protocol):
+    """Who wants to know what the fold does: metrics and health."""
+
+    def opened(self, partition: int, seconds: float, records: int) -> None:
+        """A partition's tables are ready."""
+
+    def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:
+        """A batch of facts (by table) is counted."""
+
+    def set_aside(self, partition: int) -> None:
+        """A fact was given up on."""
+
+
+class FoldSettings(Struct, frozen=True):
+    """What every partition's fold needs."""
+
+    rules: Rules
+    watch: FoldWatch
+    monotonic: Callable[[], float]
+    dead_letter: Callable[[FactRecord, str], Awaitable[None]]
+    """Keeps a fact that our code cannot take, with the name of the error."""
+    max_batch_facts: int = 2_000
+
+
+class PartitionFold:
+    """Folds the facts of one partition for as long as this process owns it."""
+
+    def __init__(self, settings: FoldSettings, store: PartitionStore, seek: Callable[[int], None]) -> None:
+        self._settings = settings
+        self._store = store
+        self._seek = seek
+        self._sought = False
+        self.inbox = Inbox()
+
+    async def run(self) -> None:
+        """Fold until the partition is revoked. Raises what must end the process."""
+        try:
+            await self._open()
+            try:
+                await self._count_by_present_rules()
+                while runs := await self.inbox.take(self._settings.max_batch_facts):
+                    await self._take(runs)
+            finally:
+                await self._store.close()
+        except StoreBroken as error:
+            if not self.inbox.closed:
+                raise
+            # Fenced after the partition was revoked: its new owner is at work, as it should be.
+            log.info("let go of a revoked partition", partition=self._store.partition, why=str(error))
+
+    async def _open(self) -> None:
+        began = self._settings.monotonic()
+        await self._store.open()
+        seconds = self._settings.monotonic() - began
+        self._settings.watch.opened(self._store.partition, seconds, self._store.recovered)
+        log.info(
+            "partition opened",
+            partition=self._store.partition,
+            next_offset=self._store.progress.next_offset,
+            recovered_records=self._store.recovered,
+            seconds=round(seconds, 3),
+        )
+
+    async def _count_by_present_rules(self) -> None:
+        """Recount the rows from the states where other rules have counted them."""
+        progress, rules = self._store.progress, self._settings.rules
+        if progress.rules in ("", rules.fingerprint):
+            return
+        corrected = await asyncio.to_thread(self._corrections, progress.next_offset)
+        await self._store.commit({COUNTERS: corrected}, structs.replace(progress, rules=rules.fingerprint))
+        log.warning("recounted by new rules", partition=self._store.partition, rows=len(corrected))
+
+    def _corrections(self, next_offset: int) -> dict[bytes, bytes | None]:
+        states = (
+            (family, key, value) for family in FAMILIES for key, value in self._store.items(family.table)
+        )
+        counted = recount(states, self._settings.rules, next_offset)
+        return corrections(dict(self._store.items(COUNTERS)), counted, next_offset)
+
+    async def _take(self, runs: list[Run]) -> None:
+        intake = take(runs, self._store.progress.next_offset)
+        if intake.gap_at is not None:
+            self._seek_back(intake.gap_at)
+            return
+        rest = intake.records
+        while rest and not self.inbox.closed:
+            rest = await self._fold(rest)
+        if not rest:
+            self._sought = False
+            for run in runs:
+                run.ack()
+
+    def _seek_back(self, gap_at: int) -> None:
+        """Ask for the facts from progress on, once; the group's offset is only a hint where to begin."""
+        next_offset = self._store.progress.next_offset
+        if self._sought:
+            raise GapInLog("facts", self._store.partition, next_offset, gap_at)
+        log.warning("seeking back", partition=self._store.partition, next_offset=next_offset, gap_at=gap_at)
+        self._sought = True
+        self.inbox.clear()
+        self._seek(next_offset)
+
+    async def _fold(self, records: list[FactRecord]) -> list[FactRecord]:
+        """Fold and commit; return what is left to fold, which is nothing unless a fact failed."""
+        began = self._settings.monotonic()
+        try:
+            folded = fold_batch(records, self._store, self._settings.rules)
+        except FamilyFailure as error:
+            good = find_culprit(records, self._store, self._settings.rules)
+            if good:
+                await self._fold(records[:good])
+            else:
+                await self._fail(records[0], error)
+            return records[max(good, 1) :]
+        computed = self._settings.monotonic()
+        await self._store.commit(folded.writes, self._progress(records[-1].offset + 1, folded))
+        self._settings.watch.folded(
+            self._store.partition, folded.facts, computed - began, self._settings.monotonic() - computed
+        )
+        return []
+
+    def _progress(self, next_offset: int, folded: Folded) -> Progress:
+        before = self._store.progress
+        failure = before.failure
+        return Progress(
+            next_offset,
+            before.store_id,
+            self._settings.rules.fingerprint,
+            folded.oldest_raw_at_ms,
+            before.set_aside,
+            before.waiting + folded.waiting,
+            failure if failure is not None and failure.offset >= next_offset else None,
+        )
+
+    async def _fail(self, culprit: FactRecord, error: FamilyFailure) -> None:
+        """Note durably that a fact failed, before the exit; at the third time set it aside instead."""
+        progress = self._store.progress
+        failure = next_failure(progress.failure, culprit.offset, str(error))
+        if not gives_up(failure):
+            await self._store.commit({}, structs.replace(progress, failure=failure))
+            raise error
+        await self._settings.dead_letter(culprit, str(error))
+        subject = culprit.value[:1] + culprit.key
+        marked: Writes = {INCOMPLETE: {subject: str(culprit.offset).encode()}}
+        moved = structs.replace(
+            progress, next_offset=culprit.offset + 1, set_aside=progress.set_aside + 1, failure=None
+        )
+        await self._store.commit(marked, moved)
+        self._settings.watch.set_aside(self._store.partition)
+        log.error(
+            "fact set aside", partition=self._store.partition, offset=culprit.offset, error=failure.error
+        )

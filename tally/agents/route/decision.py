@@ -1,0 +1,57 @@
+"""Route's decision: what each raw record comes to. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct, field
+
+from tally.schemas.facts import Keyed
+from tally.schemas.routed import Routed
+from tally.schemas.sends import read_send
+from tally.schemas.whatsapp.webhook import read_webhook
+from tally.tables.dead_letters import Origin
+
+READERS: Mapping[str, Callable[[bytes | None], Routed]] = {
+    "webhook-events": read_webhook,
+    "send-results": read_send,
+}
+"""How each raw topic is read."""
+
+EventOutcome = Literal["good", "partly_bad", "bad"]
+
+
+class RawRecord(Origin, Protocol):
+    """A raw record with Kafka's time of it, in ms; negative where the producer gave none."""
+
+    timestamp: int
+
+
+class RoutedRun(Struct):
+    """What a run of raw records comes to."""
+
+    facts: list[tuple[Keyed, int]] = field(default_factory=list)
+    bad: list[tuple[Origin, Routed]] = field(default_factory=list)
+    outcomes: Counter[EventOutcome] = field(default_factory=Counter)
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def route_run(source: str, records: Sequence[RawRecord]) -> RoutedRun:
+    """Read raw records of one source into facts and dead letters."""
+    read = READERS[source]
+    run = RoutedRun()
+    for record in records:
+        routed = read(record.value)
+        raw_at_ms = max(record.timestamp or 0, 0)
+        run.facts.extend((keyed, raw_at_ms) for keyed in routed.facts)
+        run.seen.update(routed.seen)
+        run.outcomes[_outcome(routed)] += 1
+        if routed.bad:
+            run.bad.append((record, routed))
+    return run
+
+
+def _outcome(routed: Routed) -> EventOutcome:
+    if not routed.bad:
+        return "good"
+    return "partly_bad" if routed.facts else "bad"

@@ -1,0 +1,175 @@
+"""Every setting of Tally, in one frozen place: environment variables with the prefix `TALLY_`."""
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tally.schemas.topics import Names
+from tally.tables.rules import Rules
+
+PREFIX = "TALLY_"
+Role = Literal["route", "fold", "flush", "view"]
+ROLES: tuple[Role, ...] = ("route", "fold", "flush", "view")
+
+
+class SettingsError(Exception):
+    """The environment holds no valid configuration; the message names each setting, never its value."""
+
+
+class Settings(BaseSettings):
+    """The configuration of one process."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    kafka_bootstrap: str = Field(
+        "127.0.0.1:19092", description="Kafka brokers, host:port separated by commas"
+    )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="protocol towards the brokers"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how to log in where the protocol is a SASL one"
+    )
+    kafka_username: str = Field("", description="SASL user name")
+    kafka_password: SecretStr = Field(SecretStr(""), description="SASL password")
+    kafka_ca_file: Path | None = Field(None, description="CA certificates for SSL; the system's without")
+    kafka_cert_file: Path | None = Field(None, description="client certificate for SSL")
+    kafka_key_file: Path | None = Field(None, description="key of the client certificate")
+    postgres_dsn: SecretStr = Field(
+        SecretStr("postgresql://tally@127.0.0.1:15432/tally"), description="where the counters are flushed to"
+    )
+    postgres_pool_size: int = Field(4, ge=1, le=100, description="connections to Postgres at most")
+
+    topic_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="common prefix of all topics, groups and transactional ids",
+    )
+    generation: int = Field(1, ge=1, description="raised when the facts log or its partition count changes")
+    partitions: int = Field(8, ge=1, le=1000, description="partitions of topics that are declared anew")
+    replication_factor: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="replicas of topics that are declared anew; 0: three, or as many as brokers",
+    )
+
+    roles: Annotated[tuple[Role, ...], NoDecode] = Field(
+        ROLES, description="what this process does, separated by commas"
+    )
+    state_folder: Path = Field(Path(".tally/state"), description="where the local copies of states are kept")
+    web_host: str = Field("127.0.0.1", description="address of the read API; there is no authentication yet")
+    web_port: int = Field(6066, ge=1, le=65535, description="port of the read API, /metrics and /health")
+
+    reply_window_seconds: int = Field(
+        7 * 86_400, ge=1, description="how long after an accepted send an inbound message is its reply"
+    )
+    session_timeout_seconds: float = Field(
+        6.0, ge=1, le=300, description="silence after which the group gives a worker's partitions away"
+    )
+    batch_records: int = Field(1_000, ge=1, le=100_000, description="records that one run hands to an agent")
+    batch_facts: int = Field(2_000, ge=1, le=100_000, description="facts that one transaction counts at most")
+    outstanding_runs: int = Field(4, ge=1, le=100, description="runs under way for one partition at most")
+    fetch_wait_seconds: float = Field(
+        0.05, ge=0, le=5, description="how long an idle fetch waits at the broker"
+    )
+    commit_seconds: float = Field(
+        0.2, ge=0.05, le=10, description="how often the group's offsets are committed"
+    )
+    flush_seconds: float = Field(
+        1.0, ge=0.05, le=600, description="dirty rows go to Postgres after this time"
+    )
+    flush_rows: int = Field(1_000, ge=1, le=100_000, description="or once there are so many of them")
+    lag_seconds: float = Field(0.1, ge=0.02, le=60, description="how often lag is measured")
+    live_lag_seconds: float = Field(
+        2.0, ge=0.1, le=3600, description="lag up to which numbers are called live"
+    )
+    stuck_seconds: float = Field(
+        60.0, ge=1, le=3600, description="work without progress for so long is not alive"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level to log")
+    log_format: Literal["auto", "pretty", "json"] = Field(
+        "auto", description="pretty on a terminal and JSON elsewhere, or always one of them"
+    )
+
+    @field_validator("roles", mode="before")
+    @classmethod
+    def _split_roles(cls, value: object) -> object:
+        return tuple(role.strip() for role in value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def names(self) -> Names:
+        """Names of topics and groups."""
+        return Names(self.topic_prefix, self.generation)
+
+    @property
+    def rules(self) -> Rules:
+        """What turns states into counters."""
+        return Rules(self.reply_window_seconds)
+
+    def kafka_client(self) -> dict[str, Any]:
+        """Return the arguments that every aiokafka client takes."""
+        client: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap.split(","),
+            "security_protocol": self.kafka_security,
+        }
+        if self.kafka_security.endswith("SSL"):
+            client["ssl_context"] = self._ssl_context()
+        if self.kafka_security.startswith("SASL"):
+            client["sasl_mechanism"] = self.kafka_sasl_mechanism
+            client["sasl_plain_username"] = self.kafka_username
+            client["sasl_plain_password"] = self.kafka_password.get_secret_value()
+        return client
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.kafka_ca_file)
+        if self.kafka_cert_file:
+            context.load_cert_chain(self.kafka_cert_file, self.kafka_key_file)
+        return context
+
+    def shown(self) -> list[tuple[str, str, str]]:
+        """Return every setting as (environment variable, value, help line); secrets are redacted."""
+        return [
+            (variable(name), _shown(getattr(self, name)), field.description or "")
+            for name, field in type(self).model_fields.items()
+        ]
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings, once. Raises SettingsError: unknown, malformed or out of range."""
+    environment = os.environ if environment is None else environment
+    known = {variable(name) for name in Settings.model_fields}
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(f"unknown settings: {', '.join(unknown)}; `tally config` lists all")
+    given = {
+        name: environment[variable(name)] for name in Settings.model_fields if variable(name) in environment
+    }
+    try:
+        return Settings.model_validate({**given, **overrides})
+    except ValidationError as error:
+        raise SettingsError("; ".join(_problems(error))) from None
+
+
+def _problems(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0]) if problem["loc"] else "settings"
+        yield f"{variable(name)}: {problem['msg']}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(secret)" if value.get_secret_value() else ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

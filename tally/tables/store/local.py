@@ -1,0 +1,96 @@
+"""The local half of a partition's tables: one RocksDB, a copy that can always be rebuilt."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from msgspec import Struct
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+
+from tally.tables.reading import Writes
+
+_META = b"\x00meta"
+_WRITE_BUFFER_BYTES = 4 << 20
+_CACHE = Cache(32 << 20)  # one for all partitions of the process; the default is one each
+
+
+class Meta(Struct, frozen=True, array_like=True):
+    """What the copy is a copy of."""
+
+    store_id: str
+    offsets: dict[str, int]
+    """By table: the next changelog offset to apply."""
+    touched_ms: int
+    """When it was last written; one that slept too long may have missed tombstones."""
+
+
+_decode_meta = msgspec.msgpack.Decoder(Meta).decode
+_encode_meta = msgspec.msgpack.Encoder().encode
+
+
+class LocalStore:
+    """Tables of one partition on this machine's disk; every write is atomic over all of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = Rdict(str(path), options=_options())
+        raw = self._db.get(_META)
+        self.meta: Meta | None = None if raw is None else _decode_meta(raw)
+
+    def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, None where there is none."""
+        prefix = table.encode() + b"/"
+        if not keys:
+            return []
+        return cast(list[bytes | None], self._db.get([prefix + key for key in keys]))
+
+    def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over a table in the order of its keys."""
+        prefix = table.encode() + b"/"
+        for found, value in self._db.items(from_key=prefix):
+            key = cast(bytes, found)  # the wheel's types do not know of its raw mode
+            if not key.startswith(prefix):
+                return
+            yield key[len(prefix) :], value
+
+    def write(self, writes: Writes, meta: Meta) -> None:
+        """Apply changes of several tables and what they bring the copy up to, all or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        for table, entries in writes.items():
+            prefix = table.encode() + b"/"
+            for key, value in entries.items():
+                if value is None:
+                    batch.delete(prefix + key)
+                else:
+                    batch.put(prefix + key, value)
+        batch.put(_META, _encode_meta(meta))
+        self._db.write(batch)
+        self.meta = meta
+
+    def wipe(self) -> None:
+        """Forget everything: this copy is of another log, or too old to be brought up to date."""
+        self._db.close()
+        shutil.rmtree(self._path)
+        self._db = Rdict(str(self._path), options=_options())
+        self.meta = None
+
+    def close(self) -> None:
+        """Close the files."""
+        self._db.close()
+
+
+def _options() -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(_CACHE)
+    table.set_bloom_filter(10, block_based=False)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_max_open_files(64)
+    options.set_keep_log_file_num(1)
+    return options

@@ -1,0 +1,71 @@
+"""The durable half of a partition's tables: fenced Kafka transactions on their changelogs."""
+
+import asyncio
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from tally.schemas.topics import FACT_LIMIT_BYTES
+from tally.tables.reading import Writes
+
+TRANSACTION_TIMEOUT_MS = 15_000
+"""How long a dead owner's open transaction may hold up readers when nobody takes its place."""
+CLOSE_SECONDS = 5.0
+
+
+class ChangelogWriter:
+    """The transactional producer of one facts partition; its start fences the former owner's."""
+
+    def __init__(self, kafka: dict[str, Any], transactional_id: str, partition: int) -> None:
+        self._producer = AIOKafkaProducer(
+            **kafka,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_batch_size=FACT_LIMIT_BYTES,
+            max_request_size=2 * FACT_LIMIT_BYTES,
+            request_timeout_ms=10_000,
+        )
+        self._partition = partition
+
+    async def start(self) -> None:
+        """Fence whoever wrote with this transactional id before, and abort what it left open."""
+        await self._producer.start()
+
+    async def commit(self, writes: dict[str, dict[bytes, bytes | None]]) -> dict[str, int]:
+        """Write changes by changelog topic in one transaction; return each topic's next offset."""
+        await self._producer.begin_transaction()
+        sent = [
+            (topic, count, future)
+            for topic, entries in writes.items()
+            for count, future in await self._send(topic, entries)
+        ]
+        ends = {}
+        for topic, count, future in sent:
+            ends[topic] = (await future).offset + count
+        await self._producer.commit_transaction()
+        return ends
+
+    async def _send(
+        self, topic: str, entries: dict[bytes, bytes | None]
+    ) -> list[tuple[int, "asyncio.Future[Any]"]]:
+        sent = []
+        batch = self._producer.create_batch()
+        for key, value in entries.items():
+            if batch.append(key=key, value=value, timestamp=None) is None:
+                future = await self._producer.send_batch(batch, topic, partition=self._partition)
+                sent.append((batch.record_count(), future))
+                batch = self._producer.create_batch()
+                batch.append(key=key, value=value, timestamp=None)
+        if batch.record_count():
+            future = await self._producer.send_batch(batch, topic, partition=self._partition)
+            sent.append((batch.record_count(), future))
+        return sent
+
+    async def close(self) -> None:
+        """Close the connections. Raises TimeoutError when the broker is away."""
+        await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
+
+
+def by_topic(writes: Writes, topics: dict[str, str]) -> dict[str, dict[bytes, bytes | None]]:
+    """Return the writes of tables as those of their changelogs, leaving out tables without any."""
+    return {topics[table]: entries for table, entries in writes.items() if entries}

@@ -1,0 +1,256 @@
+"""Webhook bodies become facts: every entry, change, status and message, whatever its shape."""
+
+from typing import Any
+
+import pytest
+
+from tally.schemas.facts import Inbound, Pricing, Quoted, Sighting, StatusSeen
+from tally.schemas.fields import digest, message_identifier
+from tally.schemas.keys import join_parts
+from tally.schemas.whatsapp.webhook import read_webhook
+from tests.support.webhooks import NUMBER, body, message, messages, status
+
+PHONE = b"p16505551234"
+WAMID = message_identifier(NUMBER, "wamid.1")
+
+
+def facts(**value: Any) -> list[Any]:
+    routed = read_webhook(body(messages(**value)))
+    assert routed.bad == []
+    return [keyed.fact for keyed in routed.facts]
+
+
+def bad(raw: bytes) -> list[str]:
+    return [str(bad) for bad in read_webhook(raw).bad]
+
+
+def test_a_status_is_a_fact_of_its_message_and_shows_its_recipient() -> None:
+    routed = read_webhook(body(messages(statuses=[status()])))
+
+    assert [keyed.key for keyed in routed.facts] == [join_parts(NUMBER, "wamid.1"), join_parts(NUMBER)]
+    assert [keyed.fact for keyed in routed.facts] == [
+        StatusSeen("sent", 1750030073),
+        Sighting([WAMID, PHONE]),
+    ]
+
+
+def test_every_status_of_every_change_and_entry_counts() -> None:
+    routed = read_webhook(
+        body(
+            messages(statuses=[status(), status(id="wamid.2")]), messages("2", statuses=[status(), status()])
+        )
+    )
+
+    assert len(routed.facts) == 8
+
+
+def test_a_timestamp_may_be_text_or_an_integer() -> None:
+    assert facts(statuses=[status(timestamp=1750030073)]) == facts(statuses=[status()])
+
+
+def test_a_status_without_recipient_is_a_fact_of_its_message_alone() -> None:
+    assert facts(statuses=[{"id": "wamid.1", "status": "read", "timestamp": "7"}]) == [StatusSeen("read", 7)]
+
+
+@pytest.mark.parametrize(
+    "key", ["recipient_user_id", "recipient_parent_user_id", "parent_recipient_user_id", "parent_user_id"]
+)
+def test_a_recipient_is_known_by_a_business_scoped_id_under_any_of_its_names(key: str) -> None:
+    _, seen = facts(statuses=[status(recipient_id=None, **{key: "US.1"})])
+
+    assert seen == Sighting([WAMID, b"uUS.1"])
+
+
+def test_a_message_to_a_group_has_participants_and_no_recipient() -> None:
+    _, seen = facts(
+        statuses=[
+            status(
+                recipient_id="group-1",
+                recipient_type="group",
+                recipient_participant_id="16505551234",
+                recipient_participant_user_id="US.1",
+            )
+        ]
+    )
+
+    assert seen == Sighting([PHONE, b"uUS.1"])
+
+
+def test_a_failed_status_carries_the_smallest_code_of_its_errors() -> None:
+    errors = [{"code": 131049, "title": "x"}, {"code": "131026"}, {"title": "no code"}]
+
+    assert facts(statuses=[status(status="failed", errors=errors)])[0].error == "meta:131026"
+
+
+def test_errors_of_a_status_that_did_not_fail_are_no_failure() -> None:
+    assert facts(statuses=[status(errors=[{"code": 1}])])[0].error is None
+
+
+def test_pricing_is_ranked_by_its_status_and_missing_parts_are_empty() -> None:
+    seen = facts(statuses=[status(status="read", pricing={"category": "marketing", "billable": True})])[0]
+
+    assert seen.pricing == Pricing(3, 1750030073, "marketing", "")
+
+
+@pytest.mark.parametrize("name", ["deleted", "warning", "pending", "a new one"])
+def test_a_status_that_counts_nothing_passes_and_still_shows_its_recipient(name: str) -> None:
+    assert facts(statuses=[status(status=name)]) == [Sighting([WAMID, PHONE])]
+
+
+def test_the_statuses_of_calls_are_not_those_of_messages() -> None:
+    call = {"field": "calls", "value": messages(statuses=[status(type="call")])["value"]}
+
+    assert read_webhook(body(call)).facts == []
+    assert facts(statuses=[status(type="call", status="RINGING")]) == []
+
+
+@pytest.mark.parametrize(
+    "kind", ["text", "image", "audio", "sticker", "button", "interactive", "order", "contacts"]
+)
+def test_what_a_person_writes_is_a_reply(kind: str) -> None:
+    assert facts(messages=[message(type=kind)]) == [
+        Sighting([PHONE], inbound=Inbound(digest("wamid.in"), 1750030099))
+    ]
+
+
+@pytest.mark.parametrize("kind", ["reaction", "system", "unsupported", "edit", "revoke", "something new"])
+def test_what_a_person_does_otherwise_is_no_reply(kind: str) -> None:
+    assert facts(messages=[message(type=kind)]) == []
+
+
+def test_a_message_that_quotes_another_is_a_fact_of_that_one_whatever_its_type() -> None:
+    _, quoted = facts(messages=[message(context={"id": "wamid.1", "from": "15550783881"})])
+    assert quoted == Quoted(1750030099)
+
+    assert facts(messages=[message(type="reaction", context={"id": "wamid.1"})]) == [Quoted(1750030099)]
+
+
+def test_only_the_press_of_a_template_button_is_a_click() -> None:
+    assert facts(messages=[message(type="button", context={"id": "wamid.1"})])[1].clicked
+    assert not facts(messages=[message(type="interactive", context={"id": "wamid.1"})])[1].clicked
+
+
+def test_a_context_without_an_id_quotes_nothing() -> None:
+    assert len(facts(messages=[message(context={"forwarded": True})])) == 1
+
+
+def test_contacts_link_the_ids_that_they_show_together() -> None:
+    contacts = [
+        {"wa_id": "16505551234", "user_id": "US.1"},
+        {"wa_id": "2"},
+        {"user_id": "US.2", "parent_user_id": "US.ENT.2"},
+    ]
+
+    assert facts(contacts=contacts) == [Sighting([PHONE, b"uUS.1"]), Sighting([b"uUS.2", b"uUS.ENT.2"])]
+
+
+def test_a_change_of_number_links_the_old_and_the_new() -> None:
+    system = {
+        "type": "user_changed_number",
+        "wa_id": "12195555358",
+        "user_id": "US.2",
+        "previous_user_id": "US.1",
+    }
+
+    assert facts(messages=[message(type="system", system=system)]) == [
+        Sighting([PHONE, b"p12195555358", b"uUS.2", b"uUS.1"])
+    ]
+
+
+def test_a_user_id_update_links_the_previous_and_the_current_id() -> None:
+    change = messages(
+        user_id_update=[{"wa_id": "16505551234", "user_id": {"previous": "US.1", "current": "US.2"}}]
+    )
+    change["field"] = "user_id_update"
+    routed = read_webhook(body(change))
+
+    assert [keyed.fact for keyed in routed.facts] == [Sighting([PHONE, b"uUS.1", b"uUS.2"])]
+
+
+def test_a_message_without_sender_is_of_the_only_contact_beside_it() -> None:
+    alone = message()
+    del alone["from"]
+
+    assert facts(messages=[alone], contacts=[{"user_id": "US.1"}]) == [
+        Sighting([b"uUS.1"], inbound=Inbound(digest("wamid.in"), 1750030099))
+    ]
+    assert bad(body(messages(messages=[alone]))) == [
+        "missing_field at $.entry[0].changes[0].value.messages[0].from"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (status(id=None), "missing_field at .id"),
+        (status(id=7), "wrong_type at .id"),
+        (status(id=""), "bad_id at .id"),
+        (status(id="a\0b"), "bad_id at .id"),
+        (status(id="x" * 513), "bad_id at .id"),
+        (status(status=None), "missing_field at .status"),
+        (status(status=3), "wrong_type at .status"),
+        (status(timestamp=None), "missing_field at .timestamp"),
+        (status(timestamp="soon"), "bad_time at .timestamp"),
+        (status(timestamp=-1), "bad_time at .timestamp"),
+        (status(timestamp=1.5), "bad_time at .timestamp"),
+        (status(timestamp=True), "bad_time at .timestamp"),
+        (status(timestamp="٣"), "bad_time at .timestamp"),
+        (status(recipient_id=16505551234), "wrong_type at .recipient_id"),
+        (status(pricing=[]), "wrong_type at .pricing"),
+        (status(status="failed", errors={"code": 1}), "wrong_type at .errors"),
+        (status(status="failed", errors=[{"code": [1]}]), "wrong_type at .errors[0].code"),
+        ("no object", "wrong_type at "),
+    ],
+)
+def test_a_bad_status_is_named_by_its_path_and_its_neighbours_count(part: Any, reason: str) -> None:
+    routed = read_webhook(body(messages(statuses=[status(), part, status(id="wamid.3")])))
+    path = reason.replace("at ", "at $.entry[0].changes[0].value.statuses[1]")
+
+    assert [str(found) for found in routed.bad] == [path]
+    assert len(routed.facts) == 4
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (None, "not_json at $"),
+        (b"", "not_json at $"),
+        (b"{", "not_json at $"),
+        (b"\xff{}", "not_text at $"),
+        (b"\xef\xbb\xbf{}", "not_json at $"),
+        (b"[]", "wrong_type at $"),
+        (b"null", "wrong_type at $"),
+        (b'{"entry":[]}', "missing_field at $.object"),
+        (b'{"object":null,"entry":[]}', "missing_field at $.object"),
+        (b'{"object":"page","entry":[]}', "unknown_object at $.object"),
+        (b'{"object":"whatsapp_business_account"}', "missing_field at $.entry"),
+        (b'{"object":"whatsapp_business_account","entry":{}}', "wrong_type at $.entry"),
+        (b'{"object":"whatsapp_business_account","entry":[{}]}', "missing_field at $.entry[0].changes"),
+        (b'{"a":NaN}', "not_json at $"),
+        (b'"\\ud800"', "not_json at $"),
+        (b"[" * 1_025 + b"]" * 1_025, "not_json at $"),
+        (b"[" * 100_000, "not_json at $"),
+        (b" " * (4 << 20) + b"{}", "too_large at $"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_bad_as_a_whole(raw: bytes | None, reason: str) -> None:
+    routed = read_webhook(raw)
+
+    assert [str(found) for found in routed.bad] == [reason]
+    assert routed.facts == []
+
+
+def test_errors_of_the_account_are_counted_and_move_nothing() -> None:
+    routed = read_webhook(body(messages(errors=[{"code": 130429}])))
+
+    assert not routed.facts
+    assert not routed.bad
+    assert routed.seen["value_error", "account"] == 1
+
+
+def test_names_are_counted_from_closed_lists() -> None:
+    routed = read_webhook(body(messages(statuses=[status(status="weird", something_new=1)])))
+
+    assert routed.seen["status", "other"] == 1
+    assert routed.seen["unknown_field", "status"] == 1
+    assert routed.seen["field", "messages"] == 1
