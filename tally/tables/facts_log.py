@@ -10,6 +10,7 @@ from tally.schemas.facts import Keyed, head
 from tally.schemas.keys import partition_of
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.families.family import packed
+from tally.tables.producing import Sent, send_entries, settle
 
 DELIVERY_TIMEOUT_MS = 60_000
 """How long the client goes on trying while the broker is away; then the process ends."""
@@ -46,17 +47,10 @@ class FactsLog:
 
     async def append(self, facts: Iterable[tuple[Keyed, int]]) -> None:
         """Append facts and wait until the brokers have them. Raises KafkaError when they do not."""
-        futures = []
+        sent: list[Sent] = []
         for partition, entries in by_partition(facts, self.partitions).items():
-            batch = self._producer.create_batch()
-            for key, value in entries:
-                if batch.append(key=key, value=value, timestamp=None) is None:
-                    futures.append(await self._producer.send_batch(batch, self._topic, partition=partition))
-                    batch = self._producer.create_batch()
-                    batch.append(key=key, value=value, timestamp=None)
-            futures.append(await self._producer.send_batch(batch, self._topic, partition=partition))
-        for future in futures:
-            await future
+            sent += await send_entries(self._producer, self._topic, partition, entries)
+        await settle([part.future for part in sent])
 
     async def close(self) -> None:
         """Flush and disconnect."""

@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from tally.schemas.topics import FACT_LIMIT_BYTES
+from tally.tables.producing import Sent, send_entries, settle
 from tally.tables.reading import Writes
 
 TRANSACTION_TIMEOUT_MS = 15_000
@@ -34,32 +35,14 @@ class ChangelogWriter:
     async def commit(self, writes: dict[str, dict[bytes, bytes | None]]) -> dict[str, int]:
         """Write changes by changelog topic in one transaction; return each topic's next offset."""
         await self._producer.begin_transaction()
-        sent = [
-            (topic, count, future)
-            for topic, entries in writes.items()
-            for count, future in await self._send(topic, entries)
-        ]
-        ends = {}
-        for topic, count, future in sent:
-            ends[topic] = (await future).offset + count
+        sent: list[tuple[str, Sent]] = []
+        for topic, entries in writes.items():
+            parts = await send_entries(self._producer, topic, self._partition, entries.items())
+            sent += [(topic, part) for part in parts]
+        done = await settle([part.future for _, part in sent])
+        ends = {topic: at.offset + part.records for (topic, part), at in zip(sent, done, strict=True)}
         await self._producer.commit_transaction()
         return ends
-
-    async def _send(
-        self, topic: str, entries: dict[bytes, bytes | None]
-    ) -> list[tuple[int, "asyncio.Future[Any]"]]:
-        sent = []
-        batch = self._producer.create_batch()
-        for key, value in entries.items():
-            if batch.append(key=key, value=value, timestamp=None) is None:
-                future = await self._producer.send_batch(batch, topic, partition=self._partition)
-                sent.append((batch.record_count(), future))
-                batch = self._producer.create_batch()
-                batch.append(key=key, value=value, timestamp=None)
-        if batch.record_count():
-            future = await self._producer.send_batch(batch, topic, partition=self._partition)
-            sent.append((batch.record_count(), future))
-        return sent
 
     async def close(self) -> None:
         """Close the connections. Raises TimeoutError when the broker is away."""

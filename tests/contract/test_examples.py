@@ -1,0 +1,69 @@
+"""The published examples and JSON Schemas say what Tally does."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+import tally.schemas
+from tally.agents.route.decision import READERS
+from tally.schemas.errors import REASONS
+from tally.tables.rules import Rules
+from tests.support.partition import MemoryPartition
+from tests.unit.schemas.test_sends import ACCEPTED
+
+EXAMPLES = Path(tally.schemas.__file__).parent / "examples"
+SAMPLES = Path(__file__).parents[1] / "samples" / "whatsapp"
+
+
+def examples() -> list[tuple[str, Path]]:
+    return [(topic, path) for topic in READERS for path in sorted((EXAMPLES / topic).glob("*.json"))]
+
+
+def schema(topic: str) -> Any:
+    return orjson.loads((EXAMPLES / f"{topic}.schema.json").read_bytes())
+
+
+@pytest.mark.parametrize(("topic", "path"), examples(), ids=lambda value: getattr(value, "stem", value))
+def test_an_example_fits_its_schema_and_counts(topic: str, path: Path) -> None:
+    jsonschema.Draft202012Validator(schema(topic)).validate(orjson.loads(path.read_bytes()))
+    routed = READERS[topic](path.read_bytes())
+
+    assert not routed.bad
+    assert routed.facts
+
+
+@pytest.mark.parametrize("topic", READERS)
+def test_a_schema_is_valid_itself(topic: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema(topic))
+
+
+def test_all_examples_fold_into_the_funnel_they_describe() -> None:
+    partition = MemoryPartition()
+    partition.fold(
+        [keyed for topic, path in examples() for keyed in READERS[topic](path.read_bytes()).facts], Rules()
+    )
+    template = partition.counts()[f"t1/{ACCEPTED['campaign']}/promo_nov/pt_BR".encode()]
+
+    assert {name: template[name] for name in ("contacts", "attempts", "accepted", "delivered", "read", "replied")} == {
+        "contacts": 4, "attempts": 5, "accepted": 2, "delivered": 1, "read": 1, "replied": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
+def test_every_real_body_is_read_or_named_bad_and_folds(path: Path) -> None:
+    routed = READERS["webhook-events"](path.read_bytes())
+    is_webhook = "object" in orjson.loads(path.read_bytes())
+
+    # One fixture has the word TIMESTAMP for a time; what is no webhook lacks the `object`.
+    expected = {"bad_time"} if path.stem.endswith("status-ui") else set() if is_webhook else {"missing_field"}
+    assert {bad.reason for bad in routed.bad} == expected
+    if routed.facts:
+        MemoryPartition().fold(routed.facts, Rules())
+
+
+def test_the_example_of_a_dead_letter_has_a_known_reason() -> None:
+    for path in (EXAMPLES / "dead-letters").glob("*.json"):
+        assert orjson.loads(path.read_bytes())["headers"]["reason"] in REASONS
