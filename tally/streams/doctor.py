@@ -1,0 +1,103 @@
+"""Diagnosis: can everything be reached, is everything as it must be, and what is waiting."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from tally.deploy import migrate
+from tally.schemas.keys import split_parts
+from tally.streams import dead_letters, topics
+from tally.streams.log_reading import read_to_end
+from tally.streams.settings import Settings
+from tally.tables.families.message import MessageFamily
+
+DEADLINE_SECONDS = 20.0
+SCAN_SECONDS = 300.0
+SHOWN = 20
+
+
+class Finding(Struct, frozen=True):
+    """One check: what was looked at, whether it is as it must be, and what to do if not."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run every check; one that fails does not keep the others from running."""
+    checks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
+        ("kafka", _kafka),
+        ("topics", _topics),
+        ("postgres", _postgres),
+        ("migrations", _migrations),
+        ("waiting states by business number", _waiting),
+        ("dead letters by reason", _dead_letters),
+    ]
+    return [await _finding(name, check, settings) for name, check in checks]
+
+
+async def _finding(name: str, check: Callable[[Settings], Awaitable[str]], settings: Settings) -> Finding:
+    try:
+        return Finding(name, True, await check(settings))
+    except Exception as error:
+        return Finding(name, False, f"{type(error).__name__}: {error}")
+
+
+async def _kafka(settings: Settings) -> str:
+    states = await topics.states(settings)
+    return (
+        f"{settings.kafka_bootstrap} answers, {sum(s.partitions is not None for s in states)} of our topics"
+    )
+
+
+async def _topics(settings: Settings) -> str:
+    wrong = [
+        f"{state.topic.name}: {', '.join(state.problems)}"
+        for state in await topics.states(settings)
+        if state.problems
+    ]
+    if wrong:
+        raise topics.TopicsError("; ".join(wrong) + " (run `tally topics declare` for missing ones)")
+    return "all there, as exactness needs them"
+
+
+async def _postgres(settings: Settings) -> str:
+    connection = await _connect(settings)
+    try:
+        return str(await connection.fetchval("SHOW server_version"))
+    finally:
+        await connection.close()
+
+
+async def _connect(settings: Settings) -> Any:
+    dsn = settings.postgres_dsn.get_secret_value()
+    return await asyncpg.connect(dsn, timeout=DEADLINE_SECONDS, command_timeout=DEADLINE_SECONDS)
+
+
+async def _migrations(settings: Settings) -> str:
+    status = await asyncio.to_thread(migrate.status, settings.postgres_dsn.get_secret_value())
+    if status.pending:
+        raise migrate.MigrationError(f"{len(status.pending)} pending: run `tally migrate up`")
+    return f"{len(status.applied)} applied, none pending"
+
+
+async def _waiting(settings: Settings) -> str:
+    """Count messages whose send result has not come; most belong to no campaign and never will."""
+    family = MessageFamily()
+    waiting: dict[bytes, bool] = {}
+    changelog = settings.names.changelog(family.table)
+    async for record in read_to_end(settings.kafka_client(), [changelog], SCAN_SECONDS):
+        waiting[record.key] = record.value is not None and family.waits(family.decode(record.value))
+    numbers = Counter(split_parts(key)[0] for key, waits in waiting.items() if waits)
+    shown = [f"{number}: {count}" for number, count in numbers.most_common(SHOWN)]
+    return ", ".join([*shown, *(["..."] if len(numbers) > SHOWN else [])]) or "none"
+
+
+async def _dead_letters(settings: Settings) -> str:
+    counts = dead_letters.by_reason(await dead_letters.read(settings))
+    return ", ".join(f"{reason}: {count}" for reason, count in counts.items()) or "none"
