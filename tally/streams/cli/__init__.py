@@ -1,0 +1,5 @@
+"""The `tally` command."""
+
+from tally.streams.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,56 @@
+"""`tally topics`: declare them, and show how they are."""
+
+import asyncio
+
+import typer
+from aiokafka.errors import KafkaError
+
+from tally.streams import topics
+from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.settings import load
+
+app = typer.Typer(
+    help="Declare the topics, and compare the brokers' with what Tally needs.", no_args_is_help=True
+)
+
+
+@app.command()
+def declare() -> None:
+    """Create the topics that are missing; existing ones are left alone. A worker does this when it starts."""
+    settings = load()
+    try:
+        created = asyncio.run(topics.declare(settings))
+    except (KafkaError, TimeoutError, topics.TopicsError) as error:
+        fail(f"{type(error).__name__}: {error}")
+    for name in created:
+        console.print(f"created {name}", highlight=False)
+    if not created:
+        console.print("all topics were there", highlight=False)
+
+
+@app.command()
+def show(json: Json = False) -> None:
+    """Show every topic as it is. Exit code 1 if one is missing or unfit."""
+    settings = load()
+    try:
+        states = asyncio.run(topics.states(settings))
+    except (KafkaError, TimeoutError) as error:
+        fail(f"{type(error).__name__}: {error}")
+    if json:
+        print_json(
+            [{"topic": s.topic.name, "partitions": s.partitions, "problems": s.problems} for s in states]
+        )
+    else:
+        print_table(
+            ("topic", "partitions", "kept", "problems"),
+            [
+                (s.topic.name, str(s.partitions or "-"), _kept(s.topic.retention_ms), "; ".join(s.problems))
+                for s in states
+            ],
+        )
+    if any(state.problems for state in states):
+        raise typer.Exit(1)
+
+
+def _kept(retention_ms: int | None) -> str:
+    return "compacted" if retention_ms is None else f"{retention_ms // 86_400_000} days"

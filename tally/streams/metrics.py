@@ -1,0 +1,177 @@
+"""Every metric of a process in one typed list, and the registry that keeps them.
+
+No label names a tenant, a campaign or a person: each label's values are a short closed list.
+"""
+
+import platform
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import Any, Literal, get_args
+
+from msgspec import Struct
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+
+from tally.agents.lag.tracker import FACTS
+from tally.agents.route.decision import EventOutcome
+from tally.schemas import metrics, sends, topics
+from tally.schemas.errors import REASONS
+from tally.schemas.whatsapp import inbound, status, webhook
+from tally.streams.settings import ROLES
+
+Kind = Literal["counter", "gauge", "histogram", "info"]
+Values = tuple[str, ...]
+
+OTHER = "other"
+SOURCES = topics.RAW_TOPICS
+LAG_TOPICS = (*SOURCES, FACTS)
+GROUP_ROLES = ("route", "fold")
+SQLSTATE_CLASSES = ("08", "22", "23", "25", "28", "40", "42", "53", "54", "55", "57", "58", "XX", OTHER)
+"""Classes of PostgreSQL's error codes that a flush can meet."""
+
+SEEN: Mapping[str, frozenset[str]] = {
+    "field": webhook.FIELDS | {OTHER},
+    "status": status.STATUSES | {"call", OTHER},
+    "message": inbound.TYPES | {OTHER},
+    "outcome": frozenset((*sends.OUTCOMES, OTHER)),
+    "unknown_field": frozenset({"send_result", "status"}),
+}
+"""What the readers of raw events count by name, by kind (`Routed.seen`)."""
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+RECORD_BUCKETS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0)
+RECOVERY_BUCKETS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+
+
+class Metric(Struct, frozen=True):
+    """One metric; `series` are all combinations of its labels' values that can occur."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    series: tuple[Values, ...] = ((),)
+    buckets: tuple[float, ...] = ()
+
+
+def _counter(name: str, meaning: str, **labels: tuple[str, ...]) -> Metric:
+    return Metric(name, "counter", meaning, tuple(labels), tuple(product(*labels.values())))
+
+
+def _gauge(name: str, meaning: str, **labels: tuple[str, ...]) -> Metric:
+    return Metric(name, "gauge", meaning, tuple(labels), tuple(product(*labels.values())))
+
+
+def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Metric:
+    return Metric(name, "histogram", meaning, buckets=buckets)
+
+
+METRICS: tuple[Metric, ...] = (
+    _counter("tally_events_total", "raw events read", source=SOURCES, outcome=get_args(EventOutcome)),
+    Metric(
+        "tally_event_names_total",
+        "counter",
+        "what raw events held, by name from closed lists; the rest is `other`",
+        ("kind", "name"),
+        tuple((kind, name) for kind, names in SEEN.items() for name in sorted(names)),
+    ),
+    _counter("tally_facts_total", "facts counted", family=get_args(metrics.Family)),
+    _counter("tally_batches_total", "batches of facts counted, one transaction each"),
+    _histogram("tally_batch_records", "facts in a batch", RECORD_BUCKETS),
+    _histogram("tally_batch_seconds", "time to count a batch, without its transaction", LATENCY_BUCKETS),
+    _histogram("tally_commit_seconds", "time of a batch's transaction", LATENCY_BUCKETS),
+    _gauge("tally_lag_records", "records that wait to be counted", topic=LAG_TOPICS),
+    _gauge("tally_lag_seconds", "age of the latest moment that is known to be counted; NaN for none"),
+    _histogram(
+        "tally_event_to_view_seconds",
+        "from Kafka's time of a batch's oldest raw event to its visibility here",
+        LATENCY_BUCKETS,
+    ),
+    _gauge("tally_dirty_rows", "rows that wait to be flushed to Postgres"),
+    _histogram("tally_flush_seconds", "time of a flush to Postgres", LATENCY_BUCKETS),
+    _counter("tally_flush_rows_total", "rows flushed to Postgres"),
+    _counter(
+        "tally_flush_failures_total",
+        "flushes that failed, by the class of their SQLSTATE",
+        sqlstate_class=SQLSTATE_CLASSES,
+    ),
+    _gauge("tally_waiting_states", "messages with a status and no send result, as seen by this process"),
+    _counter(
+        "tally_dead_letters_total",
+        "raw records that could not be read, and facts that could not be counted",
+        topic=LAG_TOPICS,
+        reason=REASONS,
+    ),
+    _counter("tally_rebalances_total", "assignments of partitions by a consumer group", role=GROUP_ROLES),
+    _histogram("tally_recovery_seconds", "time to open a partition's tables", RECOVERY_BUCKETS),
+    _gauge("tally_partitions_owned", "partitions that this process works on", role=GROUP_ROLES),
+    _gauge("tally_facts_set_aside", "facts given up on in all partitions; their numbers are too low"),
+    _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),
+    Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),
+)
+"""What is published. Names never change; `process_*` come from the client library."""
+
+_BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+class Metrics:
+    """All metrics of one process in a registry of their own; every series shows from the start."""
+
+    def __init__(self, version: str) -> None:
+        # `_created` would double the series of every counter and histogram.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._counters = self._build("counter", Counter)
+        self._gauges = self._build("gauge", Gauge)
+        self._histograms = self._build("histogram", Histogram)
+        build = Info("tally_build", _BY_NAME["tally_build_info"].help, registry=self.registry)
+        build.info({"version": version, "python": platform.python_version()})
+        self.set("tally_lag_seconds", float("nan"))
+
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        """Add to a counter. Raises KeyError: a metric or a label's value that is not in the list."""
+        self._counters[name, _values(name, labels)].inc(amount)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Set a gauge. Raises KeyError: a metric or a label's value that is not in the list."""
+        self._gauges[name, _values(name, labels)].set(value)
+
+    def follow(self, name: str, value: Callable[[], float], /, **labels: str) -> None:
+        """Let a gauge ask for its value whenever it is read. Raises KeyError as `set` does."""
+        self._gauges[name, _values(name, labels)].set_function(value)
+
+    def observe(self, name: str, value: float, /) -> None:
+        """Add to a histogram. Raises KeyError: a metric that is not in the list."""
+        self._histograms[name, ()].observe(value)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return all metrics in the format that an Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _build(self, kind: Kind, family: Callable[..., Any]) -> dict[tuple[str, Values], Any]:
+        built = {}
+        for metric in METRICS:
+            if metric.kind != kind:
+                continue
+            more = {"buckets": metric.buckets} if metric.buckets else {}
+            parent = family(metric.name, metric.help, metric.labels, registry=self.registry, **more)
+            for values in metric.series:
+                built[metric.name, values] = parent.labels(*values) if values else parent
+        return built
+
+
+def _values(name: str, labels: Mapping[str, str]) -> Values:
+    wanted = _BY_NAME[name].labels
+    if len(labels) != len(wanted):
+        raise KeyError(f"{name} has the labels {', '.join(wanted) or '(none)'}")
+    return tuple(labels[label] for label in wanted)

@@ -1,0 +1,106 @@
+"""Keeping a worker process running: restarted with backoff, stopped in order."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+STABLE_SECONDS = 30.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 10.0
+STOP_SECONDS = 25.0
+"""A little more than a worker gives itself."""
+
+WORKER: tuple[str, ...] = (sys.executable, "-m", "tally.streams.cli", "worker")
+
+
+class Backoff(Struct):
+    """How long to pause before a worker is started again: doubled each time, until one has run a while."""
+
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+
+    def after(self, ran_seconds: float) -> float:
+        """Return the pause after a life of so many seconds. Pure but for its own memory."""
+        if ran_seconds >= STABLE_SECONDS:
+            self.pause_seconds = FIRST_PAUSE_SECONDS
+        pause = self.pause_seconds
+        self.pause_seconds = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return pause
+
+
+class Supervisor:
+    """Runs one worker process at a time, for as long as it is not told to stop."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        log_file: Path,
+        say: Callable[[str], None],
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        self._environment = {**os.environ, **environment}
+        self._log_file = log_file
+        self._say = say
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The present worker's process id."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    async def run(self) -> None:
+        """Start the worker again whenever it ends, until `stop`."""
+        backoff = Backoff()
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            began = loop.time()
+            code = await self._run_once()
+            if self._stopping:
+                return
+            pause = backoff.after(loop.time() - began)
+            self._say(f"worker ended with {describe(code)}; starting it again in {pause:g} s")
+            await asyncio.sleep(pause)
+
+    async def _run_once(self) -> int:
+        with self._log_file.open("ab") as log:
+            # Its own session: Ctrl-C in the terminal is for us, who stop things in order.
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self.starts += 1
+            return await self._process.wait()
+
+    def kill(self) -> None:
+        """Send SIGKILL to the present worker."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def stop(self) -> None:
+        """Stop the worker in order, and kill it if it does not come to an end."""
+        self._stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def describe(code: int) -> str:
+    """Return an exit code as people say it. Pure."""
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
