@@ -47,7 +47,7 @@ class Supervisor:
         self._say = say
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.starts = 0
 
     @property
@@ -59,14 +59,14 @@ class Supervisor:
         """Start the worker again whenever it ends, until `stop`."""
         backoff = Backoff()
         loop = asyncio.get_running_loop()
-        while not self._stopping:
+        while not self._stopping.is_set():
             began = loop.time()
             code = await self._run_once()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             pause = backoff.after(loop.time() - began)
             self._say(f"worker ended with {describe(code)}; starting it again in {pause:g} s")
-            await asyncio.sleep(pause)
+            await asyncio.wait({asyncio.ensure_future(self._stopping.wait())}, timeout=pause)
 
     async def _run_once(self) -> int:
         with self._log_file.open("ab") as log:
@@ -89,7 +89,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop the worker in order, and kill it if it does not come to an end."""
-        self._stopping = True
+        self._stopping.set()
         process = self._process
         if process is None or process.returncode is not None:
             return

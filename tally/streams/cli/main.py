@@ -12,6 +12,7 @@ from tally.streams.cli import (
     demo,
     doctor,
     migrate,
+    publish,
     topics,
     up,
     worker,
@@ -33,6 +34,7 @@ app.command("worker")(worker.worker)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(topics.app, name="topics")
 app.command("config")(config.config)
+app.command("publish")(publish.publish)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor")(doctor.doctor)
 

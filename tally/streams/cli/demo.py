@@ -1,0 +1,95 @@
+"""`tally demo`: the main job, end to end, judged by a recount in plain SQL."""
+
+import asyncio
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tally.deploy import migrate
+from tally.deploy.local import LocalServerError
+from tally.streams import topics
+from tally.streams.cli.output import console, fail
+from tally.streams.demo.answers import NotYet
+from tally.streams.demo.database import fresh_database
+from tally.streams.demo.run import Demo, Verdict, log_file
+from tally.streams.free_port import free_port
+from tally.streams.settings import load, variable
+from tally.streams.stack import HalfAStack, running
+from tally.streams.supervisor import Supervisor
+
+
+def demo(
+    contacts: Annotated[int, typer.Option(min=1, help="contacts in each of the eight campaigns")] = 400,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same events")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep/--stop", help="keep everything running at the end, until Ctrl-C")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="where the embedded servers keep their data")] = Path(
+        ".tally/demo"
+    ),
+) -> None:
+    """Run the main job on real servers: publish campaigns, kill the worker, compare all counts.
+
+    Starts Kafka and Postgres (embedded, unless TALLY_KAFKA_BOOTSTRAP and TALLY_POSTGRES_DSN name others),
+    publishes seeded campaigns made from real webhook bodies, kills the worker with SIGKILL in the middle and
+    compares view, Postgres, a recount by plain SQL and the former way of counting. Exit code 1 if anything
+    differs.
+    """
+    try:
+        verdict = asyncio.run(_demo(folder, contacts, seed, keep))
+    except (LocalServerError, HalfAStack, NotYet, migrate.MigrationError, topics.TopicsError) as error:
+        fail(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        fail("stopped", code=1)
+    if not verdict.is_exact:
+        raise typer.Exit(1)
+
+
+async def _demo(folder: Path, contacts: int, seed: int, keep: bool) -> Verdict:
+    name = f"demo-{int(time.time())}-"
+    state = folder / "state"
+    shutil.rmtree(state, ignore_errors=True)
+    more = {
+        variable("topic_prefix"): name,
+        variable("state_folder"): str(state),
+        variable("web_port"): str(free_port(load().web_port)),
+    }
+    with running(folder, _say, **more) as stack:
+        async with fresh_database(stack, name) as environment:
+            return await _run(environment, folder, contacts, seed, keep)
+
+
+async def _run(environment: dict[str, str], folder: Path, contacts: int, seed: int, keep: bool) -> Verdict:
+    settings = load({**os.environ, **environment})
+    await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
+    await topics.declare(settings)
+    log = log_file(folder)
+    supervisor = Supervisor(environment, log, _say)
+    supervising = asyncio.ensure_future(supervisor.run())
+    _say(f"worker starts; its log is {log}")
+    try:
+        run = Demo(settings, supervisor, console, seed)
+        verdict = await run.run(contacts)
+        _print_verdict(verdict, run.url)
+        if keep:
+            console.print("kept running; press Ctrl-C to stop")
+            await supervising
+        return verdict
+    finally:
+        await supervisor.stop()
+        await supervising
+
+
+def _print_verdict(verdict: Verdict, url: str) -> None:
+    drift = verdict.drift
+    style = "bold green" if verdict.is_exact else "bold red"
+    console.print(f"lost {drift.lost}, doubled {drift.doubled}", style=style, highlight=False)
+    console.print(f"look at {url}/v1/tenants/tenant-0/campaigns (with --keep, or `make up`)", highlight=False)
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False)

@@ -1,0 +1,35 @@
+"""`tally publish`: put raw events from files into the raw topics, for trying things out."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from aiokafka.errors import KafkaError
+
+from tally.agents.route.decision import READERS
+from tally.streams.cli.output import console, fail
+from tally.streams.demo.publisher import Publisher
+from tally.streams.settings import load
+from tally.streams.simulator.records import RawRecord
+
+
+def publish(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="a raw event each")],
+    topic: Annotated[str, typer.Option(help="the topic; without, the name of each file's folder")] = "",
+) -> None:
+    """Publish files as raw events, one a file, byte for byte."""
+    records = [RawRecord(topic or file.resolve().parent.name, None, file.read_bytes()) for file in files]
+    unknown = sorted({record.topic for record in records} - READERS.keys())
+    if unknown:
+        fail(f"no such raw topic: {', '.join(unknown)}; there are {', '.join(READERS)}", code=2)
+    try:
+        asyncio.run(_publish(records))
+    except (KafkaError, TimeoutError) as error:
+        fail(f"{type(error).__name__}: {error}")
+    console.print(f"{len(records)} events published", highlight=False)
+
+
+async def _publish(records: list[RawRecord]) -> None:
+    async with Publisher(load()) as publisher:
+        await publisher.publish(records, lambda _: None)

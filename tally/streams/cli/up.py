@@ -1,0 +1,81 @@
+"""`tally up`: everything running, to try it by hand."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tally.deploy import migrate
+from tally.deploy.local import LocalServerError
+from tally.streams import topics
+from tally.streams.cli.output import console, fail
+from tally.streams.demo.answers import Answers, NotYet
+from tally.streams.demo.run import log_file
+from tally.streams.free_port import free_port
+from tally.streams.settings import Settings, load, variable
+from tally.streams.stack import HalfAStack, running
+from tally.streams.supervisor import Supervisor
+from tally.streams.try_it import commands
+
+READY_SECONDS = 120.0
+
+
+def up(
+    folder: Annotated[Path, typer.Option(help="where the embedded servers keep their data")] = Path(".tally"),
+) -> None:
+    """Keep Kafka, Postgres and a worker running until Ctrl-C, and print commands to paste.
+
+    Embedded servers, unless TALLY_KAFKA_BOOTSTRAP and TALLY_POSTGRES_DSN name others. The worker is started
+    again with backoff when it ends.
+    """
+    try:
+        asyncio.run(_up(folder))
+    except (LocalServerError, HalfAStack, migrate.MigrationError, topics.TopicsError) as error:
+        fail(f"{type(error).__name__}: {error}")
+
+
+async def _up(folder: Path) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    more = {variable("web_port"): str(free_port(load().web_port))}
+    with running(folder, _say, **more) as stack:
+        settings = stack.settings
+        await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
+        await topics.declare(settings)
+        log = log_file(folder)
+        supervisor = Supervisor(stack.environment, log, _say)
+        supervising = asyncio.ensure_future(supervisor.run())
+        _say(f"worker starts; its log is {log}")
+        try:
+            await _greet(settings, stopping)
+            await stopping.wait()
+        finally:
+            _say("stopping the worker, then the servers")
+            await supervisor.stop()
+            await supervising
+
+
+async def _greet(settings: Settings, stopping: asyncio.Event) -> None:
+    """Print the commands once the worker answers; Ctrl-C is heard meanwhile."""
+    url = f"http://{settings.web_host}:{settings.web_port}"
+    async with Answers(url) as answers:
+        ready = asyncio.ensure_future(answers.wait_until_ready(READY_SECONDS))
+        stop = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait({ready, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not ready.done():
+            ready.cancel()
+            return
+    try:
+        _say(f"worker ready after {ready.result():.1f} s")
+    except NotYet as error:
+        _say(f"{error}; see its log")
+    for line in commands(settings, url):
+        _say(line)
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

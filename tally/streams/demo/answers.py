@@ -1,0 +1,107 @@
+"""Asking a worker over HTTP, as a dashboard does."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from tally.schemas.fields import unix_ms
+
+DEADLINE_SECONDS = 10.0
+POLL_SECONDS = 0.1
+PAGE = 500
+
+
+class NotYet(Exception):
+    """The worker did not come to the wanted state in time."""
+
+
+class Answers:
+    """The read API and the metrics of one worker."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def __aenter__(self) -> "Answers":
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE_SECONDS))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def get(self, path: str) -> Any:
+        """Return a JSON answer. Raises aiohttp.ClientError."""
+        async with self._session.get(self.url + path) as response:
+            response.raise_for_status()
+            return await response.json()
+
+    async def campaigns(self, tenant: str) -> list[dict[str, Any]]:
+        """Return all campaigns of a tenant with their totals."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await self.get(f"/v1/tenants/{tenant}/campaigns?limit={PAGE}{cursor}")
+            found += page["campaigns"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
+    async def wait_until_ready(self, deadline_seconds: float) -> float:
+        """Wait until the worker has recovered and caught up; return how long it took. Raises NotYet."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while loop.time() - began < deadline_seconds:
+            try:
+                await self.get("/health/ready")
+                return loop.time() - began
+            except (aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(POLL_SECONDS)
+        raise NotYet(f"the worker is not ready after {deadline_seconds:g} s")
+
+    async def wait_until_counted(self, before_ms: float, deadline_seconds: float) -> float:
+        """Wait until everything published before a moment is in the answers. Raises NotYet."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while loop.time() - began < deadline_seconds:
+            if await self._as_of_ms() > before_ms:
+                return loop.time() - began
+            await asyncio.sleep(POLL_SECONDS)
+        raise NotYet(f"not everything is counted after {deadline_seconds:g} s")
+
+    async def _as_of_ms(self) -> float:
+        try:
+            receipt = (await self.get("/v1/tenants/-/campaigns?limit=1"))["receipt"]
+        except (aiohttp.ClientError, TimeoutError):
+            return 0.0
+        return _unix_ms(receipt["as_of"]) if receipt["state"] == "live" else 0.0
+
+    async def event_to_view(self) -> dict[float, float]:
+        """Return the cumulative histogram of seconds from raw event to view: count by upper bound."""
+        async with self._session.get(self.url + "/metrics") as response:
+            families = text_string_to_metric_families(await response.text())
+        return {
+            float(sample.labels["le"]): sample.value
+            for family in families
+            if family.name == "tally_event_to_view_seconds"
+            for sample in family.samples
+            if sample.name.endswith("_bucket")
+        }
+
+
+def _unix_ms(rfc_3339: str | None) -> float:
+    return float(unix_ms(rfc_3339, "as_of")) if rfc_3339 else 0.0
+
+
+def quantile(before: dict[float, float], after: dict[float, float], wanted: float) -> float:
+    """Return a quantile of what a histogram took in between two readings, as Prometheus computes it. Pure."""
+    counts = {bound: after[bound] - before.get(bound, 0.0) for bound in sorted(after)}
+    rank = wanted * max(counts.values(), default=0.0)
+    below, lower = 0.0, 0.0
+    for bound, count in counts.items():
+        if count >= rank > 0:
+            if bound == float("inf"):
+                return lower
+            return lower + (bound - lower) * (rank - below) / (count - below)
+        below, lower = count, bound
+    return 0.0

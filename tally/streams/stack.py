@@ -1,0 +1,46 @@
+"""The servers that a demo or a try-out runs on: embedded ones, or those that the settings name."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from tally.deploy.local import LocalServers
+from tally.streams.settings import Settings, load, variable
+
+KAFKA = variable("kafka_bootstrap")
+POSTGRES = variable("postgres_dsn")
+
+
+class Stack(Struct, frozen=True):
+    """Running servers, and the environment by which workers find them."""
+
+    settings: Settings
+    environment: dict[str, str]
+    embedded: bool
+
+
+class HalfAStack(Exception):
+    """One of Kafka and Postgres is named and the other is not; name both, or neither."""
+
+
+@contextmanager
+def running(folder: Path, say: Callable[[str], None], **more: str) -> Iterator[Stack]:
+    """Run embedded servers in a folder, unless the environment names real ones. Raises HalfAStack.
+
+    `more` are further settings, by environment variable.
+    """
+    named = [name for name in (KAFKA, POSTGRES) if os.environ.get(name)]
+    if len(named) == 1:
+        raise HalfAStack(f"{named[0]} is set alone: set both {KAFKA} and {POSTGRES}, or neither")
+    if named:
+        say("using the Kafka and Postgres that the environment names")
+        environment = {name: os.environ[name] for name in (KAFKA, POSTGRES)} | more
+        yield Stack(load({**os.environ, **environment}), environment, embedded=False)
+        return
+    with LocalServers.start(folder, say=say) as servers:
+        say(f"Kafka on {servers.kafka.bootstrap}, PostgreSQL on port {servers.postgres.port}")
+        environment = {KAFKA: servers.kafka.bootstrap, POSTGRES: servers.postgres.dsn} | more
+        yield Stack(load({**os.environ, **environment}), environment, embedded=True)
