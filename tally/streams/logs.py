@@ -4,16 +4,20 @@ import logging
 import sys
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 from tally.streams.settings import Settings
 
-QUIET = ("aiokafka", "kafka", "faust", "mode", "aiohttp.access", "asyncio")
+QUIET = ("aiokafka", "kafka", "faust", "mode", "aiohttp.access", "asyncio", "abc", "tally.streams.batched")
 """Libraries whose info lines are about themselves."""
 
 
 def configure(settings: Settings) -> None:
-    """Send our own and the libraries' logs to standard error in one form."""
+    """Send our own and the libraries' logs to standard error in one form.
+
+    Tracebacks go without local variables: those hold phone numbers and message ids.
+    """
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -28,9 +32,12 @@ def configure(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

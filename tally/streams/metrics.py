@@ -43,6 +43,7 @@ SEEN: Mapping[str, frozenset[str]] = {
     "message": inbound.TYPES | {OTHER},
     "outcome": frozenset((*sends.OUTCOMES, OTHER)),
     "unknown_field": frozenset({"send_result", "status"}),
+    "value_error": frozenset({"account"}),
 }
 """What the readers of raw events count by name, by kind (`Routed.seen`)."""
 

@@ -1,5 +1,6 @@
 """Appending facts to the facts log: idempotent, without transactions, acknowledged."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +11,7 @@ from tally.schemas.facts import Keyed, head
 from tally.schemas.keys import partition_of
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.families.family import packed
-from tally.tables.producing import Sent, send_entries, settle
+from tally.tables.producing import send_entries, settle
 
 DELIVERY_TIMEOUT_MS = 60_000
 """How long the client goes on trying while the broker is away; then the process ends."""
@@ -26,6 +27,48 @@ def by_partition(facts: Iterable[tuple[Keyed, int]], partitions: int) -> dict[in
     return grouped
 
 
+class Lane:
+    """One partition's appends: while a batch is on its way, what comes meanwhile gathers for the next.
+
+    Not left to the client: several batches that wait for one partition use up each other's time there.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._partition = partition
+        self._waiting: list[tuple[list[Entry], asyncio.Future[None]]] = []
+        self._pump: asyncio.Task[None] | None = None
+
+    async def append(self, entries: list[Entry]) -> None:
+        """Append records and wait until the brokers have them. Raises KafkaError."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((entries, future))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.ensure_future(self._send_all())
+        await future
+
+    async def _send_all(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting, []
+            error = await self._send([entry for entries, _ in taken for entry in entries])
+            for _, future in taken:
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+
+    async def _send(self, entries: list[Entry]) -> Exception | None:
+        try:
+            sent = await send_entries(self._producer, self._topic, self._partition, entries)
+            await settle([part.future for part in sent])
+        except Exception as error:  # handed to everyone who waits
+            return error
+        return None
+
+
 class FactsLog:
     """The producer of one process. No transactions, so that the log's offsets are dense."""
 
@@ -38,19 +81,26 @@ class FactsLog:
             max_batch_size=FACT_LIMIT_BYTES // 2,
             request_timeout_ms=DELIVERY_TIMEOUT_MS,
         )
-        self.partitions = 0
+        self._lanes: list[Lane] = []
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the log has; 0 before the start."""
+        return len(self._lanes)
 
     async def start(self) -> None:
         """Connect, and learn how many partitions the log has."""
         await self._producer.start()
-        self.partitions = len(await self._producer.partitions_for(self._topic))
+        count = len(await self._producer.partitions_for(self._topic))
+        self._lanes = [Lane(self._producer, self._topic, partition) for partition in range(count)]
 
     async def append(self, facts: Iterable[tuple[Keyed, int]]) -> None:
         """Append facts and wait until the brokers have them. Raises KafkaError when they do not."""
-        sent: list[Sent] = []
-        for partition, entries in by_partition(facts, self.partitions).items():
-            sent += await send_entries(self._producer, self._topic, partition, entries)
-        await settle([part.future for part in sent])
+        grouped = by_partition(facts, self.partitions)
+        appends = [self._lanes[partition].append(entries) for partition, entries in grouped.items()]
+        for answer in await asyncio.gather(*appends, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def close(self) -> None:
         """Flush and disconnect."""

@@ -1,0 +1,89 @@
+"""The flush loop: every second, or earlier when much is dirty, sends what changed to Postgres."""
+
+import asyncio
+
+import structlog
+
+from tally.agents.flush.backoff import Backoff
+from tally.agents.flush.partition import PartitionFlush, note_failure
+from tally.agents.flush.ports import Policy, Ports
+from tally.schemas.keys import RowKey
+from tally.schemas.rows import Row
+from tally.tables.postgres.failures import PostgresFailure
+
+log = structlog.get_logger()
+
+
+class Flush:
+    """Flushes partitions for as long as `run` runs; whatever Postgres does, it goes on.
+
+    Postgres failing raises nothing: it is logged, counted, told by `troubles` and tried again. Any other
+    exception is a defect of ours and ends `run`.
+    """
+
+    def __init__(self, ports: Ports, policy: Policy) -> None:
+        self._ports = ports
+        self._policy = policy
+        self._flushed: dict[int, PartitionFlush] = {}
+        self._backoff = Backoff()
+        self._full = asyncio.Event()
+        self._never = asyncio.Event()
+        self._at_once = asyncio.Semaphore(policy.partitions_at_once)
+        ports.source.listeners.append(self._changed)
+
+    def troubles(self) -> list[str]:
+        """Return what keeps rows from Postgres, in words for readiness and pages; empty is well."""
+        found = [
+            f"partition {n}: {flushed.trouble}" for n, flushed in self._flushed.items() if flushed.trouble
+        ]
+        return [self._backoff.trouble, *found] if self._backoff.trouble else found
+
+    async def run(self) -> None:
+        """Flush for ever."""
+        while True:
+            if self._backoff.failures:
+                await self._ports.pause(self._never, self._backoff.until_seconds - self._ports.clock())
+            else:
+                await self._ports.pause(self._full, self._policy.interval_seconds)
+            await self.tick()
+
+    async def tick(self) -> None:
+        """Compare flush progress with what Postgres holds, and flush every partition that is due."""
+        self._full.clear()
+        ours = sorted(self._ports.partitions())
+        self._flushed = {n: self._flushed.get(n) or self._opened(n) for n in ours}
+        try:
+            held = await self._ports.writer.read_progress(ours) if ours else {}
+        except PostgresFailure as failure:
+            note_failure(failure, self._backoff, self._ports, log)
+        else:
+            self._backoff.succeeded()
+            async with asyncio.TaskGroup() as tasks:
+                for partition, flushed in self._flushed.items():
+                    if flushed.prepare(held.get(partition)):
+                        tasks.create_task(self._flush(flushed))
+        self._tell()
+
+    async def _flush(self, flushed: PartitionFlush) -> None:
+        async with self._at_once:
+            await flushed.flush()
+
+    def _opened(self, partition: int) -> PartitionFlush:
+        return PartitionFlush(partition, self._ports, self._policy)
+
+    def _changed(self, partition: int, key: RowKey, _row: Row) -> None:
+        flushed = self._flushed.get(partition)
+        if flushed is not None and flushed.changed(key):
+            self._full.set()
+
+    def _tell(self) -> None:
+        owed = [flushed.unflushed for flushed in self._flushed.values()]
+        oldest = [next(iter(rows.dirty.values())).at_seconds for rows in owed if rows.dirty]
+        if self._backoff.since_seconds is not None:
+            # Rows that were dirty when Postgres went away may not be known yet.
+            oldest.append(self._backoff.since_seconds)
+        self._ports.outcomes.unflushed(
+            sum(len(rows.dirty) for rows in owed),
+            sum(len(rows.withheld) for rows in owed),
+            self._ports.clock() - min(oldest) if oldest else 0.0,
+        )

@@ -1,0 +1,155 @@
+"""Flushing one partition: compare with Postgres, send what is dirty, set aside what cannot be stored."""
+
+from typing import Any
+
+import structlog
+
+from tally.agents.flush.backoff import Backoff
+from tally.agents.flush.decision import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
+from tally.agents.flush.ports import Policy, Ports
+from tally.schemas.keys import RowKey
+from tally.tables.postgres.columns import FINGERPRINT
+from tally.tables.postgres.failures import PostgresFailure, Unacceptable
+from tally.tables.postgres.progress import FlushProgress, ProgressMoved
+
+log = structlog.get_logger()
+
+FOREIGN_STORE = (
+    "Postgres holds counters of another facts log under this generation, and their offsets do not compare:"
+    " raise the generation with `tally generation raise`"
+)
+
+
+class PartitionFlush:
+    """Flushes one partition; Postgres failing is told by `trouble` and tried again, never raised."""
+
+    def __init__(self, partition: int, ports: Ports, policy: Policy) -> None:
+        self.unflushed = Unflushed(FINGERPRINT)
+        self._partition = partition
+        self._ports = ports
+        self._policy = policy
+        self._backoff = Backoff()
+        self._standing: Standing = "flushing"
+        self._log = log.bind(partition=partition)
+
+    @property
+    def trouble(self) -> str:
+        """What keeps rows of this partition from Postgres; empty is well."""
+        return FOREIGN_STORE if self._standing == "foreign_store" else self._backoff.trouble
+
+    def changed(self, key: RowKey) -> bool:
+        """Note that a row changed; return whether a whole transaction has just come together."""
+        dirty = len(self.unflushed.dirty)
+        progress = self._ports.source.progress(self._partition)
+        self.unflushed.change(
+            key, Since(0 if progress is None else progress.next_offset, self._ports.clock())
+        )
+        return dirty < len(self.unflushed.dirty) == self._policy.max_rows
+
+    def prepare(self, held: FlushProgress | None) -> bool:
+        """Reconcile with the flush progress that Postgres holds; return whether to flush now."""
+        progress = self._ports.source.progress(self._partition)
+        self._stand(standing(held, progress))
+        if self._standing != "flushing":
+            self.unflushed.close()
+            return False
+        now_seconds = self._ports.clock()
+        if self.unflushed.reconcile(held, self._ports.source.rows(self._partition), now_seconds):
+            self._ports.outcomes.failed("moved")
+            self._log.warning("flush progress moved", dirty_rows=len(self.unflushed.dirty))
+        self.unflushed.release(now_seconds)
+        return now_seconds >= self._backoff.until_seconds
+
+    async def flush(self) -> None:
+        """Send what is dirty now, and move flush progress."""
+        try:
+            await self._send(len(self.unflushed.dirty))
+        except ProgressMoved:
+            # Somebody else flushed since the comparison; the next one shows how far.
+            self._log.debug("flush progress moved meanwhile")
+        except PostgresFailure as failure:
+            note_failure(failure, self._backoff, self._ports, self._log)
+        else:
+            self._backoff.succeeded()
+
+    async def _send(self, owed_rows: int) -> None:
+        """Send batches until as many rows are settled as were dirty; what became dirty since can wait."""
+        while True:
+            progress = self._ports.source.progress(self._partition)
+            rows = self._ports.source.rows(self._partition)
+            batch = progress and self.unflushed.take(rows, progress, self._policy.max_rows)
+            if not batch:
+                return
+            owed_rows -= await self._settle(batch)
+            if owed_rows <= 0:
+                return
+
+    async def _settle(self, batch: Batch) -> int:
+        """Write a batch; return how many of its rows were written or withheld."""
+        began_seconds = self._ports.clock()
+        try:
+            news = await self._ports.writer.write(self._partition, batch.rows, batch.progress, batch.seen)
+        except Unacceptable as failure:
+            self.unflushed.put_back(batch)
+            return await self._withhold(batch, failure)
+        except BaseException:
+            self.unflushed.put_back(batch)
+            raise
+        self.unflushed.done(batch)
+        seconds = self._ports.clock() - began_seconds
+        self._ports.outcomes.flushed(len(batch.rows), seconds)
+        self._log.debug(
+            "flushed",
+            rows=len(batch.rows),
+            news=news,
+            next_offset=batch.progress.next_offset,
+            seconds=seconds,
+        )
+        return len(batch.rows)
+
+    async def _withhold(self, batch: Batch, failure: Unacceptable) -> int:
+        """Set aside the rows that made a batch unacceptable, and say which."""
+        found = await self._ports.writer.unacceptable(self._partition, batch.rows)
+        if not found:
+            raise failure
+        self.unflushed.withhold(found, self._ports.clock() + WITHHELD_SECONDS)
+        for key, sqlstate in found.items():
+            self._ports.outcomes.failed(sqlstate[:2])
+            self._log.error("row withheld", sqlstate=sqlstate, **_named(key))
+        return len(found)
+
+    def _stand(self, now: Standing) -> None:
+        if now == "foreign_store":
+            self._ports.outcomes.failed(now)
+        if now == self._standing:
+            return
+        self._standing = now
+        if now == "foreign_store":
+            self._log.error(FOREIGN_STORE)
+        else:
+            self._log.info("flush stands", standing=now)
+
+
+def note_failure(failure: PostgresFailure, backoff: Backoff, ports: Ports, logger: Any) -> None:
+    """Count, log and back off; never with more of the cause than its SQLSTATE and the server's message."""
+    now_seconds = ports.clock()
+    backoff.failed(str(failure), now_seconds, ports.jitter())
+    ports.outcomes.failed(failure.group)
+    logger.warning(
+        "flush failed",
+        sqlstate=failure.sqlstate,
+        group=failure.group,
+        reason=failure.reason,
+        failures=backoff.failures,
+        retry_in_seconds=round(backoff.until_seconds - now_seconds, 3),
+    )
+
+
+def _named(key: RowKey) -> dict[str, str]:
+    template = key.template
+    return {
+        "tenant": key.tenant,
+        "campaign": key.campaign,
+        "template": "*" if template is None else template.name,
+        "language": "" if template is None else template.language,
+    }

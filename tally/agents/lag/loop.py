@@ -1,0 +1,85 @@
+"""The lag loop: asks Kafka for ends and offsets, in the order in which the tracker needs them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from tally.agents.lag.tracker import LagTracker, Moment, RawPlace
+
+log = structlog.get_logger()
+
+DEADLINE_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+
+class Offsets(Protocol):
+    """Where the pipeline's topics end and how far route has come, as Kafka says."""
+
+    async def raw_begins(self) -> Mapping[RawPlace, int]:
+        """Return where each partition of the raw topics begins."""
+
+    async def raw_ends(self) -> Mapping[RawPlace, int]:
+        """Return where each partition of the raw topics ends."""
+
+    async def committed(self) -> Mapping[RawPlace, int]:
+        """Return route's committed offsets; a partition that was never committed is missing."""
+
+    async def facts_ends(self) -> Mapping[int, int]:
+        """Return where each partition of the facts log ends."""
+
+
+class LagLoop:
+    """Keeps a tracker fed. While Kafka is away nothing is fed, and lag grows by itself."""
+
+    def __init__(
+        self,
+        tracker: LagTracker,
+        connect: Callable[[], AbstractAsyncContextManager[Offsets]],
+        progress: Callable[[], Mapping[int, int]],
+        measured: Callable[[Mapping[str, int]], None],
+        now: Callable[[], Moment],
+        random: Callable[[], float],
+        interval_seconds: float = 0.1,
+    ) -> None:
+        self._tracker = tracker
+        self._connect = connect
+        self._progress = progress
+        self._measured = measured
+        self._now = now
+        self._random = random
+        self._interval_seconds = interval_seconds
+        self._is_away = False
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            try:
+                await self._measure_until_it_fails()
+            except (KafkaError, TimeoutError, OSError) as error:
+                if not self._is_away:
+                    log.warning("cannot measure lag", error=repr(error))
+                self._is_away = True
+            await asyncio.sleep(RETRY_SECONDS * (0.5 + self._random()))
+
+    async def _measure_until_it_fails(self) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS) as deadline, self._connect() as offsets:
+            self._tracker.take_begins(await offsets.raw_begins())
+            while True:
+                deadline.reschedule(asyncio.get_running_loop().time() + DEADLINE_SECONDS)
+                await self.measure(offsets)
+                if self._is_away:
+                    log.info("lag is measured again")
+                    self._is_away = False
+                await asyncio.sleep(self._interval_seconds)
+
+    async def measure(self, offsets: Offsets) -> None:
+        """Take one reading of everything. The order of these lines is what makes `as_of` true."""
+        asked_at = self._now()
+        self._tracker.take_ends(asked_at, await offsets.raw_ends())
+        self._tracker.take_committed(await offsets.committed())
+        self._tracker.take_facts_ends(await offsets.facts_ends())
+        self._measured(self._tracker.lag_records(self._progress()))

@@ -1,0 +1,154 @@
+"""The view's loop: reads the counters changelog of all partitions and feeds the memory view."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from tally.agents.view.model import View
+from tally.schemas.rows import PROGRESS_KEY
+
+log = structlog.get_logger()
+
+BATCH_RECORDS = 500
+"""A batch is applied in a few milliseconds; other tasks of the loop run between two of them."""
+
+FETCH_WAIT_MS = 100
+"""How long the broker holds an idle fetch; a committed record ends the wait at once."""
+
+FETCH_BYTES = 1 << 20
+POLL_SECONDS = 0.2
+DEADLINE_SECONDS = 30.0
+RETRY_SECONDS = (0.2, 5.0)
+"""The shortest and the longest pause before Kafka is tried again."""
+
+
+class ChangelogConsumer(Protocol):
+    """What the loop uses of an AIOKafkaConsumer."""
+
+    async def start(self) -> None: ...  # noqa: D102 - aiokafka's own
+    async def stop(self) -> None: ...  # noqa: D102
+    async def topics(self) -> set[str]: ...  # noqa: D102
+    def assign(self, partitions: list[TopicPartition]) -> None: ...  # noqa: D102
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...  # noqa: D102
+    async def position(self, partition: TopicPartition) -> int: ...  # noqa: D102
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...  # noqa: D102
+    async def beginning_offsets(  # noqa: D102
+        self, partitions: list[TopicPartition]
+    ) -> dict[TopicPartition, int]: ...
+    async def getmany(  # noqa: D102
+        self, *, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[Any]]: ...
+
+
+def changelog_consumer(**client: Any) -> ChangelogConsumer:
+    """Return a consumer fit for the loop from the arguments of a client. Takes part in no group."""
+    consumer: ChangelogConsumer = AIOKafkaConsumer(
+        **client,
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        # Offsets that are gone mean another changelog than the one read so far: an error, not a jump.
+        auto_offset_reset="none",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    return consumer
+
+
+class ViewLoop:
+    """Keeps a view at the end of the counters changelog.
+
+    `visible` is called with the seconds from Kafka's time of a raw event to its visibility here, once the
+    partition is ready: while it catches up they say how old the changelog is and nothing about speed.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        topic: str,
+        consumer: Callable[[], ChangelogConsumer],
+        unix_ms: Callable[[], float],
+        visible: Callable[[float], None],
+        random: Callable[[], float],
+    ) -> None:
+        self._view = view
+        self._topic = topic
+        self._places = [TopicPartition(topic, partition) for partition in range(view.partitions)]
+        self._consumer = consumer
+        self._unix_ms = unix_ms
+        self._visible = visible
+        self._random = random
+        self._ends: dict[TopicPartition, int] = {}
+
+    async def run(self) -> None:
+        """Read until cancelled; while Kafka is away the view keeps what it has, and lag grows.
+
+        Raises ChangelogReplaced, and OffsetOutOfRangeError where the changelog was cut under the reader.
+        """
+        consumer = await self._started()
+        try:
+            while True:
+                await self._take_batch(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _started(self) -> ChangelogConsumer:
+        pause_s, longest_s = RETRY_SECONDS
+        while True:
+            consumer = self._consumer()
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    await self._start(consumer)
+                return consumer
+            except (KafkaError, TimeoutError, OSError) as error:
+                log.warning("cannot read the counters yet", error=repr(error), retry_in_s=round(pause_s, 1))
+                await consumer.stop()
+            except BaseException:
+                await consumer.stop()
+                raise
+            await asyncio.sleep(pause_s * (0.5 + self._random()))
+            pause_s = min(pause_s * 2, longest_s)
+
+    async def _start(self, consumer: ChangelogConsumer) -> None:
+        """Stand at the beginning of every partition, and remember where each ends."""
+        await consumer.start()
+        if self._topic not in await consumer.topics():
+            # Asked about it by name, a broker may create it: not compacted, and with one partition.
+            raise UnknownTopicOrPartitionError(self._topic)
+        consumer.assign(self._places)
+        begins = await consumer.beginning_offsets(self._places)
+        self._ends = await consumer.end_offsets(self._places)
+        for place, begin in begins.items():
+            consumer.seek(place, begin)
+        await self._note_ready(consumer)
+
+    async def _take_batch(self, consumer: ChangelogConsumer) -> None:
+        batch = await consumer.getmany(timeout_ms=round(POLL_SECONDS * 1000), max_records=BATCH_RECORDS)
+        for place, records in batch.items():
+            for record in records:
+                self._view.apply(place.partition, record.key, record.value)
+                if record.key == PROGRESS_KEY and self._view.is_ready(place.partition):
+                    self._note_visible(place.partition)
+        if self._ends:
+            await self._note_ready(consumer)
+        # Records that are already fetched are handed out without a pause: give way to the other tasks.
+        await asyncio.sleep(0)
+
+    async def _note_ready(self, consumer: ChangelogConsumer) -> None:
+        """Mark the partitions that are read to their ends.
+
+        By position: the last offset of a transactional log is a marker that is never delivered.
+        """
+        for place, end in list(self._ends.items()):
+            if await consumer.position(place) >= end:
+                self._view.set_ready(place.partition)
+                del self._ends[place]
+
+    def _note_visible(self, partition: int) -> None:
+        progress = self._view.progress(partition)
+        if progress is not None and progress.raw_at_ms > 0:
+            self._visible(max(0.0, self._unix_ms() - progress.raw_at_ms) / 1000)

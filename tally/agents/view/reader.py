@@ -1,0 +1,89 @@
+"""What the edges ask: answers and receipts of one moment, from the view and the lag."""
+
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from itertools import islice, takewhile
+
+import orjson
+
+from tally.agents.lag.tracker import LagTracker
+from tally.agents.view.answer import Json, campaign_answer, campaign_summary
+from tally.agents.view.model import Campaign, View
+from tally.agents.view.receipt import Receipt, write_receipt
+from tally.agents.view.recent import Place
+
+TAG_BYTES = 12
+
+
+class Reader:
+    """Answers from the memory view. A receipt and what is read before the next await are of one moment."""
+
+    def __init__(
+        self,
+        view: View,
+        lag: LagTracker,
+        generation: int,
+        monotonic: Callable[[], float],
+        live_lag_seconds: float = 2.0,
+    ) -> None:
+        self.view = view
+        self._lag = lag
+        self._generation = generation
+        self._monotonic = monotonic
+        self._live_lag_ms = round(live_lag_seconds * 1000)
+
+    def receipt(self) -> Receipt:
+        """Return the receipt of what the view holds now."""
+        progress = {partition: self.view.next_offset(partition) for partition in range(self.view.partitions)}
+        as_of = self._lag.as_of(progress)
+        return write_receipt(self.view, self._generation, as_of, self._monotonic(), self._live_lag_ms)
+
+    def lag_seconds(self) -> float | None:
+        """Return the age of the latest moment that is known to be counted."""
+        lag_ms = self.receipt().lag_ms
+        return None if lag_ms is None else lag_ms / 1000
+
+    def campaign(self, tenant: str, campaign: str) -> Campaign | None:
+        """Return a campaign of which something is counted."""
+        return self.view.find(tenant, campaign)
+
+    def answer(self, campaign: Campaign) -> Json:
+        """Return all numbers of a campaign."""
+        rows = self.view.campaign(campaign.tenant, campaign.campaign)
+        return {"tenant": campaign.tenant, "campaign": campaign.campaign, **campaign_answer(rows)}
+
+    def summary(self, campaign: Campaign) -> orjson.Fragment:
+        """Return a campaign's entry in a list, made once for each state of its rows."""
+        if campaign.summary is None:
+            rows = self.view.campaign(campaign.tenant, campaign.campaign)
+            summary = campaign_summary(rows, campaign.first_ms, campaign.last_ms)
+            campaign.summary = orjson.dumps({"campaign": campaign.campaign, **summary})
+        return orjson.Fragment(campaign.summary)
+
+    def page(
+        self, tenant: str, after: Place | None, since_ms: int, ids: frozenset[str], limit: int
+    ) -> tuple[list[Campaign], Place | None]:
+        """Return a page of a tenant's campaigns, newest activity first, and where the next one begins.
+
+        A campaign that becomes active between two pages moves before them: it is on the first page then.
+        """
+        campaigns = self._chosen(tenant, ids, after) if ids else self.view.recent(tenant, after)
+        active = takewhile(lambda campaign: campaign.last_ms >= since_ms, campaigns)
+        found = list(islice(active, limit + 1))
+        return found[:limit], _place(found[limit - 1]) if len(found) > limit else None
+
+    def _chosen(self, tenant: str, ids: Iterable[str], after: Place | None) -> list[Campaign]:
+        found = [campaign for name in ids if (campaign := self.view.find(tenant, name))]
+        return sorted((c for c in found if after is None or _place(c) > after), key=_place)
+
+
+def entity_tag(receipt: Receipt, campaigns: Iterable[Campaign], *more: object) -> str:
+    """Return the tag of an answer: the same in every worker that holds the same rows in the same state."""
+    digest = blake2b(repr((receipt.generation, receipt.state, receipt.incomplete, more)).encode())
+    for campaign in campaigns:
+        digest.update(repr(campaign.campaign).encode() + campaign.version)
+    return digest.hexdigest()[: 2 * TAG_BYTES]
+
+
+def _place(campaign: Campaign) -> Place:
+    return Place(-campaign.last_ms, campaign.campaign)

@@ -1,0 +1,31 @@
+"""The embedded default: real Apache Kafka and PostgreSQL, with nothing but Python on the machine."""
+
+from tally.deploy.local.errors import (
+    ChecksumMismatch,
+    DownloadFailed,
+    FolderBusy,
+    LocalServerError,
+    PortTaken,
+    PreparationFailed,
+    ServerDidNotStart,
+    UnsupportedPlatform,
+)
+from tally.deploy.local.kafka import LocalKafka
+from tally.deploy.local.postgres import LocalPostgres
+from tally.deploy.local.server import LocalServer
+from tally.deploy.local.servers import LocalServers
+
+__all__ = [
+    "ChecksumMismatch",
+    "DownloadFailed",
+    "FolderBusy",
+    "LocalKafka",
+    "LocalPostgres",
+    "LocalServer",
+    "LocalServerError",
+    "LocalServers",
+    "PortTaken",
+    "PreparationFailed",
+    "ServerDidNotStart",
+    "UnsupportedPlatform",
+]

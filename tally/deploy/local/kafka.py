@@ -1,0 +1,128 @@
+"""Apache Kafka 4.1 as one process: broker and controller (KRaft), on loopback."""
+
+import os
+import shutil
+import socket
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from tally.deploy.local.cache import staging
+from tally.deploy.local.jars import download_missing, kafka_folder, verified_jars
+from tally.deploy.local.java import ARCHIVED_OPTIONS, JAVA, archive_path, make_archive
+from tally.deploy.local.kafka_config import (
+    META,
+    cluster_id_of,
+    kafka_uuid,
+    meta_properties,
+    server_properties,
+)
+from tally.deploy.local.ports import LOOPBACK, choose_port
+from tally.deploy.local.processes import Command, run_tool
+from tally.deploy.local.server import LocalServer, Say
+
+CONTROLLER_PORT = 19093
+FORMAT_TIMEOUT_SECONDS = 60.0
+PROBE_TIMEOUT_SECONDS = 1.0
+CHECKPOINT = "bootstrap.checkpoint"
+JAVA_OPTIONS = (
+    *ARCHIVED_OPTIONS,
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "-Dorg.apache.logging.log4j.level=WARN",
+    # Kafka unmaps its indexes by a method that Java 25 warns about.
+    "--sun-misc-unsafe-memory-access=allow",
+)
+
+
+class LocalKafka(LocalServer):
+    """An embedded Kafka broker; `bootstrap` is its address for clients."""
+
+    name = "kafka"
+    default_port = 19092
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @classmethod
+    def _prepare(cls, home: Path, say: Say) -> None:
+        install(kafka_folder(), say)
+        data = home / "data"
+        if (data / META).exists():
+            return
+        say("making a new Kafka data folder")
+        data.mkdir(mode=0o700, exist_ok=True)
+        shutil.copyfile(kafka_folder() / CHECKPOINT, data / CHECKPOINT)
+        # Last, because it is what makes the folder count as formatted.
+        draft = data / "meta.properties.new"
+        draft.write_text(meta_properties(kafka_uuid(), kafka_uuid()), encoding="ascii")
+        os.replace(draft, data / META)
+
+    @classmethod
+    def _command(cls, home: Path, port: int) -> Command:
+        beside_default = None if port == cls.default_port else 0
+        controller_port = choose_port("Kafka's controller", beside_default, CONTROLLER_PORT)
+        path = home / "server.properties"
+        path.write_text(server_properties(port, controller_port), encoding="ascii")
+        return _java(kafka_folder(), "-Xmx512m", "kafka.Kafka", str(path))
+
+    def is_ready(self) -> bool:
+        """Whether the broker serves clients now."""
+        meta = (self.home / "data" / META).read_text(encoding="ascii")
+        try:
+            return serves(self.port, cluster_id_of(meta))
+        except OSError:
+            return False
+
+
+def serves(port: int, cluster_id: str) -> bool:
+    """Whether the broker on `port` is of this cluster and let in by its controller; raises OSError.
+
+    An open port is not enough: it may be another broker's, and until the controller lets the broker in no
+    topic can be made. Asks for Metadata, version 2, of no topic: the answer has the brokers and the cluster.
+    """
+    client = b"tally"
+    body = struct.pack(">hhih", 3, 2, 1, len(client)) + client + struct.pack(">i", 0)
+    with socket.create_connection((LOOPBACK, port), PROBE_TIMEOUT_SECONDS) as connection:
+        connection.sendall(struct.pack(">i", len(body)) + body)
+        with connection.makefile("rb") as stream:
+            (size_bytes,) = struct.unpack(">i", _exactly(stream, 4))
+            reply = _exactly(stream, size_bytes)
+    _correlation, brokers = struct.unpack_from(">ii", reply)
+    return bool(brokers > 0 and cluster_id.encode("ascii") in reply)
+
+
+def _exactly(stream: BinaryIO, size_bytes: int) -> bytes:
+    data = stream.read(size_bytes)
+    if len(data) < size_bytes:
+        raise ConnectionResetError("the broker closed the connection")
+    return data
+
+
+def install(folder: Path, say: Say) -> None:
+    """Bring everything that each start needs into the cache; does nothing where it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    download_missing(folder, say)
+    make_archive(folder, say)
+    if not (folder / CHECKPOINT).exists():
+        say("preparing Kafka (first time only)")
+        _format_once(folder)
+
+
+def _java(folder: Path, *arguments: str) -> Command:
+    options = [f"-XX:SharedArchiveFile={archive_path(folder)}", *JAVA_OPTIONS, *arguments]
+    # The class path goes by the environment: 46 paths would hide the server's folder in a process list.
+    class_path = os.pathsep.join(map(str, verified_jars(folder)))
+    return Command((str(JAVA), *options), {"CLASSPATH": class_path})
+
+
+def _format_once(folder: Path) -> None:
+    """Let Kafka's own tool format a folder and keep the part that is the same for all: its feature levels."""
+    with staging(folder) as stage:
+        (stage / "server.properties").write_text(server_properties(1, 2), encoding="ascii")
+        tool = ("kafka.tools.StorageTool", "format", "-t", kafka_uuid(), "-c", "server.properties")
+        run_tool(_java(folder, "-Xmx256m", *tool), cwd=stage, timeout_seconds=FORMAT_TIMEOUT_SECONDS)
+        os.replace(stage / "data" / CHECKPOINT, folder / CHECKPOINT)

@@ -1,0 +1,50 @@
+"""Which loopback port a server listens on."""
+
+import socket
+from collections.abc import Callable, Iterator
+from random import SystemRandom
+
+from tally.deploy.local.errors import PortTaken
+
+LOOPBACK = "127.0.0.1"
+# Below the ephemeral ports: a client that keeps reconnecting to a server that is down can otherwise be given
+# the server's own port as its source, connect to itself, and keep the server from coming back.
+FALLBACK_PORTS = range(20_000, 32_000)
+FALLBACK_TRIES = 100
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` of the loopback address now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def random_ports() -> Iterator[int]:
+    """Ports to try where the default one is taken."""
+    random = SystemRandom()
+    return (random.choice(FALLBACK_PORTS) for _ in range(FALLBACK_TRIES))
+
+
+def choose_port(
+    name: str,
+    wanted: int | None,
+    default: int,
+    free: Callable[[int], bool] = is_free,
+    fallback: Callable[[], Iterator[int]] = random_ports,
+) -> int:
+    """The port for a server: `wanted` exactly; None prefers `default`, 0 takes any; raises PortTaken."""
+    if wanted:
+        if not free(wanted):
+            raise PortTaken(name, wanted)
+        return wanted
+    if wanted is None and free(default):
+        return default
+    for port in fallback():
+        if free(port):
+            return port
+    raise PortTaken(name, default)

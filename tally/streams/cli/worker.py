@@ -1,0 +1,25 @@
+"""`tally worker`: the process that does the work."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from tally.streams import logs
+from tally.streams.process import run
+from tally.streams.settings import load
+
+
+def worker(
+    roles: Annotated[
+        str, typer.Option(help="what this process does: route, fold, flush, view; without, TALLY_ROLES")
+    ] = "",
+) -> None:
+    """Run a worker: route, fold, flush and view in one process, or those that are named.
+
+    Declares missing topics first. Ends with 0 when it is asked to stop, and with another code when
+    something is wrong: a supervisor starts it again.
+    """
+    settings = load(**({"roles": roles} if roles else {}))
+    logs.configure(settings)
+    raise typer.Exit(asyncio.run(run(settings)))

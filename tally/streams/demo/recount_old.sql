@@ -1,0 +1,46 @@
+-- How the system that Tally replaces would have counted the same events: its stored function
+-- get_campaign_template_stats, rule for rule. Execute after recount.sql; the result is recount.old_way.
+--
+-- Its rules: a message is what its *latest logged* status says, so a late `delivered` hides a read; a
+-- phone has replied when *any* inbound message of it exists, one of last year too; who writes from
+-- another form of the number that was dialled has not replied.
+
+DROP TABLE IF EXISTS recount.old_way;
+
+CREATE TABLE recount.old_way AS
+WITH old_send AS (
+    -- Its table of sends: a row for each message, and for each attempt that led to none.
+    SELECT DISTINCT attempt.tenant, attempt.campaign, attempt.template_name, attempt.template_language,
+        contact, attempt.attempt, attempt.outcome, send.message_id, send.number_id,
+        coalesce(send.phone, send.wa_id) AS phone
+    FROM recount.attempt
+        LEFT JOIN recount.send USING (tenant, campaign, contact, attempt, outcome)
+), latest AS (
+    -- Its log of statuses has the time of writing only: arrival stands in for it.
+    SELECT DISTINCT ON (message_id) message_id, status
+    FROM recount.status
+    ORDER BY message_id, arrival DESC, place DESC
+), writer AS (
+    SELECT DISTINCT number_id, from_phone AS phone
+    FROM recount.inbound
+    WHERE from_phone IS NOT NULL
+), send_row AS (
+    SELECT DISTINCT ON (tenant, campaign, contact, attempt, message_id)
+        old_send.*,
+        CASE WHEN outcome = 'accepted' THEN status END AS status,
+        outcome = 'accepted' AND writer.phone IS NOT NULL AS has_inbound
+    FROM old_send
+        LEFT JOIN latest USING (message_id)
+        LEFT JOIN writer ON writer.number_id = old_send.number_id AND writer.phone = old_send.phone
+    ORDER BY tenant, campaign, contact, attempt, message_id, old_send.phone
+)
+SELECT
+    tenant, campaign, template_name, template_language,
+    count(*) AS total,
+    count(*) FILTER (WHERE outcome = 'accepted') AS sent,
+    count(*) FILTER (WHERE status IN ('delivered', 'read')) AS delivered,
+    count(*) FILTER (WHERE status = 'read') AS read,
+    count(DISTINCT phone) FILTER (WHERE has_inbound) AS replied,
+    count(*) FILTER (WHERE outcome = 'failed' OR status = 'failed') AS failed
+FROM send_row
+GROUP BY tenant, campaign, template_name, template_language;

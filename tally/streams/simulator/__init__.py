@@ -1,0 +1,1 @@
+"""A seeded simulator of campaigns: raw records from real bodies, with everything that goes wrong."""

@@ -1,0 +1,156 @@
+"""Who sends to whom: tenants, business numbers, campaigns, people. All of it drawn from a seed."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+Kind = Literal["plain", "ninth_digit", "prefixed", "username", "scoped_only", "new_number", "new_user_id"]
+
+KINDS: dict[Kind, int] = {
+    "plain": 50,
+    "ninth_digit": 20,  # Brazil: dialled with the ninth digit, known to Meta without
+    "prefixed": 5,  # Mexico: dialled 52..., known to Meta as 521...
+    "username": 10,  # sent to by phone, answers without one
+    "scoped_only": 7,  # sent to by business-scoped id, phone unknown
+    "new_number": 5,
+    "new_user_id": 3,
+}
+ZONE_CODES = ("BR", "NL", "US", "MX")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much to simulate; all counts are per the thing named after `per`."""
+
+    tenants: int = 2
+    numbers_per_tenant: int = 2
+    campaigns_per_tenant: int = 4
+    contacts_per_campaign: int = 100
+    duplicate_share: float = 0.1
+    bad_share: float = 0.02
+    late_at_most_s: int | None = None  # None: no order at all, everything is shuffled
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessNumber:
+    """One business number, as webhooks name it."""
+
+    waba_id: str
+    phone_number_id: str
+    display_phone_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A customer; the `later_` ids are valid after a change of number or of user id."""
+
+    kind: Kind
+    dialled: str
+    wa_id: str
+    user_id: str
+    parent_user_id: str | None
+    later_wa_id: str
+    later_user_id: str
+
+    @property
+    def hides_phone(self) -> bool:
+        """Whether Meta leaves this person's phone number out of webhooks."""
+        return self.kind in ("username", "scoped_only")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A message template and how Meta charges for it."""
+
+    name: str
+    language: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One campaign; without templates its messages are free-form."""
+
+    tenant: str | int
+    campaign: str | int | None
+    numbers: tuple[BusinessNumber, ...]
+    templates: tuple[Template, ...]
+    start_s: int
+    recipients: tuple[tuple[str | int, Person], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant with everything that belongs to it."""
+
+    tenant: str | int
+    numbers: tuple[BusinessNumber, ...]
+    people: tuple[Person, ...]
+    campaigns: tuple[Campaign, ...]
+
+
+def person(rng: Random, scope: int, serial: int) -> Person:
+    """A person of one tenant: the phone depends on `serial` alone, so that tenants share phones, not ids."""
+    kind = rng.choices(list(KINDS), weights=list(KINDS.values()))[0]
+    local = f"8{serial:07d}"
+    dialled, wa_id = {
+        "ninth_digit": (f"+55539{local}", f"5553{local}"),
+        "prefixed": (f"+5255{local}", f"52155{local}"),
+    }.get(kind, (f"+316{local}", f"316{local}"))
+    zone = rng.choice(ZONE_CODES)
+    return Person(
+        kind=kind,
+        dialled=dialled,
+        wa_id=wa_id,
+        user_id=f"{zone}.{scope}{serial:010d}",
+        parent_user_id=f"{zone}.ENT.{scope}{serial:010d}" if rng.random() < 0.3 else None,
+        later_wa_id=f"317{local}",
+        later_user_id=f"{zone}.{scope}9{serial:010d}",
+    )
+
+
+TEMPLATES = (
+    Template("promo_nov", "pt_BR", "marketing"),
+    Template("promo_nov", "en-US", "marketing"),
+    Template("order_update", "en_US", "utility"),
+    Template("login_code", "nl", "authentication"),
+    Template("*", "nl", "marketing_lite"),
+    Template("aviso_açúcar", "pt_BR", "a_category_of_next_year"),
+)
+
+
+def _campaign_id(rng: Random, nth: int) -> str | int:
+    if nth % 2:
+        return 4000 + nth  # the same ids in every tenant
+    return f"{rng.getrandbits(32):08x}-7f7a-4a59-9d0e-{rng.getrandbits(48):012x}"
+
+
+def _recipients(rng: Random, people: tuple[Person, ...], count: int) -> tuple[tuple[str | int, Person], ...]:
+    picked = [
+        (serial if serial % 3 else f"c-{serial}", people[serial])
+        for serial in rng.sample(range(len(people)), count)
+    ]
+    twice = [(f"again-{contact}", someone) for contact, someone in picked if rng.random() < 0.02]
+    return (*picked, *twice)
+
+
+def tenant(rng: Random, nth: int, start_s: int, size: Size) -> Tenant:
+    """The `nth` tenant: campaigns two days apart, over people of whom most are in several campaigns."""
+    name: str | int = nth if nth % 3 == 2 else f"tenant-{nth}"
+    numbers = tuple(
+        BusinessNumber(f"10229012934{nth:02d}", f"1065403522{nth:02d}{i:02d}", f"155507838{nth % 10}{i % 10}")
+        for i in range(size.numbers_per_tenant)
+    )
+    people = tuple(person(rng, nth + 1, serial) for serial in range(size.contacts_per_campaign * 3 // 2 + 1))
+    campaigns = tuple(
+        Campaign(
+            tenant=name,
+            campaign=_campaign_id(rng, i),
+            numbers=numbers,
+            templates=() if i % 5 == 4 else tuple(rng.sample(TEMPLATES, 3)),
+            start_s=start_s + i * 2 * 86_400,
+            recipients=_recipients(rng, people, size.contacts_per_campaign),
+        )
+        for i in range(size.campaigns_per_tenant)
+    )
+    return Tenant(name, numbers, people, campaigns)

@@ -1,0 +1,116 @@
+"""What agents report, as metrics and as a pulse."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from tally.agents.lag.tracker import FACTS
+from tally.agents.route.decision import RoutedRun
+from tally.schemas.errors import Reason
+from tally.streams.health import Pulse
+from tally.streams.metrics import SQLSTATE_CLASSES, Metrics
+from tally.streams.settings import Role
+from tally.tables.families.registry import FAMILIES
+
+SINGULAR = {family.table: family.table.removesuffix("s") for family in FAMILIES}
+
+
+class Watch:
+    """One for a process: takes the reports of route, fold and flush."""
+
+    def __init__(self, metrics: Metrics, monotonic: Callable[[], float], unix_s: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._unix_s = unix_s
+        self._under_way: Counter[Role] = Counter()
+        self._waiting_since: dict[Role, float] = {}
+        self._progress_at: dict[Role, float] = {}
+        self.opening: set[int] = set()
+        """Partitions of the fold whose tables are not ready yet."""
+
+    def delivered(self, role: Role) -> None:
+        """A run was handed to an agent."""
+        if not self._under_way[role]:
+            self._waiting_since[role] = self._monotonic()
+        self._under_way[role] += 1
+
+    def finished(self, role: Role) -> None:
+        """A run is done, or was for another owner."""
+        self._under_way[role] -= 1
+        self.progressed(role)
+
+    def progressed(self, role: Role) -> None:
+        """A role has done some work."""
+        self._progress_at[role] = self._monotonic()
+        self._metrics.set("tally_last_progress_timestamp_seconds", self._unix_s(), role=role)
+
+    def pulses(self) -> dict[str, Pulse]:
+        """Return each role's work, for the decision whether this process is alive."""
+        return {
+            role: Pulse(
+                self._waiting_since[role] if count else None,
+                self._progress_at.get(role, self._waiting_since[role]),
+            )
+            for role, count in self._under_way.items()
+        }
+
+    def rebalanced(self, role: Role, owned: int) -> None:
+        """The group has assigned partitions anew."""
+        self._metrics.count("tally_rebalances_total", role=role)
+        self._metrics.set("tally_partitions_owned", owned, role=role)
+        # What was under way is for the new owners; what is still ours is delivered again.
+        self._under_way[role] = 0
+
+    def routed(self, source: str, run: RoutedRun) -> None:
+        """A raw run is read, its facts and dead letters are safe."""
+        for outcome, count in run.outcomes.items():
+            self._metrics.count("tally_events_total", count, source=source, outcome=outcome)
+        for (kind, name), count in run.seen.items():
+            self._metrics.count("tally_event_names_total", count, kind=kind, name=name)
+
+    def dead_letter(self, source: str, reason: Reason) -> None:
+        """One raw record became a dead letter."""
+        self._metrics.count("tally_dead_letters_total", topic=source, reason=reason)
+
+    def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldWatch's
+        """A partition's tables are ready."""
+        self.opening.discard(partition)
+        self._metrics.observe("tally_recovery_seconds", seconds)
+
+    def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:  # noqa: ARG002
+        """A batch of facts is counted."""
+        for table, count in facts.items():
+            self._metrics.count("tally_facts_total", count, family=SINGULAR[table])
+        self._metrics.count("tally_batches_total")
+        self._metrics.observe("tally_batch_records", sum(facts.values()))
+        self._metrics.observe("tally_batch_seconds", fold_s)
+        self._metrics.observe("tally_commit_seconds", commit_s)
+        self.progressed("fold")
+
+    def set_aside(self, partition: int) -> None:  # noqa: ARG002
+        """A fact was given up on."""
+        self._metrics.count("tally_dead_letters_total", topic=FACTS, reason="code_failure")
+
+    def flushed(self, rows: int, seconds: float) -> None:
+        """One transaction in Postgres was committed."""
+        self._metrics.count("tally_flush_rows_total", rows)
+        self._metrics.observe("tally_flush_seconds", seconds)
+        self.progressed("flush")
+
+    def failed(self, group: str) -> None:
+        """A flush failed: SQLSTATE class, or what else it was."""
+        known = group if group in SQLSTATE_CLASSES else "other"
+        self._metrics.count("tally_flush_failures_total", sqlstate_class=known)
+
+    def unflushed(self, dirty_rows: int, withheld_rows: int, lag_seconds: float) -> None:  # noqa: ARG002
+        """So many rows are still to be written."""
+        self._metrics.set("tally_dirty_rows", dirty_rows + withheld_rows)
+
+    def visible(self, seconds: float) -> None:
+        """A batch's oldest raw event is visible."""
+        self._metrics.observe("tally_event_to_view_seconds", seconds)
+        self.progressed("view")
+
+    def lagging(self, records: Mapping[str, int]) -> None:
+        """So many records wait in each topic."""
+        for topic, waiting in records.items():
+            self._metrics.set("tally_lag_records", waiting, topic=topic)

@@ -1,0 +1,44 @@
+"""The Faust app that only serves: no consumer, no producer, just the web server."""
+
+import faust
+from faust.app.base import BootStrategy
+
+from tally.streams.roles import faust_folder
+from tally.streams.settings import Settings
+from tally.streams.web.routes import register
+from tally.streams.web.site import Site
+
+
+class WebOnly(BootStrategy):
+    """Starts the web server and nothing else."""
+
+    enable_kafka = False
+    enable_web = True
+    enable_sensors = False
+
+    def agents(self) -> list[faust.types.ServiceT]:
+        """Start none: this app has no agents."""
+        return []
+
+
+def web_app(settings: Settings, site: Site) -> faust.App:
+    """Return the app that serves the read API, metrics and health."""
+
+    class App(faust.App):
+        BootStrategy = WebOnly
+
+    app = App(
+        f"{settings.names.app}-web",
+        broker="kafka://",
+        store="memory://",
+        datadir=faust_folder(settings),
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=True,
+        web_bind=settings.web_host,
+        web_host=settings.web_host,
+        web_port=settings.web_port,
+        web_in_thread=False,
+    )
+    register(app, site)
+    return app

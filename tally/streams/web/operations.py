@@ -1,0 +1,38 @@
+"""What operators and their tools ask: metrics and health."""
+
+from aiohttp import web
+from faust.web import View
+
+from tally.streams.health import Verdict
+from tally.streams.web.bodies import NO_CACHE, json_response
+from tally.streams.web.site import SITE
+
+
+class MetricsView(View):
+    """GET /metrics: Prometheus' text format, or OpenMetrics where it is asked for."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer with all metrics of this process."""
+        body, content_type = request.app[SITE].metrics.exposition(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={**NO_CACHE, "Content-Type": content_type})
+
+
+class LiveView(View):
+    """GET /health/live: 200 while waiting work makes progress, else 503 and the reasons."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer with the verdict of `live`."""
+        return _answer(request.app[SITE].live())
+
+
+class ReadyView(View):
+    """GET /health/ready: 200 once recovered and caught up, else 503 and the reasons."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer with the verdict of `ready`."""
+        return _answer(request.app[SITE].ready())
+
+
+def _answer(verdict: Verdict) -> web.Response:
+    body = {"status": "ok" if verdict.is_ok else "failing", "reasons": list(verdict.reasons)}
+    return json_response(body, status=200 if verdict.is_ok else 503)

@@ -1,0 +1,108 @@
+"""Parameters of requests: from text to checked values. Pure."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+
+from tally.agents.view.recent import Place
+from tally.schemas.errors import BadEvent
+from tally.schemas.fields import producer_id, unix_ms
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+MAX_IDS = 500
+
+
+class BadParameter(Exception):
+    """A request cannot be answered as it is asked; the message says what is wrong with which parameter."""
+
+
+class ListQuery(Struct, frozen=True):
+    """What a list of campaigns is asked for."""
+
+    after: Place | None = None
+    limit: int = DEFAULT_LIMIT
+    since_ms: int = 0
+    ids: frozenset[str] = frozenset()
+
+
+def checked_target(target: str) -> None:
+    """Refuse a request target whose bytes are no text. Raises BadParameter.
+
+    They would be left as `%FF`, and then stand for an id that is written that way.
+    """
+    try:
+        unquote_to_bytes(target).decode()
+    except UnicodeError:
+        raise BadParameter("the address is not UTF-8") from None
+
+
+def read_id(name: str, text: str) -> str:
+    """Return an id as it is counted under: UUIDs in lower case. Raises BadParameter."""
+    try:
+        return producer_id(text, name)
+    except BadEvent:
+        raise BadParameter(f"{name} must have 1 to 128 characters, none of them U+0000") from None
+
+
+def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
+    """Return what a list is asked for; each parameter with all its values. Raises BadParameter."""
+    cursor, limit, since = (_single(query, name) for name in ("cursor", "limit", "since"))
+    return ListQuery(
+        after=read_cursor(cursor) if cursor is not None else None,
+        limit=_limit(limit) if limit is not None else DEFAULT_LIMIT,
+        since_ms=_since(since) if since is not None else 0,
+        ids=_ids(query.get("id", ())),
+    )
+
+
+def write_cursor(place: Place | None) -> str | None:
+    """Return the text by which the next page is asked for."""
+    if place is None:
+        return None
+    return urlsafe_b64encode(f"{-place.minus_last_ms}:{place.campaign}".encode()).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str) -> Place:
+    """Undo `write_cursor`. Raises BadParameter."""
+    try:
+        text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+        last_ms, colon, campaign = text.partition(":")
+        place = Place(-int(last_ms), campaign)
+    except ValueError:
+        raise BadParameter("cursor must be the next_cursor of an earlier answer") from None
+    if not colon or write_cursor(place) != cursor:
+        raise BadParameter("cursor must be the next_cursor of an earlier answer")
+    return place
+
+
+def _single(query: Mapping[str, Sequence[str]], name: str) -> str | None:
+    values = query.get(name, ())
+    if len(values) > 1:
+        raise BadParameter(f"{name} must be given once")
+    return values[0] if values else None
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MAX_LIMIT):
+        raise BadParameter(f"limit must be a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _since(text: str) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) <= 18
+    try:
+        return unix_ms(int(text) if is_number else text, "since")
+    except BadEvent:
+        raise BadParameter(
+            "since must be unix milliseconds, or RFC 3339 with a zone (in an address + is written %2B)"
+        ) from None
+
+
+def _ids(values: Sequence[str]) -> frozenset[str]:
+    ids = frozenset(read_id("id", part) for value in values for part in value.split(","))
+    if len(ids) > MAX_IDS:
+        raise BadParameter(f"id may name at most {MAX_IDS} campaigns")
+    return ids

@@ -1,0 +1,37 @@
+"""The addresses of the read API, on the web server of a Faust app."""
+
+from typing import cast
+
+import faust
+from faust.web import View
+from faust.web.base import BlueprintManager
+from faust.web.drivers.aiohttp import Web
+
+from tally.streams.web.errors import in_one_shape
+from tally.streams.web.operations import LiveView, MetricsView, ReadyView
+from tally.streams.web.site import SITE, Site
+from tally.streams.web.views import CampaignsView, CampaignView
+
+# A plain {tenant} would not match ids that hold a brace.
+ROUTES: dict[str, tuple[str, type[View]]] = {
+    "campaign": ("/v1/tenants/{tenant:[^/]+}/campaigns/{campaign:[^/]+}", CampaignView),
+    "campaigns": ("/v1/tenants/{tenant:[^/]+}/campaigns", CampaignsView),
+    "metrics": ("/metrics", MetricsView),
+    "live": ("/health/live", LiveView),
+    "ready": ("/health/ready", ReadyView),
+}
+
+
+def register(app: faust.App, site: Site) -> None:
+    """Serve the read API, metrics and health from an app's web server, and nothing else.
+
+    To be called before the server starts. The views read the view's memory, so the app must not run its
+    web server in a thread of its own.
+    """
+    server = cast(Web, app.web)
+    # Faust's own pages show the contents of tables to whoever asks, and no setting turns off its index.
+    server.blueprints = BlueprintManager()
+    server.web_app[SITE] = site
+    server.web_app.middlewares.append(in_one_shape)
+    for name, (path, view) in ROUTES.items():
+        app.page(path, name=name)(view)

@@ -1,0 +1,22 @@
+"""What the web views need, and the one place where a request finds it."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from msgspec import Struct
+
+from tally.agents.view.reader import Reader
+from tally.streams.health import Verdict
+from tally.streams.metrics import Metrics
+
+
+class Site(Struct, frozen=True):
+    """Where answers come from."""
+
+    reader: Reader
+    metrics: Metrics
+    live: Callable[[], Verdict]
+    ready: Callable[[], Verdict]
+
+
+SITE = web.AppKey("site", Site)

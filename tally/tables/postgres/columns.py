@@ -1,0 +1,67 @@
+"""Columns of `tally.counters`, from the metric registry, and rows as records of them. Pure."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from tally.schemas.keys import FREE_FORM, RowKey
+from tally.schemas.metrics import DISTRIBUTIONS, MAPS, PLAIN
+from tally.schemas.rows import Row
+
+Record = dict[str, Any]
+Rows = Sequence[tuple[RowKey, Row]]
+
+NESTED: tuple[str, ...] = (*MAPS, *DISTRIBUTIONS)
+COUNTED: dict[str, str] = dict.fromkeys(PLAIN, "bigint") | dict.fromkeys(NESTED, "jsonb")
+"""SQL type by column of each counter."""
+
+KEY: dict[str, str] = {
+    "tenant": "text",
+    "campaign": "text",
+    "template_name": "text",
+    "template_language": "text",
+    "whole_campaign": "boolean",
+}
+"""What names a row beside generation and partition, which a batch has in common."""
+
+DESCRIBED: dict[str, str] = {"first_ms": "bigint", "last_ms": "bigint", "labels": "text[]"}
+VALUES: dict[str, str] = {"next_offset": "bigint", **DESCRIBED, **COUNTED}
+
+FINGERPRINT = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdigest()
+"""Names the counters that this writer knows. Kept with flush progress: rows that an older writer sent lack
+the newer counters, so that a writer of another fingerprint sends them all again."""
+
+_ZEROS: Record = dict.fromkeys(PLAIN, 0)
+
+
+def record(key: RowKey, row: Row) -> Record:
+    """Return a row as a record of columns.
+
+    A counter that the registry does not know (of a newer fold) is left to the newer writer.
+    """
+    template = FREE_FORM if key.template is None else key.template
+    values: Record = {
+        "tenant": key.tenant,
+        "campaign": key.campaign,
+        "template_name": template.name,
+        "template_language": template.language,
+        "whole_campaign": key.template is None,
+        "next_offset": row.next_offset,
+        "first_ms": row.first_ms,
+        "last_ms": row.last_ms,
+        "labels": row.labels,
+        **_ZEROS,
+        **{name: {} for name in NESTED},
+    }
+    for flat, count in row.counts.items():
+        name, dot, entry = flat.partition(".")
+        if COUNTED.get(name) == "jsonb":
+            values[name][entry] = count
+        elif not dot and name in COUNTED:
+            values[name] = count
+    return values
+
+
+def place(values: Record) -> tuple[Any, ...]:
+    """Return where a record stands among others; every writer locks rows in this one order."""
+    return tuple(values[name] for name in KEY)

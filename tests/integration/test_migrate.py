@@ -1,0 +1,140 @@
+"""The migrations runner, on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from tally.deploy import migrate
+
+FIRST = """-- migrate:up
+CREATE SCHEMA IF NOT EXISTS tally;
+CREATE TABLE tally.first (n int);
+-- migrate:down
+DROP TABLE tally.first;
+"""
+SECOND = """-- migrate:up
+CREATE TABLE tally.second (n int);
+-- migrate:down
+DROP TABLE tally.second;
+"""
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    (tmp_path / "0001_first.sql").write_text(FIRST)
+    (tmp_path / "0002_second.sql").write_text(SECOND)
+    return tmp_path
+
+
+async def tables(dsn: str) -> list[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'tally' ORDER BY 1")
+    finally:
+        await connection.close()
+    return [row["tablename"] for row in rows]
+
+
+def test_up_applies_all_and_down_takes_back_the_newest(database: str, migrations: Path) -> None:
+    assert migrate.status(database, migrations) == migrate.MigrationStatus((), ("0001", "0002"))
+    migrate.up(database, migrations)
+    assert migrate.status(database, migrations) == migrate.MigrationStatus(("0001", "0002"), ())
+    assert asyncio.run(tables(database)) == ["first", "schema_migrations", "second"]
+    migrate.down(database, migrations)
+    assert migrate.status(database, migrations) == migrate.MigrationStatus(("0001",), ("0002",))
+    assert asyncio.run(tables(database)) == ["first", "schema_migrations"]
+
+
+def test_up_again_changes_nothing_and_writes_no_file(database: str, migrations: Path) -> None:
+    migrate.up(database, migrations)
+    migrate.up(database, migrations)
+    assert sorted(path.name for path in migrations.iterdir()) == ["0001_first.sql", "0002_second.sql"]
+
+
+def test_two_that_migrate_at_once_wait_for_each_other(database: str, migrations: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(migrate.up, database, migrations) for _ in range(2)]:
+            done.result()
+    assert migrate.status(database, migrations).pending == ()
+
+
+def test_a_failing_migration_is_named_and_leaves_nothing_behind(database: str, migrations: Path) -> None:
+    (migrations / "0003_third.sql").write_text(
+        "-- migrate:up\nCREATE TABLE tally.third (n int); SELECT 1 / 0;\n-- migrate:down\n"
+    )
+    with pytest.raises(migrate.MigrationError, match="division by zero"):
+        migrate.up(database, migrations)
+    assert migrate.status(database, migrations).pending == ("0003",)
+    assert "third" not in asyncio.run(tables(database))
+
+
+def test_a_migration_older_than_an_applied_one_is_refused(database: str, migrations: Path) -> None:
+    first = migrations / "0001_first.sql"
+    first.rename(migrations / "kept.txt")
+    (migrations / "0002_second.sql").write_text("-- migrate:up\nSELECT 1;\n-- migrate:down\n")
+    migrate.up(database, migrations)
+    (migrations / "kept.txt").rename(first)
+    with pytest.raises(migrate.MigrationError, match="out of order"):
+        migrate.up(database, migrations)
+
+
+def test_a_migration_ends_at_its_deadline_and_its_command_line_shows_no_password(
+    database: str, migrations: Path
+) -> None:
+    (migrations / "0003_slow.sql").write_text("-- migrate:up\nSELECT pg_sleep(30);\n-- migrate:down\n")
+    password = str(urlsplit(database).password)
+    with ThreadPoolExecutor(1) as pool:
+        began = monotonic()
+        slow = pool.submit(migrate.up, database, migrations, 1.0)
+        lines = watch_command_lines(str(migrations), until=slow.done)
+        with pytest.raises(migrate.MigrationError, match="timed out") as caught:
+            slow.result()
+    assert monotonic() - began < 10
+    assert any("dbmate" in line for line in lines)
+    assert password not in "".join(lines) + str(caught.value)
+
+
+def watch_command_lines(word: str, until: Callable[[], bool]) -> set[str]:
+    seen: set[str] = set()
+    while not until():
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                seen.add(entry.read_bytes().decode("utf-8", "replace"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return {line for line in seen if word in line}
+
+
+@pytest.mark.parametrize(
+    ("dsn", "query"),
+    [
+        ("postgresql://u:p@127.0.0.1/db", "connect_timeout=10&sslmode=disable"),
+        ("postgresql://u:p@[::1]/db", "connect_timeout=10&sslmode=disable"),
+        ("postgresql://u:p@localhost/db?sslmode=require", "sslmode=require&connect_timeout=10"),
+        ("postgresql://u:p@db.internal/db", "connect_timeout=10"),
+    ],
+)
+def test_tls_is_left_out_only_on_loopback_and_where_nothing_is_said(dsn: str, query: str) -> None:
+    assert urlsplit(migrate.migration_url(dsn)).query == query
+
+
+@pytest.mark.parametrize("written", ["s3cret%2Fpart", "s3cret/part"])
+def test_no_form_of_the_password_is_in_an_error(written: str) -> None:
+    dsn = "postgresql://u:s3cret%2Fpart@h/db"
+    assert "s3cret" not in migrate.redact(f"cannot connect: {written} at {dsn}", dsn)
+
+
+def test_what_is_no_url_is_refused_without_showing_it() -> None:
+    with pytest.raises(migrate.MigrationError, match=r"^the DSN is not a URL$"):
+        migrate.status("postgresql://u:s3cret@[::1/db")
+
+
+def test_an_unreachable_database_is_an_error_of_migrations() -> None:
+    with pytest.raises(migrate.MigrationError, match="refused"):
+        migrate.up("postgresql://u:s3cret@127.0.0.1:1/db")

@@ -1,0 +1,193 @@
+"""Answers say what the rows add up to, in the published form."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally.agents.view.answer import campaign_answer, campaign_summary, rates, rfc_3339, shaped
+from tally.schemas.keys import RowKey, Template
+from tally.schemas.metrics import API_ORDER, BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES
+from tally.schemas.rows import Row
+from tests.support.view_rows import COUNTS, NEWS, PROMO, ROWS, TEMPLATES
+
+Keyed = tuple[int, RowKey, Row]
+CAMPAIGN_ROWS = st.dictionaries(st.tuples(st.integers(0, 7), TEMPLATES), ROWS, max_size=10).map(
+    lambda rows: [(partition, RowKey("t1", "c1", t), row) for (partition, t), row in rows.items()]
+)
+
+EXAMPLE = {
+    **{
+        "contacts": 4,
+        "attempts": 4,
+        "accepted": 3,
+        "failed_at_send": 1,
+        "sent": 3,
+        "delivered": 2,
+        "read": 2,
+    },
+    **{"failed_after_send": 1, "contacts_accepted": 3, "replied": 1, "replied_last_touch": 1},
+    **{"errors.meta:131026": 1, "errors.meta:132000": 1, "pricing.marketing/regular": 2},
+    **{"time_to_deliver.3": 1, "time_to_deliver.negative": 1, "time_to_read.35": 2},
+}
+"""The example of the contract, as one template's row."""
+
+
+def row(template: Template | None, counts: dict[str, int], partition: int = 0, labels: Any = ()) -> Keyed:
+    return partition, RowKey("t1", "c1", template), Row(1, 0, 1, list(labels), counts)
+
+
+def example_rows() -> list[Keyed]:
+    own = {name: EXAMPLE[name] for name in ("contacts_accepted", "replied", "replied_last_touch")}
+    return [row(PROMO, EXAMPLE), row(None, own)]
+
+
+def number(rows: list[Keyed], flat: str) -> int:
+    """The definition: sums over templates, or row `*` where a counter does not add up over them."""
+    adds_up = BY_NAME[flat.partition(".")[0]].adds_up
+    return sum(r.counts.get(flat, 0) for _, key, r in rows if (key.template is not None) is adds_up)
+
+
+def test_the_contracts_example_is_answered_as_the_contract_says() -> None:
+    answer = campaign_answer(example_rows())
+    assert answer["channel"] == "whatsapp"
+    assert answer["totals"] == {
+        **{"contacts": 4, "attempts": 4, "queued": 0, "accepted": 3, "failed_at_send": 1, "skipped": 0},
+        **{"cancelled": 0, "duplicates": 0, "sent": 3, "delivered": 2, "delivered_implied": 0, "read": 2},
+        **{"failed_after_send": 1, "failed_then_delivered": 0, "failed": 2, "in_flight": 0},
+        **{"contacts_accepted": 3, "replied": 1, "replied_last_touch": 1, "replied_quoted": 0, "clicked": 0},
+        "errors": {"meta:131026": 1, "meta:132000": 1},
+        "pricing": {"marketing/regular": 2},
+        "time_to_deliver": {"count": 1, "p50_ms": 3000, "p95_ms": 3000, "p99_ms": 3000, "negative": 1},
+        "time_to_read": {"count": 2, "p50_ms": 35000, "p95_ms": 35000, "p99_ms": 35000, "negative": 0},
+    }
+    assert answer["rates"] == {
+        "delivery": {"value": 0.6667, "of": "accepted"},
+        "read": {"value": 1.0, "of": "delivered"},
+        "reply": {"value": 0.3333, "of": "contacts_accepted"},
+        "failure": {"value": 0.5, "of": "attempts"},
+        "click": {"value": 0.0, "of": "delivered"},
+    }
+    (template,) = answer["templates"]
+    assert template["template"] == {"name": "promo_nov", "language": "pt_BR", "ids": []}
+    assert template["counters"] == answer["totals"]
+    assert template["rates"] == answer["rates"]
+
+
+def test_numbers_stand_in_the_order_of_the_api() -> None:
+    answer = campaign_answer(example_rows())
+    assert tuple(answer["totals"]) == API_ORDER
+    assert tuple(answer["templates"][0]["counters"]) == API_ORDER
+
+
+@given(CAMPAIGN_ROWS)
+def test_totals_are_sums_over_partitions_of_templates_or_of_the_campaigns_own_row(rows: list[Keyed]) -> None:
+    totals = campaign_answer(rows)["totals"]
+    for name in PLAIN:
+        assert totals[name] == number(rows, name)
+    for name in MAPS:
+        entries = {flat.partition(".")[2] for _, _, r in rows for flat in r.counts if flat.startswith(name)}
+        expected = {entry: number(rows, f"{name}.{entry}") for entry in sorted(entries)}
+        assert list(totals[name].items()) == [(entry, n) for entry, n in expected.items() if n]
+    for name in DISTRIBUTIONS:
+        assert totals[name]["count"] == sum(number(rows, f"{name}.{bucket}") for bucket in ("1", "35", "50"))
+        assert totals[name]["negative"] == number(rows, f"{name}.negative")
+
+
+@given(CAMPAIGN_ROWS)
+def test_derived_numbers_follow_their_formula(rows: list[Keyed]) -> None:
+    totals = campaign_answer(rows)["totals"]
+    for derived in DERIVED:
+        plus, minus = (sum(totals[name] for name in names) for names in (derived.plus, derived.minus))
+        assert totals[derived.name] == plus - minus
+
+
+@given(CAMPAIGN_ROWS)
+def test_a_template_is_the_sum_of_its_partitions_and_templates_add_up_to_the_campaign(
+    rows: list[Keyed],
+) -> None:
+    answer = campaign_answer(rows)
+    for shown in answer["templates"]:
+        template = Template(shown["template"]["name"], shown["template"]["language"])
+        own = [r for _, key, r in rows if key.template == template]
+        for name in PLAIN:
+            assert shown["counters"][name] == sum(r.counts.get(name, 0) for r in own)
+    for name in PLAIN:
+        if BY_NAME[name].adds_up:
+            assert answer["totals"][name] == sum(t["counters"][name] for t in answer["templates"])
+
+
+@given(CAMPAIGN_ROWS)
+def test_the_order_in_which_rows_came_does_not_matter(rows: list[Keyed]) -> None:
+    assert repr(campaign_answer(rows)) == repr(campaign_answer(rows[::-1]))
+
+
+@given(CAMPAIGN_ROWS)
+def test_a_list_shows_the_same_totals_and_rates_as_the_campaign(rows: list[Keyed]) -> None:
+    answer, summary = campaign_answer(rows), campaign_summary(rows, 0, 1500)
+    assert {name: summary[name] for name in ("channel", "totals", "rates")} == {
+        name: answer[name] for name in ("channel", "totals", "rates")
+    }
+    assert summary["first_activity"] == "1970-01-01T00:00:00.000Z"
+    assert summary["last_activity"] == "1970-01-01T00:00:01.500Z"
+
+
+def test_templates_are_sorted_by_name_and_language_and_zeros_are_hidden() -> None:
+    free, portuguese = Template(), Template("news", "pt_BR")
+    rows = [
+        *(row(template, {"contacts": 1}) for template in (PROMO, portuguese, NEWS, free)),
+        row(Template("gone", "de"), {}),
+        row(Template("gone", "de"), {}, partition=1),
+        row(None, {"replied": 1}),
+    ]
+    names = [(t["template"]["name"], t["template"]["language"]) for t in campaign_answer(rows)["templates"]]
+    assert names == [("", ""), ("news", "en_US"), ("news", "pt_BR"), ("promo_nov", "pt_BR")]
+
+
+def test_a_templates_ids_are_the_smallest_of_all_partitions() -> None:
+    rows = [
+        row(PROMO, {"contacts": 1}, 0, [f"id-{n}" for n in range(0, 16, 2)]),
+        row(PROMO, {"contacts": 1}, 1, [f"id-{n}" for n in range(1, 9)]),
+        row(NEWS, {"contacts": 1}, 1, ["other"]),
+    ]
+    (promo,) = [t for t in campaign_answer(rows)["templates"] if t["template"]["name"] == "promo_nov"]
+    assert (
+        promo["template"]["ids"]
+        == sorted({f"id-{n}" for n in range(0, 16, 2)} | {f"id-{n}" for n in range(1, 9)})[:8]
+    )
+
+
+def test_an_error_code_may_hold_a_dot() -> None:
+    shown = shaped({"errors.platform:1.5": 2})
+    assert shown["errors"] == {"platform:1.5": 2}
+
+
+def test_a_counter_that_this_version_does_not_know_is_not_shown() -> None:
+    rows = [row(PROMO, {"contacts": 1, "invented": 3, "invented_map.x": 1}), row(None, {"invented": 2})]
+    assert tuple(campaign_answer(rows)["totals"]) == API_ORDER
+
+
+@given(COUNTS)
+def test_a_rate_is_null_where_nothing_is_below_the_line(counts: dict[str, int]) -> None:
+    shown = shaped(counts)
+    found = rates(shown)
+    for rate in RATES:
+        value = found[rate.name]["value"]
+        assert found[rate.name]["of"] == rate.denominator
+        if shown[rate.denominator] == 0:
+            assert value is None
+        else:
+            assert value == pytest.approx(shown[rate.numerator] / shown[rate.denominator], abs=0.00005)
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_times_are_written_to_the_millisecond_in_utc(at_ms: int) -> None:
+    text = rfc_3339(at_ms)
+    assert len(text) == 24
+    assert text.endswith("Z")
+    assert int(text[20:23]) == at_ms % 1000
+
+
+def test_a_known_time_is_written_as_the_contract_does() -> None:
+    assert rfc_3339(1_795_350_876_120) == "2026-11-22T12:34:36.120Z"

@@ -1,0 +1,157 @@
+"""Receipts, pages and entity tags."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally.agents.lag.tracker import LagTracker, Moment
+from tally.agents.view.model import View
+from tally.agents.view.reader import Reader, entity_tag
+from tally.agents.view.recent import Place
+from tally.schemas.keys import RowKey
+from tests.support.view_rows import PROMO, put, put_progress
+
+PARTITIONS = 2
+AT = Moment(100.0, 1_795_350_876_120)
+
+
+def counted_moment(at: Moment = AT) -> LagTracker:
+    """A pipeline of which everything up to a moment is counted."""
+    lag = LagTracker()
+    lag.take_ends(at, {})
+    lag.take_committed({})
+    lag.take_facts_ends({})
+    return lag
+
+
+def reader_at(
+    view: View, lag: LagTracker, now_s: float = AT.monotonic_s + 0.18, generation: int = 1
+) -> Reader:
+    return Reader(view, lag, generation, lambda: now_s)
+
+
+def ready_view() -> View:
+    view = View(PARTITIONS)
+    for partition, offset in ((0, 8812), (1, 9034)):
+        view.set_ready(partition)
+        put_progress(view, partition, offset)
+    return view
+
+
+def campaigns(activity: dict[str, int]) -> View:
+    view = View(1)
+    for name, last_ms in activity.items():
+        put(view, RowKey("t1", name, PROMO), {"contacts": 1}, span=(0, last_ms))
+    return view
+
+
+def test_a_receipt_is_as_the_contract_says() -> None:
+    assert reader_at(ready_view(), counted_moment()).receipt().answer() == {
+        "as_of": "2026-11-22T12:34:36.120Z",
+        "lag_ms": 180,
+        "state": "live",
+        "generation": 1,
+        "partitions": {"ready": 2, "of": 2},
+        "progress": {"0": 8812, "1": 9034},
+    }
+
+
+def test_a_receipt_says_what_is_incomplete_and_only_then() -> None:
+    view = ready_view()
+    put_progress(view, 0, 8813, set_aside=2)
+    put_progress(view, 1, 9035, set_aside=1)
+    assert reader_at(view, counted_moment()).receipt().answer()["incomplete"] == 3
+
+
+def test_before_anything_is_known_the_receipt_says_so() -> None:
+    receipt = reader_at(View(1), LagTracker()).receipt().answer()
+    assert (receipt["as_of"], receipt["lag_ms"], receipt["state"]) == (None, None, "catching_up")
+    assert receipt["progress"] == {"0": 0}
+
+
+def test_an_answer_is_live_up_to_the_limit_of_lag_and_only_if_all_partitions_are_ready() -> None:
+    lag = counted_moment()
+    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.0).receipt().state == "live"
+    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.1).receipt().state == "catching_up"
+    half = View(PARTITIONS)
+    half.set_ready(0)
+    assert reader_at(half, lag).receipt().state == "catching_up"
+
+
+def test_lag_grows_while_nothing_is_measured() -> None:
+    lag, view = counted_moment(), ready_view()
+    assert reader_at(view, LagTracker()).lag_seconds() is None
+    assert [reader_at(view, lag, AT.monotonic_s + age).lag_seconds() for age in (1, 60)] == [1.0, 60.0]
+
+
+@given(
+    st.dictionaries(st.integers(0, 30).map(lambda n: f"c{n}"), st.integers(0, 9), max_size=20),
+    st.integers(1, 7),
+    st.integers(0, 9),
+    st.sets(st.integers(0, 30).map(lambda n: f"c{n}"), max_size=6),
+)
+def test_pages_one_after_the_other_list_each_campaign_once_newest_activity_first(
+    activity: dict[str, int], limit: int, since_ms: int, ids: set[str]
+) -> None:
+    reader = reader_at(campaigns(activity), LagTracker())
+    found: list[str] = []
+    after: Place | None = None
+    while True:
+        page, after = reader.page("t1", after, since_ms, frozenset(ids), limit)
+        found += [campaign.campaign for campaign in page]
+        assert len(page) == limit or after is None
+        if after is None:
+            break
+    chosen = {name: at for name, at in activity.items() if at >= since_ms and (not ids or name in ids)}
+    assert found == sorted(chosen, key=lambda name: (-chosen[name], name))
+
+
+def test_a_list_does_not_show_campaigns_without_counts_nor_other_tenants() -> None:
+    view = campaigns({"c1": 1, "c2": 2})
+    put(view, RowKey("t1", "c2", PROMO), {}, next_offset=2)
+    put(view, RowKey("t2", "c3", PROMO), {"contacts": 1})
+    page, following = reader_at(view, LagTracker()).page("t1", None, 0, frozenset(), 1)
+    assert [campaign.campaign for campaign in page] == ["c1"]
+    assert following is None
+
+
+def test_a_summary_is_made_anew_once_its_campaign_changed() -> None:
+    view = campaigns({"c1": 1})
+    reader = reader_at(view, LagTracker())
+    (campaign,), _ = reader.page("t1", None, 0, frozenset(), 1)
+    first = reader.summary(campaign)
+    assert reader.summary(campaign).contents is first.contents
+    put(view, RowKey("t1", "c1", PROMO), {"contacts": 7}, next_offset=2)
+    assert b'"contacts":7' in reader.summary(campaign).contents
+
+
+def tag(view: View, lag: LagTracker, now_s: float, generation: int = 1) -> str:
+    reader = reader_at(view, lag, now_s, generation)
+    found = reader.campaign("t1", "c1")
+    assert found is not None
+    return entity_tag(reader.receipt(), [found])
+
+
+def test_a_tag_names_generation_rows_and_state_and_neither_time_nor_lag() -> None:
+    def view() -> View:
+        ready = ready_view()
+        put(ready, RowKey("t1", "c1", PROMO), {"contacts": 1})
+        return ready
+
+    lag, now_s = counted_moment(), AT.monotonic_s
+    first = tag(view(), lag, now_s)
+    assert tag(view(), counted_moment(Moment(101.0, 1)), now_s + 1.5) == first
+    moved_on = view()
+    put_progress(moved_on, 0, 9999)
+    assert tag(moved_on, lag, now_s) == first
+    set_aside = view()
+    put_progress(set_aside, 0, 9999, set_aside=1)
+    changed = view()
+    put(changed, RowKey("t1", "c1", PROMO), {"contacts": 1}, next_offset=2)
+    others = {
+        tag(view(), lag, now_s, generation=2),
+        tag(view(), lag, now_s + 60),
+        tag(set_aside, lag, now_s),
+        tag(changed, lag, now_s),
+    }
+    assert len(others) == 4
+    assert first not in others

@@ -1,0 +1,193 @@
+"""What is dirty, what goes next, and how far flush progress may move."""
+
+import pytest
+
+from tally.agents.flush.backoff import LONGEST_SECONDS, Backoff
+from tally.agents.flush.decision import Batch, Since, Unflushed, resend_from, standing
+from tally.schemas.keys import RowKey
+from tally.schemas.rows import Progress, Row
+from tally.tables.postgres.progress import FlushProgress
+from tests.support.flush_doubles import key, row
+
+COLUMNS = "c1"
+A, B, C = key("a"), key("b"), key("c")
+
+
+def held(next_offset: int, flushes: int = 1, store_id: str = "s1", columns: str = COLUMNS) -> FlushProgress:
+    return FlushProgress(next_offset, store_id, columns, flushes)
+
+
+def progress(next_offset: int) -> Progress:
+    return Progress(next_offset, "s1", "rules")
+
+
+def opened(found: FlushProgress | None = None, **rows: Row) -> Unflushed:
+    unflushed = Unflushed(COLUMNS)
+    unflushed.reconcile(found, {key(name): value for name, value in rows.items()}, 0.0)
+    return unflushed
+
+
+def take(unflushed: Unflushed, rows: dict[RowKey, Row], next_offset: int, limit: int = 1000) -> Batch:
+    batch = unflushed.take(rows, progress(next_offset), limit)
+    assert batch is not None
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("found", "feed", "expected"),
+    [
+        (None, None, "empty"),
+        (held(9), None, "empty"),
+        (None, progress(5), "flushing"),
+        (held(5), progress(5), "flushing"),
+        (held(6), progress(5), "behind"),
+        (held(4, store_id="s2"), progress(5), "foreign_store"),
+        (held(6, store_id="s2"), progress(5), "foreign_store"),
+    ],
+)
+def test_a_partition_is_flushed_only_where_offsets_compare_and_the_feed_is_not_behind(
+    found: FlushProgress | None, feed: Progress | None, expected: str
+) -> None:
+    assert standing(found, feed) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"), [(None, 0), (held(7), 7), (held(7, columns="of an older writer"), 0)]
+)
+def test_whoever_begins_sends_again_from_flush_progress_unless_the_columns_have_changed(
+    found: FlushProgress | None, expected: int
+) -> None:
+    assert resend_from(found, COLUMNS) == expected
+
+
+def test_after_a_restart_rows_from_flush_progress_on_are_dirty() -> None:
+    assert list(opened(held(5), a=row(4), b=row(5), c=row(6)).dirty) == [B, C]
+
+
+def test_a_row_that_changes_many_times_is_one_row() -> None:
+    unflushed = opened()
+    for offset in range(100):
+        unflushed.change(A, Since(offset, 0.0))
+    assert unflushed.dirty == {A: Since(0, 0.0)}
+
+
+def test_a_closed_partition_remembers_nothing_and_finds_its_rows_when_it_opens() -> None:
+    unflushed = opened()
+    unflushed.change(A, Since(1, 0.0))
+    unflushed.close()
+    unflushed.change(B, Since(2, 0.0))
+    assert unflushed.dirty == {}
+    assert unflushed.reconcile(None, {C: row(3)}, 0.0) is False
+    assert list(unflushed.dirty) == [C]
+
+
+def test_the_oldest_rows_go_first_and_flush_progress_stops_at_the_oldest_that_is_left() -> None:
+    unflushed = opened()
+    for offset, changed in enumerate([A, B, C], start=10):
+        unflushed.change(changed, Since(offset, 0.0))
+    rows = {A: row(11), B: row(12), C: row(13)}
+    first = take(unflushed, rows, 13, limit=2)
+    assert [changed for changed, _ in first.rows] == [A, B]
+    assert first.progress == held(12)
+    unflushed.done(first)
+    assert take(unflushed, rows, 13).progress == held(13, flushes=2)
+
+
+def test_flush_progress_moves_without_rows_when_facts_changed_none() -> None:
+    unflushed = opened(held(5))
+    batch = take(unflushed, {}, 9)
+    assert (batch.rows, batch.progress, batch.seen) == ([], held(9, flushes=2), held(5))
+
+
+def test_nothing_is_sent_when_nothing_moved() -> None:
+    assert opened(held(5)).take({}, progress(5), 1000) is None
+
+
+def test_rows_of_a_transaction_whose_progress_is_still_to_come_do_not_move_flush_progress() -> None:
+    unflushed = opened(held(5))
+    unflushed.change(A, Since(5, 0.0))
+    assert take(unflushed, {A: row(9)}, 5).progress.next_offset == 5
+
+
+def test_a_row_that_changes_while_it_is_being_written_is_dirty_afterwards() -> None:
+    unflushed = opened()
+    unflushed.change(A, Since(1, 0.0))
+    batch = take(unflushed, {A: row(2)}, 2)
+    unflushed.change(A, Since(2, 1.0))
+    unflushed.done(batch)
+    assert unflushed.dirty == {A: Since(2, 1.0)}
+
+
+def test_a_batch_that_failed_is_as_old_as_before() -> None:
+    unflushed = opened()
+    unflushed.change(A, Since(1, 0.0))
+    batch = take(unflushed, {A: row(2)}, 2)
+    unflushed.change(B, Since(2, 1.0))
+    unflushed.change(A, Since(3, 2.0))
+    unflushed.put_back(batch)
+    assert list(unflushed.dirty.items()) == [(A, Since(1, 0.0)), (B, Since(2, 1.0))]
+
+
+def test_flush_progress_never_passes_a_withheld_row() -> None:
+    unflushed = opened()
+    unflushed.change(A, Since(3, 0.0))
+    unflushed.change(B, Since(4, 0.0))
+    unflushed.withhold([A], retry_at_seconds=300.0)
+    unflushed.change(A, Since(5, 1.0))
+    batch = take(unflushed, {B: row(6)}, 6)
+    assert ([changed for changed, _ in batch.rows], batch.progress.next_offset) == ([B], 3)
+
+
+def test_a_withheld_row_is_tried_again_when_its_time_has_come() -> None:
+    unflushed = opened()
+    unflushed.change(A, Since(3, 0.0))
+    unflushed.withhold([A], retry_at_seconds=300.0)
+    unflushed.release(299.9)
+    assert (unflushed.dirty, list(unflushed.withheld)) == ({}, [A])
+    unflushed.release(300.0)
+    assert (unflushed.dirty, unflushed.withheld) == ({A: Since(3, 0.0)}, {})
+
+
+def test_what_this_flusher_left_there_is_nothing_new() -> None:
+    unflushed = opened(held(5))
+    assert unflushed.reconcile(held(5), {A: row(9)}, 0.0) is False
+    assert unflushed.dirty == {}
+
+
+@pytest.mark.parametrize(
+    ("found", "dirty"),
+    [
+        (held(12, flushes=4), [B]),  # another flusher went on: its progress is as good as ours
+        (held(8, flushes=2), [A, B]),  # a dump was restored
+        (held(10, flushes=2), [A, B]),
+        (held(8, flushes=4), [A, B]),
+        (held(12, flushes=4, columns="of an older writer"), [A, B]),
+        (None, [A, B]),  # a dump from before
+    ],
+)
+def test_progress_of_somebody_else_makes_rows_dirty_from_there_on_or_all_of_them(
+    found: FlushProgress | None, dirty: list[RowKey]
+) -> None:
+    rows = {A: row(2), B: row(12)}
+    unflushed = opened(held(10, flushes=3))
+    assert unflushed.reconcile(found, rows, 0.0) is True
+    assert list(unflushed.dirty) == dirty
+
+
+def test_progress_where_there_was_none_makes_all_rows_dirty() -> None:
+    unflushed = opened(None)
+    assert unflushed.reconcile(held(12), {A: row(2)}, 0.0) is True
+    assert list(unflushed.dirty) == [A]
+
+
+def test_backoff_doubles_up_to_its_bound_and_ends_with_a_success() -> None:
+    backoff, waits = Backoff(), []
+    for _ in range(20):
+        backoff.failed("away", now_seconds=100.0, jitter=1.0)
+        waits.append(backoff.until_seconds - 100.0)
+    assert waits[:4] == pytest.approx([0.2, 0.4, 0.8, 1.6])
+    assert max(waits) == LONGEST_SECONDS
+    backoff.failed("away", now_seconds=100.0, jitter=0.0)
+    assert backoff.until_seconds - 100.0 == LONGEST_SECONDS / 2
+    backoff.succeeded()
+    assert (backoff.failures, backoff.until_seconds, backoff.trouble) == (0, 0.0, "")
