@@ -68,7 +68,7 @@ def _read(body: dict[str, Any], routed: Routed) -> None:
     attempt = _attempt(body.get("attempt"))
     template = _template(body.get("template"), channel)
     contact, who = _contact(body, campaign is not None, outcome in ("accepted", "requested"))
-    error = _error(body) if outcome == "failed" else None
+    error = _error(body, outcome)
     _reason(body, outcome)
     optional_meta_id(body, "retry_of", "$")
     number = wamid = ""
@@ -157,18 +157,22 @@ def _contact(body: dict[str, Any], has_campaign: bool, has_provider: bool) -> tu
     return contact_id, who
 
 
-def _error(body: dict[str, Any]) -> str:
+def _error(body: dict[str, Any], outcome: Outcome) -> str | None:
+    """Return the raw `source:code` of a failure; what is given with another outcome is only checked."""
+    if outcome != "failed" and body.get("error") is None:
+        return None
     error = typed(required(body, "error", "$"), dict, "$.error")
     source = typed(required(error, "source", "$.error"), str, "$.error.source")
     if source not in ERROR_SOURCES:
         raise BadEvent("wrong_type", "$.error.source")
     code = required(error, "code", "$.error")
-    return f"{source}:{producer_id(code, '$.error.code')}"
+    raw = f"{source}:{producer_id(code, '$.error.code')}"
+    return raw if outcome == "failed" else None
 
 
 def _reason(body: dict[str, Any], outcome: Outcome) -> None:
     """Check why an attempt was skipped or cancelled; required there, and short."""
-    if outcome not in ("skipped", "cancelled"):
+    if outcome not in ("skipped", "cancelled") and body.get("reason") is None:
         return
     reason = typed(required(body, "reason", "$"), str, "$.reason")
     if len(reason) > MAX_REASON:

@@ -104,7 +104,7 @@ METRICS: tuple[Metric, ...] = (
         "flushes that failed, by the class of their SQLSTATE",
         sqlstate_class=SQLSTATE_CLASSES,
     ),
-    _gauge("tally_waiting_states", "messages with a status and no send result, as seen by this process"),
+    _gauge("tally_waiting_states", "messages with a status and no send result yet, in all partitions"),
     _counter(
         "tally_dead_letters_total",
         "raw records that could not be read, and facts that could not be counted",

@@ -129,7 +129,7 @@ class Process:
         lag = LagTracker()
         reader = Reader(view, lag, settings.generation, time.monotonic, settings.live_lag_seconds)
         self._start_lag(view, lag)
-        self._metrics.follow("tally_lag_seconds", lambda: reader.lag_seconds() or float("nan"))
+        self._metrics.follow("tally_lag_seconds", lambda: _or_nan(reader.lag_seconds()))
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
         self._metrics.follow("tally_facts_set_aside", lambda: _summed(view, "set_aside"))
         site = Site(reader, self._metrics, self._live, lambda: self._ready(view, reader))
@@ -236,3 +236,7 @@ async def _unless(stopping: asyncio.Event, starting: Coroutine[Any, Any, None]) 
         await start
     else:
         start.cancel()
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -50,7 +50,7 @@ def put(
 
 def progress(next_offset: int, store_id: str = "s1", raw_at_ms: int = 0, set_aside: int = 0) -> bytes:
     """Return a progress record's value."""
-    return encode(Progress(next_offset, store_id, "rules", raw_at_ms, set_aside))
+    return encode(Progress(next_offset, store_id, "rules", raw_at_ms=raw_at_ms, set_aside=set_aside))
 
 
 def put_progress(view: View, partition: int, next_offset: int, set_aside: int = 0) -> None:

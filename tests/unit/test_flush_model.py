@@ -110,9 +110,10 @@ class TwoFlushers(RuleBasedStateMachine):
         self.flush(self.flushers[who].tick())
         self.postgres.unstorable = set()
 
-    @rule(who=FLUSHERS)
-    def a_flusher_is_killed_and_started_again(self, who: int) -> None:
-        self.flushers[who] = self.run_up()
+    @rule(who=st.sampled_from([(0,), (1,), (0, 1)]))
+    def flushers_are_killed_and_started_again(self, who: tuple[int, ...]) -> None:
+        for one in who:
+            self.flushers[one] = self.run_up()
 
     @rule()
     def a_dump_is_taken(self) -> None:

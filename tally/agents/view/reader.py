@@ -1,6 +1,7 @@
 """What the edges ask: answers and receipts of one moment, from the view and the lag."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice, takewhile
 
@@ -13,6 +14,8 @@ from tally.agents.view.receipt import Receipt, write_receipt
 from tally.agents.view.recent import Place
 
 TAG_BYTES = 12
+KEPT_ANSWERS = 256
+"""Answers that are kept while their rows stay as they are: many people watch few campaigns."""
 
 
 class Reader:
@@ -31,6 +34,7 @@ class Reader:
         self._generation = generation
         self._monotonic = monotonic
         self._live_lag_ms = round(live_lag_seconds * 1000)
+        self._answer = lru_cache(KEPT_ANSWERS)(self._make_answer)
 
     def receipt(self) -> Receipt:
         """Return the receipt of what the view holds now."""
@@ -48,9 +52,8 @@ class Reader:
         return self.view.find(tenant, campaign)
 
     def answer(self, campaign: Campaign) -> Json:
-        """Return all numbers of a campaign."""
-        rows = self.view.campaign(campaign.tenant, campaign.campaign)
-        return {"tenant": campaign.tenant, "campaign": campaign.campaign, **campaign_answer(rows)}
+        """Return all numbers of a campaign; shared with later callers, so not to be changed."""
+        return self._answer(campaign.tenant, campaign.campaign, campaign.version)
 
     def summary(self, campaign: Campaign) -> orjson.Fragment:
         """Return a campaign's entry in a list, made once for each state of its rows."""
@@ -71,6 +74,10 @@ class Reader:
         active = takewhile(lambda campaign: campaign.last_ms >= since_ms, campaigns)
         found = list(islice(active, limit + 1))
         return found[:limit], _place(found[limit - 1]) if len(found) > limit else None
+
+    def _make_answer(self, tenant: str, campaign: str, _version: bytes) -> Json:
+        rows = self.view.campaign(tenant, campaign)
+        return {"tenant": tenant, "campaign": campaign, **campaign_answer(rows)}
 
     def _chosen(self, tenant: str, ids: Iterable[str], after: Place | None) -> list[Campaign]:
         found = [campaign for name in ids if (campaign := self.view.find(tenant, name))]

@@ -16,7 +16,9 @@ CREATE TABLE IF NOT EXISTS recount.raw (
 );
 
 DO $$
-DECLARE relation record;
+DECLARE
+    relation record;
+    routine record;
 BEGIN
     FOR relation IN
         SELECT relname, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
@@ -25,33 +27,42 @@ BEGIN
     LOOP
         EXECUTE format('DROP %s IF EXISTS recount.%I CASCADE', relation.kind, relation.relname);
     END LOOP;
+    FOR routine IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'recount'::regnamespace LOOP
+        EXECUTE format('DROP FUNCTION %s', routine.name);
+    END LOOP;
 END $$;
 
 
 -- ------------------------------------------------------------------------------- published lists
 
 -- Error codes with a key of their own; every other code is <source>:other.
+-- Ranges of codes, both ends included, as docs/counters.md publishes them.
 CREATE TABLE recount.listed_error AS
 SELECT source || ':' || code AS key
 FROM (
     VALUES
-        ('meta', 0), ('meta', 3), ('meta', 4), ('meta', 10), ('meta', 100), ('meta', 190), ('meta', 368),
-        ('meta', 80007),
-        ('meta', 130429), ('meta', 130472), ('meta', 130497),
-        ('meta', 131000), ('meta', 131005), ('meta', 131008), ('meta', 131009), ('meta', 131014),
-        ('meta', 131016), ('meta', 131021), ('meta', 131026), ('meta', 131030), ('meta', 131031),
-        ('meta', 131037), ('meta', 131042), ('meta', 131045), ('meta', 131047), ('meta', 131048),
-        ('meta', 131049), ('meta', 131050), ('meta', 131051), ('meta', 131052), ('meta', 131053),
-        ('meta', 131055), ('meta', 131056), ('meta', 131057),
-        ('meta', 132000), ('meta', 132001), ('meta', 132005), ('meta', 132007), ('meta', 132012),
-        ('meta', 132015), ('meta', 132016), ('meta', 132068), ('meta', 132069),
-        ('meta', 133000), ('meta', 133004), ('meta', 133005), ('meta', 133006), ('meta', 133008),
-        ('meta', 133009), ('meta', 133010), ('meta', 133015), ('meta', 133016),
-        ('meta', 134100), ('meta', 134101), ('meta', 134102),
-        ('meta', 135000)
-) AS listed (source, code)
-UNION ALL
-SELECT 'meta:' || code FROM generate_series(200, 299) AS code;  -- Graph's permission errors
+        ('meta', 0, 4), ('meta', 10, 10), ('meta', 33, 33), ('meta', 100, 100), ('meta', 190, 190),
+        ('meta', 200, 299), ('meta', 368, 368), ('meta', 400, 402), ('meta', 404, 405), ('meta',
+        408, 408), ('meta', 410, 410), ('meta', 420, 420), ('meta', 429, 430), ('meta', 432, 433),
+        ('meta', 470, 472), ('meta', 480, 480), ('meta', 500, 502), ('meta', 613, 613), ('meta',
+        1000, 1041), ('meta', 2000, 2065), ('meta', 80007, 80007), ('meta', 130403, 130403),
+        ('meta', 130429, 130429), ('meta', 130472, 130472), ('meta', 130497, 130497), ('meta',
+        131000, 131000), ('meta', 131005, 131005), ('meta', 131008, 131009), ('meta', 131014,
+        131014), ('meta', 131016, 131016), ('meta', 131021, 131021), ('meta', 131026, 131026),
+        ('meta', 131030, 131031), ('meta', 131037, 131037), ('meta', 131042, 131042), ('meta',
+        131044, 131045), ('meta', 131047, 131053), ('meta', 131055, 131057), ('meta', 131059,
+        131065), ('meta', 132000, 132001), ('meta', 132005, 132005), ('meta', 132007, 132007),
+        ('meta', 132012, 132012), ('meta', 132015, 132016), ('meta', 132018, 132018), ('meta',
+        132068, 132069), ('meta', 133000, 133000), ('meta', 133004, 133006), ('meta', 133008,
+        133010), ('meta', 133015, 133016), ('meta', 134011, 134011), ('meta', 134100, 134102),
+        ('meta', 135000, 135000), ('meta', 137000, 137000), ('meta', 138000, 138007), ('meta',
+        138009, 138009), ('meta', 138012, 138013), ('meta', 139000, 139003), ('meta', 139100,
+        139103), ('meta', 2388001, 2388001), ('meta', 2388012, 2388012), ('meta', 2388039, 2388040),
+        ('meta', 2388047, 2388047), ('meta', 2388072, 2388073), ('meta', 2388091, 2388091), ('meta',
+        2388093, 2388093), ('meta', 2388103, 2388103), ('meta', 2494010, 2494010), ('meta', 2494013,
+        2494013), ('meta', 2494100, 2494100), ('meta', 2494102, 2494102),
+        ('pbx', 0, 127)
+) AS listed (source, first, last), generate_series(first, last) AS code;
 
 CREATE TABLE recount.listed_price AS
 SELECT part, name
@@ -86,7 +97,7 @@ CREATE TABLE recount.setting AS SELECT 604800::bigint AS reply_window_seconds;
 -- ---------------------------------------------------------------------------- reading JSON safely
 
 -- Null where the bytes are no UTF-8, or hold a NUL byte, which JSON does not allow either.
-CREATE OR REPLACE FUNCTION recount.as_text(body bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION recount.as_text(body bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN convert_from(body, 'UTF8');
 EXCEPTION WHEN character_not_in_repertoire THEN
@@ -94,7 +105,7 @@ EXCEPTION WHEN character_not_in_repertoire THEN
 END $$;
 
 -- How deep brackets nest.
-CREATE OR REPLACE FUNCTION recount.nesting(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.nesting(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT max(level)
     FROM (
         SELECT sum(CASE WHEN mark IN ('[', '{') THEN 1 ELSE -1 END) OVER (ORDER BY place) AS level
@@ -106,7 +117,7 @@ $$;
 
 -- jsonb prints 1e3 as 1000, but a number with an exponent is a float, and nothing read here may be one:
 -- it becomes a text that no rule accepts. Null where a number is too large for a double (no JSON).
-CREATE OR REPLACE FUNCTION recount.without_exponents(doc text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.without_exponents(doc text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN bool_and(token[2] IS NULL OR token[2] ~ '[eE]-' OR pg_input_is_valid(token[2], 'float8'))
         THEN string_agg(
             CASE WHEN token[2] ~ '[eE]' THEN '"\ufdd0"' ELSE coalesce(token[1], token[2], token[3]) END,
@@ -120,7 +131,7 @@ $$;
 -- The document, or null where it is none. U+0000 is legal in JSON text and impossible in jsonb: it
 -- becomes the noncharacter U+FDD0, so that a NUL in somebody's chat text harms nothing and a NUL in an
 -- id is found by recount.name().
-CREATE OR REPLACE FUNCTION recount.as_json(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION recount.as_json(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     doc text := recount.as_text(body);
     brackets int := 2 * length(doc) - length(replace(doc, '[', '')) - length(replace(doc, '{', ''));
@@ -141,18 +152,18 @@ BEGIN
     RETURN doc::jsonb;
 END $$;
 
-CREATE OR REPLACE FUNCTION recount.items(list jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.items(list jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(list) = 'array' THEN list ELSE '[]'::jsonb END
 $$;
 
 -- A text that may name something: a string, not empty, without U+0000. Meta's ids are never numbers.
-CREATE OR REPLACE FUNCTION recount.name(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.name(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(v) = 'string' AND v #>> '{}' <> '' AND strpos(v #>> '{}', U&'\FDD0') = 0
         THEN v #>> '{}' END
 $$;
 
 -- An id of a send result: a string of 1 to 128 characters or a 64-bit integer; UUIDs in lower case.
-CREATE OR REPLACE FUNCTION recount.id(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.id(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE jsonb_typeof(v)
         WHEN 'string' THEN CASE
             WHEN recount.name(v) IS NULL OR char_length(v #>> '{}') > 128 THEN NULL
@@ -166,23 +177,23 @@ CREATE OR REPLACE FUNCTION recount.id(v jsonb) RETURNS text LANGUAGE sql IMMUTAB
     END
 $$;
 
-CREATE OR REPLACE FUNCTION recount.is_absent(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.is_absent(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(jsonb_typeof(v) = 'null', true)
 $$;
 
 -- What an optional id has to be: absent, null, or a string without U+0000.
-CREATE OR REPLACE FUNCTION recount.is_fine(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.is_fine(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT recount.is_absent(v) OR (jsonb_typeof(v) = 'string' AND strpos(v #>> '{}', U&'\FDD0') = 0)
 $$;
 
 -- Meta's times: whole unix seconds, as a string of digits or as an integer, up to the year 9999.
-CREATE OR REPLACE FUNCTION recount.seconds(v jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.seconds(v jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(v) IN ('string', 'number') AND v #>> '{}' ~ '^[0-9]{1,12}$'
         AND (v #>> '{}')::bigint <= 253402300799 THEN (v #>> '{}')::bigint END
 $$;
 
 -- Times of send results: unix ms as an integer, or RFC 3339 with its zone. Fractions are cut to ms.
-CREATE OR REPLACE FUNCTION recount.unix_ms(v jsonb) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION recount.unix_ms(v jsonb) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     written text := v #>> '{}';
     ms bigint;
@@ -206,11 +217,11 @@ BEGIN
 END $$;
 
 -- The two kinds of identifier of a person. A phone is its digits; one without digits is none.
-CREATE OR REPLACE FUNCTION recount.phone(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.phone(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT 'phone ' || nullif(regexp_replace(shown, '[^0-9]', '', 'g'), '')
 $$;
 
-CREATE OR REPLACE FUNCTION recount.user_id(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION recount.user_id(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT 'user ' || nullif(shown, '')
 $$;
 

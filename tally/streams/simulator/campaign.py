@@ -59,8 +59,8 @@ def _tenant_records(rng: Random, whose: Tenant, size: Size) -> Iterator[tuple[in
     script.play_strange(whose)
     script.play_service(whose, len(script.sent) // 10)
     updates: list[Timed] = script.updates
-    for body in noise(rng, whose.numbers, 1 + len(script.sent) // 200):
-        updates.append((rng.choice(updates)[0], body))
+    idle = noise(rng, whose.numbers, 1 + len(script.sent) // 200)
+    updates += [(rng.choice(script.results)[0], body) for body in idle]
     updates += [deepcopy(one) for one in updates if rng.random() < 0.03]  # once more, in another POST
     ordered = _in_order_of_arrival(rng, [(one[0], one) for one in updates], size)
     for at_s, body in posts(rng, ordered, size.bad_share):

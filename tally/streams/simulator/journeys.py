@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from tally.streams.simulator.records import Json, Timed
+from tally.streams.simulator.records import Timed
 from tally.streams.simulator.replies import Inbound, inbound_body, number_change_body, user_id_change_body
 from tally.streams.simulator.sends import FAILURES, REASONS, Attempt, result
 from tally.streams.simulator.statuses import Sent, call_status_body, group_status_body, status_body

@@ -147,7 +147,7 @@ def tenant(rng: Random, nth: int, start_s: int, size: Size) -> Tenant:
             tenant=name,
             campaign=_campaign_id(rng, i),
             numbers=numbers,
-            templates=() if i % 5 == 4 else tuple(rng.sample(TEMPLATES, 3)),
+            templates=() if i % 4 == 3 else tuple(rng.sample(TEMPLATES, 3)),
             start_s=start_s + i * 2 * 86_400,
             recipients=_recipients(rng, people, size.contacts_per_campaign),
         )

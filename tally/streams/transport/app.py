@@ -1,0 +1,122 @@
+"""A Faust app with the batched transport and nothing of Faust's that we do not use."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+import faust
+from faust.app.base import BootStrategy
+from faust.sensors import Monitor
+from faust.transport.drivers.aiokafka import Transport
+
+from tally.streams.transport.consumer import RunConsumer
+from tally.streams.transport.options import Options
+from tally.streams.transport.runs import Run
+
+BUFFERED_RUNS = 1 << 20
+"""Never reached, so that Faust's own backpressure never acts: ours is `Limits.max_outstanding`."""
+
+RunAgent = Callable[[AsyncIterator[Run]], Awaitable[None]]
+Failed = Callable[[str, BaseException | None], object]
+
+
+class ConsumerOnly(BootStrategy):
+    """Starts consumer, conductor and agents: our producers are our own, and the web has its own app."""
+
+    enable_kafka_producer = False
+    enable_web = False
+    enable_sensors = False
+
+
+class RunSchema(faust.Schema[Any, Any]):
+    """Marks a topic whose events carry a Run; nothing is decoded here."""
+
+    def compile(self, app: Any, **_: Any) -> Any:  # noqa: D102 - Faust's
+        async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001 - Faust's
+            return app.create_event(None, message.value, None, message)
+
+        return decode
+
+
+class Unmonitored(faust.Sensor):
+    """Counts nothing; Faust's Monitor keeps statistics of every event."""
+
+
+class ConsumerApp(faust.App):
+    """One consuming role: a consumer group of its own, without tables, producer and web server."""
+
+    BootStrategy = ConsumerOnly
+    options: Options
+
+    async def on_first_start(self) -> None:
+        """Create none of Faust's folders: nothing is kept in them."""
+
+    async def on_stop(self) -> None:
+        """Finish and commit what is under way before the group hears that we leave."""
+        if self._consumer is not None:
+            await runs_consumer(self).let_go()
+        await super().on_stop()
+
+    def _new_transport(self) -> Any:
+        consumer = type("Consumer", (RunConsumer,), {"options": self.options})
+        transport = type("RunTransport", (Transport,), {"Consumer": consumer})
+        return transport(self.conf.broker_consumer, self)
+
+
+def consumer_app(group: str, options: Options) -> ConsumerApp:
+    """Return an app that consumes in one group with the batched transport."""
+    app = ConsumerApp(
+        group,
+        broker=[f"kafka://{address}" for address in options.client["bootstrap_servers"]],
+        monitor=cast(Monitor, Unmonitored()),
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=BUFFERED_RUNS,
+        broker_commit_interval=options.commit_seconds,
+        broker_commit_every=None,
+        broker_session_timeout=options.session_timeout_ms / 1000,
+        broker_rebalance_timeout=options.rebalance_timeout_ms / 1000,
+    )
+    app.options = options
+    return app
+
+
+def runs_consumer(app: faust.App) -> RunConsumer:
+    """Return the consumer of an app, which knows what it owns and can seek."""
+    return cast(RunConsumer, app.consumer)
+
+
+def consume(app: ConsumerApp, topics: tuple[str, ...], agent: RunAgent, failed: Failed) -> None:
+    """Let an agent take the runs of topics; one agent a topic.
+
+    The agent acknowledges each run itself, with `Run.ack`, when and from where it likes; Faust's own
+    acknowledgements, which also happen when an agent raises, mean nothing here. `failed` is called when
+    the agent ends while the app should be running, whatever the reason: Faust would start it anew and skip
+    what it was at.
+    """
+    name = f"{app.conf.id}-agent"
+
+    async def guarded(stream: Any) -> None:
+        try:
+            await agent(_runs(stream))
+        except asyncio.CancelledError:
+            if not app.should_stop:
+                failed(f"{name} was cancelled", None)
+            raise
+        except BaseException as error:
+            failed(f"{name} failed", error)
+            raise
+        if not app.should_stop:
+            failed(f"{name} ended", None)
+
+    # Without acks: then Faust keeps no account of its own of what is under way.
+    app.agent(app.topic(*topics, schema=RunSchema(), acks=False), name=name)(guarded)
+
+
+async def _runs(stream: Any) -> AsyncIterator[Run]:
+    async for event in stream.events():
+        if event.value.is_current:
+            yield event.value

@@ -1,0 +1,103 @@
+"""The partitions that are ours, from one assignment to the next revoke. Pure."""
+
+from collections.abc import Callable, Iterator
+
+from faust.types import TP
+
+from tally.streams.transport.fetching import Fetched
+from tally.streams.transport.options import Limits
+from tally.streams.transport.runs import PartitionRuns, Run
+
+
+class NotOwned(LookupError):
+    """A partition is sought that this worker does not own."""
+
+
+class Assignment:
+    """What is fetched and under way of each partition, and which fetches still count."""
+
+    def __init__(self, limits: Limits, acked: Callable[[], None]) -> None:
+        self._limits = limits
+        self._acked = acked
+        self._epochs: dict[TP, int] = {}
+        self._paused: set[TP] = set()
+        self.partitions: dict[TP, PartitionRuns] = {}
+        self.generation: int | None = None
+        """The group's generation in which they are ours; None between a revoke and an assignment."""
+
+    def begin(self, partitions: set[TP], generation: int) -> None:
+        """Take partitions over, all of them anew."""
+        self.partitions = {tp: self._new(tp) for tp in partitions}
+        self.generation = generation
+
+    def end(self) -> set[TP]:
+        """Let go of all partitions and return them; their runs are orphans from now on."""
+        ended, self.generation = set(self.partitions), None
+        for runs in self.partitions.values():
+            runs.is_current = False
+        self.partitions = {}
+        self._epochs.clear()
+        self._paused.clear()
+        return ended
+
+    def seek(self, tp: TP) -> tuple[int, int]:
+        """Forget everything of one partition; return the generation and the epoch of the seek.
+
+        Raises NotOwned.
+        """
+        if self.generation is None or tp not in self.partitions:
+            raise NotOwned(f"partition {tp.partition} of {tp.topic} is not assigned to this worker")
+        self.partitions[tp].is_current = False
+        self.partitions[tp] = self._new(tp)
+        self._epochs[tp] = self._epochs.get(tp, 0) + 1
+        self._paused.discard(tp)
+        return self.generation, self._epochs[tp]
+
+    def _new(self, tp: TP) -> PartitionRuns:
+        return PartitionRuns(tp.topic, tp.partition, self._limits, self._acked)
+
+    def receive(self, fetched: Fetched) -> None:
+        """Take what a fetch brought, unless it was made before a revoke or a seek."""
+        if fetched.generation != self.generation:
+            return
+        for tp, piece in fetched.pieces.items():
+            if piece.epoch == self._epochs.get(tp, 0):
+                self.partitions[tp].received(piece.records, piece.position)
+                if piece.paused:
+                    self._paused.add(tp)
+
+    def is_full_with(self, tp: TP, further_records: int) -> bool:
+        """Return whether so many more records fill a partition's backlog."""
+        runs = self.partitions.get(tp)
+        return runs is not None and runs.is_full_with(further_records)
+
+    def deliverable(self) -> Iterator[tuple[TP, Run]]:
+        """Yield the runs that may be delivered, the partitions in turn; stands changes in between."""
+        found = True
+        while found:
+            found = False
+            for tp in tuple(self.partitions):
+                runs = self.partitions.get(tp)
+                run = runs.next_run() if runs is not None else None
+                if run is not None:
+                    found = True
+                    yield tp, run
+
+    def has_room_again(self, tp: TP) -> bool:
+        """Return whether a partition that is paused may be fetched again, once."""
+        if tp not in self._paused or self.partitions[tp].is_full:
+            return False
+        self._paused.discard(tp)
+        return True
+
+    @property
+    def outstanding(self) -> int:
+        """Runs under way, of all partitions."""
+        return sum(runs.outstanding for runs in self.partitions.values())
+
+    def moved(self) -> dict[TP, tuple[PartitionRuns, int]]:
+        """Return the offsets that may be committed and are not, each with the runs it comes from."""
+        points = ((tp, runs, runs.commit_point()) for tp, runs in self.partitions.items())
+        return {
+            tp: (runs, point) for tp, runs, point in points if point is not None and point != runs.committed
+        }

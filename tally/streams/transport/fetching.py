@@ -1,0 +1,138 @@
+"""The thread in which aiokafka's consumer lives: our client arguments, and fetches that say where they end.
+
+Everything here that is not a coroutine of Faust's runs in the consumer's own event loop, so that between
+taking records and noting positions nothing else happens.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+
+from tally.streams.transport.options import Options
+
+MAX_POLL_INTERVAL_MS = 300_000
+REQUEST_TIMEOUT_MS = 40_000
+
+
+class Piece(NamedTuple):
+    """What a fetch says of one partition."""
+
+    records: Sequence[Any]
+    position: int
+    epoch: int
+    """How often the partition had been sought in this assignment when its records were taken."""
+    paused: bool
+
+
+class Fetched(NamedTuple):
+    """What one fetch brought, of all partitions, and in which generation of the group."""
+
+    generation: int
+    pieces: Mapping[TP, Piece]
+
+
+class Ours(Protocol):
+    """What the main thread knows of the partitions; read here without a lock, one attribute at a time."""
+
+    generation: int | None
+
+    def is_full_with(self, tp: TP, further_records: int) -> bool:
+        """Return whether so many more records fill a partition's backlog."""
+
+
+class FetchThread(AIOKafkaConsumerThread):
+    """Creates the client and fetches from it; partitions whose backlog is full are left out."""
+
+    options: Options
+    ours: Ours
+    _epochs: dict[TP, int]
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - Faust's
+        options = self.options
+        # Pinned, since without tables and standbys Faust silently falls back to round robin.
+        self._assignor = self.app.assignor
+        self._epochs = {}
+        return AIOKafkaConsumer(
+            **options.client,
+            client_id=self.app.conf.broker_client_id,
+            group_id=self.app.conf.id,
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            # Producers may be transactional: what they aborted was never published.
+            isolation_level="read_committed",
+            fetch_max_wait_ms=options.fetch_wait_ms,
+            max_partition_fetch_bytes=options.fetch_bytes,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+            session_timeout_ms=options.session_timeout_ms,
+            heartbeat_interval_ms=options.session_timeout_ms // 4,
+            rebalance_timeout_ms=options.rebalance_timeout_ms,
+            request_timeout_ms=max(REQUEST_TIMEOUT_MS, options.session_timeout_ms + 1_000),
+        )
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget seeks of the former assignment."""
+        self._epochs.clear()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def fetch(self, timeout_seconds: float) -> Fetched:
+        """Return the next records of all partitions that have room. Raises ConsumerStoppedError."""
+        fetched: Fetched = await self.call_thread(self._fetch, timeout_seconds)
+        return fetched
+
+    async def _fetch(self, timeout_seconds: float) -> Fetched:
+        consumer = self._ensure_consumer()
+        records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))
+        if consumer._closed:
+            raise ConsumerStoppedError
+        generation = consumer._coordinator.generation
+        if generation != self.ours.generation:
+            # Records of an assignment that the main thread has not heard of yet: there is no place for
+            # them, and without stepping back they would be skipped.
+            for tp, taken in records.items():
+                consumer.seek(tp, taken[0].offset)
+            return Fetched(generation, {})
+        # Before anything else runs in this loop, or the next request would ask for them again and their
+        # unread answer would hold back all other partitions of the same broker.
+        full = [tp for tp, taken in records.items() if self.ours.is_full_with(tp, len(taken))]
+        consumer.pause(*full)
+        return Fetched(generation, self._pieces(consumer, records))
+
+    def _pieces(self, consumer: AIOKafkaConsumer, records: Mapping[Any, Sequence[Any]]) -> dict[TP, Piece]:
+        assignment = consumer._subscription.subscription.assignment
+        pieces = {}
+        for tp in assignment.tps:
+            state = assignment.state_value(tp)
+            if state.has_valid_position:
+                key = TP(tp.topic, tp.partition)
+                pieces[key] = Piece(
+                    records.get(tp, ()), state.position, self._epochs.get(key, 0), state.paused
+                )
+        return pieces
+
+    def resume_soon(self, tp: TP, generation: int) -> None:
+        """Fetch a paused partition again; called from the main thread, does not wait."""
+        self.thread_loop.call_soon_threadsafe(self._resume, tp, generation)
+
+    def _resume(self, tp: TP, generation: int) -> None:
+        consumer = self._ensure_consumer()
+        if consumer._coordinator.generation == generation:
+            with suppress(IllegalStateError):  # revoked meanwhile
+                consumer.resume(TopicPartition(*tp))
+
+    def seek_soon(self, tp: TP, offset: int, epoch: int, generation: int) -> None:
+        """Read a partition from an offset on; called from the main thread, does not wait."""
+        self.thread_loop.call_soon_threadsafe(self._seek_to, tp, offset, epoch, generation)
+
+    def _seek_to(self, tp: TP, offset: int, epoch: int, generation: int) -> None:
+        consumer = self._ensure_consumer()
+        if consumer._coordinator.generation == generation:
+            with suppress(IllegalStateError):  # revoked meanwhile
+                consumer.seek(TopicPartition(*tp), offset)
+                consumer.resume(TopicPartition(*tp))
+                self._epochs[tp] = epoch

@@ -1,0 +1,40 @@
+"""What the batched transport is told about an app."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faust.types import TP
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True):
+    """How much is handed out at once; all of them are bounds for each partition."""
+
+    max_records: int = 1_000
+    """Records of one run."""
+    max_bytes: int = 8 << 20
+    """Bytes of the values of one run; a single larger record is a run of its own."""
+    max_outstanding: int = 4
+    """Runs that are delivered and not acknowledged."""
+
+
+class Options(Struct, frozen=True):
+    """Limits, client arguments, and who hears of assignments."""
+
+    client: Mapping[str, Any]
+    """Arguments of every aiokafka client: addresses and credentials."""
+    assigned: Callable[[set[TP]], None]
+    """Called with all partitions of this worker after each rebalance; must not wait."""
+    revoked: Callable[[set[TP]], None]
+    """Called with all partitions once they are drained and committed, before each rebalance and at the
+    stop; must not wait. Acknowledgements after it are harmless and change nothing."""
+    drain_seconds: float = 5.0
+    """How long a rebalance or a stop waits for runs under way; what is left is delivered again."""
+    limits: Limits = Limits()
+    fetch_wait_ms: int = 50
+    """How long a fetch without data waits at the broker; Faust's 1,500 hold back busy partitions."""
+    fetch_bytes: int = 1 << 20
+    """Bytes that one fetch brings for one partition."""
+    session_timeout_ms: int = 6_000
+    rebalance_timeout_ms: int = 30_000
+    commit_seconds: float = 0.2

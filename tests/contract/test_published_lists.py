@@ -1,0 +1,34 @@
+"""The recount's published lists are the registry's: they are data that both sides share, and nothing else is."""
+
+import asyncpg
+import pytest
+
+from tally.schemas import bounded
+from tally.schemas.whatsapp.inbound import REPLY_TYPES
+from tally.streams.demo.recount import recount
+from tally.tables.rules import Rules
+
+
+@pytest.mark.asyncio
+async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute(
+            "CREATE SCHEMA recount; CREATE TABLE recount.raw"
+            " (topic text, kafka_partition int, kafka_offset bigint, body bytea)"
+        )
+        await recount(connection)
+        errors = {row["key"] for row in await connection.fetch("SELECT key FROM recount.listed_error")}
+        prices = {tuple(row) for row in await connection.fetch("SELECT part, name FROM recount.listed_price")}
+        replies = {row["type"] for row in await connection.fetch("SELECT type FROM recount.replying_type")}
+        window = await connection.fetchval("SELECT reply_window_seconds FROM recount.setting")
+    finally:
+        await connection.close()
+
+    assert errors == {f"{source}:{code}" for source, codes in bounded.ERROR_CODES.items() for code in codes}
+    assert prices == {
+        *(("category", name) for name in bounded.PRICING_CATEGORIES),
+        *(("type", name) for name in bounded.PRICING_TYPES),
+    }
+    assert replies == REPLY_TYPES
+    assert window == Rules().reply_window_seconds

@@ -1,0 +1,351 @@
+"""The writer on a real Postgres: guards, compare-and-swap, unacceptable rows, limits of every wait."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import structlog
+
+from tally.deploy import migrate
+from tally.schemas.keys import FREE_FORM, RowKey, Template
+from tally.schemas.rows import Row
+from tally.tables.postgres.columns import FINGERPRINT
+from tally.tables.postgres.database import Database
+from tally.tables.postgres.failures import Away, PostgresFailure, Refused, Unacceptable
+from tally.tables.postgres.progress import FlushProgress, ProgressMoved
+from tally.tables.postgres.writer import Writer
+from tests.support.flush_doubles import key, row
+
+
+@pytest.fixture
+def migrated(database: str) -> str:
+    migrate.up(database)
+    return database
+
+
+@asynccontextmanager
+async def opened(dsn: str, **limits: Any) -> AsyncIterator[Database]:
+    database = await Database.open(dsn, **limits)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def fetch(dsn: str, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    async with connected(dsn) as connection:
+        return [tuple(found) for found in await connection.fetch(query, *arguments)]
+
+
+def progress(next_offset: int, flushes: int = 1) -> FlushProgress:
+    return FlushProgress(next_offset, "s1", FINGERPRINT, flushes)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+HELD = "SELECT campaign, next_offset, accepted FROM tally.counters ORDER BY campaign"
+
+
+@pytest.mark.asyncio
+async def test_a_row_arrives_with_everything_that_is_known_of_it(migrated: str) -> None:
+    counts = {"accepted": 3, "errors.meta:131026": 2, "time_to_read.35": 1, "time_to_read.negative": 4}
+    sent = Row(7, 1_795_350_870_001, 1_795_350_870_002, ['a"b', "7"], counts)
+    async with opened(migrated) as database:
+        assert await Writer(database, 2).write(5, [(key("é/%"), sent)], progress(7), None) == 1
+    found = await fetch(
+        migrated,
+        "SELECT generation, partition, tenant, campaign, template_name, template_language, whole_campaign,"
+        " next_offset, first_ms, last_ms, labels, accepted, delivered, errors::text, time_to_read::text,"
+        " pricing::text, now() - updated_at < '1 minute' FROM tally.counters",
+    )
+    assert found[0][:7] == (2, 5, "t1", "é/%", "promo_nov", "pt_BR", False)
+    assert found[0][7:11] == (7, 1_795_350_870_001, 1_795_350_870_002, ['a"b', "7"])
+    assert found[0][11:] == (3, 0, '{"meta:131026": 2}', '{"35": 1, "negative": 4}', "{}", True)
+
+
+@pytest.mark.asyncio
+async def test_the_campaigns_own_row_and_the_free_form_row_are_two(migrated: str) -> None:
+    async with opened(migrated) as database:
+        rows = [(key(template=None), row(1, replied=1)), (key(template=FREE_FORM), row(1, accepted=1))]
+        await Writer(database, 1).write(0, rows, progress(1), None)
+    found = await fetch(migrated, "SELECT whole_campaign, replied, accepted FROM tally.counters ORDER BY 1")
+    assert found == [(False, 0, 1), (True, 1, 0)]
+
+
+@pytest.mark.asyncio
+async def test_an_older_row_never_replaces_a_newer_one(migrated: str) -> None:
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        await writer.write(0, [(key(), row(20, accepted=20))], progress(20), None)
+        zombie = [(key(), row(10, accepted=10))]
+        assert await writer.write(0, zombie, progress(10, 2), progress(20)) == 0
+    assert await fetch(migrated, HELD) == [("c1", 20, 20)]
+
+
+@pytest.mark.asyncio
+async def test_an_equal_row_is_left_alone_and_a_recounted_one_of_the_same_progress_wins(
+    migrated: str,
+) -> None:
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        await writer.write(0, [(key(), row(20, accepted=20))], progress(20), None)
+        before = await fetch(migrated, "SELECT ctid, xmin, updated_at FROM tally.counters")
+        assert await writer.write(0, [(key(), row(20, accepted=20))], progress(20, 2), progress(20)) == 0
+        assert [at for *_, at in await fetch(migrated, "SELECT updated_at FROM tally.counters")] == [
+            at for *_, at in before
+        ]
+        assert await writer.write(0, [(key(), row(20, accepted=19))], progress(20, 3), progress(20, 2)) == 1
+    assert await fetch(migrated, HELD) == [("c1", 20, 19)]
+
+
+@pytest.mark.asyncio
+async def test_a_row_that_lost_everything_is_written_as_zeros(migrated: str) -> None:
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        await writer.write(0, [(key(), row(20, accepted=20, **{"errors.other": 1}))], progress(20), None)
+        await writer.write(0, [(key(), row(30))], progress(30, 2), progress(20))
+    assert await fetch(migrated, "SELECT accepted, errors::text FROM tally.counters") == [(0, "{}")]
+
+
+@pytest.mark.asyncio
+async def test_partitions_and_generations_have_rows_and_progress_of_their_own(migrated: str) -> None:
+    async with opened(migrated) as database:
+        for generation in (1, 2):
+            for partition in (0, 1):
+                rows = [(key(), row(20, accepted=20))]
+                await Writer(database, generation).write(partition, rows, progress(20), None)
+        assert set(await Writer(database, 2).read_progress([0, 1, 5])) == {0, 1}
+        assert await Writer(database, 3).read_progress([0, 1]) == {}
+    assert await fetch(migrated, "SELECT count(*) FROM tally.counters") == [(4,)]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_written_where_progress_is_not_what_was_seen(migrated: str) -> None:
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        rows = [(key(), row(20, accepted=20))]
+        with pytest.raises(ProgressMoved):
+            await writer.write(0, rows, progress(20, 2), progress(10))
+        await writer.write(0, rows, progress(20), None)
+        newer = [(key(), row(30, accepted=30))]
+        for seen in (None, progress(19), progress(20, 2)):
+            with pytest.raises(ProgressMoved):
+                await writer.write(0, newer, progress(30, 2), seen)
+        assert await writer.read_progress([0]) == {0: progress(20)}
+    assert await fetch(migrated, HELD) == [("c1", 20, 20)]
+
+
+@pytest.mark.asyncio
+async def test_progress_moves_without_rows(migrated: str) -> None:
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        assert await writer.write(0, [], progress(20), None) == 0
+        assert await writer.read_progress([0]) == {0: progress(20)}
+
+
+@pytest.mark.asyncio
+async def test_readers_are_pointed_at_the_first_generation_and_moved_by_nobody_else(migrated: str) -> None:
+    async with opened(migrated) as database:
+        await Writer(database, 3).read_progress([0])
+        await Writer(database, 4).read_progress([0])
+    assert await fetch(migrated, "SELECT generation FROM tally.current_generation") == [(3,)]
+
+
+BAD_ROWS = {
+    "U+0000": (key("nul\0"), row(1, accepted=1)),
+    "more than a bigint": (key("big"), row(1, accepted=2**63)),
+    "longer than an index entry": (
+        RowKey("t1", "c1", Template("".join(map(chr, range(0x4E00, 0x4E00 + 1200))), "zh")),
+        row(1, accepted=1),
+    ),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("bad", BAD_ROWS)
+async def test_the_unacceptable_row_among_a_thousand_is_found_and_nothing_is_written(
+    migrated: str, bad: str
+) -> None:
+    rows = [(key(f"c{n}"), row(1, accepted=1)) for n in range(999)]
+    rows.insert(617, BAD_ROWS[bad])
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        with pytest.raises(Unacceptable):
+            await writer.write(0, rows, progress(1), None)
+        assert set(await writer.unacceptable(0, rows)) == {BAD_ROWS[bad][0]}
+        assert await fetch(migrated, "SELECT 1 FROM tally.counters") == []
+        assert await writer.read_progress([0]) == {}
+
+
+@pytest.mark.asyncio
+async def test_the_search_for_unacceptable_rows_is_bounded_and_ends_when_repeated(migrated: str) -> None:
+    rows = [(key(f"c{n}\0" if n % 2 else f"c{n}"), row(1, accepted=1)) for n in range(100)]
+    rounds = 0
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        while found := await writer.unacceptable(0, rows):
+            rows = [sent for sent in rows if sent[0] not in found]
+            rounds += 1
+        assert await writer.write(0, rows, progress(1), None) == 50
+    assert rounds == 4
+
+
+@pytest.mark.asyncio
+async def test_a_thousand_rows_are_one_statement(migrated: str) -> None:
+    seconds = [f"time_to_read.{n}" for n in range(5)] + [f"time_to_deliver.{n}" for n in range(5)]
+    counts = dict.fromkeys(
+        ("accepted", "sent", "delivered", "read", *seconds, "pricing.marketing/regular"), 3
+    )
+    async with opened(migrated) as database:
+        writer, took = Writer(database, 1), []
+        seen = None
+        for offset in range(1, 8):
+            rows = [(key(f"0b5e2c1e-7f7a-4a59-9d0e-{n:012}"), row(offset, **counts)) for n in range(1000)]
+            began = time.perf_counter()
+            assert await writer.write(0, rows, progress(offset, offset), seen) == 1000
+            took.append(time.perf_counter() - began)
+            seen = progress(offset, offset)
+    structlog.get_logger().info("a thousand rows", milliseconds=[round(1000 * one, 1) for one in took])
+    assert sorted(took)[3] < 1.0
+
+
+@pytest.mark.asyncio
+async def test_writers_that_meet_in_one_partition_never_deadlock_and_one_of_them_wins(migrated: str) -> None:
+    async with opened(migrated, connections=4) as database:
+        writer = Writer(database, 1)
+
+        async def write(offset: int) -> bool:
+            names = [f"c{(n * (offset % 7 + 1)) % 97}" for n in range(97)]
+            rows = [(key(name), row(offset, accepted=offset)) for name in dict.fromkeys(names)]
+            seen = (await writer.read_progress([0])).get(0)
+            try:
+                await writer.write(0, rows, progress(offset, offset), seen)
+            except ProgressMoved:
+                return False
+            return True
+
+        won = await asyncio.gather(*map(write, range(1, 30)))
+        assert any(won)
+    deadlocks = await fetch(
+        migrated, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    assert deadlocks == [(0,)]
+
+
+@pytest.mark.asyncio
+async def test_a_lock_that_somebody_holds_is_waited_for_no_longer_than_its_limit(migrated: str) -> None:
+    async with opened(migrated, lock_seconds=0.2) as database, connected(migrated) as other:
+        writer = Writer(database, 1)
+        await writer.write(0, [(key(), row(20, accepted=20))], progress(20), None)
+        async with other.transaction():
+            await other.execute("UPDATE tally.counters SET accepted = 0")
+            with within(1.5), pytest.raises(Away) as raised:
+                await writer.write(0, [(key(), row(30, accepted=30))], progress(30, 2), progress(20))
+        assert raised.value.sqlstate == "55P03"
+        assert await writer.read_progress([0]) == {0: progress(20)}
+
+
+@pytest.mark.asyncio
+async def test_a_paused_writer_loses_its_locks(migrated: str) -> None:
+    async with opened(migrated, deadline_seconds=0.3) as database, opened(migrated) as other:
+        writer = Writer(other, 1)
+        await writer.write(0, [], progress(20), None)
+        async with connected(migrated) as paused:
+            await paused.execute(database._begin)
+            await paused.execute("UPDATE tally.flush_progress SET next_offset = 1")
+            with within(1.9):
+                await writer.write(0, [], progress(30, 2), progress(20))
+
+
+@pytest.mark.asyncio
+async def test_a_pool_that_is_used_up_ends_in_a_named_error_and_not_in_a_hang(migrated: str) -> None:
+    async with opened(migrated, connections=2, deadline_seconds=0.3) as database:
+
+        async def hold() -> None:
+            async with database.transaction() as connection:
+                await connection.execute("SELECT pg_sleep(10)")
+
+        with within(1.5):
+            ends = await asyncio.gather(*(hold() for _ in range(50)), return_exceptions=True)
+        assert {type(end) for end in ends} == {Away}
+        await Writer(database, 1).read_progress([0])
+
+
+@pytest.mark.asyncio
+async def test_a_server_without_free_connections_is_away(migrated: str) -> None:
+    name = urlsplit(migrated).path[1:]
+    async with connected(migrated) as only, opened(migrated) as database:
+        await only.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 1")
+        with pytest.raises(Away) as raised:
+            await Writer(database, 1).read_progress([0])
+        assert raised.value.group == "53"
+        await only.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+        assert await Writer(database, 1).read_progress([0]) == {}
+
+
+def changed(dsn: str, **parts: str) -> str:
+    return urlunsplit(urlsplit(dsn)._replace(**parts))
+
+
+@pytest.mark.asyncio
+async def test_nobody_listening_is_away(migrated: str) -> None:
+    async with opened("postgresql://u:secret-word@127.0.0.1:1/x") as database:
+        with pytest.raises(Away) as raised:
+            await Writer(database, 1).read_progress([0])
+    assert raised.value.group == "connection"
+
+
+@pytest.mark.asyncio
+async def test_a_missing_right_is_refused_by_name_and_heals_when_granted(migrated: str) -> None:
+    rows = [(key(), row(20, accepted=20))]
+    async with opened(migrated) as database, connected(migrated) as owner:
+        await owner.execute("REVOKE UPDATE ON tally.counters FROM CURRENT_USER")
+        with pytest.raises(Refused, match="42501: permission denied for table counters"):
+            await Writer(database, 1).write(0, rows, progress(20), None)
+        await owner.execute("GRANT UPDATE ON tally.counters TO CURRENT_USER")
+        assert await Writer(database, 1).write(0, rows, progress(20), None) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_database_that_is_not_migrated_or_not_there_is_refused_by_name(database: str) -> None:
+    async with opened(database) as unmigrated:
+        with pytest.raises(Refused, match=r"42P01: relation .* does not exist"):
+            await Writer(unmigrated, 1).read_progress([0])
+    async with opened(changed(database, path="/missing")) as missing:
+        with pytest.raises(Refused, match="3D000"):
+            await Writer(missing, 1).read_progress([0])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "netloc", ["tally:secret-word@{}", "tally:secret-word/with-slash@{}", "tally:secret-word@{}:x"]
+)
+async def test_no_error_ever_shows_the_password(migrated: str, netloc: str) -> None:
+    host = urlsplit(migrated).netloc.rpartition("@")[2]
+    async with opened(changed(migrated, netloc=netloc.format(host))) as database:
+        with pytest.raises(PostgresFailure) as raised:
+            await Writer(database, 1).read_progress([0])
+    error: BaseException | None = raised.value
+    assert "secret-word" not in f"{error} {error!r}"
+    assert error is not None
+    assert error.__suppress_context__
+    assert error.__cause__ is None

@@ -1,0 +1,98 @@
+"""Worker processes for tests: real ones, started as their supervisor would."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tally.streams.demo.answers import Answers
+from tally.streams.free_port import free_port
+from tally.streams.settings import Settings, load, variable
+
+READY_SECONDS = 45.0
+
+
+class WorkerProcess:
+    """One `tally worker` with its own port and, unless it is given one, its own state folder."""
+
+    def __init__(self, environment: dict[str, str], folder: Path, name: str, **more: str) -> None:
+        self.state = Path(more.pop("state_folder", str(folder / name)))
+        own = {
+            variable("web_port"): str(free_port(0)),
+            variable("state_folder"): str(self.state),
+            **{variable(setting): value for setting, value in more.items()},
+        }
+        self.environment = {**environment, **own}
+        self.settings = load(self.environment)
+        self.url = f"http://127.0.0.1:{self.settings.web_port}"
+        self.log = folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tally.streams.cli", "worker"],
+                env={**clean, **self.environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, timeout_seconds: float) -> int:
+        """Wait for the end and return the exit code."""
+        assert self.process is not None
+        return self.process.wait(timeout_seconds)
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    async def ready(self) -> None:
+        try:
+            async with Answers(self.url) as answers:
+                await answers.wait_until_ready(READY_SECONDS)
+        except Exception as error:
+            raise AssertionError(self.log.read_text()[-3000:]) from error
+
+
+@contextmanager
+def workers(environment: dict[str, str], folder: Path, *names: str) -> Iterator[list[WorkerProcess]]:
+    """Make workers that are killed at the end, whatever becomes of the test."""
+    made = [WorkerProcess(environment, folder, name) for name in names]
+    try:
+        yield made
+    finally:
+        for worker in made:
+            worker.kill()
+
+
+def environment_of(bootstrap: str, dsn: str, prefix: str, **more: str) -> dict[str, str]:
+    return {
+        variable("kafka_bootstrap"): bootstrap,
+        variable("postgres_dsn"): dsn,
+        variable("topic_prefix"): prefix,
+        variable("partitions"): "4",
+        **{variable(name): value for name, value in more.items()},
+    }
+
+
+def settings_of(environment: dict[str, str]) -> Settings:
+    return load(environment)
+
+
+async def until_exit(worker: WorkerProcess, timeout_seconds: float) -> int:
+    return await asyncio.to_thread(worker.wait, timeout_seconds)
