@@ -179,8 +179,15 @@ class Process:
         task.add_done_callback(ended)
 
     async def _beat(self) -> None:
+        """Notice when this process stood still for so long that its partitions have new owners.
+
+        It would be fenced at its next transaction anyway; what it has in its hands is stale.
+        """
         while True:
-            self._beat_at_s = time.monotonic()
+            now_s = time.monotonic()
+            if now_s - self._beat_at_s > self._settings.session_timeout_seconds:
+                die(f"stood still for {now_s - self._beat_at_s:.1f} s, longer than the group's session")
+            self._beat_at_s = now_s
             await asyncio.sleep(BEAT_SECONDS)
 
     async def stop(self) -> None:

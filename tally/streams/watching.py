@@ -46,11 +46,9 @@ class Watch:
     def pulses(self) -> dict[str, Pulse]:
         """Return each role's work, for the decision whether this process is alive."""
         return {
-            role: Pulse(
-                self._waiting_since[role] if count else None,
-                self._progress_at.get(role, self._waiting_since[role]),
-            )
-            for role, count in self._under_way.items()
+            role: Pulse(since_s, self._progress_at.get(role, since_s))
+            for role, since_s in self._waiting_since.items()
+            if self._under_way[role] > 0
         }
 
     def rebalanced(self, role: Role, owned: int) -> None:

@@ -601,9 +601,7 @@ def test_an_error_is_the_smallest_of_time_and_code_as_text(recount: Recount) -> 
     )
 
     listed = {"meta:131049": 1, "meta:131026": 1, "meta:131047": 1, "meta:132001": 1, "meta:250": 1}
-    assert {**listed, "meta:other": 1, "platform:other": 1, "pbx:17": 1, "other": 2} == stats["c1"][
-        "errors"
-    ]
+    assert {**listed, "meta:other": 1, "platform:other": 1, "pbx:17": 1, "other": 2} == stats["c1"]["errors"]
     assert stats["c1"]["failed"] == 10
 
 

@@ -15,7 +15,8 @@ from tally.streams import topics
 from tally.streams.cli.output import console, fail
 from tally.streams.demo.answers import NotYet
 from tally.streams.demo.database import fresh_database
-from tally.streams.demo.run import Demo, Verdict, log_file
+from tally.streams.demo.judgement import Judgement
+from tally.streams.demo.run import Demo, log_file
 from tally.streams.free_port import free_port
 from tally.streams.settings import load, variable
 from tally.streams.stack import HalfAStack, running
@@ -49,7 +50,7 @@ def demo(
         raise typer.Exit(1)
 
 
-async def _demo(folder: Path, contacts: int, seed: int, keep: bool) -> Verdict:
+async def _demo(folder: Path, contacts: int, seed: int, keep: bool) -> Judgement:
     name = f"demo-{int(time.time())}-"
     state = folder / "state"
     shutil.rmtree(state, ignore_errors=True)
@@ -63,7 +64,7 @@ async def _demo(folder: Path, contacts: int, seed: int, keep: bool) -> Verdict:
             return await _run(environment, folder, contacts, seed, keep)
 
 
-async def _run(environment: dict[str, str], folder: Path, contacts: int, seed: int, keep: bool) -> Verdict:
+async def _run(environment: dict[str, str], folder: Path, contacts: int, seed: int, keep: bool) -> Judgement:
     settings = load({**os.environ, **environment})
     await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
     await topics.declare(settings)
@@ -84,7 +85,7 @@ async def _run(environment: dict[str, str], folder: Path, contacts: int, seed: i
         await supervising
 
 
-def _print_verdict(verdict: Verdict, url: str) -> None:
+def _print_verdict(verdict: Judgement, url: str) -> None:
     drift = verdict.drift
     style = "bold green" if verdict.is_exact else "bold red"
     console.print(f"lost {drift.lost}, doubled {drift.doubled}", style=style, highlight=False)

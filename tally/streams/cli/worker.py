@@ -20,6 +20,6 @@ def worker(
     Declares missing topics first. Ends with 0 when it is asked to stop, and with another code when
     something is wrong: a supervisor starts it again.
     """
-    settings = load(**({"roles": roles} if roles else {}))
+    settings = load(roles=roles) if roles else load()
     logs.configure(settings)
     raise typer.Exit(asyncio.run(run(settings)))

@@ -1,21 +1,18 @@
 """The demo: the main job on real servers, with a kill in the middle, judged by a recount in plain SQL."""
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tally.streams.demo import report
 from tally.streams.demo.answers import Answers, quantile
-from tally.streams.demo.comparison import Difference, Drift, differences, drift, summed
+from tally.streams.demo.comparison import summed
+from tally.streams.demo.judgement import Judgement, judge
 from tally.streams.demo.publisher import Publisher
-from tally.streams.demo.recount import connect, copy_raw, fetch, recount
 from tally.streams.settings import Settings
 from tally.streams.simulator.campaign import campaign
 from tally.streams.simulator.records import RawRecord
@@ -24,32 +21,11 @@ from tally.streams.supervisor import Supervisor
 
 READY_SECONDS = 60.0
 COUNTED_SECONDS = 60.0
-FLUSHED_SECONDS = 20.0
-POLL_SECONDS = 0.25
 KILL_AT = 0.3
 """The share of the records that is published when the worker is killed."""
 BURST = 0.6
 """The share that is published as fast as it goes; the rest at a steady rate, for the latencies."""
 STEADY_RECORDS_PER_SECOND = 500.0
-
-Table = dict[tuple[str, ...], Mapping[str, Any]]
-
-
-class Verdict(Struct, frozen=True):
-    """What a demo has found."""
-
-    in_view: list[Difference]
-    in_postgres: list[Difference]
-
-    @property
-    def drift(self) -> Drift:
-        """What the view has lost and doubled."""
-        return drift(self.in_view)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether view, Postgres and recount agree in everything."""
-        return not self.in_view and not self.in_postgres
 
 
 class Demo:
@@ -62,7 +38,7 @@ class Demo:
         self._seed = seed
         self.url = f"http://{settings.web_host}:{settings.web_port}"
 
-    async def run(self, contacts_per_campaign: int) -> Verdict:
+    async def run(self, contacts_per_campaign: int) -> Judgement:
         """Publish a campaign, kill the worker in the middle, and compare all counts."""
         size = Size(contacts_per_campaign=contacts_per_campaign)
         records = campaign(Random(self._seed), int(time.time()) - 3600, size)  # noqa: S311 - a seed, no secret
@@ -81,9 +57,9 @@ class Demo:
                 f"everything counted {counted_s:.2f} s after the last event;"
                 f" worker started {self._supervisor.starts} times"
             )
-            verdict = await self._judge(answers, len(records))
+            found = await self._judge(answers, len(records))
             self._print_latency(before, after)
-            return verdict
+            return found
 
     def _progress(self) -> Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -110,60 +86,22 @@ class Demo:
         task = progress.add_task(f"publishing {STEADY_RECORDS_PER_SECOND:g}/s", total=len(rest))
         await publisher.publish(rest, lambda n: progress.advance(task, n), STEADY_RECORDS_PER_SECOND)
 
-    async def _judge(self, answers: Answers, published: int) -> Verdict:
-        """Recount and compare. Raises RuntimeError where the topics do not hold what was published."""
-        connection = await connect(self._settings)
-        try:
-            held = await copy_raw(self._settings, connection)
-            if held != published:
-                raise RuntimeError(f"{published} events were published, the topics hold {held}")
-            await recount(connection)
-            totals = _keyed(await fetch(connection, "recount.campaign_stats"))
-            templates = _keyed(await fetch(connection, "recount.campaign_template_stats"))
-            old = await fetch(connection, "recount.old_way")
-            view_totals, view_templates = await self._view(answers, {key[0] for key in totals})
-            in_view = differences(totals, view_totals) + differences(templates, view_templates)
-            in_postgres, postgres_totals = await self._flushed(connection, totals, templates)
-        finally:
-            await connection.close()
-        report.funnel(self._console, [view_templates[key] for key in sorted(view_templates)])
+    async def _judge(self, answers: Answers, published: int) -> Judgement:
+        """Recount, compare and print. Raises RuntimeError where the topics do not hold what was published."""
+        found = await judge(self._settings, answers)
+        if found.raw_events != published:
+            raise RuntimeError(f"{published} events were published, the topics hold {found.raw_events}")
+        report.funnel(self._console, [found.view_templates[key] for key in sorted(found.view_templates)])
         report.counts(
             self._console,
-            summed(view_totals.values()),
-            summed(postgres_totals.values()),
-            summed(totals.values()),
-            {name: sum(row[name] or 0 for row in old) for name in report.OLD_NAMES.values()},
+            summed(found.view.values()),
+            summed(found.postgres.values()),
+            summed(found.recounted.values()),
+            {name: sum(row[name] or 0 for row in found.old) for name in report.OLD_NAMES.values()},
         )
-        report.differences(self._console, "The view differs from the recount", in_view)
-        report.differences(self._console, "Postgres differs from the recount", in_postgres)
-        return Verdict(in_view, in_postgres)
-
-    @staticmethod
-    async def _view(answers: Answers, tenants: set[str]) -> tuple[Table, Table]:
-        totals: Table = {}
-        templates: Table = {}
-        for tenant in sorted(tenants):
-            for listed in await answers.campaigns(tenant):
-                name = listed["campaign"]
-                totals[tenant, name] = listed["totals"]
-                for part in (await answers.get(f"/v1/tenants/{tenant}/campaigns/{name}"))["templates"]:
-                    template = part["template"]
-                    key = (tenant, name, template["name"], template["language"])
-                    templates[key] = dict(zip(KEY_COLUMNS, key, strict=True)) | part["counters"]
-        return totals, templates
-
-    @staticmethod
-    async def _flushed(connection: Any, totals: Table, templates: Table) -> tuple[list[Difference], Table]:
-        """Give the flush its time, then compare what Postgres holds."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + FLUSHED_SECONDS
-        while True:
-            held = _keyed(await fetch(connection, "tally.campaign_stats"))
-            held_templates = _keyed(await fetch(connection, "tally.campaign_template_stats"))
-            found = differences(totals, held) + differences(templates, held_templates)
-            if not found or loop.time() > deadline:
-                return found, held
-            await asyncio.sleep(POLL_SECONDS)
+        report.differences(self._console, "The view differs from the recount", found.in_view)
+        report.differences(self._console, "Postgres differs from the recount", found.in_postgres)
+        return found
 
     def _print_latency(self, before: dict[float, float], after: dict[float, float]) -> None:
         p50, p99 = (quantile(before, after, wanted) * 1000 for wanted in (0.5, 0.99))
@@ -171,13 +109,6 @@ class Demo:
             f"event to view at {STEADY_RECORDS_PER_SECOND:g} events/s: p50 {p50:.0f} ms, p99 {p99:.0f} ms"
             " (oldest event of each batch)"
         )
-
-
-KEY_COLUMNS = ("tenant", "campaign", "template_name", "template_language")
-
-
-def _keyed(rows: Sequence[Mapping[str, Any]]) -> Table:
-    return {tuple(row[name] for name in KEY_COLUMNS if name in row): row for row in rows}
 
 
 def log_file(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Columns of `tally.counters`, from the metric registry, and rows as records of them. Pure."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -54,12 +55,21 @@ def record(key: RowKey, row: Row) -> Record:
         **{name: {} for name in NESTED},
     }
     for flat, count in row.counts.items():
-        name, dot, entry = flat.partition(".")
-        if COUNTED.get(name) == "jsonb":
-            values[name][entry] = count
-        elif not dot and name in COUNTED:
-            values[name] = count
+        column, entry = _split(flat)
+        if entry:
+            values[column][entry] = count
+        elif column:
+            values[column] = count
     return values
+
+
+@lru_cache(maxsize=65_536)
+def _split(flat: str) -> tuple[str, str]:
+    """Return column and entry of a count: no entry for a plain counter, neither for an unknown one."""
+    name, _, entry = flat.partition(".")
+    kind = COUNTED.get(name)
+    known = kind is not None and (kind == "jsonb") is bool(entry)
+    return (name, entry) if known else ("", "")
 
 
 def place(values: Record) -> tuple[Any, ...]:

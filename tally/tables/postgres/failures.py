@@ -1,7 +1,7 @@
 """What can go wrong with Postgres, told apart by SQLSTATE class and never by text."""
 
 from asyncpg import InterfaceError, InternalClientError, PostgresError
-from asyncpg.exceptions import ClientConfigurationError, DataError
+from asyncpg.exceptions import ClientConfigurationError
 
 UNACCEPTABLE_CLASSES = frozenset({"22", "23", "54"})
 """Bad data, broken constraint, a limit of the server such as that of an index entry."""
@@ -42,10 +42,11 @@ def named(error: Exception) -> PostgresFailure | None:
     reason = type(error).__name__
     if isinstance(error, TimeoutError):
         return Away("timeout", "", "deadline passed")
-    if isinstance(error, DataError):
-        return Unacceptable("22", "22000", reason)
     if isinstance(error, ClientConfigurationError):
         return Refused("connection", "", reason)
+    if isinstance(error, ValueError):
+        # An argument that asyncpg cannot encode; rows come as text, so it is none of theirs.
+        return None
     if isinstance(error, OSError | InterfaceError | InternalClientError):
         return Away("connection", "", reason)
     return None

@@ -1,0 +1,167 @@
+"""End to end: whatever happens to workers, the view and Postgres equal a recount in plain SQL."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from tally.schemas.topics import RAW_LIMIT_BYTES
+from tally.streams import dead_letters
+from tally.streams.settings import load
+from tally.streams.simulator.poison import poisons
+from tally.streams.simulator.records import RawRecord
+from tests.support.judge import counted, prepare, publish, simulated, verdict
+from tests.support.servers import Kafka, Postgres
+from tests.support.workers import WorkerProcess, environment_of, until_exit, workers
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def environment(kafka: Kafka, database: str) -> dict[str, str]:
+    return environment_of(kafka.bootstrap, database, f"e{uuid4().hex[:8]}-")
+
+
+@pytest.fixture
+def pair(environment: dict[str, str], tmp_path: Path) -> Iterator[list[WorkerProcess]]:
+    with workers(environment, tmp_path, "a", "b") as made:
+        yield made
+
+
+async def test_three_kills_one_of_them_with_the_disk_gone_lose_and_double_nothing(
+    environment: dict[str, str], pair: list[WorkerProcess]
+) -> None:
+    await prepare(environment)
+    worker, records = pair[0], simulated(seed=101)
+    worker.start()
+    await worker.ready()
+    for life in range(3):
+        third = records[life * len(records) // 3 : (life + 1) * len(records) // 3]
+        publishing = asyncio.ensure_future(publish(environment, third))
+        await asyncio.sleep(0.4)
+        worker.kill()
+        if life == 1:
+            shutil.rmtree(worker.state)
+        worker.start()
+        await publishing
+    await counted(worker)
+
+    assert await verdict(worker) == []
+
+
+async def test_workers_may_join_leave_and_die_while_events_flow(
+    environment: dict[str, str], pair: list[WorkerProcess]
+) -> None:
+    await prepare(environment)
+    first, second = pair
+    first.start()
+    await first.ready()
+    publishing = asyncio.ensure_future(publish(environment, simulated(seed=102), per_second=300))
+    await asyncio.sleep(1)
+    second.start()
+    await second.ready()
+    first.signal(signal.SIGTERM)
+
+    assert await until_exit(first, 25) == 0
+    first.start()
+    await first.ready()
+    second.kill()
+    await publishing
+    await counted(first)
+
+    assert await verdict(first) == []
+
+
+async def test_a_paused_worker_that_wakes_up_changes_nothing_and_exits(
+    environment: dict[str, str], pair: list[WorkerProcess]
+) -> None:
+    await prepare(environment)
+    zombie, successor = pair
+    records = simulated(seed=103)
+    zombie.start()
+    await zombie.ready()
+    publishing = asyncio.ensure_future(publish(environment, records[:1000], per_second=500))
+    await asyncio.sleep(1)
+    zombie.signal(signal.SIGSTOP)
+    successor.start()
+    await publishing
+    await successor.ready()
+    await counted(successor)
+    zombie.signal(signal.SIGCONT)
+    await publish(environment, records[1000:])
+    await counted(successor)
+
+    assert await until_exit(zombie, 30) != 0
+    assert await verdict(successor) == []
+
+
+async def test_counting_goes_on_while_postgres_is_away_and_it_catches_up(
+    environment: dict[str, str], pair: list[WorkerProcess], postgres: Postgres
+) -> None:
+    if postgres.server is None:
+        pytest.skip("the server is not ours to stop")
+    await prepare(environment)
+    worker, records = pair[0], simulated(seed=104)
+    worker.start()
+    await worker.ready()
+    await publish(environment, records[:500])
+    postgres.server.stop_immediately()
+    try:
+        await publish(environment, records[500:])
+        await counted(worker)
+    finally:
+        postgres.server.restart()
+
+    assert await verdict(worker) == []
+    assert worker.is_running
+
+
+async def test_every_poison_is_one_dead_letter_or_accepted_and_good_events_beside_it_count(
+    environment: dict[str, str], pair: list[WorkerProcess]
+) -> None:
+    await prepare(environment)
+    worker = pair[0]
+    # The broker itself refuses what is larger than the topic allows.
+    table = [poison for poison in poisons() if len(poison.value or b"") < RAW_LIMIT_BYTES]
+    good = simulated(seed=105, contacts_per_campaign=20)
+    bad = [RawRecord(poison.topic, poison.name.encode(), poison.value) for poison in table]
+    worker.start()
+    await worker.ready()
+    await publish(environment, [*good[:400], *bad, *good[400:]])
+    await counted(worker)
+    letters = {letter.key: letter for letter in await dead_letters.read(load(environment))}
+    reasons = {poison.name: poison.reason for poison in table}
+
+    assert {
+        name: letters[name.encode()].reason if name.encode() in letters else None for name in reasons
+    } == reasons
+    assert all(letters[p.name.encode()].value == (p.value or b"") for p in table if p.reason)
+    assert await verdict(worker) == []
+    assert worker.is_running
+
+
+async def test_only_what_is_meant_for_everybody_is_served(
+    environment: dict[str, str], pair: list[WorkerProcess]
+) -> None:
+    await prepare(environment)
+    worker = pair[0]
+    worker.start()
+    await worker.ready()
+    async with aiohttp.ClientSession() as session:
+        for path, status in {
+            "/metrics": 200,
+            "/health/live": 200,
+            "/v1/tenants/t/campaigns/none": 404,
+            "/": 404,
+            "/table/": 404,
+            "/router/": 404,
+            "/stats/": 404,
+            "/graph": 404,
+        }.items():
+            async with session.get(worker.url + path) as response:
+                assert (path, response.status) == (path, status)

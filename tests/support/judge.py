@@ -1,0 +1,50 @@
+"""The judge of end-to-end tests: publishes simulated events, and compares with the recount in plain SQL."""
+
+import time
+from collections.abc import Sequence
+from random import Random
+
+from tally.deploy import migrate
+from tally.streams import topics
+from tally.streams.demo.answers import Answers
+from tally.streams.demo.comparison import Difference
+from tally.streams.demo.judgement import judge
+from tally.streams.demo.publisher import Publisher
+from tally.streams.settings import load
+from tally.streams.simulator.campaign import campaign
+from tally.streams.simulator.records import RawRecord
+from tally.streams.simulator.world import Size
+from tests.support.workers import WorkerProcess
+
+COUNTED_SECONDS = 60.0
+
+
+def simulated(seed: int, contacts_per_campaign: int = 60) -> list[RawRecord]:
+    return campaign(Random(seed), int(time.time()) - 3600, Size(contacts_per_campaign=contacts_per_campaign))
+
+
+async def prepare(environment: dict[str, str]) -> None:
+    """Migrate the database and declare the topics."""
+    settings = load(environment)
+    migrate.up(settings.postgres_dsn.get_secret_value())
+    await topics.declare(settings)
+
+
+async def publish(
+    environment: dict[str, str], records: Sequence[RawRecord], per_second: float = 3_000
+) -> None:
+    async with Publisher(load(environment)) as publisher:
+        await publisher.publish(records, lambda _: None, per_second)
+
+
+async def counted(worker: WorkerProcess, deadline_seconds: float = COUNTED_SECONDS) -> float:
+    """Wait until everything published so far is in the worker's answers; return how long it took."""
+    async with Answers(worker.url) as answers:
+        return await answers.wait_until_counted(time.time() * 1000, deadline_seconds)
+
+
+async def verdict(worker: WorkerProcess) -> list[Difference]:
+    """Return every difference of view and Postgres from the recount."""
+    async with Answers(worker.url) as answers:
+        judgement = await judge(worker.settings, answers)
+    return [*judgement.in_view, *judgement.in_postgres]
