@@ -337,7 +337,7 @@ async def test_a_database_that_is_not_migrated_or_not_there_is_refused_by_name(d
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    "netloc", ["tally:secret-word@{}", "tally:secret-word/with-slash@{}", "tally:secret-word@{}:x"]
+    "netloc", ["nobody:secret-word@{}", "tally:secret-word/with-slash@{}", "tally:secret-word@{}:x"]
 )
 async def test_no_error_ever_shows_the_password(migrated: str, netloc: str) -> None:
     host = urlsplit(migrated).netloc.rpartition("@")[2]

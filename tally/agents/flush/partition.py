@@ -77,8 +77,7 @@ class PartitionFlush:
         while True:
             progress = self._ports.source.progress(self._partition)
             rows = self._ports.source.rows(self._partition)
-            batch = progress and self.unflushed.take(rows, progress, self._policy.max_rows)
-            if not batch:
+            if progress is None or not (batch := self.unflushed.take(rows, progress, self._policy.max_rows)):
                 return
             owed_rows -= await self._settle(batch)
             if owed_rows <= 0:
@@ -127,7 +126,7 @@ class PartitionFlush:
         if now == "foreign_store":
             self._log.error(FOREIGN_STORE)
         else:
-            self._log.info("flush stands", standing=now)
+            self._log.debug("flush stands", standing=now)
 
 
 def note_failure(failure: PostgresFailure, backoff: Backoff, ports: Ports, logger: Any) -> None:

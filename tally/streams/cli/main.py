@@ -11,6 +11,7 @@ from tally.streams.cli import (
     dead_letters,
     demo,
     doctor,
+    down,
     migrate,
     publish,
     topics,
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("up")(up.up)
+app.command("down")(down.down)
 app.command("worker")(worker.worker)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(topics.app, name="topics")

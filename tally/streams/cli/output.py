@@ -11,8 +11,17 @@ from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
-console = Console()
-errors = Console(stderr=True)
+NO_TERMINAL_WIDTH = 120
+"""Columns where the output goes to a file or a pipe."""
+
+
+def _console(stderr: bool = False) -> Console:
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=NO_TERMINAL_WIDTH)
+
+
+console = _console()
+errors = _console(stderr=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -27,7 +36,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Print a table as wide as it needs to be where the output is no terminal."""
+    """Print a table, as wide as it needs to be where the output is no terminal."""
     table = Table(*columns, title=title, box=None, header_style="bold", title_justify="left")
     for row in rows:
         table.add_row(*row)

@@ -67,7 +67,9 @@ async def _view(answers: Answers, tenants: set[str]) -> tuple[Table, Table]:
         for listed in await answers.campaigns(tenant):
             name = listed["campaign"]
             totals[tenant, name] = listed["totals"]
-            for part in (await answers.get(f"/v1/tenants/{tenant}/campaigns/{quote(name, safe='')}"))["templates"]:
+            for part in (await answers.get(f"/v1/tenants/{tenant}/campaigns/{quote(name, safe='')}"))[
+                "templates"
+            ]:
                 template = part["template"]
                 key = (tenant, name, template["name"], template["language"])
                 templates[key] = dict(zip(KEY_COLUMNS, key, strict=True)) | part["counters"]

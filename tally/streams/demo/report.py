@@ -29,13 +29,13 @@ def funnel(console: Console, templates: Iterable[Row]) -> None:
     table = Table(
         box=None, header_style="bold", title="Funnel per campaign and template", title_justify="left"
     )
-    table.add_column("tenant")
-    table.add_column("campaign")
-    table.add_column("template")
+    for name in ("tenant", "campaign", "template"):
+        table.add_column(name, no_wrap=True)
     for name in FUNNEL:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     last = None
-    for row in templates:
+    shown_templates = [row for row in templates if row["accepted"]]
+    for row in shown_templates:
         campaign = (row["tenant"], row["campaign"])
         shown = campaign if campaign != last else ("", "")
         last = campaign
@@ -56,10 +56,9 @@ def _steps(row: Row) -> list[str]:
     """Return each step with its share of the accepted; contacts are what it began with."""
     accepted = row["accepted"]
     return [
-        f"{row[name]}" if name in ("contacts", "accepted") or not accepted
-        else f"{row[name]} {row[name] / accepted:4.0%}"
+        f"{row[name]}" if name in ("contacts", "accepted") else f"{row[name]} {row[name] / accepted:4.0%}"
         for name in FUNNEL
-    ]  # fmt: skip
+    ]
 
 
 def counts(
@@ -71,7 +70,7 @@ def counts(
 ) -> None:
     """Print every counter as the view, Postgres, the recount and the former system have it."""
     table = Table(box=None, header_style="bold", title="All campaigns together", title_justify="left")
-    table.add_column("counter")
+    table.add_column("counter", no_wrap=True)
     for name in ("Tally view", "Tally in Postgres", "recount by plain SQL", "old per-status counting"):
         table.add_column(name, justify="right")
     for name, expected in recounted.items():
