@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,24 @@ class PartitionStore:
 
         Raises ProgressOutsideLog, TimeoutError, and what Kafka raises.
         """
-        async with asyncio.timeout(OPEN_SECONDS):
-            await self._writer.start()
-            self._local = LocalStore(self._path)
-            try:
-                await self._recover()
-            except BaseException:
-                self._local.close()
-                raise
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._writer.start()
+                with self._opening_local():
+                    await self._recover()
+        except BaseException:
+            await self._close_writer()
+            raise
+
+    @contextmanager
+    def _opening_local(self) -> Iterator[None]:
+        """Hold the files' lock only if the opening succeeds."""
+        self._local = LocalStore(self._path)
+        try:
+            yield
+        except BaseException:
+            self._local.close()
+            raise
 
     async def _recover(self) -> None:
         settings, names = self._settings, self._settings.names
@@ -130,6 +141,9 @@ class PartitionStore:
     async def close(self) -> None:
         """Close files and connections; a broker that is away is logged, since nothing depends on it."""
         self._local.close()
+        await self._close_writer()
+
+    async def _close_writer(self) -> None:
         try:
             await self._writer.close()
         except (TimeoutError, KafkaError):
