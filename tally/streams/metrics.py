@@ -34,8 +34,11 @@ OTHER = "other"
 SOURCES = topics.RAW_TOPICS
 LAG_TOPICS = (*SOURCES, FACTS)
 GROUP_ROLES = ("route", "fold")
-SQLSTATE_CLASSES = ("08", "22", "23", "25", "28", "40", "42", "53", "54", "55", "57", "58", "XX", OTHER)
-"""Classes of PostgreSQL's error codes that a flush can meet."""
+SQLSTATE_CLASSES = (
+    *("08", "0A", "22", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX"),
+    *("timeout", "connection", "moved", "foreign_store", OTHER),
+)
+"""Classes of PostgreSQL's error codes that a flush can meet, and what else can keep it from flushing."""
 
 SEEN: Mapping[str, frozenset[str]] = {
     "field": webhook.FIELDS | {OTHER},
@@ -97,6 +100,8 @@ METRICS: tuple[Metric, ...] = (
         LATENCY_BUCKETS,
     ),
     _gauge("tally_dirty_rows", "rows that wait to be flushed to Postgres"),
+    _gauge("tally_withheld_rows", "rows that Postgres cannot store; tried again now and then"),
+    _gauge("tally_flush_lag_seconds", "age of the oldest row that waits to be flushed"),
     _histogram("tally_flush_seconds", "time of a flush to Postgres", LATENCY_BUCKETS),
     _counter("tally_flush_rows_total", "rows flushed to Postgres"),
     _counter(

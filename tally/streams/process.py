@@ -121,7 +121,7 @@ class Process:
             clock=time.monotonic,
             jitter=random.random,
         )
-        policy = Policy(settings.flush_seconds, settings.flush_rows)
+        policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
         self._keep("flush", Flush(ports, policy).run())
 
     async def _start_web(self, view: View) -> None:

@@ -99,9 +99,11 @@ class Watch:
         known = group if group in SQLSTATE_CLASSES else "other"
         self._metrics.count("tally_flush_failures_total", sqlstate_class=known)
 
-    def unflushed(self, dirty_rows: int, withheld_rows: int, lag_seconds: float) -> None:  # noqa: ARG002
-        """So many rows are still to be written."""
-        self._metrics.set("tally_dirty_rows", dirty_rows + withheld_rows)
+    def unflushed(self, dirty_rows: int, withheld_rows: int, lag_seconds: float) -> None:
+        """So many rows are still to be written, so many cannot be, and the oldest has waited so long."""
+        self._metrics.set("tally_dirty_rows", dirty_rows)
+        self._metrics.set("tally_withheld_rows", withheld_rows)
+        self._metrics.set("tally_flush_lag_seconds", lag_seconds)
 
     def visible(self, seconds: float) -> None:
         """A batch's oldest raw event is visible."""

@@ -1,4 +1,4 @@
-"""The recount's published lists are the registry's: they are data that both sides share, and nothing else is."""
+"""The recount's published lists are the registry's: data that both sides share, and nothing else is."""
 
 import asyncpg
 import pytest

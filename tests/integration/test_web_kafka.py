@@ -33,7 +33,7 @@ def now() -> Moment:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - what other tasks do to plain memory sets no event
+        while not condition():
             await asyncio.sleep(0.002)
 
 

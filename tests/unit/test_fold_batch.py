@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.agents.fold.batch import FamilyFailure, find_culprit, fold_batch
+from tally.agents.fold.batch import find_culprit, fold_batch
+from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.recount import corrections, recount
 from tally.schemas.errors import UnknownFact
 from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, Keyed
@@ -99,8 +100,7 @@ def test_every_alias_names_the_state_that_lists_it(facts: list[Keyed]) -> None:
 
 
 def test_the_fact_that_makes_family_code_raise_is_found_among_good_ones() -> None:
-    good = Keyed(MESSAGE, b"1/a", None)
-    records = [Record(i, good.key, b"m1" + bytes(6) + b"\x92\x03\x01") for i in range(9)]
+    records = [Record(i, b"1/a", b"m1" + bytes(6) + b"\x92\x03\x01") for i in range(9)]
     records[6] = Record(6, b"1/a", b"m1" + bytes(6) + b"not a fact")
 
     with pytest.raises(FamilyFailure, match=r"^(Decode|Validation)Error$"):

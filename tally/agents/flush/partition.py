@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 FOREIGN_STORE = (
     "Postgres holds counters of another facts log under this generation, and their offsets do not compare:"
-    " raise the generation with `tally generation raise`"
+    " raise TALLY_GENERATION and count anew"
 )
 
 

@@ -1,0 +1,117 @@
+"""A worker process on the batched transport that notes in a file what it has seen.
+
+Run as `python -m tests.support.transport_process '<json>'`. Each line of the file is written before its run
+is acknowledged: partition, then offsets.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NoReturn
+
+from faust.types import TP
+from msgspec import Struct, convert
+
+from tally.streams.transport.app import consume, consumer_app
+from tally.streams.transport.options import Limits, Options
+from tally.streams.transport.runs import Run
+from tally.streams.worker import Parts, fail, run_worker
+
+
+class Job(Struct, frozen=True):
+    """What the process is to do."""
+
+    bootstrap: str
+    group: str
+    topic: str
+    seen: str
+    fault: str = ""
+    """An exception at the first run in: agent, task, service. Or: return, hang (at the stop)."""
+    run_seconds: float = 0.0
+    max_records: int = 50
+
+
+def options(job: Job) -> Options:
+    """Return options as production has them, with smaller runs."""
+
+    def nothing(_: set[TP]) -> None:
+        """Hear of assignments."""
+
+    return Options(
+        client={"bootstrap_servers": [job.bootstrap]},
+        assigned=nothing,
+        revoked=nothing,
+        limits=Limits(max_records=job.max_records),
+    )
+
+
+class Noting:
+    """Hands runs to a task for each partition, which notes and acknowledges them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._file = os.open(job.seen, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._queues: dict[int, asyncio.Queue[Run]] = {}
+
+    async def agent(self, runs: AsyncIterator[Run]) -> None:
+        """Deal the runs out."""
+        async with asyncio.TaskGroup() as tasks:
+            async for run in runs:
+                if self._job.fault == "agent":
+                    raise RuntimeError("the agent's fault")
+                if self._job.fault == "return":
+                    return
+                if run.partition not in self._queues:
+                    queue = self._queues[run.partition] = asyncio.Queue()
+                    tasks.create_task(self._work(queue))
+                self._queues[run.partition].put_nowait(run)
+
+    async def _work(self, queue: "asyncio.Queue[Run]") -> None:
+        while True:
+            run = await queue.get()
+            if self._job.fault == "task":
+                raise RuntimeError("the task's fault")
+            await asyncio.sleep(self._job.run_seconds)
+            if run.is_current:
+                line = " ".join(str(number) for number in (run.partition, *(r.offset for r in run.records)))
+                os.write(self._file, f"{line}\n".encode())
+                run.ack()
+
+    async def service(self) -> None:
+        """Run until cancelled; with the fault, raise, or refuse to be cancelled."""
+        if self._job.fault == "service":
+            raise RuntimeError("the service's fault")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            while self._job.fault == "hang":
+                await asyncio.sleep(1)
+
+
+def main(argument: str) -> NoReturn:
+    """Run the worker."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    job = convert(json.loads(argument), Job)
+    noting = Noting(job)
+
+    async def build() -> Parts:
+        app = consumer_app(job.group, options(job))
+        consume(app, (job.topic,), noting.agent, fail)
+        return Parts([app], {"service": noting.service})
+
+    run_worker(build, stop_seconds=3.0 if job.fault == "hang" else 20.0)
+
+
+def seen(path: Path) -> list[tuple[int, int]]:
+    """Return every (partition, offset) that was noted, in order and with repetitions."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    numbers = [[int(number) for number in line.split()] for line in lines]
+    return [(partition, offset) for partition, *offsets in numbers for offset in offsets]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

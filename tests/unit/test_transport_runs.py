@@ -1,0 +1,287 @@
+"""Laws of runs: what is handed out, and what may be committed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from faust.types import TP
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tally.streams.transport.assignment import Assignment, NotOwned
+from tally.streams.transport.fetching import Fetched, Piece
+from tally.streams.transport.options import Limits
+from tally.streams.transport.runs import PartitionRuns, Run
+
+LIMITS = Limits(max_records=3, max_bytes=100, max_outstanding=2)
+ONE, OTHER = TP("facts", 0), TP("facts", 1)
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+    serialized_value_size: int = 10
+
+
+def records(first: int, last: int) -> list[Record]:
+    return [Record(offset) for offset in range(first, last + 1)]
+
+
+def partition(limits: Limits = LIMITS) -> PartitionRuns:
+    return PartitionRuns("facts", 0, limits, lambda: None)
+
+
+def handed_out(runs: PartitionRuns) -> list[Run]:
+    found = []
+    while (run := runs.next_run()) is not None:
+        found.append(run)
+    return found
+
+
+def offsets(run: Run) -> list[int]:
+    return [record.offset for record in run.records]
+
+
+steps = st.lists(
+    st.one_of(
+        # A fetch: offsets go on after a hole; markers may follow.
+        st.tuples(
+            st.just("fetch"), st.lists(st.integers(1, 3), max_size=8), st.integers(0, 2), st.integers(0, 120)
+        ),
+        st.tuples(st.just("deliver")),
+        st.tuples(st.just("ack"), st.integers(0, 5)),
+        st.tuples(st.just("commit")),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(steps)
+def test_nothing_is_skipped_repeated_or_committed_before_it_is_done(script: list[tuple[Any, ...]]) -> None:
+    runs = partition()
+    position, began = 0, False
+    read: list[int] = []
+    delivered: list[int] = []
+    unacked: list[Run] = []
+    for step in script:
+        if step[0] == "fetch":
+            _, gaps, markers, size = step
+            fetched = []
+            for gap in gaps:
+                fetched.append(Record(position + gap - 1, size))
+                position += gap
+            position += markers
+            read += [record.offset for record in fetched]
+            runs.received(fetched, position)
+            began = True
+        elif step[0] == "deliver" and (run := runs.next_run()) is not None:
+            assert len(run.records) <= LIMITS.max_records
+            size = sum(record.serialized_value_size for record in run.records)
+            assert size <= LIMITS.max_bytes or len(run.records) == 1
+            delivered += offsets(run)
+            unacked.append(run)
+        elif step[0] == "ack" and unacked:
+            unacked.pop(step[1] % len(unacked)).ack()
+        assert len(unacked) == runs.outstanding <= LIMITS.max_outstanding
+        assert delivered == read[: len(delivered)]
+        point = runs.commit_point()
+        waiting = [offset for run in unacked for offset in offsets(run)] + read[len(delivered) :]
+        assert point is None or all(point <= offset for offset in waiting)
+        assert waiting or not began or point == position
+
+
+def test_what_is_done_later_than_its_successor_holds_the_commit_back() -> None:
+    runs = partition()
+    runs.received(records(10, 14), 15)
+    first, second = handed_out(runs)
+
+    second.ack()
+    assert runs.commit_point() is None
+
+    first.ack()
+    assert runs.commit_point() == 15
+
+
+def test_the_commit_reaches_the_end_behind_transaction_markers() -> None:
+    runs = partition()
+    runs.received(records(0, 1), 3)
+    (run,) = handed_out(runs)
+    assert runs.commit_point() is None
+
+    run.ack()
+    assert runs.commit_point() == 3
+
+    runs.received([], 7)
+    assert runs.commit_point() == 7
+
+
+def test_records_that_wait_are_never_committed() -> None:
+    runs = partition()
+    runs.received(records(0, 8), 9)
+    for run in handed_out(runs):
+        run.ack()
+
+    assert runs.commit_point() == 6
+
+
+def test_acknowledging_makes_room_for_the_next_run() -> None:
+    runs = partition()
+    runs.received(records(0, 8), 9)
+    first, _ = handed_out(runs)
+    assert runs.next_run() is None
+
+    first.ack()
+
+    assert [offsets(run) for run in handed_out(runs)] == [[6, 7, 8]]
+
+
+def test_an_acknowledgement_counts_once() -> None:
+    runs = partition()
+    runs.received(records(0, 5), 6)
+    first, second = handed_out(runs)
+
+    first.ack()
+    first.ack()
+
+    assert runs.outstanding == 1
+    assert (first.is_done, second.is_done) == (True, False)
+
+
+def test_what_several_fetches_brought_makes_one_run() -> None:
+    runs = partition()
+    runs.received(records(0, 0), 1)
+    runs.received(records(1, 1), 2)
+
+    assert [offsets(run) for run in handed_out(runs)] == [[0, 1]]
+
+
+def test_a_record_beyond_the_size_of_a_run_is_a_run_of_its_own() -> None:
+    runs = partition()
+    runs.received([Record(0), Record(1, 5_000), Record(2)], 3)
+
+    assert [offsets(run) for run in handed_out(runs)] == [[0], [1]]
+
+
+def test_a_partition_is_full_when_as_much_waits_as_may_be_under_way() -> None:
+    runs = partition()
+    runs.received(records(0, 4), 5)
+    assert not runs.is_full
+    assert runs.is_full_with(1)
+
+    runs.received(records(5, 5), 6)
+    full = [runs.is_full]
+    runs.next_run()
+
+    assert [*full, runs.is_full] == [True, False]
+
+
+def test_few_large_records_fill_a_partition_too() -> None:
+    runs = partition()
+    runs.received([Record(0, 150), Record(1, 50)], 2)
+
+    assert runs.is_full
+
+
+def assigned(*partitions: TP, generation: int = 1) -> Assignment:
+    assignment = Assignment(LIMITS, lambda: None)
+    assignment.begin(set(partitions), generation)
+    return assignment
+
+
+def fetched(tp: TP, first: int, last: int, *, generation: int = 1, epoch: int = 0) -> Fetched:
+    return Fetched(generation, {tp: Piece(records(first, last), last + 1, epoch, paused=False)})
+
+
+def delivered(assignment: Assignment) -> list[tuple[int, list[int]]]:
+    return [(tp.partition, offsets(run)) for tp, run in assignment.deliverable()]
+
+
+def test_what_was_fetched_before_a_rebalance_is_not_delivered_after_it() -> None:
+    assignment = assigned(ONE)
+    assignment.end()
+    assignment.begin({ONE}, 2)
+
+    assignment.receive(fetched(ONE, 0, 2, generation=1))
+    assert delivered(assignment) == []
+
+    assignment.receive(fetched(ONE, 0, 1, generation=2))
+    assert delivered(assignment) == [(0, [0, 1])]
+
+
+def test_what_was_fetched_before_a_seek_is_not_delivered_after_it() -> None:
+    assignment = assigned(ONE)
+    _, epoch = assignment.seek(ONE)
+
+    assignment.receive(fetched(ONE, 7, 8, epoch=epoch - 1))
+    assert delivered(assignment) == []
+
+    assignment.receive(fetched(ONE, 2, 3, epoch=epoch))
+    assert delivered(assignment) == [(0, [2, 3])]
+
+
+def test_a_run_from_before_a_seek_or_a_revoke_is_an_orphan() -> None:
+    assignment = assigned(ONE, OTHER)
+    assignment.receive(fetched(ONE, 0, 2))
+    assignment.receive(fetched(OTHER, 0, 2))
+    one, other = (run for _, run in assignment.deliverable())
+
+    assignment.seek(ONE)
+    assert [one.is_current, other.is_current] == [False, True]
+    one.ack()
+    assert [tp for tp in assignment.moved() if tp == ONE] == []
+
+    assert assignment.end() == {ONE, OTHER}
+    other.ack()
+    assert [one.is_current, other.is_current] == [False, False]
+    assert assignment.moved() == {}
+
+
+def test_a_partition_that_is_not_ours_cannot_be_sought() -> None:
+    assignment = assigned(ONE)
+    with pytest.raises(NotOwned):
+        assignment.seek(OTHER)
+
+
+def test_a_partition_whose_runs_are_never_done_does_not_hold_back_others() -> None:
+    assignment = assigned(ONE, OTHER)
+    assignment.receive(fetched(ONE, 0, 20))
+    assert delivered(assignment) == [(0, [0, 1, 2]), (0, [3, 4, 5])]
+
+    assignment.receive(fetched(OTHER, 0, 2))
+
+    assert delivered(assignment) == [(1, [0, 1, 2])]
+
+
+def test_partitions_take_turns() -> None:
+    assignment = assigned(ONE, OTHER)
+    assignment.receive(fetched(ONE, 0, 5))
+    assignment.receive(fetched(OTHER, 0, 5))
+
+    turns = [partition for partition, _ in delivered(assignment)]
+
+    assert turns in ([0, 1, 0, 1], [1, 0, 1, 0])
+
+
+def test_a_commit_that_is_known_is_not_repeated() -> None:
+    assignment = assigned(ONE)
+    assignment.receive(fetched(ONE, 0, 2))
+    for _, run in assignment.deliverable():
+        run.ack()
+
+    ((runs, point),) = assignment.moved().values()
+    assert point == 3
+    runs.committed = point
+
+    assert assignment.moved() == {}
+
+
+def test_a_paused_partition_is_resumed_once_it_has_room() -> None:
+    assignment = assigned(ONE)
+    assignment.receive(Fetched(1, {ONE: Piece(records(0, 8), 9, 0, paused=True)}))
+    assert not assignment.has_room_again(ONE)
+
+    for _ in range(2):
+        assignment.partitions[ONE].next_run()
+
+    assert [assignment.has_room_again(ONE), assignment.has_room_again(ONE)] == [True, False]
