@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -12,8 +11,6 @@ log = structlog.get_logger()
 
 EXIT_CODE = 70
 """EX_SOFTWARE: an internal error; the supervisor starts the process again."""
-
-Fatal = Callable[[str, BaseException | None], None]
 
 
 def die(reason: str, error: BaseException | None = None) -> NoReturn:

@@ -9,7 +9,17 @@ from structlog.typing import Processor
 
 from tally.streams.settings import Settings
 
-QUIET = ("aiokafka", "kafka", "faust", "mode", "aiohttp.access", "asyncio", "abc", "tally.streams.batched")
+QUIET = (
+    "aiokafka",
+    "kafka",
+    "faust",
+    "mode",
+    "aiohttp.access",
+    "asyncio",
+    "abc",
+    "tally.streams.transport",
+    "tally.streams.web.app",
+)
 """Libraries whose info lines are about themselves."""
 
 

@@ -50,7 +50,7 @@ async def test_runs_are_delivered_and_committed_to_the_end_and_no_folder_is_left
         assert subject.offsets(0) == list(range(30))
         assert subject.offsets(1) == list(range(7))
         assert subject.failures == []
-    assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing else is waiting in this loop
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.asyncio

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -51,10 +52,10 @@ class Load:
         return {(partition, offset) for partition in range(PARTITIONS) for offset in range(self.published)}
 
 
-async def until_all_seen(load: Load, path: Path) -> None:
+async def until_all_seen(load: Load, *paths: Path) -> None:
     deadline = time.monotonic() + CATCH_UP_SECONDS
-    while not load.records <= set(seen(path)):
-        assert time.monotonic() < deadline, f"not seen: {len(load.records - set(seen(path)))}"
+    while lost := load.records.difference(*map(seen, paths)):
+        assert time.monotonic() < deadline, f"not seen: {len(lost)}"
         await asyncio.sleep(0.1)
 
 
@@ -73,8 +74,8 @@ async def job(kafka: Kafka, tmp_path: Path, **more: Any) -> dict[str, Any]:
     return {**given, "seen": str(path), "run_seconds": 0.02, **more}
 
 
-def repeated(path: Path) -> int:
-    return sum(count - 1 for count in Counter(seen(path)).values())
+def repeated(*paths: Path) -> int:
+    return sum(count - 1 for count in Counter(chain.from_iterable(map(seen, paths))).values())
 
 
 @pytest.mark.asyncio
@@ -91,33 +92,22 @@ async def test_a_worker_that_joins_and_leaves_in_order_costs_and_repeats_nothing
                 await asyncio.sleep(1)
                 code, seconds = await asyncio.to_thread(terminated, joined)
             await until_more_seen(path)
-        # One file for the oracle.
-        path_of_both = tmp_path / "both"
-        deadline = time.monotonic() + CATCH_UP_SECONDS
-        while True:
-            path_of_both.write_text(path.read_text() + joined_path.read_text())
-            if load.records <= set(seen(path_of_both)) or time.monotonic() > deadline:
-                break
-            await asyncio.sleep(0.1)
+        await until_all_seen(load, path, joined_path)
 
-    assert load.records - set(seen(path_of_both)) == set()
-    assert repeated(path_of_both) == 0
+    assert repeated(path, joined_path) == 0
     assert (code, seconds < 10) == (0, True)
 
 
 @pytest.mark.asyncio
 async def test_a_worker_that_is_killed_loses_nothing(kafka: Kafka, tmp_path: Path) -> None:
     what, path, load = await job(kafka, tmp_path), tmp_path / "seen", Load()
-    with worker(tmp_path, **what) as killed:
+    with worker(tmp_path, **what) as killed, worker(tmp_path, **what):
         async with load.flowing(kafka.bootstrap, what["topic"]):
             await until_more_seen(path)
             await asyncio.sleep(1)
             killed.kill()
-            with worker(tmp_path, **what):
-                await until_more_seen(path)
-                await until_all_seen(load, path)
-
-    assert load.records - set(seen(path)) == set()
+            await until_more_seen(path)
+        await until_all_seen(load, path)
 
 
 @pytest.mark.asyncio
@@ -125,14 +115,12 @@ async def test_sigterm_under_load_ends_with_zero_and_the_next_worker_goes_on_exa
     kafka: Kafka, tmp_path: Path
 ) -> None:
     what, path, load = await job(kafka, tmp_path), tmp_path / "seen", Load()
-    async with load.flowing(kafka.bootstrap, what["topic"]):
-        with worker(tmp_path, **what) as first:
+    with worker(tmp_path, **what) as first:
+        async with load.flowing(kafka.bootstrap, what["topic"]):
             await until_more_seen(path)
             await asyncio.sleep(1)
             code, seconds = await asyncio.to_thread(terminated, first)
         with worker(tmp_path, **what):
-            await until_more_seen(path)
-            await asyncio.sleep(0.5)
             await until_all_seen(load, path)
 
     assert (code, seconds < 20) == (0, True)

@@ -1,13 +1,13 @@
 """`tally worker`: the process that does the work."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from tally.streams import logs
-from tally.streams.process import run
+from tally.streams.process import Process
 from tally.streams.settings import load
+from tally.streams.worker import run_worker
 
 
 def worker(
@@ -22,4 +22,4 @@ def worker(
     """
     settings = load(roles=roles) if roles else load()
     logs.configure(settings)
-    raise typer.Exit(asyncio.run(run(settings)))
+    run_worker(lambda: Process(settings).build())

@@ -2,8 +2,8 @@
 
 import faust
 from faust.app.base import BootStrategy
+from faust.types import ServiceT
 
-from tally.streams.roles import faust_folder
 from tally.streams.settings import Settings
 from tally.streams.web.routes import register
 from tally.streams.web.site import Site
@@ -16,22 +16,26 @@ class WebOnly(BootStrategy):
     enable_web = True
     enable_sensors = False
 
-    def agents(self) -> list[faust.types.ServiceT]:
+    def agents(self) -> list[ServiceT]:
         """Start none: this app has no agents."""
         return []
 
 
+class WebApp(faust.App):
+    """An app without consumer and producer."""
+
+    BootStrategy = WebOnly
+
+    async def on_first_start(self) -> None:
+        """Create none of Faust's folders: nothing is kept in them."""
+
+
 def web_app(settings: Settings, site: Site) -> faust.App:
     """Return the app that serves the read API, metrics and health."""
-
-    class App(faust.App):
-        BootStrategy = WebOnly
-
-    app = App(
+    app = WebApp(
         f"{settings.names.app}-web",
         broker="kafka://",
         store="memory://",
-        datadir=faust_folder(settings),
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=True,
