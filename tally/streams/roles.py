@@ -9,7 +9,8 @@ from faust.types import TP
 
 from tally.agents.fold.assignment import Assignment
 from tally.agents.fold.batch import FactRecord
-from tally.agents.fold.partition import FoldSettings, PartitionFold
+from tally.agents.fold.partition import PartitionFold
+from tally.agents.fold.settings import FoldSettings
 from tally.agents.route.decision import READERS
 from tally.agents.route.loop import Route
 from tally.streams.settings import Role, Settings

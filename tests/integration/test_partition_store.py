@@ -13,7 +13,8 @@ import pytest_asyncio
 from tally.agents.fold.assignment import Assignment
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
-from tally.agents.fold.partition import FoldSettings, PartitionFold
+from tally.agents.fold.partition import PartitionFold
+from tally.agents.fold.settings import FoldSettings
 from tally.schemas.facts import MESSAGE, Claim, Claimed, Keyed, StatusSeen
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.rows import Progress, decode_row

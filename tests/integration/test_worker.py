@@ -11,7 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiohttp import ClientSession
 
+from tally.streams.free_port import free_port
 from tests.support.servers import Kafka
 from tests.support.transport import ended, new_topic, producing, publish, terminated, worker
 from tests.support.transport_process import seen
@@ -153,3 +155,27 @@ async def test_a_stop_that_hangs_ends_at_its_deadline(kafka: Kafka, tmp_path: Pa
 
     assert code == 70
     assert 2.5 < seconds < 5
+
+
+@pytest.mark.asyncio
+async def test_two_consuming_apps_and_a_web_app_work_in_one_process(kafka: Kafka, tmp_path: Path) -> None:
+    port = free_port(0)
+    what, path = await job(kafka, tmp_path, web_port=port), tmp_path / "seen"
+    async with producing(kafka.bootstrap) as producer:
+        await publish(producer, what["topic"], 0, 200)
+    with worker(tmp_path, **what) as process:
+        load = Load()
+        async with load.flowing(kafka.bootstrap, what["topic"]):
+            await until_more_seen(path)
+            # The first group rebalances; the second goes on.
+            with worker(tmp_path, **{**what, "web_port": 0, "seen": str(tmp_path / "joined")}):
+                await until_more_seen(tmp_path / "joined")
+        published = 200 + load.published * PARTITIONS
+        async with ClientSession() as http, asyncio.timeout(CATCH_UP_SECONDS):
+            count = 0
+            while count < published:
+                async with http.get(f"http://127.0.0.1:{port}/count") as answer:
+                    count = (await answer.json())["count"]
+        code, _ = await asyncio.to_thread(terminated, process)
+
+    assert (count, code) == (published, 0)

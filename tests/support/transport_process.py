@@ -11,14 +11,16 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import faust
 from faust.types import TP
 from msgspec import Struct, convert
 
 from tally.streams.transport.app import consume, consumer_app
 from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
+from tally.streams.web.app import WebOnly
 from tally.streams.worker import Parts, fail, run_worker
 
 
@@ -33,6 +35,8 @@ class Job(Struct, frozen=True):
     """An exception at the first run in: agent, task, service. Or: return, hang (at the stop)."""
     run_seconds: float = 0.0
     max_records: int = 50
+    web_port: int = 0
+    """With one, the process has three apps: two groups that read the topic, and a page."""
 
 
 def options(job: Job) -> Options:
@@ -56,6 +60,7 @@ class Noting:
         self._job = job
         self._file = os.open(job.seen, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._queues: dict[int, asyncio.Queue[Run]] = {}
+        self.count = 0
 
     async def agent(self, runs: AsyncIterator[Run]) -> None:
         """Deal the runs out."""
@@ -81,6 +86,12 @@ class Noting:
                 os.write(self._file, f"{line}\n".encode())
                 run.ack()
 
+    async def other_agent(self, runs: AsyncIterator[Run]) -> None:
+        """Only count."""
+        async for run in runs:
+            self.count += len(run.records)
+            run.ack()
+
     async def service(self) -> None:
         """Run until cancelled; with the fault, raise, or refuse to be cancelled."""
         if self._job.fault == "service":
@@ -92,6 +103,29 @@ class Noting:
                 await asyncio.sleep(1)
 
 
+def page_app(job: Job, noting: Noting) -> faust.App:
+    """Return an app that serves one page: how many records the second group has read."""
+
+    class App(faust.App):
+        BootStrategy = WebOnly
+
+    app = App(
+        f"{job.group}-web",
+        broker="kafka://",
+        store="memory://",
+        datadir=Path(job.seen).parent,
+        web_bind="127.0.0.1",
+        web_host="127.0.0.1",
+        web_port=job.web_port,
+    )
+
+    @app.page("/count")
+    async def count(view: Any, _: Any) -> Any:
+        return view.json({"count": noting.count})
+
+    return app
+
+
 def main(argument: str) -> NoReturn:
     """Run the worker."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -99,9 +133,12 @@ def main(argument: str) -> NoReturn:
     noting = Noting(job)
 
     async def build() -> Parts:
-        app = consumer_app(job.group, options(job))
-        consume(app, (job.topic,), noting.agent, fail)
-        return Parts([app], {"service": noting.service})
+        apps: list[faust.App] = [page_app(job, noting)] if job.web_port else []
+        for group in (job.group, f"{job.group}-second")[: 2 if job.web_port else 1]:
+            app = consumer_app(group, options(job))
+            consume(app, (job.topic,), noting.agent if group == job.group else noting.other_agent, fail)
+            apps.append(app)
+        return Parts(apps, {"service": noting.service})
 
     run_worker(build, stop_seconds=3.0 if job.fault == "hang" else 20.0)
 

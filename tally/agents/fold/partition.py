@@ -1,50 +1,28 @@
 """The fold of one partition: open its tables, then batch after batch, one transaction each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 
 from tally.agents.fold.batch import FactRecord, Folded, find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
 from tally.agents.fold.inbox import Inbox
 from tally.agents.fold.intake import Run, take
 from tally.agents.fold.recount import corrections, recount
+from tally.agents.fold.settings import FoldSettings
 from tally.schemas.rows import Progress
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.registry import FAMILIES, INCOMPLETE
 from tally.tables.reading import Writes
-from tally.tables.rules import Rules
 from tally.tables.store.errors import GapInLog, StoreBroken
 from tally.tables.store.partition import PartitionStore
 
 log = structlog.get_logger()
 
-
-class FoldWatch(Protocol):
-    """Who wants to know what the fold does: metrics and health."""
-
-    def opened(self, partition: int, seconds: float, records: int) -> None:
-        """A partition's tables are ready."""
-
-    def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:
-        """A batch of facts (by table) is counted."""
-
-    def set_aside(self, partition: int) -> None:
-        """A fact was given up on."""
-
-
-class FoldSettings(Struct, frozen=True):
-    """What every partition's fold needs."""
-
-    rules: Rules
-    watch: FoldWatch
-    monotonic: Callable[[], float]
-    dead_letter: Callable[[FactRecord, str], Awaitable[None]]
-    """Keeps a fact that our code cannot take, with the name of the error."""
-    max_batch_facts: int = 2_000
+RESTS_PER_COMMIT = 2.0
+LONGEST_REST_SECONDS = 0.2
 
 
 class PartitionFold:
@@ -55,6 +33,8 @@ class PartitionFold:
         self._store = store
         self._seek = seek
         self._sought = False
+        self._commit_s = 0.0
+        self._fingerprint = settings.rules.fingerprint
         self.inbox = Inbox()
 
     async def run(self) -> None:
@@ -65,6 +45,7 @@ class PartitionFold:
                 await self._count_by_present_rules()
                 while runs := await self.inbox.take(self._settings.max_batch_facts):
                     await self._take(runs)
+                    await self.inbox.gather(self._rest_seconds(), self._settings.max_batch_facts // 2)
             finally:
                 await self._store.close()
         except StoreBroken as error:
@@ -72,6 +53,14 @@ class PartitionFold:
                 raise
             # Fenced after the partition was revoked: its new owner is at work, as it should be.
             log.info("let go of a revoked partition", partition=self._store.partition, why=str(error))
+
+    def _rest_seconds(self) -> float:
+        """Return how long facts may gather before the next transaction, however few they are.
+
+        A transaction costs much more than a fact. So a partition commits for a third of the time at most:
+        alone on an idle system that is milliseconds, and under load batches grow instead of queues.
+        """
+        return min(self._commit_s * RESTS_PER_COMMIT, LONGEST_REST_SECONDS)
 
     async def _open(self) -> None:
         began = self._settings.monotonic()
@@ -88,11 +77,11 @@ class PartitionFold:
 
     async def _count_by_present_rules(self) -> None:
         """Recount the rows from the states where other rules have counted them."""
-        progress, rules = self._store.progress, self._settings.rules
-        if progress.rules in ("", rules.fingerprint):
+        progress = self._store.progress
+        if progress.rules in ("", self._fingerprint):
             return
         corrected = await asyncio.to_thread(self._corrections, progress.next_offset)
-        await self._store.commit({COUNTERS: corrected}, structs.replace(progress, rules=rules.fingerprint))
+        await self._store.commit({COUNTERS: corrected}, structs.replace(progress, rules=self._fingerprint))
         log.warning("recounted by new rules", partition=self._store.partition, rows=len(corrected))
 
     def _corrections(self, next_offset: int) -> dict[bytes, bytes | None]:
@@ -139,9 +128,8 @@ class PartitionFold:
             return records[max(good, 1) :]
         computed = self._settings.monotonic()
         await self._store.commit(folded.writes, self._progress(records[-1].offset + 1, folded))
-        self._settings.watch.folded(
-            self._store.partition, folded.facts, computed - began, self._settings.monotonic() - computed
-        )
+        self._commit_s = self._settings.monotonic() - computed
+        self._settings.watch.folded(self._store.partition, folded.facts, computed - began, self._commit_s)
         return []
 
     def _progress(self, next_offset: int, folded: Folded) -> Progress:
@@ -150,7 +138,7 @@ class PartitionFold:
         return Progress(
             next_offset,
             before.store_id,
-            self._settings.rules.fingerprint,
+            self._fingerprint,
             folded.oldest_raw_at_ms,
             before.set_aside,
             before.waiting + folded.waiting,

@@ -1,6 +1,7 @@
 """Route's loop: read a run, append its facts, keep its dead letters, and only then let its offset move."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -30,10 +31,16 @@ class RouteWatch(Protocol):
         """One raw record became a dead letter."""
 
 
-class Route:
-    """Turns raw runs into facts; several runs wait for their acknowledgements side by side.
+MAX_PASS_RECORDS = 5_000
+PASSES = 2
+"""While one pass waits for its acknowledgements, the next one reads."""
 
-    The transport bounds how many runs are under way. Their order does not matter: merging is a join.
+
+class Route:
+    """Turns raw runs into facts, pass after pass; a pass takes all runs that have come meanwhile.
+
+    So the fewest requests go out when there is most to do. The order of runs does not matter: merging is a
+    join. How many there can be is bounded by the transport.
     """
 
     def __init__(
@@ -47,25 +54,43 @@ class Route:
         self._dead_letters = dead_letters
         self._watch = watch
         self._failed = failed
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._waiting: deque[tuple[str, RawRun]] = deque()
+        self._passes: set[asyncio.Task[None]] = set()
 
     def deliver(self, source: str, run: RawRun) -> None:
-        """Read a run at once and see to its acknowledgement in a task of its own."""
-        task = asyncio.ensure_future(self._route(source, run))
-        self._under_way.add(task)
-        task.add_done_callback(self._ended)
+        """Take a run; it is acknowledged once its facts and dead letters are safe."""
+        self._waiting.append((source, run))
+        self._begin()
 
-    async def _route(self, source: str, run: RawRun) -> None:
-        routed = route_run(source, run.records)
-        for record, found in routed.bad:
-            reason = found.bad[0].reason
-            await self._dead_letters.keep(record, reason, detail_of(found.bad))
-            self._watch.dead_letter(source, reason)
-        await self._facts.append(routed.facts)
-        run.ack()
-        self._watch.routed(source, routed)
+    def _begin(self) -> None:
+        if self._waiting and len(self._passes) < PASSES:
+            task = asyncio.ensure_future(self._pass())
+            self._passes.add(task)
+            task.add_done_callback(self._ended)
+
+    async def _pass(self) -> None:
+        runs = self._take()
+        routed = [(source, run, route_run(source, run.records)) for source, run in runs]
+        for source, _, found in routed:
+            for record, bad in found.bad:
+                reason = bad.bad[0].reason
+                await self._dead_letters.keep(record, reason, detail_of(bad.bad))
+                self._watch.dead_letter(source, reason)
+        await self._facts.append([fact for _, _, found in routed for fact in found.facts])
+        for source, run, found in routed:
+            run.ack()
+            self._watch.routed(source, found)
+
+    def _take(self) -> list[tuple[str, RawRun]]:
+        taken = [self._waiting.popleft()] if self._waiting else []
+        records = sum(len(run.records) for _, run in taken)
+        while self._waiting and records + len(self._waiting[0][1].records) <= MAX_PASS_RECORDS:
+            taken.append(self._waiting.popleft())
+            records += len(taken[-1][1].records)
+        return taken
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._under_way.discard(task)
+        self._passes.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error)
+        self._begin()

@@ -1,0 +1,33 @@
+"""What the folds of a process share: rules, limits, and who wants to know."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from tally.agents.fold.batch import FactRecord
+from tally.tables.rules import Rules
+
+
+class FoldWatch(Protocol):
+    """Who wants to know what the fold does: metrics and health."""
+
+    def opened(self, partition: int, seconds: float, records: int) -> None:
+        """A partition's tables are ready."""
+
+    def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:
+        """A batch of facts (by table) is counted."""
+
+    def set_aside(self, partition: int) -> None:
+        """A fact was given up on."""
+
+
+class FoldSettings(Struct, frozen=True):
+    """What every partition's fold needs."""
+
+    rules: Rules
+    watch: FoldWatch
+    monotonic: Callable[[], float]
+    dead_letter: Callable[[FactRecord, str], Awaitable[None]]
+    """Keeps a fact that our code cannot take, with the name of the error."""
+    max_batch_facts: int = 2_000
