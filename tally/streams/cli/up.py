@@ -1,6 +1,7 @@
 """`tally up`: everything running, to try it by hand."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from tally.streams.free_port import free_port
 from tally.streams.settings import Settings, load, variable
 from tally.streams.stack import HalfAStack, running
 from tally.streams.supervisor import Supervisor
-from tally.streams.try_it import commands
+from tally.streams.try_it import commands, write_environment
 
 READY_SECONDS = 120.0
 
@@ -40,7 +41,10 @@ async def _up(folder: Path) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    more = {variable("web_port"): str(free_port(load().web_port))}
+    more = {
+        variable("web_port"): str(free_port(load().web_port)),
+        variable("state_folder"): os.environ.get(variable("state_folder"), str(folder / "state")),
+    }
     with running(folder, _say, **more) as stack:
         settings = stack.settings
         await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
@@ -50,7 +54,7 @@ async def _up(folder: Path) -> None:
         supervising = asyncio.ensure_future(supervisor.run())
         _say(f"worker starts; its log is {log}")
         try:
-            await _greet(settings, stopping)
+            await _greet(settings, write_environment(folder, stack.environment), stopping)
             await stopping.wait()
         finally:
             _say("stopping the worker, then the servers")
@@ -58,7 +62,7 @@ async def _up(folder: Path) -> None:
             await supervising
 
 
-async def _greet(settings: Settings, stopping: asyncio.Event) -> None:
+async def _greet(settings: Settings, environment_file: Path, stopping: asyncio.Event) -> None:
     """Print the commands once the worker answers; Ctrl-C is heard meanwhile."""
     url = f"http://{settings.web_host}:{settings.web_port}"
     async with Answers(url) as answers:
@@ -73,7 +77,7 @@ async def _greet(settings: Settings, stopping: asyncio.Event) -> None:
         _say(f"worker ready after {ready.result():.1f} s")
     except NotYet as error:
         _say(f"{error}; see its log")
-    for line in commands(settings, url):
+    for line in commands(environment_file, url):
         _say(line)
 
 
