@@ -1,0 +1,94 @@
+"""Route, families and fold, without servers between them, equal the recount in plain SQL."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from tally.agents.route.decision import READERS
+from tally.agents.view.answer import campaign_answer
+from tally.schemas.facts import Keyed
+from tally.schemas.keys import RowKey, partition_of
+from tally.schemas.rows import Row, decode_row
+from tally.schemas.topics import COUNTERS
+from tally.streams.demo.comparison import Numbers, differences
+from tally.streams.demo.judgement import KEY_COLUMNS
+from tally.streams.demo.recount import connect, fetch, recount
+from tally.streams.settings import load
+from tally.streams.simulator.campaign import campaign
+from tally.streams.simulator.records import RawRecord
+from tally.streams.simulator.world import Size
+from tally.tables.rules import Rules
+from tests.support.partition import MemoryPartition
+
+PARTITIONS = 4
+BATCH = 200
+START_S = 1_795_350_873
+SEEDS = (1, 2, 3, random.SystemRandom().randrange(1_000_000))
+
+Key = tuple[str, ...]
+
+
+def folded(records: Sequence[RawRecord]) -> list[MemoryPartition]:
+    facts: defaultdict[int, list[Keyed]] = defaultdict(list)
+    for record in records:
+        for keyed in READERS[record.topic](record.value).facts:
+            facts[partition_of(keyed.key, PARTITIONS)].append(keyed)
+    partitions = [MemoryPartition() for _ in range(PARTITIONS)]
+    for number, of_it in facts.items():
+        for first in range(0, len(of_it), BATCH):
+            partitions[number].fold(of_it[first : first + BATCH], Rules())
+    return partitions
+
+
+def answers(partitions: Sequence[MemoryPartition]) -> dict[Key, Numbers]:
+    """Return the numbers of every campaign and template as the read API gives them."""
+    campaigns: defaultdict[Key, list[tuple[int, RowKey, Row]]] = defaultdict(list)
+    for number, partition in enumerate(partitions):
+        for key, value in partition.tables[COUNTERS].items():
+            row = RowKey.decode(key)
+            campaigns[row.tenant, row.campaign].append((number, row, decode_row(value)))
+    found: dict[Key, Numbers] = {}
+    for name, rows in campaigns.items():
+        answer = campaign_answer(rows)
+        found[name] = answer["totals"]
+        for part in answer["templates"]:
+            found[(*name, part["template"]["name"], part["template"]["language"])] = part["counters"]
+    return found
+
+
+async def recounted(database: str, records: Sequence[RawRecord]) -> dict[Key, Numbers]:
+    connection: asyncpg.Connection[asyncpg.Record] = await connect(load({}, postgres_dsn=database))
+    try:
+        await connection.execute(
+            "CREATE SCHEMA recount; CREATE TABLE recount.raw"
+            " (topic text, kafka_partition int, kafka_offset bigint, body bytea)"
+        )
+        rows = [(record.topic, 0, offset, record.value) for offset, record in enumerate(records)]
+        await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
+        await recount(connection)
+        found: dict[Key, Numbers] = {}
+        for table in ("recount.campaign_stats", "recount.campaign_template_stats"):
+            found.update(
+                {
+                    tuple(row[n] for n in KEY_COLUMNS if n in row): row
+                    for row in await fetch(connection, table)
+                }
+            )
+        return found
+    finally:
+        await connection.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_every_counter_of_every_campaign_and_template_is_what_plain_sql_counts(
+    database: str, seed: int
+) -> None:
+    records = campaign(random.Random(seed), START_S, Size(contacts_per_campaign=60))
+    expected = await recounted(database, records)
+
+    assert len(expected) > 20
+    assert differences(expected, answers(folded(records))) == []
