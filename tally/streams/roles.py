@@ -77,7 +77,7 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
         settings,
         ROUTE_DRAIN_SECONDS,
         assigned=lambda partitions: watch.rebalanced("route", len(partitions)),
-        revoked=lambda _: watch.rebalanced("route", 0),
+        revoked=lambda _: watch.let_go("route"),
     )
     app = consumer_app(names.group("route"), options)
 
@@ -116,7 +116,7 @@ def fold_app(settings: Settings, dead_letters: DeadLetters, watch: Watch) -> tup
 
     def revoked(partitions: set[TP]) -> None:
         assignment.revoke({tp.partition for tp in partitions})
-        watch.rebalanced("fold", 0)
+        watch.let_go("fold")
         watch.opening.clear()
 
     app = consumer_app(names.group("fold"), _options(settings, FOLD_DRAIN_SECONDS, assigned, revoked))

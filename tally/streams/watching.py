@@ -55,7 +55,10 @@ class Watch:
         """The group has assigned partitions anew."""
         self._metrics.count("tally_rebalances_total", role=role)
         self._metrics.set("tally_partitions_owned", owned, role=role)
-        # What was under way is for the new owners; what is still ours is delivered again.
+
+    def let_go(self, role: Role) -> None:
+        """Partitions are given away: what was under way is for their next owners."""
+        self._metrics.set("tally_partitions_owned", 0, role=role)
         self._under_way[role] = 0
 
     def routed(self, source: str, run: RoutedRun) -> None:

@@ -44,6 +44,6 @@ def test_work_waits_from_when_it_was_handed_over_until_it_is_done() -> None:
 def test_what_was_under_way_at_a_rebalance_is_no_longer_waited_for() -> None:
     watch = watch_at(Clock())
     watch.delivered("fold")
-    watch.rebalanced("fold", 4)
+    watch.let_go("fold")
 
     assert watch.pulses() == {}
