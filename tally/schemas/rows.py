@@ -1,7 +1,7 @@
 """The rows of the counters table and the progress of a partition, as their changelog keeps them."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 LABELS = 8
 """How many template ids a row remembers: the smallest ones, so that any order gives the same."""
@@ -10,8 +10,8 @@ LABELS = 8
 class Row(Struct, array_like=True):
     """The counters of one (tenant, campaign, template) in one partition.
 
-    `counts` has no zeros and is sorted by key. `first_ms`, `last_ms` and `labels` only widen: they
-    describe the row and are no counters.
+    `counts` has no zeros and is sorted by key. `first_ms`, `last_ms`, `labels` and `channels` only
+    widen: they describe the row and are no counters.
     """
 
     next_offset: int
@@ -20,6 +20,8 @@ class Row(Struct, array_like=True):
     last_ms: int
     labels: list[str]
     counts: dict[str, int]
+    channels: list[str] = field(default_factory=list)
+    """What its attempts went over; describes the row, and only widens."""
 
 
 class Failure(Struct, frozen=True, array_like=True):

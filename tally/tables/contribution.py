@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tally.schemas.keys import RowKey
 
@@ -18,6 +18,8 @@ class Part(Struct, frozen=True):
     last_ms: int
     label: str = ""
     """The producer's template id, where the state knows one."""
+    channel: str = ""
+    """What an attempt went over, where the state knows it."""
 
 
 class Change(Struct):
@@ -27,6 +29,7 @@ class Change(Struct):
     first_ms: int
     last_ms: int
     labels: set[str]
+    channels: set[str] = field(default_factory=set)
 
 
 class Changes(dict[RowKey, Change]):
@@ -50,3 +53,5 @@ class Changes(dict[RowKey, Change]):
         change.last_ms = max(change.last_ms, part.last_ms)
         if part.label:
             change.labels.add(part.label)
+        if part.channel:
+            change.channels.add(part.channel)

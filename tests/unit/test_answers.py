@@ -191,3 +191,13 @@ def test_times_are_written_to_the_millisecond_in_utc(at_ms: int) -> None:
 
 def test_a_known_time_is_written_as_the_contract_does() -> None:
     assert rfc_3339(1_795_350_876_120) == "2026-11-22T12:34:36.120Z"
+
+
+@pytest.mark.parametrize(
+    ("channels", "shown"),
+    [([], "whatsapp"), (["voice"], "voice"), (["whatsapp"], "whatsapp"), (["voice", "whatsapp"], "whatsapp")],
+)
+def test_a_campaign_is_of_the_channel_that_its_attempts_went_over(channels: list[str], shown: str) -> None:
+    row = Row(1, 0, 1, [], {"attempts": 1}, channels)
+
+    assert campaign_answer([(0, RowKey("t", "c", Template("script")), row)])["channel"] == shown

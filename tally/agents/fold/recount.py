@@ -42,11 +42,12 @@ def corrections(
 
 def _widened(old: Row, new: Row | None, next_offset: int) -> Row:
     if new is None:
-        return Row(next_offset, old.first_ms, old.last_ms, old.labels, {})
+        return Row(next_offset, old.first_ms, old.last_ms, old.labels, {}, old.channels)
     return Row(
         next_offset,
         min(old.first_ms, new.first_ms),
         max(old.last_ms, new.last_ms),
         sorted({*old.labels, *new.labels})[:LABELS],
         new.counts,
+        sorted({*old.channels, *new.channels}),
     )

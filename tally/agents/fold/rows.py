@@ -30,6 +30,7 @@ def move(row: Row | None, change: Change, next_offset: int) -> Row | None:
             change.last_ms,
             sorted(change.labels)[:LABELS],
             _moved_counts({}, change.counts),
+            sorted(change.channels),
         )
     after = Row(
         row.next_offset,
@@ -37,6 +38,7 @@ def move(row: Row | None, change: Change, next_offset: int) -> Row | None:
         max(row.last_ms, change.last_ms),
         sorted({*row.labels, *change.labels})[:LABELS],
         _moved_counts(row.counts, change.counts),
+        sorted({*row.channels, *change.channels}),
     )
     if after == row:
         return None

@@ -58,9 +58,10 @@ def campaign_summary(rows: Sequence[tuple[int, RowKey, Row]], first_ms: int, las
     }
 
 
-def channel_of(_rows: Sequence[tuple[int, RowKey, Row]]) -> Channel:
-    """Return the channel that a campaign counts: calls are not counted yet, so it is always the same."""
-    return "whatsapp"
+def channel_of(rows: Sequence[tuple[int, RowKey, Row]]) -> Channel:
+    """Return the channel of a campaign's attempts; of several, and before any is known, WhatsApp."""
+    channels = {channel for _, _, row in rows for channel in row.channels}
+    return "voice" if channels == {"voice"} else "whatsapp"
 
 
 def shaped(counts: Mapping[str, int]) -> Json:

@@ -89,6 +89,7 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
                     _first_ms(attempt),
                     max(seen.at_ms for seen in attempt.results.values()),
                     result.label,
+                    attempt.channel,
                 )
             )
         return parts
