@@ -10,6 +10,12 @@ from pathlib import Path
 from tally.deploy.local.errors import UnsupportedPlatform
 
 ACCOUNT = "nobody"
+REACH = (
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+    # Or access(2), by which PostgreSQL looks for its own programs, would not honour the capability.
+    "--securebits=+no_setuid_fixup",
+)
 
 
 def open_to_others(path: Path) -> bool:
@@ -38,7 +44,6 @@ def unprivileged(argv: Sequence[str], *paths: Path) -> list[str]:
             "as root the embedded PostgreSQL needs setpriv (util-linux), or run as a user"
         )
     account = pwd.getpwnam(ACCOUNT)
-    keep = "+dac_override"
-    reach = () if all(map(open_to_others, paths)) else (f"--inh-caps={keep}", f"--ambient-caps={keep}")
+    reach = () if all(map(open_to_others, paths)) else REACH
     user = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
     return [setpriv, *user, *reach, "--", *argv]
