@@ -224,7 +224,8 @@ def test_a_run_from_before_a_seek_or_a_revoke_is_an_orphan() -> None:
     assignment = assigned(ONE, OTHER)
     assignment.receive(fetched(ONE, 0, 2))
     assignment.receive(fetched(OTHER, 0, 2))
-    one, other = (run for _, run in assignment.deliverable())
+    runs = dict(assignment.deliverable())
+    one, other = runs[ONE], runs[OTHER]
 
     assignment.seek(ONE)
     assert [one.is_current, other.is_current] == [False, True]
