@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tally.deploy import migrate
 from tally.schemas.keys import split_parts
-from tally.streams import dead_letters, topics
+from tally.streams import dead_letters, generation, topics
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.families.message import MessageFamily
@@ -35,6 +35,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("topics", _topics),
         ("postgres", _postgres),
         ("migrations", _migrations),
+        ("generation", _generation),
         ("waiting states by business number", _waiting),
         ("dead letters by reason", _dead_letters),
     ]
@@ -84,6 +85,16 @@ async def _migrations(settings: Settings) -> str:
     if status.pending:
         raise migrate.MigrationError(f"{len(status.pending)} pending: run `tally migrate up`")
     return f"{len(status.applied)} applied, none pending"
+
+
+async def _generation(settings: Settings) -> str:
+    shown = await generation.shown(settings)
+    if shown not in (None, settings.generation):
+        raise generation.GenerationError(
+            f"Postgres shows generation {shown}, this is {settings.generation}: `tally generation raise` when"
+            " it has caught up"
+        )
+    return f"Postgres shows {shown or 'none yet'}, this is {settings.generation}"
 
 
 async def _waiting(settings: Settings) -> str:

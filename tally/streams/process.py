@@ -62,8 +62,7 @@ class Process:
         self._at_the_end("facts log", facts.close)
         self._at_the_end("dead letters", dead_letters.close)
         view = self._view()
-        if "view" in roles:
-            self._serve(view)
+        self._serve(self._reader(view) if "view" in roles else None)
         owned = self._fold(dead_letters) if "fold" in roles else None
         if "flush" in roles:
             await self._flush(view, owned)
@@ -125,15 +124,19 @@ class Process:
         policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
         self._services["flush"] = Flush(ports, policy).run
 
-    def _serve(self, view: View) -> None:
+    def _reader(self, view: View) -> Reader:
         settings, lag = self._settings, LagTracker()
-        reader = Reader(view, lag, settings.generation, time.monotonic, settings.live_lag_seconds)
         self._services["lag"] = self._lag_loop(view, lag).run
+        reader = Reader(view, lag, settings.generation, time.monotonic, settings.live_lag_seconds)
         self._metrics.follow("tally_lag_seconds", lambda: _or_nan(reader.lag_seconds()))
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
         self._metrics.follow("tally_facts_set_aside", lambda: _summed(view, "set_aside"))
-        site = Site(reader, self._metrics, self._live, lambda: self._ready(view, reader))
-        self._apps.append(web_app(settings, site))
+        return reader
+
+    def _serve(self, reader: Reader | None) -> None:
+        """Serve metrics and health in every process, and the read API where there is a reader."""
+        site = Site(self._metrics, self._live, lambda: self._ready(reader))
+        self._apps.append(web_app(self._settings, site, reader))
 
     def _lag_loop(self, view: View, tracker: LagTracker) -> LagLoop:
         settings, names = self._settings, self._settings.names
@@ -153,9 +156,14 @@ class Process:
         now_s = time.monotonic()
         return health.live(self._watch.pulses(), self._beat_at_s, now_s, self._settings.stuck_seconds)
 
-    def _ready(self, view: View, reader: Reader) -> health.Verdict:
+    def _ready(self, reader: Reader | None) -> health.Verdict:
+        """Decide on readiness; a process that serves no numbers need not be caught up with them."""
         opening = len(self._watch.opening)
-        state = health.Readiness(view.ready_partitions, self._partitions, opening, reader.lag_seconds())
+        if reader is None:
+            state = health.Readiness(self._partitions, self._partitions, opening, lag_seconds=0.0)
+        else:
+            ready = reader.view.ready_partitions
+            state = health.Readiness(ready, self._partitions, opening, reader.lag_seconds())
         return health.ready(state, self._settings.live_lag_seconds)
 
     async def _beat(self) -> None:

@@ -49,6 +49,11 @@ class WatchedRun:
         """The run's records."""
         return self._run.records
 
+    @property
+    def is_current(self) -> bool:
+        """Whether its partition is still ours."""
+        return self._run.is_current
+
     def ack(self) -> None:
         """Let the group's offset move past the run."""
         if self._run.is_current and not self._run.is_done:

@@ -1,6 +1,8 @@
 """Declaring topics, and comparing what the brokers have with what Tally needs."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -52,19 +54,19 @@ def problems_of(topic: Topic, config: dict[str, str], partitions: int, facts_par
 
 async def declare(settings: Settings) -> list[str]:
     """Create the topics that are missing; return their names. Raises TopicsError."""
-    async with asyncio.timeout(DEADLINE_SECONDS), _admin(settings) as admin:
-        brokers = len((await admin.describe_cluster())["brokers"])
+    async with asyncio.timeout(DEADLINE_SECONDS), admin(settings) as client:
+        brokers = len((await client.describe_cluster())["brokers"])
         replicas = settings.replication_factor or min(REPLICAS, brokers)
-        existing = set(await admin.list_topics())
+        existing = set(await client.list_topics())
         missing = [topic for topic in wanted(settings) if topic.name not in existing]
         if missing:
-            await _create(admin, missing, replicas)
+            await _create(client, missing, replicas)
         return [topic.name for topic in missing]
 
 
-async def _create(admin: Any, topics: list[Topic], replicas: int) -> None:
+async def _create(client: Any, topics: list[Topic], replicas: int) -> None:
     min_insync = MIN_INSYNC if replicas > MIN_INSYNC else 1
-    answer = await admin.create_topics(
+    answer = await client.create_topics(
         [
             NewTopic(
                 name=topic.name,
@@ -87,16 +89,16 @@ async def _create(admin: Any, topics: list[Topic], replicas: int) -> None:
 
 async def states(settings: Settings) -> list[TopicState]:
     """Compare the brokers' topics with what is needed."""
-    async with asyncio.timeout(DEADLINE_SECONDS), _admin(settings) as admin:
+    async with asyncio.timeout(DEADLINE_SECONDS), admin(settings) as client:
         topics = wanted(settings)
-        existing = set(await admin.list_topics())
+        existing = set(await client.list_topics())
         present = [topic.name for topic in topics if topic.name in existing]
         counts = (
-            {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics(present)}
+            {found["topic"]: len(found["partitions"]) for found in await client.describe_topics(present)}
             if present
             else {}
         )
-        configs = await _configs(admin, present)
+        configs = await _configs(client, present)
     facts_partitions = counts.get(settings.names.facts, settings.partitions)
     return [
         TopicState(
@@ -110,34 +112,23 @@ async def states(settings: Settings) -> list[TopicState]:
     ]
 
 
-async def _configs(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+async def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str]]:
     configs: dict[str, dict[str, str]] = {}
     if not names:
         return configs
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    for answer in await admin.describe_configs(resources):
+    for answer in await client.describe_configs(resources):
         for _code, _message, _kind, name, entries in answer.resources:
             configs[name] = {entry[0]: entry[1] for entry in entries}
     return configs
 
 
-def _admin(settings: Settings) -> "_Admin":
-    return _Admin(settings)
-
-
-class _Admin:
-    """An admin client that is closed whatever happens."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._client = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=30_000)
-
-    async def __aenter__(self) -> Any:
-        try:
-            await self._client.start()
-        except BaseException:
-            await self._client.close()
-            raise
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[Any]:
+    """Yield an admin client that is closed whatever happens."""
+    client = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=30_000)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()

@@ -87,9 +87,9 @@ class Watch:
         self._metrics.observe("tally_commit_seconds", commit_s)
         self.progressed("fold")
 
-    def set_aside(self, partition: int) -> None:  # noqa: ARG002
-        """A fact was given up on."""
-        self._metrics.count("tally_dead_letters_total", topic=FACTS, reason="code_failure")
+    def set_aside(self, partition: int, facts: int) -> None:  # noqa: ARG002
+        """Facts were given up on."""
+        self._metrics.count("tally_dead_letters_total", facts, topic=FACTS, reason="code_failure")
 
     def flushed(self, rows: int, seconds: float) -> None:
         """One transaction in Postgres was committed."""

@@ -19,7 +19,8 @@ every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: fa
 
 
 def state_of(family: Family[Any, Any], facts: list[Any]) -> Any:
-    return reduce(family.merge, facts, None)
+    """Fold facts one by one, as if each came in a batch of its own."""
+    return reduce(lambda state, fact: family.merge(state, [fact]), facts, None)
 
 
 @every_family
@@ -44,6 +45,18 @@ def test_states_split_anywhere_join_to_the_whole(family: Family[Any, Any], data:
     assert family.encode(family.join(family.join(a, b), c)) == whole
     assert family.encode(family.join(a, family.join(c, b))) == whole
     assert family.encode(family.join(a, a)) == family.encode(a)
+
+
+@every_family
+@given(data=st.data())
+def test_facts_merged_at_once_are_facts_merged_one_by_one(
+    family: Family[Any, Any], data: st.DataObject
+) -> None:
+    facts = data.draw(st.lists(FACTS[family.table], min_size=1, max_size=8))
+    before = data.draw(st.none() | st.builds(lambda fact: family.merge(None, [fact]), FACTS[family.table]))
+    one_by_one = reduce(lambda state, fact: family.merge(state, [fact]), facts, before)
+
+    assert family.encode(family.merge(before, facts)) == family.encode(one_by_one)
 
 
 @every_family

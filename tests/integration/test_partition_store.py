@@ -15,13 +15,14 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.settings import FoldSettings
-from tally.schemas.facts import MESSAGE, Claim, Claimed, Keyed, StatusSeen
+from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Keyed, Send, Sighting, StatusSeen
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.rows import Progress, decode_row
 from tally.schemas.topics import COUNTERS
 from tally.streams import topics
 from tally.streams.roles import unix_ms
 from tally.streams.settings import Settings, load
+from tally.streams.topics import admin
 from tally.tables.facts_log import FactsLog
 from tally.tables.families.registry import INCOMPLETE, TABLES
 from tally.tables.rules import Rules
@@ -184,7 +185,7 @@ class Quiet:
 
     def opened(self, partition: int, seconds: float, records: int) -> None: ...
     def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None: ...
-    def set_aside(self, partition: int) -> None: ...
+    def set_aside(self, partition: int, facts: int) -> None: ...
 
 
 class OneRun:
@@ -204,10 +205,14 @@ async def fold_once(store: PartitionStore, records: list[Record], kept: list[tup
 
     failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     watch = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
-    assignment = Assignment(lambda _: PartitionFold(watch, store, lambda _: None), failed.set_exception)
-    assignment.assign({0})
+    assignment = Assignment(lambda _: PartitionFold(watch, store, seek), failed.set_exception)
     run = OneRun(records)
-    assignment.deliver(0, run)
+
+    def seek(next_offset: int) -> None:
+        assert next_offset == store.progress.next_offset
+        assignment.deliver(0, run)
+
+    assignment.assign({0})
     acked: asyncio.Future[Any] = asyncio.ensure_future(run.acked.wait())
     await asyncio.wait({acked, failed}, return_when=asyncio.FIRST_COMPLETED)
     acked.cancel()
@@ -238,11 +243,90 @@ async def test_a_fact_that_our_code_cannot_take_is_set_aside_at_the_third_life_a
     await after.open()
     ((_, row),) = after.items(COUNTERS)
 
-    assert kept in ([(1, "ValidationError")], [(1, "DecodeError")])
+    assert [offset for offset, _ in kept] == [1]
+    assert "Error at message.py:" in kept[0][1]
     assert (after.progress.next_offset, after.progress.set_aside) == (3, 1)
     assert list(after.items(INCOMPLETE)) == [(b"m" + KEY, b"1")]
     assert decode_row(row).counts["read"] == 1
     await after.close()
+
+
+async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_and_others_count(
+    facts: FactsLog, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tally.agents.fold.batch.STATE_LIMIT_BYTES", 600)
+    number = join_parts("106540352242922")
+    sends = [
+        Keyed(
+            CUSTOMER, number, Sighting([b"p0", b"w%12d" % n], Send(b"%12d" % n, Claim(n, "t", "c", str(n))))
+        )
+        for n in range(40)
+    ]
+    other = Keyed(CUSTOMER, number, Sighting([b"p1"], Send(b"other", Claim(1, "t", "c", "x"))))
+    together = [*sends[:20], CLAIM, *sends[20:], other]
+    await facts.append([(fact, 0) for fact in together])
+    kept: list[tuple[int, str]] = []
+    store = PartitionStore(store_settings(settings, tmp_path / "a"), 0)
+    await fold_once(store, [record(n, fact) for n, fact in enumerate(together)], kept)
+    after = PartitionStore(store_settings(settings, tmp_path / "a"), 0)
+    await after.open()
+    rows = {key: decode_row(value).counts for key, value in after.items(COUNTERS)}
+
+    assert after.progress.next_offset == len(together)
+    assert after.progress.set_aside == len(kept) > 20
+    assert all("StateTooLarge" in error for _, error in kept)
+    assert list(after.items(INCOMPLETE)) == [(b"c" + number + b"/p0", b"too_large")]
+    assert rows[b"t/c"]["contacts_accepted"] == 2
+    assert rows[b"t/c/promo/nl"]["accepted"] == 1
+    await after.close()
+
+
+async def test_rows_that_were_lost_are_counted_anew_from_the_states(
+    facts: FactsLog, settings: Settings, tmp_path: Path
+) -> None:
+    await facts.append([(CLAIM, 0)])
+    await fold_once(PartitionStore(store_settings(settings, tmp_path / "a"), 0), [record(0, CLAIM)], [])
+    async with admin(settings) as client:
+        await client.delete_topics([settings.names.changelog(COUNTERS)])
+    await asyncio.sleep(1)
+    await topics.declare(settings)
+    await fold_once(PartitionStore(store_settings(settings, tmp_path / "a"), 0), [record(0, CLAIM)], [])
+    after = PartitionStore(store_settings(settings, tmp_path / "a"), 0)
+    await after.open()
+    ((_, row),) = after.items(COUNTERS)
+
+    assert decode_row(row).counts["accepted"] == 1
+    await after.close()
+
+
+async def test_a_partition_that_is_revoked_while_it_opens_does_not_fence_its_new_owner(
+    facts: FactsLog, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await facts.append([(CLAIM, 0)])
+    slow = asyncio.Event()
+    start = ChangelogWriter.start
+
+    async def slowly(writer: ChangelogWriter) -> None:
+        await slow.wait()
+        await start(writer)
+
+    failures: list[BaseException] = []
+    watch = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
+    former = PartitionStore(store_settings(settings, tmp_path / "former"), 0)
+    assignment = Assignment(lambda _: PartitionFold(watch, former, lambda _: None), failures.append)
+    monkeypatch.setattr(ChangelogWriter, "start", slowly)
+    assignment.assign({0})
+    await asyncio.sleep(0.1)
+    assignment.revoke({0})
+    monkeypatch.undo()
+    owner = PartitionStore(store_settings(settings, tmp_path / "owner"), 0)
+    await owner.open()
+    slow.set()
+    await assignment.close(10)
+    await owner.commit({}, moved(owner, 1))
+
+    assert failures == []
+    await owner.close()
 
 
 async def test_a_partition_recounts_its_rows_when_the_rules_have_changed(

@@ -65,8 +65,10 @@ class Api:
         self.lag.take_facts_ends({})
 
     def site(self) -> Site:
-        reader = Reader(self.view, self.lag, 3, time.monotonic, live_lag_seconds=60)
-        return Site(reader, self.metrics, lambda: self.live, lambda: self.ready)
+        return Site(self.metrics, lambda: self.live, lambda: self.ready)
+
+    def reader(self) -> Reader:
+        return Reader(self.view, self.lag, 3, time.monotonic, live_lag_seconds=60)
 
     async def ask(
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None
@@ -95,7 +97,7 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         running = Api(port, http)
-        register(app, running.site())
+        register(app, running.site(), running.reader())
         await app.web.start()
         try:
             yield running

@@ -39,7 +39,7 @@ class Assignment:
     def revoke(self, partitions: set[int]) -> None:
         """Let partitions go after the batch that is under way."""
         for partition in partitions & self._folds.keys():
-            self._folds.pop(partition).inbox.close()
+            self._folds.pop(partition).revoke()
 
     def deliver(self, partition: int, run: Run) -> None:
         """Hand over a run; one of a partition that was just revoked is for its new owner."""
@@ -63,5 +63,6 @@ class Assignment:
             await fold.run()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
             self._failed(error)

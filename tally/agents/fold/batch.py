@@ -115,9 +115,7 @@ def _fold_plain(
     with family_code():
         for (key, merged), old in zip(by_key.items(), olds, strict=True):
             before = None if old is None else family.decode(old)
-            after = before
-            for fact in merged:
-                after = family.merge(after, fact)
+            after = family.merge(before, merged)
             encoded = family.encode(after)
             if encoded == old:
                 continue

@@ -57,8 +57,7 @@ def _fold_component(
     after: Any = None
     for before in befores.values():
         after = before if after is None else family.join(after, before)
-    for fact in facts:
-        after = family.merge(after, fact)
+    after = family.merge(after, facts)
     members = family.members(scope, after)
     root = min(members)
     encoded = family.encode(after)

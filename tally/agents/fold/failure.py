@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
 
 from tally.schemas.rows import Failure
 
@@ -10,7 +12,11 @@ MAX_ERROR = 200
 
 
 class FamilyFailure(Exception):
-    """Family code raised, or made a state that no record can hold."""
+    """Family code raised, or made a state that no record can hold: then trying again is of no use."""
+
+    def __init__(self, what: str, too_large: bool = False) -> None:
+        super().__init__(what)
+        self.too_large = too_large
 
 
 class StateTooLarge(Exception):
@@ -25,8 +31,14 @@ def family_code() -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:
-        # The text of an exception may quote an id, which is personal data: its type is enough.
-        raise FamilyFailure(type(error).__name__) from error
+        # The text of an exception may quote an id, which is personal data: its type and place are enough.
+        raise FamilyFailure(_described(error), isinstance(error, StateTooLarge)) from None
+
+
+def _described(error: Exception) -> str:
+    """Return an exception's type and the line that raised it. Pure."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(frame.f_code.co_filename).name}:{line}"
 
 
 def next_failure(known: Failure | None, offset: int, error: str) -> Failure:

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from tally.agents.fold.batch import FactRecord, Folded, find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
+from tally.agents.fold.giving_up import TOO_LARGE, hopeless, subject_of
 from tally.agents.fold.inbox import Inbox
 from tally.agents.fold.intake import Run, take
 from tally.agents.fold.recount import corrections, recount
@@ -34,15 +35,18 @@ class PartitionFold:
         self._seek = seek
         self._sought = False
         self._commit_s = 0.0
+        self._opening: asyncio.Task[None] | None = None
         self._fingerprint = settings.rules.fingerprint
         self.inbox = Inbox()
 
     async def run(self) -> None:
         """Fold until the partition is revoked. Raises what must end the process."""
         try:
-            await self._open()
+            if not await self._opened():
+                return
             try:
                 await self._count_by_present_rules()
+                self._start_at_progress()
                 while runs := await self.inbox.take(self._settings.max_batch_facts):
                     await self._take(runs)
                     await self.inbox.gather(self._rest_seconds(), self._settings.max_batch_facts // 2)
@@ -53,6 +57,27 @@ class PartitionFold:
                 raise
             # Fenced after the partition was revoked: its new owner is at work, as it should be.
             log.info("let go of a revoked partition", partition=self._store.partition, why=str(error))
+
+    def revoke(self) -> None:
+        """Let the partition go after the batch that is under way; an opening ends at once.
+
+        One that went on would fence the partition's new owner.
+        """
+        self.inbox.close()
+        if self._opening is not None:
+            self._opening.cancel()
+
+    async def _opened(self) -> bool:
+        """Open the tables; return whether the partition is still ours."""
+        self._opening = asyncio.ensure_future(self._open())
+        try:
+            await asyncio.wait({self._opening})
+            if not self._opening.cancelled():
+                self._opening.result()
+                return True
+            return False
+        finally:
+            self._opening = None
 
     def _rest_seconds(self) -> float:
         """Return how long facts may gather before the next transaction, however few they are.
@@ -76,11 +101,13 @@ class PartitionFold:
         )
 
     async def _count_by_present_rules(self) -> None:
-        """Recount the rows from the states where other rules have counted them."""
+        """Recount the rows from the states where other rules have counted them, or where rows were lost."""
         progress = self._store.progress
-        if progress.rules in ("", self._fingerprint):
+        if progress.rules == self._fingerprint:
             return
         corrected = await asyncio.to_thread(self._corrections, progress.next_offset)
+        if not progress.rules and not corrected:
+            return  # a partition in which nothing was ever counted
         await self._store.commit({COUNTERS: corrected}, structs.replace(progress, rules=self._fingerprint))
         log.warning("recounted by new rules", partition=self._store.partition, rows=len(corrected))
 
@@ -90,6 +117,12 @@ class PartitionFold:
         )
         counted = recount(states, self._settings.rules, next_offset)
         return corrections(dict(self._store.items(COUNTERS)), counted, next_offset)
+
+    def _start_at_progress(self) -> None:
+        """Read the log from progress on: the group's offset is only a hint, and may lie beyond it."""
+        if not self.inbox.closed:
+            self.inbox.clear()
+            self._seek(self._store.progress.next_offset)
 
     async def _take(self, runs: list[Run]) -> None:
         intake = take(runs, self._store.progress.next_offset)
@@ -120,17 +153,29 @@ class PartitionFold:
         try:
             folded = fold_batch(records, self._store, self._settings.rules)
         except FamilyFailure as error:
-            good = find_culprit(records, self._store, self._settings.rules)
-            if good:
-                await self._fold(records[:good])
-            else:
-                await self._fail(records[0], error)
-            return records[max(good, 1) :]
+            return await self._fold_around(records, error)
         computed = self._settings.monotonic()
         await self._store.commit(folded.writes, self._progress(records[-1].offset + 1, folded))
         self._commit_s = self._settings.monotonic() - computed
         self._settings.watch.folded(self._store.partition, folded.facts, computed - began, self._commit_s)
         return []
+
+    async def _fold_around(self, records: list[FactRecord], error: FamilyFailure) -> list[FactRecord]:
+        """Make one step in a batch that fails: the good facts before the culprit, or the culprit itself."""
+        lost = hopeless(records, self._store)
+        if lost and lost[0] is records[0]:
+            together = _consecutive(lost)
+            await self._set_aside(together, str(error), TOO_LARGE)
+            return records[len(together) :]
+        if lost:
+            ahead = records.index(lost[0])
+            return await self._fold(records[:ahead]) + records[ahead:]
+        good = find_culprit(records, self._store, self._settings.rules)
+        if good:
+            await self._fold(records[:good])
+        else:
+            await self._fail(records[0], error)
+        return records[max(good, 1) :]
 
     def _progress(self, next_offset: int, folded: Folded) -> Progress:
         before = self._store.progress
@@ -149,17 +194,37 @@ class PartitionFold:
         """Note durably that a fact failed, before the exit; at the third time set it aside instead."""
         progress = self._store.progress
         failure = next_failure(progress.failure, culprit.offset, str(error))
-        if not gives_up(failure):
+        if error.too_large:
+            await self._set_aside([culprit], str(error), TOO_LARGE)
+        elif gives_up(failure):
+            await self._set_aside([culprit], str(error), str(culprit.offset).encode())
+        else:
             await self._store.commit({}, structs.replace(progress, failure=failure))
             raise error
-        await self._settings.dead_letter(culprit, str(error))
-        subject = culprit.value[:1] + culprit.key
-        marked: Writes = {INCOMPLETE: {subject: str(culprit.offset).encode()}}
+
+    async def _set_aside(self, culprits: list[FactRecord], error: str, mark: bytes) -> None:
+        """Keep facts as dead letters, mark their subjects as incomplete, and go on behind them."""
+        for culprit in culprits:
+            await self._settings.dead_letter(culprit, error)
+        progress = self._store.progress
+        marked: Writes = {INCOMPLETE: {subject_of(culprit, self._store): mark for culprit in culprits}}
         moved = structs.replace(
-            progress, next_offset=culprit.offset + 1, set_aside=progress.set_aside + 1, failure=None
+            progress,
+            next_offset=culprits[-1].offset + 1,
+            set_aside=progress.set_aside + len(culprits),
+            failure=None,
         )
         await self._store.commit(marked, moved)
-        self._settings.watch.set_aside(self._store.partition)
+        self._settings.watch.set_aside(self._store.partition, len(culprits))
         log.error(
-            "fact set aside", partition=self._store.partition, offset=culprit.offset, error=failure.error
+            "facts set aside",
+            partition=self._store.partition,
+            offset=culprits[0].offset,
+            facts=len(culprits),
+            error=error,
         )
+
+
+def _consecutive(records: list[FactRecord]) -> list[FactRecord]:
+    """Return the first records as far as their offsets follow each other."""
+    return [record for place, record in enumerate(records) if record.offset == records[0].offset + place]

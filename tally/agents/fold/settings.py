@@ -18,8 +18,8 @@ class FoldWatch(Protocol):
     def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:
         """A batch of facts (by table) is counted."""
 
-    def set_aside(self, partition: int) -> None:
-        """A fact was given up on."""
+    def set_aside(self, partition: int, facts: int) -> None:
+        """Facts were given up on."""
 
 
 class FoldSettings(Struct, frozen=True):

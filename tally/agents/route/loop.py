@@ -17,6 +17,9 @@ class RawRun(Protocol):
     @property
     def records(self) -> Sequence[RawRecord]: ...  # noqa: D102 - said above
 
+    @property
+    def is_current(self) -> bool: ...  # noqa: D102 - whether its partition is still ours
+
     def ack(self) -> None:
         """Let the group's offset move past these records."""
 
@@ -32,6 +35,7 @@ class RouteWatch(Protocol):
 
 
 MAX_PASS_RECORDS = 5_000
+DEAD_LETTERS_AT_ONCE = 500
 PASSES = 2
 """While one pass waits for its acknowledgements, the next one reads."""
 
@@ -69,17 +73,24 @@ class Route:
             task.add_done_callback(self._ended)
 
     async def _pass(self) -> None:
-        runs = self._take()
+        # A run of a partition that was given away meanwhile is read by its next owner.
+        runs = [(source, run) for source, run in self._take() if run.is_current]
         routed = [(source, run, route_run(source, run.records)) for source, run in runs]
         for source, _, found in routed:
-            for record, bad in found.bad:
-                reason = bad.bad[0].reason
-                await self._dead_letters.keep(record, reason, detail_of(bad.bad))
-                self._watch.dead_letter(source, reason)
+            await self._keep(source, found)
         await self._facts.append([fact for _, _, found in routed for fact in found.facts])
         for source, run, found in routed:
             run.ack()
             self._watch.routed(source, found)
+
+    async def _keep(self, source: str, found: RoutedRun) -> None:
+        """Write a run's dead letters, a few hundred at a time."""
+        for first in range(0, len(found.bad), DEAD_LETTERS_AT_ONCE):
+            some = [(record, bad.bad) for record, bad in found.bad[first : first + DEAD_LETTERS_AT_ONCE]]
+            keep = self._dead_letters.keep
+            await asyncio.gather(*(keep(record, bad[0].reason, detail_of(bad)) for record, bad in some))
+            for _, bad in some:
+                self._watch.dead_letter(source, bad[0].reason)
 
     def _take(self) -> list[tuple[str, RawRun]]:
         taken = [self._waiting.popleft()] if self._waiting else []
@@ -91,6 +102,7 @@ class Route:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._passes.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
             self._failed(error)
         self._begin()

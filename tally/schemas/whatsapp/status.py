@@ -74,7 +74,7 @@ def _error(status: dict[str, Any]) -> str | None:
     The failure counts whatever shape its errors have: Meta has changed it several times.
     """
     errors = status.get("errors")
-    codes = [_code(error) for error in errors] if isinstance(errors, list) else []
+    codes = [_code(error) for error in (errors if isinstance(errors, list) else [errors])]
     return min((f"meta:{code}" for code in codes if code is not None), default=None)
 
 

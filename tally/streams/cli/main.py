@@ -12,6 +12,7 @@ from tally.streams.cli import (
     demo,
     doctor,
     down,
+    generation,
     migrate,
     publish,
     topics,
@@ -35,6 +36,7 @@ app.command("down")(down.down)
 app.command("worker")(worker.worker)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(topics.app, name="topics")
+app.add_typer(generation.app, name="generation")
 app.command("config")(config.config)
 app.command("publish")(publish.publish)
 app.add_typer(dead_letters.app, name="dead-letters")

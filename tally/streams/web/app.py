@@ -4,6 +4,7 @@ import faust
 from faust.app.base import BootStrategy
 from faust.types import ServiceT
 
+from tally.agents.view.reader import Reader
 from tally.streams.settings import Settings
 from tally.streams.web.routes import register
 from tally.streams.web.site import Site
@@ -30,8 +31,8 @@ class WebApp(faust.App):
         """Create none of Faust's folders: nothing is kept in them."""
 
 
-def web_app(settings: Settings, site: Site) -> faust.App:
-    """Return the app that serves the read API, metrics and health."""
+def web_app(settings: Settings, site: Site, reader: Reader | None) -> faust.App:
+    """Return the app that serves metrics and health, and with a reader the read API."""
     app = WebApp(
         f"{settings.names.app}-web",
         broker="kafka://",
@@ -44,5 +45,5 @@ def web_app(settings: Settings, site: Site) -> faust.App:
         web_port=settings.web_port,
         web_in_thread=False,
     )
-    register(app, site)
+    register(app, site, reader)
     return app

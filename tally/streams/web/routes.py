@@ -7,23 +7,26 @@ from faust.web import View
 from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
+from tally.agents.view.reader import Reader
 from tally.streams.web.errors import in_one_shape
 from tally.streams.web.operations import LiveView, MetricsView, ReadyView
-from tally.streams.web.site import SITE, Site
+from tally.streams.web.site import READER, SITE, Site
 from tally.streams.web.views import CampaignsView, CampaignView
 
 # A plain {tenant} would not match ids that hold a brace.
-ROUTES: dict[str, tuple[str, type[View]]] = {
+READ_API: dict[str, tuple[str, type[View]]] = {
     "campaign": ("/v1/tenants/{tenant:[^/]+}/campaigns/{campaign:[^/]+}", CampaignView),
     "campaigns": ("/v1/tenants/{tenant:[^/]+}/campaigns", CampaignsView),
+}
+OPERATIONS: dict[str, tuple[str, type[View]]] = {
     "metrics": ("/metrics", MetricsView),
     "live": ("/health/live", LiveView),
     "ready": ("/health/ready", ReadyView),
 }
 
 
-def register(app: faust.App, site: Site) -> None:
-    """Serve the read API, metrics and health from an app's web server, and nothing else.
+def register(app: faust.App, site: Site, reader: Reader | None) -> None:
+    """Serve metrics and health from an app's web server, the read API where there is a reader, nothing else.
 
     To be called before the server starts. The views read the view's memory, so the app must not run its
     web server in a thread of its own.
@@ -33,5 +36,8 @@ def register(app: faust.App, site: Site) -> None:
     server.blueprints = BlueprintManager()
     server.web_app[SITE] = site
     server.web_app.middlewares.append(in_one_shape)
-    for name, (path, view) in ROUTES.items():
+    if reader is not None:
+        server.web_app[READER] = reader
+    routes = OPERATIONS if reader is None else {**READ_API, **OPERATIONS}
+    for name, (path, view) in routes.items():
         app.page(path, name=name)(view)

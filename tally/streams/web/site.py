@@ -13,10 +13,10 @@ from tally.streams.metrics import Metrics
 class Site(Struct, frozen=True):
     """Where answers come from."""
 
-    reader: Reader
     metrics: Metrics
     live: Callable[[], Verdict]
     ready: Callable[[], Verdict]
 
 
 SITE = web.AppKey("site", Site)
+READER = web.AppKey("reader", Reader)

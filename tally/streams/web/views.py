@@ -11,7 +11,7 @@ from tally.agents.view.reader import entity_tag
 from tally.streams.web.bodies import json_response, tagged, unchanged
 from tally.streams.web.errors import error_response
 from tally.streams.web.parameters import read_id, read_list_query, write_cursor
-from tally.streams.web.site import SITE
+from tally.streams.web.site import READER
 
 CAMPAIGNS_AT_ONCE = 5
 """Summing a campaign takes up to a millisecond or two; events are counted between a few of them."""
@@ -22,7 +22,7 @@ class CampaignView(View):
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with totals, rates, templates and a receipt; 404 where nothing is counted."""
-        reader = request.app[SITE].reader
+        reader = request.app[READER]
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
         receipt = reader.receipt()
         found = reader.campaign(tenant, campaign)
@@ -41,7 +41,7 @@ class CampaignsView(View):
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """Answer with one page of campaigns, the cursor of the next one and a receipt."""
-        reader = request.app[SITE].reader
+        reader = request.app[READER]
         tenant = read_id("tenant", tenant)
         query = read_list_query({name: request.query.getall(name) for name in request.query})
         receipt = reader.receipt()

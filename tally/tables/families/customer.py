@@ -50,23 +50,12 @@ class CustomerFamily(Family[Sighting, Customer]):
         number, _, _ = key.partition(b"/")
         return [number + b"/" + identifier for identifier in state.identifiers]
 
-    def merge(self, state: Customer | None, fact: Sighting) -> Customer:
-        known = Customer(
-            sorted(set(fact.identifiers)),
-            {} if fact.send is None else {fact.send.message: fact.send.claim},
-            {} if fact.inbound is None else {fact.inbound.message: fact.inbound.at_s},
-        )
-        return known if state is None else self.join(state, known)
+    def merge(self, state: Customer | None, facts: Sequence[Sighting]) -> Customer:
+        known = [_of(fact) for fact in facts]
+        return _join_all(known if state is None else [state, *known])
 
     def join(self, left: Customer, right: Customer) -> Customer:
-        sends = dict(left.sends)
-        for message, claim in right.sends.items():
-            mine = sends.get(message)
-            sends[message] = claim if mine is None or claim.rank < mine.rank else mine
-        inbound = dict(left.inbound)
-        for message, at_s in right.inbound.items():
-            inbound[message] = min(at_s, inbound.get(message, at_s))
-        return Customer(sorted({*left.identifiers, *right.identifiers}), ordered(sends), ordered(inbound))
+        return _join_all((left, right))
 
     def decode(self, value: bytes) -> Customer:
         return _state_decoder.decode(value)
@@ -98,6 +87,29 @@ class CustomerFamily(Family[Sighting, Customer]):
             )
             for row, times in spans.items()
         ]
+
+
+def _of(fact: Sighting) -> Customer:
+    """Return the state of a customer of whom only this fact is known."""
+    return Customer(
+        fact.identifiers,
+        {} if fact.send is None else {fact.send.message: fact.send.claim},
+        {} if fact.inbound is None else {fact.inbound.message: fact.inbound.at_s},
+    )
+
+
+def _join_all(states: Sequence[Customer]) -> Customer:
+    identifiers: set[bytes] = set()
+    sends: dict[bytes, Claim] = {}
+    inbound: dict[bytes, int] = {}
+    for state in states:
+        identifiers.update(state.identifiers)
+        for message, claim in state.sends.items():
+            mine = sends.get(message)
+            sends[message] = claim if mine is None or claim.rank < mine.rank else mine
+        for message, at_s in state.inbound.items():
+            inbound[message] = min(at_s, inbound.get(message, at_s))
+    return Customer(sorted(identifiers), ordered(sends), ordered(inbound))
 
 
 def _touch(claim: Claim) -> tuple[int, str, str, str, str, Template]:

@@ -38,8 +38,8 @@ class Family(ABC, Generic[F, S]):
         return (key,)
 
     @abstractmethod
-    def merge(self, state: S | None, fact: F) -> S:
-        """Return what is known with this fact."""
+    def merge(self, state: S | None, facts: Sequence[F]) -> S:
+        """Return what is known with these facts, at least one; its cost is that of the state once."""
 
     @abstractmethod
     def join(self, left: S, right: S) -> S:

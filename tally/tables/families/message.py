@@ -1,5 +1,8 @@
 """Messages: what became of each WhatsApp message, by business number and wamid."""
 
+from collections.abc import Sequence
+from functools import reduce
+
 import msgspec
 from msgspec import Struct
 
@@ -45,9 +48,9 @@ class MessageFamily(Family[MessageFact, Message]):
     def decode_fact(self, body: bytes | memoryview) -> MessageFact:
         return _fact_decoder.decode(body)
 
-    def merge(self, state: Message | None, fact: MessageFact) -> Message:
-        known = _of(fact)
-        return known if state is None else self.join(state, known)
+    def merge(self, state: Message | None, facts: Sequence[MessageFact]) -> Message:
+        known = [_of(fact) for fact in facts]
+        return reduce(self.join, known if state is None else [state, *known])
 
     def join(self, left: Message, right: Message) -> Message:
         return Message(

@@ -1,5 +1,7 @@
 """Recipients: the producer's contacts in one campaign, with their attempts."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Struct
 
@@ -61,16 +63,12 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
     def decode_fact(self, body: bytes | memoryview) -> AttemptResult:
         return _fact_decoder.decode(body)
 
-    def merge(self, state: Recipient | None, fact: AttemptResult) -> Recipient:
-        known = _of(fact)
-        return known if state is None else self.join(state, known)
+    def merge(self, state: Recipient | None, facts: Sequence[AttemptResult]) -> Recipient:
+        known = [_of(fact) for fact in facts]
+        return _join_all(known if state is None else [state, *known])
 
     def join(self, left: Recipient, right: Recipient) -> Recipient:
-        attempts = dict(left.attempts)
-        for name, attempt in right.attempts.items():
-            mine = attempts.get(name)
-            attempts[name] = attempt if mine is None else _join_attempts(mine, attempt)
-        return Recipient(ordered(attempts))
+        return _join_all((left, right))
 
     def decode(self, value: bytes) -> Recipient:
         return _state_decoder.decode(value)
@@ -93,6 +91,15 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
                 )
             )
         return parts
+
+
+def _join_all(states: Sequence[Recipient]) -> Recipient:
+    attempts = dict(states[0].attempts)
+    for state in states[1:]:
+        for name, attempt in state.attempts.items():
+            mine = attempts.get(name)
+            attempts[name] = attempt if mine is None else _join_attempts(mine, attempt)
+    return Recipient(ordered(attempts))
 
 
 def _of(fact: AttemptResult) -> Recipient:

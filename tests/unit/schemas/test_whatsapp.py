@@ -82,9 +82,13 @@ def test_a_failed_status_carries_the_smallest_code_of_its_errors() -> None:
     assert facts(statuses=[status(status="failed", errors=errors)])[0].error == "meta:131026"
 
 
-@pytest.mark.parametrize("errors", [None, {"code": 1}, ["x"], [{"code": True}], [{"code": None}]])
+@pytest.mark.parametrize("errors", [None, "x", ["x"], [{"code": True}], [{"code": None}]])
 def test_a_failure_counts_whatever_shape_its_errors_have(errors: Any) -> None:
     assert facts(statuses=[status(status="failed", errors=errors)])[0] == StatusSeen("failed", 1750030073)
+
+
+def test_a_single_error_need_not_stand_in_a_list() -> None:
+    assert facts(statuses=[status(status="failed", errors={"code": 131026})])[0].error == "meta:131026"
 
 
 def test_a_part_of_the_price_that_is_no_text_is_unknown() -> None:

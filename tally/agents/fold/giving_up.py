@@ -1,0 +1,38 @@
+"""Which subject a fact is about, and whether it was given up on before. Pure.
+
+A subject that no record can hold fails with each of its facts. They are set aside together and at once:
+trying again is of no use, and the partition goes on.
+"""
+
+from collections.abc import Sequence
+
+from tally.agents.fold.batch import FactRecord
+from tally.schemas.facts import HEAD_BYTES
+from tally.schemas.topics import ALIASES
+from tally.tables.families.registry import BY_CODE, INCOMPLETE
+from tally.tables.reading import Reader
+
+TOO_LARGE = b"too_large"
+
+
+def subject_of(record: FactRecord, reader: Reader) -> bytes:
+    """Return the family's code and the key of the subject, as the table `incomplete` names it.
+
+    Where the fact cannot even be decoded, its partition key is all that is known.
+    """
+    family = BY_CODE[record.value[0]]
+    try:
+        keys = family.subjects(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:]))
+    except Exception:  # whatever our own code raises on this fact: that is why it is here
+        keys = [record.key]
+    if not family.connects:
+        return family.code + keys[0]
+    known = reader.get_many(ALIASES, keys)
+    return family.code + min(root or key for root, key in zip(known, keys, strict=True))
+
+
+def hopeless(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
+    """Return those facts whose subject is known to be larger than a record may be."""
+    subjects = [subject_of(record, reader) for record in records]
+    marks = reader.get_many(INCOMPLETE, subjects)
+    return [record for record, mark in zip(records, marks, strict=True) if mark == TOO_LARGE]

@@ -1,0 +1,41 @@
+"""Which generation the readers of Postgres see."""
+
+import asyncpg
+
+from tally.streams.settings import Settings
+
+DEADLINE_SECONDS = 20.0
+READ = "SELECT generation FROM tally.current_generation"
+FLUSHED = "SELECT count(*) FROM tally.flush_progress WHERE generation = $1"
+POINT = "UPDATE tally.current_generation SET generation = $1, updated_at = now() WHERE generation < $1"
+
+
+class GenerationError(Exception):
+    """The generation that Postgres shows is not, or cannot become, the one that is asked for."""
+
+
+async def shown(settings: Settings) -> int | None:
+    """Return the generation that the views sum; None before the first flush."""
+    connection = await _connect(settings)
+    try:
+        found: int | None = await connection.fetchval(READ)
+        return found
+    finally:
+        await connection.close()
+
+
+async def point(settings: Settings) -> None:
+    """Let the views sum the generation of the settings. Raises GenerationError: never back, never to nothing."""
+    connection = await _connect(settings)
+    try:
+        if not await connection.fetchval(FLUSHED, settings.generation):
+            raise GenerationError(f"nothing of generation {settings.generation} is in Postgres yet")
+        if await connection.execute(POINT, settings.generation) == "UPDATE 0":
+            raise GenerationError(f"Postgres shows generation {settings.generation}, or a later one, already")
+    finally:
+        await connection.close()
+
+
+async def _connect(settings: Settings) -> "asyncpg.Connection[asyncpg.Record]":
+    dsn = settings.postgres_dsn.get_secret_value()
+    return await asyncpg.connect(dsn, timeout=DEADLINE_SECONDS, command_timeout=DEADLINE_SECONDS)

@@ -1,0 +1,32 @@
+"""Readers of Postgres see one generation; it is moved by hand, forward, and never to nothing."""
+
+import asyncpg
+import pytest
+
+from tally.deploy import migrate
+from tally.streams.generation import GenerationError, point, shown
+from tally.streams.settings import load
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_the_generation_shown_only_moves_forward_and_to_one_that_was_flushed(database: str) -> None:
+    migrate.up(database)
+    first, second = (load({}, postgres_dsn=database, generation=number) for number in (1, 2))
+    assert await shown(first) is None
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("INSERT INTO tally.current_generation (generation) VALUES (1)")
+        with pytest.raises(GenerationError, match="nothing of generation 2"):
+            await point(second)
+        await connection.execute(
+            "INSERT INTO tally.flush_progress (generation, partition, next_offset, store_id, columns, flushes)"
+            " VALUES (1, 0, 5, 's', 'c', 1), (2, 0, 5, 's', 'c', 1)"
+        )
+    finally:
+        await connection.close()
+    await point(second)
+
+    assert await shown(first) == 2
+    with pytest.raises(GenerationError, match="already"):
+        await point(first)
