@@ -25,7 +25,7 @@ async def shown(settings: Settings) -> int | None:
 
 
 async def point(settings: Settings) -> None:
-    """Let the views sum the generation of the settings. Raises GenerationError: never back, never to nothing."""
+    """Let the views sum the generation of the settings. Raises GenerationError."""
     connection = await _connect(settings)
     try:
         if not await connection.fetchval(FLUSHED, settings.generation):

@@ -20,7 +20,8 @@ async def test_the_generation_shown_only_moves_forward_and_to_one_that_was_flush
         with pytest.raises(GenerationError, match="nothing of generation 2"):
             await point(second)
         await connection.execute(
-            "INSERT INTO tally.flush_progress (generation, partition, next_offset, store_id, columns, flushes)"
+            "INSERT INTO tally.flush_progress"
+            " (generation, partition, next_offset, store_id, columns, flushes)"
             " VALUES (1, 0, 5, 's', 'c', 1), (2, 0, 5, 's', 'c', 1)"
         )
     finally:
