@@ -48,7 +48,7 @@ def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> F
     """Merge a batch of facts of one partition into what its tables hold.
 
     Raises FamilyFailure where family code raises on one of them, UnknownFact for a fact of a family or
-    version that is not known.
+    version that is not known. No facts change nothing.
     """
     changes = Changes()
     writes: Writes = {}
@@ -64,6 +64,8 @@ def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> F
             waiting += _fold_plain(family, facts, reader, rules, changes, writes)
     for table, entries_of in writes.items():
         _check_sizes(table, entries_of)
+    if not records:
+        return Folded({}, {}, 0, 0)
     rows = moved_rows(changes, reader, next_offset=records[-1].offset + 1)
     if rows:
         writes[COUNTERS] = rows

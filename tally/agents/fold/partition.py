@@ -16,7 +16,6 @@ from tally.agents.fold.settings import FoldSettings
 from tally.schemas.rows import Progress
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.registry import FAMILIES, INCOMPLETE
-from tally.tables.reading import Writes
 from tally.tables.store.errors import GapInLog, StoreBroken
 from tally.tables.store.partition import PartitionStore
 
@@ -150,81 +149,76 @@ class PartitionFold:
     async def _fold(self, records: list[FactRecord]) -> list[FactRecord]:
         """Fold and commit; return what is left to fold, which is nothing unless a fact failed."""
         began = self._settings.monotonic()
+        lost = hopeless(records, self._store) if self._store.progress.set_aside else []
+        hopeful = _without(records, lost) if lost else records
         try:
-            folded = fold_batch(records, self._store, self._settings.rules)
+            folded = fold_batch(hopeful, self._store, self._settings.rules)
         except FamilyFailure as error:
-            return await self._fold_around(records, error)
+            return await self._fold_around(records, hopeful, error)
         computed = self._settings.monotonic()
-        await self._store.commit(folded.writes, self._progress(records[-1].offset + 1, folded))
+        await self._keep(lost, "StateTooLarge, as before")
+        await self._store.commit(folded.writes, self._progress(records, folded, len(lost)))
         self._commit_s = self._settings.monotonic() - computed
         self._settings.watch.folded(self._store.partition, folded.facts, computed - began, self._commit_s)
         return []
 
-    async def _fold_around(self, records: list[FactRecord], error: FamilyFailure) -> list[FactRecord]:
-        """Make one step in a batch that fails: the good facts before the culprit, or the culprit itself."""
-        lost = hopeless(records, self._store)
-        if lost and lost[0] is records[0]:
-            together = _consecutive(lost)
-            await self._set_aside(together, str(error), TOO_LARGE)
-            return records[len(together) :]
-        if lost:
-            ahead = records.index(lost[0])
-            return await self._fold(records[:ahead]) + records[ahead:]
-        good = find_culprit(records, self._store, self._settings.rules)
-        if good:
-            await self._fold(records[:good])
+    async def _fold_around(
+        self, records: list[FactRecord], hopeful: list[FactRecord], error: FamilyFailure
+    ) -> list[FactRecord]:
+        """Make one step in a batch that fails: what comes before the culprit, or the culprit itself."""
+        culprit = hopeful[find_culprit(hopeful, self._store, self._settings.rules)]
+        place = culprit.offset - records[0].offset  # offsets are dense
+        if place:
+            await self._fold(records[:place])
         else:
-            await self._fail(records[0], error)
-        return records[max(good, 1) :]
+            await self._fail(culprit, error)
+        return records[max(place, 1) :]
 
-    def _progress(self, next_offset: int, folded: Folded) -> Progress:
-        before = self._store.progress
+    def _progress(self, records: list[FactRecord], folded: Folded, lost: int) -> Progress:
+        before, next_offset = self._store.progress, records[-1].offset + 1
         failure = before.failure
         return Progress(
             next_offset,
             before.store_id,
             self._fingerprint,
             folded.oldest_raw_at_ms,
-            before.set_aside,
+            before.set_aside + lost,
             before.waiting + folded.waiting,
             failure if failure is not None and failure.offset >= next_offset else None,
         )
 
     async def _fail(self, culprit: FactRecord, error: FamilyFailure) -> None:
-        """Note durably that a fact failed, before the exit; at the third time set it aside instead."""
+        """Note durably that a fact failed, before the exit; at the third time set it aside instead.
+
+        One whose subject has outgrown a record would only fail again: it is set aside at once.
+        """
         progress = self._store.progress
         failure = next_failure(progress.failure, culprit.offset, str(error))
-        if error.too_large:
-            await self._set_aside([culprit], str(error), TOO_LARGE)
-        elif gives_up(failure):
-            await self._set_aside([culprit], str(error), str(culprit.offset).encode())
-        else:
+        if not error.too_large and not gives_up(failure):
             await self._store.commit({}, structs.replace(progress, failure=failure))
             raise error
-
-    async def _set_aside(self, culprits: list[FactRecord], error: str, mark: bytes) -> None:
-        """Keep facts as dead letters, mark their subjects as incomplete, and go on behind them."""
-        for culprit in culprits:
-            await self._settings.dead_letter(culprit, error)
-        progress = self._store.progress
-        marked: Writes = {INCOMPLETE: {subject_of(culprit, self._store): mark for culprit in culprits}}
+        await self._keep([culprit], str(error))
+        mark = TOO_LARGE if error.too_large else str(culprit.offset).encode()
         moved = structs.replace(
-            progress,
-            next_offset=culprits[-1].offset + 1,
-            set_aside=progress.set_aside + len(culprits),
-            failure=None,
+            progress, next_offset=culprit.offset + 1, set_aside=progress.set_aside + 1, failure=None
         )
-        await self._store.commit(marked, moved)
-        self._settings.watch.set_aside(self._store.partition, len(culprits))
+        await self._store.commit({INCOMPLETE: {subject_of(culprit, self._store): mark}}, moved)
+
+    async def _keep(self, lost: list[FactRecord], error: str) -> None:
+        """Keep facts that are given up on as dead letters."""
+        if not lost:
+            return
+        await asyncio.gather(*(self._settings.dead_letter(fact, error) for fact in lost))
+        self._settings.watch.set_aside(self._store.partition, len(lost))
         log.error(
             "facts set aside",
             partition=self._store.partition,
-            offset=culprits[0].offset,
-            facts=len(culprits),
+            offset=lost[0].offset,
+            facts=len(lost),
             error=error,
         )
 
 
-def _consecutive(records: list[FactRecord]) -> list[FactRecord]:
-    """Return the first records as far as their offsets follow each other."""
-    return [record for place, record in enumerate(records) if record.offset == records[0].offset + place]
+def _without(records: list[FactRecord], lost: list[FactRecord]) -> list[FactRecord]:
+    offsets = {record.offset for record in lost}
+    return [record for record in records if record.offset not in offsets]
