@@ -11,11 +11,10 @@ from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
 from tally.agents.fold.giving_up import TOO_LARGE, hopeless, subject_of
 from tally.agents.fold.inbox import Inbox
 from tally.agents.fold.intake import Run, take
-from tally.agents.fold.recount import corrections, recount
+from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.settings import FoldSettings
 from tally.schemas.rows import Progress
-from tally.schemas.topics import COUNTERS
-from tally.tables.families.registry import FAMILIES, INCOMPLETE
+from tally.tables.families.registry import INCOMPLETE
 from tally.tables.store.errors import GapInLog, StoreBroken
 from tally.tables.store.partition import PartitionStore
 
@@ -44,7 +43,7 @@ class PartitionFold:
             if not await self._opened():
                 return
             try:
-                await self._count_by_present_rules()
+                await count_by_present_rules(self._store, self._settings.rules)
                 self._start_at_progress()
                 while runs := await self.inbox.take(self._settings.max_batch_facts):
                     await self._take(runs)
@@ -68,7 +67,7 @@ class PartitionFold:
 
     async def _opened(self) -> bool:
         """Open the tables; return whether the partition is still ours."""
-        self._opening = asyncio.ensure_future(self._open())
+        self._opening = asyncio.ensure_future(open_tables(self._store, self._settings))
         try:
             await asyncio.wait({self._opening})
             if not self._opening.cancelled():
@@ -85,37 +84,6 @@ class PartitionFold:
         alone on an idle system that is milliseconds, and under load batches grow instead of queues.
         """
         return min(self._commit_s * RESTS_PER_COMMIT, LONGEST_REST_SECONDS)
-
-    async def _open(self) -> None:
-        began = self._settings.monotonic()
-        await self._store.open()
-        seconds = self._settings.monotonic() - began
-        self._settings.watch.opened(self._store.partition, seconds, self._store.recovered)
-        log.info(
-            "partition opened",
-            partition=self._store.partition,
-            next_offset=self._store.progress.next_offset,
-            recovered_records=self._store.recovered,
-            seconds=round(seconds, 3),
-        )
-
-    async def _count_by_present_rules(self) -> None:
-        """Recount the rows from the states where other rules have counted them, or where rows were lost."""
-        progress = self._store.progress
-        if progress.rules == self._fingerprint:
-            return
-        corrected = await asyncio.to_thread(self._corrections, progress.next_offset)
-        if not progress.rules and not corrected:
-            return  # a partition in which nothing was ever counted
-        await self._store.commit({COUNTERS: corrected}, structs.replace(progress, rules=self._fingerprint))
-        log.warning("recounted by new rules", partition=self._store.partition, rows=len(corrected))
-
-    def _corrections(self, next_offset: int) -> dict[bytes, bytes | None]:
-        states = (
-            (family, key, value) for family in FAMILIES for key, value in self._store.items(family.table)
-        )
-        counted = recount(states, self._settings.rules, next_offset)
-        return corrections(dict(self._store.items(COUNTERS)), counted, next_offset)
 
     def _start_at_progress(self) -> None:
         """Read the log from progress on: the group's offset is only a hint, and may lie beyond it."""
