@@ -23,8 +23,8 @@ async def read_to_end(
     )
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + deadline_seconds
-    await asyncio.wait_for(consumer.start(), deadline_seconds)
     try:
+        await asyncio.wait_for(consumer.start(), deadline_seconds)
         partitions = [
             TopicPartition(topic, partition)
             for topic in topics
