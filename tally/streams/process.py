@@ -176,6 +176,7 @@ class Process:
             if now_s - self._beat_at_s > self._settings.session_timeout_seconds:
                 fail(f"stood still for {now_s - self._beat_at_s:.1f} s, longer than the group's session")
             self._beat_at_s = now_s
+            self._watch.beat()
             await asyncio.sleep(BEAT_SECONDS)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import cast
 from uuid import uuid4
 
 from faust.types import TP
@@ -13,7 +13,7 @@ from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.settings import FoldSettings
 from tally.agents.route.decision import READERS
 from tally.agents.route.loop import Route
-from tally.streams.settings import Role, Settings
+from tally.streams.settings import Settings
 from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
 from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
@@ -35,32 +35,6 @@ def unix_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class WatchedRun:
-    """A run that tells the watch when it is done."""
-
-    def __init__(self, run: Run, watch: Watch, role: Role) -> None:
-        self._run = run
-        self._watch = watch
-        self._role = role
-        watch.delivered(role)
-
-    @property
-    def records(self) -> Any:
-        """The run's records."""
-        return self._run.records
-
-    @property
-    def is_current(self) -> bool:
-        """Whether its partition is still ours."""
-        return self._run.is_current
-
-    def ack(self) -> None:
-        """Let the group's offset move past the run."""
-        if self._run.is_current and not self._run.is_done:
-            self._watch.finished(self._role)
-        self._run.ack()
-
-
 def _options(settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions) -> Options:
     return Options(
         client=settings.kafka_client(),
@@ -78,17 +52,17 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
     """Return the app that reads the raw topics."""
     names = settings.names
     logical = {names.raw(source): source for source in READERS}
-    options = _options(
-        settings,
-        ROUTE_DRAIN_SECONDS,
-        assigned=lambda partitions: watch.rebalanced("route", len(partitions)),
-        revoked=lambda _: watch.let_go("route"),
-    )
+
+    def assigned(partitions: set[TP]) -> None:
+        watch.follow("route", lambda: runs_consumer(app).outstanding)
+        watch.rebalanced("route", len(partitions))
+
+    options = _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked=lambda _: watch.let_go("route"))
     app = consumer_app(names.group("route"), options)
 
     async def agent(runs: AsyncIterator[Run]) -> None:
         async for run in runs:
-            route.deliver(logical[run.topic], WatchedRun(run, watch, "route"))
+            route.deliver(logical[run.topic], run)
 
     consume(app, tuple(logical), agent, fail)
     return app
@@ -116,6 +90,7 @@ def fold_app(settings: Settings, dead_letters: DeadLetters, watch: Watch) -> tup
     assignment = Assignment(new_fold, lambda error: fail("a partition's fold failed", error))
 
     def assigned(partitions: set[TP]) -> None:
+        watch.follow("fold", lambda: runs_consumer(app).outstanding)
         watch.rebalanced("fold", len(partitions))
         assignment.assign({tp.partition for tp in partitions})
 
@@ -128,7 +103,7 @@ def fold_app(settings: Settings, dead_letters: DeadLetters, watch: Watch) -> tup
 
     async def agent(runs: AsyncIterator[Run]) -> None:
         async for run in runs:
-            assignment.deliver(run.partition, WatchedRun(run, watch, "fold"))
+            assignment.deliver(run.partition, run)
 
     consume(app, (names.facts,), agent, fail)
     return app, assignment

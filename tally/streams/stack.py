@@ -19,7 +19,6 @@ class Stack(Struct, frozen=True):
 
     settings: Settings
     environment: dict[str, str]
-    embedded: bool
 
 
 class HalfAStack(Exception):
@@ -38,9 +37,9 @@ def running(folder: Path, say: Callable[[str], None], **more: str) -> Iterator[S
     if named:
         say("using the Kafka and Postgres that the environment names")
         environment = {name: os.environ[name] for name in (KAFKA, POSTGRES)} | more
-        yield Stack(load({**os.environ, **environment}), environment, embedded=False)
+        yield Stack(load({**os.environ, **environment}), environment)
         return
     with LocalServers.start(folder, say=say) as servers:
         say(f"Kafka on {servers.kafka.bootstrap}, PostgreSQL on port {servers.postgres.port}")
         environment = {KAFKA: servers.kafka.bootstrap, POSTGRES: servers.postgres.dsn} | more
-        yield Stack(load({**os.environ, **environment}), environment, embedded=True)
+        yield Stack(load({**os.environ, **environment}), environment)

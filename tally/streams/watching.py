@@ -1,6 +1,5 @@
 """What agents report, as metrics and as a pulse."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from tally.agents.lag.tracker import FACTS
@@ -21,22 +20,22 @@ class Watch:
         self._metrics = metrics
         self._monotonic = monotonic
         self._unix_s = unix_s
-        self._under_way: Counter[Role] = Counter()
-        self._waiting_since: dict[Role, float] = {}
+        self._outstanding: dict[Role, Callable[[], int]] = {}
+        self._idle_at: dict[Role, float] = {}
         self._progress_at: dict[Role, float] = {}
         self.opening: set[int] = set()
         """Partitions of the fold whose tables are not ready yet."""
 
-    def delivered(self, role: Role) -> None:
-        """A run was handed to an agent."""
-        if not self._under_way[role]:
-            self._waiting_since[role] = self._monotonic()
-        self._under_way[role] += 1
+    def follow(self, role: Role, outstanding: Callable[[], int]) -> None:
+        """Ask from now on how many runs of a role are under way."""
+        self._outstanding[role] = outstanding
+        self._idle_at[role] = self._monotonic()
 
-    def finished(self, role: Role) -> None:
-        """A run is done, or was for another owner."""
-        self._under_way[role] -= 1
-        self.progressed(role)
+    def beat(self) -> None:
+        """Note which roles have nothing to do; to be called every second or so."""
+        for role, outstanding in self._outstanding.items():
+            if not outstanding():
+                self._idle_at[role] = self._monotonic()
 
     def progressed(self, role: Role) -> None:
         """A role has done some work."""
@@ -44,11 +43,14 @@ class Watch:
         self._metrics.set("tally_last_progress_timestamp_seconds", self._unix_s(), role=role)
 
     def pulses(self) -> dict[str, Pulse]:
-        """Return each role's work, for the decision whether this process is alive."""
+        """Return each role's work, for the decision whether this process is alive.
+
+        A fold that opens its tables is not judged: an opening has a deadline of its own.
+        """
         return {
-            role: Pulse(since_s, self._progress_at.get(role, since_s))
-            for role, since_s in self._waiting_since.items()
-            if self._under_way[role] > 0
+            role: Pulse(self._idle_at[role], self._progress_at.get(role, self._idle_at[role]))
+            for role, outstanding in self._outstanding.items()
+            if outstanding() and not (role == "fold" and self.opening)
         }
 
     def rebalanced(self, role: Role, owned: int) -> None:
@@ -57,9 +59,8 @@ class Watch:
         self._metrics.set("tally_partitions_owned", owned, role=role)
 
     def let_go(self, role: Role) -> None:
-        """Partitions are given away: what was under way is for their next owners."""
+        """All partitions are given away."""
         self._metrics.set("tally_partitions_owned", 0, role=role)
-        self._under_way[role] = 0
 
     def routed(self, source: str, run: RoutedRun) -> None:
         """A raw run is read, its facts and dead letters are safe."""
@@ -67,6 +68,7 @@ class Watch:
             self._metrics.count("tally_events_total", count, source=source, outcome=outcome)
         for (kind, name), count in run.seen.items():
             self._metrics.count("tally_event_names_total", count, kind=kind, name=name)
+        self.progressed("route")
 
     def dead_letter(self, source: str, reason: Reason) -> None:
         """One raw record became a dead letter."""

@@ -12,7 +12,7 @@ import pytest
 
 from tally.schemas.topics import RAW_LIMIT_BYTES
 from tally.streams import dead_letters
-from tally.streams.settings import load
+from tally.streams.settings import load, variable
 from tally.streams.simulator.poison import poisons
 from tally.streams.simulator.records import RawRecord
 from tests.support.judge import counted, prepare, publish, simulated, verdict
@@ -165,3 +165,17 @@ async def test_only_what_is_meant_for_everybody_is_served(
         }.items():
             async with session.get(worker.url + path) as response:
                 assert (path, response.status) == (path, status)
+
+
+async def test_a_worker_that_found_a_backlog_and_then_idles_is_alive(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    await prepare(environment)
+    await publish(environment, simulated(seed=106, contacts_per_campaign=20))
+    with workers({**environment, variable("stuck_seconds"): "2"}, tmp_path, "a") as (worker,):
+        worker.start()
+        await worker.ready()
+        await counted(worker)
+        await asyncio.sleep(4)
+        async with aiohttp.ClientSession() as session, session.get(worker.url + "/health/live") as response:
+            assert (response.status, await response.json()) == (200, {"status": "ok", "reasons": []})

@@ -17,33 +17,51 @@ def watch_at(clock: Clock) -> Watch:
     return Watch(Metrics("test"), clock, clock)
 
 
-def test_a_role_without_work_has_no_pulse() -> None:
-    watch = watch_at(Clock())
-    watch.rebalanced("fold", 4)
-
-    assert watch.pulses() == {}
-
-
-def test_work_waits_from_when_it_was_handed_over_until_it_is_done() -> None:
+def test_a_role_without_work_has_no_pulse_however_long_it_is_idle() -> None:
     clock = Clock()
     watch = watch_at(clock)
-    watch.delivered("route")
+    watch.follow("fold", lambda: 0)
+    clock.now_s += 3600
+
+    assert watch.pulses() == {}
+
+
+def test_work_waits_from_when_the_role_was_last_idle_until_some_is_done() -> None:
+    clock, under_way = Clock(), [0]
+    watch = watch_at(clock)
+    watch.follow("flush", lambda: under_way[0])
     clock.now_s = 130.0
-    watch.delivered("route")
+    watch.beat()
+    under_way[0] = 2
+    clock.now_s = 160.0
+    watch.beat()
 
-    assert watch.pulses() == {"route": Pulse(100.0, 100.0)}
-    assert not live(watch.pulses(), 130.0, 130.0, stuck_seconds=20.0).is_ok
+    assert watch.pulses() == {"flush": Pulse(130.0, 130.0)}
+    assert not live(watch.pulses(), 160.0, 160.0, stuck_seconds=20.0).is_ok
 
-    watch.finished("route")
-    assert watch.pulses() == {"route": Pulse(100.0, 130.0)}
+    watch.flushed(1, 0.1)
+    assert live(watch.pulses(), 160.0, 160.0, stuck_seconds=20.0).is_ok
 
-    watch.finished("route")
+
+def test_runs_that_a_seek_or_a_revoke_made_useless_are_no_longer_waited_for() -> None:
+    """What is under way is asked of the transport each time, never counted beside it."""
+    clock, under_way = Clock(), [3]
+    watch = watch_at(clock)
+    watch.follow("fold", lambda: under_way[0])
+    under_way[0] = 0
+    clock.now_s += 3600
+
+    assert live(watch.pulses(), clock.now_s, clock.now_s, stuck_seconds=20.0).is_ok
+
+
+def test_a_fold_that_opens_its_tables_is_not_judged_by_the_facts_that_wait_for_it() -> None:
+    clock = Clock()
+    watch = watch_at(clock)
+    watch.follow("fold", lambda: 1)
+    watch.opening.add(0)
+    clock.now_s += 120
+
     assert watch.pulses() == {}
 
-
-def test_what_was_under_way_at_a_rebalance_is_no_longer_waited_for() -> None:
-    watch = watch_at(Clock())
-    watch.delivered("fold")
-    watch.let_go("fold")
-
-    assert watch.pulses() == {}
+    watch.opened(0, 120.0, 1)
+    assert watch.pulses() != {}

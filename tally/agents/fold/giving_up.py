@@ -20,7 +20,9 @@ def subject_of(record: FactRecord, reader: Reader) -> bytes:
 
     Where the fact cannot even be decoded, its partition key is all that is known.
     """
-    family = BY_CODE[record.value[0]]
+    family = BY_CODE.get(record.value[0]) if record.value else None
+    if family is None:
+        return record.key  # the fold itself says that it does not know such facts
     try:
         keys = family.subjects(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:]))
     except Exception:  # whatever our own code raises on this fact: that is why it is here

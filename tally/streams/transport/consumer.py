@@ -55,6 +55,11 @@ class RunConsumer(driver.Consumer):
         """Return whether a partition is ours now."""
         return tp in self._ours.partitions
 
+    @property
+    def outstanding(self) -> int:
+        """Runs that are delivered, not acknowledged, and still of use."""
+        return self._ours.outstanding
+
     def seek_to(self, tp: TP, offset: int) -> None:
         """Deliver one partition again from an offset on; nothing older is delivered after this call.
 

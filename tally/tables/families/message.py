@@ -34,7 +34,6 @@ class Message(Struct, frozen=True, array_like=True):
     pricing: Pricing | None = None
 
 
-EMPTY = Message()
 _state_decoder = msgspec.msgpack.Decoder(Message)
 _fact_decoder: msgspec.msgpack.Decoder[MessageFact] = msgspec.msgpack.Decoder(MessageFact)
 
