@@ -31,6 +31,8 @@ ERROR_CODES: dict[str, frozenset[str]] = {
     "pbx": frozenset(map(str, range(128))),  # Q.850 causes
 }
 
+HANGUP_CAUSES: frozenset[str] = ERROR_CODES["pbx"]
+
 PRICING_CATEGORIES: frozenset[str] = frozenset(
     {
         *("authentication", "authentication_international", "authentication-international"),
@@ -48,6 +50,11 @@ def error_key(raw: str | None) -> str:
         return OTHER
     source, _, code = raw.partition(":")
     return raw if code in ERROR_CODES[source] else f"{source}:{OTHER}"
+
+
+def cause_key(cause: int) -> str:
+    """Return the counted key of a hang-up cause (Q.850)."""
+    return _listed(str(cause), HANGUP_CAUSES)
 
 
 def pricing_key(category: str, kind: str) -> str:

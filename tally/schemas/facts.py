@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from tally.schemas.call_facts import CallFact, OperatorFact
 from tally.schemas.keys import FREE_FORM, Template
 
 HEAD_BYTES = 8
@@ -116,7 +117,7 @@ class Sighting(Struct, frozen=True, array_like=True):
     inbound: Inbound | None = None
 
 
-Fact = MessageFact | AttemptResult | Sighting
+Fact = MessageFact | AttemptResult | Sighting | CallFact | OperatorFact
 
 MESSAGE = b"m"
 RECIPIENT = b"r"

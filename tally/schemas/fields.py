@@ -63,7 +63,11 @@ def producer_id(value: Any, path: str) -> str:
     """Return a producer's id as a string: integers become text, UUIDs lower case."""
     if type(value) is int:
         value = str(value)
-    text = checked_text(typed(value, str, path), path, MAX_ID)
+    return canonical_id(checked_text(typed(value, str, path), path, MAX_ID))
+
+
+def canonical_id(text: str) -> str:
+    """Return a producer's id in the one way it is written: UUIDs in lower case."""
     return text.lower() if len(text) == 36 and _UUID.fullmatch(text) else text
 
 

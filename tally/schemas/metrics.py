@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Family = Literal["recipient", "message", "customer"]
+Family = Literal["recipient", "message", "customer", "call", "operator"]
 Kind = Literal["count", "map", "seconds"]
 
 
@@ -70,6 +70,32 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("clicked", "message", "distinct messages whose quick reply was pressed"),
     Counter("errors", "message", "failures by source:code of the first error; add up to failed", kind="map"),
     Counter("pricing", "message", "messages by category/type of their last pricing", kind="map"),
+    Counter("requested", "recipient", "voice attempts that the PBX was asked for"),
+    Counter("attempted", "call", "attempts of which the PBX shows a dial towards the customer"),
+    Counter("answered", "call", "attempts whose customer's leg came up, machines and early media included"),
+    Counter("busy", "call", "unanswered attempts: the customer was busy"),
+    Counter("no_answer", "call", "unanswered attempts: nobody picked up in time"),
+    Counter("rejected", "call", "unanswered attempts: the customer refused the call"),
+    Counter("unreachable", "call", "unanswered attempts: no such number, no route, or not registered"),
+    Counter("congestion", "call", "unanswered attempts: a trunk or network had no room"),
+    Counter("call_cancelled", "call", "unanswered attempts: our side hung up while it rang"),
+    Counter("call_failed", "call", "unanswered attempts: any other reason"),
+    Counter("ended_unknown", "call", "attempts whose end nobody saw: a restart or a gap"),
+    Counter("answered_human", "call", "answered attempts that machine detection took for a person"),
+    Counter("answered_machine", "call", "answered attempts that machine detection took for a machine"),
+    Counter("answered_unknown", "call", "answered attempts of which machine detection was not sure"),
+    Counter("dropped", "call", "answered by a human and meant for an operator, none within 2 s"),
+    Counter("connected_s", "call", "seconds from the customer's answer to the hang-up"),
+    Counter("talk_s", "call", "seconds that operators and customers were connected"),
+    Counter("hold_s", "call", "seconds that one side held the other"),
+    Counter("queue_wait_s", "call", "seconds that customers waited in queues"),
+    Counter("queue_joins", "call", "times that customers joined a queue"),
+    Counter("queue_abandoned", "call", "times that customers hung up in a queue"),
+    Counter("connects", "call", "legs of operators that were connected with a customer"),
+    Counter("ring_no_answer", "call", "legs of operators who let a queue's call ring"),
+    Counter("hangup_causes", "call", "attempts by the Q.850 cause of the customer's leg", kind="map"),
+    Counter("queues", "call", "the queue counters by queue/what", kind="map"),
+    Counter("memberships", "operator", "an operator's queues at this moment, by queue/what", kind="map"),
     Counter("time_to_deliver", "message", "from accepted to the first delivered status", kind="seconds"),
     Counter("time_to_read", "message", "from accepted to the first read or played", kind="seconds"),
 )
@@ -89,6 +115,9 @@ RATES: tuple[Rate, ...] = (
     Rate("read", "read", "delivered", "read / delivered, a lower bound: receipts can be switched off"),
     Rate("reply", "replied", "contacts_accepted", "customers who replied / customers reached"),
     Rate("failure", "failed", "attempts", "failed / attempts"),
+    Rate("answer", "answered", "attempted", "answered / attempted (answer-seizure ratio)"),
+    Rate("drop", "dropped", "answered_human", "calls dropped / answered by a human"),
+    Rate("abandon", "queue_abandoned", "queue_joins", "queue_abandoned / queue_joins"),
     Rate("click", "clicked", "delivered", "clicked / delivered"),
 )
 
@@ -102,7 +131,7 @@ API_ORDER: tuple[str, ...] = (
     "failed",
     "in_flight",
     *PLAIN[PLAIN.index("contacts_accepted") :],
-    *MAPS,
+    *(name for name in MAPS if BY_NAME[name].family != "operator"),
     *DISTRIBUTIONS,
 )
-"""The order in which pages and answers list the numbers."""
+"""The order in which pages and answers list the numbers of a campaign."""

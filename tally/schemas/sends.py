@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from tally.schemas.call_facts import CALL, Dialled
 from tally.schemas.errors import BadEvent
 from tally.schemas.facts import (
     CUSTOMER,
@@ -16,6 +17,8 @@ from tally.schemas.facts import (
     Sighting,
 )
 from tally.schemas.fields import (
+    MAX_ID,
+    checked_text,
     digest,
     message_identifier,
     meta_id,
@@ -75,8 +78,8 @@ def _read(body: dict[str, Any], routed: Routed) -> None:
     if channel == "whatsapp":
         number = meta_id(body, "phone_number_id", "$")
         wamid = meta_id(body, "message_id", "$") if outcome == "accepted" else ""
-    elif outcome in ("accepted", "requested"):
-        _call(body)
+    else:
+        _dialled(body, routed, (tenant, campaign or "", contact, attempt), outcome, at_ms, template[0])
     routed.see("outcome", outcome, frozenset(OUTCOMES))
     routed.see_unknown("send_result", body, FIELDS)
 
@@ -179,12 +182,28 @@ def _reason(body: dict[str, Any], outcome: Outcome) -> None:
         raise BadEvent("too_large", "$.reason")
 
 
-def _call(body: dict[str, Any]) -> None:
-    """Check that a call can be joined with its channels later: a PBX and at least one id."""
-    meta_id(body, "pbx", "$")
+def _dialled(
+    body: dict[str, Any],
+    routed: Routed,
+    who: tuple[str, str, str, str],
+    outcome: Outcome,
+    at_ms: int,
+    template: Template,
+) -> None:
+    """Take an attempt and the ids by which its channels can be known later.
+
+    A PBX and at least one id are asked of attempts that reached one; others have them or not.
+    """
+    needed = outcome in ("accepted", "requested")
+    if not needed and not (body.get("pbx") and body.get("call")):
+        return
+    pbx = checked_text(meta_id(body, "pbx", "$"), "$.pbx", MAX_ID)
     call = typed(required(body, "call", "$"), dict, "$.call")
-    if not any(optional_meta_id(call, name, "$.call") for name in CALL_IDS):
+    ids = [(name, value) for name in CALL_IDS if (value := optional_meta_id(call, name, "$.call"))]
+    if not ids:
         raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}")
     leg = call.get("customer_leg")
     if leg is not None and leg not in ("first", "second"):
         raise BadEvent("wrong_type", "$.call.customer_leg")
+    if who[1]:
+        routed.add(CALL, join_parts(pbx), Dialled(*who, outcome, at_ms, template, ids, leg == "second"))

@@ -8,6 +8,10 @@ RAW_TOPICS = ("webhook-events", "send-results", "ami-events")
 DEAD_LETTERS = "dead-letters"
 COUNTERS = "counters"
 ALIASES = "aliases"
+SWEEPS = "sweeps"
+"""By family and scope (a PBX): the latest moment before which whatever was not heard of again is over."""
+OPEN = "open"
+"""By family and subject: those that a sweep may still find missing."""
 
 MIB = 1 << 20
 DAY_MS = 86_400_000

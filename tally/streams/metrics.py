@@ -23,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import EventOutcome
 from tally.schemas import metrics, sends, topics
+from tally.schemas.ami import events
 from tally.schemas.errors import REASONS
 from tally.schemas.whatsapp import inbound, status, webhook
 from tally.streams.settings import ROLES
@@ -46,6 +47,7 @@ SEEN: Mapping[str, frozenset[str]] = {
     "message": inbound.TYPES | {OTHER},
     "outcome": frozenset((*sends.OUTCOMES, OTHER)),
     "unknown_field": frozenset({"send_result", "status"}),
+    "ami_event": events.KNOWN | {"response", OTHER},
     "value_error": frozenset({"account"}),
 }
 """What the readers of raw events count by name, by kind (`Routed.seen`)."""

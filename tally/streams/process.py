@@ -67,7 +67,8 @@ class Process:
         if "flush" in roles:
             await self._flush(view, owned)
         if "route" in roles:
-            route = Route(facts, dead_letters, self._watch, lambda error: fail("route failed", error))
+            reading = self._settings.reading
+            route = Route(facts, dead_letters, self._watch, _route_failed, reading)
             self._apps.append(route_app(settings, route, self._watch))
         return Parts(self._apps, self._services)
 
@@ -178,6 +179,10 @@ class Process:
             self._beat_at_s = now_s
             self._watch.beat()
             await asyncio.sleep(BEAT_SECONDS)
+
+
+def _route_failed(error: BaseException) -> None:
+    fail("route failed", error)
 
 
 def _summed(view: View, field: str) -> float:

@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tally.schemas.ami.reading import VARIABLES, Reading
+from tally.schemas.call_facts import VariableRole
 from tally.schemas.topics import Names
+from tally.streams.ami.pbx import Pbxs
 from tally.tables.rules import Rules
 
 PREFIX = "TALLY_"
@@ -60,11 +63,31 @@ class Settings(BaseSettings):
     )
 
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(
-        ROLES, description="what this process does, separated by commas"
+        ROLES, min_length=1, description="what this process does, separated by commas"
     )
     state_folder: Path = Field(Path(".tally/state"), description="where the local copies of states are kept")
     web_host: str = Field("127.0.0.1", description="address of the read API; there is no authentication yet")
     web_port: int = Field(6066, ge=1, le=65535, description="port of the read API, /metrics and /health")
+
+    ami_pbxs: Pbxs = Field(
+        (), description="PBXs that `tally ami` reads: a JSON list of objects (docs/ami.md)"
+    )
+    ami_web_port: int = Field(6067, ge=1, le=65535, description="port of /metrics and /health of `tally ami`")
+    ami_buffer_records: int = Field(
+        50_000, ge=100, le=10_000_000, description="events of one PBX that wait for Kafka at most"
+    )
+    ami_buffer_bytes: int = Field(64 << 20, ge=1 << 20, description="or so many bytes of them")
+    call_variables: Annotated[dict[str, VariableRole], NoDecode] = Field(
+        dict(VARIABLES),
+        description="channel variables that name an attempt, as variable=role separated by commas; roles are"
+        " campaign, contact, attempt, script, tenant and amd",
+    )
+    amd_event: str = Field(
+        "", description="UserEvent whose field Status tells human from machine, beside the variable"
+    )
+    operator_scripts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="voice scripts whose answered calls are meant for an operator, separated by commas"
+    )
 
     reply_window_seconds: int = Field(
         7 * 86_400, ge=1, description="how long after an accepted send an inbound message is its reply"
@@ -97,10 +120,20 @@ class Settings(BaseSettings):
         "auto", description="pretty on a terminal and JSON elsewhere, or always one of them"
     )
 
-    @field_validator("roles", mode="before")
+    @field_validator("roles", "operator_scripts", mode="before")
     @classmethod
-    def _split_roles(cls, value: object) -> object:
-        return tuple(role.strip() for role in value.split(",")) if isinstance(value, str) else value
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("call_variables", mode="before")
+    @classmethod
+    def _split_variables(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [entry.partition("=") for entry in value.split(",") if entry.strip()]
+        return {name.strip().lstrip("_"): role.strip() for name, _, role in pairs}
 
     @property
     def names(self) -> Names:
@@ -110,7 +143,12 @@ class Settings(BaseSettings):
     @property
     def rules(self) -> Rules:
         """What turns states into counters."""
-        return Rules(self.reply_window_seconds)
+        return Rules(self.reply_window_seconds, self.operator_scripts)
+
+    @property
+    def reading(self) -> Reading:
+        """What route makes of AMI events."""
+        return Reading(dict(self.call_variables), self.amd_event)
 
     def kafka_client(self) -> dict[str, Any]:
         """Return the arguments that every aiokafka client takes."""
@@ -163,8 +201,9 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
 
 def _problems(error: ValidationError) -> Iterable[str]:
     for problem in error.errors(include_input=False, include_url=False):
-        name = str(problem["loc"][0]) if problem["loc"] else "settings"
-        yield f"{variable(name)}: {problem['msg']}"
+        name, *path = map(str, problem["loc"] or ("settings",))
+        where = f" at {'.'.join(path)}" if path else ""
+        yield f"{variable(name)}{where}: {problem['msg']}"
 
 
 def _shown(value: object) -> str:
@@ -172,4 +211,6 @@ def _shown(value: object) -> str:
         return "(secret)" if value.get_secret_value() else ""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, dict):
+        return ",".join(f"{name}={role}" for name, role in value.items())
     return "" if value is None else str(value)

@@ -12,3 +12,6 @@ class Reader(Protocol):
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the value of each key, None where there is none."""
+
+    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
+        """Return the keys that begin with this, in order."""

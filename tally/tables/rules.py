@@ -15,6 +15,8 @@ class Rules(Struct, frozen=True):
     """What turns states into counters, beside the states themselves."""
 
     reply_window_seconds: int = 7 * 86_400
+    operator_scripts: tuple[str, ...] = ()
+    """Voice scripts whose answered calls are all meant for an operator."""
 
     @property
     def fingerprint(self) -> str:
@@ -22,6 +24,8 @@ class Rules(Struct, frozen=True):
         parts = (
             DEFINITIONS,
             self.reply_window_seconds,
+            sorted(self.operator_scripts),
+            sorted(bounded.HANGUP_CAUSES),
             sorted((source, sorted(codes)) for source, codes in bounded.ERROR_CODES.items()),
             sorted(bounded.PRICING_CATEGORIES),
             sorted(bounded.PRICING_TYPES),

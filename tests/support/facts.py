@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, MemberSeen, Originated, Swept
 from tally.schemas.facts import (
     AttemptResult,
     Claim,
@@ -74,13 +75,89 @@ SIGHTINGS = st.builds(
     st.none() | st.builds(Inbound, DIGESTS, SECONDS),
 )
 
+MICROSECONDS = st.integers(1_795_000_000_000_000, 1_795_000_000_000_009) | st.integers(
+    1_795_000_000_000_000, 1_795_000_009_999_999
+)
+UNIQUES = st.sampled_from(["pbx-1.1", "pbx-1.2", "pbx-1.3", "pbx-1.4"])
+NAMES = ["PJSIP/trunk-01", "PJSIP/201-02", "Local/9@dial-0;1", "Local/9@dial-0;2"]
+VARIABLES = st.sampled_from(
+    [
+        {},
+        {"campaign": "c1", "contact": "8"},
+        {"campaign": "c1", "contact": "8", "attempt": "2"},
+        {"amd": "HUMAN"},
+        {"tenant_header": "t1"},
+    ]
+)
+GLIMPSES = st.builds(
+    Glimpse, UNIQUES, UNIQUES, st.sampled_from(NAMES), st.sampled_from([-1, 0, 4, 5, 6]), VARIABLES
+)
+CHANNELS_SEEN = st.builds(
+    ChannelsSeen,
+    MICROSECONDS,
+    st.sampled_from(
+        [
+            *("seen", "listed", "request", "hangup", "dial", "dial_end", "enter", "leave", "hold", "unhold"),
+            *("join", "unjoin", "abandon", "agent", "ring_no_answer"),
+        ]
+    ),
+    st.lists(GLIMPSES, min_size=1, max_size=2),
+    st.sampled_from(["b1", "b2", "ANSWER", "RINGING", "BUSY"]),
+    st.sampled_from(["", "PJSIP/201"]),
+    st.sampled_from([0, 16, 17, 200]),
+    st.sampled_from([b"", b"m1", b"m2"]),
+)
+ACTIONS = st.sampled_from(["a1", "a2"])
+CALL_FACTS = (
+    CHANNELS_SEEN
+    | st.builds(Originated, MICROSECONDS, ACTIONS | st.just(""), UNIQUES, st.sampled_from([0, 3, 4, 5]))
+    | st.builds(
+        Dialled,
+        st.sampled_from(["t1", "t/2"]),
+        st.just("c1"),
+        st.sampled_from(["8", "9"]),
+        st.sampled_from(["1", "2"]),
+        st.sampled_from(["requested", "accepted", "failed"]),
+        MILLISECONDS,
+        TEMPLATES,
+        st.lists(
+            st.tuples(st.just("action_id"), ACTIONS) | st.tuples(st.just("unique_id"), UNIQUES),
+            min_size=1,
+            max_size=2,
+            unique=True,
+        ),
+        st.booleans(),
+    )
+)
+MEMBERS_SEEN = st.builds(
+    MemberSeen,
+    st.just("PJSIP/201"),
+    st.sampled_from(["sales", "a/b"]),
+    MICROSECONDS,
+    st.sampled_from(["", "t1"]),
+    st.sampled_from(["Ann", "Bob/2"]),
+    st.integers(0, 8),
+    st.booleans(),
+    st.sampled_from(["", "lunch", "a=b/c"]),
+    st.booleans(),
+    st.sampled_from([0, 1_795_000_000]),
+    st.sampled_from([0, 10]),
+    st.booleans(),
+)
+
+SWEEPS = st.builds(Swept, MICROSECONDS)
+
 FACTS: dict[str, st.SearchStrategy[Any]] = {
     "messages": MESSAGE_FACTS,
     "recipients": RESULTS,
     "customers": SIGHTINGS,
+    "calls": CALL_FACTS,
+    "operators": MEMBERS_SEEN,
 }
 KEYS = {
     "messages": join_parts("106540352242922", "wamid.x/y=="),
     "recipients": join_parts("t1", "c%/3", "812"),
     "customers": join_parts("106540352242922") + b"/p1",
+    "calls": join_parts("pbx/01") + b"/uPBX",
+    "operators": join_parts("pbx/01") + b"/PJSIP%2F201",
 }

@@ -34,6 +34,9 @@ class MemoryPartition:
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.tables[table].get(key) for key in keys]
 
+    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
+        return sorted(key for key in self.tables[table] if key.startswith(prefix))
+
     def apply(self, writes: Writes) -> None:
         for table, entries in writes.items():
             for key, value in entries.items():

@@ -31,6 +31,7 @@ ROWS = st.builds(
     st.integers(1_795_000_001_000, 1_795_000_001_009),
     st.lists(st.sampled_from(["id-1", "id-2", "id-3"]), unique=True, max_size=2).map(sorted),
     COUNTS,
+    st.lists(st.sampled_from(["voice", "whatsapp"]), unique=True).map(sorted),
 )
 
 
@@ -42,10 +43,24 @@ def put(
     next_offset: int = 1,
     span: tuple[int, int] = (1_795_000_000_000, 1_795_000_001_000),
     labels: tuple[str, ...] = (),
+    channels: tuple[str, ...] = (),
 ) -> None:
     """Apply one row to a view."""
-    row = Row(next_offset, *span, list(labels), counts)
+    row = Row(next_offset, *span, list(labels), counts, list(channels))
     view.apply(partition, key.encode(), encode(row))
+
+
+def put_operator(
+    view: View,
+    tenant: str,
+    interface: str,
+    counts: dict[str, int],
+    partition: int = 0,
+    next_offset: int = 1,
+    pbx: str = "pbx01",
+) -> None:
+    """Apply one row of an operator to a view."""
+    put(view, RowKey(tenant, "", Template(pbx, interface)), counts, partition, next_offset)
 
 
 def progress(next_offset: int, store_id: str = "s1", raw_at_ms: int = 0, set_aside: int = 0) -> bytes:

@@ -24,7 +24,7 @@ def test_entries_go_into_their_map_by_the_name_before_the_first_dot() -> None:
 
 
 def test_a_counter_that_the_registry_does_not_know_is_left_to_a_newer_writer() -> None:
-    counts = {"answered": 1, "outcomes.busy": 2, "errors": 3, "read.1": 4, "errors.": 5}
+    counts = {"shouted": 1, "echoes.busy": 2, "errors": 3, "read.1": 4, "errors.": 5}
     assert record(key(), row(7, **counts)) == record(key(), row(7))
 
 

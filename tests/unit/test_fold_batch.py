@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from tally.agents.fold.batch import find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.recount import corrections, recount
+from tally.schemas.call_facts import CALL, OPERATOR
 from tally.schemas.errors import UnknownFact
 from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, Keyed
 from tally.schemas.keys import join_parts
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.rules import Rules
-from tests.support.facts import MESSAGE_FACTS, RESULTS, SIGHTINGS
+from tests.support.facts import CALL_FACTS, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, SIGHTINGS, SWEEPS
 from tests.support.partition import MemoryPartition, Record
 
 RULES = Rules()
+PBXS = st.builds(join_parts, st.sampled_from(["pbx1", "pbx/2"]))
 NUMBERS = st.sampled_from(["106540352242922", "2"])
 FACTS = st.lists(
     st.builds(
@@ -32,7 +34,9 @@ FACTS = st.lists(
         st.builds(join_parts, st.just("t1"), st.just("c1"), st.sampled_from("89")),
         RESULTS,
     )
-    | st.builds(Keyed, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), SIGHTINGS),
+    | st.builds(Keyed, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), SIGHTINGS)
+    | st.builds(Keyed, st.just(CALL), PBXS, CALL_FACTS | SWEEPS)
+    | st.builds(Keyed, st.just(OPERATOR), PBXS, MEMBERS_SEEN | SWEEPS),
     min_size=1,
     max_size=20,
 )
@@ -89,14 +93,14 @@ def test_after_a_change_of_rules_a_recount_gives_what_the_new_rules_would_have(
 def test_every_alias_names_the_state_that_lists_it(facts: list[Keyed]) -> None:
     partition = folded(facts, [])
     listed = {
-        member: key
+        family.code + member: key
         for family, key, value in partition.states()
         if family.connects
         for member in family.members(key, family.decode(value))
     }
 
     assert listed == partition.tables[ALIASES]
-    assert all(min(m for m, k in listed.items() if k == key) == key for key in listed.values())
+    assert all(min(m for m, k in listed.items() if k == key)[1:] == key for key in listed.values())
 
 
 def test_the_fact_that_makes_family_code_raise_is_found_among_good_ones() -> None:

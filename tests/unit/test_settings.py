@@ -11,7 +11,7 @@ from tally.streams.settings import SettingsError, load
         ({"TALLY_PARTITION": "8"}, "unknown settings: TALLY_PARTITION"),
         ({"TALLY_PARTITIONS": "many"}, "TALLY_PARTITIONS: "),
         ({"TALLY_PARTITIONS": "0"}, "TALLY_PARTITIONS: "),
-        ({"TALLY_ROLES": "fold,dance"}, "TALLY_ROLES: "),
+        ({"TALLY_ROLES": "fold,dance"}, "TALLY_ROLES at 1: "),
         ({"TALLY_KAFKA_SECURITY": "TELNET"}, "TALLY_KAFKA_SECURITY: "),
     ],
 )

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from tally.agents.fold.failure import family_code
+from tally.agents.fold.sweeps import Sweeps
 from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Changes
 from tally.tables.families.family import Family
@@ -24,12 +25,16 @@ def fold_connected(
     Where a fact connects subjects, their states merge under the smallest key, and their contributions give
     way to that of the union, in the same batch.
     """
+    sweeps = Sweeps(family, reader, [key for key, _ in facts])
+    facts, unheard = sweeps.take(facts, writes)
     with family_code():
         keys = [family.subjects(key, fact) for key, fact in facts]
     named = list(dict.fromkeys(key for several in keys for key in several))
-    roots = dict(zip(named, reader.get_many(ALIASES, named), strict=True))
-    components = _components([[roots[key] or key for key in several] for several in keys])
-    known = list({root for root in roots.values() if root is not None})
+    aliases = reader.get_many(ALIASES, [family.code + key for key in named])
+    roots = dict(zip(named, aliases, strict=True))
+    groups = [[roots[key] or key for key in several] for several in keys]
+    components = _components([*groups, *([key] for key in unheard)])
+    known = list({root for root in roots.values() if root is not None} | {*unheard})
     states = dict(zip(known, reader.get_many(family.table, known), strict=True))
     merged: dict[bytes, list[Any]] = defaultdict(list)
     for several, (_, fact) in zip(keys, facts, strict=True):
@@ -39,8 +44,10 @@ def fold_connected(
         if old is not None:
             olds[components[root]][root] = old
     with family_code():
-        for component, of_it in merged.items():
-            _fold_component(family, component, of_it, olds[component], rules, changes, writes)
+        for component in dict.fromkeys([*merged, *olds]):
+            _fold_component(
+                family, component, merged[component], olds[component], rules, changes, writes, sweeps
+            )
 
 
 def _fold_component(
@@ -51,13 +58,16 @@ def _fold_component(
     rules: Rules,
     changes: Changes,
     writes: Writes,
+    sweeps: Sweeps,
 ) -> None:
     """Merge one component: all states it had, and its facts."""
     befores = {root: family.decode(old) for root, old in olds.items()}
     after: Any = None
     for before in befores.values():
         after = before if after is None else family.join(after, before)
-    after = family.merge(after, facts)
+    if facts:
+        after = family.merge(after, facts)
+    after = sweeps.applied(scope, after)
     members = family.members(scope, after)
     root = min(members)
     encoded = family.encode(after)
@@ -66,7 +76,9 @@ def _fold_component(
     table = writes.setdefault(family.table, {})
     table.update(dict.fromkeys(olds))
     table[root] = encoded
-    writes.setdefault(ALIASES, {}).update(dict.fromkeys(_renamed(family, members, root, befores), root))
+    renamed = _renamed(family, members, root, befores)
+    writes.setdefault(ALIASES, {}).update((family.code + member, root) for member in renamed)
+    sweeps.index(root, after, befores, writes)
     changes.move(
         [part for key, before in befores.items() for part in family.contribution(key, before, rules)],
         family.contribution(root, after, rules),

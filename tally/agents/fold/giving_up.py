@@ -18,7 +18,7 @@ TOO_LARGE = b"too_large"
 def subject_of(record: FactRecord, reader: Reader) -> bytes:
     """Return the family's code and the key of the subject, as the table `incomplete` names it.
 
-    Where the fact cannot even be decoded, its partition key is all that is known.
+    Of a sweep, or where the fact cannot even be decoded, its partition key is all that is known.
     """
     family = BY_CODE.get(record.value[0]) if record.value else None
     if family is None:
@@ -26,10 +26,12 @@ def subject_of(record: FactRecord, reader: Reader) -> bytes:
     try:
         keys = family.subjects(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:]))
     except Exception:  # whatever our own code raises on this fact: that is why it is here
-        keys = [record.key]
+        keys = []
+    if not keys:
+        return family.code + record.key
     if not family.connects:
         return family.code + keys[0]
-    known = reader.get_many(ALIASES, keys)
+    known = reader.get_many(ALIASES, [family.code + key for key in keys])
     return family.code + min(root or key for root, key in zip(known, keys, strict=True))
 
 

@@ -1,22 +1,18 @@
 """Route's decision: what each raw record comes to. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+from tally.schemas.ami.reader import Headers, read_ami
+from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.facts import Keyed
 from tally.schemas.routed import Routed
 from tally.schemas.sends import read_send
 from tally.schemas.whatsapp.webhook import read_webhook
 from tally.tables.dead_letters import Origin
-
-READERS: Mapping[str, Callable[[bytes | None], Routed]] = {
-    "webhook-events": read_webhook,
-    "send-results": read_send,
-}
-"""How each raw topic is read."""
 
 EventOutcome = Literal["good", "partly_bad", "bad"]
 
@@ -25,6 +21,30 @@ class RawRecord(Origin, Protocol):
     """A raw record with Kafka's time of it, in ms; negative where the producer gave none."""
 
     timestamp: int
+    headers: Headers
+
+
+class Read(Protocol):
+    """Reads one raw record of a topic into facts and bad parts."""
+
+    def __call__(self, value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:
+        """Read one record; only AMI events look at headers and settings."""
+
+
+def _webhook(value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:  # noqa: ARG001
+    return read_webhook(value)
+
+
+def _send(value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:  # noqa: ARG001
+    return read_send(value)
+
+
+READERS: Mapping[str, Read] = {
+    "webhook-events": _webhook,
+    "send-results": _send,
+    "ami-events": read_ami,
+}
+"""How each raw topic is read."""
 
 
 class RoutedRun(Struct):
@@ -36,12 +56,12 @@ class RoutedRun(Struct):
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def route_run(source: str, records: Sequence[RawRecord]) -> RoutedRun:
+def route_run(source: str, records: Sequence[RawRecord], reading: Reading = READING) -> RoutedRun:
     """Read raw records of one source into facts and dead letters."""
     read = READERS[source]
     run = RoutedRun()
     for record in records:
-        routed = read(record.value)
+        routed = read(record.value, record.headers, reading)
         raw_at_ms = max(record.timestamp or 0, 0)
         run.facts.extend((keyed, raw_at_ms) for keyed in routed.facts)
         run.seen.update(routed.seen)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
+from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.errors import Reason
 from tally.tables.dead_letters import DeadLetters, detail_of
 from tally.tables.facts_log import FactsLog
@@ -53,11 +54,13 @@ class Route:
         dead_letters: DeadLetters,
         watch: RouteWatch,
         failed: Callable[[BaseException], None],
+        reading: Reading = READING,
     ) -> None:
         self._facts = facts
         self._dead_letters = dead_letters
         self._watch = watch
         self._failed = failed
+        self._reading = reading
         self._waiting: deque[tuple[str, RawRun]] = deque()
         self._passes: set[asyncio.Task[None]] = set()
 
@@ -75,7 +78,7 @@ class Route:
     async def _pass(self) -> None:
         # A run of a partition that was given away meanwhile is read by its next owner.
         runs = [(source, run) for source, run in self._take() if run.is_current]
-        routed = [(source, run, route_run(source, run.records)) for source, run in runs]
+        routed = [(source, run, route_run(source, run.records, self._reading)) for source, run in runs]
         for source, _, found in routed:
             await self._keep(source, found)
         await self._facts.append([fact for _, _, found in routed for fact in found.facts])

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tally.streams.cli import (
+    ami,
     config,
     dead_letters,
     demo,
@@ -34,6 +35,7 @@ app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("down")(down.down)
 app.command("worker")(worker.worker)
+app.command("ami")(ami.ami)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(topics.app, name="topics")
 app.add_typer(generation.app, name="generation")

@@ -25,6 +25,9 @@ class Family(ABC, Generic[F, S]):
     connects: ClassVar[bool] = False
     """Whether a fact may reveal that two subjects are one; then states live under their smallest key."""
 
+    sweeps: ClassVar[bool] = False
+    """Whether a fact may say that whatever was not heard of since a moment is over (only if it connects)."""
+
     @abstractmethod
     def decode_fact(self, body: bytes | memoryview) -> F:
         """Decode a fact. Raises msgspec.ValidationError."""
@@ -55,6 +58,18 @@ class Family(ABC, Generic[F, S]):
 
     def waits(self, state: S) -> bool:
         """Return whether the state still waits for what would make it count."""
+        return False
+
+    def sweep_us(self, fact: F) -> int | None:
+        """Return the moment of a sweep, in unix microseconds; None for a fact about one subject."""
+        return None
+
+    def swept(self, state: S, at_us: int) -> S:
+        """Return the state after the latest sweep, whatever sweeps came before; a merge undoes it."""
+        return state
+
+    def is_open(self, state: S) -> bool:
+        """Return whether a later sweep could still change the state."""
         return False
 
     @abstractmethod

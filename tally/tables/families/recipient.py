@@ -22,6 +22,9 @@ COUNTED_AS = {
     "queued": "queued",
 }
 
+REQUESTED = ("requested", "accepted")
+"""Outcomes of a voice attempt that say that the PBX was asked for it."""
+
 
 class Result(Struct, frozen=True, array_like=True, order=True):
     """One outcome of an attempt: when it was first seen, and the smallest template named with it."""
@@ -145,6 +148,8 @@ def _first_ms(attempt: Attempt) -> int:
 def _counts(attempt: Attempt, outcome: str) -> Counts:
     """Return the counters of one attempt (docs/counters.md)."""
     counts: Counts = {"attempts": 1}
+    if attempt.channel == "voice" and not attempt.results.keys().isdisjoint(REQUESTED):
+        counts["requested"] = 1
     if name := COUNTED_AS.get(outcome):
         counts[name] = 1
     if outcome == "failed":

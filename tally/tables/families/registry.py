@@ -2,17 +2,32 @@
 
 from typing import Any
 
-from tally.schemas.topics import ALIASES, COUNTERS
+from tally.schemas.topics import ALIASES, COUNTERS, OPEN, SWEEPS
+from tally.tables.families.call.family import CallFamily
 from tally.tables.families.customer import CustomerFamily
 from tally.tables.families.family import Family
 from tally.tables.families.message import MessageFamily
+from tally.tables.families.operator import OperatorFamily
 from tally.tables.families.recipient import RecipientFamily
 
-FAMILIES: tuple[Family[Any, Any], ...] = (MessageFamily(), RecipientFamily(), CustomerFamily())
+FAMILIES: tuple[Family[Any, Any], ...] = (
+    MessageFamily(),
+    RecipientFamily(),
+    CustomerFamily(),
+    CallFamily(),
+    OperatorFamily(),
+)
 BY_CODE: dict[int, Family[Any, Any]] = {family.code[0]: family for family in FAMILIES}
 
 INCOMPLETE = "incomplete"
 """Subjects of which a fact was set aside, with its offset."""
 
-TABLES: tuple[str, ...] = (*(family.table for family in FAMILIES), ALIASES, INCOMPLETE, COUNTERS)
+TABLES: tuple[str, ...] = (
+    *(family.table for family in FAMILIES),
+    ALIASES,
+    SWEEPS,
+    OPEN,
+    INCOMPLETE,
+    COUNTERS,
+)
 """Every table of a partition; each has a changelog."""

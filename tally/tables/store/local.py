@@ -47,14 +47,15 @@ class LocalStore:
             return []
         return cast(list[bytes | None], self._db.get([prefix + key for key in keys]))
 
-    def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over a table in the order of its keys."""
-        prefix = table.encode() + b"/"
-        for found, value in self._db.items(from_key=prefix):
+    def items(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over a table, or its keys that begin with the prefix, in the order of its keys."""
+        table_prefix = table.encode() + b"/"
+        begin = table_prefix + prefix
+        for found, value in self._db.items(from_key=begin):
             key = cast(bytes, found)  # the wheel's types do not know of its raw mode
-            if not key.startswith(prefix):
+            if not key.startswith(begin):
                 return
-            yield key[len(prefix) :], value
+            yield key[len(table_prefix) :], value
 
     def write(self, writes: Writes, meta: Meta) -> None:
         """Apply changes of several tables and what they bring the copy up to, all or nothing."""

@@ -103,6 +103,10 @@ class PartitionStore:
         """Return committed values, None where there is none."""
         return self._local.get_many(table, keys)
 
+    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
+        """Return the committed keys that begin with this, in order."""
+        return [key for key, _ in self._local.items(table, prefix)]
+
     def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over the committed entries of a table; the progress record is none of them."""
         return ((key, value) for key, value in self._local.items(table) if key != PROGRESS_KEY)

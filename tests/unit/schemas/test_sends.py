@@ -86,7 +86,7 @@ def test_a_failure_keeps_its_raw_code() -> None:
 
 
 def test_a_voice_request_is_a_fact_of_its_recipient() -> None:
-    (result,) = facts(
+    _, result = facts(
         channel="voice", outcome="requested", pbx="pbx01", call={"action_id": "a"}, template={"name": "s"}
     )
 

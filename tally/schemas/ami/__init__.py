@@ -1,0 +1,1 @@
+"""Asterisk Manager Interface: packets, and what their events say about calls and operators."""

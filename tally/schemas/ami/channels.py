@@ -1,0 +1,128 @@
+"""What AMI events say about channels; source: Asterisk's main/manager_channels.c and apps/app_queue.c."""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from tally.schemas.ami.events import NO_ATTEMPT
+from tally.schemas.ami.moment import Moment
+from tally.schemas.ami.packet import Packet
+from tally.schemas.ami.reading import Reading
+from tally.schemas.ami.text import unescaped
+from tally.schemas.call_facts import ChannelsSeen, Glimpse, Kind, Originated, Role
+from tally.schemas.errors import BadEvent
+from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
+
+UNKNOWN = "<unknown>"
+
+_BRIDGES = frozenset({"enter", "leave"})
+_QUEUES = frozenset({"join", "unjoin", "abandon", "agent", "ring_no_answer"})
+
+
+def seen(kind: Kind, packet: Packet, at: Moment, tenant: str, reading: Reading) -> ChannelsSeen | None:
+    """Return what an event shows; None for a phantom channel.
+
+    Raises BadEvent `missing_field` where it shows no channel, or lacks the bridge or queue that it is about.
+    """
+    glimpses = _glimpses(packet, reading)
+    if not glimpses:
+        raise BadEvent("missing_field", "$.Uniqueid")
+    if any(glimpse.name == NO_ATTEMPT for glimpse in glimpses):
+        return None
+    _add_tenant(glimpses[0], packet, tenant)
+    detail = packet.get("dialstatus")
+    if kind in _BRIDGES:
+        detail = blake2b(_id(packet, "BridgeUniqueid").encode(), digest_size=6).hexdigest()
+    elif kind in _QUEUES:
+        detail = _id(packet, "Queue")
+    return ChannelsSeen(
+        at.us, kind, glimpses, detail, packet.get("interface")[:MAX_META_ID], number(packet, "cause"), at.mark
+    )
+
+
+def originated(packet: Packet, at: Moment) -> Originated | None:
+    """Return how an Originate ended; None where nothing tells which one."""
+    action_id, unique = packet.get("actionid"), packet.get("uniqueid")
+    unique = "" if unique == UNKNOWN else unique
+    if not action_id and not unique:
+        return None
+    return Originated(at.us, action_id[:MAX_META_ID], unique[:MAX_META_ID], number(packet, "reason"))
+
+
+def variable_set(packet: Packet, at: Moment, reading: Reading) -> ChannelsSeen | None:
+    """Return a variable of ours that was set on a channel; its value is not escaped here."""
+    role = reading.variables.get(packet.get("variable").lstrip("_"))
+    return _with_variable(role, packet.get("value"), packet, at, reading) if role else None
+
+
+def verdict(packet: Packet, at: Moment, reading: Reading) -> ChannelsSeen | None:
+    """Return what a UserEvent of ours says of who answered."""
+    if not reading.amd_event or packet.get("userevent") != reading.amd_event:
+        return None
+    return _with_variable("amd", packet.get("status"), packet, at, reading)
+
+
+def number(packet: Packet, name: str) -> int:
+    """Return a whole number of a packet; 0 where it is none, as Asterisk writes unknown causes."""
+    value = packet.get(name)
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else 0
+
+
+def _with_variable(
+    role: Role, value: str, packet: Packet, at: Moment, reading: Reading
+) -> ChannelsSeen | None:
+    fact = seen("seen", packet, at, "", reading) if value and "uniqueid" in packet else None
+    if fact:
+        fact.channels[0].variables[role] = _value(value)
+    return fact
+
+
+def _glimpses(packet: Packet, reading: Reading) -> list[Glimpse]:
+    """Return every channel that the packet shows whole: its own first, then its Dest, then others."""
+    prefixes = [name.removesuffix("uniqueid") for name, _ in packet.items() if name.endswith("uniqueid")]
+    shown = [prefix for prefix in prefixes if f"{prefix}channel" in packet]
+    ordered = sorted(shown, key=lambda prefix: (prefix != "", prefix != "dest", prefix))
+    return [
+        _glimpse(packet, prefix, reading)
+        for prefix in ordered
+        if packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
+    ]
+
+
+def _glimpse(packet: Packet, prefix: str, reading: Reading) -> Glimpse:
+    state = packet.get(f"{prefix}channelstate")
+    return Glimpse(
+        checked_text(packet.get(f"{prefix}uniqueid"), f"$.{prefix}Uniqueid", MAX_META_ID),
+        packet.get(f"{prefix}linkedid")[:MAX_META_ID],
+        packet.get(f"{prefix}channel")[:MAX_META_ID],
+        int(state) if len(state) == 1 and state.isascii() and state.isdigit() else -1,
+        dict(_variables(packet.all(f"{prefix}chanvariable"), reading)),
+    )
+
+
+def _variables(entries: list[str], reading: Reading) -> Iterable[tuple[Role, str]]:
+    for entry in entries:
+        name, _, value = entry.partition("=")
+        role = reading.variables.get(name.lstrip("_"))
+        if role and value:
+            yield role, _value(unescaped(value))
+
+
+def _add_tenant(glimpse: Glimpse, packet: Packet, header: str) -> None:
+    if header:
+        glimpse.variables["tenant_header"] = header
+    if field := packet.get("tenantid"):
+        glimpse.variables["tenant_field"] = _value(field)
+
+
+def _value(value: str) -> str:
+    """Return a variable's value; longer ones are cut off, since no id of ours is longer."""
+    if "\0" in value:
+        raise BadEvent("bad_id", "$.ChanVariable")
+    return canonical_id(value.strip()[:MAX_ID])
+
+
+def _id(packet: Packet, name: str) -> str:
+    value = packet.get(name.lower())
+    if not value:
+        raise BadEvent("missing_field", f"$.{name}")
+    return checked_text(value, f"$.{name}", MAX_META_ID)

@@ -1,0 +1,146 @@
+"""One record of `ami-events`: an AMI packet into facts about calls and operators."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tally.schemas.ami import channels, operators
+from tally.schemas.ami.events import KINDS, KNOWN, MEMBERS, NOISE
+from tally.schemas.ami.moment import Moment, moment_of
+from tally.schemas.ami.packet import Packet, packet_of, read_packet
+from tally.schemas.ami.reading import READING, Reading
+from tally.schemas.ami.text import decoded
+from tally.schemas.call_facts import CALL, OPERATOR, Swept
+from tally.schemas.errors import BadEvent
+from tally.schemas.fields import MAX_ID, checked_text
+from tally.schemas.keys import join_parts
+from tally.schemas.routed import Routed, read_object
+from tally.schemas.topics import RAW_LIMIT_BYTES
+
+Headers = Iterable[tuple[str, bytes]]
+NONSENSE = "nonsense"
+"""Header of what the bridge could not read as a packet; its pieces may look like one."""
+RESYNC = "tally-resync-"
+"""Begins the ActionIDs of the bridge's own lists, which are whole; another's list may be of one queue."""
+LIST_US = 1_000_000
+"""A list ends up to so much later than it looked at the first of its channels."""
+
+
+def read_ami(value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:
+    """Turn one AMI event, as a packet's text or as a JSON object, into facts."""
+    routed = Routed()
+    try:
+        if any(name == NONSENSE for name, _ in headers):
+            raise BadEvent("bad_packet")
+        name = quick_name(value or b"")
+        if name not in NOISE:
+            packet = _packet(value)
+            name = packet.get("event") or ("response" if "response" in packet else "")
+            if not name:
+                raise BadEvent("bad_packet", "$.Event")
+            _read(name, packet, dict(headers), reading, routed)
+        routed.see("ami_event", name, KNOWN | {"response"})
+    except BadEvent as error:
+        routed.bad.append(error.bad)
+    return routed
+
+
+def quick_name(value: bytes) -> str:
+    """Return the event's name where the packet begins with it, as Asterisk writes it; empty otherwise."""
+    if not value.startswith(b"Event: "):
+        return ""
+    return value[7 : value.find(b"\n")].decode("latin-1").rstrip("\r")
+
+
+def _packet(value: bytes | None) -> Packet:
+    """Decode a record. Raises BadEvent: `too_large`, `bad_packet`, and what a JSON object raises."""
+    body = value or b""
+    if len(body) > RAW_LIMIT_BYTES:
+        raise BadEvent("too_large")
+    if body.lstrip()[:1] == b"{":
+        return packet_of(_strings(read_object(body)))
+    try:
+        return read_packet(decoded(body))
+    except ValueError:
+        raise BadEvent("bad_packet") from None
+
+
+def _strings(body: dict[str, Any]) -> Mapping[str, str | list[str]]:
+    """Check that an object holds strings, and lists of them; `received_at` may be an integer."""
+    fields: dict[str, str | list[str]] = {}
+    for name, value in body.items():
+        if type(value) is str or (type(value) is list and all(type(one) is str for one in value)):
+            fields[name] = value
+        elif name == "received_at" and type(value) is int:
+            fields[name] = str(value)
+        else:
+            raise BadEvent("wrong_type", f"$.{name}" if name.isidentifier() else "$")
+    return fields
+
+
+def _read(name: str, packet: Packet, headers: dict[str, bytes], reading: Reading, routed: Routed) -> None:
+    if name in NOISE or name not in KNOWN:
+        return
+    pbx = _own(packet, headers, "pbx")
+    if not pbx:
+        raise BadEvent("missing_field", "$.pbx")
+    key = join_parts(checked_text(pbx, "$.pbx", MAX_ID))
+    tenant = _own(packet, headers, "tenant")
+    if tenant:
+        checked_text(tenant, "$.tenant", MAX_ID)
+    at = moment_of(packet, _own(packet, headers, "received_at"))
+    if name in KINDS:
+        if fact := channels.seen(KINDS[name], packet, at, tenant, reading):
+            routed.add(CALL, key, fact)
+    elif name in MEMBERS:
+        routed.add(OPERATOR, key, operators.member_seen(name, packet, at, tenant))
+    else:
+        _READ_OTHERS[name](key, packet, at, reading, routed)
+
+
+def _own(packet: Packet, headers: dict[str, bytes], name: str) -> str:
+    """Return one of Tally's own fields: a header of the record, or a field of its JSON object."""
+    return decoded(headers[name]) if name in headers else packet.get(name)
+
+
+def _response(key: bytes, packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+    if fact := channels.originated(packet, at):
+        routed.add(CALL, key, fact)
+
+
+def _variable(key: bytes, packet: Packet, at: Moment, reading: Reading, routed: Routed) -> None:
+    if fact := channels.variable_set(packet, at, reading):
+        routed.add(CALL, key, fact)
+
+
+def _user_event(key: bytes, packet: Packet, at: Moment, reading: Reading, routed: Routed) -> None:
+    if fact := channels.verdict(packet, at, reading):
+        routed.add(CALL, key, fact)
+
+
+def _booted(key: bytes, packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+    """Take a restart: whatever was heard of before the PBX came up is over. Without Uptime it is a login."""
+    uptime = packet.get("uptime")
+    if uptime.isascii() and uptime.isdigit() and len(uptime) < MAX_ID:
+        # The uptime is rounded down: one more second, so that nothing after the start is swept.
+        swept = Swept(max(at.us - (int(uptime) + 1) * 1_000_000, 0))
+        routed.add(CALL, key, swept)
+        routed.add(OPERATOR, key, swept)
+
+
+def _channels_listed(key: bytes, _packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+    routed.add(CALL, key, Swept(max(at.us - LIST_US, 0)))
+
+
+def _queues_listed(key: bytes, packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+    if packet.get("actionid").startswith(RESYNC):
+        routed.add(OPERATOR, key, Swept(max(at.us - LIST_US, 0)))
+
+
+_READ_OTHERS: Mapping[str, Callable[[bytes, Packet, Moment, Reading, Routed], None]] = {
+    "OriginateResponse": _response,
+    "VarSet": _variable,
+    "UserEvent": _user_event,
+    "FullyBooted": _booted,
+    "CoreShowChannelsComplete": _channels_listed,
+    "QueueStatusComplete": _queues_listed,
+}

@@ -1,0 +1,1 @@
+"""Calls: connected components of channels, and the attempts that they belong to."""

@@ -1,0 +1,174 @@
+"""The counters of one attempt of a call, of its queues and operators (docs/counters.md)."""
+
+from collections.abc import Iterator
+
+from tally.schemas.bounded import cause_key
+from tally.schemas.keys import RowKey, Template
+from tally.tables.contribution import Counts, Part
+from tally.tables.families.call.journey import Journey, was_attempted
+from tally.tables.families.call.legs import Graph
+from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel
+from tally.tables.families.call.timeline import hold_seconds, seconds_of, times_of
+from tally.tables.rules import Rules
+
+DROP_US = 2_000_000
+"""An operator must be there within 2 s of the customer's answer (47 CFR 64.1200(a)(7))."""
+VERDICTS = {"HUMAN": "answered_human", "PERSON": "answered_human", "MACHINE": "answered_machine"}
+
+Served = tuple[str, str]
+"""Queue and interface of an operator's leg; the queue is empty where none called it."""
+
+
+def counts_of(graph: Graph, journey: Journey, customers: set[str], rules: Rules) -> Counts:
+    """Return the counters of an attempt's row."""
+    counts: Counts = {}
+    if was_attempted(journey):
+        counts["attempted"] = 1
+    if journey.is_answered:
+        counts |= _answer_counts(graph, journey)
+    if journey.outcome:
+        counts[journey.outcome] = 1
+    if journey.is_lost:
+        counts["ended_unknown"] = 1
+    leg = graph.channels[journey.leg] if journey.leg else None
+    if leg and leg.hangup:
+        counts[f"hangup_causes.{cause_key(leg.hangup[1])}"] = 1
+    _add_queues(graph, journey, counts)
+    _add_operators(graph, journey, customers, counts)
+    if _is_dropped(graph, journey, counts, customers, rules):
+        counts["dropped"] = 1
+    return {name: value for name, value in counts.items() if value}
+
+
+def _answer_counts(graph: Graph, journey: Journey) -> Counts:
+    counts: Counts = {"answered": 1}
+    leg = graph.channels[journey.leg] if journey.leg else None
+    if leg and leg.hangup and journey.up_us is not None:
+        counts["connected_s"] = max(leg.hangup[0] - journey.up_us, 0) // 1_000_000
+    verdicts = [
+        verdict
+        for unique in journey.own
+        if unique in graph.channels and (verdict := graph.channels[unique].variables.get("amd"))
+    ]
+    if verdicts:
+        counts[VERDICTS.get(min(verdicts)[1].upper(), "answered_unknown")] = 1
+    return counts
+
+
+def _add_queues(graph: Graph, journey: Journey, counts: Counts) -> None:
+    request_us = graph.channels[journey.leg].request_us if journey.leg else None
+    last_connect = max((spans[0][0] for spans in journey.heard.values()), default=0)
+    for unique in sorted(journey.own & graph.channels.keys()):
+        channel = graph.channels[unique]
+        for queue, joins in _queue_times(channel, JOIN).items():
+            _add(counts, "queue_joins", queue, "joins", len(joins))
+            waits = (_wait_seconds(channel, queue, at_us) for at_us in joins)
+            _add(counts, "queue_wait_s", queue, "wait_s", sum(waits))
+        for queue, abandons in _queue_times(channel, ABANDON).items():
+            given_up = sum(
+                request_us is not None and request_us <= at_us and last_connect <= at_us for at_us in abandons
+            )
+            _add(counts, "queue_abandoned", queue, "abandoned", given_up)
+
+
+def _add(counts: Counts, name: str, queue: str, what: str, value: int) -> None:
+    """Count once for the campaign, and once for the queue where there is one."""
+    if value:
+        counts[name] = counts.get(name, 0) + value
+        if queue:
+            key = f"queues.{queue}/{what}"
+            counts[key] = counts.get(key, 0) + value
+
+
+def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
+    """Return by queue when a caller joined or gave up; without Timestamp all of one queue are one."""
+    found: dict[str, list[int]] = {}
+    for key, times in channel.moments.items():
+        if key.startswith(letter):
+            queue, mark, _ = key[1:].partition("\0")
+            if not mark or queue not in found or found[queue] > times:
+                found[queue] = times
+    return found
+
+
+def _wait_seconds(channel: Channel, queue: str, joined_us: int) -> int:
+    """Return how long a caller waited: to the next leave or abandon of that queue, else to the hang-up."""
+    ends = [*times_of(channel, UNJOIN, queue), *times_of(channel, ABANDON, queue)]
+    later = [at_us for at_us in ends if at_us >= joined_us]
+    if not later and channel.hangup:
+        later = [max(channel.hangup[0], joined_us)]
+    return (min(later) - joined_us) // 1_000_000 if later else 0
+
+
+def operators_of(journey: Journey, customers: set[str]) -> list[str]:
+    """Return the legs of operators: connected with the customer, no customer's and no Local one."""
+    return sorted(unique for unique in journey.heard if unique not in customers)
+
+
+def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: Counts) -> None:
+    operators = operators_of(journey, customers)
+    for unique in operators:
+        queue, _ = served(graph, unique)
+        _add(counts, "connects", queue, "connects", 1)
+        _add(counts, "talk_s", queue, "talk_s", seconds_of(journey.heard[unique]))
+        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.channels[unique]))
+    if journey.leg:
+        _add(counts, "hold_s", "", "", hold_seconds(graph.channels[journey.leg]))
+    for unique in _missed(graph, journey):
+        _add(counts, "ring_no_answer", served(graph, unique)[0], "ring_no_answer", 1)
+
+
+def _missed(graph: Graph, journey: Journey) -> list[str]:
+    """Return the legs of operators who let this attempt's customer ring."""
+    return sorted(
+        unique for unique, channel in graph.channels.items() if not journey.own.isdisjoint(channel.missed)
+    )
+
+
+def served(graph: Graph, unique: str) -> Served:
+    """Return the queue and the interface that a leg was called for; without them, the channel's own peer."""
+    for above in graph.above(unique):
+        channel = graph.channels[above]
+        if channel.agent:
+            return channel.agent[1], channel.agent[2] or _peer(channel)
+        if above != unique and not channel.is_local:
+            break
+    return "", _peer(graph.channels[unique])
+
+
+def _peer(channel: Channel) -> str:
+    """Return a channel's name without the part that is new for each call: `PJSIP/201-0000002a`."""
+    return channel.name.rpartition("-")[0] or channel.name
+
+
+def _is_dropped(graph: Graph, journey: Journey, counts: Counts, customers: set[str], rules: Rules) -> bool:
+    """Return whether a human who was meant for an operator had none in time."""
+    meant = "queue_joins" in counts or journey.attempt.template.name in rules.operator_scripts
+    if "answered_human" not in counts or not meant or journey.up_us is None:
+        return False
+    in_time_us = journey.up_us + DROP_US
+    if any(journey.heard[unique][0][0] <= in_time_us for unique in operators_of(journey, customers)):
+        return False
+    return max(channel.last_us for channel in graph.channels.values()) > in_time_us
+
+
+def operator_parts(
+    graph: Graph, journey: Journey, customers: set[str], pbx: str, tenant: str
+) -> Iterator[Part]:
+    """Return what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
+    for unique in operators_of(journey, customers):
+        spans = journey.heard[unique]
+        counts = {"connects": 1, "talk_s": seconds_of(spans)}
+        yield _operator_part(graph, unique, counts, pbx, tenant)
+    for unique in _missed(graph, journey):
+        yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant)
+
+
+def _operator_part(graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str) -> Part:
+    channel = graph.channels[unique]
+    return Part(
+        RowKey(tenant, "", Template(pbx, served(graph, unique)[1])),
+        {name: value for name, value in counts.items() if value},
+        channel.first[0] // 1000,
+        channel.last_us // 1000,
+    )

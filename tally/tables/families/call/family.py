@@ -1,0 +1,92 @@
+"""The family of calls: an attempt's channels joined with its send results, and what they count."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tally.schemas.call_facts import CALL, CallFact, Swept
+from tally.schemas.keys import RowKey, split_parts
+from tally.tables.contribution import Part
+from tally.tables.families.call.attempts import attempts_of
+from tally.tables.families.call.counting import counts_of, operator_parts
+from tally.tables.families.call.journey import Journey, journey_of
+from tally.tables.families.call.legs import Graph
+from tally.tables.families.call.merge import call_of, identifiers_of, joined
+from tally.tables.families.call.state import Call
+from tally.tables.families.family import Family, ordered
+from tally.tables.rules import Rules
+
+_state_decoder = msgspec.msgpack.Decoder(Call)
+_fact_decoder: msgspec.msgpack.Decoder[CallFact] = msgspec.msgpack.Decoder(CallFact)
+
+
+class CallFamily(Family[CallFact, Call]):
+    """Calls by PBX; a state's key is the PBX and the smallest identifier."""
+
+    code = CALL
+    table = "calls"
+    connects = True
+    sweeps = True
+
+    def decode_fact(self, body: bytes | memoryview) -> CallFact:
+        return _fact_decoder.decode(body)
+
+    def subjects(self, key: bytes, fact: CallFact) -> Sequence[bytes]:
+        return [key + b"/" + identifier for identifier in identifiers_of(fact)]
+
+    def members(self, key: bytes, state: Call) -> Sequence[bytes]:
+        pbx, _, _ = key.partition(b"/")
+        return [pbx + b"/" + identifier for identifier in state.identifiers]
+
+    def merge(self, state: Call | None, facts: Sequence[CallFact]) -> Call:
+        known = [call_of(fact) for fact in facts]
+        return joined(known if state is None else [state, *known])
+
+    def join(self, left: Call, right: Call) -> Call:
+        return joined((left, right))
+
+    def decode(self, value: bytes) -> Call:
+        return _state_decoder.decode(value)
+
+    def sweep_us(self, fact: CallFact) -> int | None:
+        return fact.at_us if isinstance(fact, Swept) else None
+
+    def swept(self, state: Call, at_us: int) -> Call:
+        changed = {
+            unique: msgspec.structs.replace(channel, gone=not channel.gone)
+            for unique, channel in state.channels.items()
+            if channel.gone != (channel.hangup is None and channel.last_us < at_us)
+        }
+        if not changed:
+            return state
+        return msgspec.structs.replace(state, channels=ordered(state.channels | changed))
+
+    def is_open(self, state: Call) -> bool:
+        return any(not channel.is_over for channel in state.channels.values())
+
+    def contribution(self, key: bytes, state: Call, rules: Rules) -> list[Part]:
+        """Count every attempt of the call, and the operators who took it."""
+        pbx = split_parts(key.partition(b"/")[0])[0]
+        graph = Graph(state.channels)
+        journeys = [journey_of(graph, attempt) for attempt in attempts_of(state, graph)]
+        customers = {unique for journey in journeys for unique in journey.legs}
+        parts = []
+        for journey in journeys:
+            parts.append(_part(graph, journey, customers, rules))
+            parts += operator_parts(graph, journey, customers, pbx, journey.attempt.tenant)
+        return [part for part in parts if part.counts]
+
+
+def _part(graph: Graph, journey: Journey, customers: set[str], rules: Rules) -> Part:
+    attempt = journey.attempt
+    channels = [graph.channels[unique] for unique in journey.own if unique in graph.channels]
+    times = [*attempt.asked_ms, *(at_us // 1000 for c in channels for at_us in (c.first[0], c.last_us))]
+    if attempt.response:
+        times.append(attempt.response[0] // 1000)
+    return Part(
+        RowKey(attempt.tenant, attempt.campaign, attempt.template),
+        counts_of(graph, journey, customers, rules),
+        min(times),
+        max(times),
+        channel="voice",
+    )

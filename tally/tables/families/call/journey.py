@@ -1,0 +1,85 @@
+"""One attempt's way through a call: its customer's leg, its operators, its queues."""
+
+from msgspec import Struct
+
+from tally.tables.families.call.attempts import Attempt
+from tally.tables.families.call.legs import Graph, customers_leg
+from tally.tables.families.call.outcome import ANSWERED, OTHER, by_reason, unanswered
+from tally.tables.families.call.state import Channel
+from tally.tables.families.call.timeline import Spans, heard_by
+
+
+class Journey(Struct, frozen=True):
+    """What became of one attempt."""
+
+    attempt: Attempt
+    own: set[str]
+    """The attempt's first channel, the customer's legs, and the Local ones between."""
+    legs: list[str]
+    leg: str | None
+    """The customer's leg."""
+    up_us: int | None
+    is_answered: bool
+    outcome: str | None
+    """Of an attempt that was not answered, once it is over."""
+    is_lost: bool
+    """Whether it ended while nobody looked."""
+    heard: dict[str, Spans]
+    """When each channel that is not the customer's was connected with it."""
+
+
+def journey_of(graph: Graph, attempt: Attempt) -> Journey:
+    """Follow one attempt through its call."""
+    legs, own = _legs(graph, attempt)
+    leg = customers_leg(graph.channels, legs)
+    channel = graph.channels[leg] if leg else None
+    up_us = channel.up_us if channel else None
+    reason = None if attempt.second or attempt.response is None else attempt.response[2]
+    # Behind a Local channel the response tells of the dialplan, which may answer before it dials.
+    is_answered = up_us is not None or (reason == ANSWERED and leg in (None, attempt.root))
+    return Journey(
+        attempt,
+        own,
+        legs,
+        leg,
+        up_us,
+        is_answered,
+        None if is_answered else _outcome(graph, attempt, legs, channel, reason),
+        _is_lost(graph, attempt, channel),
+        heard_by(graph, leg) if leg and up_us is not None else {},
+    )
+
+
+def _legs(graph: Graph, attempt: Attempt) -> tuple[list[str], set[str]]:
+    if attempt.root is None:
+        return [], set()
+    return graph.second_legs(attempt.root) if attempt.second else graph.legs(attempt.root)
+
+
+def _outcome(
+    graph: Graph, attempt: Attempt, legs: list[str], channel: Channel | None, reason: int | None
+) -> str | None:
+    """Decide an attempt that was not answered; None while it may still be."""
+    if attempt.root is None:
+        failed = attempt.response is not None and attempt.response[2] != ANSWERED
+        return by_reason(reason) if failed else None
+    root = graph.channels[attempt.root]
+    if not root.is_over or any(not graph.channels[leg].is_over for leg in legs):
+        return None
+    if channel is None:
+        return None if root.gone else by_reason(reason)
+    return None if channel.gone else unanswered(channel, reason, root.is_local)
+
+
+def _is_lost(graph: Graph, attempt: Attempt, channel: Channel | None) -> bool:
+    if channel is None and attempt.root is not None:
+        channel = graph.channels[attempt.root]
+    return channel is not None and channel.gone
+
+
+def was_attempted(journey: Journey) -> bool:
+    """Return whether the PBX shows a dial towards the customer."""
+    if journey.leg is not None:
+        return True
+    response = journey.attempt.response
+    return response is not None and not journey.attempt.second and response[2] != OTHER

@@ -1,0 +1,113 @@
+"""Which channels of a call are the customer's, and which lead to them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from tally.tables.families.call.state import Channel
+
+
+class Graph:
+    """Who dialled whom in one call, through Local channels, which are two halves of one pipe."""
+
+    def __init__(self, channels: dict[str, Channel]) -> None:
+        self.channels = channels
+        self._dialled: dict[str, list[str]] = defaultdict(list)
+        for unique, channel in channels.items():
+            for caller in channel.callers:
+                self._dialled[caller].append(unique)
+        self._other = _halves(channels)
+
+    def other_half(self, unique: str) -> str | None:
+        """Return the other half of a Local channel, if it was seen."""
+        return self._other.get(unique)
+
+    def legs(self, unique: str) -> tuple[list[str], set[str]]:
+        """Return the channels that a channel leads to, and all Locals on the way there.
+
+        A channel leads to itself; a Local one to whatever its other half dialled, or to itself if nothing.
+        """
+        found: dict[str, None] = {}
+        passed: set[str] = set()
+        self._follow(unique, found, passed)
+        return list(found), passed | {*found}
+
+    def _follow(self, unique: str, found: dict[str, None], passed: set[str]) -> None:
+        if unique in passed:
+            return
+        dialled = self._behind(unique)
+        if not dialled:
+            found[unique] = None
+            return
+        passed.update(self.both_halves(unique))
+        for dest in dialled:
+            self._follow(dest, found, passed)
+
+    def _behind(self, unique: str) -> list[str]:
+        channel = self.channels[unique]
+        other = self.other_half(unique) if channel.is_local else None
+        return self._dialled.get(other, []) if other else []
+
+    def both_halves(self, unique: str) -> Iterable[str]:
+        """Return a channel, and its other half if it is a Local one."""
+        other = self.other_half(unique)
+        return (unique,) if other is None else (unique, other)
+
+    def second_legs(self, unique: str) -> tuple[list[str], set[str]]:
+        """Return the channels that a first leg went on to dial, and what leads there (click-to-call)."""
+        first, own = self.legs(unique)
+        found: dict[str, None] = {}
+        for caller in dict.fromkeys([unique, *first]):
+            for dest in self._dialled.get(caller, []):
+                legs, passed = self.legs(dest)
+                found.update(dict.fromkeys(leg for leg in legs if leg not in first))
+                own |= passed
+        return list(found), own
+
+    def above(self, unique: str) -> Iterable[str]:
+        """Return a channel, and those that led to it, nearest first: its callers and the halves of Locals."""
+        seen: set[str] = set()
+        waiting = [unique]
+        while waiting:
+            name = waiting.pop(0)
+            if name in seen or name not in self.channels:
+                continue
+            seen.add(name)
+            yield name
+            waiting.extend([*self.both_halves(name), *self.channels[name].callers])
+
+
+def _halves(channels: dict[str, Channel]) -> dict[str, str]:
+    """Return the other half of each Local channel: of the same name, and made in the same moment.
+
+    Their numbers begin anew with Asterisk, so that one call may know several of one name.
+    """
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for unique, channel in channels.items():
+        if channel.is_local:
+            by_name[channel.name].append(unique)
+    other: dict[str, str] = {}
+    for name, firsts in by_name.items():
+        seconds = by_name.get(name[:-1] + "2", []) if name.endswith(";1") else []
+        for first in firsts:
+            made_us = channels[first].first[0]
+            if seconds:
+                second = min(seconds, key=lambda unique: (abs(channels[unique].first[0] - made_us), unique))
+                other[first], other[second] = second, first
+    return other
+
+
+def order_of(channel: Channel, unique: str) -> tuple[int, str]:
+    """Order channels by when they were first seen."""
+    return channel.first[0], unique
+
+
+def customers_leg(channels: dict[str, Channel], legs: list[str]) -> str | None:
+    """Return the leg that came up first; if none did, the one that was dialled last."""
+    up = [
+        (at_us, order_of(channels[unique], unique))
+        for unique in legs
+        if (at_us := channels[unique].up_us) is not None
+    ]
+    if up:
+        return min(up)[1][1]
+    return max(legs, key=lambda unique: order_of(channels[unique], unique), default=None)

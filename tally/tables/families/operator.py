@@ -1,0 +1,146 @@
+"""Operators: human call-centre agents by PBX and interface, and what the PBX says of them at this moment.
+
+An operator's row has no campaign; its template is (PBX, interface). The latest description of each
+membership holds, so that the row's numbers are those of now; calls add theirs to the same row.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from tally.schemas.call_facts import OPERATOR, OperatorFact, Swept
+from tally.schemas.keys import RowKey, Template, join_parts, split_parts
+from tally.tables.contribution import Counts, Part
+from tally.tables.families.family import Family, ordered
+from tally.tables.rules import Rules
+
+
+class Membership(Struct, frozen=True, array_like=True, order=True):
+    """What was last said of an operator in one queue; of two at one moment the greater holds."""
+
+    at_us: int
+    tenant: str
+    name: str
+    status: int
+    paused: bool
+    reason: str
+    in_call: bool
+    last_call_s: int
+    wrapup_s: int
+    removed: bool
+    gone: bool = False
+    """Whether the latest sweep was after that moment. No fact says so: it is set anew after each merge."""
+
+
+class Operator(Struct, frozen=True, array_like=True):
+    """Everything known of one operator's memberships."""
+
+    interface: str
+    queues: dict[str, Membership]
+
+
+_state_decoder = msgspec.msgpack.Decoder(Operator)
+_fact_decoder: msgspec.msgpack.Decoder[OperatorFact] = msgspec.msgpack.Decoder(OperatorFact)
+
+
+class OperatorFamily(Family[OperatorFact, Operator]):
+    """The family of operators. It connects nothing, but a PBX may sweep them all."""
+
+    code = OPERATOR
+    table = "operators"
+    connects = True
+    sweeps = True
+
+    def decode_fact(self, body: bytes | memoryview) -> OperatorFact:
+        return _fact_decoder.decode(body)
+
+    def subjects(self, key: bytes, fact: OperatorFact) -> Sequence[bytes]:
+        return () if isinstance(fact, Swept) else (_subject(key, fact.interface),)
+
+    def members(self, key: bytes, state: Operator) -> Sequence[bytes]:
+        return (_subject(key.partition(b"/")[0], state.interface),)
+
+    def merge(self, state: Operator | None, facts: Sequence[OperatorFact]) -> Operator:
+        known = [_of(fact) for fact in facts]
+        return _join_all(known if state is None else [state, *known])
+
+    def join(self, left: Operator, right: Operator) -> Operator:
+        return _join_all((left, right))
+
+    def decode(self, value: bytes) -> Operator:
+        return _state_decoder.decode(value)
+
+    def sweep_us(self, fact: OperatorFact) -> int | None:
+        return fact.at_us if isinstance(fact, Swept) else None
+
+    def swept(self, state: Operator, at_us: int) -> Operator:
+        queues = {
+            queue: msgspec.structs.replace(known, gone=known.at_us < at_us)
+            for queue, known in state.queues.items()
+        }
+        return Operator(state.interface, queues)
+
+    def is_open(self, state: Operator) -> bool:
+        return any(not known.gone for known in state.queues.values())
+
+    def contribution(self, key: bytes, state: Operator, rules: Rules) -> list[Part]:
+        current = {queue: known for queue, known in state.queues.items() if not known.gone}
+        if not current:
+            return []
+        pbx = split_parts(key.partition(b"/")[0])[0]
+        latest = max(current.values())
+        counts: Counts = {"memberships.name=" + latest.name: 1}
+        for queue, known in current.items():
+            if not known.removed:
+                counts.update((f"memberships.{name}", value) for name, value in _described(queue, known))
+        times = [known.at_us // 1000 for known in state.queues.values()]
+        row = RowKey(latest.tenant, "", Template(pbx, state.interface))
+        return [Part(row, counts, min(times), max(times))]
+
+
+def _subject(key: bytes, interface: str) -> bytes:
+    return key + b"/" + join_parts(interface)
+
+
+def _of(fact: OperatorFact) -> Operator:
+    """Return the state of an operator of whom only this fact is known."""
+    if isinstance(fact, Swept):
+        raise TypeError("a sweep is about all operators of a PBX")
+    known = Membership(
+        fact.at_us,
+        fact.tenant,
+        fact.name,
+        fact.status,
+        fact.paused,
+        fact.reason,
+        fact.in_call,
+        fact.last_call_s,
+        fact.wrapup_s,
+        fact.removed,
+    )
+    return Operator(fact.interface, {fact.queue: known})
+
+
+def _join_all(states: Sequence[Operator]) -> Operator:
+    queues: dict[str, Membership] = {}
+    for state in states:
+        for queue, membership in state.queues.items():
+            known = msgspec.structs.replace(membership, gone=False)
+            queues[queue] = max(known, queues.get(queue, known))
+    return Operator(states[0].interface, ordered(queues))
+
+
+def _described(queue: str, known: Membership) -> list[tuple[str, int]]:
+    """Return a membership as numbers of a row: a text is a name of its own that counts one."""
+    numbers = {
+        "status": known.status,
+        "since_ms": known.at_us // 1000,
+        "in_call": int(known.in_call),
+        "last_call_s": known.last_call_s,
+        "wrapup_s": known.wrapup_s,
+    }
+    described = [(name, value) for name, value in numbers.items() if value]
+    if known.paused:
+        described.append(("paused=" + known.reason, 1))
+    return [(join_parts(queue, name).decode(), value) for name, value in described]
