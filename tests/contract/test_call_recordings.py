@@ -1,6 +1,8 @@
 """Recorded calls are counted as their stories tell, in whatever order and number of copies they come."""
 
 import random
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,27 @@ def test_a_call_that_outlives_its_connection_is_one_call_in_both_sessions() -> N
 
     tells(story, first + second)
     tells(story, second + first)
+
+
+def test_all_sessions_on_one_pbx_count_what_they_count_alone() -> None:
+    paths = [path for path in recordings() if path.suffix == ".ami"]
+    # The two halves of one call count it once.
+    alone = [story_of(path.stem) for path in paths if "reconnect" not in path.stem]
+    counted = [*alone, story_of("reconnect-both")]
+    sends = [fact for story in counted for fact in facts_of_sends(story["sends"])]
+    partition = folded(sends + facts_of([event for path in paths for event in read_recording(path)]))
+
+    assert campaigns(partition) == {
+        name: summed(story["campaigns"].get(name, {}) for story in counted)
+        for name in {name for story in counted for name in story["campaigns"]}
+    }
+
+
+def summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def tells(story: dict[str, Any], events: list[Received]) -> None:

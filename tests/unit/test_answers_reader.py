@@ -9,7 +9,7 @@ from tally.agents.view.model import View
 from tally.agents.view.reader import Reader, entity_tag
 from tally.agents.view.recent import Place
 from tally.schemas.keys import RowKey
-from tests.support.view_rows import PROMO, put, put_progress
+from tests.support.view_rows import PROMO, put, put_operator, put_progress
 
 PARTITIONS = 2
 AT = Moment(100.0, 1_795_350_876_120)
@@ -113,6 +113,16 @@ def test_a_list_does_not_show_campaigns_without_counts_nor_other_tenants() -> No
     page, following = reader_at(view, LagTracker()).page("t1", None, 0, frozenset(), 1)
     assert [campaign.campaign for campaign in page] == ["c1"]
     assert following is None
+
+
+def test_rows_of_operators_are_on_no_page() -> None:
+    view = campaigns({"c1": 1})
+    put_operator(view, "t1", "PJSIP/201", {"connects": 3})
+    reader = reader_at(view, LagTracker())
+    for ids in (frozenset[str](), frozenset({"", "c1"})):
+        page, _ = reader.page("t1", None, 0, ids, 10)
+        assert [campaign.campaign for campaign in page] == ["c1"]
+    assert reader.campaign("t1", "") is None
 
 
 def test_a_summary_is_made_anew_once_its_campaign_changed() -> None:

@@ -5,9 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.view.model import ChangelogReplaced, View
-from tally.schemas.keys import RowKey
+from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
-from tests.support.view_rows import NEWS, PROMO, ROW_KEYS, ROWS, progress, put, put_progress
+from tests.support.view_rows import (
+    NEWS,
+    PROMO,
+    ROW_KEYS,
+    ROWS,
+    progress,
+    put,
+    put_operator,
+    put_progress,
+)
 
 KEY = RowKey("t1", "c1", PROMO)
 PARTITIONS = 2
@@ -157,3 +166,41 @@ def test_activity_spans_all_rows_of_a_campaign() -> None:
     found = view.find("t1", "c1")
     assert found is not None
     assert (found.first_ms, found.last_ms) == (40, 60)
+
+
+def test_a_row_without_a_campaign_is_no_campaign() -> None:
+    view = View(1)
+    put(view, KEY, {"contacts": 1})
+    put_operator(view, "t1", "PJSIP/201", {"connects": 3})
+    put(view, RowKey("t1", "", None), {"connects": 3})
+    assert view.find("t1", "") is None
+    assert view.campaign("t1", "") == []
+    assert [found.campaign for found in view.recent("t1")] == ["c1"]
+    assert [operator.interface for operator in view.operators("t1")] == ["PJSIP/201"]
+    for key in list(view.rows(0)):
+        view.apply(0, key.encode(), None)
+    assert (view.operators("t1"), list(view.recent("t1"))) == ([], [])
+
+
+def test_rows_of_operators_are_heard_of_and_kept_as_all_rows() -> None:
+    view = View(1)
+    heard: list[RowKey] = []
+    view.listeners.append(lambda _partition, key, _row: heard.append(key))
+    put_operator(view, "t1", "PJSIP/201", {"connects": 3}, next_offset=5)
+    put_operator(view, "t1", "PJSIP/201", {"connects": 2}, next_offset=4)
+    key = RowKey("t1", "", Template("pbx01", "PJSIP/201"))
+    assert heard == [key]
+    assert view.rows(0)[key].counts == {"connects": 3}
+    assert [operator.counts["connects"] for operator in view.operators("t1")] == [3]
+
+
+@given(CHANGES)
+def test_operators_are_the_same_however_often_they_were_read_in_between(changes: list[Change]) -> None:
+    changes = [(p, RowKey(key.tenant, "", key.template or NEWS), row) for p, key, row in in_order(changes)]
+    whole, watched = read(changes), View(PARTITIONS)
+    for change in changes:
+        read([change], watched)
+        watched.operators("t1")
+    for tenant in ("t1", "t/2"):
+        found, expected = (sorted(view.operators(tenant), key=repr) for view in (watched, whole))
+        assert found == expected

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from tally.schemas.facts import Channel
+from tally.agents.view.channels import channel_of, channels_of, numbers_of
 from tally.schemas.keys import RowKey, Template
-from tally.schemas.metrics import API_ORDER, BY_NAME, COUNTERS, DERIVED, DISTRIBUTIONS, MAPS, RATES
+from tally.schemas.metrics import BY_NAME, COUNTERS, DERIVED, DISTRIBUTIONS, MAPS, RATES
 from tally.schemas.rows import LABELS, Row
 from tally.tables.durations import Summary, summarise
 
@@ -33,13 +33,15 @@ class _Flat(NamedTuple):
 def campaign_answer(rows: Sequence[tuple[int, RowKey, Row]]) -> Json:
     """Return channel, totals, rates and templates of a campaign."""
     templates = _by_template(rows)
-    totals = shaped(_totals(templates))
+    channels = channels_of(rows)
+    names = numbers_of(channels)
+    totals = shaped(_totals(templates), names)
     return {
-        "channel": channel_of(rows),
+        "channel": channel_of(channels),
         "totals": totals,
         "rates": rates(totals),
         "templates": [
-            _template_answer(template, counts, _labels(rows, template))
+            _template_answer(template, shaped(counts, names), _labels(rows, template))
             for template, counts in sorted((t, c) for t, c in templates.items() if t is not None)
             if any(counts.values())
         ],
@@ -48,9 +50,10 @@ def campaign_answer(rows: Sequence[tuple[int, RowKey, Row]]) -> Json:
 
 def campaign_summary(rows: Sequence[tuple[int, RowKey, Row]], first_ms: int, last_ms: int) -> Json:
     """Return what a list of campaigns shows of one: channel, totals, rates and its span of activity."""
-    totals = shaped(_totals(_by_template(rows)))
+    channels = channels_of(rows)
+    totals = shaped(_totals(_by_template(rows)), numbers_of(channels))
     return {
-        "channel": channel_of(rows),
+        "channel": channel_of(channels),
         "totals": totals,
         "rates": rates(totals),
         "first_activity": rfc_3339(first_ms),
@@ -58,27 +61,22 @@ def campaign_summary(rows: Sequence[tuple[int, RowKey, Row]], first_ms: int, las
     }
 
 
-def channel_of(rows: Sequence[tuple[int, RowKey, Row]]) -> Channel:
-    """Return the channel of a campaign's attempts; of several, and before any is known, WhatsApp."""
-    channels = {channel for _, _, row in rows for channel in row.channels}
-    return "voice" if channels == {"voice"} else "whatsapp"
-
-
-def shaped(counts: Mapping[str, int]) -> Json:
-    """Return flat counts in the form and order of answers, with derived numbers and without zeros in maps."""
+def shaped(counts: Mapping[str, int], names: Sequence[str]) -> Json:
+    """Return the named numbers of flat counts in the form of answers, derived ones too; no zeros in maps."""
     entries: dict[str, Counts] = {name: {} for name in (*MAPS, *DISTRIBUTIONS)}
     for flat, value in counts.items():
         name, entry, _ = _flat(flat)
         if entry and value and name in entries:
             entries[name][entry] = value
-    return {name: _number(name, counts, entries) for name in API_ORDER}
+    return {name: _number(name, counts, entries) for name in names}
 
 
 def rates(shown: Mapping[str, Any]) -> Json:
-    """Return the rates of shaped counts; null where the denominator is 0."""
+    """Return the rates between numbers that are shown; null where the denominator is 0."""
     return {
         rate.name: {"value": _ratio(shown[rate.numerator], shown[rate.denominator]), "of": rate.denominator}
         for rate in RATES
+        if rate.numerator in shown and rate.denominator in shown
     }
 
 
@@ -105,7 +103,7 @@ def _totals(templates: Mapping[Template | None, Counts]) -> Counts:
 
 @cache
 def _flat(flat: str) -> _Flat:
-    """Take a key apart; there are as many as counters, listed entries and buckets: a few thousand."""
+    """Take a key apart; there are as many as counters, listed entries, buckets and queues: a few thousand."""
     name, _, entry = flat.partition(".")
     return _Flat(name, entry, name in _ADDS_UP)
 
@@ -138,8 +136,7 @@ def _ratio(numerator: int, denominator: int) -> float | None:
     return round(numerator / denominator, DIGITS) if denominator else None
 
 
-def _template_answer(template: Template, counts: Counts, labels: list[str]) -> Json:
-    shown = shaped(counts)
+def _template_answer(template: Template, shown: Json, labels: list[str]) -> Json:
     return {
         "template": {"name": template.name, "language": template.language, "ids": labels},
         "counters": shown,

@@ -1,8 +1,9 @@
-"""The memory view: the newest row of every template of every campaign, from all partitions."""
+"""The memory view: the newest rows of every campaign and of every operator, from all partitions."""
 
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 
+from tally.agents.view.operator_rows import Operator, OperatorRows
 from tally.agents.view.recent import Place, Recent
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_progress, decode_row, encode
@@ -77,6 +78,7 @@ class View:
         self._ready: set[int] = set()
         self._campaigns: dict[tuple[str, str], Campaign] = {}
         self._recent: dict[str, Recent] = {}
+        self._operators = OperatorRows()
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Take one committed changelog record. Raises ChangelogReplaced."""
@@ -130,6 +132,10 @@ class View:
                 if found := self.find(tenant, place.campaign):
                     yield found
 
+    def operators(self, tenant: str) -> list[Operator]:
+        """Return a tenant's operators, in no order."""
+        return self._operators.of(tenant)
+
     def _take_progress(self, partition: int, value: bytes | None) -> None:
         known = self._progress[partition]
         progress = None if value is None else decode_progress(value)
@@ -144,19 +150,29 @@ class View:
         if known is not None and (row.next_offset < known.next_offset or row == known):
             return
         rows[key] = row
-        found = self._campaign(key)
-        if found.put(partition, key, row):
-            self._recent[key.tenant].move(key.campaign, found.last_ms)
+        if key.campaign:
+            self._put(partition, key, row)
+        else:
+            self._operators.put(partition, key, row)
         for listener in self.listeners:
             listener(partition, key, row)
 
+    def _put(self, partition: int, key: RowKey, row: Row) -> None:
+        found = self._campaign(key)
+        if found.put(partition, key, row):
+            self._recent[key.tenant].move(key.campaign, found.last_ms)
+
     def _drop(self, partition: int, key: RowKey) -> None:
-        if self._rows[partition].pop(key, None) is not None:
-            found = self._campaign(key)
-            found.drop(partition, key)
-            if not found.rows:
-                del self._campaigns[key.tenant, key.campaign]
-                self._recent[key.tenant].remove(key.campaign)
+        if self._rows[partition].pop(key, None) is None:
+            return
+        if not key.campaign:
+            self._operators.drop(partition, key)
+            return
+        found = self._campaign(key)
+        found.drop(partition, key)
+        if not found.rows:
+            del self._campaigns[key.tenant, key.campaign]
+            self._recent[key.tenant].remove(key.campaign)
 
     def _campaign(self, key: RowKey) -> Campaign:
         name = (key.tenant, key.campaign)

@@ -1,5 +1,6 @@
 """What the edges ask: answers and receipts of one moment, from the view and the lag."""
 
+import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
@@ -10,12 +11,21 @@ import orjson
 from tally.agents.lag.tracker import LagTracker
 from tally.agents.view.answer import Json, campaign_answer, campaign_summary
 from tally.agents.view.model import Campaign, View
+from tally.agents.view.operator_rows import Operator, Shown
+from tally.agents.view.operators import show
 from tally.agents.view.receipt import Receipt, write_receipt
 from tally.agents.view.recent import Place
 
 TAG_BYTES = 12
 KEPT_ANSWERS = 256
 """Answers that are kept while their rows stay as they are: many people watch few campaigns."""
+
+NONE: frozenset[str] = frozenset()
+
+
+def unix_ms() -> int:
+    """Return the time of the wall clock, by which wrap-ups end."""
+    return time.time_ns() // 1_000_000
 
 
 class Reader:
@@ -28,12 +38,14 @@ class Reader:
         generation: int,
         monotonic: Callable[[], float],
         live_lag_seconds: float = 2.0,
+        now_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self.view = view
         self._lag = lag
         self._generation = generation
         self._monotonic = monotonic
         self._live_lag_ms = round(live_lag_seconds * 1000)
+        self._now_ms = now_ms
         self._answer = lru_cache(KEPT_ANSWERS)(self._make_answer)
 
     def receipt(self) -> Receipt:
@@ -75,6 +87,14 @@ class Reader:
         found = list(islice(active, limit + 1))
         return found[:limit], _place(found[limit - 1]) if len(found) > limit else None
 
+    def operators(self, tenant: str, pbxs: frozenset[str] = NONE, states: frozenset[str] = NONE) -> bytes:
+        """Return a tenant's operators at this moment, by PBX and interface, as JSON; an empty set is all."""
+        now_ms = self._now_ms()
+        chosen = [one for one in self.view.operators(tenant) if not pbxs or one.pbx in pbxs]
+        chosen.sort(key=lambda operator: (operator.pbx, operator.interface))
+        shown = [_shown(operator, now_ms) for operator in chosen]
+        return b"[" + b",".join(one.entry for one in shown if not states or one.state in states) + b"]"
+
     def _make_answer(self, tenant: str, campaign: str, _version: bytes) -> Json:
         rows = self.view.campaign(tenant, campaign)
         return {"tenant": tenant, "campaign": campaign, **campaign_answer(rows)}
@@ -90,6 +110,14 @@ def entity_tag(receipt: Receipt, campaigns: Iterable[Campaign], *more: object) -
     for campaign in campaigns:
         digest.update(repr(campaign.campaign).encode() + campaign.version)
     return digest.hexdigest()[: 2 * TAG_BYTES]
+
+
+def _shown(operator: Operator, now_ms: int) -> Shown:
+    """Return an operator's entry, made once for each state of its rows and for what ends by the clock."""
+    kept = operator.shown
+    if kept is None or not kept.from_ms <= now_ms < kept.until_ms:
+        kept = operator.shown = show(operator, now_ms)
+    return kept
 
 
 def _place(campaign: Campaign) -> Place:

@@ -11,7 +11,7 @@ from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.ami.text import decoded
 from tally.schemas.call_facts import CALL, OPERATOR, Swept
 from tally.schemas.errors import BadEvent
-from tally.schemas.fields import MAX_ID, checked_text
+from tally.schemas.fields import MAX_ID, checked_text, producer_id
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed, read_object
 from tally.schemas.topics import RAW_LIMIT_BYTES
@@ -86,7 +86,7 @@ def _read(name: str, packet: Packet, headers: dict[str, bytes], reading: Reading
     key = join_parts(checked_text(pbx, "$.pbx", MAX_ID))
     tenant = _own(packet, headers, "tenant")
     if tenant:
-        checked_text(tenant, "$.tenant", MAX_ID)
+        tenant = producer_id(tenant, "$.tenant")
     at = moment_of(packet, _own(packet, headers, "received_at"))
     if name in KINDS:
         if fact := channels.seen(KINDS[name], packet, at, tenant, reading):

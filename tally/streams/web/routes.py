@@ -10,6 +10,7 @@ from faust.web.drivers.aiohttp import Web
 from tally.agents.view.reader import Reader
 from tally.streams.web.errors import in_one_shape
 from tally.streams.web.operations import LiveView, MetricsView, ReadyView
+from tally.streams.web.operators import OperatorsView
 from tally.streams.web.site import READER, SITE, Site
 from tally.streams.web.views import CampaignsView, CampaignView
 
@@ -17,6 +18,7 @@ from tally.streams.web.views import CampaignsView, CampaignView
 READ_API: dict[str, tuple[str, type[View]]] = {
     "campaign": ("/v1/tenants/{tenant:[^/]+}/campaigns/{campaign:[^/]+}", CampaignView),
     "campaigns": ("/v1/tenants/{tenant:[^/]+}/campaigns", CampaignsView),
+    "operators": ("/v1/tenants/{tenant:[^/]+}/operators", OperatorsView),
 }
 OPERATIONS: dict[str, tuple[str, type[View]]] = {
     "metrics": ("/metrics", MetricsView),

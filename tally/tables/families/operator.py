@@ -90,7 +90,7 @@ class OperatorFamily(Family[OperatorFact, Operator]):
             return []
         pbx = split_parts(key.partition(b"/")[0])[0]
         latest = max(current.values())
-        counts: Counts = {"memberships.name=" + latest.name: 1}
+        counts: Counts = {f"memberships.{join_parts('name=' + latest.name).decode()}": 1}
         for queue, known in current.items():
             if not known.removed:
                 counts.update((f"memberships.{name}", value) for name, value in _described(queue, known))

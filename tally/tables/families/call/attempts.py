@@ -39,10 +39,12 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
         _asked_attempt(call, parts[0], parts[1], call.asked[key], _taken(call, named, parts))
         for key, parts in asked.items()
     ]
+    # Asterisk drops quotes and backslashes of a variable: its ids may be an attempt's without being equal.
+    taken = {unique for one in found if one.root for unique in graph.legs(one.root)[1]}
     found += [
         Attempt(tenant, name[0], Template(_variable(call, uniques, "script")), False, [], uniques[0], None)
         for name, uniques in named.items()
-        if uniques and (tenant := _tenant(call, uniques))
+        if uniques and uniques[0] not in taken and (tenant := _tenant(call, uniques))
     ]
     return [_with_response(call, attempt) for attempt in found]
 

@@ -56,7 +56,7 @@ def _answer_counts(graph: Graph, journey: Journey) -> Counts:
 
 
 def _add_queues(graph: Graph, journey: Journey, counts: Counts) -> None:
-    request_us = graph.channels[journey.leg].request_us if journey.leg else None
+    request = graph.channels[journey.leg].request if journey.leg else None
     last_connect = max((spans[0][0] for spans in journey.heard.values()), default=0)
     for unique in sorted(journey.own & graph.channels.keys()):
         channel = graph.channels[unique]
@@ -66,7 +66,7 @@ def _add_queues(graph: Graph, journey: Journey, counts: Counts) -> None:
             _add(counts, "queue_wait_s", queue, "wait_s", sum(waits))
         for queue, abandons in _queue_times(channel, ABANDON).items():
             given_up = sum(
-                request_us is not None and request_us <= at_us and last_connect <= at_us for at_us in abandons
+                request is not None and request[0] <= at_us and last_connect <= at_us for at_us in abandons
             )
             _add(counts, "queue_abandoned", queue, "abandoned", given_up)
 

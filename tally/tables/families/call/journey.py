@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tally.tables.families.call.attempts import Attempt
-from tally.tables.families.call.legs import Graph, customers_leg
+from tally.tables.families.call.legs import Graph, customers, customers_leg
 from tally.tables.families.call.outcome import ANSWERED, OTHER, by_reason, unanswered
 from tally.tables.families.call.state import Channel
 from tally.tables.families.call.timeline import Spans, heard_by
@@ -53,7 +53,8 @@ def journey_of(graph: Graph, attempt: Attempt) -> Journey:
 def _legs(graph: Graph, attempt: Attempt) -> tuple[list[str], set[str]]:
     if attempt.root is None:
         return [], set()
-    return graph.second_legs(attempt.root) if attempt.second else graph.legs(attempt.root)
+    legs, own = graph.second_legs(attempt.root) if attempt.second else graph.legs(attempt.root)
+    return customers(graph.channels, legs), own
 
 
 def _outcome(

@@ -101,6 +101,12 @@ def order_of(channel: Channel, unique: str) -> tuple[int, str]:
     return channel.first[0], unique
 
 
+def customers(channels: dict[str, Channel], legs: list[str]) -> list[str]:
+    """Return the legs that may be the customer's: whoever is dialled once one is up is somebody else."""
+    up_us = min((at_us for leg in legs if (at_us := channels[leg].up_us) is not None), default=None)
+    return legs if up_us is None else [leg for leg in legs if channels[leg].first[0] <= up_us]
+
+
 def customers_leg(channels: dict[str, Channel], legs: list[str]) -> str | None:
     """Return the leg that came up first; if none did, the one that was dialled last."""
     up = [

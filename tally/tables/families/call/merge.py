@@ -155,7 +155,7 @@ def _spoken_of(main: Glimpse, fact: ChannelsSeen) -> Channel:
     if fact.kind == "listed":
         return _seen(main, fact.at_us, listed_us=fact.at_us)
     if fact.kind == "request":
-        return _seen(main, fact.at_us, request_us=fact.at_us)
+        return _seen(main, fact.at_us, request=(fact.at_us, fact.cause))
     if letter := MOMENTS.get(fact.kind):
         detail = "" if letter in (HOLD, UNHOLD) else fact.detail
         key = f"{letter}{detail}" + (UNTIMED + fact.mark.hex() if fact.mark else "")
@@ -171,7 +171,7 @@ def _join_channels(left: Channel, right: Channel) -> Channel:
         False,  # gone: whoever merges sweeps again
         earliest(left.up_us, right.up_us),
         left.rang or right.rang,
-        earliest(left.request_us, right.request_us),
+        _least(left.request, right.request),
         hangup,
         _least(left.dial_end, right.dial_end),
         _union(left.callers, right.callers),

@@ -24,6 +24,7 @@ ANSWERED, NO_ANSWER, BUSY, CONGESTION, OTHER = 4, 3, 5, 8, 0
 """OriginateResponse's Reason."""
 BY_REASON = {ANSWERED: "answered", NO_ANSWER: "no_answer", BUSY: "busy", CONGESTION: "congestion"}
 FAILED = "call_failed"
+SAME_MOMENT_US = 1_000
 
 
 def unanswered(leg: Channel, reason: int | None, root_is_local: bool) -> Outcome:
@@ -44,9 +45,14 @@ def unanswered(leg: Channel, reason: int | None, root_is_local: bool) -> Outcome
 
 
 def _we_gave_up(leg: Channel) -> bool:
-    """Return whether it rang, and the far side had not asked to hang up before the dial ended."""
-    ended = [at[0] for at in (leg.dial_end, leg.hangup) if at]
-    return leg.rang and (leg.request_us is None or leg.request_us >= min(ended))
+    """Return whether it rang, and the far side had not asked to hang up before the dial ended.
+
+    Our own hanging up asks too, without a cause, within microseconds of the dial's end and in any order.
+    """
+    if leg.request is None or not leg.rang:
+        return leg.rang
+    asked_us = leg.request[0] + (0 if leg.request[1] else SAME_MOMENT_US)
+    return asked_us >= min(at[0] for at in (leg.dial_end, leg.hangup) if at)
 
 
 def by_reason(reason: int | None) -> Outcome:

@@ -22,8 +22,8 @@ class Channel(Struct, frozen=True, array_like=True):
     """Whether the latest sweep did not find it. No fact says so: it is set anew after each merge."""
     up_us: int | None = None
     rang: bool = False
-    request_us: int | None = None
-    """The first request of the far side to hang up."""
+    request: tuple[int, int] | None = None
+    """The first HangupRequest: when, and its cause; 0 where it has none, as when our own side hangs up."""
     hangup: tuple[int, int] | None = None
     """When, and by which cause (Q.850)."""
     dial_end: tuple[int, str] | None = None
@@ -50,8 +50,8 @@ class Channel(Struct, frozen=True, array_like=True):
 
         Made of what has one time however many copies of an event there are, so that collectors agree.
         """
-        times = [self.first[0], self.listed_us, self.up_us or 0, self.request_us or 0]
-        times += [at[0] for at in (self.hangup, self.dial_end, self.agent) if at]
+        times = [self.first[0], self.listed_us, self.up_us or 0]
+        times += [at[0] for at in (self.request, self.hangup, self.dial_end, self.agent) if at]
         return max(times + [moments[-1] for moments in self.moments.values()])
 
     @property

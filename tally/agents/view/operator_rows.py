@@ -1,0 +1,143 @@
+"""The rows of operators, by tenant: those without a campaign, whose template is (PBX, interface).
+
+What their counts mean is written in tally/tables/families/operator.py.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tally.schemas.keys import RowKey, Template, split_parts
+from tally.schemas.rows import Row
+
+COUNTED = ("connects", "ring_no_answer", "talk_s")
+MEMBERSHIPS = "memberships."
+NAMED = "name="
+PAUSED = "paused="
+NOBODY = ""
+"""Stands for the tenant where nobody said whose operators a PBX has."""
+
+
+class Membership(Struct, frozen=True):
+    """An operator in one queue, as the PBX last described it."""
+
+    queue: str
+    status: int = 0
+    since_ms: int = 0
+    in_call: int = 0
+    last_call_s: int = 0
+    wrapup_s: int = 0
+    reason: str | None = None
+    """Why it is paused; None where it is not, empty where nobody gave a reason."""
+
+
+class Shown(Struct, frozen=True):
+    """An operator's entry in an answer, and the span of time in which it holds."""
+
+    state: str
+    entry: bytes
+    from_ms: int
+    until_ms: int
+
+
+class Operator(Struct):
+    """What rows say of an operator; made anew once one of them changes."""
+
+    pbx: str
+    interface: str
+    name: str
+    memberships: tuple[Membership, ...]
+    counts: dict[str, int]
+    shown: Shown | None = None
+    """As its reader left it here."""
+
+
+class OperatorRows:
+    """The newest rows of operators; what they say is read once for each state of them."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[Template, dict[int, Row]]] = {}
+        self._read: dict[str, dict[Template, Operator | None]] = {}
+
+    def put(self, partition: int, key: RowKey, row: Row) -> None:
+        """Take a newer row."""
+        if key.template is not None:
+            self._rows.setdefault(key.tenant, {}).setdefault(key.template, {})[partition] = row
+            self._forget(key.tenant, key.template)
+
+    def drop(self, partition: int, key: RowKey) -> None:
+        """Forget a row."""
+        if key.template is not None:
+            del self._rows[key.tenant][key.template][partition]
+            self._forget(key.tenant, key.template)
+
+    def of(self, tenant: str) -> list[Operator]:
+        """Return a tenant's operators of whom something is known, in no order."""
+        if tenant not in self._rows:
+            return []
+        read = self._read.setdefault(tenant, {})
+        for template, rows in self._rows.get(tenant, {}).items():
+            if template not in read:
+                read[template] = self._described(template, rows)
+        return [operator for operator in read.values() if operator is not None]
+
+    def _described(self, template: Template, rows: Mapping[int, Row]) -> Operator | None:
+        """Return an operator; memberships that were told without a tenant are those of all it served."""
+        operator = read_operator(template, rows.values())
+        if operator is None or operator.name or operator.memberships:
+            return operator
+        known = read_operator(template, self._rows.get(NOBODY, {}).get(template, {}).values())
+        if known is None:
+            return operator
+        return msgspec.structs.replace(operator, name=known.name, memberships=known.memberships)
+
+    def _forget(self, tenant: str, template: Template) -> None:
+        """Forget what rows said that are about to change; those of nobody speak for every tenant."""
+        for read in self._read.values() if tenant == NOBODY else (self._read.get(tenant, {}),):
+            read.pop(template, None)
+
+
+def read_operator(template: Template, rows: Iterable[Row]) -> Operator | None:
+    """Return the operator whom rows of one template describe; None of whom nothing is counted."""
+    counts = _summed(rows)
+    if not counts:
+        return None
+    names: list[str] = []
+    queues: dict[str, dict[str, Any]] = {}
+    for flat, value in counts.items():
+        if flat.startswith(MEMBERSHIPS):
+            parts = split_parts(flat.removeprefix(MEMBERSHIPS).encode())
+            if len(parts) == 1 and parts[0].startswith(NAMED):
+                names.append(parts[0].removeprefix(NAMED))
+            else:
+                _describe(queues, parts, value)
+    return Operator(
+        pbx=template.name,
+        interface=template.language,
+        name=min(names, default=""),
+        memberships=tuple(msgspec.convert(queues[queue], Membership) for queue in sorted(queues)),
+        counts={name: counts.get(name, 0) for name in COUNTED},
+    )
+
+
+def _describe(queues: dict[str, dict[str, Any]], entry: list[str], value: int) -> None:
+    """Add one entry `queue/what` to what is known of its queue."""
+    if len(entry) != 2:
+        return  # of a version that knows more
+    queue, what = entry
+    known = queues.setdefault(queue, {"queue": queue})
+    if what.startswith(PAUSED):
+        reason = what.removeprefix(PAUSED)
+        known["reason"] = min(known.get("reason", reason), reason)
+    else:
+        known[what] = value
+
+
+def _summed(rows: Iterable[Row]) -> dict[str, int]:
+    summed: dict[str, int] = {}
+    for row in rows:
+        for name, value in row.counts.items():
+            summed[name] = summed.get(name, 0) + value
+    return summed
