@@ -15,6 +15,9 @@ from tally.streams.settings import Settings
 FLUSHED_SECONDS = 20.0
 """How long Postgres may lag behind the view before a difference is one."""
 POLL_SECONDS = 0.25
+OPERATORS = "(operators)"
+"""Stands where the rows of campaigns have the campaign; no operator's row has one."""
+CAMPAIGN_PARTS = 2
 KEY_COLUMNS = ("tenant", "campaign", "template_name", "template_language")
 
 Table = dict[tuple[str, ...], Mapping[str, Any]]
@@ -26,7 +29,6 @@ class Judgement(Struct, frozen=True):
     raw_events: int
     recounted: Table
     view: Table
-    view_templates: Table
     postgres: Table
     old: list[Row]
     in_view: list[Difference]
@@ -49,44 +51,68 @@ async def judge(settings: Settings, answers: Answers) -> Judgement:
     try:
         raw_events = await copy_raw(settings, connection)
         await recount(connection)
-        totals = _keyed(await fetch(connection, "recount.campaign_stats"))
-        templates = _keyed(await fetch(connection, "recount.campaign_template_stats"))
+        recounted = await recounted_tables(connection)
         old = await fetch(connection, "recount.old_way")
-        view, view_templates = await _view(answers, {key[0] for key in totals})
-        in_postgres, postgres = await _flushed(connection, totals, templates)
+        view = await _view(answers, {key[0] for key in recounted})
+        in_postgres, postgres = await _flushed(connection, recounted)
     finally:
         await connection.close()
-    in_view = differences(totals, view) + differences(templates, view_templates)
-    return Judgement(raw_events, totals, view, view_templates, postgres, old, in_view, in_postgres)
+    return Judgement(raw_events, recounted, view, postgres, old, differences(recounted, view), in_postgres)
 
 
-async def _view(answers: Answers, tenants: set[str]) -> tuple[Table, Table]:
-    totals: Table = {}
-    templates: Table = {}
+async def recounted_tables(connection: Any) -> Table:
+    """Return what the recount says of campaigns, templates and operators."""
+    found = _keyed(await fetch(connection, "recount.campaign_stats"))
+    found |= _keyed(await fetch(connection, "recount.campaign_template_stats"))
+    for table in ("recount.call_stats", "recount.call_template_stats"):
+        for key, row in _keyed(await fetch(connection, table)).items():
+            found[key] = {**found.get(key, {}), **row}
+    return found | _operators(await fetch(connection, "recount.operator_stats"))
+
+
+async def _view(answers: Answers, tenants: set[str]) -> Table:
+    found: Table = {}
     for tenant in sorted(tenants):
         for listed in await answers.campaigns(tenant):
             name = listed["campaign"]
-            totals[tenant, name] = listed["totals"]
+            found[tenant, name] = listed["totals"]
             for part in (await answers.get(f"/v1/tenants/{tenant}/campaigns/{quote(name, safe='')}"))[
                 "templates"
             ]:
                 template = part["template"]
                 key = (tenant, name, template["name"], template["language"])
-                templates[key] = dict(zip(KEY_COLUMNS, key, strict=True)) | part["counters"]
-    return totals, templates
+                found[key] = dict(zip(KEY_COLUMNS, key, strict=True)) | part["counters"]
+        operators = (await answers.get(f"/v1/tenants/{tenant}/operators"))["operators"]
+        found |= _operators([{"tenant": tenant, **one, **one["counts"]} for one in operators])
+    return found
 
 
-async def _flushed(connection: Any, totals: Table, templates: Table) -> tuple[list[Difference], Table]:
+async def _flushed(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
     """Give the flush its time, then compare what Postgres holds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + FLUSHED_SECONDS
     while True:
         held = _keyed(await fetch(connection, "tally.campaign_stats"))
-        held_templates = _keyed(await fetch(connection, "tally.campaign_template_stats"))
-        found = differences(totals, held) + differences(templates, held_templates)
+        held |= _keyed(await fetch(connection, "tally.campaign_template_stats"))
+        held |= _operators(await fetch(connection, "tally.operator_stats"))
+        found = differences(recounted, held)
         if not found or loop.time() > deadline:
             return found, held
         await asyncio.sleep(POLL_SECONDS)
+
+
+def _operators(rows: Sequence[Mapping[str, Any]]) -> Table:
+    return {(row["tenant"], OPERATORS, row["pbx"], row["operator"]): row for row in rows}
+
+
+def totals(table: Table) -> list[Mapping[str, Any]]:
+    """Return the rows of whole campaigns."""
+    return [row for key, row in table.items() if len(key) == CAMPAIGN_PARTS]
+
+
+def templates(table: Table) -> list[Mapping[str, Any]]:
+    """Return the rows of templates, in order."""
+    return [table[key] for key in sorted(table) if len(key) > CAMPAIGN_PARTS and key[1] != OPERATORS]
 
 
 def _keyed(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,6 +1,7 @@
 """The recount: raw topics copied into Postgres as they are, and counted there by plain SQL."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import orjson
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 
-SQL_FILES = ("recount.sql", "recount_old.sql")
+SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")
 COPY_ROWS = 5_000
 DEADLINE_SECONDS = 300.0
-RAW = ("webhook-events", "send-results")
+RAW = ("webhook-events", "send-results", "ami-events")
 
 Row = dict[str, Any]
+Copied = tuple[str, int, int, bytes | None, dict[str, str]]
 
 
 async def connect(settings: Settings) -> Any:
@@ -24,7 +26,12 @@ async def connect(settings: Settings) -> Any:
         settings.postgres_dsn.get_secret_value(), timeout=10, command_timeout=DEADLINE_SECONDS
     )
     await connection.set_type_codec(
-        "jsonb", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads, schema="pg_catalog"
+        "jsonb",
+        # Binary, as copying asks for: the version of the format, and the text.
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda value: orjson.loads(value[1:]),
+        schema="pg_catalog",
+        format="binary",
     )
     return connection
 
@@ -34,13 +41,14 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
     await connection.execute(
         "DROP SCHEMA IF EXISTS recount CASCADE; CREATE SCHEMA recount;"
         " CREATE TABLE recount.raw (topic text NOT NULL, kafka_partition int NOT NULL,"
-        " kafka_offset bigint NOT NULL, body bytea)"
+        " kafka_offset bigint NOT NULL, body bytea, headers jsonb NOT NULL)"
     )
     logical = {settings.names.raw(topic): topic for topic in RAW}
-    rows: list[tuple[str, int, int, bytes | None]] = []
+    rows: list[Copied] = []
     count = 0
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
-        rows.append((logical[record.topic], record.partition, record.offset, record.value))
+        place = (logical[record.topic], record.partition, record.offset)
+        rows.append((*place, record.value, headers_of(record.headers)))
         count += 1
         if len(rows) == COPY_ROWS:
             await _copy(connection, rows)
@@ -49,7 +57,12 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
     return count
 
 
-async def _copy(connection: Any, rows: list[tuple[str, int, int, bytes | None]]) -> None:
+def headers_of(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Return a record's headers as SQL reads them; U+0000 is no text for Postgres, and in no id."""
+    return {name: value.decode(errors="replace").replace("\0", "") for name, value in headers}
+
+
+async def _copy(connection: Any, rows: list[Copied]) -> None:
     await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
 
 
@@ -69,6 +82,8 @@ async def fetch(connection: Any, table: str) -> list[Row]:
 
 TABLES = frozenset(
     {
+        *("recount.call_stats", "recount.call_template_stats", "recount.operator_stats"),
+        "tally.operator_stats",
         *("recount.campaign_stats", "recount.campaign_template_stats", "recount.old_way"),
         *("tally.campaign_stats", "tally.campaign_template_stats"),
     }

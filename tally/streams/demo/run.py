@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tally.streams.demo import report
 from tally.streams.demo.answers import Answers, quantile
 from tally.streams.demo.comparison import summed
-from tally.streams.demo.judgement import Judgement, judge
+from tally.streams.demo.judgement import Judgement, judge, templates, totals
 from tally.streams.demo.publisher import Publisher
 from tally.streams.settings import Settings
 from tally.streams.simulator.campaign import campaign
@@ -93,17 +93,17 @@ class Demo:
         found = await judge(self._settings, answers)
         if found.raw_events != published:
             raise RuntimeError(f"{published} events were published, the topics hold {found.raw_events}")
-        report.funnel(self._console, [found.view_templates[key] for key in sorted(found.view_templates)])
+        report.funnel(self._console, templates(found.view))
         report.counts(
             self._console,
-            summed(found.view.values()),
-            summed(found.postgres.values()),
-            summed(found.recounted.values()),
+            summed(totals(found.view)),
+            summed(totals(found.postgres)),
+            summed(totals(found.recounted)),
             {name: sum(row[name] or 0 for row in found.old) for name in report.OLD_NAMES.values()},
         )
         self._console.print(
-            f"compared: these and errors, pricing, time_to_deliver, time_to_read, for {len(found.recounted)}"
-            " campaigns and their templates"
+            f"compared: these and errors, pricing, hangup_causes, queues, time_to_deliver, time_to_read, for"
+            f" {len(totals(found.recounted))} campaigns, their templates and operators"
         )
         report.differences(self._console, "The view differs from the recount", found.in_view)
         report.differences(self._console, "Postgres differs from the recount", found.in_postgres)

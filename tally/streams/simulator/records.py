@@ -6,6 +6,7 @@ from typing import Any
 
 WEBHOOK_EVENTS = "webhook-events"
 SEND_RESULTS = "send-results"
+AMI_EVENTS = "ami-events"
 
 Json = dict[str, Any]
 # A body, and the unix second at which a perfect network would have brought it.

@@ -26,6 +26,8 @@ class Size:
     numbers_per_tenant: int = 2
     campaigns_per_tenant: int = 4
     contacts_per_campaign: int = 100
+    voice_campaigns_per_tenant: int = 1
+    calls_per_campaign: int = 60
     duplicate_share: float = 0.1
     bad_share: float = 0.02
     late_at_most_s: int | None = None  # None: no order at all, everything is shuffled

@@ -1,0 +1,93 @@
+"""The bridge: every PBX's events to Kafka, each PBX by itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
+
+from msgspec import Struct
+
+from tally.streams.ami.buffer import Buffer
+from tally.streams.ami.link import Link
+from tally.streams.ami.metrics import AmiMetrics
+from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.publishing import Publishing
+from tally.streams.ami.sink import Sink
+from tally.streams.ami.watch import PbxWatch
+from tally.streams.ami.world import Timing, World
+from tally.streams.health import Verdict
+
+DRAIN_SECONDS = 10.0
+
+
+class Line(Struct, frozen=True):
+    """One PBX: what reads it, what is read, and what publishes that."""
+
+    pbx: Pbx
+    buffer: Buffer
+    watch: PbxWatch
+    link: Link
+    publishing: Publishing
+
+
+class Bridge:
+    """Reads all PBXs and publishes, until cancelled; then publishes what it has, within a deadline."""
+
+    def __init__(
+        self,
+        pbxs: Sequence[Pbx],
+        new_buffer: Callable[[], Buffer],
+        open_sink: Callable[[Pbx], Awaitable[Sink]],
+        metrics: AmiMetrics,
+        world: World | None = None,
+        timing: Timing | None = None,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
+        self._new_buffer = new_buffer
+        self._open_sink = open_sink
+        self._metrics = metrics
+        self._world = world or World()
+        self._timing = timing or Timing()
+        self._drain_seconds = drain_seconds
+        self.lines = [self._line(pbx) for pbx in pbxs]
+
+    async def run(self) -> NoReturn:
+        """Read and publish; only cancelling, or a failure of our own, ends it."""
+        links = [asyncio.create_task(line.link.run(), name=line.pbx.name) for line in self.lines]
+        publishing = [asyncio.create_task(line.publishing.run(), name=line.pbx.name) for line in self.lines]
+        try:
+            done, _ = await asyncio.wait({*links, *publishing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            raise RuntimeError("a task of the bridge ended by itself")
+        finally:
+            await self._stop(links, publishing)
+
+    def ready(self) -> Verdict:
+        """Decide whether all is well: every PBX is read, and Kafka takes what is read."""
+        away = [f"{line.pbx.name}: not logged in" for line in self.lines if not line.watch.is_open]
+        held = [f"{line.pbx.name}: {line.watch.trouble}" for line in self.lines if line.watch.trouble]
+        return Verdict((*away, *held))
+
+    def _line(self, pbx: Pbx) -> Line:
+        buffer = self._new_buffer()
+        watch = PbxWatch(pbx.name, self._metrics, buffer, self._world)
+        link = Link(pbx, buffer, watch, self._world, self._timing)
+        return Line(
+            pbx, buffer, watch, link, Publishing(buffer, lambda: self._open_sink(pbx), watch, self._world)
+        )
+
+    async def _stop(
+        self, links: Sequence["asyncio.Task[None]"], publishing: Sequence["asyncio.Task[None]"]
+    ) -> None:
+        for task in links:
+            task.cancel()
+        await asyncio.wait(links, timeout=2 * self._timing.close_seconds)
+        for line in self.lines:
+            line.publishing.end()
+        _, late = await asyncio.wait(publishing, timeout=self._drain_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.wait(publishing, timeout=self._drain_seconds)
+        for line in self.lines:
+            if line.buffer:
+                line.watch.left(len(line.buffer))

@@ -1,0 +1,81 @@
+"""What was read from a PBX and is not yet safe in Kafka, in order and bounded."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from itertools import islice
+
+from msgspec import Struct
+
+MAX_RECORDS = 50_000
+MAX_BYTES = 64 << 20
+
+
+class Taken(Struct, frozen=True):
+    """One packet as it came."""
+
+    value: bytes
+    received_at_ms: int
+    nonsense: str = ""
+    """Why it is no packet; empty for one that is."""
+
+
+class Buffer:
+    """Between the reader of one PBX, which may never wait, and Kafka, which may be away."""
+
+    def __init__(self, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> None:
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._taken: deque[Taken] = deque()
+        self.bytes = 0
+        self._stirred = asyncio.Event()
+        """Something was put, or whoever waits for that should look around."""
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    @property
+    def oldest_at_ms(self) -> int | None:
+        """When the oldest record was received; None where there is none."""
+        return self._taken[0].received_at_ms if self._taken else None
+
+    def put(self, taken: Taken) -> bool:
+        """Append a record; say False, and keep what is there, where it does not fit."""
+        if len(self._taken) >= self._max_records or self.bytes + len(taken.value) > self._max_bytes:
+            self._has_room.clear()
+            return False
+        self._taken.append(taken)
+        self.bytes += len(taken.value)
+        self._stirred.set()
+        return True
+
+    def head(self, max_records: int) -> list[Taken]:
+        """Return the oldest records, which stay."""
+        return list(islice(self._taken, max_records))
+
+    def drop(self, count: int) -> None:
+        """Forget the oldest records: they are safe."""
+        for _ in range(count):
+            self.bytes -= len(self._taken.popleft().value)
+        if len(self._taken) <= self._max_records // 2 and self.bytes <= self._max_bytes // 2:
+            self._has_room.set()
+
+    def stir(self) -> None:
+        """Wake who waits for a record."""
+        self._stirred.set()
+
+    async def until_stirred(self, seconds: float) -> None:
+        """Wait for a record, or to be woken, but no longer than so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
+        self._stirred.clear()
+
+    async def until_half(self, seconds: float) -> bool:
+        """Wait until a buffer that was full has drained to half; say whether it has within the time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._has_room.wait()
+        return self._has_room.is_set()

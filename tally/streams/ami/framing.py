@@ -1,0 +1,96 @@
+"""Cutting the byte stream of a PBX into packets. Pure.
+
+The stream is one banner line, then packets, each ended by an empty line. Up to Asterisk 13 the answer to
+a command is raw text that may hold empty lines and ends in `--END COMMAND--`.
+Source: Asterisk's main/manager.c.
+"""
+
+import re
+
+from msgspec import Struct
+
+from tally.streams.ami.errors import NotAmi
+
+MAX_PACKET_BYTES = 64 << 10
+"""More bytes than any event has."""
+MAX_BANNER_BYTES = 256
+BANNER = b"Asterisk Call Manager"
+
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
+_PACKET_END = re.compile(rb"\n(\r?\n)")
+_COMMAND_END = re.compile(rb"--END COMMAND--\r?\n(\r?\n)")
+_FOLLOWS = re.compile(rb"response:[ \t]*follows[ \t]*\r?\n", re.IGNORECASE)
+_END_BYTES = len(b"\r\n")
+
+
+class Frame(Struct, frozen=True):
+    """The bytes of one packet without its empty line, or a piece of one that is too large."""
+
+    raw: bytes
+    whole: bool = True
+
+
+class Framer:
+    """Cuts the same frames from a stream, in whatever pieces it arrives."""
+
+    def __init__(self, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
+        self._max_bytes = max_packet_bytes
+        self._held = bytearray()
+        self._searched = 0
+        """No packet ends before this byte of what is held."""
+        self._broken = False
+        """What is held goes on where a piece of a packet that is too large ended."""
+        self.banner = ""
+        """The server's first line; empty until it is there."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take more bytes and return the frames that they complete. Raises NotAmi: another banner."""
+        self._held += data
+        if not self.banner and not self._read_banner():
+            return []
+        frames = []
+        while (frame := self._next()) is not None:
+            frames.append(frame)
+        return frames
+
+    def _read_banner(self) -> bool:
+        line, end, _ = bytes(self._held[:MAX_BANNER_BYTES]).partition(b"\n")
+        if not end and len(self._held) < MAX_BANNER_BYTES:
+            return False
+        if not end or not line.startswith(BANNER):
+            raise NotAmi
+        self.banner = line.decode("ascii", "replace").strip()
+        del self._held[: len(line) + 1]
+        return True
+
+    def _next(self) -> Frame | None:
+        if not self._broken and (empty := _EMPTY_LINES.match(self._held)):
+            self._cut(empty.end())
+        window = self._max_bytes + _END_BYTES
+        if found := self._end_within(window):
+            frame = Frame(bytes(self._held[: found.start(1)]), whole=not self._broken)
+            self._cut(found.end())
+            self._broken = False
+            return frame
+        if len(self._held) < window:
+            self._searched = max(0, len(self._held) - _END_BYTES)
+            return None
+        piece = Frame(bytes(self._held[: self._max_bytes]), whole=False)
+        self._cut(self._max_bytes)
+        self._broken = True
+        return piece
+
+    def _end_within(self, window: int) -> "re.Match[bytes] | None":
+        found = _PACKET_END.search(self._held, self._searched, window)
+        if found and not self._broken and is_command_output(self._held):
+            return _COMMAND_END.search(self._held, 0, window)
+        return found
+
+    def _cut(self, count: int) -> None:
+        del self._held[:count]
+        self._searched = 0
+
+
+def is_command_output(raw: bytes | bytearray) -> bool:
+    """Say whether these bytes begin the answer to a command in the form of old versions."""
+    return _FOLLOWS.match(raw) is not None

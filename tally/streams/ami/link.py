@@ -1,0 +1,81 @@
+"""Keeping one PBX connected: a session, and after its end another one."""
+
+import asyncio
+from typing import NoReturn
+
+from tally.streams.ami.backoff import pause_seconds, refused_seconds
+from tally.streams.ami.buffer import Buffer, Taken
+from tally.streams.ami.conversation import converse
+from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
+from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.session import Session
+from tally.streams.ami.watch import PbxWatch
+from tally.streams.ami.wire import connect
+from tally.streams.ami.world import Timing, World
+
+
+class Link:
+    """The connection to one PBX, for as long as the bridge runs."""
+
+    def __init__(self, pbx: Pbx, buffer: Buffer, watch: PbxWatch, world: World, timing: Timing) -> None:
+        self._pbx = pbx
+        self._buffer = buffer
+        self._watch = watch
+        self._world = world
+        self._timing = timing
+        self._failures = 0
+
+    async def run(self) -> NoReturn:
+        """Connect again and again until cancelled; whatever happens, the other PBXs' links go on."""
+        while True:
+            began = self._world.seconds()
+            error = await self._session()
+            if self._world.seconds() - began >= self._timing.settled_seconds:
+                self._failures = 0
+            self._failures += 1
+            await self._world.pause(self._judge(error))
+            while not await self._buffer.until_half(self._timing.room_seconds):
+                self._watch.waits_for_room()
+            self._watch.reconnects()
+
+    async def _session(self) -> Exception:
+        try:
+            await self._converse()
+        except (SessionEnded, OSError) as error:
+            return error
+        except Exception as error:
+            # A failure of ours that one PBX provokes would otherwise end the reading of all.
+            self._watch.broke(error)
+            return error
+
+    async def _converse(self) -> NoReturn:
+        wire = await connect(self._pbx, self._timing)
+        session = Session(wire, self._world, self._take)
+        try:
+            await converse(session, self._pbx, self._world, self._timing, self._watch)
+        except asyncio.CancelledError:
+            await session.say_goodbye()
+            raise
+        except Exception as error:
+            if self._watch.is_open:
+                self._watch.gap("buffer_full" if isinstance(error, BufferFull) else "lost")
+            raise
+        finally:
+            session.close()
+            self._watch.closed()
+
+    def _take(self, taken: Taken) -> bool:
+        fits = self._buffer.put(taken)
+        if fits:
+            self._watch.took(bool(taken.nonsense))
+        return fits
+
+    def _judge(self, error: Exception) -> float:
+        """Tell what happened; return how long to wait."""
+        if isinstance(error, LoginRefused):
+            seconds = refused_seconds(self._world.jitter())
+            self._watch.login_refused(error, seconds)
+        else:
+            seconds = pause_seconds(self._failures, self._world.jitter())
+            self._watch.lost(error, seconds)
+        return seconds

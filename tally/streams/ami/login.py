@@ -1,0 +1,58 @@
+"""Logging in, and asking for what is wanted."""
+
+from tally.schemas.ami.packet import Packet
+from tally.streams.ami.actions import digest
+from tally.streams.ami.errors import LoginRefused
+from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.session import Session
+
+MESSAGE_CHARACTERS = 200
+"""As much of a server's words as is shown."""
+
+
+async def log_in(session: Session, pbx: Pbx, seconds: float) -> None:
+    """Log in, plain or by MD5 challenge. Raises LoginRefused.
+
+    The classes of events are a part of the login: asked for later, FullyBooted would be missed.
+    """
+    fields = [("Username", pbx.username), *await _proof(session, pbx, seconds), ("Events", pbx.events)]
+    refused = refusal(await session.ask("Login", *fields, seconds=seconds))
+    if refused:
+        raise LoginRefused(f"the PBX refuses the login: {refused}")
+
+
+async def add_filters(session: Session, pbx: Pbx, seconds: float) -> dict[str, str]:
+    """Ask for each filter; return those that are refused, with the reason."""
+    refused = {}
+    for line in pbx.filters:
+        answer = await session.ask("Filter", ("Operation", "Add"), ("Filter", line), seconds=seconds)
+        if message := refusal(answer):
+            refused[f"Filter {line}"] = message
+    return refused
+
+
+def refusal(answer: Packet) -> str:
+    """Return a server's words where it refuses; empty where it does not."""
+    if answer.get("response").lower() != "error":
+        return ""
+    return answer.get("message")[:MESSAGE_CHARACTERS] or "no reason given"
+
+
+async def _proof(session: Session, pbx: Pbx, seconds: float) -> list[tuple[str, str]]:
+    secret = _secret(pbx)
+    if pbx.auth == "plain":
+        return [("Secret", secret)]
+    answer = await session.ask("Challenge", ("AuthType", "MD5"), seconds=seconds)
+    if refused := refusal(answer):
+        raise LoginRefused(f"the PBX refuses a challenge: {refused}")
+    return [("AuthType", "MD5"), ("Key", digest(answer.get("challenge"), secret))]
+
+
+def _secret(pbx: Pbx) -> str:
+    try:
+        secret = pbx.read_secret()
+    except (OSError, ValueError) as error:
+        raise LoginRefused(f"the secret cannot be read: {type(error).__name__}") from None
+    if not secret:
+        raise LoginRefused("the file of the secret is empty")
+    return secret

@@ -1,0 +1,28 @@
+"""A bridge process: its parts, put together from the settings."""
+
+from tally.streams.ami.bridge import Bridge
+from tally.streams.ami.buffer import Buffer
+from tally.streams.ami.http import http_app, serve
+from tally.streams.ami.metrics import AmiMetrics
+from tally.streams.ami.sink import open_sink
+from tally.streams.settings import Settings
+from tally.streams.worker import Parts
+
+
+async def bridge_parts(settings: Settings) -> Parts:
+    """Return what is to be run: the bridge, and what tells about it for as long as it stops."""
+    metrics = AmiMetrics(pbx.name for pbx in settings.ami_pbxs)
+    bridge = Bridge(
+        settings.ami_pbxs,
+        lambda: Buffer(settings.ami_buffer_records, settings.ami_buffer_bytes),
+        lambda pbx: open_sink(settings, pbx),
+        metrics,
+    )
+    app = http_app(metrics, bridge.ready)
+    return Parts(
+        apps=(),
+        services={
+            "http": lambda: serve(app, settings.web_host, settings.ami_web_port),
+            "bridge": bridge.run,
+        },
+    )

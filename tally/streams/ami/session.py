@@ -1,0 +1,123 @@
+"""One session with a PBX: a task that only reads, and actions that wait for their answers."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tally.schemas.ami.packet import Packet
+from tally.streams.ami.actions import action
+from tally.streams.ami.buffer import Taken
+from tally.streams.ami.errors import BufferFull, NotAmi, SessionLost
+from tally.streams.ami.framing import Frame, Framer
+from tally.streams.ami.reading import read_frame
+from tally.streams.ami.wire import Wire
+from tally.streams.ami.world import World
+
+Take = Callable[[Taken], bool]
+
+LISTS_KEPT = 16
+"""Lists whose answers may still be on their way."""
+
+
+class Session:
+    """Asks the PBX, and hands all events to `take`, which says False once it cannot hold another."""
+
+    def __init__(self, wire: Wire, world: World, take: Take) -> None:
+        self._wire = wire
+        self._world = world
+        self._take = take
+        self._framer = Framer()
+        self._token = world.token()
+        self._actions = 0
+        self._asked: dict[str, asyncio.Future[Packet]] = {}
+        self._listed_at_ms: dict[str, int] = {}
+        """When each list was asked for, by ActionID: all packets of its answer are of that moment."""
+        self._is_trusted = False
+        """It has answered: what it says that nobody understands is kept from now on."""
+        self._reading = asyncio.create_task(self._read())
+        # Else the loop reports an error that nobody happened to wait for.
+        self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    @property
+    def banner(self) -> str:
+        """The server's first line."""
+        return self._framer.banner
+
+    async def ask(self, name: str, *fields: tuple[str, str], seconds: float) -> Packet:
+        """Send an action and return its response. Raises what ended the session, and SessionLost."""
+        return await self._ask(name, f"tally-{self._token}-{self._number()}", fields, seconds)
+
+    async def ask_for_list(self, name: str, seconds: float) -> Packet:
+        """Send an action whose answer is a list of events, which are of the moment of sending."""
+        action_id = f"tally-resync-{self._token}-{self._number()}"
+        # Before it is sent: a list must not claim to know of what happened after it was made.
+        self._listed_at_ms[action_id] = self._world.now_ms()
+        if len(self._listed_at_ms) > LISTS_KEPT:
+            del self._listed_at_ms[next(iter(self._listed_at_ms))]
+        return await self._ask(name, action_id, (), seconds)
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass. Raises what ended the session meanwhile."""
+        await asyncio.wait({self._reading}, timeout=seconds)
+        if self._reading.done():
+            self._reading.result()
+
+    async def say_goodbye(self) -> None:
+        """Read no more and log off."""
+        self._reading.cancel()
+        await self._wire.say_goodbye(f"tally-{self._token}-{self._number()}")
+
+    def close(self) -> None:
+        """Read no more and close the connection."""
+        self._reading.cancel()
+        self._wire.close()
+
+    def _number(self) -> int:
+        self._actions += 1
+        return self._actions
+
+    async def _ask(
+        self, name: str, action_id: str, fields: tuple[tuple[str, str], ...], seconds: float
+    ) -> Packet:
+        answer: asyncio.Future[Packet] = asyncio.get_running_loop().create_future()
+        self._asked[action_id] = answer
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wire.send(action(name, action_id, *fields))
+                waited: set[asyncio.Future[Any]] = {answer, self._reading}
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise SessionLost(f"no answer to {name} within {seconds:g} s") from None
+        finally:
+            del self._asked[action_id]
+        if not answer.done():
+            self._reading.result()
+        return await answer
+
+    async def _read(self) -> None:
+        while True:
+            data = await self._wire.read()
+            at_ms = self._world.now_ms()
+            for frame in self._framer.feed(data):
+                self._sort(frame, at_ms)
+            # Where much has come already, reading it does not wait, and others would.
+            await asyncio.sleep(0)
+
+    def _sort(self, frame: Frame, at_ms: int) -> None:
+        packet = read_frame(frame)
+        if isinstance(packet, str):
+            if not self._is_trusted:
+                raise NotAmi
+            self._keep(Taken(frame.raw, at_ms, packet))
+        elif "event" in packet:
+            listed_at_ms = self._listed_at_ms.get(packet.get("actionid"), at_ms)
+            self._keep(Taken(frame.raw, listed_at_ms))
+        else:
+            self._is_trusted = True
+            asked = self._asked.get(packet.get("actionid"))
+            if asked is not None and not asked.done():
+                asked.set_result(packet)
+
+    def _keep(self, taken: Taken) -> None:
+        if not self._take(taken):
+            raise BufferFull

@@ -1,0 +1,60 @@
+"""The connection to a PBX: bytes in, bytes out, every wait with a deadline."""
+
+import asyncio
+from contextlib import suppress
+
+from tally.streams.ami.actions import action
+from tally.streams.ami.errors import SessionLost
+from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.world import Timing
+
+CHUNK_BYTES = 64 << 10
+LIMIT_BYTES = 512 << 10
+"""What the event loop reads ahead: Asterisk ends a session that takes nothing for 100 ms."""
+
+
+class Wire:
+    """An open connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timing: Timing) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._timing = timing
+
+    async def read(self) -> bytes:
+        """Return the next bytes. Raises SessionLost where the PBX has closed the connection.
+
+        Without a deadline: whether the PBX is silent for too long is judged by its answers to Ping.
+        """
+        data = await self._reader.read(CHUNK_BYTES)
+        if not data:
+            raise SessionLost("the PBX closed the connection")
+        return data
+
+    async def send(self, data: bytes) -> None:
+        """Send an action; the caller has the deadline."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def say_goodbye(self, action_id: str) -> None:
+        """Log off; a PBX that does not listen any more is left all the same."""
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._timing.close_seconds):
+                await self.send(action("Logoff", action_id))
+                self._writer.close()
+                await self._writer.wait_closed()
+
+    def close(self) -> None:
+        """Close at once, whatever has not been sent."""
+        self._writer.transport.abort()
+
+
+async def connect(pbx: Pbx, timing: Timing) -> Wire:
+    """Open a connection. Raises OSError, for what TLS objects to as well, and SessionLost."""
+    context = pbx.ssl_context()
+    try:
+        async with asyncio.timeout(timing.connect_seconds):
+            reader, writer = await asyncio.open_connection(pbx.host, pbx.port, ssl=context, limit=LIMIT_BYTES)
+    except TimeoutError:
+        raise SessionLost(f"no connection within {timing.connect_seconds:g} s") from None
+    return Wire(reader, writer, timing)

@@ -1,0 +1,42 @@
+"""What a bridge needs of the world, and how long it waits for what."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+
+def unix_ms() -> int:
+    """Return the time in unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class World(Struct, frozen=True):
+    """Clocks, randomness and waiting."""
+
+    now_ms: Callable[[], int] = unix_ms
+    """Unix milliseconds: what events are stamped with."""
+    seconds: Callable[[], float] = time.monotonic
+    """Monotonic seconds: what waits are measured by."""
+    jitter: Callable[[], float] = random.random
+    """Uniform from 0 to 1."""
+    token: Callable[[], str] = lambda: secrets.token_hex(6)
+    """A text that no other session has."""
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Timing(Struct, frozen=True):
+    """Deadlines and intervals of a session."""
+
+    connect_seconds: float = 10.0
+    answer_seconds: float = 10.0
+    ping_seconds: float = 10.0
+    pong_seconds: float = 5.0
+    close_seconds: float = 2.0
+    settled_seconds: float = 30.0
+    """A session that lasted so long makes earlier failures forgotten."""
+    room_seconds: float = 60.0
+    """How often a wait for the buffer to drain is logged."""

@@ -1,0 +1,20 @@
+"""`tally ami`: the bridge from Asterisk PBXs to Kafka."""
+
+from tally.streams import logs
+from tally.streams.ami.process import bridge_parts
+from tally.streams.cli.output import fail
+from tally.streams.settings import load
+from tally.streams.worker import run_worker
+
+
+def ami() -> None:
+    """Read the PBXs named in TALLY_AMI_PBXS and publish their events to `ami-events`.
+
+    Declares missing topics first. Ends with 0 when it is asked to stop, after what it has read is published,
+    and with another code when something is wrong: a supervisor starts it again.
+    """
+    settings = load()
+    if not settings.ami_pbxs:
+        fail("TALLY_AMI_PBXS names no PBX", code=2)
+    logs.configure(settings)
+    run_worker(lambda: bridge_parts(settings))

@@ -1,0 +1,137 @@
+"""Laws of the bridge on a real Kafka: in the topic is what the PBX sent, whatever happens on the way."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiohttp import ClientSession
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tally.streams.ami.sink import open_sink
+from tally.streams.free_port import free_port
+from tally.streams.settings import Settings, load, variable
+from tests.support.ami_bridge import Bridging, pbx_of
+from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events
+from tests.support.servers import Kafka
+from tests.support.transport import until
+
+CUT = events("ast22__reconnect-part1-before-drop")
+AFTER = events("ast22__reconnect-part2-after")
+BURST = events("ast22__campaign-burst-10")
+LAST = b"Event: QueueStatusComplete"
+STOP_SECONDS = 20.0
+
+
+def settings_of(kafka: Kafka, **more: str) -> Settings:
+    given = {"kafka_bootstrap": kafka.bootstrap, "topic_prefix": f"ami-{uuid4().hex[:8]}-", "partitions": "2"}
+    return load({variable(name): value for name, value in {**given, **more}.items()})
+
+
+async def published(settings: Settings, count: int) -> list[Any]:
+    """The first records of `ami-events`, partition by partition, and as many as there are."""
+    consumer = AIOKafkaConsumer(**settings.kafka_client(), auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        topic = settings.names.raw("ami-events")
+        consumer.assign([TopicPartition(topic, partition) for partition in range(settings.partitions)])
+        records: list[Any] = []
+        async with asyncio.timeout(30):
+            while len(records) < count:
+                for found in (await consumer.getmany(timeout_ms=200)).values():
+                    records += found
+        assert len({record.partition for record in records}) == 1
+        return records
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.asyncio
+async def test_what_the_pbx_sent_is_in_the_topic_byte_for_byte_and_after_a_cut_what_there_is(
+    kafka: Kafka,
+) -> None:
+    settings = settings_of(kafka)
+    plans = Plan(CUT, tail=b"Event: Hangup\r\nUniq", is_cut=True), Plan([*AFTER, b"nonsense\r\n", *BURST])
+    async with ami_server(*plans) as server:
+        bridging = Bridging(
+            [pbx_of(server, tenant="t1")], open_sink=lambda pbx: open_sink(settings, pbx), drain_seconds=20.0
+        )
+        async with bridging.running():
+            await until(lambda: server.connections == 2 and LAST in server.sent[-1])
+        assert bridging.metric("published_total") == len(server.sent)
+
+    records = await published(settings, len(server.sent))
+
+    assert [record.value for record in records] == server.sent
+    assert {record.key for record in records} == {b"pbx01"}
+    assert any(b"Event: CoreShowChannel\r\n" in record.value for record in records[len(CUT) + 1 :])
+    for record in records:
+        headers = dict(record.headers)
+        assert (headers["pbx"], headers["tenant"]) == (b"pbx01", b"t1")
+        assert 0 <= record.timestamp - int(headers["received_at"]) < 60_000
+        assert headers.get("nonsense") == (b"no_fields" if record.value == b"nonsense\r\n" else None)
+
+
+@asynccontextmanager
+async def bridge_process(
+    settings: Settings, server: AmiServer, log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A `tally ami` of its own, killed at the end whatever becomes of the test."""
+    pbx = {"name": "pbx01", "host": "127.0.0.1", "port": server.port, "username": "dialer", "secret": SECRET}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+    own = {name: str(getattr(settings, name)) for name in ("kafka_bootstrap", "topic_prefix", "partitions")}
+    own |= {"ami_web_port": str(settings.ami_web_port), "ami_pbxs": json.dumps([pbx])}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tally.streams.cli", "ami"),
+            env={**clean, **{variable(name): value for name, value in own.items()}},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def until_ready(settings: Settings) -> None:
+    async with asyncio.timeout(30), ClientSession() as client:
+        while True:
+            try:
+                async with client.get(f"http://127.0.0.1:{settings.ami_web_port}/health/ready") as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.asyncio
+async def test_a_bridge_that_is_asked_to_stop_has_published_all_and_ends_with_0(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = settings_of(kafka, ami_web_port=str(free_port(0)))
+    log = tmp_path / "log"
+    async with ami_server(Plan(BURST)) as server, bridge_process(settings, server, log) as process:
+        await until_ready(settings)
+        await server.push(*CUT)
+        await until(lambda: LAST in b"".join(server.sent))
+        await asyncio.sleep(0.1)  # what is on the wire when it stops is not read
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_SECONDS):
+            assert await process.wait() == 0
+        await until(lambda: len(server.asked("Logoff")) == 1)
+
+    records = await published(settings, len(server.sent))
+    assert [record.value for record in records] == server.sent
+    assert SECRET not in log.read_text()
+    assert "AMI session open" in log.read_text()

@@ -1,0 +1,129 @@
+"""A bridge in this process, a topic in memory, and a world whose waits are short."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+from aiokafka.errors import KafkaConnectionError
+
+from tally.streams.ami.bridge import Bridge
+from tally.streams.ami.buffer import Buffer, Taken
+from tally.streams.ami.metrics import AmiMetrics
+from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.sink import Sink
+from tally.streams.ami.world import Timing, World
+from tests.support.ami_server import SECRET, AmiServer
+
+LONGEST_PAUSE_SECONDS = 0.01
+FAST = Timing(connect_seconds=2.0, answer_seconds=2.0, ping_seconds=60.0, pong_seconds=0.1, close_seconds=0.5)
+
+
+class MemoryTopic:
+    """Acknowledges everything, a few records at a time, unless it is away."""
+
+    def __init__(self, batch_records: int = 7) -> None:
+        self.records: dict[str, list[Taken]] = {}
+        self.is_away = False
+        self.tries = 0
+        self._batch_records = batch_records
+
+    async def open(self, pbx: Pbx) -> Sink:
+        records = self.records.setdefault(pbx.name, [])
+        topic = self
+
+        class MemorySink:
+            async def publish(self, events: Sequence[Taken]) -> int:
+                topic.tries += 1
+                await asyncio.sleep(0)
+                if topic.is_away:
+                    raise KafkaConnectionError("no broker")
+                taken = events[: topic._batch_records]
+                records.extend(taken)
+                return len(taken)
+
+            async def close(self) -> None:
+                return
+
+        return MemorySink()
+
+    def values(self, pbx: str = "pbx01") -> list[bytes]:
+        """What was published of a PBX, in order."""
+        return [taken.value for taken in self.records.get(pbx, ())]
+
+
+class ShortWaits:
+    """A world in which pauses are noted and not waited for."""
+
+    def __init__(self, jitter: float = 0.5) -> None:
+        self.pauses: list[float] = []
+        self.jitter = jitter
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(min(seconds, LONGEST_PAUSE_SECONDS))
+
+    def world(self, **more: Any) -> World:
+        return World(jitter=lambda: self.jitter, pause=self.pause, **more)
+
+
+class Bridging:
+    """A bridge that runs, and all that is known of it."""
+
+    def __init__(
+        self,
+        pbxs: Sequence[Pbx],
+        *,
+        timing: Timing = FAST,
+        max_records: int = 50_000,
+        max_bytes: int = 64 << 20,
+        drain_seconds: float = 2.0,
+        open_sink: Callable[[Pbx], Awaitable[Sink]] | None = None,
+        **world: Any,
+    ) -> None:
+        self.topic = MemoryTopic()
+        self.waits = ShortWaits()
+        self.metrics = AmiMetrics(pbx.name for pbx in pbxs)
+        self.bridge = Bridge(
+            pbxs,
+            lambda: Buffer(max_records, max_bytes),
+            open_sink or self.topic.open,
+            self.metrics,
+            self.waits.world(**world),
+            timing,
+            drain_seconds,
+        )
+
+    def metric(self, name: str, pbx: str = "pbx01", **labels: str) -> float:
+        value = self.metrics.registry.get_sample_value(f"tally_ami_{name}", {"pbx": pbx, **labels})
+        assert value is not None
+        return value
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Bridging"]:
+        """Run it, and stop it as SIGTERM would."""
+        running = asyncio.create_task(self.bridge.run())
+        try:
+            yield self
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+
+def pbx_of(server: AmiServer, **more: Any) -> Pbx:
+    """The settings of a server in this process."""
+    given = {
+        "name": "pbx01",
+        "host": "127.0.0.1",
+        "port": server.port,
+        "username": "dialer",
+        "secret": SECRET,
+    }
+    return Pbx.model_validate({**given, **more})
+
+
+def with_timing(**more: float) -> Timing:
+    """Short deadlines, some of them others."""
+    return msgspec.structs.replace(FAST, **more)
