@@ -1,4 +1,5 @@
--- The recount: every WhatsApp counter of the read API, straight from the raw events, in plain SQL.
+-- The recount: every WhatsApp counter of the read API, and the attempts of voice, straight from the raw
+-- events, in plain SQL (calls: recount_calls.sql).
 --
 -- It shares no code with the pipeline. Where the two disagree, one of them reads the definitions
 -- (contracts, section 4) wrongly. Written to be checked by eye, not to be fast.
@@ -89,7 +90,7 @@ FROM (
 -- An attempt's outcome is the highest ranked of its results.
 CREATE TABLE recount.outcome_rank AS
 SELECT outcome, rank
-FROM (VALUES ('queued', 1), ('skipped', 3), ('cancelled', 4), ('failed', 5), ('accepted', 6)) AS ranked (outcome, rank);
+FROM (VALUES ('queued', 1), ('requested', 2), ('skipped', 3), ('cancelled', 4), ('failed', 5), ('accepted', 6)) AS ranked (outcome, rank);
 
 CREATE TABLE recount.setting AS SELECT 604800::bigint AS reply_window_seconds;
 
@@ -238,6 +239,7 @@ WHERE octet_length(body) <= 4194304;
 CREATE UNLOGGED TABLE recount.send AS
 WITH field AS MATERIALIZED (
     SELECT
+        body ->> 'channel' AS channel,
         body ->> 'outcome' AS outcome,
         recount.id(body -> 'tenant') COLLATE "C" AS tenant,
         recount.id(body -> 'campaign') COLLATE "C" AS campaign,  -- null: a service message
@@ -258,15 +260,37 @@ WITH field AS MATERIALIZED (
     WHERE topic = 'send-results' AND jsonb_typeof(body) = 'object'
 )
 SELECT
-    tenant, campaign, contact, attempt, outcome, template_name, template_language, number_id, message_id,
+    channel, tenant, campaign, contact, attempt, outcome, template_name, template_language, number_id, message_id,
     recount.phone(phone) AS phone, recount.phone(wa_id) AS wa_id, recount.user_id(user_id) AS user_id,
     error_key, at_ms
 FROM field
 WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
     AND tenant IS NOT NULL
-    AND body -> 'channel' = '"whatsapp"'
-    AND body -> 'outcome' IN ('"queued"', '"accepted"', '"failed"', '"skipped"', '"cancelled"')
-    AND number_id IS NOT NULL
+    AND (
+        (
+            body -> 'channel' = '"whatsapp"'
+            AND body -> 'outcome' IN ('"queued"', '"accepted"', '"failed"', '"skipped"', '"cancelled"')
+            AND number_id IS NOT NULL
+            AND (outcome <> 'accepted' OR message_id IS NOT NULL)
+        )
+        OR (
+            -- A voice attempt that reached a PBX names it, and an id of its call.
+            body -> 'channel' = '"voice"'
+            AND body -> 'outcome' IN
+                ('"queued"', '"requested"', '"accepted"', '"failed"', '"skipped"', '"cancelled"')
+            AND (
+                outcome NOT IN ('requested', 'accepted')
+                OR (
+                    recount.name(body -> 'pbx') IS NOT NULL
+                    AND coalesce(
+                        recount.name(body #> '{call,action_id}'), recount.name(body #> '{call,channel_id}'),
+                        recount.name(body #> '{call,unique_id}'), recount.name(body #> '{call,linked_id}')
+                    ) IS NOT NULL
+                    AND coalesce(body #>> '{call,customer_leg}', 'first') IN ('first', 'second')
+                )
+            )
+        )
+    )
     AND at_ms IS NOT NULL
     -- Required, but may be null; with a campaign there is a contact.
     AND (body -> 'campaign' = 'null' OR (campaign IS NOT NULL AND contact IS NOT NULL))
@@ -282,9 +306,9 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
         AND (jsonb_typeof(body -> 'attempt') = 'string' OR attempt ~ '^[1-9]')))
     AND (recount.is_absent(body -> 'template') OR (
         recount.name(body #> '{template,name}') IS NOT NULL
-        AND recount.name(body #> '{template,language}') IS NOT NULL
+        AND (channel = 'voice' OR recount.name(body #> '{template,language}') IS NOT NULL)
         AND (recount.is_absent(body #> '{template,id}') OR recount.id(body #> '{template,id}') IS NOT NULL)))
-    AND (outcome <> 'accepted' OR (message_id IS NOT NULL AND coalesce(phone, wa_id, user_id) IS NOT NULL))
+    AND (outcome NOT IN ('requested', 'accepted') OR coalesce(phone, wa_id, user_id) IS NOT NULL)
     AND CASE WHEN recount.is_absent(body -> 'error') THEN outcome <> 'failed' ELSE
         body #> '{error,source}' IN ('"meta"', '"platform"', '"pbx"')
         AND recount.id(body #> '{error,code}') IS NOT NULL END
@@ -367,6 +391,7 @@ FROM (
     SELECT number_id,
         ARRAY[CASE WHEN outcome = 'accepted' THEN 'message ' || message_id END, phone, wa_id, user_id] AS ids
     FROM recount.send
+    WHERE channel = 'whatsapp'
     UNION ALL
     -- A status: its recipient is the recipient of its wamid. Not so in a group: the wamid is everybody's.
     SELECT number_id,
@@ -503,7 +528,7 @@ SELECT DISTINCT ON (number_id, message_id)
     number_id, message_id, tenant, campaign, contact, attempt, template_name, template_language,
     at_ms / 1000 AS accepted_s
 FROM recount.send
-WHERE outcome = 'accepted'
+WHERE outcome = 'accepted' AND channel = 'whatsapp'
 ORDER BY number_id, message_id, campaign IS NULL,
     at_ms, tenant, campaign, contact, attempt, template_name, template_language;
 
@@ -629,7 +654,7 @@ CREATE TABLE recount.attempt_count AS
 SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
     coalesce(template_name, '') AS template_name, coalesce(template_language, '') AS template_language,
     count(*) AS attempts,
-    count(*) FILTER (WHERE outcome = 'queued') AS queued,
+    count(*) FILTER (WHERE outcome IN ('queued', 'requested')) AS queued,
     count(*) FILTER (WHERE outcome = 'failed') AS failed_at_send,
     count(*) FILTER (WHERE outcome = 'skipped') AS skipped,
     count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,

@@ -9,8 +9,9 @@ CRLF = b"\r\n"
 _UNIQUE = re.compile(rb"pbx01-(\d+)\.(\d+)")
 _TIMESTAMP = re.compile(rb"(?m)^Timestamp: (\d+)\.(\d+)")
 _BRIDGE = re.compile(rb"(?m)^(BridgeUniqueid: )[0-9a-f]{8}")
+_LOCAL = re.compile(rb"(Local/[^;\r]*-)[0-9a-f]{8}(;[12])")
 _ACTION = re.compile(rb"(?m)^ActionID: [^\r]+")
-_VARIABLE = re.compile(rb"(?m)^((?:Dest)?ChanVariable(?:\([^)]*\))?: (CAMPAIGN|CONTACT)_ID=)[^\r]+")
+_VARIABLE = re.compile(rb"(?m)^([A-Za-z]*ChanVariable(?:\([^)]*\))?: (CAMPAIGN|CONTACT)_ID=)[^\r]+")
 _SET = re.compile(rb"(Variable: (?:__)?(CAMPAIGN|CONTACT|ATTEMPT)_ID\r\nValue: )[^\r]+")
 
 
@@ -53,6 +54,7 @@ def _replayed(packet: bytes, names: Names, shift_s: int) -> bytes:
     )
     packet = _TIMESTAMP.sub(lambda m: b"Timestamp: %d.%b" % (int(m[1]) + shift_s, m[2]), packet)
     packet = _BRIDGE.sub(lambda m: m[1] + b"%08x" % names.serial, packet)
+    packet = _LOCAL.sub(lambda m: m[1] + b"%08x" % names.serial + m[2], packet)
     packet = _ACTION.sub(b"ActionID: " + names.action_id.encode(), packet)
     packet = _VARIABLE.sub(lambda m: m[1] + own[m[2]].encode(), packet)
     packet = _SET.sub(lambda m: m[1] + own[m[2]].encode(), packet)
