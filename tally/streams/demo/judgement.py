@@ -83,7 +83,9 @@ async def _view(answers: Answers, tenants: set[str]) -> Table:
                 key = (tenant, name, template["name"], template["language"])
                 found[key] = dict(zip(KEY_COLUMNS, key, strict=True)) | part["counters"]
         operators = (await answers.get(f"/v1/tenants/{tenant}/operators"))["operators"]
-        found |= _operators([{"tenant": tenant, **one, **one["counts"]} for one in operators])
+        found |= _operators(
+            [{"tenant": tenant, **_without_queues(one), **one["counts"]} for one in operators]
+        )
     return found
 
 
@@ -101,6 +103,11 @@ async def _flushed(connection: Any, recounted: Table) -> tuple[list[Difference],
         await asyncio.sleep(POLL_SECONDS)
 
 
+def _without_queues(operator: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an operator without its queues, which are not the campaigns' counter of that name."""
+    return {name: value for name, value in operator.items() if name != "queues"}
+
+
 def _operators(rows: Sequence[Mapping[str, Any]]) -> Table:
     return {(row["tenant"], OPERATORS, row["pbx"], row["operator"]): row for row in rows}
 
@@ -113,6 +120,11 @@ def totals(table: Table) -> list[Mapping[str, Any]]:
 def templates(table: Table) -> list[Mapping[str, Any]]:
     """Return the rows of templates, in order."""
     return [table[key] for key in sorted(table) if len(key) > CAMPAIGN_PARTS and key[1] != OPERATORS]
+
+
+def operators(table: Table) -> list[Mapping[str, Any]]:
+    """Return the rows of operators, in order."""
+    return [table[key] for key in sorted(table) if key[1] == OPERATORS]
 
 
 def _keyed(rows: Sequence[Mapping[str, Any]]) -> Table:

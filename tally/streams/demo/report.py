@@ -1,6 +1,6 @@
 """What a demo prints: funnels, the table of four counts, and the verdict."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +10,18 @@ from rich.text import Text
 from tally.streams.demo.comparison import Difference
 
 FUNNEL = ("contacts", "accepted", "sent", "delivered", "read", "replied", "failed")
+CALLS = {
+    "attempted": "dialled",
+    "answered": "answered",
+    "busy": "busy",
+    "no_answer": "none",
+    "queue_joins": "queued",
+    "connects": "connects",
+    "dropped": "dropped",
+    "talk_s": "talk s",
+}
+"""Which counters of calls are shown, and above which words."""
+OPERATORS = ("connects", "ring_no_answer", "talk_s")
 OLD_NAMES = {
     "attempts": "total",
     "accepted": "sent",
@@ -25,22 +37,60 @@ Row = Mapping[str, Any]
 
 
 def funnel(console: Console, templates: Iterable[Row]) -> None:
-    """Print the funnel of every campaign and template."""
-    table = Table(
-        box=None, header_style="bold", title="Funnel per campaign and template", title_justify="left"
-    )
-    for name in ("tenant", "campaign", "template"):
+    """Print the funnel of every WhatsApp campaign and template."""
+    rows = [row for row in templates if row.get("accepted")]
+    _print(console, "Funnel per campaign and template", "template", rows, FUNNEL, _steps)
+
+
+def calls(console: Console, scripts: Iterable[Row]) -> None:
+    """Print what became of the calls of every voice campaign and script."""
+    rows = [row for row in scripts if row.get("attempted")]
+    _print(console, "Calls per campaign and script", "script", rows, tuple(CALLS.values()), _dials)
+
+
+def operators(console: Console, rows: Iterable[Row]) -> None:
+    """Print every operator with state and counts."""
+    table = _table("Operators")
+    for name in ("tenant", "pbx", "operator", "state"):
         table.add_column(name, no_wrap=True)
-    for name in FUNNEL:
+    for name in OPERATORS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row["tenant"], row["pbx"], row["operator"], row["state"], *(str(row[name]) for name in OPERATORS)
+        )
+    console.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(box=None, header_style="bold", title=title, title_justify="left")
+
+
+def _print(
+    console: Console,
+    title: str,
+    what: str,
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    cells: Callable[[Row], list[str]],
+) -> None:
+    """Print rows of templates or scripts, each campaign named once."""
+    table = _table(title)
+    for name in ("tenant", "campaign", what):
+        table.add_column(name, no_wrap=True)
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     last = None
-    shown_templates = [row for row in templates if row["accepted"]]
-    for row in shown_templates:
+    for row in rows:
         campaign = (row["tenant"], row["campaign"])
         shown = campaign if campaign != last else ("", "")
         last = campaign
-        table.add_row(shown[0], _short(shown[1]), _template(row), *_steps(row))
+        table.add_row(shown[0], _short(shown[1]), _template(row), *cells(row))
     console.print(table)
+
+
+def _dials(row: Row) -> list[str]:
+    return [str(row[name]) for name in CALLS]
 
 
 def _short(campaign: str) -> str:
@@ -49,7 +99,8 @@ def _short(campaign: str) -> str:
 
 def _template(row: Row) -> str:
     name = row["template_name"]
-    return f"{name} ({row['template_language']})" if name else "free-form"
+    language = f" ({row['template_language']})" if row["template_language"] else ""
+    return f"{name}{language}" if name else "-"
 
 
 def _steps(row: Row) -> list[str]:
@@ -69,7 +120,7 @@ def counts(
     old: Mapping[str, int],
 ) -> None:
     """Print every counter as the view, Postgres, the recount and the former system have it."""
-    table = Table(box=None, header_style="bold", title="All campaigns together", title_justify="left")
+    table = _table("All campaigns together")
     table.add_column("counter", no_wrap=True)
     for name in ("Tally view", "Tally in Postgres", "recount by plain SQL", "old per-status counting"):
         table.add_column(name, justify="right")

@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tally.streams.demo import report
 from tally.streams.demo.answers import Answers, quantile
 from tally.streams.demo.comparison import summed
-from tally.streams.demo.judgement import Judgement, judge, templates, totals
+from tally.streams.demo.judgement import Judgement, judge, operators, templates, totals
 from tally.streams.demo.publisher import Publisher
 from tally.streams.settings import Settings
-from tally.streams.simulator.campaign import campaign
+from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
 from tally.streams.supervisor import Supervisor
@@ -43,7 +43,7 @@ class Demo:
     async def run(self, contacts_per_campaign: int) -> Judgement:
         """Publish a campaign, kill the worker in the middle, and compare all counts."""
         size = Size(contacts_per_campaign=contacts_per_campaign, late_at_most_s=LATE_SECONDS)
-        records = campaign(Random(self._seed), int(time.time()) - 3600, size)  # noqa: S311 - a seed, no secret
+        records = mixed(Random(self._seed), int(time.time()) - 3600, size)  # noqa: S311 - a seed, no secret
         async with Answers(self.url) as answers, Publisher(self._settings) as publisher:
             ready_s = await answers.wait_until_ready(READY_SECONDS)
             self._console.print(
@@ -94,6 +94,8 @@ class Demo:
         if found.raw_events != published:
             raise RuntimeError(f"{published} events were published, the topics hold {found.raw_events}")
         report.funnel(self._console, templates(found.view))
+        report.calls(self._console, templates(found.view))
+        report.operators(self._console, operators(found.view))
         report.counts(
             self._console,
             summed(totals(found.view)),
