@@ -82,7 +82,7 @@ NOISE = frozenset(
             "DeviceStateListComplete",
         ),
         *("AgentLogin", "AgentLogoff", "Agents", "AgentsComplete"),
-        *("AuthDetail"),
+        "AuthDetail",
         *("AorDetail", "EndpointDetail", "EndpointList", "EndpointListComplete", "ContactList"),
     }
 )

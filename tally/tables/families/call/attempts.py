@@ -1,7 +1,7 @@
 """Which attempts a call was made for, and where their channels begin."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct, structs
 
@@ -14,6 +14,10 @@ from tally.tables.families.recipient import RANKED
 FIRST_ATTEMPT = "1"
 BY_CHANNEL = ("channel_id", "unique_id", "linked_id")
 """Ids of send results that name a channel, the best one first."""
+
+
+Name = tuple[str, ...]
+"""Campaign, contact and attempt, with the tenant first where it is known."""
 
 
 class Attempt(Struct, frozen=True):
@@ -35,33 +39,70 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
     """Return all attempts of a call: those of send results, and those that only variables name."""
     asked = {key: tuple(split_parts(key.encode())) for key in call.asked}
     named = _named_channels(call, graph, asked)
+    mine = _named_by(call, graph, asked, named)
     found = [
-        _asked_attempt(call, parts[0], parts[1], call.asked[key], _taken(call, named, parts))
-        for key, parts in asked.items()
+        _asked_attempt(call, parts[0], parts[1], call.asked[key], mine[key]) for key, parts in asked.items()
     ]
-    # Asterisk drops quotes and backslashes of a variable: its ids may be an attempt's without being equal.
-    taken = {unique for one in found if one.root for unique in graph.legs(one.root)[1]}
-    found += [
-        Attempt(tenant, name[0], Template(_variable(call, uniques, "script")), False, [], uniques[0], None)
-        for name, uniques in named.items()
-        if uniques and uniques[0] not in taken and (tenant := _tenant(call, uniques))
-    ]
+    found += _of_variables(call, graph, found, asked.values(), named)
     return [_with_response(call, attempt) for attempt in found]
 
 
-def _taken(call: Call, named: dict[tuple[str, ...], list[str]], parts: tuple[str, ...]) -> list[str]:
-    """Take the channels that name an attempt, without those that name another tenant's of the same ids."""
-    uniques = named.get(parts[1:], [])
-    mine = [unique for unique in uniques if _variable(call, [unique], "tenant") in ("", parts[0])]
-    named[parts[1:]] = [unique for unique in uniques if unique not in mine]
+def _named_by(
+    call: Call, graph: Graph, asked: Mapping[str, Name], named: Mapping[Name, list[str]]
+) -> dict[str, list[str]]:
+    """Return by asked attempt the channels whose variables name it, and that no other's ids do."""
+    roots = {key: root for key, one in call.asked.items() if (root := _root_by_id(call, one))}
+    claims = {unique: key for key, root in roots.items() for unique in graph.legs(root)[1]}
+    mine: dict[str, list[str]] = {}
+    for key, parts in asked.items():
+        tenants = sorted(other[0] for other in asked.values() if other[1:] == parts[1:])
+        mine[key] = [
+            unique
+            for unique in named.get(parts[1:], [])
+            if claims.get(unique, key) == key and _owner(call, unique, tenants) == parts[0]
+        ]
     return mine
 
 
-def _named_channels(
-    call: Call, graph: Graph, asked: Mapping[str, tuple[str, ...]]
-) -> dict[tuple[str, ...], list[str]]:
+def _of_variables(
+    call: Call,
+    graph: Graph,
+    found: list[Attempt],
+    asked: Collection[Name],
+    named: Mapping[Name, list[str]],
+) -> Iterator[Attempt]:
+    """Yield the attempts that no send result names.
+
+    Asterisk drops quotes and backslashes of a variable: its ids may be an attempt's without being equal, so
+    that channels which an attempt has already make no further one.
+    """
+    taken = {unique for one in found if one.root for unique in graph.legs(one.root)[1]}
+    for name, uniques in named.items():
+        tenant = _tenant(call, uniques) if taken.isdisjoint(uniques) else ""
+        if tenant and (tenant, *name) not in asked:
+            script = Template(_variable(call, uniques, "script"))
+            yield Attempt(tenant, name[0], script, False, [], uniques[0], None)
+
+
+def _root_by_id(call: Call, asked: Asked) -> str | None:
+    """Return the channel that a send result names itself, or whose OriginateResponse has its ActionID."""
+    by_id = [value for wanted in BY_CHANNEL for name, value in asked.ids if name == wanted]
+    responses = sorted(call.responses[value] for name, value in asked.ids if value in call.responses)
+    candidates = [*by_id, *(response[1] for response in responses)]
+    return next((unique for unique in candidates if unique in call.channels), None)
+
+
+def _owner(call: Call, unique: str, tenants: list[str]) -> str:
+    """Return whose attempt a channel is, of the tenants that have one of its name."""
+    if explicit := _variable(call, [unique], "tenant"):
+        return explicit
+    told = _tenant(call, [unique])
+    return told if told in tenants else tenants[0]
+
+
+def _named_channels(call: Call, graph: Graph, asked: Mapping[str, Name]) -> dict[Name, list[str]]:
     """Return by (campaign, contact, attempt) the channels whose variables name them, the first one first."""
-    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    found: dict[Name, list[str]] = defaultdict(list)
     attempts: dict[str, tuple[str, str, str]] = {}
     for unique, channel in sorted(call.channels.items(), key=lambda item: order_of(item[1], item[0])):
         values = channel.variables
@@ -79,9 +120,7 @@ def _named_channels(
     return found
 
 
-def _closest(
-    call: Call, asked: Mapping[str, tuple[str, ...]], campaign: str, contact: str, channel: Channel
-) -> str:
+def _closest(call: Call, asked: Mapping[str, Name], campaign: str, contact: str, channel: Channel) -> str:
     """Return the attempt of a channel without that variable: the contact's closest one in time."""
     at_ms = channel.first[0] // 1000
     of_contact = [

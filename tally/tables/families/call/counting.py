@@ -111,9 +111,10 @@ def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: 
         queue, _ = served(graph, unique)
         _add(counts, "connects", queue, "connects", 1)
         _add(counts, "talk_s", queue, "talk_s", seconds_of(journey.heard[unique]))
-        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.channels[unique]))
-    if journey.leg:
-        _add(counts, "hold_s", "", "", hold_seconds(graph.channels[journey.leg]))
+        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.channels[unique], journey.heard[unique]))
+    if journey.leg and journey.up_us is not None:
+        whole_call = [(journey.up_us, None)]
+        _add(counts, "hold_s", "", "", hold_seconds(graph.channels[journey.leg], whole_call))
     for unique in _missed(graph, journey):
         _add(counts, "ring_no_answer", served(graph, unique)[0], "ring_no_answer", 1)
 
@@ -129,10 +130,10 @@ def served(graph: Graph, unique: str) -> Served:
     """Return the queue and the interface that a leg was called for; without them, the channel's own peer."""
     for above in graph.above(unique):
         channel = graph.channels[above]
+        if above != unique and not channel.is_local:
+            break  # whoever dialled it is somebody else, and may be an operator himself
         if channel.agent:
             return channel.agent[1], channel.agent[2] or _peer(channel)
-        if above != unique and not channel.is_local:
-            break
     return "", _peer(graph.channels[unique])
 
 

@@ -29,7 +29,7 @@ class Graph:
         found: dict[str, None] = {}
         passed: set[str] = set()
         self._follow(unique, found, passed)
-        return list(found), passed | {*found}
+        return list(found), passed | {*found, *self.both_halves(unique)}
 
     def _follow(self, unique: str, found: dict[str, None], passed: set[str]) -> None:
         if unique in passed:

@@ -1,12 +1,13 @@
 """When two channels of a call could hear each other: through bridges and Local channels."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.merge import UNTIMED
 from tally.tables.families.call.state import ENTER, HOLD, LEAVE, UNHOLD, Channel
 
-Spans = list[tuple[int, int | None]]
+Spans = Sequence[tuple[int, int | None]]
 """From and until, in microseconds; None where it has not ended, or nobody saw it end."""
 
 
@@ -26,7 +27,7 @@ def heard_by(graph: Graph, customer: str) -> dict[str, Spans]:
     """Return for each other channel that is no Local one when it was connected with the customer's."""
     steps = _steps(graph.channels)
     bridges: dict[str, str] = {}
-    spans: dict[str, Spans] = defaultdict(list)
+    spans: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
     open_since: dict[str, int] = {}
     for at_us in sorted(steps):
         for unique, (left, entered, over) in steps[at_us].items():
@@ -69,12 +70,14 @@ def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:
 
 
 def _move(bridges: dict[str, str], unique: str, left: set[str], entered: list[str], over: bool) -> None:
-    """Move one channel; what is entered and left in the same moment has been left."""
-    if bridges.get(unique) in left:
-        left = left - {bridges.pop(unique)}
-    for bridge in sorted(entered):
-        bridges[unique] = bridge
-    if over or bridges.get(unique) in left:
+    """Move one channel; what it enters and leaves in one moment it has left, unless it was in before."""
+    before = bridges.get(unique)
+    if before in left:
+        del bridges[unique]
+    stays = [bridge for bridge in entered if bridge not in left or bridge == before]
+    if stays:
+        bridges[unique] = max(stays)
+    if over:
         bridges.pop(unique, None)
 
 
@@ -100,9 +103,23 @@ def seconds_of(spans: Spans) -> int:
     return sum(until - since for since, until in spans if until is not None) // 1_000_000
 
 
-def hold_seconds(channel: Channel) -> int:
-    """Return for how long a channel held the other side: from Hold to Unhold, or to its hang-up."""
-    total = 0
+def hold_seconds(channel: Channel, within: Spans) -> int:
+    """Return for how long a channel held the other side: from Hold to Unhold, or to its hang-up.
+
+    Only while it was connected counts: an operator's channel may serve several customers.
+    """
+    return sum(_overlap_us(span, within) for span in _holds(channel)) // 1_000_000
+
+
+def _overlap_us(hold: tuple[int, int], within: Spans) -> int:
+    return sum(
+        max(min(hold[1], hold[1] if until is None else until) - max(hold[0], since), 0)
+        for since, until in within
+    )
+
+
+def _holds(channel: Channel) -> Iterator[tuple[int, int]]:
+    """Yield the spans from Hold to Unhold that have ended."""
     since: int | None = None
     steps = [(at_us, HOLD) for at_us in times_of(channel, HOLD)]
     steps += [(at_us, UNHOLD) for at_us in times_of(channel, UNHOLD)]
@@ -112,6 +129,5 @@ def hold_seconds(channel: Channel) -> int:
         if what == HOLD:
             since = at_us if since is None else since
         elif since is not None:
-            total += at_us - since
+            yield since, at_us
             since = None
-    return total // 1_000_000
