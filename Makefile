@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test lint up docs lock clean
+.PHONY: help demo test asterisk lint up docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,7 +13,11 @@ demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -
 	@$(BIN)/tally demo
 
 test: $(READY) lint ## lint, types, import direction, docs and all tests, on real Kafka and Postgres
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/asterisk
+
+asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's cache by the machine's apt
+	@$(BIN)/python -m tests.asterisk.fetch
+	$(BIN)/pytest tests/asterisk
 
 lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the docs
 	$(BIN)/ruff check tally tests
