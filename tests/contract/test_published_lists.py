@@ -15,7 +15,7 @@ async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> No
     try:
         await connection.execute(
             "CREATE SCHEMA recount; CREATE TABLE recount.raw"
-            " (topic text, kafka_partition int, kafka_offset bigint, body bytea)"
+            " (topic text, kafka_partition int, kafka_offset bigint, body bytea, headers jsonb)"
         )
         await recount(connection)
         errors = {row["key"] for row in await connection.fetch("SELECT key FROM recount.listed_error")}

@@ -13,6 +13,11 @@ from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
 
 UNKNOWN = "<unknown>"
+PREFIXES = (
+    *("", "dest", "localone", "localtwo", "target", "transferer", "transferee", "transfertarget"),
+    *("origtransferer", "secondtransferer", "parkee", "parker"),
+)
+"""Of the fields of further channels that an event shows whole, its own first."""
 
 _BRIDGES = frozenset({"enter", "leave"})
 _QUEUES = frozenset({"join", "unjoin", "abandon", "agent", "ring_no_answer"})
@@ -29,13 +34,13 @@ def seen(kind: Kind, packet: Packet, at: Moment, tenant: str, reading: Reading) 
     if any(glimpse.name == NO_ATTEMPT for glimpse in glimpses):
         return None
     _add_tenant(glimpses[0], packet, tenant)
-    detail = packet.get("dialstatus")
+    detail = _text(packet.get("dialstatus"))
     if kind in _BRIDGES:
         detail = blake2b(_id(packet, "BridgeUniqueid").encode(), digest_size=6).hexdigest()
     elif kind in _QUEUES:
         detail = _id(packet, "Queue")
     return ChannelsSeen(
-        at.us, kind, glimpses, detail, packet.get("interface")[:MAX_META_ID], number(packet, "cause"), at.mark
+        at.us, kind, glimpses, detail, _text(packet.get("interface")), _cause(kind, packet), at.mark
     )
 
 
@@ -45,7 +50,7 @@ def originated(packet: Packet, at: Moment) -> Originated | None:
     unique = "" if unique == UNKNOWN else unique
     if not action_id and not unique:
         return None
-    return Originated(at.us, action_id[:MAX_META_ID], unique[:MAX_META_ID], number(packet, "reason"))
+    return Originated(at.us, _text(action_id), _text(unique), number(packet, "reason"))
 
 
 def variable_set(packet: Packet, at: Moment, reading: Reading) -> ChannelsSeen | None:
@@ -78,22 +83,19 @@ def _with_variable(
 
 def _glimpses(packet: Packet, reading: Reading) -> list[Glimpse]:
     """Return every channel that the packet shows whole: its own first, then its Dest, then others."""
-    prefixes = [name.removesuffix("uniqueid") for name, _ in packet.items() if name.endswith("uniqueid")]
-    shown = [prefix for prefix in prefixes if f"{prefix}channel" in packet]
-    ordered = sorted(shown, key=lambda prefix: (prefix != "", prefix != "dest", prefix))
     return [
         _glimpse(packet, prefix, reading)
-        for prefix in ordered
-        if packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
+        for prefix in PREFIXES
+        if f"{prefix}channel" in packet and packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
     ]
 
 
 def _glimpse(packet: Packet, prefix: str, reading: Reading) -> Glimpse:
     state = packet.get(f"{prefix}channelstate")
     return Glimpse(
-        checked_text(packet.get(f"{prefix}uniqueid"), f"$.{prefix}Uniqueid", MAX_META_ID),
-        packet.get(f"{prefix}linkedid")[:MAX_META_ID],
-        packet.get(f"{prefix}channel")[:MAX_META_ID],
+        checked_text(packet.get(f"{prefix}uniqueid"), "$.Uniqueid", MAX_META_ID),
+        _text(packet.get(f"{prefix}linkedid")),
+        _text(packet.get(f"{prefix}channel")),
         int(state) if len(state) == 1 and state.isascii() and state.isdigit() else -1,
         dict(_variables(packet.all(f"{prefix}chanvariable"), reading)),
     )
@@ -112,6 +114,16 @@ def _add_tenant(glimpse: Glimpse, packet: Packet, header: str) -> None:
         glimpse.variables["tenant_header"] = header
     if field := packet.get("tenantid"):
         glimpse.variables["tenant_field"] = _value(field)
+
+
+def _cause(kind: Kind, packet: Packet) -> int:
+    """Return the Q.850 cause; a Hangup without one has none of the list, a request without one is ours."""
+    return number(packet, "cause") if packet.get("cause") or kind != "hangup" else -1
+
+
+def _text(value: str) -> str:
+    """Return a text that fits a key, and that Postgres can store."""
+    return value.replace("\0", "")[:MAX_META_ID]
 
 
 def _value(value: str) -> str:

@@ -66,13 +66,21 @@ CREATE TABLE recount.call_operator_script (name text);
 
 -- ----------------------------------------------------------------------------- packets and fields
 
+-- What is no UTF-8 is Latin-1: no event is lost for a name. Null where it holds a NUL byte.
+CREATE FUNCTION recount.call_text(body bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN coalesce(recount.as_text(body), convert_from(body, 'LATIN1'));
+EXCEPTION WHEN character_not_in_repertoire THEN
+    RETURN NULL;
+END $$;
+
 -- One record is one packet, as text or as a JSON object. What is neither is a dead letter.
 CREATE UNLOGGED TABLE recount.call_record AS
 SELECT row_number() OVER () AS record, headers, doc, CASE WHEN doc IS NULL THEN body END AS body
 FROM (
     SELECT headers, body, CASE WHEN body ~ '^\s*\{' THEN recount.as_json(convert_to(body, 'UTF8')) END AS doc
     FROM (
-        SELECT coalesce(headers, '{}') AS headers, recount.as_text(body) AS body
+        SELECT coalesce(headers, '{}') AS headers, recount.call_text(body) AS body
         FROM recount.raw
         WHERE topic = 'ami-events' AND octet_length(body) <= 4194304
     ) AS text_record
@@ -746,15 +754,23 @@ WHERE at_us < until_us
 GROUP BY pbx, uniqueid;
 
 CREATE FUNCTION recount.call_whole_seconds(times int8multirange) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(sum(upper(span) - lower(span)), 0)::bigint / 1000000 FROM unnest(times) AS spans (span)
+    SELECT coalesce(sum(upper(span) - lower(span)), 0)::bigint / 1000000
+    FROM unnest(times) AS spans (span)
+    WHERE NOT upper_inf(span)
 $$;
 
--- Operators' legs: one connect each. Its talk counts once it is no longer connected.
+-- Holds that begin while connected: an operator's leg may serve several customers.
+CREATE FUNCTION recount.call_begun_within(holds int8multirange, times int8multirange)
+RETURNS int8multirange LANGUAGE sql IMMUTABLE AS $$
+    SELECT range_agg(span) FROM unnest(holds) AS spans (span) WHERE times @> lower(span)
+$$;
+
+-- Operators' legs: one connect each. A connection counts as talk once it has ended.
 CREATE UNLOGGED TABLE recount.call_connect AS
 SELECT id, connected.pbx, connected.uniqueid, queue, operator,
     lower(connected.times) AS begin_us,
-    CASE WHEN upper_inf(connected.times) THEN 0 ELSE recount.call_whole_seconds(connected.times) END AS talk_s,
-    recount.call_whole_seconds(hold.times) AS hold_s
+    recount.call_whole_seconds(connected.times) AS talk_s,
+    recount.call_whole_seconds(recount.call_begun_within(hold.times, connected.times)) AS hold_s
 FROM recount.call_connected AS connected
     JOIN recount.call_channel USING (pbx, uniqueid)
     JOIN recount.call_operator USING (pbx, uniqueid)

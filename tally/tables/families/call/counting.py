@@ -8,7 +8,7 @@ from tally.tables.contribution import Counts, Part
 from tally.tables.families.call.journey import Journey, was_attempted
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel
-from tally.tables.families.call.timeline import hold_seconds, seconds_of, times_of
+from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_of
 from tally.tables.rules import Rules
 
 DROP_US = 2_000_000
@@ -33,7 +33,7 @@ def counts_of(graph: Graph, journey: Journey, customers: set[str], rules: Rules)
     leg = graph.channels[journey.leg] if journey.leg else None
     if leg and leg.hangup:
         counts[f"hangup_causes.{cause_key(leg.hangup[1])}"] = 1
-    _add_queues(graph, journey, counts)
+    _add_queues(graph, journey, customers, counts)
     _add_operators(graph, journey, customers, counts)
     if _is_dropped(graph, journey, counts, customers, rules):
         counts["dropped"] = 1
@@ -55,9 +55,10 @@ def _answer_counts(graph: Graph, journey: Journey) -> Counts:
     return counts
 
 
-def _add_queues(graph: Graph, journey: Journey, counts: Counts) -> None:
+def _add_queues(graph: Graph, journey: Journey, customers: set[str], counts: Counts) -> None:
     request = graph.channels[journey.leg].request if journey.leg else None
-    last_connect = max((spans[0][0] for spans in journey.heard.values()), default=0)
+    connects = (journey.heard[unique][0][0] for unique in operators_of(journey, customers))
+    last_connect = max(connects, default=0)
     for unique in sorted(journey.own & graph.channels.keys()):
         channel = graph.channels[unique]
         for queue, joins in _queue_times(channel, JOIN).items():
@@ -113,7 +114,7 @@ def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: 
         _add(counts, "talk_s", queue, "talk_s", seconds_of(journey.heard[unique]))
         _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.channels[unique], journey.heard[unique]))
     if journey.leg and journey.up_us is not None:
-        whole_call = [(journey.up_us, None)]
+        whole_call: list[Span] = [(journey.up_us, None)]
         _add(counts, "hold_s", "", "", hold_seconds(graph.channels[journey.leg], whole_call))
     for unique in _missed(graph, journey):
         _add(counts, "ring_no_answer", served(graph, unique)[0], "ring_no_answer", 1)
@@ -121,9 +122,7 @@ def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: 
 
 def _missed(graph: Graph, journey: Journey) -> list[str]:
     """Return the legs of operators who let this attempt's customer ring."""
-    return sorted(
-        unique for unique, channel in graph.channels.items() if not journey.own.isdisjoint(channel.missed)
-    )
+    return sorted({unique for caller in journey.own for unique in graph.missed_by.get(caller, ())})
 
 
 def served(graph: Graph, unique: str) -> Served:
@@ -150,7 +149,7 @@ def _is_dropped(graph: Graph, journey: Journey, counts: Counts, customers: set[s
     in_time_us = journey.up_us + DROP_US
     if any(journey.heard[unique][0][0] <= in_time_us for unique in operators_of(journey, customers)):
         return False
-    return max(channel.last_us for channel in graph.channels.values()) > in_time_us
+    return graph.last_us > in_time_us
 
 
 def operator_parts(

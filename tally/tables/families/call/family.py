@@ -9,7 +9,7 @@ from tally.schemas.keys import RowKey, split_parts
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
 from tally.tables.families.call.counting import counts_of, operator_parts
-from tally.tables.families.call.journey import Journey, journey_of
+from tally.tables.families.call.journey import Journey, journeys_of
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.merge import call_of, identifiers_of, joined
 from tally.tables.families.call.state import Call
@@ -68,7 +68,7 @@ class CallFamily(Family[CallFact, Call]):
         """Count every attempt of the call, and the operators who took it."""
         pbx = split_parts(key.partition(b"/")[0])[0]
         graph = Graph(state.channels)
-        journeys = [journey_of(graph, attempt) for attempt in attempts_of(state, graph)]
+        journeys = journeys_of(graph, attempts_of(state, graph))
         customers = {unique for journey in journeys for unique in journey.legs}
         parts = []
         for journey in journeys:

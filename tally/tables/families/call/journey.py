@@ -3,10 +3,10 @@
 from msgspec import Struct
 
 from tally.tables.families.call.attempts import Attempt
+from tally.tables.families.call.hearing import Heard, heard_by
 from tally.tables.families.call.legs import Graph, customers, customers_leg
 from tally.tables.families.call.outcome import ANSWERED, OTHER, by_reason, unanswered
 from tally.tables.families.call.state import Channel
-from tally.tables.families.call.timeline import Spans, heard_by
 
 
 class Journey(Struct, frozen=True):
@@ -24,14 +24,25 @@ class Journey(Struct, frozen=True):
     """Of an attempt that was not answered, once it is over."""
     is_lost: bool
     """Whether it ended while nobody looked."""
-    heard: dict[str, Spans]
+    heard: Heard
     """When each channel that is not the customer's was connected with it."""
 
 
-def journey_of(graph: Graph, attempt: Attempt) -> Journey:
-    """Follow one attempt through its call."""
-    legs, own = _legs(graph, attempt)
-    leg = customers_leg(graph.channels, legs)
+def journeys_of(graph: Graph, attempts: list[Attempt]) -> list[Journey]:
+    """Follow all attempts of a call."""
+    legs = [_legs(graph, attempt) for attempt in attempts]
+    mains = [customers_leg(graph.channels, dialled) for dialled, _ in legs]
+    up = {leg for leg in mains if leg is not None and graph.channels[leg].up_us is not None}
+    heard = heard_by(graph, up)
+    return [
+        _journey(graph, attempt, dialled, own, leg, heard.get(leg or "", {}))
+        for attempt, (dialled, own), leg in zip(attempts, legs, mains, strict=True)
+    ]
+
+
+def _journey(
+    graph: Graph, attempt: Attempt, legs: list[str], own: set[str], leg: str | None, heard: Heard
+) -> Journey:
     channel = graph.channels[leg] if leg else None
     up_us = channel.up_us if channel else None
     reason = None if attempt.second or attempt.response is None else attempt.response[2]
@@ -46,7 +57,7 @@ def journey_of(graph: Graph, attempt: Attempt) -> Journey:
         is_answered,
         None if is_answered else _outcome(graph, attempt, legs, channel, reason),
         _is_lost(graph, attempt, channel),
-        heard_by(graph, leg) if leg and up_us is not None else {},
+        heard,
     )
 
 

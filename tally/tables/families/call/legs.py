@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 
 from tally.tables.families.call.state import Channel
 
@@ -16,10 +17,26 @@ class Graph:
             for caller in channel.callers:
                 self._dialled[caller].append(unique)
         self._other = _halves(channels)
+        self.missed_by: dict[str, list[str]] = defaultdict(list)
+        """Legs of operators who let a caller of a queue ring, by that caller."""
+        for unique, channel in channels.items():
+            for caller in channel.missed:
+                self.missed_by[caller].append(unique)
+
+    @cached_property
+    def last_us(self) -> int:
+        """When any channel of the call was last heard of."""
+        return max(channel.last_us for channel in self.channels.values())
 
     def other_half(self, unique: str) -> str | None:
         """Return the other half of a Local channel, if it was seen."""
         return self._other.get(unique)
+
+    def first_half(self, unique: str) -> str:
+        """Return the half of a Local channel that is dialled, the one that leads on; others are themselves."""
+        channel = self.channels[unique]
+        other = self.other_half(unique) if channel.is_local and channel.name.endswith(";2") else None
+        return unique if other is None else other
 
     def legs(self, unique: str) -> tuple[list[str], set[str]]:
         """Return the channels that a channel leads to, and all Locals on the way there.

@@ -23,6 +23,7 @@ from tally.tables.families.call.state import (
     LEAVE,
     UNHOLD,
     UNJOIN,
+    UNTIMED,
     Asked,
     Call,
     Channel,
@@ -44,8 +45,6 @@ MOMENTS = {
 DIALS = ("dial", "dial_end")
 OFFERS = ("agent", "ring_no_answer")
 """Events about the Dest of a queue's call."""
-UNTIMED = "\0"
-"""Parts a moment's mark from its key."""
 
 
 def identifiers_of(fact: CallFact) -> list[bytes]:

@@ -9,6 +9,8 @@ LOCAL = "Local/"
 
 ENTER, LEAVE, HOLD, UNHOLD, JOIN, UNJOIN, ABANDON = "elhujqa"
 """First letters of the keys of `moments`."""
+UNTIMED = "\0"
+"""Parts the mark of events without Timestamp from the key."""
 
 
 class Channel(Struct, frozen=True, array_like=True):
@@ -46,9 +48,10 @@ class Channel(Struct, frozen=True, array_like=True):
 
     @property
     def last_us(self) -> int:
-        """When it was last heard of, as far as it matters to a sweep.
+        """When it was last heard of, by the events that say more than that it is there.
 
-        Made of what has one time however many copies of an event there are, so that collectors agree.
+        Each of them has one time, however many copies there are, so that collectors agree. The rest (a
+        change of state, a dial of another) is not kept: a list of channels shows who is there.
         """
         times = [self.first[0], self.listed_us, self.up_us or 0]
         times += [at[0] for at in (self.request, self.hangup, self.dial_end, self.agent) if at]

@@ -1,0 +1,143 @@
+"""Which channels belong to which attempt.
+
+Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
+"""
+
+import pytest
+
+from tests.support.call_judges import Recount
+from tests.support.call_packets import (
+    CUSTOMER,
+    UP,
+    Channel,
+    Lines,
+    ami,
+    answered,
+    answers,
+    born,
+    hangup,
+    lines_of,
+    packet,
+    response,
+    rings,
+    send,
+    talk,
+)
+
+
+@pytest.mark.parametrize(
+    "ids", [{"channel_id": "a"}, {"unique_id": "a"}, {"linked_id": "a"}, {"action_id": "act-a"}]
+)
+def test_any_id_of_the_send_result_finds_the_call(recount: Recount, ids: dict[str, str]) -> None:
+    first, *rest = answered(one=CUSTOMER)
+    stats = recount(send(call=ids), response(2, 4, uniqueid="a"), *rest)
+
+    assert first[0] == "send-results"
+    assert stats["c1"] == {**UP, "connected_s": 10, "hangup_causes": {"16": 1}}
+
+
+def test_a_channel_id_beats_the_channels_variables(recount: Recount) -> None:
+    named = Channel("earlier")
+    stats = recount(
+        *answered(5),
+        born(-5, named, "CAMPAIGN_ID=c1", "CONTACT_ID=a", "ATTEMPT_ID=1"),
+        hangup(-4, named, 17),
+    )
+
+    assert stats["c1"] == {**UP, "connected_s": 5, "hangup_causes": {"16": 1}}
+
+
+def test_several_send_results_of_one_attempt_are_one_attempt(recount: Recount) -> None:
+    _, *call = answered(5)
+    stats = recount(
+        send("queued", -9, call={}, template={"name": "z"}),
+        send("requested", -8, call={"action_id": "no"}, template={"name": "b"}),
+        send("accepted", -1, call={"linked_id": "no"}, template={"name": "y"}),
+        send("accepted", -1, call={"channel_id": "a"}, template={"name": "x"}),
+        send("failed", 99, call={"unique_id": "no"}, template={"name": "a"}),
+        *call,
+    )
+
+    assert stats.scripts == {("c1", "x"): {**UP, "connected_s": 5, "hangup_causes": {"16": 1}}}
+
+
+def test_a_call_without_send_result_is_known_by_its_variables(recount: Recount) -> None:
+    operator = Channel("op", "PJSIP/201-00000007", "a")
+    stats = recount(
+        *rings(0, CUSTOMER),
+        ami(0.03, "VarSet", CUSTOMER.snapshot(), Variable="__CAMPAIGN_ID", Value="c1"),
+        ami(0.03, "VarSet", CUSTOMER.snapshot(), Variable="__CONTACT_ID", Value=""),
+        ami(0.04, "VarSet", CUSTOMER.snapshot(), Variable="__CONTACT_ID", Value="a"),
+        ami(0.05, "VarSet", CUSTOMER.snapshot(), Variable="__CONTACT_ID", Value="later"),
+        ami(0.06, "VarSet", CUSTOMER.snapshot(), Variable="TENANT_ID", Value="t2"),
+        ami(0.06, "VarSet", CUSTOMER.snapshot(), Variable="SCRIPT_ID", Value="survey"),
+        *answers(2, CUSTOMER),
+        born(3, operator, "CAMPAIGN_ID=c1", "CONTACT_ID=a"),
+        *talk(4, 8, CUSTOMER, operator),
+        *(hangup(8, operator), hangup(9, CUSTOMER)),
+    )
+
+    expected = {"attempted": 1, "answered": 1, "connected_s": 7, "talk_s": 4, "connects": 1}
+    assert stats.scripts == {("c1", "survey"): {**expected, "hangup_causes": {"16": 1}}}
+    assert stats.tenants == {"t2"}
+
+
+NAMED = ("CAMPAIGN_ID=c1", "CONTACT_ID=a", "ATTEMPT_ID=2")
+TENANTS: dict[str, tuple[Lines, dict[str, str], set[str]]] = {
+    "variable": ([("ChanVariable", "TENANT_ID=v"), ("Tenantid", "f")], {"tenant": "h"}, {"v"}),
+    "field": ([("Tenantid", "f")], {"tenant": "h"}, {"f"}),
+    "header": ([], {"tenant": "h"}, {"h"}),
+    "none": ([], {}, set()),
+}
+
+
+@pytest.mark.parametrize(("more", "headers", "tenants"), TENANTS.values(), ids=TENANTS)
+def test_the_tenant_of_a_call_without_send_result(
+    recount: Recount, more: Lines, headers: dict[str, str], tenants: set[str]
+) -> None:
+    stats = recount(
+        packet(lines_of(0, "Newchannel", CUSTOMER.snapshot(variables=NAMED), more), headers=headers)
+    )
+
+    assert stats.tenants == tenants
+    assert len(stats.campaigns) == len(tenants)
+
+
+def test_variables_join_the_attempt_of_their_name_whichever_tenant_sent_it(recount: Recount) -> None:
+    leg = Channel("x")
+    stats = recount(
+        *(
+            send(attempt=one, call={"action_id": f"no{one}"}, template={"name": one})
+            for one in ("1", "2", "3")
+        ),
+        *(born(0, leg, *NAMED, "TENANT_ID=t9"), hangup(1, leg, 17)),
+    )
+
+    only_sent = {"requested": 1}
+    assert stats.scripts["c1", "2"] == {"requested": 1, "attempted": 1, "busy": 1, "hangup_causes": {"17": 1}}
+    assert stats.scripts["c1", "1"] == stats.scripts["c1", "3"] == only_sent
+
+
+def test_without_the_attempt_variable_the_attempt_sent_closest_in_time_is_meant(recount: Recount) -> None:
+    leg = Channel("x")
+    sent = {"1": -500, "2": 30, "3": 90}
+    stats = recount(
+        *(
+            send("accepted", at, attempt=one, call={"action_id": f"no{one}"}, template={"name": one})
+            for one, at in sent.items()
+        ),
+        *(born(58, leg, "CAMPAIGN_ID=c1", "CONTACT_ID=a"), hangup(70, leg, 17)),
+    )
+
+    assert {script: row.get("busy", 0) for (_, script), row in stats.scripts.items()} == {
+        "1": 0,
+        "2": 1,
+        "3": 0,
+    }
+
+
+def test_the_same_ids_on_another_pbx_are_another_call(recount: Recount) -> None:
+    _, *call = answered(5)
+    elsewhere = [(topic, body, {**headers, "pbx": "pbx02"}) for topic, body, headers in call]
+
+    assert recount(send(), *elsewhere)["c1"] == {"requested": 1}

@@ -1,0 +1,284 @@
+"""What became of an attempt, and whose leg says so.
+
+Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
+"""
+
+import pytest
+
+from tests.support.call_judges import Recount
+from tests.support.call_packets import (
+    CUSTOMER,
+    OPERATOR,
+    UP,
+    Channel,
+    Event,
+    answers,
+    born,
+    dial,
+    hangup,
+    local,
+    request,
+    response,
+    rings,
+    send,
+    talk,
+)
+
+
+def test_no_packets_are_no_rows(recount: Recount) -> None:
+    assert recount().everything == ([], [], [])
+
+
+def test_an_answered_call_counts_at_once_and_its_seconds_at_its_hangup(recount: Recount) -> None:
+    running = [send(), *rings(0, CUSTOMER), *answers(2, CUSTOMER)]
+
+    assert recount(*running)["c1"] == UP
+    ended = recount(*running, hangup(6.999, CUSTOMER))
+    assert ended["c1"] == {**UP, "connected_s": 4, "hangup_causes": {"16": 1}}
+    assert ended.scripts == {("c1", "offer"): ended["c1"]}
+    assert ended.tenants == {"t1"}
+
+
+def test_a_requested_attempt_without_any_packet_is_only_requested(recount: Recount) -> None:
+    assert recount(send())["c1"] == {"requested": 1}
+
+
+def test_a_dialled_leg_is_attempted_and_has_no_outcome_until_it_hangs_up(recount: Recount) -> None:
+    assert recount(send(), *rings(0, CUSTOMER))["c1"] == {"requested": 1, "attempted": 1}
+
+
+CAUSES = {
+    17: "busy",
+    21: "rejected",
+    **dict.fromkeys((1, 3, 20, 22, 28), "unreachable"),
+    **dict.fromkeys((34, 38, 42), "congestion"),
+    **dict.fromkeys((18, 19), "no_answer"),
+    **dict.fromkeys((0, 16, 27, 127), "call_failed"),
+}
+
+
+def test_an_unanswered_leg_is_named_by_its_cause(recount: Recount) -> None:
+    legs = {cause: Channel(f"x{cause}") for cause in CAUSES}
+    stats = recount(
+        *(send(contact=leg.uniqueid, campaign=cause) for cause, leg in legs.items()),
+        *(event for leg in legs.values() for event in rings(0, leg)),
+        *(hangup(3, leg, cause) for cause, leg in legs.items()),
+    )
+
+    known = {"requested": 1, "attempted": 1}
+    assert stats.campaigns == {
+        str(cause): {**known, outcome: 1, "hangup_causes": {str(cause): 1}}
+        for cause, outcome in CAUSES.items()
+    }
+
+
+def test_a_cause_beyond_the_list_is_other(recount: Recount) -> None:
+    stats = recount(
+        *(send(contact=one) for one in ("a", "b")),
+        *(event for one in ("a", "b") for event in rings(0, Channel(one))),
+        *(hangup(3, Channel("a"), 128), hangup(3, Channel("b"), "")),
+    )
+
+    assert stats["c1"]["hangup_causes"] == {"other": 2}
+
+
+STATUSES = {
+    "BUSY": "busy",
+    "NOANSWER": "no_answer",
+    "CANCEL": "call_cancelled",
+    "ABORT": "call_cancelled",
+    "CONGESTION": "congestion",
+    "CHANUNAVAIL": "unreachable",
+    "CONTINUE": "call_failed",
+}
+
+
+def test_a_leg_whose_cause_says_nothing_is_named_by_its_first_dial_end(recount: Recount) -> None:
+    legs = {status: Channel(status) for status in STATUSES}
+    stats = recount(
+        *(send(contact=status, campaign=status) for status in STATUSES),
+        *(event for leg in legs.values() for event in rings(0, leg)),
+        *(dial("DialEnd", 3, leg, None, status) for status, leg in legs.items()),
+        *(dial("DialEnd", 3.1, leg, None, "BUSY") for leg in legs.values()),
+        *(hangup(4, leg, 16) for leg in legs.values()),
+    )
+
+    assert {name: row.get(STATUSES[name]) for name, row in stats.campaigns.items()} == dict.fromkeys(
+        STATUSES, 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [(3, "no_answer"), (5, "busy"), (8, "congestion"), (0, "call_failed"), (1, "call_failed")],
+)
+def test_where_only_the_originate_response_is_there_its_reason_decides(
+    recount: Recount, reason: int, outcome: str
+) -> None:
+    stats = recount(send(), response(3, reason))
+
+    attempted = {"attempted": 1} if reason else {}
+    assert stats["c1"] == {"requested": 1, **attempted, outcome: 1}
+
+
+def test_originate_response_4_alone_is_an_answer(recount: Recount) -> None:
+    assert recount(send(), response(3, 4, uniqueid="elsewhere"))["c1"] == UP
+
+
+def test_an_originate_that_timed_out_is_no_answer_before_its_dial_status(recount: Recount) -> None:
+    """Before 22.8 such a leg hangs up with cause 0."""
+    stats = recount(
+        send(),
+        *rings(0, CUSTOMER),
+        dial("DialEnd", 4, CUSTOMER, None, "CANCEL"),
+        *(hangup(4.1, CUSTOMER, 0), response(4.2, 3)),
+    )
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, "no_answer": 1, "hangup_causes": {"0": 1}}
+
+
+CANCELLED: dict[str, tuple[list[Event], str]] = {
+    "hung up by the dialler while it rang": ([], "call_cancelled"),
+    "asked for after the dial had ended": ([request(3.05, CUSTOMER)], "call_cancelled"),
+    "asked for by the far side before": ([request(2.9, CUSTOMER)], "no_answer"),
+}
+
+
+@pytest.mark.parametrize(("more", "outcome"), CANCELLED.values(), ids=CANCELLED)
+def test_a_ringing_leg_that_nobody_at_the_far_side_ended_is_cancelled(
+    recount: Recount, more: list[Event], outcome: str
+) -> None:
+    stats = recount(
+        send(),
+        *rings(0, CUSTOMER),
+        dial("DialEnd", 3, CUSTOMER, None, "NOANSWER"),
+        *more,
+        *(hangup(3.1, CUSTOMER, 0), response(3.2, 0)),
+    )
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, outcome: 1, "hangup_causes": {"0": 1}}
+
+
+def test_a_leg_that_never_rang_is_not_cancelled(recount: Recount) -> None:
+    stats = recount(send(), born(0, CUSTOMER), hangup(1, CUSTOMER, 0), response(1.1, 0))
+
+    assert stats["c1"]["call_failed"] == 1
+
+
+def test_the_earliest_originate_response_counts(recount: Recount) -> None:
+    assert recount(send(), response(4, 5), response(3, 8))["c1"]["congestion"] == 1
+
+
+def test_a_phantom_channel_is_ignored_altogether(recount: Recount) -> None:
+    phantom = Channel("a", "OutgoingSpoolFailed")
+    variables = ("CAMPAIGN_ID=c1", "CONTACT_ID=z", "TENANT_ID=t1")
+    stats = recount(send(), born(0, phantom, *variables), hangup(1, phantom, 0), response(1, 0))
+
+    assert stats["c1"] == {"requested": 1, "call_failed": 1}
+
+
+def test_through_a_local_the_trunk_leg_is_the_customers(recount: Recount) -> None:
+    one, two = local("100@dial-01", "a", "a2")
+    trunk = Channel("trunk", "PJSIP/carrier-00000003", "a")
+    stats = recount(
+        send(),
+        *(born(0, one), born(0, two), dial("DialBegin", 0.1, one, None)),
+        *(*rings(0.2, trunk, by=two), dial("DialEnd", 3, trunk, two, "BUSY")),
+        *(hangup(3, trunk, 17), hangup(3.1, two, 0), hangup(3.2, one, 0), response(3.3, 0)),
+    )
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, "busy": 1, "hangup_causes": {"17": 1}}
+
+
+def test_nested_locals_are_one_attempt_answered_by_the_leg_at_their_end(recount: Recount) -> None:
+    (one, two), (three, four) = local("100@dial-01", "a", "a2"), local("100@out-02", "a3", "a4", "a")
+    trunk = Channel("trunk", "PJSIP/carrier-00000003", "a")
+    stats = recount(
+        send(),
+        *(born(0, each) for each in (one, two, three, four)),
+        *(*rings(0.1, three, by=two), *rings(0.2, trunk, by=four)),
+        *(*answers(5, trunk, by=four), *answers(5.5, three, by=two), *answers(6, one)),
+        *(hangup(15.2, each) for each in (trunk, four, three, two, one)),
+    )
+
+    assert stats["c1"] == {**UP, "connected_s": 10, "hangup_causes": {"16": 1}}
+
+
+def test_a_local_that_dialled_nothing_is_the_customers_leg_itself(recount: Recount) -> None:
+    one, two = local("100@dial-01", "a", "a2")
+    stats = recount(send(), born(0, one), born(0, two), hangup(1, two, 0), hangup(1, one, 20))
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, "unreachable": 1, "hangup_causes": {"20": 1}}
+
+
+def test_of_several_legs_that_were_dialled_the_first_that_came_up_is_the_customers(recount: Recount) -> None:
+    one, two = local("100@dial-01", "a", "a2")
+    home, mobile = Channel("home", "", "a"), Channel("mobile", "", "a")
+    dialled = [send(), born(0, one), born(0, two), *rings(0.1, mobile, by=two), *rings(0.2, home, by=two)]
+    over = [hangup(10, two), hangup(10, one)]
+    picked_up = recount(
+        *dialled, *answers(4, mobile, by=two), hangup(4, home, 26), hangup(9.5, mobile), *over
+    )
+    missed = recount(*dialled, hangup(9, mobile, 17), hangup(9, home, 21), *over)
+    undecided = recount(*dialled, hangup(9, home, 21), *over)
+
+    assert picked_up["c1"] == {**UP, "connected_s": 5, "hangup_causes": {"16": 1}}
+    assert missed["c1"] == {"requested": 1, "attempted": 1, "rejected": 1, "hangup_causes": {"21": 1}}
+    assert undecided["c1"] == {"requested": 1, "attempted": 1, "hangup_causes": {"21": 1}}
+
+
+SECOND = {"action_id": "act-a", "channel_id": "op", "customer_leg": "second"}
+CALLED = Channel("cust", "PJSIP/carrier-00000009", "op")
+
+
+def test_with_click_to_call_the_second_leg_is_the_customers_and_the_first_the_operators(
+    recount: Recount,
+) -> None:
+    stats = recount(
+        send(call=SECOND),
+        *(*rings(0, OPERATOR), *answers(2, OPERATOR), response(2, 4, uniqueid="op")),
+        *(*rings(2.5, CALLED, by=OPERATOR), *answers(6, CALLED, by=OPERATOR)),
+        *talk(6.1, 10, OPERATOR, CALLED),
+        *(hangup(10.5, CALLED), hangup(11, OPERATOR)),
+    )
+
+    expected = {"connected_s": 4, "talk_s": 3, "connects": 1, "hangup_causes": {"16": 1}}
+    assert stats["c1"] == {**UP, **expected}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 3}}
+
+
+def test_with_click_to_call_the_customer_may_be_busy_though_the_operator_answered(recount: Recount) -> None:
+    stats = recount(
+        send(call=SECOND),
+        *(*rings(0, OPERATOR), *answers(2, OPERATOR), response(2, 4, uniqueid="op")),
+        *(*rings(2.5, CALLED, by=OPERATOR), hangup(4, CALLED, 17), hangup(5, OPERATOR)),
+    )
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, "busy": 1, "hangup_causes": {"17": 1}}
+
+
+def test_with_click_to_call_an_operator_who_never_picked_up_attempted_nobody(recount: Recount) -> None:
+    stats = recount(
+        send(call=SECOND), *rings(0, OPERATOR), hangup(9, OPERATOR, 19), response(9, 3, uniqueid="op")
+    )
+
+    assert stats["c1"] == {"requested": 1, "call_failed": 1}
+
+
+def test_click_to_call_through_locals_on_both_sides(recount: Recount) -> None:
+    (one, two), (three, four) = local("201@desk-01", "op", "op2"), local("100@out-02", "c3", "c4", "op")
+    phone = Channel("phone", "PJSIP/201-00000001", "op")
+    stats = recount(
+        send(call=SECOND),
+        *(born(0, each) for each in (one, two, three, four)),
+        *(*rings(0.1, phone, by=two), *answers(2, phone, by=two), *answers(2.1, one)),
+        *(*rings(3, three, by=one), *rings(3.1, CALLED, by=four), *answers(7, CALLED, by=four)),
+        *talk(7.1, 12.1, CALLED, four, bridge="b1"),
+        *talk(7.1, 12.1, three, one, bridge="b2"),
+        *talk(2.2, 12.1, two, phone, bridge="b3"),
+        *(hangup(12.5, each) for each in (CALLED, four, three, one, two, phone)),
+    )
+
+    expected = {"connected_s": 5, "talk_s": 5, "connects": 1, "hangup_causes": {"16": 1}}
+    assert stats["c1"] == {**UP, **expected}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 5}}

@@ -1,0 +1,122 @@
+"""Both judges of call definitions: route and fold in memory, and the recount in plain SQL."""
+
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+
+from tally.agents.route.decision import READERS
+from tally.schemas.keys import RowKey, split_parts
+from tally.tables.rules import Rules
+from tests.support.call_packets import Event
+from tests.support.partition import MemoryPartition
+
+Counters = dict[str, Any]
+Recount = Callable[..., "Recounted"]
+
+DEMO = files("tally.streams.demo")
+RAW = """
+    CREATE SCHEMA IF NOT EXISTS recount;
+    DROP TABLE IF EXISTS recount.raw;
+    CREATE TABLE recount.raw
+        (topic text, kafka_partition int, kafka_offset bigint, body bytea, headers jsonb);
+"""
+RESULTS = ("call_stats", "call_template_stats", "operator_stats")
+NAMES = frozenset({"tenant", "campaign", "template_name", "template_language", "pbx", "operator"})
+RECIPIENT = frozenset({"contacts", "attempts", "queued", "failed_at_send", "skipped", "cancelled"})
+"""Counters of the other recount."""
+MAPS = ("hangup_causes", "queues")
+
+
+class Recounted:
+    """What the recount says, by campaign, by script and by operator; counters that are zero left out."""
+
+    def __init__(self, campaigns: list[Counters], scripts: list[Counters], operators: list[Counters]) -> None:
+        self.campaigns = {row["campaign"]: counted(row) for row in campaigns}
+        self.scripts = {(row["campaign"], row["template_name"]): counted(row) for row in scripts}
+        self.operators = {row["operator"]: counted(row) for row in operators}
+        self.tenants = {row["tenant"] for row in (*campaigns, *operators)}
+        self.everything = (campaigns, scripts, operators)
+
+    def __getitem__(self, campaign: str) -> Counters:
+        return self.campaigns[campaign]
+
+
+def counted(row: Counters) -> Counters:
+    return {name: value for name, value in row.items() if name not in NAMES and value}
+
+
+async def by_sql(dsn: str, events: list[Event]) -> Recounted:
+    """Count records in plain SQL."""
+    connection = await asyncpg.connect(dsn, timeout=20, command_timeout=120)
+    try:
+        await connection.execute(RAW)
+        rows = [
+            (topic, nth % 4, nth // 4, body, json.dumps(headers))
+            for nth, (topic, body, headers) in enumerate(events)
+        ]
+        await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
+        # Only now: a copy is binary and knows no codec in text.
+        await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+        await connection.execute((DEMO / "recount.sql").read_text())
+        await connection.execute((DEMO / "recount_calls.sql").read_text())
+        found = [
+            sorted((dict(row) for row in await connection.fetch(f"SELECT * FROM recount.{name}")), key=str)  # noqa: S608
+            for name in RESULTS
+        ]
+    finally:
+        await connection.close()
+    return Recounted(*found)
+
+
+def by_fold(events: list[Event]) -> Recounted:
+    """Count records as Tally does, in one partition and two batches."""
+    partition = MemoryPartition()
+    facts = [
+        keyed
+        for topic, body, headers in events
+        for keyed in READERS[topic](body, [(name, value.encode()) for name, value in headers.items()]).facts
+    ]
+    for some in (facts[::2], facts[1::2]):
+        partition.fold(some, Rules())
+    scripts: list[Counters] = []
+    operators: list[Counters] = []
+    for key, counts in partition.counts().items():
+        row = RowKey.decode(key)
+        assert row.template is not None
+        if row.campaign:
+            names = {"tenant": row.tenant, "campaign": row.campaign, "template_name": row.template.name}
+            scripts.append({**names, "template_language": "", **nested(counts)})
+        else:
+            pbx, operator = split_parts(key)[2:]
+            of_calls = {name: n for name, n in counts.items() if not name.startswith("memberships.")}
+            if of_calls:
+                operators.append({"tenant": row.tenant, "pbx": pbx, "operator": operator, **of_calls})
+    return Recounted(summed(scripts), sorted(scripts, key=str), sorted(operators, key=str))
+
+
+def nested(counts: Counters) -> Counters:
+    """Return the counters of calls as SQL has them, maps as maps."""
+    plain = {name: n for name, n in counts.items() if "." not in name and name not in RECIPIENT}
+    for name in MAPS:
+        entries = {flat.partition(".")[2]: n for flat, n in counts.items() if flat.startswith(f"{name}.")}
+        plain |= {name: entries} if entries else {}
+    return plain
+
+
+def summed(scripts: list[Counters]) -> list[Counters]:
+    """Return the rows of campaigns."""
+    rows: dict[tuple[str, str], Counters] = {}
+    for script in scripts:
+        row = rows.setdefault((script["tenant"], script["campaign"]), {})
+        for name, value in script.items():
+            if isinstance(value, int):
+                row[name] = row.get(name, 0) + value
+            elif isinstance(value, dict):
+                entries = row.setdefault(name, {})
+                for entry, n in value.items():
+                    entries[entry] = entries.get(entry, 0) + n
+    named = ({"tenant": tenant, "campaign": campaign, **row} for (tenant, campaign), row in rows.items())
+    return sorted(named, key=str)
