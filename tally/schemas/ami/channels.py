@@ -68,7 +68,7 @@ def verdict(packet: Packet, at: Moment, reading: Reading) -> ChannelsSeen | None
 
 def number(packet: Packet, name: str) -> int:
     """Return a whole number of a packet; 0 where it is none, as Asterisk writes unknown causes."""
-    value = packet.get(name)
+    value = packet.get(name).strip()
     return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else 0
 
 

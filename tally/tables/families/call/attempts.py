@@ -17,6 +17,9 @@ from tally.tables.families.call.naming import (
 from tally.tables.families.call.state import Asked, Call
 from tally.tables.families.recipient import RANKED
 
+Response = tuple[int, str, int]
+"""When, Uniqueid, Reason."""
+
 
 class Attempt(Struct, frozen=True):
     """One dial towards one customer, as far as it is known what it is called."""
@@ -29,7 +32,7 @@ class Attempt(Struct, frozen=True):
     """When its send results were."""
     root: str | None
     """The channel that it begins with."""
-    response: tuple[int, str, int] | None
+    response: Response | None
     """The first OriginateResponse."""
 
 
@@ -44,7 +47,8 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
         for key, parts in asked.items()
     ]
     found += _of_variables(call, graph, found, asked.values(), named)
-    return [_with_response(call, attempt) for attempt in found]
+    by_channel = _responses_by_channel(call)
+    return [_with_response(attempt, by_channel) for attempt in found]
 
 
 def _of_variables(
@@ -84,9 +88,15 @@ def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None, name
     )
 
 
-def _with_response(call: Call, attempt: Attempt) -> Attempt:
+def _with_response(attempt: Attempt, by_channel: Mapping[str, Response]) -> Attempt:
     """Add the OriginateResponse that names the attempt's first channel, where no ActionID did."""
     if attempt.response is not None or attempt.root is None:
         return attempt
-    named = [response for response in call.responses.values() if response[1] == attempt.root]
-    return structs.replace(attempt, response=min(named)) if named else attempt
+    return structs.replace(attempt, response=by_channel.get(attempt.root))
+
+
+def _responses_by_channel(call: Call) -> dict[str, Response]:
+    found: dict[str, Response] = {}
+    for response in call.responses.values():
+        found[response[1]] = min(response, found.get(response[1], response))
+    return found

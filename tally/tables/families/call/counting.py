@@ -112,10 +112,10 @@ def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: 
         queue, _ = served(graph, unique)
         _add(counts, "connects", queue, "connects", 1)
         _add(counts, "talk_s", queue, "talk_s", seconds_of(journey.heard[unique]))
-        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.channels[unique], journey.heard[unique]))
+        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.holds(unique), journey.heard[unique]))
     if journey.leg and journey.up_us is not None:
         whole_call: list[Span] = [(journey.up_us, None)]
-        _add(counts, "hold_s", "", "", hold_seconds(graph.channels[journey.leg], whole_call))
+        _add(counts, "hold_s", "", "", hold_seconds(graph.holds(journey.leg), whole_call))
     for unique in _missed(graph, journey):
         _add(counts, "ring_no_answer", served(graph, unique)[0], "ring_no_answer", 1)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from tally.tables.families.call.state import Channel
+from tally.tables.families.call.timeline import holds_of
 
 
 class Graph:
@@ -17,6 +18,7 @@ class Graph:
             for caller in channel.callers:
                 self._dialled[caller].append(unique)
         self._other = _halves(channels)
+        self._holds: dict[str, list[tuple[int, int]]] = {}
         self.missed_by: dict[str, list[str]] = defaultdict(list)
         """Legs of operators who let a caller of a queue ring, by that caller."""
         for unique, channel in channels.items():
@@ -28,12 +30,18 @@ class Graph:
         """When any channel of the call was last heard of."""
         return max(channel.last_us for channel in self.channels.values())
 
+    def holds(self, unique: str) -> list[tuple[int, int]]:
+        """Return when a channel held the other side, read once: an operator's may serve hundreds of calls."""
+        if unique not in self._holds:
+            self._holds[unique] = holds_of(self.channels[unique])
+        return self._holds[unique]
+
     def other_half(self, unique: str) -> str | None:
         """Return the other half of a Local channel, if it was seen."""
         return self._other.get(unique)
 
     def first_half(self, unique: str) -> str:
-        """Return the half of a Local channel that is dialled, the one that leads on; others are themselves."""
+        """Return the half of a Local channel that is dialled, and leads on; other channels are themselves."""
         channel = self.channels[unique]
         other = self.other_half(unique) if channel.is_local and channel.name.endswith(";2") else None
         return unique if other is None else other
@@ -41,7 +49,8 @@ class Graph:
     def legs(self, unique: str) -> tuple[list[str], set[str]]:
         """Return the channels that a channel leads to, and all Locals on the way there.
 
-        A channel leads to itself; a Local one to whatever its other half dialled, or to itself if nothing.
+        A channel leads to itself; a Local one to whatever its other half dialled, to itself if it ended with
+        nothing dialled: until then its dialplan may still dial.
         """
         found: dict[str, None] = {}
         passed: set[str] = set()
@@ -53,7 +62,9 @@ class Graph:
             return
         dialled = self._behind(unique)
         if not dialled:
-            found[unique] = None
+            channel = self.channels[unique]
+            if channel.is_over or not channel.is_local:
+                found[unique] = None
             return
         passed.update(self.both_halves(unique))
         for dest in dialled:

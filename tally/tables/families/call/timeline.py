@@ -1,6 +1,6 @@
 """Times of one channel: what happened when, and for how long."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tally.tables.families.call.state import HOLD, UNHOLD, UNTIMED, Channel
 
@@ -14,7 +14,7 @@ def times_of(channel: Channel, letter: str, detail: str = "") -> list[int]:
     found = {
         at_us
         for key, times in channel.moments.items()
-        if key.split(UNTIMED, 1)[0] == wanted
+        if key.startswith(letter) and key.split(UNTIMED, 1)[0] == wanted
         for at_us in times
     }
     return sorted(found)
@@ -25,23 +25,24 @@ def seconds_of(spans: Sequence[Span]) -> int:
     return sum(until - since for since, until in spans if until is not None) // 1_000_000
 
 
-def hold_seconds(channel: Channel, while_connected: Sequence[Span]) -> int:
-    """Return for how long a channel held the other side: from Hold to Unhold, or to its hang-up.
+def hold_seconds(holds: Sequence[tuple[int, int]], while_connected: Sequence[Span]) -> int:
+    """Return for how long a channel held the other side.
 
     A hold counts where it begins while connected: an operator's channel may serve several customers.
     """
     return (
         sum(
             until - held
-            for held, until in _holds(channel)
+            for held, until in holds
             if any(since <= held and (end is None or held < end) for since, end in while_connected)
         )
         // 1_000_000
     )
 
 
-def _holds(channel: Channel) -> Iterator[tuple[int, int]]:
-    """Yield the spans from Hold to Unhold that have ended."""
+def holds_of(channel: Channel) -> list[tuple[int, int]]:
+    """Return the spans from Hold to the next Unhold, or to the hang-up, that have ended."""
+    holds = []
     since: int | None = None
     steps = [(at_us, HOLD) for at_us in times_of(channel, HOLD)]
     steps += [(at_us, UNHOLD) for at_us in times_of(channel, UNHOLD)]
@@ -51,5 +52,6 @@ def _holds(channel: Channel) -> Iterator[tuple[int, int]]:
         if what == HOLD:
             since = at_us if since is None else since
         elif since is not None:
-            yield since, at_us
+            holds.append((since, at_us))
             since = None
+    return holds
