@@ -6,7 +6,8 @@ from itertools import count
 
 import pytest
 
-from tally.schemas.ami.packet import read_packet
+from tally.schemas.ami.packet import Packet, read_packet
+from tally.streams.ami.session import pong_ms
 from tests.support.ami_bridge import Bridging, pbx_of, with_timing
 from tests.support.ami_server import Plan, ami_server, events
 from tests.support.transport import until
@@ -49,7 +50,7 @@ async def test_after_each_login_the_channels_and_queues_are_asked_for_and_publis
 
 
 @pytest.mark.asyncio
-async def test_a_list_is_of_the_moment_when_it_was_asked_for() -> None:
+async def test_a_list_is_of_the_moment_before_it_by_the_clock_of_the_pbx() -> None:
     clock = count(1)
     plan = Plan(before_list=SESSION[:1])
     async with (
@@ -62,10 +63,17 @@ async def test_a_list_is_of_the_moment_when_it_was_asked_for() -> None:
     for action in server.asked("CoreShowChannels") + server.asked("QueueStatus"):
         mark = f"\r\nActionID: {action['ActionID']}\r\n".encode()
         times = {taken.received_at_ms for taken in records if mark in taken.value}
-        assert len(times) == 1
-    (channels,) = [taken for taken in records if b"Event: CoreShowChannelsComplete" in taken.value]
+        # The recorded Pong's Timestamp: 1795351137.333666.
+        assert times == {1_795_351_137_333}
     (between,) = [taken for taken in records if taken.value == SESSION[0]]
-    assert channels.received_at_ms < between.received_at_ms
+    assert between.received_at_ms < 1_000
+
+
+def test_a_pong_without_a_time_says_none() -> None:
+    assert pong_ms(Packet([("Timestamp", "1795351137.333666")])) == 1_795_351_137_333
+    assert pong_ms(Packet([("Timestamp", "1795351137")])) == 1_795_351_137_000
+    assert pong_ms(Packet([("Timestamp", "soon")])) is None
+    assert pong_ms(Packet([("Ping", "Pong")])) is None
 
 
 @pytest.mark.asyncio

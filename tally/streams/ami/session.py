@@ -13,7 +13,18 @@ from tally.streams.ami.reading import read_frame
 from tally.streams.ami.wire import Wire
 from tally.streams.ami.world import World
 
+MAX_DIGITS = 12
 Take = Callable[[Taken], bool]
+
+
+def pong_ms(pong: Packet) -> int | None:
+    """Return the PBX's unix milliseconds of its answer to Ping; None where it does not say. Pure."""
+    seconds, _, fraction = pong.get("timestamp").partition(".")
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= MAX_DIGITS):
+        return None
+    millis = fraction[:3].ljust(3, "0")
+    return int(seconds) * 1000 + (int(millis) if millis.isascii() and millis.isdigit() else 0)
+
 
 LISTS_KEPT = 16
 """Lists whose answers may still be on their way."""
@@ -48,10 +59,14 @@ class Session:
         return await self._ask(name, f"tally-{self._token}-{self._number()}", fields, seconds)
 
     async def ask_for_list(self, name: str, seconds: float) -> Packet:
-        """Send an action whose answer is a list of events, which are of the moment of sending."""
+        """Send an action whose answer is a list of events, which are of the moment before it.
+
+        A list must not claim to know of what happened after it was made, and that moment has to be one of the
+        PBX's own clock, as the Timestamps of its events are: it is that of a Pong.
+        """
+        pong = await self.ask("Ping", seconds=seconds)
         action_id = f"tally-resync-{self._token}-{self._number()}"
-        # Before it is sent: a list must not claim to know of what happened after it was made.
-        self._listed_at_ms[action_id] = self._world.now_ms()
+        self._listed_at_ms[action_id] = pong_ms(pong) or self._world.now_ms()
         if len(self._listed_at_ms) > LISTS_KEPT:
             del self._listed_at_ms[next(iter(self._listed_at_ms))]
         return await self._ask(name, action_id, (), seconds)
