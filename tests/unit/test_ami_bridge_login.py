@@ -155,7 +155,10 @@ async def test_no_secret_is_shown_whatever_goes_wrong(
             monkeypatch.setattr(Buffer, "put", Broken.put)
         async with bridging.running():
             await until(
-                lambda: bridging.bridge.lines[0].watch.is_open or bridging.metric("reconnects_total") > 1
+                lambda: (
+                    (bridging.bridge.lines[0].watch.is_open and not is_broken)
+                    or bridging.metric("reconnects_total") > 1
+                )
             )
         everything = (bridging.bridge.lines, bridging.metrics.exposition(""), vars(bridging.bridge))
         return repr(everything) + str(bridging.bridge.lines[0].pbx)
