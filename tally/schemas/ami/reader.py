@@ -29,7 +29,8 @@ def read_ami(value: bytes | None, headers: Headers = (), reading: Reading = READ
     """Turn one AMI event, as a packet's text or as a JSON object, into facts."""
     routed = Routed()
     try:
-        if any(name == NONSENSE for name, _ in headers):
+        own = dict(headers)
+        if NONSENSE in own:
             raise BadEvent("bad_packet")
         name = quick_name(value or b"")
         if name not in NOISE:
@@ -37,7 +38,7 @@ def read_ami(value: bytes | None, headers: Headers = (), reading: Reading = READ
             name = packet.get("event") or ("response" if "response" in packet else "")
             if not name:
                 raise BadEvent("bad_packet", "$.Event")
-            _read(name, packet, dict(headers), reading, routed)
+            _read(name, packet, own, reading, routed)
         routed.see("ami_event", name, KNOWN | {"response"})
     except BadEvent as error:
         routed.bad.append(error.bad)

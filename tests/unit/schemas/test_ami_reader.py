@@ -1,0 +1,232 @@
+"""AMI events become facts or one named bad part; nothing a PBX sends is an exception."""
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tally.schemas.ami.packet import MAX_LINES
+from tally.schemas.ami.reader import read_ami
+from tally.schemas.ami.reading import Reading
+from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Swept
+from tally.schemas.topics import FACT_LIMIT_BYTES
+from tally.tables.families.family import packed
+
+HANGUP = (
+    b"Event: Hangup\r\nPrivilege: call,all\r\nTimestamp: 1795350873.904228\r\nSystemName: pbx01\r\n"
+    b"Channel: PJSIP/carrier-00000001\r\nChannelState: 6\r\nChannelStateDesc: Up\r\n"
+    b"Uniqueid: pbx01-1795350870.3\r\nLinkedid: pbx01-1795350870.1\r\n"
+    b'ChanVariable: CAMPAIGN_ID=4001\r\nChanVariable: CONTACT_ID=a \\"b\\"\r\n'
+    b"Cause: 16\r\nCause-txt: Normal Clearing\r\nTechCause: 200\r\n\r\n"
+)
+HEADERS = (("pbx", b"pbx/01"), ("received_at", b"1795350873905"), ("tenant", b"t1"))
+
+
+def hangup(value: bytes, headers: tuple[tuple[str, bytes | None], ...] = HEADERS) -> ChannelsSeen:
+    ((family, key, fact),) = read_ami(value, headers).facts
+    assert (family, key) == (CALL, b"pbx%2F01")
+    assert isinstance(fact, ChannelsSeen)
+    return fact
+
+
+def as_json(packet: bytes, **more: object) -> bytes:
+    fields: dict[str, object] = {}
+    for line in packet.decode().strip().split("\r\n"):
+        name, _, value = line.partition(": ")
+        known = fields.get(name)
+        fields[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
+    return orjson.dumps(fields | more)
+
+
+def test_an_event_says_what_became_of_its_channel() -> None:
+    fact = hangup(HANGUP)
+    (glimpse,) = fact.channels
+
+    assert (fact.kind, fact.cause, fact.at_us, fact.mark) == ("hangup", 16, 1_795_350_873_904_228, b"")
+    assert (glimpse.unique, glimpse.linked, glimpse.state) == (
+        "pbx01-1795350870.3",
+        "pbx01-1795350870.1",
+        6,
+    )
+    assert glimpse.variables == {"campaign": "4001", "contact": 'a "b"', "tenant_header": "t1"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        as_json(HANGUP),
+        HANGUP.replace(b"\r\n", b"\n"),
+        HANGUP.strip(),
+        HANGUP.replace(b"Uniqueid:", b"UniqueId:").replace(b"Channel:", b"channel:"),
+        HANGUP.replace(b"Event: Hangup\r\nPrivilege", b"Privilege").strip() + b"\r\nEvent: Hangup",
+        HANGUP.replace(b"Cause-txt", b"X-Of-Next-Year: 1\r\nCause-txt"),
+    ],
+)
+def test_text_and_json_line_ends_case_order_and_unknown_fields_make_no_difference(value: bytes) -> None:
+    assert hangup(value) == hangup(HANGUP)
+
+
+def test_own_fields_come_as_headers_or_in_the_object() -> None:
+    inside = as_json(HANGUP, pbx="pbx/01", received_at=1_795_350_873_905, tenant="t1")
+
+    assert hangup(inside, ()) == hangup(HANGUP)
+
+
+def test_without_a_timestamp_the_time_of_receipt_counts_and_the_content_is_the_identity() -> None:
+    value = HANGUP.replace(b"Timestamp: 1795350873.904228\r\n", b"")
+    first, later = hangup(value), hangup(value, (HEADERS[0], ("received_at", b"1795350879000"), HEADERS[2]))
+
+    assert (first.at_us, later.at_us) == (1_795_350_873_905_000, 1_795_350_879_000_000)
+    assert first.mark == later.mark != b""
+    assert hangup(value.replace(b"Cause: 16", b"Cause: 17")).mark != first.mark
+
+
+def test_what_is_no_utf_8_is_latin_1_so_that_no_event_is_lost_for_a_name() -> None:
+    assert hangup(HANGUP.replace(b"carrier", b"caf\xe9")).channels[0].name == "PJSIP/café-00000001"
+
+
+BAD = {
+    "no pbx": (HANGUP, HEADERS[1:], "missing_field at $.pbx"),
+    "pbx null": (HANGUP, (("pbx", None), HEADERS[1]), "missing_field at $.pbx"),
+    "pbx with NUL": (HANGUP, (("pbx", b"a\0b"),), "bad_id at $.pbx"),
+    "no time": (
+        HANGUP.replace(b"Timestamp", b"Time"),
+        (HEADERS[0], ("received_at", None)),
+        "missing_field at $.received_at",
+    ),
+    "bad time": (HANGUP.replace(b"Timestamp: ", b"Timestamp: x"), HEADERS, "bad_time at $.Timestamp"),
+    "time of next year's format": (HANGUP.replace(b".904228", b"T9"), HEADERS, "bad_time at $.Timestamp"),
+    "bad receipt": (
+        HANGUP.replace(b"Timestamp", b"Time"),
+        (HEADERS[0], ("received_at", b"now")),
+        "bad_time at $.received_at",
+    ),
+    "no channel": (HANGUP.replace(b"Uniqueid", b"Id"), HEADERS, "missing_field at $.Uniqueid"),
+    "NUL in an id": (HANGUP.replace(b"870.3", b"870\x00"), HEADERS, "bad_id at $.Uniqueid"),
+    "NUL in a variable": (HANGUP.replace(b"=4001", b"=40\x00"), HEADERS, "bad_id at $.ChanVariable"),
+    "a line that is none": (b"Event: Hangup\r\nnothing", HEADERS, "bad_packet at $"),
+    "too many lines": (b"Event: Hangup\r\n" + b"a: b\r\n" * MAX_LINES, HEADERS, "bad_packet at $"),
+    "neither event nor response": (b"Key: value", HEADERS, "bad_packet at $.Event"),
+    "empty": (b"", HEADERS, "bad_packet at $"),
+    "a tombstone": (None, HEADERS, "bad_packet at $"),
+    "no JSON": (as_json(HANGUP)[:-1], HEADERS, "not_json at $"),
+    "a number in JSON": (as_json(HANGUP, Cause=16), HEADERS, "wrong_type at $"),
+    "what the bridge could not read": (HANGUP, (*HEADERS, ("nonsense", b"too_large")), "bad_packet at $"),
+    "too large": (b"Event: Hangup\r\nA: " + b"x" * (4 << 20), HEADERS, "too_large at $"),
+}
+
+
+@pytest.mark.parametrize(("value", "headers", "bad"), BAD.values(), ids=BAD)
+def test_a_bad_record_is_named_once_and_counts_nothing(
+    value: bytes | None, headers: tuple[tuple[str, bytes | None], ...], bad: str
+) -> None:
+    routed = read_ami(value, headers)
+
+    assert [str(one) for one in routed.bad] == [bad]
+    assert not routed.facts
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (b"Event: RTCPSent\r\nanything, even nonsense", "RTCPSent"),
+        (b"Event: OfNextYear\r\nUniqueid: a\r\n", "other"),
+        (b"Response: Success\r\nMessage: Authentication accepted\r\n", "response"),
+    ],
+)
+def test_what_says_nothing_about_a_call_is_counted_by_name_and_passes(value: bytes, name: str) -> None:
+    routed = read_ami(value, HEADERS)
+
+    assert (routed.facts, routed.bad, dict(routed.seen)) == ([], [], {("ami_event", name): 1})
+
+
+def test_a_phantom_channel_is_no_fact() -> None:
+    assert not read_ami(HANGUP.replace(b"PJSIP/carrier-00000001", b"OutgoingSpoolFailed"), HEADERS).facts
+
+
+def test_variables_and_verdicts_are_read_where_the_settings_name_them() -> None:
+    reading = Reading({"KAMPAGNE": "campaign", "AMD": "amd"}, amd_event="Detected")
+    set_ = HANGUP.replace(b"Event: Hangup", b"Event: VarSet\r\nVariable: __KAMPAGNE\r\nValue: k1")
+    told = HANGUP.replace(b"Event: Hangup", b"Event: UserEvent\r\nUserEvent: Detected\r\nStatus: MACHINE")
+
+    def variables(value: bytes) -> dict[str, str]:
+        (keyed,) = read_ami(value, HEADERS, reading).facts
+        assert isinstance(keyed.fact, ChannelsSeen)
+        return {str(role): text for role, text in keyed.fact.channels[0].variables.items()}
+
+    assert variables(set_)["campaign"] == "k1"
+    assert variables(told)["amd"] == "MACHINE"
+    assert not read_ami(set_, HEADERS).facts
+    assert not read_ami(told, HEADERS).facts
+
+
+def test_lists_and_starts_sweep_a_pbx_whole_lists_of_members_only_those_of_the_bridge() -> None:
+    def swept(packet: bytes) -> list[tuple[bytes, int]]:
+        facts = read_ami(packet, HEADERS).facts
+        return [(keyed.family, keyed.fact.at_us) for keyed in facts if isinstance(keyed.fact, Swept)]
+
+    listed = 1_795_350_872_905_000
+    assert swept(b"Event: CoreShowChannelsComplete\r\nListItems: 0") == [(CALL, listed)]
+    assert swept(b"Event: QueueStatusComplete\r\nActionID: mine") == []
+    assert swept(b"Event: QueueStatusComplete\r\nActionID: tally-resync-1") == [(OPERATOR, listed)]
+    up = 1_795_350_873_905_000 - 61_000_000
+    assert swept(b"Event: FullyBooted\r\nUptime: 60") == [(CALL, up), (OPERATOR, up)]
+    assert swept(b"Event: FullyBooted\r\nStatus: Fully Booted") == []
+
+
+def test_a_response_to_originate_knows_its_channel_or_not() -> None:
+    def response(unique: bytes) -> Originated:
+        packet = b"Event: OriginateResponse\r\nActionID: a1\r\nReason: 5\r\nUniqueid: " + unique
+        (keyed,) = read_ami(packet, HEADERS).facts
+        assert isinstance(keyed.fact, Originated)
+        return keyed.fact
+
+    assert (response(b"<unknown>").unique, response(b"x.1").unique, response(b"x.1").reason) == ("", "x.1", 5)
+
+
+def test_a_member_of_a_queue_is_an_operator_in_events_and_in_lists() -> None:
+    event = (
+        b"Event: QueueMemberStatus\r\nTimestamp: 1795350873.9\r\nQueue: sales\r\nMemberName: Ann\r\n"
+        b"Interface: PJSIP/201\r\nStatus: 2\r\nPaused: 1\r\nPausedReason: lunch\r\nInCall: 1\r\n"
+    )
+    listed = event.replace(b"MemberName", b"Name").replace(b"Interface", b"Location")
+    facts = [read_ami(one, HEADERS).facts[0].fact for one in (event, listed.replace(b"Status\r", b"\r"))]
+
+    assert isinstance(facts[0], MemberSeen)
+    assert facts[0] == facts[1]
+    assert (facts[0].interface, facts[0].status, facts[0].reason, facts[0].in_call) == (
+        *("PJSIP/201", 2, "lunch"),
+        True,
+    )
+
+
+FIELDS = st.sampled_from(
+    [
+        *("Event", "Uniqueid", "Channel", "Linkedid", "DestUniqueid", "DestChannel", "Timestamp", "Queue"),
+        *("ChanVariable", "BridgeUniqueid", "Cause", "DialStatus", "Interface", "Uptime", "ActionID"),
+        "Reason",
+    ]
+)
+VALUES = st.sampled_from(
+    ["Hangup", "DialEnd", "BridgeEnter", "QueueMember", "a.1", "<unknown>", "", "6", "\0"]
+)
+
+
+@given(st.lists(st.tuples(FIELDS | st.text(max_size=6), VALUES | st.text(max_size=12)), max_size=12))
+@example([("Event", "DialEnd"), ("Uniqueid", "a"), ("Channel", "b"), ("DialStatus", "x" * 3_000_000)])
+def test_whatever_a_packet_holds_it_is_facts_of_bounded_size_or_one_bad_part(
+    lines: list[tuple[str, str]],
+) -> None:
+    text = "\r\n".join(f"{name}: {value}" for name, value in lines).encode("utf-8", "replace")
+    listed: dict[str, list[str]] = {}
+    for name, value in lines:
+        listed.setdefault(name, []).append(value)
+    for record in (text, orjson.dumps(listed)):
+        routed = read_ami(record, HEADERS)
+        assert len(routed.bad) <= 1
+        assert all(len(packed(keyed.fact)) < FACT_LIMIT_BYTES // 10 for keyed in routed.facts)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read(value: bytes) -> None:
+    assert len(read_ami(value, HEADERS).bad) <= 1
