@@ -96,6 +96,7 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("hangup_causes", "call", "attempts by the Q.850 cause of the customer's leg", kind="map"),
     Counter("queues", "call", "the queue counters by queue/what", kind="map"),
     Counter("memberships", "operator", "an operator's queues at this moment, by queue/what", kind="map"),
+    Counter("legs", "operator", "an operator's legs at this moment: in_call, ringing", kind="map"),
     Counter("time_to_deliver", "message", "from accepted to the first delivered status", kind="seconds"),
     Counter("time_to_read", "message", "from accepted to the first read or played", kind="seconds"),
 )

@@ -91,7 +91,7 @@ def by_fold(events: list[Event]) -> Recounted:
             scripts.append({**names, "template_language": "", **nested(counts)})
         else:
             pbx, operator = split_parts(key)[2:]
-            of_calls = {name: n for name, n in counts.items() if not name.startswith("memberships.")}
+            of_calls = {name: n for name, n in counts.items() if "." not in name}
             if of_calls:
                 operators.append({"tenant": row.tenant, "pbx": pbx, "operator": operator, **of_calls})
     return Recounted(summed(scripts), sorted(scripts, key=str), sorted(operators, key=str))

@@ -50,6 +50,10 @@ class Operator(Struct):
     name: str
     memberships: tuple[Membership, ...]
     counts: dict[str, int]
+    legs_in_call: int = 0
+    """Legs of calls that are connected with a customer at this moment."""
+    legs_ringing: int = 0
+    """Legs that a queue offers a customer to at this moment."""
     shown: Shown | None = None
     """As its reader left it here."""
 
@@ -119,6 +123,8 @@ def read_operator(template: Template, rows: Iterable[Row]) -> Operator | None:
         name=min(names, default=""),
         memberships=tuple(msgspec.convert(queues[queue], Membership) for queue in sorted(queues)),
         counts={name: counts.get(name, 0) for name in COUNTED},
+        legs_in_call=counts.get("legs.in_call", 0),
+        legs_ringing=counts.get("legs.ringing", 0),
     )
 
 

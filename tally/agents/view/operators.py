@@ -45,9 +45,19 @@ def state_of(memberships: Sequence[Membership], now_ms: int) -> tuple[State, Seq
     return "available", memberships
 
 
+def _state_of_operator(operator: Operator, now_ms: int) -> tuple[State, Sequence[Membership]]:
+    """Return an operator's state: calls show what a PBX that does not watch phones never says of members."""
+    state, showing = state_of(operator.memberships, now_ms)
+    if operator.legs_in_call and state != "in_call":
+        return "in_call", ()
+    if operator.legs_ringing and state not in ("in_call", "ringing"):
+        return "ringing", ()
+    return state, showing
+
+
 def operator_answer(operator: Operator, now_ms: int) -> Json:
     """Return an operator's state, its queues and its counts at `now_ms`."""
-    state, showing = state_of(operator.memberships, now_ms)
+    state, showing = _state_of_operator(operator, now_ms)
     return {
         "pbx": operator.pbx,
         "operator": operator.interface,

@@ -27,7 +27,8 @@ ALTER TABLE tally.counters
     ADD COLUMN ring_no_answer   bigint  NOT NULL DEFAULT 0,
     ADD COLUMN hangup_causes    jsonb   NOT NULL DEFAULT '{}',
     ADD COLUMN queues           jsonb   NOT NULL DEFAULT '{}',
-    ADD COLUMN memberships      jsonb   NOT NULL DEFAULT '{}';
+    ADD COLUMN memberships      jsonb   NOT NULL DEFAULT '{}',
+    ADD COLUMN legs             jsonb   NOT NULL DEFAULT '{}';
 
 -- Columns in the order of the API: a view takes new ones only at its end, so both are made anew.
 DROP VIEW tally.campaign_stats;
@@ -226,7 +227,8 @@ ALTER TABLE tally.counters
     DROP COLUMN ring_no_answer,
     DROP COLUMN hangup_causes,
     DROP COLUMN queues,
-    DROP COLUMN memberships;
+    DROP COLUMN memberships,
+    DROP COLUMN legs;
 
 -- Numbers of each template. Rows that came to zeros do not show.
 CREATE VIEW tally.campaign_template_stats AS

@@ -870,11 +870,6 @@ FROM recount.call_own JOIN recount.call_variable USING (pbx, uniqueid)
 WHERE name = 'AMDSTATUS'
 ORDER BY id, at_us, value;
 
-CREATE UNLOGGED TABLE recount.call_last AS
-SELECT id, max(last_us) AS last_us
-FROM recount.call_of_attempt JOIN recount.call_of_channel USING (pbx, call)
-GROUP BY id;
-
 -- One row an attempt. Without any tenant it counts nowhere.
 CREATE UNLOGGED TABLE recount.call_result AS
 SELECT
@@ -891,13 +886,12 @@ SELECT
     coalesce(abandons, 0) AS queue_abandoned,
     coalesce(connects, 0) AS connects,
     coalesce(unanswered, 0) AS ring_no_answer,
-    -- An operator too late, or none yet though the call went on.
+    -- An operator too late, or none until the end.
     amd = 'HUMAN' AND (joins > 0 OR template_name IN (SELECT name FROM recount.call_operator_script))
-        AND last_us > up_us + 2000000 AND coalesce(begin_us > up_us + 2000000, true) AS is_dropped
+        AND least(begin_us, hangup_us) > up_us + 2000000 AS is_dropped
 FROM recount.call_attempt
     JOIN recount.call_fate USING (id)
     LEFT JOIN recount.call_amd USING (id)
-    LEFT JOIN recount.call_last USING (id)
     LEFT JOIN recount.call_hold AS hold USING (pbx, uniqueid)
     LEFT JOIN (
         SELECT id, count(*) AS connects, sum(talk_s) AS talk_s, sum(hold_s) AS hold_s, min(begin_us) AS begin_us

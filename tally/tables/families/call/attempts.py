@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct, structs
 
-from tally.schemas.keys import Template, split_parts
+from tally.schemas.keys import FREE_FORM, Template, split_parts
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.naming import (
     Name,
@@ -14,7 +14,7 @@ from tally.tables.families.call.naming import (
     tenant_of,
     variable_of,
 )
-from tally.tables.families.call.state import Asked, Call
+from tally.tables.families.call.state import JOIN, Asked, Call
 from tally.tables.families.recipient import RANKED
 
 Response = tuple[int, str, int]
@@ -47,6 +47,7 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
         for key, parts in asked.items()
     ]
     found += _of_variables(call, graph, found, asked.values(), named)
+    found += _of_queues(call, graph, found)
     by_channel = _responses_by_channel(call)
     return [_with_response(attempt, by_channel) for attempt in found]
 
@@ -71,6 +72,14 @@ def _of_variables(
         if tenant and (tenant, *name) not in taken_names:
             script = Template(variable_of(call, uniques, "script"))
             yield Attempt(tenant, name[0], script, False, [], uniques[0], None)
+
+
+def _of_queues(call: Call, graph: Graph, found: list[Attempt]) -> Iterator[Attempt]:
+    """Yield the callers of queues who are no campaign's: they count for the operators who took them."""
+    taken = {unique for one in found if one.root for unique in graph.legs(one.root)[1]}
+    for unique, channel in call.channels.items():
+        if unique not in taken and any(key[0] == JOIN for key in channel.moments):
+            yield Attempt(tenant_of(call, [unique]), "", FREE_FORM, False, [], unique, None)
 
 
 def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None, named: list[str]) -> Attempt:

@@ -9,6 +9,7 @@ from tally.tables.families.call.journey import Journey, was_attempted
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel
 from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_of
+from tally.tables.families.family import earliest
 from tally.tables.rules import Rules
 
 DROP_US = 2_000_000
@@ -146,10 +147,14 @@ def _is_dropped(graph: Graph, journey: Journey, counts: Counts, customers: set[s
     meant = "queue_joins" in counts or journey.attempt.template.name in rules.operator_scripts
     if "answered_human" not in counts or not meant or journey.up_us is None:
         return False
-    in_time_us = journey.up_us + DROP_US
-    if any(journey.heard[unique][0][0] <= in_time_us for unique in operators_of(journey, customers)):
-        return False
-    return graph.last_us > in_time_us
+    first_connect = min(
+        (journey.heard[unique][0][0] for unique in operators_of(journey, customers)), default=None
+    )
+    leg = graph.channels[journey.leg] if journey.leg else None
+    ended = leg.hangup[0] if leg and leg.hangup else None
+    # Nothing happens when the time is over: a later connect, or the end, says that it is.
+    known_us = earliest(first_connect, ended)
+    return known_us is not None and known_us > journey.up_us + DROP_US
 
 
 def operator_parts(
@@ -159,9 +164,24 @@ def operator_parts(
     for unique in operators_of(journey, customers):
         spans = journey.heard[unique]
         counts = {"connects": 1, "talk_s": seconds_of(spans)}
+        if spans[-1][1] is None and not graph.channels[unique].is_over:
+            counts["legs.in_call"] = 1
         yield _operator_part(graph, unique, counts, pbx, tenant)
     for unique in _missed(graph, journey):
         yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant)
+    for unique in _ringing(graph, journey):
+        yield _operator_part(graph, unique, {"legs.ringing": 1}, pbx, tenant)
+
+
+def _ringing(graph: Graph, journey: Journey) -> list[str]:
+    """Return the legs that a queue offers this attempt's customer to at this moment."""
+    return [
+        unique
+        for caller in sorted(journey.own)
+        for unique in graph.dialled_by(caller)
+        if (channel := graph.channels[unique]).agent and channel.up_us is None
+        if not channel.is_over and not channel.missed
+    ]
 
 
 def _operator_part(graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str) -> Part:

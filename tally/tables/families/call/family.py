@@ -72,7 +72,8 @@ class CallFamily(Family[CallFact, Call]):
         customers = {unique for journey in journeys for unique in journey.legs}
         parts = []
         for journey in journeys:
-            parts.append(_part(graph, journey, customers, rules))
+            if journey.attempt.campaign:
+                parts.append(_part(graph, journey, customers, rules))
             parts += operator_parts(graph, journey, customers, pbx, journey.attempt.tenant)
         return [part for part in parts if part.counts]
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import cached_property
 
 from tally.tables.families.call.state import Channel
 from tally.tables.families.call.timeline import holds_of
@@ -25,11 +24,6 @@ class Graph:
             for caller in channel.missed:
                 self.missed_by[caller].append(unique)
 
-    @cached_property
-    def last_us(self) -> int:
-        """When any channel of the call was last heard of."""
-        return max(channel.last_us for channel in self.channels.values())
-
     def holds(self, unique: str) -> list[tuple[int, int]]:
         """Return when a channel held the other side, read once: an operator's may serve hundreds of calls."""
         if unique not in self._holds:
@@ -39,6 +33,10 @@ class Graph:
     def other_half(self, unique: str) -> str | None:
         """Return the other half of a Local channel, if it was seen."""
         return self._other.get(unique)
+
+    def dialled_by(self, unique: str) -> list[str]:
+        """Return the channels that a channel dialled."""
+        return self._dialled.get(unique, [])
 
     def first_half(self, unique: str) -> str:
         """Return the half of a Local channel that is dialled, and leads on; other channels are themselves."""
