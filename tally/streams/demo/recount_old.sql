@@ -15,6 +15,7 @@ WITH old_send AS (
         coalesce(send.phone, send.wa_id) AS phone
     FROM recount.attempt
         LEFT JOIN recount.send USING (tenant, campaign, contact, attempt, outcome)
+    WHERE channel = 'whatsapp'
 ), latest AS (
     -- Its log of statuses has the time of writing only: arrival stands in for it.
     SELECT DISTINCT ON (message_id) message_id, status

@@ -23,7 +23,6 @@ CALLS = {
 """Which counters of calls are shown, and above which words."""
 OPERATORS = ("connects", "ring_no_answer", "talk_s")
 OLD_NAMES = {
-    "attempts": "total",
     "accepted": "sent",
     "delivered": "delivered",
     "read": "read",
