@@ -1,12 +1,10 @@
 """The counters of one attempt of a call, of its queues and operators (docs/counters.md)."""
 
-from collections.abc import Iterator
-
 from tally.schemas.bounded import cause_key
-from tally.schemas.keys import RowKey, Template
-from tally.tables.contribution import Counts, Part
+from tally.tables.contribution import Counts
 from tally.tables.families.call.journey import Journey, was_attempted
 from tally.tables.families.call.legs import Graph
+from tally.tables.families.call.operators import missed_by, operators_of, served
 from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel
 from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_of
 from tally.tables.families.family import earliest
@@ -14,10 +12,7 @@ from tally.tables.rules import Rules
 
 DROP_US = 2_000_000
 """An operator must be there within 2 s of the customer's answer (47 CFR 64.1200(a)(7))."""
-VERDICTS = {"HUMAN": "answered_human", "PERSON": "answered_human", "MACHINE": "answered_machine"}
-
-Served = tuple[str, str]
-"""Queue and interface of an operator's leg; the queue is empty where none called it."""
+VERDICTS = {"HUMAN": "answered_human", "MACHINE": "answered_machine"}
 
 
 def counts_of(graph: Graph, journey: Journey, customers: set[str], rules: Rules) -> Counts:
@@ -52,7 +47,7 @@ def _answer_counts(graph: Graph, journey: Journey) -> Counts:
         if unique in graph.channels and (verdict := graph.channels[unique].variables.get("amd"))
     ]
     if verdicts:
-        counts[VERDICTS.get(min(verdicts)[1].upper(), "answered_unknown")] = 1
+        counts[VERDICTS.get(min(verdicts)[1], "answered_unknown")] = 1
     return counts
 
 
@@ -102,11 +97,6 @@ def _wait_seconds(channel: Channel, queue: str, joined_us: int) -> int:
     return (min(later) - joined_us) // 1_000_000 if later else 0
 
 
-def operators_of(journey: Journey, customers: set[str]) -> list[str]:
-    """Return the legs of operators: connected with the customer, no customer's and no Local one."""
-    return sorted(unique for unique in journey.heard if unique not in customers)
-
-
 def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: Counts) -> None:
     operators = operators_of(journey, customers)
     for unique in operators:
@@ -117,29 +107,8 @@ def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: 
     if journey.leg and journey.up_us is not None:
         whole_call: list[Span] = [(journey.up_us, None)]
         _add(counts, "hold_s", "", "", hold_seconds(graph.holds(journey.leg), whole_call))
-    for unique in _missed(graph, journey):
+    for unique in missed_by(graph, journey):
         _add(counts, "ring_no_answer", served(graph, unique)[0], "ring_no_answer", 1)
-
-
-def _missed(graph: Graph, journey: Journey) -> list[str]:
-    """Return the legs of operators who let this attempt's customer ring."""
-    return sorted({unique for caller in journey.own for unique in graph.missed_by.get(caller, ())})
-
-
-def served(graph: Graph, unique: str) -> Served:
-    """Return the queue and the interface that a leg was called for; without them, the channel's own peer."""
-    for above in graph.above(unique):
-        channel = graph.channels[above]
-        if above != unique and not channel.is_local:
-            break  # whoever dialled it is somebody else, and may be an operator himself
-        if channel.agent:
-            return channel.agent[1], channel.agent[2] or _peer(channel)
-    return "", _peer(graph.channels[unique])
-
-
-def _peer(channel: Channel) -> str:
-    """Return a channel's name without the part that is new for each call: `PJSIP/201-0000002a`."""
-    return channel.name.rpartition("-")[0] or channel.name
 
 
 def _is_dropped(graph: Graph, journey: Journey, counts: Counts, customers: set[str], rules: Rules) -> bool:
@@ -155,40 +124,3 @@ def _is_dropped(graph: Graph, journey: Journey, counts: Counts, customers: set[s
     # Nothing happens when the time is over: a later connect, or the end, says that it is.
     known_us = earliest(first_connect, ended)
     return known_us is not None and known_us > journey.up_us + DROP_US
-
-
-def operator_parts(
-    graph: Graph, journey: Journey, customers: set[str], pbx: str, tenant: str
-) -> Iterator[Part]:
-    """Return what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
-    for unique in operators_of(journey, customers):
-        spans = journey.heard[unique]
-        counts = {"connects": 1, "talk_s": seconds_of(spans)}
-        if spans[-1][1] is None and not graph.channels[unique].is_over:
-            counts["legs.in_call"] = 1
-        yield _operator_part(graph, unique, counts, pbx, tenant)
-    for unique in _missed(graph, journey):
-        yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant)
-    for unique in _ringing(graph, journey):
-        yield _operator_part(graph, unique, {"legs.ringing": 1}, pbx, tenant)
-
-
-def _ringing(graph: Graph, journey: Journey) -> list[str]:
-    """Return the legs that a queue offers this attempt's customer to at this moment."""
-    return [
-        unique
-        for caller in sorted(journey.own)
-        for unique in graph.dialled_by(caller)
-        if (channel := graph.channels[unique]).agent and channel.up_us is None
-        if not channel.is_over and not channel.missed
-    ]
-
-
-def _operator_part(graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str) -> Part:
-    channel = graph.channels[unique]
-    return Part(
-        RowKey(tenant, "", Template(pbx, served(graph, unique)[1])),
-        {name: value for name, value in counts.items() if value},
-        channel.first[0] // 1000,
-        channel.last_us // 1000,
-    )

@@ -8,11 +8,13 @@ from tally.schemas.call_facts import CALL, CallFact, Swept
 from tally.schemas.keys import RowKey, split_parts
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
-from tally.tables.families.call.counting import counts_of, operator_parts
+from tally.tables.families.call.counting import counts_of
 from tally.tables.families.call.journey import Journey, journeys_of
 from tally.tables.families.call.legs import Graph
-from tally.tables.families.call.merge import call_of, identifiers_of, joined
+from tally.tables.families.call.merge import joined
+from tally.tables.families.call.operators import operator_parts
 from tally.tables.families.call.state import Call
+from tally.tables.families.call.told import call_of, identifiers_of
 from tally.tables.families.family import Family, ordered
 from tally.tables.rules import Rules
 

@@ -1,0 +1,138 @@
+"""The state of a call of which only one fact is known."""
+
+from collections.abc import Iterable
+
+from tally.schemas.call_facts import (
+    RINGING,
+    UP,
+    CallFact,
+    ChannelsSeen,
+    Dialled,
+    Glimpse,
+    Originated,
+    Swept,
+)
+from tally.schemas.keys import join_parts
+from tally.tables.families.call.state import (
+    ABANDON,
+    ENTER,
+    HOLD,
+    JOIN,
+    LEAVE,
+    UNHOLD,
+    UNJOIN,
+    UNTIMED,
+    Asked,
+    Call,
+    Channel,
+)
+from tally.tables.families.family import ordered
+
+MOMENTS = {
+    "enter": ENTER,
+    "leave": LEAVE,
+    "hold": HOLD,
+    "unhold": UNHOLD,
+    "join": JOIN,
+    "unjoin": UNJOIN,
+    "abandon": ABANDON,
+}
+DIALS = ("dial", "dial_end")
+OFFERS = ("agent", "ring_no_answer")
+"""Events about the Dest of a queue's call."""
+
+
+def identifiers_of(fact: CallFact) -> list[bytes]:
+    """Return everything that a fact says its call is known by."""
+    match fact:
+        case ChannelsSeen(channels=channels):
+            found = [name for glimpse in channels for name in _names(glimpse)]
+        case Originated(action_id=action_id, unique=unique):
+            found = [b"a" + action_id.encode()] if action_id else []
+            found += [b"u" + unique.encode()] if unique else []
+        case Dialled(campaign=campaign, contact=contact, ids=ids):
+            found = [(b"a" if name == "action_id" else b"u") + value.encode() for name, value in ids]
+            found.append(b"v" + join_parts(campaign, contact))
+        case Swept():
+            found = []
+    return list(dict.fromkeys(found))
+
+
+def _names(glimpse: Glimpse) -> Iterable[bytes]:
+    yield b"u" + glimpse.unique.encode()
+    if glimpse.linked:
+        yield b"u" + glimpse.linked.encode()
+    campaign, contact = glimpse.variables.get("campaign"), glimpse.variables.get("contact")
+    if campaign and contact:
+        yield b"v" + join_parts(campaign, contact)
+
+
+def call_of(fact: CallFact) -> Call:
+    """Return the state of a call of which only this fact is known."""
+    identifiers = sorted(identifiers_of(fact))
+    match fact:
+        case ChannelsSeen():
+            return Call(identifiers, _channels_of(fact))
+        case Originated(at_us, action_id, unique, reason):
+            return Call(identifiers, responses={action_id or f"\0{unique}": (at_us, unique, reason)})
+        case Dialled(tenant, campaign, contact, attempt, outcome, at_ms, template, ids, second):
+            key = join_parts(tenant, campaign, contact, attempt).decode()
+            return Call(identifiers, asked={key: Asked({outcome: (at_ms, template)}, sorted(ids), second)})
+        case Swept():
+            raise TypeError("a sweep is about all calls of a PBX")
+
+
+def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
+    """Return the channels of one event: its own, or its Dest where there is one, is what it speaks of."""
+    main, *others = fact.channels
+    if fact.kind in DIALS or (others and fact.kind in OFFERS):
+        # An Originate's dial has no channel of its own: then the only one is the Dest.
+        caller, dest = (main.unique, others[0]) if others else ("", main)
+        known = {glimpse.unique: _seen(glimpse, fact.at_us) for glimpse in (main, *others)}
+        known[dest.unique] = _dialled(dest, caller, fact)
+        return ordered(known)
+    known = {glimpse.unique: _seen(glimpse, fact.at_us) for glimpse in others}
+    known[main.unique] = _spoken_of(main, fact)
+    return ordered(known)
+
+
+def _seen(glimpse: Glimpse, at_us: int, **more: object) -> Channel:
+    variables = {role: (at_us, value) for role, value in glimpse.variables.items()}
+    fields = {
+        "first": (at_us, glimpse.name),
+        "up_us": at_us if glimpse.state == UP else None,
+        "rang": glimpse.state == RINGING,
+        "variables": dict(sorted(variables.items())),
+    }
+    return Channel(**(fields | more))  # type: ignore[arg-type]  # the callers' names are the fields'
+
+
+def _dialled(dest: Glimpse, caller: str, fact: ChannelsSeen) -> Channel:
+    more: dict[str, object] = {}
+    if fact.kind in DIALS:
+        more["callers"] = [caller] if caller else []
+        if fact.kind == "dial_end" and fact.detail:
+            more["dial_end"] = (fact.at_us, fact.detail)
+        if fact.detail == "RINGING" or dest.state == RINGING:
+            more["rang"] = True
+        if fact.kind == "dial_end" and fact.detail == "ANSWER":
+            more["up_us"] = fact.at_us
+    else:
+        more["agent"] = (fact.at_us, fact.detail, fact.interface)
+        if fact.kind == "ring_no_answer":
+            more["missed"] = [caller]
+    return _seen(dest, fact.at_us, **more)
+
+
+def _spoken_of(main: Glimpse, fact: ChannelsSeen) -> Channel:
+    if fact.kind == "hangup":
+        return _seen(main, fact.at_us, hangup=(fact.at_us, fact.cause))
+    if fact.kind == "listed":
+        return _seen(main, fact.at_us, listed_us=fact.at_us)
+    if fact.kind == "request":
+        return _seen(main, fact.at_us, request=(fact.at_us, fact.cause))
+    if letter := MOMENTS.get(fact.kind):
+        detail = "" if letter in (HOLD, UNHOLD) else fact.detail
+        key = f"{letter}{detail}" + (UNTIMED + fact.mark.hex() if fact.mark else "")
+        return _seen(main, fact.at_us, moments={key: [fact.at_us]})
+    return _seen(main, fact.at_us)
