@@ -50,7 +50,7 @@ def read_packet(text: str) -> Packet:
 
     The value begins after the first colon and one space; everything else belongs to it.
     """
-    lines = text.rstrip("\r\n").split("\n")
+    lines = text.strip("\r\n").split("\n")
     if len(lines) > MAX_LINES:
         raise ValueError(f"more than {MAX_LINES} lines")
     return Packet(_field(line.removesuffix("\r"), number) for number, line in enumerate(lines, 1))

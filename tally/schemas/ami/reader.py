@@ -33,7 +33,7 @@ def read_ami(value: bytes | None, headers: Headers = (), reading: Reading = READ
         if NONSENSE in own:
             raise BadEvent("bad_packet")
         name = quick_name(value or b"")
-        if name not in NOISE:
+        if name not in NOISE and not _is_foreign(name, value or b"", reading):
             packet = _packet(value)
             name = packet.get("event") or ("response" if "response" in packet else "")
             if not name:
@@ -49,7 +49,24 @@ def quick_name(value: bytes) -> str:
     """Return the event's name where the packet begins with it, as Asterisk writes it; empty otherwise."""
     if not value.startswith(b"Event: "):
         return ""
-    return value[7 : value.find(b"\n")].decode("latin-1").rstrip("\r")
+    return _rest_of_line(value, 7)
+
+
+def _is_foreign(name: str, value: bytes, reading: Reading) -> bool:
+    """Return whether a packet sets a variable, or is a UserEvent, that the settings do not name.
+
+    Most events are of that kind where the dialplan's are asked for, and need no more than this look.
+    """
+    if name == "VarSet" and (at := value.find(b"\nVariable: ")) >= 0:
+        return _rest_of_line(value, at + 11).lstrip("_") not in reading.variables
+    if name == "UserEvent" and (at := value.find(b"\nUserEvent: ")) >= 0:
+        return _rest_of_line(value, at + 12) != reading.amd_event
+    return False
+
+
+def _rest_of_line(value: bytes, at: int) -> str:
+    end = value.find(b"\n", at)
+    return value[at : end if end >= 0 else None].decode("latin-1").rstrip("\r")
 
 
 def _packet(value: bytes | None) -> Packet:
