@@ -75,7 +75,10 @@ async def test_what_the_pbx_sent_is_in_the_topic_byte_for_byte_and_after_a_cut_w
     for record in records:
         headers = dict(record.headers)
         assert (headers["pbx"], headers["tenant"]) == (b"pbx01", b"t1")
-        assert 0 <= record.timestamp - int(headers["received_at"]) < 60_000
+        # Lists go by the clock of the PBX: here that of the recorded Pong.
+        is_listed = b"ActionID: tally-resync-" in record.value
+        age_ms = record.timestamp - int(headers["received_at"])
+        assert int(headers["received_at"]) == 1_795_351_137_333 if is_listed else 0 <= age_ms < 60_000
         assert headers.get("nonsense") == (b"no_fields" if record.value == b"nonsense\r\n" else None)
 
 

@@ -14,6 +14,7 @@ ENTRIES = {"map": ("meta:131026", "meta:132000", "other"), "seconds": ("1", "35"
 FLAT = tuple(
     flat
     for counter in COUNTERS
+    if counter.family != "operator"
     for flat in (
         [f"{counter.name}.{entry}" for entry in ENTRIES[counter.kind]]
         if counter.kind != "count"
