@@ -50,6 +50,8 @@ def test_all_examples_fold_into_the_funnel_they_describe() -> None:
     funnel = {"contacts": 4, "attempts": 5, "accepted": 2, "delivered": 1, "read": 1, "replied": 1}
 
     assert {name: template[name] for name in funnel} == funnel
+    call = partition.counts()[b"7/4001//"]
+    assert (call["requested"], call["answered"], call["connected_s"], call["queue_joins"]) == (1, 1, 26, 1)
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
