@@ -8,6 +8,7 @@ import typer
 
 from tally.streams.cli import (
     ami,
+    audit,
     config,
     dead_letters,
     demo,
@@ -43,6 +44,7 @@ app.command("config")(config.config)
 app.command("publish")(publish.publish)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor")(doctor.doctor)
+app.command("audit")(audit.audit)
 
 
 def _print_version(wanted: bool) -> None:

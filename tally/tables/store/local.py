@@ -47,6 +47,10 @@ class LocalStore:
             return []
         return cast(list[bytes | None], self._db.get([prefix + key for key in keys]))
 
+    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
+        """Return the keys that begin with this, in order."""
+        return [key for key, _ in self.items(table, prefix)]
+
     def items(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Iterate over a table, or its keys that begin with the prefix, in the order of its keys."""
         table_prefix = table.encode() + b"/"

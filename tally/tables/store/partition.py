@@ -105,7 +105,7 @@ class PartitionStore:
 
     def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
         """Return the committed keys that begin with this, in order."""
-        return [key for key, _ in self._local.items(table, prefix)]
+        return self._local.keys_under(table, prefix)
 
     def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over the committed entries of a table; the progress record is none of them."""

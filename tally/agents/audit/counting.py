@@ -1,0 +1,41 @@
+"""Counting a partition again: from the states it has, or from facts. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from tally.agents.fold.batch import FactRecord, find_culprit, fold_batch
+from tally.agents.fold.failure import FamilyFailure
+from tally.agents.fold.recount import recount
+from tally.schemas.rows import decode_row
+from tally.schemas.topics import COUNTERS
+from tally.tables.families.registry import FAMILIES
+from tally.tables.reading import Writes
+from tally.tables.rules import Rules
+from tally.tables.store.local import LocalStore
+
+
+def rows_of(local: LocalStore) -> dict[bytes, tuple[int, dict[str, int]]]:
+    """Return the rows that a copy of a partition holds: next offset and counts."""
+    rows = ((key, decode_row(value)) for key, value in local.items(COUNTERS) if not key.startswith(b"\0"))
+    return {key: (row.next_offset, row.counts) for key, row in rows}
+
+
+def counted_from_states(local: LocalStore, rules: Rules) -> dict[bytes, dict[str, int]]:
+    """Return the rows that a copy's states come to."""
+    states = ((family, key, value) for family in FAMILIES for key, value in local.items(family.table))
+    return {key: row.counts for key, row in recount(states, rules, next_offset=0).items()}
+
+
+def folded(facts: Sequence[FactRecord], local: LocalStore, rules: Rules) -> Iterator[Writes]:
+    """Yield what facts change, to be written before the next is asked for; one that fails is left out.
+
+    So does the fold: such a fact is set aside.
+    """
+    rest = facts
+    while rest:
+        try:
+            yield fold_batch(rest, local, rules).writes
+            return
+        except FamilyFailure:
+            good = find_culprit(rest, local, rules)
+        yield fold_batch(rest[:good], local, rules).writes
+        rest = rest[good + 1 :]

@@ -1,0 +1,54 @@
+"""Copies of a deployment's partitions, made from their changelogs in a folder that goes away."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tally.schemas.topics import COUNTERS
+from tally.streams.roles import unix_ms
+from tally.streams.settings import Settings
+from tally.tables.families.registry import TABLES
+from tally.tables.store.local import LocalStore
+from tally.tables.store.recovery import Changelogs
+
+
+class Copies:
+    """One local copy of each partition, brought up to date when asked."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._open: dict[int, LocalStore] = {}
+
+    def store(self, name: str, partition: int) -> LocalStore:
+        """Return an empty store of this name beside the copies, or the one that was made before."""
+        return LocalStore(self._folder / f"{name}-{partition}")
+
+    async def refreshed(self, partition: int) -> LocalStore:
+        """Return the copy of a partition, brought up to the ends of its changelogs."""
+        local = self._open.get(partition) or self._open.setdefault(partition, self.store("copy", partition))
+        names = self._settings.names
+        topics = {table: names.changelog(table) for table in TABLES}
+        async with Changelogs(self._settings.kafka_client(), topics, partition) as changelogs:
+            ranges = await changelogs.ranges()
+            store_id = await changelogs.store_id(ranges[COUNTERS])
+            if store_id is not None:  # else nothing was ever counted
+                await changelogs.replay(local, ranges, store_id, unix_ms)
+        return local
+
+    def close(self) -> None:
+        """Close all copies."""
+        for local in self._open.values():
+            local.close()
+
+
+@contextmanager
+def copies(settings: Settings) -> Iterator[Copies]:
+    """Keep copies in a folder of their own while they are needed."""
+    with tempfile.TemporaryDirectory(prefix="tally-audit-") as folder:
+        kept = Copies(settings, Path(folder))
+        try:
+            yield kept
+        finally:
+            kept.close()

@@ -1,0 +1,47 @@
+"""Counting the raw topics again, with the families of this version, into stores of their own."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from tally.agents.audit.counting import folded
+from tally.agents.route.decision import READERS
+from tally.schemas.facts import head
+from tally.schemas.keys import partition_of
+from tally.streams.audit.copies import Copies
+from tally.streams.log_reading import read_to_end
+from tally.streams.settings import Settings
+from tally.tables.families.family import packed
+from tally.tables.store.local import LocalStore, Meta
+
+DEADLINE_SECONDS = 3600.0
+BATCH_FACTS = 2_000
+
+
+class Fact(NamedTuple):
+    """A fact as the facts log would hold it."""
+
+    offset: int
+    key: bytes
+    value: bytes
+
+
+async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) -> dict[int, LocalStore]:
+    """Return by partition a store with what the raw topics come to, as far as they are kept."""
+    logical = {settings.names.raw(source): source for source in READERS}
+    stores = {partition: copies.store("raw", partition) for partition in range(partitions)}
+    waiting: defaultdict[int, list[Fact]] = defaultdict(list)
+    async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
+        read = READERS[logical[record.topic]]
+        for keyed in read(record.value, record.headers, settings.reading).facts:
+            facts = waiting[partition_of(keyed.key, partitions)]
+            facts.append(Fact(len(facts), keyed.key, head(keyed.family, 0) + packed(keyed.fact)))
+        for partition in [p for p, facts in waiting.items() if len(facts) >= BATCH_FACTS]:
+            _fold(waiting.pop(partition), stores[partition], settings)
+    for partition, facts in waiting.items():
+        _fold(facts, stores[partition], settings)
+    return stores
+
+
+def _fold(facts: list[Fact], store: LocalStore, settings: Settings) -> None:
+    for writes in folded(facts, store, settings.rules):
+        store.write(writes, Meta("audit", {}, 0))

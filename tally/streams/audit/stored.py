@@ -1,0 +1,47 @@
+"""The rows that Postgres holds, as the changelog has them."""
+
+from typing import Any
+
+import asyncpg
+import orjson
+
+from tally.schemas.keys import RowKey, Template
+from tally.streams.settings import Settings
+from tally.tables.postgres.columns import COUNTED, KEY
+
+DEADLINE_SECONDS = 60.0
+READ = (
+    f"SELECT partition, next_offset, {', '.join((*KEY, *COUNTED))} FROM tally.counters WHERE generation = $1"  # noqa: S608 - column names of the registry
+)
+Rows = dict[bytes, tuple[int, dict[str, int]]]
+
+
+async def stored_rows(settings: Settings) -> dict[int, Rows]:
+    """Return by partition the next offset and counts of each row of our generation."""
+    dsn = settings.postgres_dsn.get_secret_value()
+    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=DEADLINE_SECONDS)
+    try:
+        records = await connection.fetch(READ, settings.generation)
+    finally:
+        await connection.close()
+    found: dict[int, Rows] = {}
+    for record in records:
+        rows = found.setdefault(record["partition"], {})
+        rows[_key(record)] = (record["next_offset"], _counts(record))
+    return found
+
+
+def _key(record: Any) -> bytes:
+    template = Template(record["template_name"], record["template_language"])
+    whole = record["whole_campaign"]
+    return RowKey(record["tenant"], record["campaign"], None if whole else template).encode()
+
+
+def _counts(record: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name, kind in COUNTED.items():
+        if kind == "bigint":
+            counts[name] = record[name]
+        else:
+            counts.update((f"{name}.{entry}", n) for entry, n in orjson.loads(record[name]).items())
+    return counts

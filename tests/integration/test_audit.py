@@ -1,0 +1,75 @@
+"""The audit finds nothing where nothing is wrong, and every counter that is."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from tally.streams.audit.examine import Audit, examine
+from tally.streams.cli.main import app
+from tally.streams.settings import load
+from tests.support.judge import counted, prepare, publish, simulated
+from tests.support.servers import Kafka
+from tests.support.workers import WorkerProcess, environment_of, workers
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def environment(kafka: Kafka, database: str) -> dict[str, str]:
+    return environment_of(kafka.bootstrap, database, f"a{uuid4().hex[:8]}-")
+
+
+@pytest.fixture
+def worker(environment: dict[str, str], tmp_path: Path) -> Iterator[WorkerProcess]:
+    with workers(environment, tmp_path, "a") as (made,):
+        yield made
+
+
+async def change(database: str, sql: str) -> None:
+    connection = await asyncpg.connect(database, timeout=10)
+    try:
+        assert (await connection.execute(sql)).endswith(" 1")
+    finally:
+        await connection.close()
+
+
+async def flushed(environment: dict[str, str], with_raw: bool) -> Audit:
+    """Audit until Postgres has all rows."""
+    for _ in range(20):
+        found = await examine(load(environment), with_raw)
+        if not found.behind:
+            return found
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"{found.behind} rows are not in Postgres")
+
+
+async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_is_found(
+    environment: dict[str, str], worker: WorkerProcess, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await prepare(environment)
+    worker.start()
+    await worker.ready()
+    await publish(environment, simulated(seed=601, contacts_per_campaign=40))
+    await counted(worker)
+
+    found = await flushed(environment, with_raw=True)
+    assert (found.drift, found.raw) == ([], "counted again")
+    assert found.rows > 50
+
+    one = "(SELECT ctid FROM tally.counters WHERE attempts > 0 AND campaign = 'v7000' LIMIT 1)"
+    await change(database, f"UPDATE tally.counters SET attempts = attempts + 7 WHERE ctid = {one}")  # noqa: S608
+    (wrong,) = (await examine(load(environment), with_raw=False)).drift
+    assert (wrong.source, wrong.counter, wrong.counted - wrong.held) == ("postgres", "attempts", 7)
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    shown = await asyncio.to_thread(CliRunner().invoke, app, ["audit", "--campaign", "v7000"])
+    assert shown.exit_code == 1
+    assert "1 counters differ" in shown.output
+    elsewhere = await asyncio.to_thread(CliRunner().invoke, app, ["audit", "--campaign", "4001"])
+    assert elsewhere.exit_code == 0
