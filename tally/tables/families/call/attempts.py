@@ -47,7 +47,8 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
         for key, parts in asked.items()
     ]
     found += _of_variables(call, graph, found, asked.values(), named)
-    found += _of_queues(call, graph, found)
+    if not found:
+        found += _of_queues(call)
     by_channel = _responses_by_channel(call)
     return [_with_response(attempt, by_channel) for attempt in found]
 
@@ -74,11 +75,10 @@ def _of_variables(
             yield Attempt(tenant, name[0], script, False, [], uniques[0], None)
 
 
-def _of_queues(call: Call, graph: Graph, found: list[Attempt]) -> Iterator[Attempt]:
-    """Yield the callers of queues who are no campaign's: they count for the operators who took them."""
-    taken = {unique for one in found if one.root for unique in graph.legs(one.root)[1]}
+def _of_queues(call: Call) -> Iterator[Attempt]:
+    """Yield the callers of queues in a call of no campaign: they count for the operators who took them."""
     for unique, channel in call.channels.items():
-        if unique not in taken and any(key[0] == JOIN for key in channel.moments):
+        if any(key[0] == JOIN for key in channel.moments):
             yield Attempt(tenant_of(call, [unique]), "", FREE_FORM, False, [], unique, None)
 
 

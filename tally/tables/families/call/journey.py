@@ -46,8 +46,7 @@ def _journey(
     channel = graph.channels[leg] if leg else None
     up_us = channel.up_us if channel else None
     reason = None if attempt.second or attempt.response is None else attempt.response[2]
-    # Behind a Local channel the response tells of the dialplan, which may answer before it dials.
-    is_answered = up_us is not None or (reason == ANSWERED and leg in (None, attempt.root))
+    is_answered = up_us is not None or (reason == ANSWERED and _is_all_we_know(graph, attempt, leg))
     return Journey(
         attempt,
         own,
@@ -59,6 +58,17 @@ def _journey(
         _is_lost(graph, attempt, channel),
         heard,
     )
+
+
+def _is_all_we_know(graph: Graph, attempt: Attempt, leg: str | None) -> bool:
+    """Return whether an OriginateResponse alone tells of the customer's leg.
+
+    Behind a Local channel it tells of the dialplan, which may answer before it dials.
+    """
+    if leg is not None or attempt.root is None:
+        return leg == attempt.root
+    root = graph.channels[attempt.root]
+    return root.is_over or not root.is_local
 
 
 def _legs(graph: Graph, attempt: Attempt) -> tuple[list[str], set[str]]:
