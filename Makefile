@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test asterisk lint up docs lock clean
+.PHONY: help demo test asterisk certificate lint up docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ test: $(READY) lint ## lint, types, import direction, docs and all tests, on rea
 asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's cache by the machine's apt
 	@$(BIN)/python -m tests.asterisk.fetch
 	$(BIN)/pytest tests/asterisk
+
+certificate: $(READY) ## 200,000 events under 50 kills and other faults, four seeds; writes docs/certificate.md
+	@$(BIN)/python -m tests.faults.certificate --write
 
 lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the docs
 	$(BIN)/ruff check tally tests

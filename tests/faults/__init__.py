@@ -1,0 +1,1 @@
+"""Faults of every kind while events flow, judged by plain SQL: `make certificate`."""
