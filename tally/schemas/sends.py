@@ -200,6 +200,8 @@ def _dialled(
     pbx = checked_text(meta_id(body, "pbx", "$"), "$.pbx", MAX_ID)
     call = typed(required(body, "call", "$"), dict, "$.call")
     ids = [(name, value) for name in CALL_IDS if (value := optional_meta_id(call, name, "$.call"))]
+    if not ids and not needed:
+        return
     if not ids:
         raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}")
     leg = call.get("customer_leg")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tally.agents.fold.batch import find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.recount import corrections, recount
-from tally.schemas.call_facts import CALL, OPERATOR
+from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Glimpse
 from tally.schemas.errors import UnknownFact
 from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, Keyed
 from tally.schemas.keys import join_parts
@@ -124,3 +124,28 @@ def test_a_fact_that_changes_nothing_writes_nothing() -> None:
     partition.apply(fold_batch([first], partition, RULES).writes)
 
     assert not any(fold_batch([first._replace(offset=1)], partition, RULES).writes.values())
+
+
+def test_a_row_that_would_outgrow_a_record_gives_up_on_the_fact_and_not_on_the_partition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tally.agents.fold.batch.STATE_LIMIT_BYTES", 3_000)
+    partition = MemoryPartition()
+    key = join_parts("pbx1")
+
+    def joined(number: int) -> list[Keyed]:
+        unique, variables = f"u{number}", {"campaign": "c", "contact": str(number), "tenant_header": "t"}
+        glimpse = Glimpse(unique, unique, "PJSIP/x", 6, variables)  # type: ignore[arg-type]
+        names = [f"queue-{number}-{nth:020d}" for nth in range(8)]
+        return [Keyed(CALL, key, ChannelsSeen(5, "join", [glimpse], name)) for name in names]
+
+    partition.fold(joined(1), RULES)
+
+    def fill() -> None:
+        for number in range(2, 20):
+            partition.fold(joined(number), RULES)
+
+    with pytest.raises(FamilyFailure):
+        fill()
+
+    partition.fold([Keyed(CALL, key, ChannelsSeen(6, "hangup", [Glimpse("u1", "u1", "PJSIP/x", 6)]))], RULES)

@@ -68,6 +68,8 @@ def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> F
         return Folded({}, {}, 0, 0)
     rows = moved_rows(changes, reader, next_offset=records[-1].offset + 1)
     if rows:
+        # Names of queues come from PBXs and have no list: what a row cannot hold is given up on, not the row.
+        _check_sizes(COUNTERS, rows)
         writes[COUNTERS] = rows
     oldest_raw_at_ms = min(raw_at_ms(record.value) for record in records)
     return Folded(writes, counted, oldest_raw_at_ms, waiting)

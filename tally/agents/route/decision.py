@@ -27,15 +27,22 @@ class RawRecord(Origin, Protocol):
 class Read(Protocol):
     """Reads one raw record of a topic into facts and bad parts."""
 
-    def __call__(self, value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:
-        """Read one record; only AMI events look at headers and settings."""
+    def __call__(
+        self,
+        value: bytes | None,
+        headers: Headers = (),
+        reading: Reading = READING,
+        published_ms: int | None = None,
+        /,
+    ) -> Routed:
+        """Read one record; only AMI events look at headers, settings and Kafka's time of it."""
 
 
-def _webhook(value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:  # noqa: ARG001
+def _webhook(value: bytes | None, *_: object) -> Routed:
     return read_webhook(value)
 
 
-def _send(value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:  # noqa: ARG001
+def _send(value: bytes | None, *_: object) -> Routed:
     return read_send(value)
 
 
@@ -61,8 +68,8 @@ def route_run(source: str, records: Sequence[RawRecord], reading: Reading = READ
     read = READERS[source]
     run = RoutedRun()
     for record in records:
-        routed = read(record.value, record.headers, reading)
         raw_at_ms = max(record.timestamp or 0, 0)
+        routed = read(record.value, record.headers, reading, raw_at_ms or None)
         run.facts.extend((keyed, raw_at_ms) for keyed in routed.facts)
         run.seen.update(routed.seen)
         run.outcomes[_outcome(routed)] += 1

@@ -30,6 +30,9 @@ ALTER TABLE tally.counters
     ADD COLUMN memberships      jsonb   NOT NULL DEFAULT '{}',
     ADD COLUMN legs             jsonb   NOT NULL DEFAULT '{}';
 
+-- Columns that are new hold nothing: every row is sent again.
+UPDATE tally.flush_progress SET columns = '';
+
 -- Columns in the order of the API: a view takes new ones only at its end, so both are made anew.
 DROP VIEW tally.campaign_stats;
 DROP VIEW tally.campaign_template_stats;
@@ -198,6 +201,7 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
 GROUP BY tenant, template_name, template_language;
 
 -- migrate:down
+UPDATE tally.flush_progress SET columns = '';
 DROP VIEW tally.operator_stats;
 DROP VIEW tally.campaign_stats;
 DROP VIEW tally.campaign_template_stats;

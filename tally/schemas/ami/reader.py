@@ -17,16 +17,27 @@ from tally.schemas.routed import Routed, read_object
 from tally.schemas.topics import RAW_LIMIT_BYTES
 
 Headers = Iterable[tuple[str, bytes | None]]
+Own = dict[str, bytes | None]
 NONSENSE = "nonsense"
 """Header of what the bridge could not read as a packet; its pieces may look like one."""
+SWEEPING = frozenset({"FullyBooted", "CoreShowChannelsComplete", "QueueStatusComplete"})
 RESYNC = "tally-resync-"
 """Begins the ActionIDs of the bridge's own lists, which are whole; another's list may be of one queue."""
 LIST_US = 1_000_000
 """A list ends up to so much later than it looked at the first of its channels."""
 
 
-def read_ami(value: bytes | None, headers: Headers = (), reading: Reading = READING) -> Routed:
-    """Turn one AMI event, as a packet's text or as a JSON object, into facts."""
+def read_ami(
+    value: bytes | None,
+    headers: Headers = (),
+    reading: Reading = READING,
+    published_ms: int | None = None,
+) -> Routed:
+    """Turn one AMI event, as a packet's text or as a JSON object, into facts.
+
+    What holds for a whole PBX until something later comes, sweeps and descriptions of operators, is never
+    later than Kafka's time of the record: a clock that was ahead once must not silence a PBX.
+    """
     routed = Routed()
     try:
         own = dict(headers)
@@ -38,7 +49,7 @@ def read_ami(value: bytes | None, headers: Headers = (), reading: Reading = READ
             name = packet.get("event") or ("response" if "response" in packet else "")
             if not name:
                 raise BadEvent("bad_packet", "$.Event")
-            _read(name, packet, own, reading, routed)
+            _read(name, packet, own, reading, routed, published_ms)
         routed.see("ami_event", name, KNOWN | {"response"})
     except BadEvent as error:
         routed.bad.append(error.bad)
@@ -97,7 +108,7 @@ def _strings(body: dict[str, Any]) -> Mapping[str, str | list[str]]:
 
 
 def _read(
-    name: str, packet: Packet, headers: dict[str, bytes | None], reading: Reading, routed: Routed
+    name: str, packet: Packet, headers: Own, reading: Reading, routed: Routed, published_ms: int | None
 ) -> None:
     if name in NOISE or name not in KNOWN:
         return
@@ -113,12 +124,19 @@ def _read(
         if fact := channels.seen(KINDS[name], packet, at, tenant, reading):
             routed.add(CALL, key, fact)
     elif name in MEMBERS:
-        routed.add(OPERATOR, key, operators.member_seen(name, packet, at, tenant))
+        routed.add(OPERATOR, key, operators.member_seen(name, packet, _by(published_ms, at), tenant))
     else:
-        _READ_OTHERS[name](key, packet, at, reading, routed)
+        _READ_OTHERS[name](key, packet, _by(published_ms, at) if name in SWEEPING else at, reading, routed)
 
 
-def _own(packet: Packet, headers: dict[str, bytes | None], name: str) -> str:
+def _by(published_ms: int | None, at: Moment) -> Moment:
+    """Return a moment that is not later than the end of the millisecond of its record."""
+    if published_ms is None or at.us < (published_ms + 1) * 1000:
+        return at
+    return Moment(published_ms * 1000, at.mark)
+
+
+def _own(packet: Packet, headers: Own, name: str) -> str:
     """Return one of Tally's own fields: a header of the record, or a field of its JSON object."""
     value = headers.get(name)
     return packet.get(name) if value is None else decoded(value)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import NoReturn
 
+from tally.streams.ami.addresses import Addresses
 from tally.streams.ami.backoff import pause_seconds, refused_seconds
 from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.conversation import converse
@@ -24,6 +25,7 @@ class Link:
         self._world = world
         self._timing = timing
         self._failures = 0
+        self._addresses = Addresses()
 
     async def run(self) -> NoReturn:
         """Connect again and again until cancelled; whatever happens, the other PBXs' links go on."""
@@ -49,7 +51,7 @@ class Link:
             return error
 
     async def _converse(self) -> NoReturn:
-        wire = await connect(self._pbx, self._timing)
+        wire = await connect(self._pbx, self._timing, self._addresses)
         session = Session(wire, self._world, self._take)
         try:
             await converse(session, self._pbx, self._world, self._timing, self._watch)

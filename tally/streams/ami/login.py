@@ -15,10 +15,16 @@ async def log_in(session: Session, pbx: Pbx, seconds: float) -> None:
 
     The classes of events are a part of the login: asked for later, FullyBooted would be missed.
     """
+    await session.greeted(seconds)
     fields = [("Username", pbx.username), *await _proof(session, pbx, seconds), ("Events", pbx.events)]
-    refused = refusal(await session.ask("Login", *fields, seconds=seconds))
-    if refused:
+    try:
+        answer = await session.ask("Login", *fields, seconds=seconds)
+    except ValueError as error:
+        raise LoginRefused(f"the login cannot be sent: {error}") from None
+    if refused := refusal(answer):
         raise LoginRefused(f"the PBX refuses the login: {refused}")
+    if answer.get("response").lower() != "success":
+        raise LoginRefused("the PBX answers the login with neither Success nor Error")
 
 
 async def add_filters(session: Session, pbx: Pbx, seconds: float) -> dict[str, str]:
@@ -45,6 +51,8 @@ async def _proof(session: Session, pbx: Pbx, seconds: float) -> list[tuple[str, 
     answer = await session.ask("Challenge", ("AuthType", "MD5"), seconds=seconds)
     if refused := refusal(answer):
         raise LoginRefused(f"the PBX refuses a challenge: {refused}")
+    if not answer.get("challenge"):
+        raise LoginRefused("the PBX gives no challenge: the key would be the secret's own digest")
     return [("AuthType", "MD5"), ("Key", digest(answer.get("challenge"), secret))]
 
 

@@ -14,6 +14,7 @@ from tally.streams.ami.wire import Wire
 from tally.streams.ami.world import World
 
 MAX_DIGITS = 12
+GREETING_SECONDS = 0.01
 Take = Callable[[Taken], bool]
 
 
@@ -53,6 +54,14 @@ class Session:
     def banner(self) -> str:
         """The server's first line."""
         return self._framer.banner
+
+    async def greeted(self, seconds: float) -> None:
+        """Wait for the server's first line: no secret goes to whoever only accepts connections."""
+        ends_at = asyncio.get_running_loop().time() + seconds
+        while not self.banner:
+            await self.pause(GREETING_SECONDS)
+            if asyncio.get_running_loop().time() > ends_at:
+                raise SessionLost(f"no greeting within {seconds:g} s")
 
     async def ask(self, name: str, *fields: tuple[str, str], seconds: float) -> Packet:
         """Send an action and return its response. Raises what ended the session, and SessionLost."""

@@ -1,9 +1,12 @@
 """The connection to a PBX: bytes in, bytes out, every wait with a deadline."""
 
 import asyncio
+import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 
 from tally.streams.ami.actions import action
+from tally.streams.ami.addresses import Addresses
 from tally.streams.ami.errors import SessionLost
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.world import Timing
@@ -49,12 +52,27 @@ class Wire:
         self._writer.transport.abort()
 
 
-async def connect(pbx: Pbx, timing: Timing) -> Wire:
+async def connect(pbx: Pbx, timing: Timing, addresses: Addresses) -> Wire:
     """Open a connection. Raises OSError, for what TLS objects to as well, and SessionLost."""
-    context = pbx.ssl_context()
     try:
         async with asyncio.timeout(timing.connect_seconds):
-            reader, writer = await asyncio.open_connection(pbx.host, pbx.port, ssl=context, limit=LIMIT_BYTES)
+            return await _open(pbx, timing, await addresses.resolve(pbx.host))
     except TimeoutError:
         raise SessionLost(f"no connection within {timing.connect_seconds:g} s") from None
-    return Wire(reader, writer, timing)
+
+
+async def _open(pbx: Pbx, timing: Timing, addresses: Sequence[str]) -> Wire:
+    """Open a connection to the first address that takes one."""
+    context = pbx.ssl_context()
+    name = pbx.host if context else None
+    *others, last = addresses
+    for address in others:
+        with suppress(OSError):
+            return Wire(*await _connected(address, pbx.port, context, name), timing)
+    return Wire(*await _connected(last, pbx.port, context, name), timing)
+
+
+async def _connected(
+    address: str, port: int, context: ssl.SSLContext | None, name: str | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(address, port, ssl=context, server_hostname=name, limit=LIMIT_BYTES)

@@ -32,7 +32,8 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
     waiting: defaultdict[int, list[Fact]] = defaultdict(list)
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
         read = READERS[logical[record.topic]]
-        for keyed in read(record.value, record.headers, settings.reading).facts:
+        published_ms = max(record.timestamp or 0, 0) or None
+        for keyed in read(record.value, record.headers, settings.reading, published_ms).facts:
             facts = waiting[partition_of(keyed.key, partitions)]
             facts.append(Fact(len(facts), keyed.key, head(keyed.family, 0) + packed(keyed.fact)))
         for partition in [p for p, facts in waiting.items() if len(facts) >= BATCH_FACTS]:

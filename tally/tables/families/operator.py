@@ -88,15 +88,12 @@ class OperatorFamily(Family[OperatorFact, Operator]):
         current = {queue: known for queue, known in state.queues.items() if not known.gone}
         if not current:
             return []
-        pbx = split_parts(key.partition(b"/")[0])[0]
-        latest = max(current.values())
-        counts: Counts = {f"memberships.{join_parts('name=' + latest.name).decode()}": 1}
-        for queue, known in current.items():
-            if not known.removed:
-                counts.update((f"memberships.{name}", value) for name, value in _described(queue, known))
+        template = Template(split_parts(key.partition(b"/")[0])[0], state.interface)
         times = [known.at_us // 1000 for known in state.queues.values()]
-        row = RowKey(latest.tenant, "", Template(pbx, state.interface))
-        return [Part(row, counts, min(times), max(times))]
+        return [
+            Part(RowKey(tenant, "", template), _counts(current, tenant), min(times), max(times))
+            for tenant in sorted({known.tenant for known in current.values()})
+        ]
 
 
 def _subject(key: bytes, interface: str) -> bytes:
@@ -129,6 +126,16 @@ def _join_all(states: Sequence[Operator]) -> Operator:
             known = msgspec.structs.replace(membership, gone=False)
             queues[queue] = max(known, queues.get(queue, known))
     return Operator(states[0].interface, ordered(queues))
+
+
+def _counts(current: dict[str, Membership], tenant: str) -> Counts:
+    """Return what one tenant may see of an operator: another's queues are none of its business."""
+    of_tenant = {queue: known for queue, known in current.items() if known.tenant == tenant}
+    counts: Counts = {f"memberships.{join_parts('name=' + max(of_tenant.values()).name).decode()}": 1}
+    for queue, known in of_tenant.items():
+        if not known.removed:
+            counts.update((f"memberships.{name}", value) for name, value in _described(queue, known))
+    return counts
 
 
 def _described(queue: str, known: Membership) -> list[tuple[str, int]]:

@@ -174,6 +174,19 @@ def test_lists_and_starts_sweep_a_pbx_whole_lists_of_members_only_those_of_the_b
     assert swept(b"Event: FullyBooted\r\nStatus: Fully Booted") == []
 
 
+def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
+    ahead = b"Event: CoreShowChannelsComplete\r\nTimestamp: 1826886873.5\r\n"
+    member = b"Event: QueueMemberStatus\r\nTimestamp: 1826886873.5\r\nQueue: q\r\nInterface: PJSIP/1\r\n"
+    published_ms = 1_795_350_873_999
+    (listed,) = read_ami(ahead, HEADERS, Reading(), published_ms).facts
+    (known,) = read_ami(member, HEADERS, Reading(), published_ms).facts
+
+    assert isinstance(listed.fact, Swept)
+    assert isinstance(known.fact, MemberSeen)
+    assert listed.fact.at_us == published_ms * 1000 - 1_000_000
+    assert known.fact.at_us == published_ms * 1000
+
+
 def test_a_response_to_originate_knows_its_channel_or_not() -> None:
     def response(unique: bytes) -> Originated:
         packet = b"Event: OriginateResponse\r\nActionID: a1\r\nReason: 5\r\nUniqueid: " + unique

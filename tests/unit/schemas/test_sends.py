@@ -85,6 +85,14 @@ def test_a_failure_keeps_its_raw_code() -> None:
     )
 
 
+@pytest.mark.parametrize("call", [{"action_id": None}, {"action_id": ""}, {"customer_leg": "second"}])
+def test_a_voice_attempt_that_reached_no_pbx_needs_no_ids(call: dict[str, object]) -> None:
+    error = {"source": "pbx", "code": 0}
+    result = facts(channel="voice", outcome="failed", error=error, pbx="pbx01", call=call, template=None)
+
+    assert [type(fact).__name__ for fact in result] == ["AttemptResult"]
+
+
 def test_a_voice_request_is_a_fact_of_its_recipient() -> None:
     _, result = facts(
         channel="voice", outcome="requested", pbx="pbx01", call={"action_id": "a"}, template={"name": "s"}
