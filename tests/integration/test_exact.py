@@ -44,6 +44,8 @@ async def test_three_kills_one_of_them_with_the_disk_gone_lose_and_double_nothin
         third = records[life * len(records) // 3 : (life + 1) * len(records) // 3]
         publishing = asyncio.ensure_future(publish(environment, third))
         await asyncio.sleep(0.4)
+        while not worker.state.exists():
+            await asyncio.sleep(0.05)
         worker.kill()
         if life == 1:
             shutil.rmtree(worker.state)

@@ -32,9 +32,9 @@ def subject_of(record: FactRecord, reader: Reader) -> bytes:
     if not family.connects:
         return family.code + keys[0]
     known = reader.get_many(ALIASES, [family.code + key for key in keys])
-    roots = sorted({root or key for root, key in zip(known, keys, strict=True)})
+    roots = sorted({root for root in known if root is not None})
     # Where a fact would join several, none of them is too large by itself: the mark is of this union alone.
-    return family.code + b"+".join(roots)
+    return family.code + (b"+".join(roots) or min(keys))
 
 
 def hopeless(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
