@@ -28,7 +28,7 @@ async def read_to_end(
         partitions = [
             TopicPartition(topic, partition)
             for topic in topics
-            for partition in sorted(await _partitions(consumer, topic, deadline_seconds))
+            for partition in sorted(await partitions_of(consumer, topic, deadline_seconds))
         ]
         consumer.assign(partitions)
         ends = await asyncio.wait_for(consumer.end_offsets(partitions), deadline_seconds)
@@ -48,6 +48,7 @@ async def read_to_end(
         await consumer.stop()
 
 
-async def _partitions(consumer: Any, topic: str, deadline_seconds: float) -> set[int]:
+async def partitions_of(consumer: Any, topic: str, deadline_seconds: float) -> set[int]:
+    """Return the partitions of a topic. Raises TimeoutError."""
     await asyncio.wait_for(consumer._client._wait_on_metadata(topic), deadline_seconds)
     return set(consumer.partitions_for_topic(topic) or ())

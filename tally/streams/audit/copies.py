@@ -1,5 +1,6 @@
 """Copies of a deployment's partitions, made from their changelogs in a folder that goes away."""
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from tally.streams.settings import Settings
 from tally.tables.families.registry import TABLES
 from tally.tables.store.local import LocalStore
 from tally.tables.store.recovery import Changelogs
+
+COPY_SECONDS = 3600.0
+"""As long as a partition of very many states may take."""
 
 
 class Copies:
@@ -30,7 +34,8 @@ class Copies:
         local = self._open.get(partition) or self._open.setdefault(partition, self.store("copy", partition))
         names = self._settings.names
         topics = {table: names.changelog(table) for table in TABLES}
-        async with Changelogs(self._settings.kafka_client(), topics, partition) as changelogs:
+        reading = Changelogs(self._settings.kafka_client(), topics, partition)
+        async with asyncio.timeout(COPY_SECONDS), reading as changelogs:
             ranges = await changelogs.ranges()
             store_id = await changelogs.store_id(ranges[COUNTERS])
             if store_id is not None:  # else nothing was ever counted

@@ -14,6 +14,7 @@ from tally.agents.route.decision import READERS
 from tally.streams.audit.copies import Copies, copies
 from tally.streams.audit.raw import counted_from_raw
 from tally.streams.audit.stored import Rows, stored_rows
+from tally.streams.log_reading import partitions_of
 from tally.streams.settings import Settings
 
 TRIES = 3
@@ -103,7 +104,7 @@ def _counts(rows: Rows) -> dict[bytes, dict[str, int]]:
 
 async def _partitions(settings: Settings) -> int:
     async with _consumer(settings) as consumer:
-        return len(await _known(consumer, settings.names.facts))
+        return len(await partitions_of(consumer, settings.names.facts, DEADLINE_SECONDS))
 
 
 async def _raw_offsets(settings: Settings) -> dict[TopicPartition, tuple[int, int]]:
@@ -112,7 +113,9 @@ async def _raw_offsets(settings: Settings) -> dict[TopicPartition, tuple[int, in
         found = [
             TopicPartition(settings.names.raw(source), partition)
             for source in READERS
-            for partition in await _known(consumer, settings.names.raw(source))
+            for partition in sorted(
+                await partitions_of(consumer, settings.names.raw(source), DEADLINE_SECONDS)
+            )
         ]
         starts = await asyncio.wait_for(consumer.beginning_offsets(found), DEADLINE_SECONDS)
         ends = await asyncio.wait_for(consumer.end_offsets(found), DEADLINE_SECONDS)
@@ -127,8 +130,3 @@ async def _consumer(settings: Settings) -> AsyncIterator[Any]:
         yield consumer
     finally:
         await consumer.stop()
-
-
-async def _known(consumer: Any, topic: str) -> list[int]:
-    await asyncio.wait_for(consumer._client._wait_on_metadata(topic), DEADLINE_SECONDS)
-    return sorted(consumer.partitions_for_topic(topic) or ())

@@ -3,15 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from tally.schemas.call_facts import (
-    Role,
-)
-from tally.tables.families.call.state import (
-    UNTIMED,
-    Asked,
-    Call,
-    Channel,
-)
+from tally.schemas.call_facts import Role
+from tally.tables.families.call.state import UNTIMED, Asked, Call, Channel
 from tally.tables.families.family import earliest, ordered
 
 T = TypeVar("T")
@@ -75,11 +68,10 @@ def _join_variables(
     known = dict(left)
     for role, value in right.items():
         known[role] = min(value, known.get(role, value))
-    return ordered_roles(known)
+    return _ordered_roles(known)
 
 
-def ordered_roles(variables: dict[Role, tuple[int, str]]) -> dict[Role, tuple[int, str]]:
-    """Return variables in the order of their roles, the canonical one."""
+def _ordered_roles(variables: dict[Role, tuple[int, str]]) -> dict[Role, tuple[int, str]]:
     return dict(sorted(variables.items()))
 
 
