@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test asterisk certificate lint up docs lock clean
+.PHONY: help demo test asterisk faults certificate lint up docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,11 +13,14 @@ demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -
 	@$(BIN)/tally demo
 
 test: $(READY) lint ## lint, types, import direction, docs and all tests, on real Kafka and Postgres
-	$(BIN)/pytest --ignore=tests/asterisk
+	$(BIN)/pytest --ignore=tests/asterisk --ignore=tests/faults/groups
 
 asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's cache by the machine's apt
 	@$(BIN)/python -m tests.asterisk.fetch
 	$(BIN)/pytest tests/asterisk
+
+faults: $(READY) ## every fault test: workers, broker, Postgres and events, each with its pass figure
+	$(BIN)/pytest --durations=0 --durations-min=1 tests/faults
 
 certificate: $(READY) ## 200,000 events under 50 kills and other faults, four seeds; writes docs/certificate.md
 	@$(BIN)/python -m tests.faults.certificate --write

@@ -20,6 +20,7 @@ class WorkerProcess:
     """One `tally worker` with its own port and, unless it is given one, its own state folder."""
 
     def __init__(self, environment: dict[str, str], folder: Path, name: str, **more: str) -> None:
+        self.name = name
         self.state = Path(more.pop("state_folder", str(folder / name)))
         own = {
             variable("web_port"): str(free_port(0)),
@@ -31,12 +32,13 @@ class WorkerProcess:
         self.url = f"http://127.0.0.1:{self.settings.web_port}"
         self.log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.command: tuple[str, ...] = (sys.executable, "-m", "tally.streams.cli", "worker")
 
     def start(self) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tally.streams.cli", "worker"],
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                self.command,
                 env={**clean, **self.environment},
                 stdout=log,
                 stderr=log,

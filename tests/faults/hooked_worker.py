@@ -1,0 +1,39 @@
+"""`python -m tests.faults.hooked_worker FOLDER`: a worker whose points can be armed in that folder."""
+
+import sys
+from pathlib import Path
+
+from tally.streams.cli.main import main
+from tests.faults.points import FIRED, Armed, install
+from tests.support.workers import WorkerProcess
+
+
+class HookedWorker(WorkerProcess):
+    """A worker process with points."""
+
+    def __init__(self, environment: dict[str, str], folder: Path, name: str, **more: str) -> None:
+        super().__init__(environment, folder, name, **more)
+        self.points = folder / f"{name}-points"
+        self.points.mkdir(exist_ok=True)
+        self.command = (sys.executable, "-m", "tests.faults.hooked_worker", str(self.points))
+
+    def arm(self, point: str, what: str) -> None:
+        """Let the next pass of a point `raise`, `kill`, or `block 15` seconds."""
+        (self.points / (point + FIRED)).unlink(missing_ok=True)
+        draft = self.points / "draft"
+        draft.write_text(what)
+        draft.rename(self.points / point)
+
+    def has_fired(self, point: str) -> bool:
+        """Whether the point has struck since it was armed."""
+        return (self.points / (point + FIRED)).exists()
+
+    def disarm(self, point: str) -> None:
+        """Take a fault back that has not struck."""
+        (self.points / point).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    install(Armed(Path(sys.argv[1])))
+    sys.argv = ["tally", "worker"]
+    main()

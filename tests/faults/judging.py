@@ -1,0 +1,65 @@
+"""What a run under faults came to: what arrived, what plain SQL counts of it, and what Tally shows."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tally.streams.audit.examine import Audit, examine
+from tally.streams.demo.answers import Answers
+from tally.streams.demo.comparison import Difference
+from tally.streams.demo.judgement import judge
+from tests.faults.hooked_worker import HookedWorker
+from tests.faults.oracle import Arrived, Sent, arrived
+from tests.faults.stack import Stack
+
+COUNTED_SECONDS = 120.0
+
+
+class Verdict(Struct, frozen=True):
+    """The standing criterion of every fault test (P0), in figures."""
+
+    arrived: Arrived
+    campaigns: int
+    counters: int
+    """How many rows were compared."""
+    differences: list[Difference]
+    lost: int
+    doubled: int
+    audit: Audit
+    counted_seconds: float
+    """From the judge's question to everything counted."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing was lost or invented, and every counter everywhere is what plain SQL says."""
+        came = self.arrived
+        return not (came.missing or came.invented or self.differences or self.audit.drift)
+
+
+async def verdict(
+    stack: Stack, worker: HookedWorker, sent: Sequence[Sent], counted_seconds: float = COUNTED_SECONDS
+) -> Verdict:
+    """Wait until everything is counted, and compare everything. Nothing may be sent meanwhile."""
+    seconds = await stack.counted(worker, counted_seconds)
+    async with Answers(worker.url) as answers:
+        found = await judge(stack.settings, answers)
+    return Verdict(
+        arrived=await arrived(stack.dsn, sent),
+        campaigns=sum(len(key) == 2 for key in found.recounted),
+        counters=len(found.recounted),
+        differences=[*found.in_view, *found.in_postgres],
+        lost=found.drift.lost,
+        doubled=found.drift.doubled,
+        audit=await examine(stack.settings, with_raw=False),
+        counted_seconds=seconds,
+    )
+
+
+async def assert_exact(
+    stack: Stack, worker: HookedWorker, sent: Sequence[Sent], counted_seconds: float = COUNTED_SECONDS
+) -> Verdict:
+    """Raise AssertionError with what is wrong, unless everything is exact."""
+    found = await verdict(stack, worker, sent, counted_seconds)
+    assert found.is_exact, found
+    assert found.counters, "nothing was counted: the run is void"
+    return found

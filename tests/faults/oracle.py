@@ -1,0 +1,111 @@
+"""The oracle: everything that was sent, with what became of it, and plain SQL that asks what arrived."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from msgspec import Struct
+
+from tally.streams.settings import Settings
+from tally.streams.simulator.records import RawRecord
+
+SENT = "oracle-sent"
+"""The header that tells which send a record is of."""
+CHUNK = 50
+SEND_SECONDS = 90.0
+
+SendOutcome = Literal["ok", "fail", "unknown"]
+
+
+class Sent(Struct, frozen=True):
+    """One record that a producer sent, and what it was told."""
+
+    number: int
+    record: RawRecord
+    outcome: SendOutcome
+
+
+class Sender:
+    """A producer that writes down what the brokers said of each record: yes, no, or nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = settings.names
+        self._producer = AIOKafkaProducer(
+            **settings.kafka_client(),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            request_timeout_ms=60_000,
+            max_request_size=4 << 20,
+        )
+        self.sent: list[Sent] = []
+
+    async def __aenter__(self) -> "Sender":
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def send(self, records: Sequence[RawRecord], records_per_second: float = float("inf")) -> None:
+        """Send records in order, at a steady rate at most."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for first in range(0, len(records), CHUNK):
+            chunk = records[first : first + CHUNK]
+            start = len(self.sent)
+            self.sent += await asyncio.gather(*(self._send(start + n, one) for n, one in enumerate(chunk)))
+            await asyncio.sleep(max(0.0, began + (first + len(chunk)) / records_per_second - loop.time()))
+
+    async def _send(self, number: int, record: RawRecord) -> Sent:
+        # A tombstone needs a key, or the client refuses it.
+        key = b"" if record.key is None and record.value is None else record.key
+        headers = [*record.headers, (SENT, str(number).encode())]
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._producer.send_and_wait(
+                    self._names.raw(record.topic), value=record.value, key=key, headers=headers
+                )
+        except MessageSizeTooLargeError:
+            return Sent(number, record, "fail")
+        except (KafkaError, TimeoutError):
+            return Sent(number, record, "unknown")
+        return Sent(number, record, "ok")
+
+
+class Arrived(Struct, frozen=True):
+    """What the raw topics hold beside what was sent."""
+
+    ok: int
+    failed: int
+    unknown: int
+    missing: int
+    """Sends that were acknowledged, and are not there or have other bytes."""
+    invented: int
+    """Records that nobody sent, or that the producer was told were refused."""
+    repeated: int
+    """Records more than sends: a producer's own retries, which no consumer can tell from its intention."""
+
+
+async def arrived(dsn: str, sent: Sequence[Sent]) -> Arrived:
+    """Compare what was sent with `recount.raw`, the copy of the raw topics that the recount works on."""
+    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=120)
+    try:
+        await connection.execute(
+            "DROP SCHEMA IF EXISTS oracle CASCADE; CREATE SCHEMA oracle;"
+            " CREATE TABLE oracle.sent (number int PRIMARY KEY, topic text, body bytea, outcome text)"
+        )
+        rows = [(one.number, one.record.topic, one.record.value, one.outcome) for one in sent]
+        await connection.copy_records_to_table("sent", schema_name="oracle", records=rows)
+        return await _compared(connection)
+    finally:
+        await connection.close()
+
+
+async def _compared(connection: Any) -> Arrived:
+    sql = await asyncio.to_thread(Path(__file__).with_name("oracle.sql").read_text, encoding="utf-8")
+    return Arrived(**dict(await connection.fetchrow(sql)))

@@ -1,0 +1,120 @@
+"""Named places in a worker at which a fault can be armed from outside, for `tests.faults.hooked_worker`.
+
+Nothing of this is in `tally`: a worker of ours has no hooks, so they cost nothing and nobody can reach them.
+A point is armed by a file of its name in a folder, and disarms itself before it strikes.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import tally.agents.fold.partition as fold_partition
+import tally.agents.route.loop as route_loop
+from tally.agents.view.model import View
+from tally.tables.dead_letters import DeadLetters
+from tally.tables.facts_log import FactsLog
+from tally.tables.postgres.writer import Writer
+from tally.tables.store.partition import PartitionStore
+from tally.tables.store.transaction import ChangelogWriter
+
+FIRED = ".fired"
+
+
+class Struck(Exception):
+    """An exception of nobody: what a defect of ours would raise."""
+
+
+class Armed:
+    """The faults that wait in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def pass_by(self, point: str) -> None:
+        """Strike if armed: raise, die, or block the event loop for as many seconds as the file says."""
+        path = self._folder / point
+        try:
+            what = path.read_text()
+            path.rename(path.with_name(point + FIRED))
+        except FileNotFoundError:
+            return
+        if what == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what.startswith("block"):
+            time.sleep(float(what.removeprefix("block")))
+            return
+        raise Struck(point)
+
+    def before(self, point: str, of: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that passes by before it does what it did."""
+
+        @wraps(of)
+        def passing(*args: Any, **kwargs: Any) -> Any:
+            self.pass_by(point)
+            return of(*args, **kwargs)
+
+        return passing
+
+    def after(self, point: str, of: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Return a coroutine function that passes by after it has done what it did."""
+
+        @wraps(of)
+        async def passing(*args: Any, **kwargs: Any) -> Any:
+            result = await of(*args, **kwargs)
+            self.pass_by(point)
+            return result
+
+        return passing
+
+
+POINTS = (
+    "route.read",
+    "route.appended",
+    "route.dead-letter",
+    "fold.batch",
+    "commit.begun",
+    "commit.sent",
+    "commit.committed",
+    "commit.applied",
+    "open.fenced",
+    "flush.write",
+    "flush.committed",
+    "view.apply",
+)
+"""In the order in which an event passes them; `open.fenced` only where a partition is opened."""
+
+
+def install(armed: Armed) -> None:
+    """Put every point into the code of this process."""
+    _replace(route_loop, "route_run", armed.before, "route.read")
+    _replace(FactsLog, "append", armed.after, "route.appended")
+    _replace(DeadLetters, "keep", armed.before, "route.dead-letter")
+    _replace(fold_partition, "fold_batch", armed.before, "fold.batch")
+    _replace(ChangelogWriter, "commit", armed.before, "commit.begun")
+    _replace(ChangelogWriter, "start", armed.after, "open.fenced")
+    _replace(PartitionStore, "_commit", armed.after, "commit.applied")
+    _replace(Writer, "write", armed.before, "flush.write")
+    _replace(Writer, "write", armed.after, "flush.committed")
+    _replace(View, "apply", armed.before, "view.apply")
+    _install_in_transactions(armed)
+
+
+def _install_in_transactions(armed: Armed) -> None:
+    made = ChangelogWriter.__init__
+
+    @wraps(made)
+    def making(self: ChangelogWriter, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        producer = self._producer
+        committing = armed.after("commit.committed", producer.commit_transaction)
+        producer.commit_transaction = armed.before("commit.sent", committing)
+
+    setattr(ChangelogWriter, "__init__", making)  # noqa: B010 - mypy allows no assignment to it
+
+
+def _replace(owner: Any, name: str, how: Callable[..., Any], point: str) -> None:
+    setattr(owner, name, how(point, getattr(owner, name)))

@@ -1,0 +1,137 @@
+"""What faults strike: a broker and a Postgres behind wires, and workers that somebody starts again."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from tally.deploy import migrate
+from tally.deploy.local import LocalKafka, LocalPostgres
+from tally.streams import topics
+from tally.streams.demo.answers import Answers
+from tally.streams.free_port import free_port
+from tally.streams.settings import Settings, load, variable
+from tests.faults.hooked_worker import HookedWorker
+from tests.faults.wire import Wire, wire
+from tests.faults.wired_kafka import wired_kafka
+from tests.support.workers import environment_of
+
+READY_SECONDS = 90.0
+SESSION_SECONDS = 4
+SUPERVISE_SECONDS = 0.1
+
+
+class Stack:
+    """A whole deployment on one machine. Workers reach the servers by wires, their judge does not."""
+
+    def __init__(
+        self,
+        kafka: LocalKafka,
+        postgres: LocalPostgres,
+        environment: dict[str, str],
+        workers: list[HookedWorker],
+        kafka_wires: list[Wire],
+        postgres_wire: Wire,
+    ) -> None:
+        self.kafka = kafka
+        self.postgres = postgres
+        self.environment = environment
+        self.workers = workers
+        self.kafka_wires = kafka_wires
+        """One for each worker."""
+        self.postgres_wire = postgres_wire
+        self.held: set[HookedWorker] = set()
+        """Workers that are not started again for now."""
+        self.exits: list[tuple[str, int]] = []
+        """Which worker ended with which code."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of somebody whom no wire can cut off."""
+        return load(self.environment)
+
+    @property
+    def dsn(self) -> str:
+        """Postgres itself."""
+        return self.postgres.dsn
+
+    async def start(self, *names: str) -> None:
+        """Start workers, all without names, and wait until the first of them is ready."""
+        chosen = [worker for worker in self.workers if not names or worker.name in names]
+        for worker in self.workers:
+            if worker not in chosen:
+                self.held.add(worker)
+        for worker in chosen:
+            self.held.discard(worker)
+            worker.start()
+        await self.ready(chosen[0])
+
+    async def ready(self, worker: HookedWorker) -> float:
+        """Wait until a worker says that it is ready; return how long it took."""
+        async with Answers(worker.url) as answers:
+            return await answers.wait_until_ready(READY_SECONDS)
+
+    async def counted(self, worker: HookedWorker, deadline_seconds: float) -> float:
+        """Wait until all that was published so far is in a worker's live answers; return how long."""
+        async with Answers(worker.url) as answers:
+            return await answers.wait_until_counted(time.time() * 1000, deadline_seconds)
+
+    async def supervise(self) -> None:
+        """Start workers that have ended, as their supervisor does; for ever."""
+        while True:
+            for worker in self.workers:
+                if worker.process is not None and worker not in self.held and not worker.is_running:
+                    self.exits.append((worker.name, worker.wait(1.0)))
+                    worker.start()
+            await asyncio.sleep(SUPERVISE_SECONDS)
+
+
+async def until(what: Callable[[], bool], timeout_seconds: float, why: str) -> float:
+    """Wait for something to be so; return how long it took. Raises AssertionError."""
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() - began < timeout_seconds, f"not within {timeout_seconds:g} s: {why}"
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+@asynccontextmanager
+async def stack(
+    folder: Path, names: tuple[str, ...] = ("a", "b"), postgres_folder: Path | None = None, **more: str
+) -> AsyncIterator[Stack]:
+    """Start servers and wires, migrate and declare; workers are made and not started."""
+    async with AsyncExitStack() as closing:
+        ports = [(free_port(0), free_port(0)) for _ in names]
+        kafka_class = wired_kafka(tuple(ports))
+        kafka = await asyncio.to_thread(kafka_class.start, folder / "servers", 0)
+        closing.callback(kafka.stop)
+        postgres = await asyncio.to_thread(LocalPostgres.start, postgres_folder or folder / "servers", 0)
+        closing.callback(postgres.stop)
+        kafka_wires = [await closing.enter_async_context(wire(*pair)) for pair in ports]
+        postgres_wire = await closing.enter_async_context(wire(free_port(0), postgres.port))
+        environment = environment_of(
+            kafka.bootstrap,
+            postgres.dsn,
+            "f-",
+            **{"session_timeout_seconds": str(SESSION_SECONDS), **more},
+        )
+        await asyncio.to_thread(migrate.up, postgres.dsn)
+        await topics.declare(load(environment))
+        wired = {variable("postgres_dsn"): _through(postgres.dsn, postgres_wire.port)}
+        workers = []
+        for name, kafka_wire in zip(names, kafka_wires, strict=True):
+            bootstrap = {variable("kafka_bootstrap"): f"127.0.0.1:{kafka_wire.port}"}
+            workers.append(HookedWorker({**environment, **wired, **bootstrap}, folder, name))
+            closing.callback(workers[-1].kill)
+        made = Stack(kafka, postgres, environment, workers, kafka_wires, postgres_wire)
+        supervising = asyncio.ensure_future(made.supervise())
+        closing.callback(supervising.cancel)
+        yield made
+
+
+def _through(dsn: str, port: int) -> str:
+    parts = urlsplit(dsn)
+    credentials = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{credentials}@127.0.0.1:{port}"))

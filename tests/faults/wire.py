@@ -1,0 +1,132 @@
+"""A TCP wire that can be cut, stalled and slowed, between a client and a server on loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+CHUNK_BYTES = 1 << 16
+LOOPBACK = "127.0.0.1"
+
+
+class Wire:
+    """Passes bytes between its own port and a server's, unless it is told otherwise.
+
+    Whoever was cut off sees a reset; whoever calls while it is cut is hung up on. A stalled wire stays open
+    and says nothing, as a half-open connection does.
+    """
+
+    def __init__(self, port: int, target_port: int) -> None:
+        self.port = port
+        self._target_port = target_port
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._is_cut = False
+        self._cut_at: bytes | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.delay_seconds = 0.0
+        """How long each piece of data from the client is held up."""
+        self.struck = 0
+        """How many connections were cut, held up or refused so far."""
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._writers) // 2
+
+    def cut(self) -> None:
+        """Reset every connection, and hang up on new ones until mended."""
+        self._is_cut = True
+        self.reset()
+
+    def stall(self) -> None:
+        """Hold everything up, in both directions, until mended."""
+        self.struck += self.connections
+        self._passing.clear()
+
+    def cut_before_reply_to(self, request: bytes) -> None:
+        """Let the next request with these bytes through, and reset its connection before the reply."""
+        self._cut_at = request
+
+    def mend(self) -> None:
+        """Pass everything again."""
+        self._is_cut = False
+        self._cut_at = None
+        self.delay_seconds = 0.0
+        self._passing.set()
+
+    def reset(self) -> None:
+        """Reset every connection once."""
+        self.struck += self.connections
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def serve(self) -> asyncio.Server:
+        """Listen on the wire's own port."""
+        return await asyncio.start_server(self._connected, LOOPBACK, self.port)
+
+    async def close(self) -> None:
+        """Hang up on everybody."""
+        self.reset()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _connected(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            self.struck += 1
+            client_out.transport.abort()
+            return
+        try:
+            server_in, server_out = await asyncio.open_connection(LOOPBACK, self._target_port)
+        except OSError:
+            client_out.transport.abort()
+            return
+        self._writers |= {client_out, server_out}
+        for source, sink, other, asks in (
+            (client_in, server_out, client_out, True),
+            (server_in, client_out, server_out, False),
+        ):
+            pump = asyncio.ensure_future(self._pump(source, sink, other, asks))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        other: asyncio.StreamWriter,
+        asks: bool,
+    ) -> None:
+        try:
+            with suppress(OSError):
+                while data := await source.read(CHUNK_BYTES):
+                    if asks and self.delay_seconds:
+                        self.struck += 1
+                        await asyncio.sleep(self.delay_seconds)
+                    await self._passing.wait()
+                    sink.write(data)
+                    await sink.drain()
+                    if asks and self._cut_at is not None and self._cut_at in data:
+                        self._cut_at = None
+                        self.struck += 1
+                        other.transport.abort()
+                        # The server has to have read it before it sees the end of the connection.
+                        await asyncio.sleep(0.2)
+                        return
+        finally:
+            for writer in (sink, other):
+                self._writers.discard(writer)
+                writer.close()
+
+
+@asynccontextmanager
+async def wire(port: int, target_port: int) -> AsyncIterator[Wire]:
+    """Keep a wire open."""
+    made = Wire(port, target_port)
+    server = await made.serve()
+    try:
+        yield made
+    finally:
+        server.close()
+        await made.close()

@@ -1,0 +1,51 @@
+"""The embedded broker with one more listener for each wire, which names the wire as its address."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from tally.deploy.local import LocalKafka
+from tally.deploy.local.ports import LOOPBACK
+from tally.deploy.local.processes import Command
+
+MORE = """
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{listeners}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
+"""
+
+
+class WiredKafka(LocalKafka):
+    """A broker behind wires; `wires` are the pairs (the wire's port, the listener's port)."""
+
+    wires: ClassVar[tuple[tuple[int, int], ...]] = ()
+
+    @classmethod
+    def _command(cls, home: Path, port: int) -> Command:
+        command = super()._command(home, port)
+        path = home / "server.properties"
+        written = path.read_text(encoding="ascii")
+        listeners = _value(written, "listeners")
+        path.write_text(written + cls._more(port, listeners.rpartition(":")[2]), encoding="ascii")
+        return command
+
+    @classmethod
+    def _more(cls, port: int, controller_port: str) -> str:
+        """Return the listeners with those for the wires; of a key that is there twice the last one counts."""
+        named = [(f"WIRE{n}", *ports) for n, ports in enumerate(cls.wires)]
+        return MORE.format(
+            host=LOOPBACK,
+            port=port,
+            controller_port=controller_port,
+            listeners="".join(f",{name}://{LOOPBACK}:{own}" for name, _, own in named),
+            advertised="".join(f",{name}://{LOOPBACK}:{wire}" for name, wire, _ in named),
+            protocols="".join(f",{name}:PLAINTEXT" for name, _, _ in named),
+        )
+
+
+def wired_kafka(wires: tuple[tuple[int, int], ...]) -> type[WiredKafka]:
+    """Return the class of a broker behind these wires."""
+    return type("WiredKafka", (WiredKafka,), {"wires": wires})
+
+
+def _value(properties: str, key: str) -> str:
+    return next(line.partition("=")[2] for line in properties.splitlines() if line.startswith(f"{key}="))
