@@ -1,24 +1,14 @@
-"""Every metric of a process in one typed list, and the registry that keeps them.
+"""Every metric of a worker in one typed list.
 
 No label names a tenant, a campaign or a person: each label's values are a short closed list.
 """
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import get_args
 
-from msgspec import Struct
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-)
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import Info
 
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import EventOutcome
@@ -26,10 +16,8 @@ from tally.schemas import metrics, sends, topics
 from tally.schemas.ami import events
 from tally.schemas.errors import REASONS
 from tally.schemas.whatsapp import inbound, status, webhook
+from tally.streams.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES
-
-Kind = Literal["counter", "gauge", "histogram", "info"]
-Values = tuple[str, ...]
 
 OTHER = "other"
 SOURCES = topics.RAW_TOPICS
@@ -55,17 +43,6 @@ SEEN: Mapping[str, frozenset[str]] = {
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 RECORD_BUCKETS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0)
 RECOVERY_BUCKETS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
-
-
-class Metric(Struct, frozen=True):
-    """One metric; `series` are all combinations of its labels' values that can occur."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
-    series: tuple[Values, ...] = ((),)
-    buckets: tuple[float, ...] = ()
 
 
 def _counter(name: str, meaning: str, **labels: tuple[str, ...]) -> Metric:
@@ -127,59 +104,13 @@ METRICS: tuple[Metric, ...] = (
 )
 """What is published. Names never change; `process_*` come from the client library."""
 
-_BY_NAME = {metric.name: metric for metric in METRICS}
 
-
-class Metrics:
-    """All metrics of one process in a registry of their own; every series shows from the start."""
+class Metrics(MetricSet):
+    """All metrics of one worker."""
 
     def __init__(self, version: str) -> None:
-        # `_created` would double the series of every counter and histogram.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self._counters = self._build("counter", Counter)
-        self._gauges = self._build("gauge", Gauge)
-        self._histograms = self._build("histogram", Histogram)
-        build = Info("tally_build", _BY_NAME["tally_build_info"].help, registry=self.registry)
+        super().__init__(METRICS)
+        (told,) = (metric for metric in METRICS if metric.kind == "info")
+        build = Info(told.name.removesuffix("_info"), told.help, registry=self.registry)
         build.info({"version": version, "python": platform.python_version()})
         self.set("tally_lag_seconds", float("nan"))
-
-    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
-        """Add to a counter. Raises KeyError: a metric or a label's value that is not in the list."""
-        self._counters[name, _values(name, labels)].inc(amount)
-
-    def set(self, name: str, value: float, /, **labels: str) -> None:
-        """Set a gauge. Raises KeyError: a metric or a label's value that is not in the list."""
-        self._gauges[name, _values(name, labels)].set(value)
-
-    def follow(self, name: str, value: Callable[[], float], /, **labels: str) -> None:
-        """Let a gauge ask for its value whenever it is read. Raises KeyError as `set` does."""
-        self._gauges[name, _values(name, labels)].set_function(value)
-
-    def observe(self, name: str, value: float, /) -> None:
-        """Add to a histogram. Raises KeyError: a metric that is not in the list."""
-        self._histograms[name, ()].observe(value)
-
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics in the format that an Accept header asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
-
-    def _build(self, kind: Kind, family: Callable[..., Any]) -> dict[tuple[str, Values], Any]:
-        built = {}
-        for metric in METRICS:
-            if metric.kind != kind:
-                continue
-            more = {"buckets": metric.buckets} if metric.buckets else {}
-            parent = family(metric.name, metric.help, metric.labels, registry=self.registry, **more)
-            for values in metric.series:
-                built[metric.name, values] = parent.labels(*values) if values else parent
-        return built
-
-
-def _values(name: str, labels: Mapping[str, str]) -> Values:
-    wanted = _BY_NAME[name].labels
-    if len(labels) != len(wanted):
-        raise KeyError(f"{name} has the labels {', '.join(wanted) or '(none)'}")
-    return tuple(labels[label] for label in wanted)

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from tally.streams.ami.actions import action
 from tally.streams.ami.backoff import LONGEST_SECONDS, REFUSED_SECONDS
 from tally.streams.ami.buffer import Buffer
-from tally.streams.ami.http import http_app
+from tally.streams.web.standalone import answers, http_app
 from tests.support.ami_bridge import Bridging, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events
 from tests.support.transport import until
@@ -189,7 +189,7 @@ def test_a_value_with_a_line_break_is_never_sent_and_never_shown() -> None:
 async def test_health_and_metrics_are_served() -> None:
     async with ami_server() as server:
         bridging = Bridging([pbx_of(server)])
-        app = http_app(bridging.metrics, bridging.bridge.ready)
+        app = http_app(bridging.metrics, {"live": answers, "ready": bridging.bridge.ready})
         async with TestClient(TestServer(app)) as client:
             ready = await client.get("/health/ready")
             assert (ready.status, await ready.json()) == (

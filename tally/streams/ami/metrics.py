@@ -1,13 +1,12 @@
 """What a bridge publishes about itself: one series a PBX, whose names the settings give."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
-from prometheus_client.exposition import choose_encoder
+from msgspec.structs import replace
 
-from tally.streams.metrics import Metric
+from tally.streams.metric_set import Metric, MetricSet
 
 Gap = Literal["lost", "buffer_full"]
 GAPS: tuple[Gap, ...] = ("lost", "buffer_full")
@@ -39,36 +38,14 @@ METRICS: tuple[Metric, ...] = (
 _EXTRA_LABELS = {"tally_ami_gaps_total": (GAPS,)}
 
 
-class AmiMetrics:
-    """All metrics of a bridge in a registry of their own; every series shows from the start."""
+class AmiMetrics(MetricSet):
+    """All metrics of a bridge, with the series of its PBXs."""
 
     def __init__(self, pbxs: Iterable[str]) -> None:
-        # `_created` would double the series of every counter.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self._series: dict[tuple[str, ...], Any] = {}
         names = tuple(pbxs)
-        for metric in METRICS:
-            family = (Counter if metric.kind == "counter" else Gauge)(
-                metric.name, metric.help, metric.labels, registry=self.registry
-            )
-            for values in product(names, *_EXTRA_LABELS.get(metric.name, ())):
-                self._series[metric.name, *values] = family.labels(*values)
-
-    def count(self, name: str, pbx: str, *labels: str, amount: float = 1) -> None:
-        """Add to a counter. Raises KeyError: a metric or a label's value that is not in the list."""
-        self._series[name, pbx, *labels].inc(amount)
-
-    def set(self, name: str, pbx: str, value: float) -> None:
-        """Set a gauge. Raises KeyError as `count` does."""
-        self._series[name, pbx].set(value)
-
-    def follow(self, name: str, pbx: str, value: Callable[[], float]) -> None:
-        """Let a gauge ask for its value whenever it is read. Raises KeyError as `count` does."""
-        self._series[name, pbx].set_function(value)
-
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics in the format that an Accept header asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        super().__init__(
+            [
+                replace(metric, series=tuple(product(names, *_EXTRA_LABELS.get(metric.name, ()))))
+                for metric in METRICS
+            ]
+        )

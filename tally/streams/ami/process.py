@@ -2,10 +2,10 @@
 
 from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer
-from tally.streams.ami.http import http_app, serve
 from tally.streams.ami.metrics import AmiMetrics
 from tally.streams.ami.sink import open_sink
 from tally.streams.settings import Settings
+from tally.streams.web.standalone import answers, http_app, serve
 from tally.streams.worker import Parts
 
 
@@ -18,7 +18,8 @@ async def bridge_parts(settings: Settings) -> Parts:
         lambda pbx: open_sink(settings, pbx),
         metrics,
     )
-    app = http_app(metrics, bridge.ready)
+    # Kafka and PBXs that are away are no reason to end a process that holds events: it need only answer.
+    app = http_app(metrics, {"live": answers, "ready": bridge.ready})
     return Parts(
         apps=(),
         services={

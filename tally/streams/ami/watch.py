@@ -24,10 +24,10 @@ class PbxWatch:
         """Whether the bridge is logged in."""
         self.trouble = ""
         """Why Kafka does not take what is published; empty is well."""
-        metrics.set("tally_ami_connected", pbx, 0)
-        metrics.follow("tally_ami_buffer_records", pbx, lambda: len(buffer))
-        metrics.follow("tally_ami_buffer_bytes", pbx, lambda: buffer.bytes)
-        metrics.follow("tally_ami_lag_seconds", pbx, self.lag_seconds)
+        metrics.set("tally_ami_connected", 0, pbx=pbx)
+        metrics.follow("tally_ami_buffer_records", lambda: len(buffer), pbx=pbx)
+        metrics.follow("tally_ami_buffer_bytes", lambda: buffer.bytes, pbx=pbx)
+        metrics.follow("tally_ami_lag_seconds", self.lag_seconds, pbx=pbx)
 
     def lag_seconds(self) -> float:
         """Return the age of the oldest packet that waits for Kafka; 0 for none."""
@@ -41,7 +41,7 @@ class PbxWatch:
     def opened(self, banner: str) -> None:
         """The PBX has let us in; events flow."""
         self.is_open = True
-        self._metrics.set("tally_ami_connected", self._pbx, 1)
+        self._metrics.set("tally_ami_connected", 1, pbx=self._pbx)
         log.info("AMI session open", pbx=self._pbx, server=banner)
 
     def refused(self, actions: Mapping[str, str]) -> None:
@@ -53,11 +53,11 @@ class PbxWatch:
     def closed(self) -> None:
         """The session is over, because it was lost or because we stop."""
         self.is_open = False
-        self._metrics.set("tally_ami_connected", self._pbx, 0)
+        self._metrics.set("tally_ami_connected", 0, pbx=self._pbx)
 
     def gap(self, reason: Gap) -> None:
         """Events are missed from now until the next session opens."""
-        self._metrics.count("tally_ami_gaps_total", self._pbx, reason)
+        self._metrics.count("tally_ami_gaps_total", pbx=self._pbx, reason=reason)
 
     def lost(self, error: Exception, pause_seconds: float) -> None:
         """There is no session, or no longer; the next try is later."""
@@ -87,7 +87,7 @@ class PbxWatch:
         if self.trouble:
             log.info("Kafka takes events again", pbx=self._pbx)
             self.trouble = ""
-        self._metrics.count("tally_ami_published_total", self._pbx, amount=records)
+        self._metrics.count("tally_ami_published_total", records, pbx=self._pbx)
 
     def publish_failed(self, error: Exception) -> None:
         """Kafka did not take what was published; the buffer holds it."""
@@ -102,4 +102,4 @@ class PbxWatch:
         log.error("stops with unpublished events", pbx=self._pbx, records=records)
 
     def _count(self, name: str) -> None:
-        self._metrics.count(name, self._pbx)
+        self._metrics.count(name, pbx=self._pbx)

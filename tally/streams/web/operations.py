@@ -4,6 +4,7 @@ from aiohttp import web
 from faust.web import View
 
 from tally.streams.health import Verdict
+from tally.streams.metric_set import MetricSet
 from tally.streams.web.bodies import NO_CACHE, json_response
 from tally.streams.web.site import SITE
 
@@ -13,8 +14,7 @@ class MetricsView(View):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with all metrics of this process."""
-        body, content_type = request.app[SITE].metrics.exposition(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={**NO_CACHE, "Content-Type": content_type})
+        return metrics_response(request, request.app[SITE].metrics)
 
 
 class LiveView(View):
@@ -22,7 +22,7 @@ class LiveView(View):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `live`."""
-        return _answer(request.app[SITE].live())
+        return verdict_response(request.app[SITE].live())
 
 
 class ReadyView(View):
@@ -30,9 +30,16 @@ class ReadyView(View):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `ready`."""
-        return _answer(request.app[SITE].ready())
+        return verdict_response(request.app[SITE].ready())
 
 
-def _answer(verdict: Verdict) -> web.Response:
+def metrics_response(request: web.Request, metrics: MetricSet) -> web.Response:
+    """Return all metrics in the format that is asked for."""
+    body, content_type = metrics.exposition(request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={**NO_CACHE, "Content-Type": content_type})
+
+
+def verdict_response(verdict: Verdict) -> web.Response:
+    """Return a verdict with its reasons; 503 where there are any."""
     body = {"status": "ok" if verdict.is_ok else "failing", "reasons": list(verdict.reasons)}
     return json_response(body, status=200 if verdict.is_ok else 503)

@@ -1,0 +1,81 @@
+"""Metrics declared in a typed list, and the registry of their own that keeps their values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+
+Kind = Literal["counter", "gauge", "histogram", "info"]
+Values = tuple[str, ...]
+
+
+class Metric(Struct, frozen=True):
+    """One metric; `series` are all combinations of its labels' values that can occur."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    series: tuple[Values, ...] = ((),)
+    buckets: tuple[float, ...] = ()
+
+
+class MetricSet:
+    """Metrics of one process in a registry of their own; every series shows from the start."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        # `_created` would double the series of every counter and histogram.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._by_name = {metric.name: metric for metric in metrics}
+        self._counters = self._build("counter", Counter)
+        self._gauges = self._build("gauge", Gauge)
+        self._histograms = self._build("histogram", Histogram)
+
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        """Add to a counter. Raises KeyError: a metric or a label's value that is not in the list."""
+        self._counters[name, self._values(name, labels)].inc(amount)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Set a gauge. Raises KeyError: a metric or a label's value that is not in the list."""
+        self._gauges[name, self._values(name, labels)].set(value)
+
+    def follow(self, name: str, value: Callable[[], float], /, **labels: str) -> None:
+        """Let a gauge ask for its value whenever it is read. Raises KeyError as `set` does."""
+        self._gauges[name, self._values(name, labels)].set_function(value)
+
+    def observe(self, name: str, value: float, /) -> None:
+        """Add to a histogram. Raises KeyError: a metric that is not in the list."""
+        self._histograms[name, ()].observe(value)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return all metrics in the format that an Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _build(self, kind: Kind, family: Callable[..., Any]) -> dict[tuple[str, Values], Any]:
+        built = {}
+        for metric in self._by_name.values():
+            if metric.kind != kind:
+                continue
+            more = {"buckets": metric.buckets} if metric.buckets else {}
+            parent = family(metric.name, metric.help, metric.labels, registry=self.registry, **more)
+            for values in metric.series:
+                built[metric.name, values] = parent.labels(*values) if values else parent
+        return built
+
+    def _values(self, name: str, labels: Mapping[str, str]) -> Values:
+        wanted = self._by_name[name].labels
+        if len(labels) != len(wanted):
+            raise KeyError(f"{name} has the labels {', '.join(wanted) or '(none)'}")
+        return tuple(labels[label] for label in wanted)
