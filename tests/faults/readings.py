@@ -1,0 +1,121 @@
+"""What workers say of themselves: their metrics of one moment, their health, and the worst of some time."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.workers import WorkerProcess
+
+DEADLINE_SECONDS = 10.0
+POLL_SECONDS = 0.1
+SAMPLE_SECONDS = 0.5
+
+
+class Reading:
+    """The metrics of one worker at one moment."""
+
+    def __init__(self, exposition: str) -> None:
+        self._samples = [
+            sample for family in text_string_to_metric_families(exposition) for sample in family.samples
+        ]
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's series that have these labels. Raises AssertionError: no such one."""
+        found = [
+            sample.value
+            for sample in self._samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        assert found, f"there is no metric {name} {labels}"
+        return math.fsum(found)
+
+    def failed(self, *sqlstate_classes: str) -> float:
+        """Return how many flushes have failed, of all kinds where none is named."""
+        name = "tally_flush_failures_total"
+        if not sqlstate_classes:
+            return self.value(name)
+        return math.fsum(self.value(name, sqlstate_class=one) for one in sqlstate_classes)
+
+
+class Worst(Struct):
+    """The worst of what workers said during some time."""
+
+    rss_growth_bytes: int = 0
+    lag_seconds: float = 0.0
+    unready: int = 0
+    """How often one was not ready."""
+    dead: int = 0
+    """How often one was not alive."""
+    readings: int = 0
+
+    async def take(self, worker: WorkerProcess, before: Reading) -> None:
+        """Ask a worker, and keep what is worse than anything before."""
+        reading = await read(worker)
+        rss = "process_resident_memory_bytes"
+        lag_s = reading.value("tally_lag_seconds")
+        self.rss_growth_bytes = max(self.rss_growth_bytes, round(reading.value(rss) - before.value(rss)))
+        self.lag_seconds = max(self.lag_seconds, math.inf if math.isnan(lag_s) else lag_s)
+        self.unready += await health(worker, "ready") != 200
+        self.dead += await health(worker, "live") != 200
+        self.readings += 1
+
+
+@asynccontextmanager
+async def watching(workers: Sequence[WorkerProcess]) -> AsyncIterator[Worst]:
+    """Ask workers again and again; one that does not answer within the deadline is an error of its own."""
+    worst, ending = Worst(), asyncio.Event()
+    before = [await read(worker) for worker in workers]
+
+    async def watch() -> None:
+        while not ending.is_set():
+            for worker, first in zip(workers, before, strict=True):
+                await worst.take(worker, first)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    asking = asyncio.ensure_future(watch())
+    try:
+        yield worst
+    finally:
+        ending.set()
+        await asking
+
+
+async def read(worker: WorkerProcess) -> Reading:
+    """Read a worker's metrics. Raises aiohttp.ClientError and TimeoutError where it does not answer."""
+    async with _session() as session, session.get(worker.url + "/metrics") as response:
+        response.raise_for_status()
+        return Reading(await response.text())
+
+
+async def health(worker: WorkerProcess, of: str) -> int:
+    """Return the status of `live` or `ready`."""
+    async with _session() as session, session.get(f"{worker.url}/health/{of}") as response:
+        return response.status
+
+
+async def until_read(
+    worker: WorkerProcess, what: Callable[[Reading], bool], timeout_seconds: float, why: str
+) -> float:
+    """Wait until a worker's metrics say something; return how long it took. Raises AssertionError.
+
+    A worker that does not answer has not said it yet: somebody is starting it again.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            if what(await read(worker)):
+                return time.monotonic() - began
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        assert time.monotonic() - began < timeout_seconds, f"not within {timeout_seconds:g} s: {why}"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE_SECONDS))
