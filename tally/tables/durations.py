@@ -10,14 +10,15 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from tally.schemas.fields import MAX_SECONDS
+
 NEGATIVE = "negative"
 PERCENTILES = (50, 95, 99)
-_LONGEST_SECONDS = 400 * 86_400
 
 
 def _bounds() -> list[int]:
     bounds = [0]
-    while bounds[-1] < _LONGEST_SECONDS:
+    while bounds[-1] < MAX_SECONDS:
         bounds.append(max(bounds[-1] + 1, bounds[-1] * 102 // 100))
     return bounds
 

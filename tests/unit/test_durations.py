@@ -5,9 +5,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally.schemas.fields import MAX_SECONDS
 from tally.tables.durations import Summary, bucket, summarise
 
-DURATIONS = st.integers(0, 60) | st.integers(0, 37 * 86_400)
+DURATIONS = st.integers(0, 60) | st.integers(0, 37 * 86_400) | st.integers(0, MAX_SECONDS)
 
 
 def nearest_rank(values: list[int], percent: int) -> int:
