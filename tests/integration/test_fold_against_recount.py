@@ -19,9 +19,11 @@ from tally.streams.demo.recount import connect, headers_of, recount
 from tally.streams.settings import load
 from tally.streams.simulator.calls import voice
 from tally.streams.simulator.campaign import campaign
+from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
 from tally.tables.rules import Rules
+from tests.faults.events import troubled
 from tests.support.partition import MemoryPartition
 
 PARTITIONS = 4
@@ -111,4 +113,16 @@ async def test_every_counter_of_calls_and_operators_is_what_plain_sql_counts(
     expected = await recounted(database, records)
 
     assert any(row.get("talk_s") for row in expected.values())
+    assert differences(expected, answers(folded(records))) == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_facts_that_contradict_each_other_count_as_plain_sql_decides(database: str, seed: int) -> None:
+    rng = random.Random(seed)
+    size = Size(contacts_per_campaign=60, calls_per_campaign=20)
+    records = troubled(rng, mixed(rng, START_S, size))
+    expected = await recounted(database, records)
+
+    assert len(expected) > 20
     assert differences(expected, answers(folded(records))) == []

@@ -157,9 +157,14 @@ CREATE FUNCTION recount.items(list jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE A
     SELECT CASE WHEN jsonb_typeof(list) = 'array' THEN list ELSE '[]'::jsonb END
 $$;
 
--- A text that may name something: a string, not empty, without U+0000. Meta's ids are never numbers.
+-- Any text.
+CREATE FUNCTION recount.words(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN jsonb_typeof(v) = 'string' THEN v #>> '{}' END
+$$;
+
+-- A text that may name something: 1 to 512 characters, none of them U+0000. Meta's ids are never numbers.
 CREATE FUNCTION recount.name(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN jsonb_typeof(v) = 'string' AND v #>> '{}' <> '' AND strpos(v #>> '{}', U&'\FDD0') = 0
+    SELECT CASE WHEN char_length(recount.words(v)) BETWEEN 1 AND 512 AND strpos(v #>> '{}', U&'\FDD0') = 0
         THEN v #>> '{}' END
 $$;
 
@@ -182,9 +187,9 @@ CREATE FUNCTION recount.is_absent(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABL
     SELECT coalesce(jsonb_typeof(v) = 'null', true)
 $$;
 
--- What an optional id has to be: absent, null, or a string without U+0000.
+-- What an optional id has to be: absent, null, empty, or a name.
 CREATE FUNCTION recount.is_fine(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT recount.is_absent(v) OR (jsonb_typeof(v) = 'string' AND strpos(v #>> '{}', U&'\FDD0') = 0)
+    SELECT recount.is_absent(v) OR v = '""' OR recount.name(v) IS NOT NULL
 $$;
 
 -- Meta's times: whole unix seconds, as a string of digits or as an integer, up to the year 9999.
@@ -217,9 +222,9 @@ BEGIN
     RETURN CASE WHEN ms BETWEEN 0 AND 253402300799999 THEN ms END;
 END $$;
 
--- The two kinds of identifier of a person. A phone is its digits; one without digits is none.
+-- The two kinds of identifier of a person. A phone is its digits; one without digits is itself.
 CREATE FUNCTION recount.phone(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT 'phone ' || nullif(regexp_replace(shown, '[^0-9]', '', 'g'), '')
+    SELECT 'phone ' || coalesce(nullif(regexp_replace(shown, '[^0-9]', '', 'g'), ''), nullif(shown, ''))
 $$;
 
 CREATE FUNCTION recount.user_id(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -253,7 +258,7 @@ WITH field AS MATERIALIZED (
         recount.name(body #> '{contact,wa_id}') AS wa_id,
         recount.name(body #> '{contact,user_id}') AS user_id,
         ((body #>> '{error,source}') || ':' || (body #>> '{error,code}')) COLLATE "C" AS error_key,
-        recount.name(body -> 'reason') AS reason,
+        recount.words(body -> 'reason') AS reason,
         recount.unix_ms(body -> 'time') AS at_ms,
         body
     FROM recount.event
@@ -334,7 +339,7 @@ CREATE UNLOGGED TABLE recount.status AS
 SELECT
     arrival, place, number_id,
     recount.name(item -> 'id') COLLATE "C" AS message_id,
-    recount.name(item -> 'status') AS status,
+    recount.words(item -> 'status') AS status,
     recount.seconds(item -> 'timestamp') AS at_s,
     item ->> 'recipient_type' IS NOT DISTINCT FROM 'group' AS in_group,
     item
@@ -343,7 +348,7 @@ FROM recount.change
 WHERE field = 'messages'
     AND item ->> 'type' IS DISTINCT FROM 'call'
     AND recount.name(item -> 'id') IS NOT NULL
-    AND recount.name(item -> 'status') IS NOT NULL
+    AND recount.words(item -> 'status') IS NOT NULL
     AND recount.seconds(item -> 'timestamp') IS NOT NULL
     AND recount.is_fine(item -> 'recipient_id')
     AND recount.is_fine(item -> 'recipient_user_id')
@@ -358,7 +363,8 @@ WHERE field = 'messages'
 CREATE UNLOGGED TABLE recount.inbound AS
 SELECT
     number_id,
-    recount.name(item -> 'type') AS type,
+    recount.name(item -> 'id') AS message_id,
+    recount.words(item -> 'type') AS type,
     recount.seconds(item -> 'timestamp') AS at_s,
     recount.phone(item ->> 'from') AS from_phone,
     recount.user_id(item ->> 'from_user_id') AS from_user_id,
@@ -369,7 +375,7 @@ FROM recount.change
     CROSS JOIN jsonb_array_elements(recount.items(value -> 'messages')) AS part (item)
 WHERE field = 'messages'
     AND recount.name(item -> 'id') IS NOT NULL
-    AND recount.name(item -> 'type') IS NOT NULL
+    AND recount.words(item -> 'type') IS NOT NULL
     AND recount.seconds(item -> 'timestamp') IS NOT NULL
     AND recount.is_fine(item -> 'from')
     AND recount.is_fine(item -> 'from_user_id')
@@ -554,18 +560,19 @@ FROM recount.status
 WHERE status = 'failed' AND error_key IS NOT NULL
 ORDER BY number_id, message_id, at_s, error_key;
 
--- The last pricing by (rank of its status, time, bytes).
+-- The last pricing by (rank of its status, time, category, type); a missing part is smaller than any other.
 CREATE UNLOGGED TABLE recount.price AS
-SELECT DISTINCT ON (number_id, message_id) number_id, message_id, category, type
+SELECT DISTINCT ON (number_id, message_id) number_id, message_id,
+    coalesce(nullif(category, ''), 'unknown') AS category, coalesce(nullif(type, ''), 'unknown') AS type
 FROM recount.status
     CROSS JOIN LATERAL (
-        SELECT coalesce(recount.name(item #> '{pricing,category}'), 'unknown') COLLATE "C" AS category,
-            coalesce(recount.name(item #> '{pricing,type}'), 'unknown') COLLATE "C" AS type
+        SELECT coalesce(recount.name(item #> '{pricing,category}'), '') COLLATE "C" AS category,
+            coalesce(recount.name(item #> '{pricing,type}'), '') COLLATE "C" AS type
     ) AS named
 WHERE jsonb_typeof(item -> 'pricing') = 'object'
 ORDER BY number_id, message_id,
     array_position(ARRAY['sent', 'delivered', 'read', 'played'], status) DESC NULLS LAST, at_s DESC,
-    category || '/' || type DESC;
+    named.category DESC, named.type DESC;
 
 CREATE UNLOGGED TABLE recount.quote AS
 SELECT number_id, quoted_id AS message_id, bool_or(type = 'button') AS is_clicked
@@ -603,12 +610,14 @@ CREATE INDEX ON recount.message (customer, accepted_s);
 
 -- -------------------------------------------------------------------------------------- replies
 
+-- A message is one reply, at the earliest time that a copy of it names.
 CREATE UNLOGGED TABLE recount.reply AS
-SELECT DISTINCT identifier.customer, at_s
+SELECT identifier.customer, min(at_s) AS at_s
 FROM recount.inbound
     JOIN recount.replying_type USING (type)
     JOIN recount.identifier ON identifier.number_id = inbound.number_id
-        AND identifier.id = coalesce(from_phone, from_user_id, from_parent_user_id);
+        AND identifier.id = coalesce(from_phone, from_user_id, from_parent_user_id)
+GROUP BY identifier.customer, message_id;
 
 CREATE INDEX ON recount.reply (customer, at_s);
 ANALYZE recount.message, recount.reply;
