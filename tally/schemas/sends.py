@@ -73,7 +73,8 @@ def _read(body: dict[str, Any], routed: Routed) -> None:
     contact, who = _contact(body, campaign is not None, outcome in ("accepted", "requested"))
     error = _error(body, outcome)
     _reason(body, outcome)
-    optional_meta_id(body, "retry_of", "$")
+    for name in ("retry_of", "message_id"):
+        optional_meta_id(body, name, "$")
     number = wamid = ""
     if channel == "whatsapp":
         number = meta_id(body, "phone_number_id", "$")

@@ -339,7 +339,7 @@ WITH field AS MATERIALIZED (
         recount.name(body #> '{call,unique_id}') COLLATE "C" AS unique_id,
         recount.name(body #> '{call,linked_id}') COLLATE "C" AS linked_id,
         body #>> '{call,customer_leg}' AS customer_leg,
-        recount.name(body -> 'reason') AS reason,
+        recount.words(body -> 'reason') AS reason,
         recount.unix_ms(body -> 'time') AS at_ms,
         -- Asked of attempts that reached a PBX; others have it or not.
         body ->> 'outcome' IN ('requested', 'accepted')
@@ -363,6 +363,7 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
     AND (outcome NOT IN ('requested', 'accepted') OR coalesce(
         recount.name(body #> '{contact,phone}'), recount.name(body #> '{contact,wa_id}'),
         recount.name(body #> '{contact,user_id}')) IS NOT NULL)
+    AND recount.is_fine(body -> 'message_id')
     AND recount.is_fine(body -> 'retry_of')
     AND attempt IS NOT NULL AND (recount.is_absent(body -> 'attempt')
         OR jsonb_typeof(body -> 'attempt') = 'string' OR attempt ~ '^[1-9]')

@@ -113,6 +113,8 @@ def _send_results() -> Iterator[Poison]:
         yield _send(f"{field} a float", "wrong_type", **{field: 7.5})
         yield _send(f"{field} an integer of more than 64 bits", "wrong_type", **{field: 2**64})
     yield _send("message_id with U+0000", "bad_id", message_id="wamid." + NUL)
+    yield _send("message_id of 513 characters", "bad_id", message_id="x" * 513)
+    yield _send("message_id a number where there is none", "wrong_type", outcome="queued", message_id=7)
     yield _send("message_id a number", "wrong_type", message_id=7)
     yield _send("phone_number_id a number", "wrong_type", phone_number_id=106540352242922)
     yield _send("contact a string", "wrong_type", contact="812")
@@ -130,6 +132,13 @@ def _send_results() -> Iterator[Poison]:
         yield _send(f"v {version!r}", "wrong_type", v=version)
     yield _send("v 2", "unknown_version", v=2)
     yield _send("unknown fields", None, message_id="wamid.p1", x={"deep": [1]})
+    yield _send(
+        "integers over 2**63 where they are no id", None, message_id="wamid.p6", x=[2**63, 2**64, 10**30]
+    )
+    yield _send("an empty reason", None, outcome="skipped", reason="", message_id=...)
+    yield _send(
+        "a phone without digits", None, message_id="wamid.p7", contact={"id": 814, "phone": "unknown"}
+    )
     yield _send("U+0000 where it is no id", None, message_id="wamid.p2", x=NUL)
     yield _send(
         "integers over 2**53 as ids",
@@ -144,7 +153,7 @@ def _send_results() -> Iterator[Poison]:
     yield Poison("send-results: duplicate keys, the last one counts", SEND_RESULTS, twice, None)
 
 
-def _send(name: str, reason: str | None, **changes: Any) -> Poison:
+def _send(name: str, reason: str | None, /, **changes: Any) -> Poison:
     return Poison(f"send-results: {name}", SEND_RESULTS, as_producers_write(send_result(**changes)), reason)
 
 
@@ -164,6 +173,9 @@ def _webhooks() -> Iterator[Poison]:
     )
     yield _part("from a number", "wrong_type", "pywa__message__text", "messages", **{"from": 31600000812})
     yield _part("context.id a number", "wrong_type", "pywa__message__text", "messages", context={"id": 7})
+    yield _part(
+        "recipient_id of 513 characters", "bad_id", "metadoc__status__1", "statuses", recipient_id="1" * 513
+    )
     yield _part("unknown status", None, "metadoc__status__1", "statuses", status="some_status_of_next_year")
     yield _part("unknown type", None, "pywa__message__text", "messages", type="hologram")
     yield _part("U+0000 in a text", None, "pywa__message__text", "messages", text={"body": NUL})
@@ -187,6 +199,7 @@ def _parts(parts: str, name: str, required: tuple[str, ...]) -> Iterator[Poison]
         yield _part(f"{field} null", "missing_field", name, parts, **{field: None})
     yield _part("id a number", "wrong_type", name, parts, id=17)
     yield _part("id empty", "bad_id", name, parts, id="")
+    yield _part("id of 513 characters", "bad_id", name, parts, id="x" * 513)
     yield _part("id with U+0000", "bad_id", name, parts, id="wamid." + NUL)
     for time in (True, "yesterday", "", 1750030073.5, -1, "-1"):
         yield _part(f"timestamp {time!r}", "bad_time", name, parts, timestamp=time)

@@ -138,6 +138,7 @@ def test_unknown_fields_are_counted_and_ignored() -> None:
         ({"phone_number_id": 1}, "wrong_type at $.phone_number_id"),
         ({"phone_number_id": None}, "missing_field at $.phone_number_id"),
         ({"message_id": None}, "missing_field at $.message_id"),
+        ({"outcome": "queued", "message_id": 7}, "wrong_type at $.message_id"),
         ({"outcome": "failed"}, "missing_field at $.error"),
         ({"outcome": "failed", "error": {"source": "moon", "code": 1}}, "wrong_type at $.error.source"),
         ({"outcome": "skipped"}, "missing_field at $.reason"),
