@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +44,7 @@ class Sender:
             max_request_size=4 << 20,
         )
         self.sent: list[Sent] = []
+        self._numbers = count()
 
     async def __aenter__(self) -> "Sender":
         await self._producer.start()
@@ -57,8 +59,7 @@ class Sender:
         began = loop.time()
         for first in range(0, len(records), CHUNK):
             chunk = records[first : first + CHUNK]
-            start = len(self.sent)
-            self.sent += await asyncio.gather(*(self._send(start + n, one) for n, one in enumerate(chunk)))
+            self.sent += await asyncio.gather(*(self._send(next(self._numbers), one) for one in chunk))
             await asyncio.sleep(max(0.0, began + (first + len(chunk)) / records_per_second - loop.time()))
 
     async def _send(self, number: int, record: RawRecord) -> Sent:

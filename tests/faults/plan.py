@@ -1,39 +1,104 @@
-"""Which faults strike, and when. Pure."""
+"""Which faults strike, and when: actions with what they require and provide, drawn from a seed. Pure."""
 
+from collections import Counter
 from itertools import pairwise
 from random import Random
-from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-Kind = Literal["kill", "terminate", "pause", "wipe", "postgres", "broker"]
+from tests.faults.actions import ACTIONS, FAULTS, Action
 
-WEIGHTS: dict[Kind, int] = {"kill": 10, "terminate": 3, "pause": 1, "wipe": 2, "postgres": 2, "broker": 1}
 LEFT_AT_LEAST = 0.2
 """A fault counts only if it strikes while so much of the work is left."""
+UNDONE_SHARE = 0.4
+"""How likely the next action takes back what an earlier one did, where there is something to take back."""
+LONGEST_ACTIONS = 6
+"""So many actions later at the latest, what was done is taken back."""
+MEASURED_SHARE = 0.4
+"""How many of the kills in an otherwise healthy deployment are watched until progress goes on."""
 
 
 class Strike(Struct, frozen=True):
-    """One fault: it strikes while records [first, last) are being published."""
+    """One action: it is done while records [first, last) are being sent."""
 
-    kind: Kind
-    worker: int
-    first: int
-    last: int
+    action: Action
+    point: str
+    """Where in the code it strikes, for actions that strike at a point."""
+    is_measured: bool
     after_seconds: float
+    first: int = 0
+    last: int = 0
 
 
-def plan(rng: Random, records: int, faults: int, kills: int, workers: int) -> list[Strike]:
-    """Return faults spread over the records, `kills` of them kills, and every kind at least once."""
-    kinds: list[Kind] = ["kill"] * kills
-    others = [kind for kind in WEIGHTS if kind != "kill"]
-    kinds += others[: max(faults - kills, 0)]
-    weights = [WEIGHTS[kind] for kind in others]
-    kinds += rng.choices(others, weights, k=max(faults - len(kinds), 0))
-    rng.shuffle(kinds)
-    struck = int(records * (1 - LEFT_AT_LEAST))
-    bounds = [struck * i // len(kinds) for i in range(len(kinds) + 1)]
-    return [
-        Strike(kind, rng.randrange(workers), first, last, rng.uniform(0.0, 1.0))
-        for kind, (first, last) in zip(kinds, pairwise(bounds), strict=True)
-    ]
+class World(Struct):
+    """What earlier actions have provided, and when."""
+
+    has: dict[str, int] = field(default_factory=dict)
+    """Number of the action that provided it, by capability."""
+
+    def allows(self, action: Action) -> bool:
+        """Whether an action can be done now."""
+        return action.requires <= self.has.keys() and not action.withholds & self.has.keys()
+
+    def do(self, action: Action, number: int) -> None:
+        """Take over what an action provides and removes."""
+        for name in action.removes:
+            del self.has[name]
+        self.has |= dict.fromkeys(action.provides, number)
+
+
+def plan(rng: Random, records: int, faults: int, kills: int, kinds: frozenset[str] = FAULTS) -> list[Strike]:
+    """Return so many faults spread over the records, `kills` of them kills, every kind at least once.
+
+    What prepares a fault or takes it back comes on top. Raises ValueError for fewer faults than kinds.
+    """
+    left = _quota(rng, faults, kills, kinds)
+    world, drawn = World(), list[Action]()
+    while left.total():
+        action = _next(rng, world, left, len(drawn))
+        world.do(action, len(drawn))
+        drawn.append(action)
+        left -= Counter([action.kind])
+    for action in [action for action in ACTIONS if action.role == "undoing"]:
+        if world.allows(action):
+            world.do(action, len(drawn))
+            drawn.append(action)
+    return _spread(rng, drawn, int(records * (1 - LEFT_AT_LEAST)))
+
+
+def _quota(rng: Random, faults: int, kills: int, kinds: frozenset[str]) -> Counter[str]:
+    weights = {action.kind: action.weight for action in ACTIONS if action.kind in kinds - {"kill"}}
+    more = faults - kills - len(weights)
+    if more < 0:
+        raise ValueError(f"{faults} faults with {kills} kills leave no room for {len(weights)} other kinds")
+    chosen = rng.choices(list(weights), list(weights.values()), k=more)
+    left = Counter({"kill": kills}) + Counter([*weights, *chosen])
+    left["dump"] = left["restore-dump"]
+    return left
+
+
+def _next(rng: Random, world: World, left: Counter[str], number: int) -> Action:
+    undoing = [action for action in ACTIONS if action.role == "undoing" and world.allows(action)]
+    late = [one for one in undoing if number - min(world.has[name] for name in one.removes) > LONGEST_ACTIONS]
+    doing = [action for action in ACTIONS if left[action.kind] and world.allows(action)]
+    if late or (undoing and (not doing or rng.random() < UNDONE_SHARE)):
+        return rng.choice(late or undoing)
+    return rng.choices(doing, [left[action.kind] for action in doing])[0]
+
+
+def _spread(rng: Random, drawn: list[Action], records: int) -> list[Strike]:
+    bounds = [records * n // len(drawn) for n in range(len(drawn) + 1)]
+    world, strikes = World(), list[Strike]()
+    for number, (action, (first, last)) in enumerate(zip(drawn, pairwise(bounds), strict=True)):
+        strikes.append(
+            Strike(
+                action,
+                rng.choice(action.points) if action.points else "",
+                is_measured=action.kind == "kill" and not world.has and rng.random() < MEASURED_SHARE,
+                after_seconds=rng.uniform(0.0, 1.0),
+                first=first,
+                last=last,
+            )
+        )
+        world.do(action, number)
+    return strikes

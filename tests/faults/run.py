@@ -1,4 +1,4 @@
-"""One run: events flow, faults strike, and plain SQL judges what was counted."""
+"""One run: events flow, faults strike, somebody watches, and plain SQL judges what was counted."""
 
 import asyncio
 import time
@@ -9,26 +9,25 @@ from random import Random
 
 from msgspec import Struct
 
-from tally.deploy import migrate
-from tally.deploy.local import LocalServers
-from tally.streams import topics
-from tally.streams.audit.examine import examine
 from tally.streams.demo.answers import Answers
-from tally.streams.demo.comparison import Difference
-from tally.streams.demo.judgement import judge
-from tally.streams.demo.publisher import Publisher
-from tally.streams.settings import load
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
-from tests.faults.nemesis import Nemesis
+from tests.faults.actions import FAULTS
+from tests.faults.events import troubled
+from tests.faults.judging import Verdict, verdict
+from tests.faults.nemesis import nemesis
+from tests.faults.oracle import Sender
+from tests.faults.pace import Pace
 from tests.faults.plan import Strike, plan
-from tests.support.workers import WorkerProcess, environment_of, workers
+from tests.faults.stack import READY_SECONDS, SESSION_SECONDS, Stack, stack
+from tests.faults.watching import Watcher, contested, tenants_of
 
-COUNTED_SECONDS = 180.0
-READY_SECONDS = 90.0
-SESSION_SECONDS = 4
-SLICE_SECONDS = 2.5
+PROGRESS_SECONDS = SESSION_SECONDS + 3.0
+"""A worker makes progress again so soon after another one was killed."""
+SLICE_DEADLINE_SECONDS = 120.0
+VOID_SHARE = 0.1
+"""A fault has to strike while more than this is left; it is planned to strike while twice as much is."""
 RECORDS_PER_CONTACT = 7
 """About how many raw events the simulator makes of each WhatsApp contact."""
 
@@ -39,93 +38,97 @@ class Outcome(Struct, frozen=True):
     seed: int
     events: int
     faults: dict[str, int]
-    campaigns: int
-    lost: int
-    doubled: int
-    differences: list[Difference]
-    drift: int
-    counted_seconds: float
-    """From the last event to everything counted."""
+    exits: dict[str, int]
+    verdict: Verdict
+    fallen: list[str]
+    """Numbers that went down while somebody watched."""
+    looks: int
+    progress_seconds: list[float]
+    """From a kill in a deployment that was otherwise well until all partitions were live again."""
     seconds: float
-    restarts: int
 
     @property
     def is_exact(self) -> bool:
-        """Whether every counter is what plain SQL says."""
-        return not self.differences and not self.drift
+        """Whether every counter is what plain SQL says, and was never more before."""
+        return self.verdict.is_exact and not self.fallen
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest time to progress after a kill."""
+        return max(self.progress_seconds, default=0.0)
 
 
-async def run(folder: Path, seed: int, events: int, faults: int, kills: int) -> Outcome:
-    """Publish about so many events under so many faults, and compare everything."""
+async def run(
+    folder: Path, seed: int, events: int, faults: int, kills: int, kinds: frozenset[str] = FAULTS
+) -> Outcome:
+    """Send about so many events under so many faults, and compare everything."""
     began = time.monotonic()
-    with LocalServers.start(folder / "servers") as servers:
-        dsn = servers.postgres.dsn
-        environment = environment_of(
-            servers.kafka.bootstrap, dsn, f"f{seed}-", session_timeout_seconds=str(SESSION_SECONDS)
-        )
-        settings = load(environment)
-        await asyncio.to_thread(migrate.up, dsn)
-        await topics.declare(settings)
-        with workers(environment, folder, "a", "b") as pair:
-            for worker in pair:
-                worker.start()
-            await pair[0].ready()
-            records = _records(seed, events)
-            nemesis = Nemesis(pair, servers)
-            strikes = plan(Random(seed), len(records), faults, kills, len(pair))
-            struck = await _under_faults(environment, records, nemesis, strikes)
-            counted_s, answering = await _counted(pair)
-            async with Answers(answering.url) as answers:
-                found = await judge(answering.settings, answers)
-            assert found.raw_events == len(records), (found.raw_events, len(records))
-            audited = await examine(settings, with_raw=False)
+    rng = Random(seed)
+    records = simulated(rng, events)
+    strikes = plan(rng, len(records), faults, kills, kinds)
+    async with stack(folder) as deployment:
+        await deployment.start()
+        async with Sender(deployment.settings) as sender:
+            watcher = Watcher(contested(records))
+            watching = asyncio.ensure_future(watcher.watch(deployment.workers, tenants_of(records)))
+            pace = Pace(sender, records)
+            async with pace.kept():
+                struck, progress_seconds = await _under_faults(deployment, pace, len(records), strikes)
+            await deployment.ready(deployment.workers[0])
+            found = await verdict(deployment, deployment.workers[0], sender.sent)
+            watching.cancel()
+            await asyncio.wait({watching})
     return Outcome(
         seed=seed,
         events=len(records),
         faults=dict(struck),
-        campaigns=sum(len(key) == 2 for key in found.recounted),
-        lost=found.drift.lost,
-        doubled=found.drift.doubled,
-        differences=[*found.in_view, *found.in_postgres],
-        drift=len(audited.drift),
-        counted_seconds=counted_s,
+        exits=dict(Counter(str(code) for _, code in deployment.exits)),
+        verdict=found,
+        fallen=watcher.fallen,
+        looks=watcher.answers,
+        progress_seconds=progress_seconds,
         seconds=time.monotonic() - began,
-        restarts=nemesis.restarts,
     )
 
 
-def _records(seed: int, events: int) -> list[RawRecord]:
+def simulated(rng: Random, events: int) -> list[RawRecord]:
+    """Return about so many raw records of WhatsApp and voice campaigns, with trouble among them."""
     size = Size(
         contacts_per_campaign=max(events // (8 * RECORDS_PER_CONTACT), 10),
         calls_per_campaign=max(events // 400, 10),
         late_at_most_s=600,
     )
-    return mixed(Random(seed), int(time.time()) - 3600, size)
+    return troubled(rng, mixed(rng, int(time.time()) - 3600, size))
 
 
 async def _under_faults(
-    environment: dict[str, str], records: Sequence[RawRecord], nemesis: Nemesis, strikes: Sequence[Strike]
-) -> Counter[str]:
-    """Publish slice by slice, each under one fault; the rest of the work follows the last one."""
+    deployment: Stack, pace: Pace, records: int, strikes: Sequence[Strike]
+) -> tuple[Counter[str], list[float]]:
+    """Do one action a slice of the events; return what struck, and the seconds to progress after kills."""
     struck: Counter[str] = Counter()
-    async with Publisher(load(environment)) as publisher:
-        for strike in strikes:
-            slice_ = records[strike.first : strike.last]
-            # So slowly that the fault strikes in the middle of it.
-            per_second = len(slice_) / SLICE_SECONDS
-            publishing = asyncio.ensure_future(publisher.publish(slice_, lambda _: None, per_second))
-            await asyncio.sleep(strike.after_seconds)
-            assert not publishing.done(), "the fault came when nothing was left to do: the run is void"
-            await nemesis.strike(strike)
-            await publishing
-            struck[strike.kind] += 1
-        await publisher.publish(records[strikes[-1].last :], lambda _: None)
-    return struck
+    progress_seconds = []
+    doing = nemesis(deployment)
+    for strike in strikes:
+        if strike.is_measured:
+            await asyncio.gather(*(deployment.ready(worker) for worker in deployment.workers))
+        pace.begin(strike.last)
+        await asyncio.sleep(strike.after_seconds)
+        assert pace.sent <= records * (1 - VOID_SHARE), "the fault came when little was left: the run is void"
+        try:
+            await doing[strike.action.kind](strike)
+        except Exception as error:
+            what = f"{strike.action.kind} {strike.point} at {strike.action.worker or 'a server'}"
+            raise AssertionError(f"{what}: {error}") from error
+        if strike.is_measured:
+            progress_seconds.append(await _progress_seconds(deployment, strike))
+        await pace.slice_sent(SLICE_DEADLINE_SECONDS)
+        if strike.action.role == "fault":
+            struck[strike.action.kind] += 1
+    return struck, progress_seconds
 
 
-async def _counted(pair: Sequence[WorkerProcess]) -> tuple[float, WorkerProcess]:
-    """Wait until a worker has counted everything; return how long it took, and that worker."""
-    at_ms = time.time() * 1000
-    async with Answers(pair[0].url) as answers:
-        ready_s = await answers.wait_until_ready(READY_SECONDS)
-        return ready_s + await answers.wait_until_counted(at_ms, COUNTED_SECONDS), pair[0]
+async def _progress_seconds(deployment: Stack, strike: Strike) -> float:
+    """Return how long it takes until the worker that lives shows live numbers of after the kill."""
+    (living,) = (worker for worker in deployment.workers if worker.name != strike.action.worker)
+    async with Answers(living.url) as answers:
+        return await answers.wait_until_counted(time.time() * 1000, READY_SECONDS)

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
+
 from tally.deploy import migrate
 from tally.deploy.local import LocalKafka, LocalPostgres
 from tally.streams import topics
@@ -57,6 +59,14 @@ class Stack:
         """Postgres itself."""
         return self.postgres.dsn
 
+    def worker(self, name: str) -> HookedWorker:
+        """Return a worker by its name."""
+        return next(worker for worker in self.workers if worker.name == name)
+
+    def kafka_wire(self, name: str) -> Wire:
+        """Return a worker's wire to the broker."""
+        return self.kafka_wires[[worker.name for worker in self.workers].index(name)]
+
     async def start(self, *names: str) -> None:
         """Start workers, all without names, and wait until the first of them is ready."""
         chosen = [worker for worker in self.workers if not names or worker.name in names]
@@ -67,6 +77,19 @@ class Stack:
             self.held.discard(worker)
             worker.start()
         await self.ready(chosen[0])
+
+    async def serving(self, worker: HookedWorker) -> None:
+        """Wait until a worker's loop turns: until it answers at all."""
+        began = time.monotonic()
+        async with Answers(worker.url) as answers:
+            while time.monotonic() - began < READY_SECONDS:
+                try:
+                    await answers.get("/health/live")
+                except (aiohttp.ClientError, TimeoutError):
+                    await asyncio.sleep(SUPERVISE_SECONDS)
+                else:
+                    return
+        raise AssertionError(f"{worker.name} does not answer")
 
     async def ready(self, worker: HookedWorker) -> float:
         """Wait until a worker says that it is ready; return how long it took."""

@@ -1,4 +1,4 @@
-"""Faults are planned so that each kind happens, and each while work is left."""
+"""Faults are planned so that each kind happens while work is left, and only where it can."""
 
 from collections import Counter
 from itertools import pairwise
@@ -7,19 +7,48 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.plan import LEFT_AT_LEAST, WEIGHTS, plan
+from tests.faults.actions import ACTIONS, FAULTS
+from tests.faults.plan import LEFT_AT_LEAST, LONGEST_ACTIONS, World, plan
+
+OTHERS = len(FAULTS) - 1
+
+seeds = st.integers()
+kills = st.integers(0, 50)
+others = st.integers(OTHERS, OTHERS + 20)
 
 
-@given(st.integers(), st.integers(100, 100_000), st.integers(0, 50), st.integers(5, 30))
+@given(seeds, st.integers(1_000, 100_000), kills, others)
 def test_every_kind_strikes_in_a_slice_of_its_own_and_a_fifth_of_the_work_follows(
     seed: int, records: int, kills: int, others: int
 ) -> None:
-    strikes = plan(Random(seed), records, kills + others, kills, workers=2)
-    kinds = Counter(strike.kind for strike in strikes)
+    strikes = plan(Random(seed), records, kills + others, kills)
+    faults = Counter(strike.action.kind for strike in strikes if strike.action.role == "fault")
 
-    assert len(strikes) == kills + others
-    assert kinds["kill"] == kills
-    assert {kind for kind in WEIGHTS if kind != "kill"} <= kinds.keys()
+    assert faults.total() == kills + others
+    assert faults["kill"] == kills
+    assert faults.keys() >= FAULTS - {"kill"}
     assert strikes[0].first == 0
     assert strikes[-1].last <= records * (1 - LEFT_AT_LEAST)
     assert all(one.last == other.first for one, other in pairwise(strikes))
+
+
+@given(seeds, kills, others)
+def test_an_action_is_done_only_where_it_is_allowed_and_everything_is_mended_at_the_end(
+    seed: int, kills: int, others: int
+) -> None:
+    world = World()
+    for number, strike in enumerate(plan(Random(seed), 10_000, kills + others, kills)):
+        assert world.allows(strike.action)
+        world.do(strike.action, number)
+
+    assert world.has == {}
+
+
+@given(seeds, kills, others)
+def test_nothing_stays_broken_for_long(seed: int, kills: int, others: int) -> None:
+    world = World()
+    undoable = {name for action in ACTIONS if action.role == "undoing" for name in action.removes}
+    for number, strike in enumerate(plan(Random(seed), 10_000, kills + others, kills)):
+        world.do(strike.action, number)
+        broken = [number - since for name, since in world.has.items() if name in undoable]
+        assert max(broken, default=0) <= LONGEST_ACTIONS + len(undoable)

@@ -1,0 +1,144 @@
+"""Faults of the broker, of Postgres and of the wire to it; each asserts that it has happened."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from tests.faults.plan import Strike
+from tests.faults.stack import Stack, until
+
+STATEMENT_SECONDS = 30.0
+FIRED_SECONDS = 20.0
+LOCKED_SECONDS = 5.0
+TAKEN_SECONDS = 4.0
+SLOW_SECONDS = 0.5
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
+DUMP = """
+DROP SCHEMA IF EXISTS dump CASCADE;
+CREATE SCHEMA dump;
+CREATE TABLE dump.counters AS TABLE tally.counters;
+CREATE TABLE dump.flush_progress AS TABLE tally.flush_progress;
+"""
+RESTORE = """
+TRUNCATE tally.counters, tally.flush_progress;
+INSERT INTO tally.counters SELECT * FROM dump.counters;
+INSERT INTO tally.flush_progress SELECT * FROM dump.flush_progress;
+DROP SCHEMA dump CASCADE;
+"""
+SEEN = "SELECT coalesce(sum(next_offset), 0) FROM {schema}.flush_progress"
+MIGRATION = (
+    "ALTER TABLE tally.counters ADD COLUMN added_meanwhile bigint NOT NULL DEFAULT 0",
+    "CREATE INDEX CONCURRENTLY added_meanwhile ON tally.counters (added_meanwhile)",
+    "DROP INDEX CONCURRENTLY tally.added_meanwhile",
+    "ALTER TABLE tally.counters DROP COLUMN added_meanwhile",
+)
+
+
+class ServerNemesis:
+    """Strikes at the servers; what it leaves broken, another of its actions mends."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    async def restart_broker(self, _: Strike) -> None:
+        await asyncio.to_thread(self._stack.kafka.stop)
+        assert not self._stack.kafka.alive
+        await asyncio.to_thread(self._stack.kafka.restart)
+
+    async def kill_broker(self, _: Strike) -> None:
+        await asyncio.to_thread(self._stack.kafka.kill)
+        assert not self._stack.kafka.alive
+        await asyncio.to_thread(self._stack.kafka.restart)
+
+    async def stop_postgres(self, _: Strike) -> None:
+        await asyncio.to_thread(self._stack.postgres.stop_immediately)
+        assert not self._stack.postgres.alive
+
+    async def start_postgres(self, _: Strike) -> None:
+        await asyncio.to_thread(self._stack.postgres.restart)
+
+    async def cut_postgres(self, _: Strike) -> None:
+        wire = self._stack.postgres_wire
+        struck = wire.struck
+        wire.cut()
+        await until(lambda: wire.struck > struck, FIRED_SECONDS, "somebody was cut off from Postgres")
+
+    async def stall_postgres(self, _: Strike) -> None:
+        wire = self._stack.postgres_wire
+        struck = wire.struck
+        await until(lambda: wire.connections > 0, FIRED_SECONDS, "somebody is connected to Postgres")
+        wire.stall()
+        assert wire.struck > struck
+
+    async def slow_postgres(self, _: Strike) -> None:
+        wire = self._stack.postgres_wire
+        struck = wire.struck
+        wire.delay_seconds = SLOW_SECONDS
+        await until(lambda: wire.struck > struck, FIRED_SECONDS, "a statement was held up")
+
+    async def mend_postgres(self, _: Strike) -> None:
+        self._stack.postgres_wire.mend()
+
+    async def cut_commit(self, _: Strike) -> None:
+        wire = self._stack.postgres_wire
+        struck = wire.struck
+        wire.cut_before_reply_to(b"COMMIT")
+        await until(lambda: wire.struck > struck, FIRED_SECONDS, "a reply to COMMIT was lost")
+
+    async def lock_rows(self, _: Strike) -> None:
+        """Hold every row for longer than a flush waits for a lock."""
+        connected = self._connected
+        async with connected() as watching, connected() as connection, connection.transaction():
+            await connection.execute("SELECT 1 FROM tally.counters FOR UPDATE")
+            held = asyncio.ensure_future(asyncio.sleep(LOCKED_SECONDS))
+            waiting = 0
+            while not held.done():
+                waiting = max(waiting, await watching.fetchval(WAITING))
+                await asyncio.sleep(0.05)
+        assert waiting, "nobody waited for a lock"
+
+    async def take_connections(self, _: Strike) -> None:
+        """Take all connections that the server has."""
+        taken: list[Any] = []
+        try:
+            with_none_left = False
+            while not with_none_left:
+                try:
+                    taken.append(await asyncpg.connect(self._stack.dsn, timeout=STATEMENT_SECONDS))
+                except asyncpg.TooManyConnectionsError:
+                    with_none_left = True
+            await asyncio.sleep(TAKEN_SECONDS)
+        finally:
+            await asyncio.gather(*(connection.close() for connection in taken))
+
+    async def migrate(self, _: Strike) -> None:
+        async with self._connected() as connection:
+            for statement in MIGRATION:
+                await connection.execute(statement)
+
+    async def dump(self, _: Strike) -> None:
+        async with self._connected() as connection:
+            await connection.execute(DUMP)
+
+    async def restore_dump(self, _: Strike) -> None:
+        """Put an older state of all rows back under the workers."""
+        async with self._connected() as connection, connection.transaction():
+            # As somebody who restores would: no flush in between.
+            await connection.execute("LOCK tally.counters, tally.flush_progress IN ACCESS EXCLUSIVE MODE")
+            now = await connection.fetchval(SEEN.format(schema="tally"))
+            then = await connection.fetchval(SEEN.format(schema="dump"))
+            assert then < now, "the dump is as new as the rows: nothing would be restored"
+            await connection.execute(RESTORE)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Any]:
+        connection = await asyncpg.connect(
+            self._stack.dsn, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()

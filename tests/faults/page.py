@@ -1,0 +1,112 @@
+"""The certificate: one page of what was done, and of what was lost, doubled or wrong."""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib.metadata import version
+
+from msgspec import Struct, structs
+
+from tests.faults.run import PROGRESS_SECONDS, Outcome
+
+GIB = 1 << 30
+
+HEAD = """# Certificate: exact under faults
+
+{at:%Y-%m-%d}, `make certificate`: {verdict}
+
+WhatsApp and voice campaigns flow, with duplicates, conflicting duplicates, disorder, wrong clocks and bad
+events among them. Faults strike two workers, their wires to the broker, the broker, Postgres and the wire to
+it, each in the middle of events and shown to have happened; else the run is void. Somebody looks at all
+campaigns of both workers all the time. Then every record of which a producer was told that it is safe has to
+be in the raw topics, byte for byte; every counter of every campaign, template and operator in view and
+Postgres has to be what plain SQL counts of the raw events; and every row what its states say.
+
+| | {seeds} |
+| --- |{rules}
+"""
+
+
+def certificate(outcomes: Sequence[Outcome], outages: Sequence[Struct], at: datetime) -> str:
+    """Return the page."""
+    head = HEAD.format(
+        at=at,
+        verdict="**everything was exact**." if all(one.is_exact for one in outcomes) else "**NOT exact**.",
+        seeds=" | ".join(f"seed {one.seed}" for one in outcomes),
+        rules=" --- |" * len(outcomes),
+    )
+    rows = [_row(name, [str(figure(one)) for one in outcomes]) for name, figure in FIGURES.items()]
+    parts = [head + "\n".join(rows), _faults(outcomes), _outages(outages), machine()]
+    return "\n\n".join(part for part in parts if part is not None) + "\n"
+
+
+def _progress(one: Outcome) -> str:
+    return f"{one.longest_seconds:.1f} s of {len(one.progress_seconds)}"
+
+
+def _answers(one: Outcome) -> str:
+    came = one.verdict.arrived
+    return f"{came.ok} / {came.unknown} / {came.failed}"
+
+
+FIGURES: dict[str, Callable[[Outcome], object]] = {
+    "raw events sent": lambda one: one.events,
+    "acknowledged / unknown / refused": _answers,
+    "faults, of them SIGKILL": lambda one: f"{sum(one.faults.values())}, {one.faults.get('kill', 0)}",
+    "process ends (code: times)": lambda one: _counted(one.exits),
+    "campaigns; rows compared": lambda one: f"{one.verdict.campaigns}; {one.verdict.counters}",
+    "acknowledged records missing": lambda one: one.verdict.arrived.missing,
+    "records invented": lambda one: one.verdict.arrived.invented,
+    "counted too little": lambda one: one.verdict.lost,
+    "counted twice": lambda one: one.verdict.doubled,
+    "wrong counters": lambda one: len(one.verdict.differences),
+    "wrong rows (`tally audit`)": lambda one: len(one.verdict.audit.drift),
+    "numbers that went down uncorrected / answers looked at": lambda one: f"{len(one.fallen)} / {one.looks}",
+    f"longest time to progress after a kill (allowed: {PROGRESS_SECONDS:g} s)": _progress,
+    "everything counted after the last event": lambda one: f"{one.verdict.counted_seconds:.1f} s",
+    "took": lambda one: f"{one.seconds:.0f} s",
+}
+
+
+def _row(name: str, figures: Sequence[str]) -> str:
+    return f"| {name} | {' | '.join(figures)} |"
+
+
+def _faults(outcomes: Sequence[Outcome]) -> str:
+    total: Counter[str] = Counter()
+    for outcome in outcomes:
+        total.update(outcome.faults)
+    return f"Faults in all: {_counted(total)}."
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+
+
+def _outages(outages: Sequence[Struct]) -> str | None:
+    if not outages:
+        return None
+    head = "Outages at full length, events flowing (tests/faults/outages.py says what each figure is):\n\n"
+    return head + "\n".join(f"* {type(outage).__name__.lower()}: {_told(outage)}" for outage in outages)
+
+
+def _told(outage: Struct) -> str:
+    figures = structs.asdict(outage)
+    return ", ".join(
+        f"{name} {round(value, 1) if isinstance(value, float) else value}" for name, value in figures.items()
+    )
+
+
+def machine() -> str:
+    """Return what it ran on."""
+    memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("tally", "faust-streaming", "aiokafka", "rocksdict")
+    )
+    return (
+        f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores, {memory_gib} GiB, with the"
+        f" load and both servers on it; Python {platform.python_version()}, {versions}; Apache Kafka 4.1,"
+        " PostgreSQL 18."
+    )

@@ -1,0 +1,89 @@
+"""Somebody with a dashboard open: no number that was once shown may go down but by a named correction."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import aiohttp
+import orjson
+from msgspec import Struct, field
+
+from tally.streams.demo.answers import Answers
+from tally.streams.simulator.records import SEND_RESULTS, RawRecord
+from tests.faults.hooked_worker import HookedWorker
+
+POLL_SECONDS = 0.5
+GROWING = ("contacts", "attempts", "accepted", "sent", "delivered", "read", "attempted", "answered")
+"""Counters that new facts can only raise as long as no fact takes another one back."""
+
+Campaign = tuple[str, str]
+Shown = dict[tuple[Campaign, str], int]
+
+
+class Watcher(Struct):
+    """The numbers that each worker has shown last, over all its lives."""
+
+    contested: Mapping[Campaign, int]
+    """How many messages each campaign shares with another: it may lose them to that one, each once."""
+    shown: dict[str, Shown] = field(default_factory=dict)
+    lost: Counter[tuple[str, Campaign, str]] = field(default_factory=Counter)
+    fallen: list[str] = field(default_factory=list)
+    """What went down further than by messages of others: worker, campaign, counter, from and to."""
+    answers: int = 0
+
+    async def watch(self, workers: Sequence[HookedWorker], tenants: Iterable[str]) -> None:
+        """Ask all workers again and again, for ever; one that doesn't answer shows no number."""
+        while True:
+            for worker in workers:
+                for tenant in tenants:
+                    await self._look(worker, tenant)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _look(self, worker: HookedWorker, tenant: str) -> None:
+        try:
+            async with Answers(worker.url) as answers, asyncio.timeout(2.0):
+                campaigns = await answers.campaigns(tenant)
+        except (aiohttp.ClientError, TimeoutError):
+            return
+        self.answers += 1
+        for campaign in campaigns:
+            totals = campaign["totals"]
+            for counter in GROWING:
+                self.take(worker.name, (tenant, campaign["campaign"]), counter, totals.get(counter) or 0)
+
+    def take(self, worker: str, campaign: Campaign, counter: str, number: int) -> None:
+        """Note what a worker shows."""
+        shown = self.shown.setdefault(worker, {})
+        before = shown.get((campaign, counter), 0)
+        shown[campaign, counter] = number
+        if number >= before:
+            return
+        self.lost[worker, campaign, counter] += before - number
+        if self.lost[worker, campaign, counter] > self.contested.get(campaign, 0):
+            self.fallen.append(f"{worker}: {' '.join(campaign)} {counter} from {before} to {number}")
+
+
+def contested(records: Iterable[RawRecord]) -> dict[Campaign, int]:
+    """Return how many messages of each campaign send results of another campaign claim too.
+
+    It belongs to the smallest claim (docs/counters.md): the other campaign gives it back when that comes.
+    """
+    claims: dict[str, set[Campaign]] = defaultdict(set)
+    for record in records:
+        if record.topic == SEND_RESULTS and (claim := _claim(record.value)):
+            claims[claim[1]].add(claim[0])
+    return Counter(campaign for of in claims.values() if len(of) > 1 for campaign in of)
+
+
+def _claim(body: bytes | None) -> tuple[Campaign, str] | None:
+    try:
+        sent = orjson.loads(body or b"")
+        return (str(sent["tenant"]), str(sent["campaign"])), str(sent["message_id"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def tenants_of(records: Iterable[RawRecord]) -> set[str]:
+    """Return the tenants that send results of messages name."""
+    claims = (_claim(record.value) for record in records if record.topic == SEND_RESULTS)
+    return {claim[0][0] for claim in claims if claim is not None}
