@@ -13,13 +13,13 @@ EXIT_CODE = 70
 """EX_SOFTWARE: an internal error; the supervisor starts the process again."""
 
 
-def die(reason: str, error: BaseException | None = None) -> NoReturn:
+def die(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
     """Log why, and end the process without asking anybody.
 
     Shutdown in order is not tried: Faust's can hang for minutes, and nothing depends on it. What a killed
     process leaves behind is exact; that is what the transactions are for.
     """
-    log.critical("the process ends", reason=reason, error=describe(error), exc_info=error)
+    log.critical("the process ends", reason=reason, error=describe(error), exc_info=error, **more)
     logging.shutdown()
     sys.stdout.flush()
     os._exit(EXIT_CODE)

@@ -35,22 +35,22 @@ class Readiness(Struct, frozen=True):
     """Partitions of this process whose tables are still being recovered."""
     lag_seconds: float | None
     """Age of the latest moment that is counted; None where none is known."""
+    joining: tuple[str, ...] = ()
+    """Roles that have not been assigned anything by their group yet, not even nothing."""
 
 
-def live(pulses: Mapping[str, Pulse], beat_at_s: float, now_s: float, stuck_seconds: float) -> Verdict:
-    """Decide whether a process is alive: work that waits is done, and its event loop turns.
+def live(pulses: Mapping[str, Pulse], now_s: float, stuck_seconds: float) -> Verdict:
+    """Decide whether a process is alive: work that waits is done.
 
-    A process without work is alive; one that answers requests and does nothing else is not. `beat_at_s` is
-    when a task of the event loop last ran that runs every second.
+    A process without work is alive; one that answers requests and does nothing else is not. One whose event
+    loop is stuck does not even answer: that is the watchdog's.
     """
-    reasons = [
+    reasons = tuple(
         f"{role}: work waits and nothing was done for {silent_s:.0f} s"
         for role, pulse in sorted(pulses.items())
         if (silent_s := _silent_seconds(pulse, now_s)) > stuck_seconds
-    ]
-    if now_s - beat_at_s > stuck_seconds:
-        reasons.append(f"the event loop stood still for {now_s - beat_at_s:.0f} s")
-    return Verdict(tuple(reasons))
+    )
+    return Verdict(reasons)
 
 
 def ready(state: Readiness, lag_limit_seconds: float) -> Verdict:
@@ -58,6 +58,7 @@ def ready(state: Readiness, lag_limit_seconds: float) -> Verdict:
     reasons = []
     if state.ready_partitions < state.partitions:
         reasons.append(f"view: {state.ready_partitions} of {state.partitions} partitions are read")
+    reasons += [f"{role}: has not joined its group yet" for role in state.joining]
     if state.opening:
         reasons.append(f"fold: {state.opening} partitions are being recovered")
     if state.lag_seconds is None:

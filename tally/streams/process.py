@@ -20,9 +20,10 @@ from tally.agents.view.model import View
 from tally.agents.view.reader import Reader
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams import health, topics
-from tally.streams.metrics import Metrics
+from tally.streams.metrics import GROUP_ROLES, Metrics
 from tally.streams.roles import fold_app, route_app, unix_ms
 from tally.streams.settings import Settings
+from tally.streams.watchdog import Stacks, Watchdog
 from tally.streams.watching import Watch
 from tally.streams.web.app import web_app
 from tally.streams.web.site import Site
@@ -32,7 +33,6 @@ from tally.tables.facts_log import FactsLog
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.writer import Writer
 
-BEAT_SECONDS = 1.0
 FOLD_CLOSE_SECONDS = 15.0
 
 Owned = Callable[[], frozenset[int]]
@@ -47,7 +47,7 @@ class Process:
         self._watch = Watch(self._metrics, time.monotonic, time.time)
         self._apps: list[faust.App] = []
         self._services: dict[str, Service] = {"beat": self._beat}
-        self._beat_at_s = time.monotonic()
+        self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
         self._partitions = 0
 
     async def build(self) -> Parts:
@@ -154,31 +154,33 @@ class Process:
         )
 
     def _live(self) -> health.Verdict:
-        now_s = time.monotonic()
-        return health.live(self._watch.pulses(), self._beat_at_s, now_s, self._settings.stuck_seconds)
+        return health.live(self._watch.pulses(), time.monotonic(), self._settings.stuck_seconds)
 
     def _ready(self, reader: Reader | None) -> health.Verdict:
         """Decide on readiness; a process that serves no numbers need not be caught up with them."""
-        opening = len(self._watch.opening)
+        opening, joining = len(self._watch.opening), self._joining()
         if reader is None:
-            state = health.Readiness(self._partitions, self._partitions, opening, lag_seconds=0.0)
+            state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining)
         else:
             ready = reader.view.ready_partitions
-            state = health.Readiness(ready, self._partitions, opening, reader.lag_seconds())
+            state = health.Readiness(ready, self._partitions, opening, reader.lag_seconds(), joining)
         return health.ready(state, self._settings.live_lag_seconds)
 
-    async def _beat(self) -> None:
-        """Notice when this process stood still for so long that its partitions have new owners.
+    def _joining(self) -> tuple[str, ...]:
+        consuming = (role for role in GROUP_ROLES if role in self._settings.roles)
+        return tuple(role for role in consuming if role not in self._watch.joined)
 
-        It would be fenced at its next transaction anyway; what it has in its hands is stale.
-        """
+    async def _beat(self) -> None:
+        """Tell that the event loop turns."""
+        self._watchdog.start()
         while True:
-            now_s = time.monotonic()
-            if now_s - self._beat_at_s > self._settings.session_timeout_seconds:
-                fail(f"stood still for {now_s - self._beat_at_s:.1f} s, longer than the group's session")
-            self._beat_at_s = now_s
+            self._watchdog.beat()
             self._watch.beat()
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._watchdog.beat_seconds)
+
+
+def _stuck(reason: str, stacks: Stacks) -> None:
+    fail(reason, stacks=stacks)
 
 
 def _route_failed(error: BaseException) -> None:

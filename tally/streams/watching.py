@@ -25,6 +25,8 @@ class Watch:
         self._progress_at: dict[Role, float] = {}
         self.opening: set[int] = set()
         """Partitions of the fold whose tables are not ready yet."""
+        self.joined: set[Role] = set()
+        """Roles whose group has assigned partitions to this process, if only none."""
 
     def follow(self, role: Role, outstanding: Callable[[], int]) -> None:
         """Ask from now on how many runs of a role are under way."""
@@ -55,6 +57,7 @@ class Watch:
 
     def rebalanced(self, role: Role, owned: int) -> None:
         """The group has assigned partitions anew."""
+        self.joined.add(role)
         self._metrics.count("tally_rebalances_total", role=role)
         self._metrics.set("tally_partitions_owned", owned, role=role)
 

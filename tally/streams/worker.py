@@ -47,10 +47,10 @@ def exit_within(seconds: float, code: int) -> None:
     threading.Thread(target=end, name="deadline", daemon=True).start()
 
 
-def fail(reason: str, error: BaseException | None = None) -> NoReturn:
+def fail(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
     """End the process as wrong, within a deadline even where the log cannot be written."""
     exit_within(FATAL_SECONDS, EXIT_CODE)
-    die(reason, error)
+    die(reason, error, **more)
 
 
 def run_worker(build: Callable[[], Awaitable[Parts]], *, stop_seconds: float = STOP_SECONDS) -> NoReturn:

@@ -21,24 +21,18 @@ STUCK_SECONDS = 60.0
 def test_a_role_is_stuck_once_work_waits_too_long_without_any_progress(
     waiting_since_s: float | None, progress_at_s: float, is_live: bool
 ) -> None:
-    verdict = live({"fold": Pulse(waiting_since_s, progress_at_s)}, 1000.0, 1000.0, STUCK_SECONDS)
+    verdict = live({"fold": Pulse(waiting_since_s, progress_at_s)}, 1000.0, STUCK_SECONDS)
     assert verdict.is_ok is is_live
 
 
 def test_the_verdict_names_each_role_that_is_stuck() -> None:
     pulses = {"route": Pulse(1.0, 2.0), "fold": Pulse(None, 0.0), "flush": Pulse(5.0, 0.0)}
-    verdict = live(pulses, 1000.0, 1000.0, STUCK_SECONDS)
+    verdict = live(pulses, 1000.0, STUCK_SECONDS)
     assert [reason.partition(":")[0] for reason in verdict.reasons] == ["flush", "route"]
 
 
-def test_an_event_loop_that_stands_still_is_not_alive() -> None:
-    assert live({}, 940.0, 1000.0, STUCK_SECONDS).is_ok
-    verdict = live({}, 900.0, 1000.0, STUCK_SECONDS)
-    assert verdict.reasons == ("the event loop stood still for 100 s",)
-
-
 def test_a_process_without_work_is_alive() -> None:
-    assert live({}, 1000.0, 1000.0, STUCK_SECONDS).is_ok
+    assert live({}, 1000.0, STUCK_SECONDS).is_ok
 
 
 @pytest.mark.parametrize(
@@ -50,6 +44,7 @@ def test_a_process_without_work_is_alive() -> None:
         (Readiness(8, 8, 2, 0.5), "fold"),
         (Readiness(8, 8, 0, None), "lag"),
         (Readiness(8, 8, 0, 10.1), "lag"),
+        (Readiness(8, 8, 0, 0.5, ("fold",)), "fold"),
     ],
 )
 def test_ready_is_recovered_and_caught_up(state: Readiness, word: str | None) -> None:
@@ -58,4 +53,4 @@ def test_ready_is_recovered_and_caught_up(state: Readiness, word: str | None) ->
 
 
 def test_all_reasons_are_told_at_once() -> None:
-    assert len(ready(Readiness(0, 8, 1, None), 10.0).reasons) == 3
+    assert len(ready(Readiness(0, 8, 1, None, ("route",)), 10.0).reasons) == 4

@@ -37,10 +37,10 @@ def test_work_waits_from_when_the_role_was_last_idle_until_some_is_done() -> Non
     watch.beat()
 
     assert watch.pulses() == {"flush": Pulse(130.0, 130.0)}
-    assert not live(watch.pulses(), 160.0, 160.0, stuck_seconds=20.0).is_ok
+    assert not live(watch.pulses(), 160.0, stuck_seconds=20.0).is_ok
 
     watch.flushed(1, 0.1)
-    assert live(watch.pulses(), 160.0, 160.0, stuck_seconds=20.0).is_ok
+    assert live(watch.pulses(), 160.0, stuck_seconds=20.0).is_ok
 
 
 def test_runs_that_a_seek_or_a_revoke_made_useless_are_no_longer_waited_for() -> None:
@@ -51,7 +51,7 @@ def test_runs_that_a_seek_or_a_revoke_made_useless_are_no_longer_waited_for() ->
     under_way[0] = 0
     clock.now_s += 3600
 
-    assert live(watch.pulses(), clock.now_s, clock.now_s, stuck_seconds=20.0).is_ok
+    assert live(watch.pulses(), clock.now_s, stuck_seconds=20.0).is_ok
 
 
 def test_a_fold_that_opens_its_tables_is_not_judged_by_the_facts_that_wait_for_it() -> None:

@@ -1,0 +1,74 @@
+"""Ends a process whose event loop stands still: in a thread, since a loop that is stuck can end nothing."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from traceback import walk_stack
+
+LOOK_SECONDS = 0.5
+LONGEST_BEAT_SECONDS = 1.0
+BEATS = 4
+"""So often at least a loop that turns beats in the time for which it may stand still."""
+
+Stacks = dict[str, list[str]]
+End = Callable[[str, Stacks], object]
+
+
+def stood_still(beat_at_s: float, now_s: float, limit_s: float) -> str | None:
+    """Return why a loop that last beat then is given up on, or None while it may go on. Pure."""
+    still_s = now_s - beat_at_s
+    return None if still_s <= limit_s else f"stood still for {still_s:.1f} s, longer than the group's session"
+
+
+class Watchdog:
+    """Looks whether the loop still beats; one that stood still for longer than the group's session is over.
+
+    A process that was paused has lost its partitions meanwhile, and what it has in its hands is stale. One
+    whose loop alone is stuck has not: the consumers' threads go on with their heartbeats, and nobody else
+    gets its partitions until it ends. Code that never gives up the interpreter's lock stops this thread as
+    well; a liveness probe that gets no answer is for that.
+    """
+
+    def __init__(self, limit_seconds: float, end: End, monotonic: Callable[[], float]) -> None:
+        self._limit_s = limit_seconds
+        self._end = end
+        self._monotonic = monotonic
+        self._beat_at_s = monotonic()
+        self.beat_seconds = min(LONGEST_BEAT_SECONDS, limit_seconds / BEATS)
+        """How often the loop is to beat."""
+
+    def start(self) -> None:
+        """Watch from now on, until the process ends."""
+        self._beat_at_s = self._monotonic()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def beat(self) -> None:
+        """Note that the loop turns; called by the loop, which may wake up before the thread has looked."""
+        self.look()
+        self._beat_at_s = self._monotonic()
+
+    def look(self) -> bool:
+        """End the process if its loop stood still for too long; return whether it did."""
+        reason = stood_still(self._beat_at_s, self._monotonic(), self._limit_s)
+        if reason is None:
+            return False
+        self._end(reason, stacks())
+        return True
+
+    def _watch(self) -> None:
+        while not self.look():
+            time.sleep(LOOK_SECONDS)
+
+
+def stacks() -> Stacks:
+    """Return where every thread is, innermost call first: places in code only, values may be private."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return {
+        f"{names.get(ident, 'unknown')} {ident}": [
+            f"{Path(at.f_code.co_filename).name}:{line} {at.f_code.co_qualname}"
+            for at, line in walk_stack(frame)
+        ]
+        for ident, frame in sys._current_frames().items()
+    }
