@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     state_folder: Path = Field(Path(".tally/state"), description="where the local copies of states are kept")
     web_host: str = Field("127.0.0.1", description="address of the read API; there is no authentication yet")
     web_port: int = Field(6066, ge=1, le=65535, description="port of the read API, /metrics and /health")
+    audit_web_port: int = Field(
+        6068, ge=1, le=65535, description="port of /metrics and /health of `tally audit --every`"
+    )
 
     ami_pbxs: Pbxs = Field(
         (), description="PBXs that `tally ami` reads: a JSON list of objects (docs/ami.md)"

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from tests.support.ami_bridge import Bridging, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events
 from tests.support.servers import Kafka
 from tests.support.transport import until
+from tests.support.workers import tally_process
 
 CUT = events("ast22__reconnect-part1-before-drop")
 AFTER = events("ast22__reconnect-part2-after")
@@ -86,24 +85,12 @@ async def test_what_the_pbx_sent_is_in_the_topic_byte_for_byte_and_after_a_cut_w
 async def bridge_process(
     settings: Settings, server: AmiServer, log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A `tally ami` of its own, killed at the end whatever becomes of the test."""
+    """A `tally ami` that reads a server."""
     pbx = {"name": "pbx01", "host": "127.0.0.1", "port": server.port, "username": "dialer", "secret": SECRET}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
     own = {name: str(getattr(settings, name)) for name in ("kafka_bootstrap", "topic_prefix", "partitions")}
     own |= {"ami_web_port": str(settings.ami_web_port), "ami_pbxs": json.dumps([pbx])}
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tally.streams.cli", "ami"),
-            env={**clean, **{variable(name): value for name, value in own.items()}},
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+    async with tally_process({variable(name): value for name, value in own.items()}, log, "ami") as process:
+        yield process
 
 
 async def until_ready(settings: Settings) -> None:

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from tally.streams.demo.answers import Answers
@@ -80,6 +80,27 @@ def workers(environment: dict[str, str], folder: Path, *names: str) -> Iterator[
     finally:
         for worker in made:
             worker.kill()
+
+
+@asynccontextmanager
+async def tally_process(
+    environment: dict[str, str], log: Path, *arguments: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a `tally` command of its own, killed at the end whatever becomes of the test."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tally.streams.cli", *arguments),
+            env={**clean, **environment},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
 def environment_of(bootstrap: str, dsn: str, prefix: str, **more: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from tally.agents.fold.batch import FactRecord, find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.recount import recount
-from tally.schemas.rows import decode_row
+from tally.schemas.rows import PROGRESS_KEY, Row, decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.registry import FAMILIES
 from tally.tables.reading import Writes
@@ -13,10 +13,14 @@ from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore
 
 
+def whole_rows(local: LocalStore) -> Iterator[tuple[bytes, Row]]:
+    """Yield the rows that a copy of a partition holds, by their keys."""
+    return ((key, decode_row(value)) for key, value in local.items(COUNTERS) if key != PROGRESS_KEY)
+
+
 def rows_of(local: LocalStore) -> dict[bytes, tuple[int, dict[str, int]]]:
     """Return the rows that a copy of a partition holds: next offset and counts."""
-    rows = ((key, decode_row(value)) for key, value in local.items(COUNTERS) if not key.startswith(b"\0"))
-    return {key: (row.next_offset, row.counts) for key, row in rows}
+    return {key: (row.next_offset, row.counts) for key, row in whole_rows(local)}
 
 
 def counted_from_states(local: LocalStore, rules: Rules) -> dict[bytes, dict[str, int]]:

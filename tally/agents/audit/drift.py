@@ -1,13 +1,14 @@
 """What two counts of the same rows differ in. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
 from tally.schemas.keys import RowKey
 
-Source = Literal["states", "postgres", "raw"]
+Source = Literal["states", "postgres", "view", "raw"]
+SOURCES: tuple[Source, ...] = get_args(Source)
 Counts = Mapping[str, int]
 
 
@@ -16,7 +17,8 @@ class Drift(Struct, frozen=True):
 
     source: Source
     """Who says otherwise."""
-    partition: int
+    partition: int | None
+    """None where the number is a sum over all partitions, as the view's are."""
     row: RowKey
     counter: str
     held: int
@@ -24,7 +26,7 @@ class Drift(Struct, frozen=True):
 
 
 def drift(
-    source: Source, partition: int, held: Mapping[bytes, Counts], counted: Mapping[bytes, Counts]
+    source: Source, partition: int | None, held: Mapping[bytes, Counts], counted: Mapping[bytes, Counts]
 ) -> Iterator[Drift]:
     """Yield every counter that differs; what one side lacks, or has as zero, is zero."""
     for key in sorted(held.keys() | counted.keys()):

@@ -1,5 +1,6 @@
 """The rows that Postgres holds, as the changelog has them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -8,8 +9,10 @@ import orjson
 from tally.schemas.keys import RowKey, Template
 from tally.streams.settings import Settings
 from tally.tables.postgres.columns import COUNTED, KEY
+from tally.tables.postgres.failures import named
 
 DEADLINE_SECONDS = 60.0
+CLOSE_SECONDS = 5.0
 READ = (
     f"SELECT partition, next_offset, {', '.join((*KEY, *COUNTED))} FROM tally.counters WHERE generation = $1"  # noqa: S608 - column names of the registry
 )
@@ -17,18 +20,29 @@ Rows = dict[bytes, tuple[int, dict[str, int]]]
 
 
 async def stored_rows(settings: Settings) -> dict[int, Rows]:
-    """Return by partition the next offset and counts of each row of our generation."""
-    dsn = settings.postgres_dsn.get_secret_value()
-    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=DEADLINE_SECONDS)
-    try:
-        records = await connection.fetch(READ, settings.generation)
-    finally:
-        await connection.close()
+    """Return by partition the next offset and counts of each row of our generation.
+
+    Raises PostgresFailure.
+    """
     found: dict[int, Rows] = {}
-    for record in records:
+    for record in await _records(settings):
         rows = found.setdefault(record["partition"], {})
         rows[_key(record)] = (record["next_offset"], _counts(record))
     return found
+
+
+async def _records(settings: Settings) -> Sequence[Any]:
+    dsn = settings.postgres_dsn.get_secret_value()
+    try:
+        connection = await asyncpg.connect(dsn, timeout=10, command_timeout=DEADLINE_SECONDS)
+        try:
+            return await connection.fetch(READ, settings.generation)
+        finally:
+            await connection.close(timeout=CLOSE_SECONDS)
+    except Exception as error:
+        if (failure := named(error)) is not None:
+            raise failure from None  # the client's own message may quote the DSN
+        raise
 
 
 def _key(record: Any) -> bytes:

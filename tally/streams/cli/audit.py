@@ -3,33 +3,63 @@
 import asyncio
 from typing import Annotated
 
-import asyncpg
 import typer
-from aiokafka.errors import KafkaError
 from msgspec import to_builtins
 
-from tally.streams.audit.examine import Audit, examine
+from tally.agents.audit.drift import Drift
+from tally.streams import logs
+from tally.streams.audit.asking import NoAnswer, address
+from tally.streams.audit.examine import AWAY, Audit, examine
+from tally.streams.audit.process import audit_parts
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
 from tally.streams.settings import load
+from tally.streams.worker import run_worker
 
 SHOWN = 50
+NOT_MADE = 2
+COLUMNS = ("counted from", "tenant", "campaign", "template", "partition", "counter", "row", "counted")
 
 
 def audit(
     raw: Annotated[
         bool, typer.Option("--raw", help="count the raw topics again too; nothing may come in meanwhile")
     ] = False,
+    view: Annotated[
+        str, typer.Option(metavar="URL", help="compare with what this worker's read API answers too")
+    ] = "",
+    every: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=1, help="audit again after so long, and serve metrics of what is found"
+        ),
+    ] = None,
     campaign: Annotated[str, typer.Option(help="show this campaign only")] = "",
     json: Json = False,
 ) -> None:
-    """Recount all rows from their states, and compare with Postgres and, if asked, with the raw topics.
+    """Recount all rows from their states, and compare with Postgres and, if asked, view and raw topics.
 
-    Works on copies in a temporary folder; workers may run. Exit code 1 if any counter differs.
+    Works on copies in a temporary folder; workers may run. Exit code 1 if any counter differs, 2 if the audit
+    could not be made. With --every it goes on until it is asked to stop, and ends with 0.
     """
+    if every is None:
+        _once(raw, view, campaign, json)
+        return
+    if campaign or json:
+        fail("--every publishes metrics: --campaign and --json do not go with it", code=NOT_MADE)
     try:
-        found = asyncio.run(examine(load(), raw))
-    except (OSError, TimeoutError, KafkaError, asyncpg.PostgresError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        view = view and address(view)
+    except NoAnswer as error:
+        fail(str(error), code=NOT_MADE)
+    settings = load()
+    logs.configure(settings)
+    run_worker(lambda: audit_parts(settings, raw, view, every))
+
+
+def _once(raw: bool, view: str, campaign: str, json: bool) -> None:
+    try:
+        found = asyncio.run(examine(load(), raw, view))
+    except AWAY as error:
+        fail(f"{type(error).__name__}: {error}", code=NOT_MADE)
     found.drift = [one for one in found.drift if campaign in ("", one.row.campaign)]
     if json:
         print_json(to_builtins(found))
@@ -41,24 +71,27 @@ def audit(
 
 def _print(found: Audit) -> None:
     if found.drift:
-        print_table(
-            ("counted from", "tenant", "campaign", "template", "partition", "counter", "row", "counted"),
-            [
-                (
-                    one.source,
-                    one.row.tenant,
-                    one.row.campaign,
-                    one.row.template.name if one.row.template else "*",
-                    str(one.partition),
-                    one.counter,
-                    str(one.held),
-                    str(one.counted),
-                )
-                for one in found.drift[:SHOWN]
-            ],
-        )
+        print_table(COLUMNS, [_line(one) for one in found.drift[:SHOWN]])
+    if len(found.drift) > SHOWN:
+        console.print(f"and {len(found.drift) - SHOWN} more: --json shows all")
+    late = f"{found.behind} rows not in Postgres yet"
+    if "view" in found.compared:
+        late += f", {found.view_behind} not comparable with the view yet"
     console.print(
-        f"{found.rows} rows, {len(found.drift)} counters differ; {found.behind} rows not in Postgres yet;"
-        f" raw topics: {found.raw}",
+        f"{found.rows} rows, {len(found.drift)} counters differ; {late}; raw topics: {found.raw}",
         highlight=False,
+    )
+
+
+def _line(one: Drift) -> tuple[str, ...]:
+    template = one.row.template
+    return (
+        one.source,
+        one.row.tenant,
+        one.row.campaign,
+        "*" if template is None else f"{template.name} {template.language}".rstrip(),
+        "all" if one.partition is None else str(one.partition),
+        one.counter,
+        str(one.held),
+        str(one.counted),
     )

@@ -1,0 +1,142 @@
+"""What the read API of a worker answers, compared with the rows of copies. Pure.
+
+A copy is brought up to date after the answer was given, so the view never knew more than the copy does. A row
+that has not changed since the progress in the answer's receipt must therefore be in the answer as it is in
+the copy; of one that has, the answer says nothing: it is late.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct, convert
+
+from tally.agents.audit.drift import Drift, drift
+from tally.agents.view.answer import campaign_answer
+from tally.agents.view.model import Keyed
+from tally.agents.view.operator_rows import read_operator
+from tally.schemas.keys import RowKey, Template
+from tally.schemas.rows import Row
+
+Scope = tuple[str, str]
+"""Tenant and campaign, as the API is asked; without a campaign the tenant's operators."""
+Progress = Mapping[int, int]
+Numbers = Mapping[str, int | dict[str, int | None]]
+
+
+class Receipt(Struct, frozen=True):
+    """Which moment an answer speaks of."""
+
+    generation: int
+    progress: dict[int, int]
+
+
+class NamedTemplate(Struct, frozen=True):
+    """A template as answers name it."""
+
+    name: str
+    language: str
+
+
+class TemplateAnswer(Struct, frozen=True):
+    """The numbers of one template."""
+
+    template: NamedTemplate
+    counters: Numbers
+
+
+class CampaignAnswer(Struct, frozen=True):
+    """The numbers of one campaign; none where nothing is counted for it."""
+
+    receipt: Receipt
+    totals: Numbers = {}
+    templates: list[TemplateAnswer] = []
+
+
+class OperatorAnswer(Struct, frozen=True):
+    """What one operator has done."""
+
+    pbx: str
+    operator: str
+    counts: dict[str, int]
+
+
+class OperatorsAnswer(Struct, frozen=True):
+    """What all operators of one tenant have done."""
+
+    receipt: Receipt
+    operators: list[OperatorAnswer]
+
+
+Answer = CampaignAnswer | OperatorsAnswer
+
+
+class Compared(Struct, frozen=True):
+    """What one answer has shown."""
+
+    drift: tuple[Drift, ...] = ()
+    late_rows: int = 0
+    """Rows that the answer cannot be held to."""
+
+
+def scopes(rows: Iterable[Keyed]) -> dict[Scope, list[Keyed]]:
+    """Return rows by what the API is asked for; nobody can ask for a tenant without a name."""
+    found: defaultdict[Scope, list[Keyed]] = defaultdict(list)
+    for partition, key, row in rows:
+        if key.tenant:
+            found[key.tenant, key.campaign].append((partition, key, row))
+    return dict(found)
+
+
+def compared(scope: Scope, rows: Sequence[Keyed], answer: Answer) -> Compared:
+    """Compare an answer with the rows of its scope, as far as it can be held to them."""
+    late = {key for partition, key, row in rows if _is_late(partition, row, answer.receipt.progress)}
+    if isinstance(answer, CampaignAnswer):
+        if late:  # totals are sums over all rows
+            return Compared(late_rows=len(rows))
+        return Compared(tuple(drift("view", None, _campaign_held(scope, rows), _campaign(scope, answer))))
+    held, told = _operators_held(rows), _operators(scope, answer)
+    for key in late:
+        held.pop(key.encode(), None)
+        told.pop(key.encode(), None)
+    return Compared(tuple(drift("view", None, held, told)), sum(key in late for _, key, _ in rows))
+
+
+def _is_late(partition: int, row: Row, progress: Progress) -> bool:
+    return row.next_offset > progress.get(partition, 0)
+
+
+def _campaign_held(scope: Scope, rows: Sequence[Keyed]) -> dict[bytes, dict[str, int]]:
+    """Return what rows come to, by the rules of answers: what is derived and which channels concern it."""
+    nowhere = {"generation": 0, "progress": {}}
+    return _campaign(scope, convert({**campaign_answer(rows), "receipt": nowhere}, CampaignAnswer))
+
+
+def _campaign(scope: Scope, answer: CampaignAnswer) -> dict[bytes, dict[str, int]]:
+    """Return the flat numbers of a campaign, under the key of its row `*`, and of its templates."""
+    numbers: dict[Template | None, Numbers] = {None: answer.totals}
+    for part in answer.templates:
+        numbers[Template(part.template.name, part.template.language)] = part.counters
+    return {RowKey(*scope, template).encode(): flat(shown) for template, shown in numbers.items()}
+
+
+def _operators_held(rows: Iterable[Keyed]) -> dict[bytes, dict[str, int]]:
+    by_key: defaultdict[RowKey, list[Row]] = defaultdict(list)
+    for _, key, row in rows:
+        by_key[key].append(row)
+    read = {key: read_operator(key.template or Template(), found) for key, found in by_key.items()}
+    return {key.encode(): operator.counts for key, operator in read.items() if operator is not None}
+
+
+def _operators(scope: Scope, answer: OperatorsAnswer) -> dict[bytes, dict[str, int]]:
+    return {RowKey(*scope, Template(one.pbx, one.operator)).encode(): one.counts for one in answer.operators}
+
+
+def flat(numbers: Numbers) -> dict[str, int]:
+    """Return numbers as rows name them: `errors.meta:131026`; of distributions count and percentiles."""
+    found: dict[str, int] = {}
+    for name, number in numbers.items():
+        if isinstance(number, int):
+            found[name] = number
+        else:
+            found.update((f"{name}.{entry}", n) for entry, n in number.items() if n is not None)
+    return found

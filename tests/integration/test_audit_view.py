@@ -1,0 +1,176 @@
+"""The audit of a worker's answers, once and on and on, on real Kafka, Postgres and a real worker."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiohttp import ClientSession
+from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
+
+from tally.schemas.keys import RowKey
+from tally.streams.audit.examine import examine
+from tally.streams.cli.main import app
+from tally.streams.free_port import free_port
+from tally.streams.settings import load, variable
+from tests.support.judge import counted, prepare, publish, simulated
+from tests.support.servers import Kafka
+from tests.support.view_between import Between, between
+from tests.support.workers import WorkerProcess, environment_of, tally_process, workers
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+
+STOP_SECONDS = 20.0
+FLOW_SECONDS = 20.0
+
+
+@pytest.fixture
+def environment(kafka: Kafka, database: str) -> dict[str, str]:
+    more = {"audit_web_port": str(free_port(0))}
+    return environment_of(kafka.bootstrap, database, f"v{uuid4().hex[:8]}-", **more)
+
+
+@pytest.fixture
+def worker(environment: dict[str, str], tmp_path: Path) -> Iterator[WorkerProcess]:
+    with workers(environment, tmp_path, "v") as (made,):
+        yield made
+
+
+def answered_more(body: dict[str, Any]) -> None:
+    if (body["tenant"], body.get("campaign")) == ("tenant-0", "v7000"):
+        body["totals"]["answered"] += 3
+
+
+def operators_connect_less(body: dict[str, Any]) -> None:
+    if body["tenant"] == "tenant-0":
+        for operator in body.get("operators", [])[:1]:
+            operator["counts"]["connects"] -= 1
+
+
+def far_behind(body: dict[str, Any]) -> None:
+    body["receipt"]["progress"] = dict.fromkeys(body["receipt"]["progress"], 0)
+
+
+async def test_answers_are_what_rows_come_to_and_a_wrong_one_is_found(
+    environment: dict[str, str], worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = load(environment)
+    await prepare(environment)
+    worker.start()
+    await worker.ready()
+    await publish(environment, simulated(seed=602, contacts_per_campaign=40))
+    await counted(worker)
+
+    found = await examine(settings, with_raw=False, view=worker.url)
+    assert (found.drift, found.view_behind) == ([], 0)
+    assert found.compared == ["states", "postgres", "view"]
+
+    async with between(worker.url) as view:
+        view.change = operators_connect_less
+        (wrong,) = (await examine(settings, with_raw=False, view=view.url)).drift
+        assert (wrong.source, wrong.partition, wrong.row.campaign) == ("view", None, "")
+        assert (wrong.counter, wrong.counted - wrong.held) == ("connects", -1)
+
+        view.change = far_behind
+        late = await examine(settings, with_raw=False, view=view.url)
+        assert (late.drift, late.view_behind > 50) == ([], True)
+
+        view.change = answered_more
+        (wrong,) = (await examine(settings, with_raw=False, view=view.url)).drift
+        assert wrong.row == RowKey("tenant-0", "v7000", None)
+        assert (wrong.source, wrong.counter, wrong.counted - wrong.held) == ("view", "answered", 3)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert await shown(1, "--view", view.url) == 1
+        await audited_again_and_again(environment, view, tmp_path / "log")
+    logged = (tmp_path / "log").read_text()
+    assert "a counter differs" in logged
+    assert "HTTP status 503" in logged
+
+
+async def test_while_events_flow_rows_may_be_late_and_nothing_is_wrong(
+    environment: dict[str, str], worker: WorkerProcess
+) -> None:
+    await prepare(environment)
+    worker.start()
+    await worker.ready()
+    records = simulated(seed=603)
+    publishing = asyncio.create_task(publish(environment, records, per_second=len(records) / FLOW_SECONDS))
+    rows = 0
+    while not publishing.done():
+        found = await examine(load(environment), with_raw=False, view=worker.url)
+        assert found.drift == []
+        rows = found.rows
+    await publishing
+    assert rows > 50
+
+
+async def shown(drift: int, *options: str) -> int:
+    """Run the command in this process; return its exit code."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["audit", *options])
+    assert f"{drift} counters differ" in result.output
+    return result.exit_code
+
+
+async def audited_again_and_again(environment: dict[str, str], view: Between, log: Path) -> None:
+    port = load(environment).audit_web_port
+    command = ("audit", "--every", "1", "--view", view.url)
+    async with tally_process({**environment, variable("log_format"): "json"}, log, *command) as process:
+        metrics = await until(port, lambda m: m["tally_audit_timestamp_seconds", ""] > 0)
+        assert metrics["tally_audit_drift", "view"] == 1
+        assert metrics["tally_audit_drift", "states"] == metrics["tally_audit_drift", "postgres"] == 0
+        assert ("tally_audit_drift", "raw") not in metrics
+        assert metrics["tally_audit_rows", ""] > 50
+        assert metrics["tally_audit_failures_total", ""] == 0
+
+        view.is_broken = True
+        await until(port, lambda m: m["tally_audit_failures_total", ""] > 0)
+        view.is_broken, view.change = False, lambda _: None
+        await until(port, lambda m: m["tally_audit_drift", "view"] == 0)
+
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_SECONDS):
+            assert await process.wait() == 0
+
+
+Readings = dict[tuple[str, str], float]
+
+
+async def until(port: int, is_so: Callable[[Readings], bool]) -> Readings:
+    """Read metrics until they are as wanted."""
+    async with asyncio.timeout(90), ClientSession() as client:
+        while True:
+            try:
+                async with client.get(f"http://127.0.0.1:{port}/metrics") as response:
+                    readings = read(await response.text())
+                if is_so(readings):
+                    return readings
+            except OSError:
+                pass
+            await asyncio.sleep(0.2)
+
+
+def read(text: str) -> Readings:
+    """Return metrics by name and, where there is one, source."""
+    return {
+        (sample.name, sample.labels.get("source", "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "nowhere"])
+async def test_a_worker_that_is_not_there_is_no_drift_and_ends_with_2(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    await prepare(environment)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    asked = ["audit", "--view", url.format(port=free_port(0))]
+    result = await asyncio.to_thread(CliRunner().invoke, app, asked)
+    assert result.exit_code == 2
+    assert "view" in result.output

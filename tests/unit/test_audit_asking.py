@@ -1,0 +1,56 @@
+"""A worker is asked as it is addressed, and what is no answer of one is an error."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tally.agents.audit.answers import CampaignAnswer, Receipt
+from tally.streams.audit.asking import Asking, NoAnswer
+
+
+async def ask(scope: tuple[str, str], *, status: int = 200, body: Any = None) -> tuple[Any, list[str]]:
+    paths: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        paths.append(request.raw_path)
+        return web.Response(status=status, body=body, headers={"Location": "/elsewhere"})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as server, Asking(str(server.make_url("/")), generation=1) as asking:
+        return await asking.ask(scope), paths
+
+
+@pytest.mark.asyncio
+async def test_an_id_is_asked_for_as_it_is_whatever_it_holds() -> None:
+    body = b'{"error": {}, "receipt": {"generation": 1, "progress": {}}}'
+    answer, paths = await ask(("a/b", ".."), status=404, body=body)
+    assert paths == ["/v1/tenants/a%2Fb/campaigns/%2E%2E"]
+    assert answer == CampaignAnswer(Receipt(1, {}))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b"{}"),
+        (302, b"{}"),
+        (404, b"not found"),
+        (200, b"\xff"),
+        (200, b'{"totals": {}}'),
+        (200, b'{"totals": {"read": "1"}, "receipt": {"generation": 1, "progress": {}}}'),
+        (200, b'{"receipt": {"generation": 2, "progress": {}}}'),
+    ],
+)
+async def test_what_is_no_answer_of_a_worker_of_this_generation_is_refused(status: int, body: bytes) -> None:
+    with pytest.raises(NoAnswer):
+        await ask(("t1", "c1"), status=status, body=body)
+
+
+@pytest.mark.parametrize("url", ["", "nowhere", "ftp://host", "http://", "http://[host"])
+def test_what_is_no_address_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(NoAnswer) as raised:
+        Asking(url, generation=1)
+    assert "127.0.0.1:6066" in str(raised.value)
