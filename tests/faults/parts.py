@@ -86,7 +86,7 @@ SEND_CONFLICTS: dict[str, Json] = {
 
 
 def parts_of(place: int, record: RawRecord) -> Iterator[Part]:
-    """Yield every status and message of a webhook that has an id and a time of digits."""
+    """Yield every status and message of a webhook that can be counted."""
     body = object_of(record, WEBHOOK_EVENTS)
     for entry in _objects(body.get("entry")):
         for change in _objects(entry.get("changes")):
@@ -97,10 +97,11 @@ def parts_of(place: int, record: RawRecord) -> Iterator[Part]:
 
 def _parts_in(place: int, entry: str, value: Json) -> Iterator[Part]:
     metadata = value.get("metadata")
-    for kind in ("statuses", "messages"):
+    for kind, name in (("statuses", "status"), ("messages", "type")):
         for item in _objects(value.get(kind)):
+            is_named = isinstance(item.get("id"), str) and isinstance(item.get(name), str)
             has_time = str(item.get("timestamp")).isascii() and str(item.get("timestamp")).isdigit()
-            if isinstance(metadata, dict) and "id" in item and has_time:
+            if isinstance(metadata, dict) and is_named and has_time:
                 yield Part(place, entry, metadata, kind, item)
 
 

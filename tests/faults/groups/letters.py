@@ -1,0 +1,26 @@
+"""Dead letters beside the records that they are of."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tally.agents.route.decision import READERS
+from tally.streams import dead_letters
+from tally.streams.dead_letters import DeadLetter
+from tally.streams.simulator.records import RawRecord
+from tests.faults.stack import Stack
+
+
+async def kept(whole: Stack) -> list[DeadLetter]:
+    """Return the dead letters, each once, whatever number of times it was written."""
+    return await dead_letters.read(whole.settings)
+
+
+def unreadable(records: Iterable[RawRecord]) -> Counter[tuple[bytes, str]]:
+    """Return bytes and reason of each record that cannot be read, wholly or in part."""
+    read = ((record, READERS[record.topic](record.value, record.headers).bad) for record in records)
+    return Counter((record.value or b"", bad[0].reason) for record, bad in read if bad)
+
+
+def as_kept(letters: Iterable[DeadLetter]) -> Counter[tuple[bytes, str]]:
+    """Return bytes and reason of each dead letter."""
+    return Counter((letter.value, letter.reason) for letter in letters)
