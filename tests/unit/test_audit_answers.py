@@ -12,7 +12,6 @@ from tally.agents.audit.answers import (
     Receipt,
     compared,
     flat,
-    scopes,
 )
 from tally.agents.view.answer import campaign_answer
 from tally.agents.view.model import Keyed
@@ -72,7 +71,7 @@ def test_a_campaign_that_the_view_does_not_know_is_drift_unless_nothing_is_count
     assert (wrong.held, wrong.counted) == (1, 0)
 
 
-def test_a_campaign_with_a_row_that_changed_after_the_answer_is_late_as_a_whole() -> None:
+def test_a_campaign_with_a_row_that_is_newer_than_the_answer_is_late_as_a_whole() -> None:
     rows = [
         *of_campaign({PROMO: {"read": 1}}),
         (1, RowKey(*CAMPAIGN, NEWS), row({"read": 5}, next_offset=11)),
@@ -100,15 +99,6 @@ def test_operators_are_compared_one_by_one_and_those_that_changed_since_are_late
     (wrong,) = found.drift
     assert (wrong.row.template, wrong.counter, wrong.held, wrong.counted) == (SEATED, "connects", 3, 4)
     assert found.late_rows == 1
-
-
-def test_rows_are_asked_for_by_tenant_and_campaign_and_those_of_nobody_cannot_be() -> None:
-    rows = [
-        *of_campaign({PROMO: {}, None: {}}),
-        (1, RowKey("t1", "", SEATED), row({})),
-        (1, RowKey("", "", SEATED), row({})),
-    ]
-    assert {scope: len(found) for scope, found in scopes(rows).items()} == {CAMPAIGN: 2, OPERATORS: 1}
 
 
 def test_flat_numbers_have_no_entry_for_what_is_not_known() -> None:

@@ -1,8 +1,7 @@
 """What the read API of a worker answers, compared with the rows of copies. Pure.
 
-A copy is brought up to date after the answer was given, so the view never knew more than the copy does. A row
-that has not changed since the progress in the answer's receipt must therefore be in the answer as it is in
-the copy; of one that has, the answer says nothing: it is late.
+The receipt of an answer says how far the view had read. Rows that are not newer than that must be in the
+answer as they are; of one that is newer, the answer says nothing: it is late.
 """
 
 from collections import defaultdict
@@ -76,15 +75,6 @@ class Compared(Struct, frozen=True):
     drift: tuple[Drift, ...] = ()
     late_rows: int = 0
     """Rows that the answer cannot be held to."""
-
-
-def scopes(rows: Iterable[Keyed]) -> dict[Scope, list[Keyed]]:
-    """Return rows by what the API is asked for; nobody can ask for a tenant without a name."""
-    found: defaultdict[Scope, list[Keyed]] = defaultdict(list)
-    for partition, key, row in rows:
-        if key.tenant:
-            found[key.tenant, key.campaign].append((partition, key, row))
-    return dict(found)
 
 
 def compared(scope: Scope, rows: Sequence[Keyed], answer: Answer) -> Compared:

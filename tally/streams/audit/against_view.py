@@ -1,14 +1,21 @@
 """The rows of all partitions against what the read API of a worker answers."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
-from tally.agents.audit.answers import Answer, Compared, Scope, compared, scopes
+from tally.agents.audit.answers import Compared, Scope, compared
 from tally.agents.audit.counting import whole_rows
+from tally.agents.audit.versions import Versions
 from tally.agents.view.model import Keyed
 from tally.schemas.keys import RowKey
+from tally.schemas.topics import COUNTERS
 from tally.streams.audit.asking import Asking
 from tally.streams.audit.copies import Copies
+from tally.streams.audit.following import Following, following
 from tally.streams.audit.settling import settled
+from tally.streams.settings import Settings
+from tally.tables.store.local import LocalStore
 
 ANYBODY: Scope = ("-", "")
 """Asked for so that a view that is away, or another's, is noticed where there is nothing to compare."""
@@ -21,34 +28,52 @@ class Unequal(Struct, frozen=True):
     found: Compared
 
 
-async def against_view(asking: Asking, kept: Copies, partitions: int) -> list[Compared]:
-    """Return what answers differ in from the rows, and what they cannot be held to. Raises NoAnswer.
+async def against_view(settings: Settings, url: str, kept: Copies, partitions: int) -> list[Compared]:
+    """Return what answers differ in from the rows, and what they cannot be held to.
 
-    An answer that differs or is late is asked for again: a rule may have changed in between, or the view is
-    in the middle of a transaction.
+    Raises NoAnswer, TimeoutError and KafkaError.
     """
-    await asking.ask(ANYBODY)
-    open_scopes = list(scopes(await _rows(kept, partitions)))
+    async with Asking(url, settings.generation) as asking:
+        await asking.ask(ANYBODY)
+        local = {partition: await kept.refreshed(partition) for partition in range(partitions)}
+        versions = Versions(_rows(local))
+        starts = {partition: _end(copy) for partition, copy in local.items()}
+        async with following(settings, starts) as changes:
+            look = Look(asking, changes, versions)
+            return [one.found for one in await settled(look.again)]
 
-    async def look() -> list[Unequal]:
-        answers = {scope: await asking.ask(scope) for scope in open_scopes}
-        unequal = _unequal(answers, scopes(await _rows(kept, partitions)))
-        open_scopes[:] = [one.scope for one in unequal]
+
+class Look:
+    """Asks for everything, then for what was not equal.
+
+    The view may have been behind the copies, or in the middle of a transaction.
+    """
+
+    def __init__(self, asking: Asking, changes: Following, versions: Versions) -> None:
+        self._asking = asking
+        self._changes = changes
+        self._versions = versions
+        self._open = versions.scopes()
+
+    async def again(self) -> list[Unequal]:
+        """Ask, take up what was counted meanwhile, and compare by the progress of each answer."""
+        answers = {scope: await self._asking.ask(scope) for scope in self._open}
+        await self._changes.take_up(self._versions)
+        unequal = []
+        for scope, answer in answers.items():
+            rows = self._versions.at(scope, answer.receipt.progress)
+            if (found := compared(scope, rows, answer)) != Compared():
+                unequal.append(Unequal(scope, found))
+        self._open = [one.scope for one in unequal]
         return unequal
 
-    return [one.found for one in await settled(look)]
+
+def _rows(copies: dict[int, LocalStore]) -> Iterator[Keyed]:
+    for partition, local in copies.items():
+        for key, row in whole_rows(local):
+            yield partition, RowKey.decode(key), row
 
 
-def _unequal(answers: dict[Scope, Answer], rows: dict[Scope, list[Keyed]]) -> list[Unequal]:
-    found = (
-        Unequal(scope, compared(scope, rows.get(scope, []), answer)) for scope, answer in answers.items()
-    )
-    return [one for one in found if one.found != Compared()]
-
-
-async def _rows(kept: Copies, partitions: int) -> list[Keyed]:
-    found: list[Keyed] = []
-    for partition in range(partitions):
-        local = await kept.refreshed(partition)
-        found += [(partition, RowKey.decode(key), row) for key, row in whole_rows(local)]
-    return found
+def _end(local: LocalStore) -> int:
+    """Return where the counters go on behind a copy; at their start where nothing was ever counted."""
+    return 0 if local.meta is None else local.meta.offsets.get(COUNTERS, 0)

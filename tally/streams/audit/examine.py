@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from tally.agents.audit.counting import counted_from_states, rows_of
 from tally.agents.audit.drift import Counts, Drift, Source, comparable, drift
 from tally.streams.audit.against_view import against_view
-from tally.streams.audit.asking import Asking, NoAnswer
+from tally.streams.audit.asking import NoAnswer
 from tally.streams.audit.copies import Copies, copies
 from tally.streams.audit.offsets import partitions_of_facts, raw_offsets
 from tally.streams.audit.raw import counted_from_raw
@@ -33,7 +33,7 @@ class Audit(Struct):
     behind: int = 0
     """Rows whose newest counts Postgres has not been sent yet: late, not wrong."""
     view_behind: int = 0
-    """Rows that changed between each answer of the view and the look at them: nothing is known of these."""
+    """Rows whose newest counts the view had not read when it answered: late, not wrong."""
     raw: str = "not asked for"
     """Whether the raw topics could be counted again, and if not, why."""
 
@@ -76,10 +76,9 @@ async def _against_postgres(settings: Settings, kept: Copies, partitions: int, f
 
 
 async def _against_view(settings: Settings, url: str, kept: Copies, partitions: int, found: Audit) -> None:
-    async with Asking(url, settings.generation) as asking:
-        for compared in await against_view(asking, kept, partitions):
-            found.drift += compared.drift
-            found.view_behind += compared.late_rows
+    for compared in await against_view(settings, url, kept, partitions):
+        found.drift += compared.drift
+        found.view_behind += compared.late_rows
     found.compared.append("view")
 
 

@@ -76,7 +76,7 @@ def _print(found: Audit) -> None:
         console.print(f"and {len(found.drift) - SHOWN} more: --json shows all")
     late = f"{found.behind} rows not in Postgres yet"
     if "view" in found.compared:
-        late += f", {found.view_behind} not comparable with the view yet"
+        late += f", {found.view_behind} not in the view yet"
     console.print(
         f"{found.rows} rows, {len(found.drift)} counters differ; {late}; raw topics: {found.raw}",
         highlight=False,
