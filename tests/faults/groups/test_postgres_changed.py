@@ -1,0 +1,94 @@
+"""C9: tables that are migrated, rolled back or restored from a dump while workers run."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tally.deploy import migrate
+from tests.faults.flow import enough, flowing
+from tests.faults.groups.sessions import Told, session, until_flushed
+from tests.faults.judging import assert_exact
+from tests.faults.oracle import Sender
+from tests.faults.readings import read, until_read
+from tests.faults.stack import stack
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
+
+MIGRATED_SECONDS = 10.0
+"""How long each statement of a migration waits for its moment, at most."""
+MIGRATION = (
+    "ALTER TABLE tally.counters ADD COLUMN of_next_year bigint NOT NULL DEFAULT 0",
+    "CREATE INDEX CONCURRENTLY counters_next_year ON tally.counters (of_next_year)",
+    "DROP INDEX CONCURRENTLY tally.counters_next_year",
+    "ALTER TABLE tally.counters DROP COLUMN of_next_year",
+)
+TIMES = 2
+
+TABLES = ("flush_progress", "counters", "current_generation")
+"""In the order in which a flush locks them."""
+DUMP = "CREATE SCHEMA dump; " + "; ".join(
+    f"CREATE TABLE dump.{table} AS TABLE tally.{table}" for table in TABLES
+)
+RESTORE = f"TRUNCATE {', '.join(f'tally.{table}' for table in TABLES)}; " + "; ".join(
+    f"INSERT INTO tally.{table} TABLE dump.{table}" for table in TABLES
+)
+
+
+async def test_columns_and_indexes_come_and_go_under_load(tmp_path: Path, record_property: Told) -> None:
+    async with stack(tmp_path) as deployment, Sender(deployment.settings) as sender:
+        await deployment.start()
+        async with (
+            flowing(sender, enough(310, 40, 200), 200) as flow,
+            session(deployment.dsn) as owner,
+        ):
+            await until_flushed(owner, 60)
+            seconds = [await _timed(owner, statement) for statement in MIGRATION * TIMES]
+            assert not flow.done()
+        await assert_exact(deployment, deployment.workers[0], sender.sent)
+
+    record_property("migrated_seconds", max(seconds))
+    assert max(seconds) <= MIGRATED_SECONDS, seconds
+    assert deployment.exits == []
+
+
+async def _timed(owner: Any, statement: str) -> float:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await owner.execute(statement)
+    await asyncio.sleep(1.0)
+    return loop.time() - began - 1.0
+
+
+async def test_the_newest_migration_taken_back_and_applied_again_heals_without_a_hand(tmp_path: Path) -> None:
+    async with stack(tmp_path, names=("a",)) as deployment, Sender(deployment.settings) as sender:
+        await deployment.start()
+        worker = deployment.workers[0]
+        async with flowing(sender, enough(311, 30, 200), 200) as flow, session(deployment.dsn) as owner:
+            await until_flushed(owner, 60)
+            await asyncio.to_thread(migrate.down, deployment.dsn)
+            # Its columns are gone: Postgres says so by name, and the flush waits for somebody to act.
+            await until_read(worker, lambda now: now.failed("42") > 0, 30, "no column is missed")
+            await asyncio.to_thread(migrate.up, deployment.dsn)
+            assert not flow.done()
+        await assert_exact(deployment, worker, sender.sent)
+
+    assert deployment.exits == []
+
+
+async def test_a_dump_that_is_restored_under_live_workers_heals_without_a_hand(tmp_path: Path) -> None:
+    async with stack(tmp_path) as deployment, Sender(deployment.settings) as sender:
+        await deployment.start()
+        async with flowing(sender, enough(312, 30, 200), 200) as flow, session(deployment.dsn) as owner:
+            await until_flushed(owner, 60)
+            await owner.execute(DUMP)
+            await asyncio.sleep(5.0)
+            worker = deployment.workers[0]
+            moved = (await read(worker)).failed("moved")
+            await owner.execute(f"BEGIN; {RESTORE}; COMMIT")
+            await until_read(worker, lambda now: now.failed("moved") > moved, 20, "no progress went back")
+            assert not flow.done()
+        await assert_exact(deployment, deployment.workers[0], sender.sent)
+
+    assert deployment.exits == []
