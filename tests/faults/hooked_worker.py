@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from tally.streams.cli.main import main
-from tests.faults.points import FIRED, Armed, install
+from tests.faults.points import FIRED, POISON, Armed, install
 from tests.support.workers import WorkerProcess
 
 
@@ -23,6 +23,10 @@ class HookedWorker(WorkerProcess):
         draft = self.points / "draft"
         draft.write_text(what)
         draft.rename(self.points / point)
+
+    def poison(self, contact: str) -> None:
+        """From the next start on, let family code fail at every message that was sent to a contact."""
+        (self.points / POISON).write_text(contact)
 
     def has_fired(self, point: str) -> bool:
         """Whether the point has struck since it was armed."""

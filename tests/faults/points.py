@@ -7,7 +7,7 @@ A point is armed by a file of its name in a folder, and disarms itself before it
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,17 @@ from typing import Any
 import tally.agents.fold.partition as fold_partition
 import tally.agents.route.loop as route_loop
 from tally.agents.view.model import View
+from tally.schemas.facts import Claimed
 from tally.tables.dead_letters import DeadLetters
 from tally.tables.facts_log import FactsLog
+from tally.tables.families.message import MessageFamily
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter
 
 FIRED = ".fired"
+POISON = "poison"
+"""The file that names the contact whose messages family code cannot take, for as long as it is there."""
 
 
 class Struck(Exception):
@@ -33,6 +37,12 @@ class Armed:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @property
+    def poison(self) -> str | None:
+        """The contact whose messages are poison, if any."""
+        path = self._folder / POISON
+        return path.read_text() if path.exists() else None
 
     def pass_by(self, point: str) -> None:
         """Strike if armed: raise, die, or block the event loop for as many seconds as the file says."""
@@ -101,6 +111,8 @@ def install(armed: Armed) -> None:
     _replace(Writer, "write", armed.after, "flush.committed")
     _replace(View, "apply", armed.before, "view.apply")
     _install_in_transactions(armed)
+    if (contact := armed.poison) is not None:
+        _install_poison(contact)
 
 
 def _install_in_transactions(armed: Armed) -> None:
@@ -114,6 +126,19 @@ def _install_in_transactions(armed: Armed) -> None:
         producer.commit_transaction = armed.before("commit.sent", committing)
 
     setattr(ChangelogWriter, "__init__", making)  # noqa: B010 - mypy allows no assignment to it
+
+
+def _install_poison(contact: str) -> None:
+    """Let family code raise on each claim of this contact's, in every life: a defect that one fact meets."""
+    merge = MessageFamily.merge
+
+    @wraps(merge)
+    def merging(self: MessageFamily, state: Any, facts: Sequence[Any]) -> Any:
+        if any(isinstance(fact, Claimed) and fact.claim.contact == contact for fact in facts):
+            raise Struck(POISON)
+        return merge(self, state, facts)
+
+    setattr(MessageFamily, "merge", merging)  # noqa: B010 - mypy allows no assignment to it
 
 
 def _replace(owner: Any, name: str, how: Callable[..., Any], point: str) -> None:

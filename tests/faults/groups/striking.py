@@ -1,5 +1,6 @@
-"""Striking workers of a pair at named points, in turn, and timing what becomes of it."""
+"""Striking a worker at a named point under load, and timing what becomes of it."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,18 +14,20 @@ from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Sender
 from tests.faults.stack import Stack, until
 
+log = logging.getLogger(__name__)
+
 FIRED_SECONDS = 30.0
 LOST_SECONDS = 60.0
 """Longer than any pass figure: what takes longer has not come back at all."""
 
 
 class Blow(Struct, frozen=True):
-    """One fault at one point of one worker, and how long what followed took from the moment it struck."""
+    """One fault at one point, and how long what followed took from the moment it struck."""
 
     point: str
     exit_seconds: float
-    counted_seconds: float
-    """Until somebody answers live numbers that hold everything from before the blow."""
+    counted_seconds: float | None
+    """Until a witness answers live numbers that hold everything from before the blow; None without one."""
 
 
 @asynccontextmanager
@@ -38,8 +41,10 @@ async def loaded(sender: Sender, records: Sequence[RawRecord], per_second: float
     await sender.send(records[len(sender.sent) :])
 
 
-async def strike(whole: Stack, point: str, what: str, code: int, victim: HookedWorker) -> Blow:
-    """Let a worker meet its fault at a point, and wait until it has ended with a code and others count on.
+async def strike(
+    whole: Stack, victim: HookedWorker, point: str, what: str, code: int, witness: HookedWorker | None = None
+) -> Blow:
+    """Let a worker meet its fault at a point; wait until it has ended with a code, and a witness counts on.
 
     Raises AssertionError where it does not happen so.
     """
@@ -54,22 +59,13 @@ async def strike(whole: Stack, point: str, what: str, code: int, victim: HookedW
     struck_at_s = time.time()
     ended = (victim.name, code)
     exit_s = await until(lambda: ended in whole.exits[seen:], LOST_SECONDS, f"{ended} after {point}")
-    other = next(worker for worker in whole.workers if worker is not victim)
-    async with Answers(other.url) as answers:
+    if witness is None:
+        return Blow(point, exit_s, None)
+    async with Answers(witness.url) as answers:
         await answers.wait_until_counted(struck_at_s * 1000, LOST_SECONDS)
     return Blow(point, exit_s, time.time() - struck_at_s)
 
 
-async def strike_each(whole: Stack, points: Sequence[str], what: str, code: int) -> list[Blow]:
-    """Strike at one point after another, at the workers of a pair in turn, each while both are ready."""
-    blows = []
-    for number, point in enumerate(points):
-        for worker in whole.workers:
-            await whole.ready(worker)
-        blows.append(await strike(whole, point, what, code, whole.workers[number % len(whole.workers)]))
-    return blows
-
-
-def slowest(blows: Sequence[Blow], seconds: str) -> tuple[float, str]:
-    """Return the longest of one of the times, and at which point it was."""
-    return max((getattr(blow, seconds), blow.point) for blow in blows)
+def measured(what: str, figure: object) -> None:
+    """Tell a figure to whoever asks pytest for logs: `--log-cli-level=INFO`."""
+    log.info("measured: %s: %s", what, figure)

@@ -11,7 +11,7 @@ import pytest
 
 from tally.streams.demo.answers import Answers
 from tests.faults.flow import enough
-from tests.faults.groups.striking import LOST_SECONDS, loaded, strike
+from tests.faults.groups.striking import LOST_SECONDS, loaded, measured, strike
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
@@ -42,6 +42,7 @@ async def test_each_of_five_workers_told_to_stop_under_load_ends_within_twenty_s
                 worker.signal(signal.SIGTERM)
                 took.append(await _exits(whole, number + 1))
         await assert_exact(whole, whole.workers[0], sender.sent)
+    measured("A2 stopped", took)
 
     assert [code for _, code in whole.exits] == [0] * STOPS
     assert max(took) <= STOPPED_SECONDS, took
@@ -65,6 +66,7 @@ async def test_a_worker_that_sleeps_for_three_sessions_changes_nothing_when_it_w
             zombie.signal(signal.SIGCONT)
             woken_s = await _exits(whole, 1)
         await assert_exact(whole, successor, sender.sent)
+    measured("A3 exit after waking", woken_s)
 
     assert whole.exits == [(zombie.name, WRONG)]
     assert woken_s <= WOKEN_SECONDS
@@ -78,8 +80,9 @@ async def test_a_worker_whose_loop_is_stuck_says_where_and_ends_within_a_session
         stuck, other = whole.workers
         async with loaded(sender, enough(404, 60, PER_SECOND), PER_SECOND):
             await whole.ready(other)
-            blow = await strike(whole, "fold.batch", f"block {BLOCKED_SECONDS}", WRONG, stuck)
+            blow = await strike(whole, stuck, "fold.batch", f"block {BLOCKED_SECONDS}", WRONG)
         await assert_exact(whole, other, sender.sent)
+    measured("A8 exit of a stuck loop", blow.exit_seconds)
 
     assert blow.exit_seconds <= NOTICED_SECONDS
     assert whole.exits == [(stuck.name, WRONG)]
