@@ -30,11 +30,12 @@ class WorkerNemesis:
         self._paused_at: dict[str, float] = {}
 
     async def kill(self, strike: Strike) -> None:
-        await self._signalled(await self._running(strike), signal.SIGKILL, -signal.SIGKILL)
+        await self._signalled(await self._running(strike), signal.SIGKILL, (-signal.SIGKILL,))
 
     async def terminate(self, strike: Strike) -> None:
+        """Stop a worker in order; where the broker is just coming back, its deadline may end it instead."""
         worker = await self._serving(strike)
-        await self._signalled(worker, signal.SIGTERM, 0, STOP_SECONDS)
+        await self._signalled(worker, signal.SIGTERM, (0, WRONG), STOP_SECONDS)
 
     async def wipe(self, strike: Strike) -> None:
         worker = await self._serving(strike)
@@ -58,7 +59,7 @@ class WorkerNemesis:
         slept = time.monotonic() - self._paused_at.pop(worker.name)
         enough = worker.settings.session_timeout_seconds * PAUSED_SESSIONS
         await asyncio.sleep(max(0.0, enough - slept))
-        await self._signalled(worker, signal.SIGCONT, WRONG)
+        await self._signalled(worker, signal.SIGCONT, (WRONG,))
 
     async def raise_(self, strike: Strike) -> None:
         await self._at_point(strike, "raise", WRONG)
@@ -89,7 +90,11 @@ class WorkerNemesis:
         self._stack.kafka_wire(strike.action.worker).mend()
 
     async def fence(self, _: Strike) -> None:
-        """Take over the transactional ids of all partitions, as another owner of them would."""
+        """Take over the transactional ids of all partitions, as another owner of them would.
+
+        Only once they are open: an opening would fence us in turn.
+        """
+        await asyncio.gather(*(self._stack.ready(worker) for worker in self._stack.workers))
         seen = len(self._stack.exits)
         settings = self._stack.settings
         for partition in range(settings.partitions):
@@ -107,20 +112,27 @@ class WorkerNemesis:
         seen = len(self._stack.exits)
         worker.arm(strike.point, what)
         await until(lambda: worker.has_fired(strike.point), FIRED_SECONDS, f"{what} at {strike.point}")
-        await self._ended(worker, code, EXIT_SECONDS, seen)
+        await self._ended(worker, (code,), EXIT_SECONDS, seen)
 
     async def _signalled(
-        self, worker: HookedWorker, number: signal.Signals, code: int, timeout_seconds: float = EXIT_SECONDS
+        self,
+        worker: HookedWorker,
+        number: signal.Signals,
+        codes: tuple[int, ...],
+        timeout_seconds: float = EXIT_SECONDS,
     ) -> None:
         seen = len(self._stack.exits)
         worker.signal(number)
-        await self._ended(worker, code, timeout_seconds, seen)
+        await self._ended(worker, codes, timeout_seconds, seen)
 
-    async def _ended(self, worker: HookedWorker, code: int, timeout_seconds: float, seen: int) -> None:
+    async def _ended(
+        self, worker: HookedWorker, codes: tuple[int, ...], timeout_seconds: float, seen: int
+    ) -> None:
+        exits = self._stack.exits
         await until(
-            lambda: (worker.name, code) in self._stack.exits[seen:],
+            lambda: any(name == worker.name and code in codes for name, code in exits[seen:]),
             timeout_seconds,
-            f"{worker.name} ends with {code}; ended: {self._stack.exits[seen:]}",
+            f"{worker.name} ends with one of {codes}",
         )
 
     async def _running(self, strike: Strike) -> HookedWorker:

@@ -1,11 +1,11 @@
 """Statuses and messages of simulated webhooks one by one, and what may contradict them. Pure."""
 
-import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from random import Random
 from typing import Any
 
+import orjson
 from msgspec import Struct
 
 from tally.schemas.fields import MAX_SECONDS
@@ -108,8 +108,8 @@ def _parts_in(place: int, entry: str, value: Json) -> Iterator[Part]:
 def object_of(record: RawRecord, topic: str) -> Json:
     """Return the object that a record of the topic holds; poison is an empty one."""
     try:
-        body = json.loads(record.value or b"") if record.topic == topic else {}
-    except (ValueError, RecursionError):
+        body = orjson.loads(record.value or b"") if record.topic == topic else {}
+    except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
 
