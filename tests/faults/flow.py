@@ -8,7 +8,7 @@ from tally.streams.simulator.records import RawRecord
 from tests.faults.oracle import Sender
 from tests.support.judge import simulated
 
-RECORDS_PER_CONTACT = 70
+RECORDS_PER_CONTACT = 55
 """A little less than the simulator makes of each contact of all its campaigns."""
 SLICES_PER_SECOND = 4
 HURRIED = 5_000.0

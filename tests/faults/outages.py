@@ -17,7 +17,7 @@ WARM_SECONDS = 15.0
 """Before memory is measured: caches and buffers fill first."""
 MEND_SECONDS = 300.0
 """How long it may take until all is well again; whoever takes longer has failed."""
-FLOW_SECONDS = 5.0
+FLOW_SECONDS = 10.0
 """How long events flow after a mend at least."""
 CURRENT_SECONDS = 3.0
 """A row that waits no longer than this only waits for the next flush; live numbers are no older."""
@@ -38,6 +38,8 @@ class Outage(Struct, frozen=True):
     rebalances: int
     worst_lag_seconds: float
     """Of the live numbers."""
+    calm_lag_seconds: float
+    """The same before it went away: tells what the machine alone made of it."""
     unwell: int
     """How often a worker was asked for its health, and was not ready or not alive."""
     flush_failures: int
@@ -69,7 +71,8 @@ async def postgres_away(
     running = [worker for worker in stack.workers if worker.is_running]
     records = enough(seed, WARM_SECONDS + seconds + FLOW_SECONDS, per_second)
     async with flowing(sender, records, per_second) as flow:
-        await asyncio.sleep(WARM_SECONDS)
+        async with watching(running) as calm:
+            await asyncio.sleep(WARM_SECONDS)
         before = [await read(worker) for worker in running]
         began, sent = time.monotonic(), len(sender.sent)
         async with watching(running) as worst:
@@ -86,6 +89,7 @@ async def postgres_away(
         rss_growth_bytes=worst.rss_growth_bytes,
         rebalances=_grown("tally_rebalances_total", before, after),
         worst_lag_seconds=worst.lag_seconds,
+        calm_lag_seconds=calm.lag_seconds,
         unwell=worst.unready + worst.dead,
         flush_failures=_grown("tally_flush_failures_total", before, after),
         unflushed_seconds=min(reading.value("tally_flush_lag_seconds") for reading in after),
