@@ -89,16 +89,14 @@ class ServerNemesis:
         await until(lambda: wire.struck > struck, FIRED_SECONDS, "a reply to COMMIT was lost")
 
     async def lock_rows(self, _: Strike) -> None:
-        """Hold every row for longer than a flush waits for a lock."""
+        """Hold every row until somebody waits for one, and then for longer than a flush waits for a lock."""
         connected = self._connected
         async with connected() as watching, connected() as connection, connection.transaction():
             await connection.execute("SELECT 1 FROM tally.counters FOR UPDATE")
-            held = asyncio.ensure_future(asyncio.sleep(LOCKED_SECONDS))
-            waiting = 0
-            while not held.done():
-                waiting = max(waiting, await watching.fetchval(WAITING))
-                await asyncio.sleep(0.05)
-        assert waiting, "nobody waited for a lock"
+            async with asyncio.timeout(FIRED_SECONDS):
+                while not await watching.fetchval(WAITING):
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(LOCKED_SECONDS)
 
     async def take_connections(self, _: Strike) -> None:
         """Take all connections that the server has."""
