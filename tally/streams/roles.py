@@ -19,7 +19,7 @@ from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
 from tally.streams.watching import Watch
 from tally.streams.worker import fail
-from tally.tables.dead_letters import DeadLetters, Origin
+from tally.tables.dead_letters import DeadLetters, Letter, Origin
 from tally.tables.families.registry import TABLES
 from tally.tables.store.partition import PartitionStore, StoreSettings
 
@@ -77,7 +77,7 @@ def fold_app(settings: Settings, dead_letters: DeadLetters, watch: Watch) -> tup
 
     async def keep(fact: FactRecord, error: str) -> None:
         # What the consumer delivers is a whole record; the fold asks less of it.
-        await dead_letters.keep(cast(Origin, fact), "code_failure", error)
+        await dead_letters.keep([Letter(cast(Origin, fact), "code_failure", error)])
 
     fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts)
 

@@ -73,9 +73,9 @@ class Watch:
             self._metrics.count("tally_event_names_total", count, kind=kind, name=name)
         self.progressed("route")
 
-    def dead_letter(self, source: str, reason: Reason) -> None:
-        """One raw record became a dead letter."""
-        self._metrics.count("tally_dead_letters_total", topic=source, reason=reason)
+    def dead_letters(self, source: str, reason: Reason, count: int) -> None:
+        """So many raw records became dead letters."""
+        self._metrics.count("tally_dead_letters_total", count, topic=source, reason=reason)
 
     def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldWatch's
         """A partition's tables are ready."""

@@ -1,7 +1,9 @@
 """Keeping what cannot be counted: original bytes, where they came from, and why."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
@@ -9,9 +11,11 @@ from aiokafka import AIOKafkaProducer
 from tally.schemas.errors import Bad, Reason
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.tables.facts_log import DELIVERY_TIMEOUT_MS
+from tally.tables.producing import Headers, Sent, send_entries, settle
 
 MAX_DETAIL = 1_000
-Headers = list[tuple[str, bytes]]
+BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
+"""Smaller than one record may be: a large one has a batch of its own, and many small ones share one."""
 
 
 class Origin(Protocol):
@@ -24,17 +28,30 @@ class Origin(Protocol):
     value: bytes | None
 
 
-def headers_of(record: Origin, reason: Reason, detail: str, at_ms: int) -> Headers:
+class Letter(NamedTuple):
+    """A record that cannot be counted, and why."""
+
+    record: Origin
+    reason: Reason
+    detail: str
+
+    @property
+    def value(self) -> bytes:
+        """The original bytes; a tombstone is kept as none."""
+        return self.record.value or b""
+
+
+def headers_of(letter: Letter, at_ms: int) -> Headers:
     """Return a dead letter's headers; (topic, partition, offset) tell its origin. Pure."""
-    fields = {
-        "reason": reason,
-        "detail": detail[:MAX_DETAIL],
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "at": str(at_ms),
-    }
-    return [(name, value.encode()) for name, value in fields.items()]
+    record = letter.record
+    return [
+        ("reason", letter.reason.encode()),
+        ("detail", letter.detail[:MAX_DETAIL].encode()),
+        ("topic", record.topic.encode()),
+        ("partition", b"%d" % record.partition),
+        ("offset", b"%d" % record.offset),
+        ("at", b"%d" % at_ms),
+    ]
 
 
 def detail_of(bad: Sequence[Bad]) -> str:
@@ -52,6 +69,7 @@ class DeadLetters:
             **kafka,
             enable_idempotence=True,
             acks="all",
+            max_batch_size=BATCH_BYTES,
             max_request_size=DEAD_LETTER_LIMIT_BYTES,
             request_timeout_ms=DELIVERY_TIMEOUT_MS,
         )
@@ -62,16 +80,23 @@ class DeadLetters:
         await self._producer.start()
         self._partitions = len(await self._producer.partitions_for(self._topic))
 
-    async def keep(self, record: Origin, reason: Reason, detail: str) -> None:
-        """Write one dead letter and wait until the brokers have it. A tombstone is kept as no bytes."""
-        value = record.value or b""
-        await self._producer.send_and_wait(
+    async def keep(self, letters: Sequence[Letter]) -> None:
+        """Write dead letters and wait until the brokers have all of them. Raises KafkaError."""
+        grouped: defaultdict[int, list[Letter]] = defaultdict(list)
+        for letter in letters:
+            grouped[crc32(letter.record.key or letter.value) % self._partitions].append(letter)
+        await settle([asyncio.ensure_future(self._send(*one)) for one in grouped.items()])
+
+    async def _send(self, partition: int, letters: Sequence[Letter]) -> None:
+        at_ms = self._now_ms()
+        sent: list[Sent] = await send_entries(
+            self._producer,
             self._topic,
-            key=record.key,
-            value=value,
-            partition=crc32(record.key or value) % self._partitions,
-            headers=headers_of(record, reason, detail, self._now_ms()),
+            partition,
+            [(letter.record.key, letter.value) for letter in letters],
+            [headers_of(letter, at_ms) for letter in letters],
         )
+        await settle([part.future for part in sent])
 
     async def close(self) -> None:
         """Flush and disconnect."""

@@ -2,9 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
+
+Entry = tuple[bytes | None, bytes | None]
+Headers = list[tuple[str, bytes]]
+NO_HEADERS: Headers = []
 
 
 class Sent(NamedTuple):
@@ -15,16 +20,20 @@ class Sent(NamedTuple):
 
 
 async def send_entries(
-    producer: AIOKafkaProducer, topic: str, partition: int, entries: Iterable[tuple[bytes, bytes | None]]
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    entries: Iterable[Entry],
+    headers: Iterable[Headers] = repeat(NO_HEADERS),
 ) -> list[Sent]:
     """Hand records to the client in batches of its `max_batch_size`; `settle` waits for the brokers."""
     sent: list[Sent] = []
     batch = producer.create_batch()
-    for key, value in entries:
-        if batch.append(key=key, value=value, timestamp=None) is None:
+    for (key, value), own in zip(entries, headers, strict=False):
+        if batch.append(key=key, value=value, timestamp=None, headers=own) is None:
             sent.append(await _send(producer, batch, topic, partition))
             batch = producer.create_batch()
-            batch.append(key=key, value=value, timestamp=None)
+            batch.append(key=key, value=value, timestamp=None, headers=own)
     if batch.record_count():
         sent.append(await _send(producer, batch, topic, partition))
     return sent

@@ -1,14 +1,14 @@
 """Route's loop: read a run, append its facts, keep its dead letters, and only then let its offset move."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
 from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.errors import Reason
-from tally.tables.dead_letters import DeadLetters, detail_of
+from tally.tables.dead_letters import DeadLetters, Letter, detail_of
 from tally.tables.facts_log import FactsLog
 
 
@@ -31,8 +31,8 @@ class RouteWatch(Protocol):
     def routed(self, source: str, run: RoutedRun) -> None:
         """A run is read, its facts and dead letters are safe."""
 
-    def dead_letter(self, source: str, reason: Reason) -> None:
-        """One raw record became a dead letter."""
+    def dead_letters(self, source: str, reason: Reason, count: int) -> None:
+        """So many raw records became dead letters."""
 
 
 MAX_PASS_RECORDS = 5_000
@@ -79,21 +79,27 @@ class Route:
         # A run of a partition that was given away meanwhile is read by its next owner.
         runs = [(source, run) for source, run in self._take() if run.is_current]
         routed = [(source, run, route_run(source, run.records, self._reading)) for source, run in runs]
-        for source, _, found in routed:
-            await self._keep(source, found)
-        await self._facts.append([fact for _, _, found in routed for fact in found.facts])
+        await asyncio.gather(
+            self._keep([(source, found) for source, _, found in routed]),
+            self._facts.append([fact for _, _, found in routed for fact in found.facts]),
+        )
         for source, run, found in routed:
             run.ack()
             self._watch.routed(source, found)
 
-    async def _keep(self, source: str, found: RoutedRun) -> None:
-        """Write a run's dead letters, a few hundred at a time."""
-        for first in range(0, len(found.bad), DEAD_LETTERS_AT_ONCE):
-            some = [(record, bad.bad) for record, bad in found.bad[first : first + DEAD_LETTERS_AT_ONCE]]
-            keep = self._dead_letters.keep
-            await asyncio.gather(*(keep(record, bad[0].reason, detail_of(bad)) for record, bad in some))
-            for _, bad in some:
-                self._watch.dead_letter(source, bad[0].reason)
+    async def _keep(self, found: Sequence[tuple[str, RoutedRun]]) -> None:
+        """Write the dead letters of some runs, a few hundred at a time."""
+        letters = [
+            (source, Letter(record, routed.bad[0].reason, detail_of(routed.bad)))
+            for source, run in found
+            for record, routed in run.bad
+        ]
+        for first in range(0, len(letters), DEAD_LETTERS_AT_ONCE):
+            some = letters[first : first + DEAD_LETTERS_AT_ONCE]
+            await self._dead_letters.keep([letter for _, letter in some])
+            kept = Counter((source, letter.reason) for source, letter in some)
+            for (source, reason), count in kept.items():
+                self._watch.dead_letters(source, reason, count)
 
     def _take(self) -> list[tuple[str, RawRun]]:
         taken = [self._waiting.popleft()] if self._waiting else []
