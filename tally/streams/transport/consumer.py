@@ -191,6 +191,9 @@ class RunConsumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Begin all partitions anew."""
         await super().on_partitions_assigned(assigned, generation_id)
+        if self.app.should_stop:
+            # A rebalance that ends while we leave: nobody would let go of what it gives us.
+            return
         self._ours.begin(set(assigned), generation_id)
         self._draining = False
         await self._tell(self.options.assigned, set(assigned))
