@@ -66,6 +66,17 @@ async def strike(
     return Blow(point, exit_s, time.time() - struck_at_s)
 
 
+def last_words(whole: Stack) -> list[str]:
+    """Return why workers have ended as wrong, in their own words."""
+    return [
+        f"{worker.name}: {line}"
+        for worker in whole.workers
+        if worker.log.exists()
+        for line in worker.log.read_text(encoding="utf-8").splitlines()
+        if '"critical"' in line
+    ]
+
+
 def measured(what: str, figure: object) -> None:
     """Tell a figure to whoever asks pytest for logs: `--log-cli-level=INFO`."""
     log.info("measured: %s: %s", what, figure)
