@@ -71,7 +71,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("slow-postgres", 1, withholds=_REACHED, provides=_words("postgres unwired")),
     _undoing("mend-postgres", "postgres unwired"),
     Action("cut-commit", 2, withholds=_REACHED),
-    Action("lock-rows", 1, withholds=_REACHED),
+    Action("lock-counters", 1, withholds=_REACHED),
     Action("take-connections", 1, withholds=_REACHED),
     Action("migrate", 1, withholds=_POSTGRES),
     Action("dump", 0, withholds=_POSTGRES | _words("dump"), provides=_words("dump"), role="preparing"),

@@ -88,11 +88,11 @@ class ServerNemesis:
         wire.cut_before_reply_to(b"COMMIT")
         await until(lambda: wire.struck > struck, FIRED_SECONDS, "a reply to COMMIT was lost")
 
-    async def lock_rows(self, _: Strike) -> None:
-        """Hold every row until somebody waits for one, and then for longer than a flush waits for a lock."""
+    async def lock_counters(self, _: Strike) -> None:
+        """Hold the table until somebody waits for it, and then for longer than a flush waits for a lock."""
         connected = self._connected
         async with connected() as watching, connected() as connection, connection.transaction():
-            await connection.execute("SELECT 1 FROM tally.counters FOR UPDATE")
+            await connection.execute("LOCK TABLE tally.counters IN EXCLUSIVE MODE")
             async with asyncio.timeout(FIRED_SECONDS):
                 while not await watching.fetchval(WAITING):
                     await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.cluster import ClusterMetadata
 from faust.types import TP
 
 from tally.streams.transport.options import Limits
@@ -280,3 +281,26 @@ async def test_an_agent_that_raises_is_told_and_its_run_is_not_committed(kafka: 
         assert isinstance(subject.failures[0][1], ZeroDivisionError)
         async with group_client(kafka.bootstrap, subject.app.conf.id) as client:
             assert await lags(client, topic, 1) == [None]
+
+
+@pytest.mark.asyncio
+async def test_a_topic_that_a_broker_did_not_know_for_a_moment_is_soon_somebodys(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As right after a broker's start: the group's leader finds no partitions and gives none to anybody."""
+    topic, is_missing = await new_topic(kafka.bootstrap, 2), True
+    known = ClusterMetadata.partitions_for_topic
+
+    def partitions_for_topic(cluster: ClusterMetadata, name: str) -> set[int] | None:
+        found: set[int] | None = known(cluster, name)
+        return None if is_missing and name == topic else found
+
+    async with producing(kafka.bootstrap) as producer:
+        await publish(producer, topic, 0, 5)
+    monkeypatch.setattr(ClusterMetadata, "partitions_for_topic", partitions_for_topic)
+    async with consuming(kafka.bootstrap, topic) as subject:
+        subject.on_run = Run.ack
+        await asyncio.sleep(1)
+        assert subject.runs == []
+        is_missing = False
+        await until(lambda: subject.offsets(0) == list(range(5)))

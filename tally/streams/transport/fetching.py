@@ -17,6 +17,12 @@ from tally.streams.transport.options import Options
 
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
+METADATA_AGE_MS = 3_000
+"""How soon topics are looked at again.
+
+A broker that has just started may not know a topic yet; then the group gives it to nobody, and all members
+are healthy and idle until somebody looks again, five minutes later by default.
+"""
 
 
 class Piece(NamedTuple):
@@ -71,6 +77,7 @@ class FetchThread(AIOKafkaConsumerThread):
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             session_timeout_ms=options.session_timeout_ms,
             heartbeat_interval_ms=options.session_timeout_ms // 4,
+            metadata_max_age_ms=METADATA_AGE_MS,
             rebalance_timeout_ms=options.rebalance_timeout_ms,
             request_timeout_ms=max(REQUEST_TIMEOUT_MS, options.session_timeout_ms + 1_000),
         )
