@@ -22,7 +22,7 @@ asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's c
 faults: $(READY) ## every fault test: workers, broker, Postgres and events, each with its pass figure
 	$(BIN)/pytest --durations=0 --durations-min=1 tests/faults
 
-certificate: $(READY) ## 200,000 events under 50 kills and other faults, four seeds; writes docs/certificate.md
+certificate: $(READY) ## 200,000 events under 50 kills and 25 other faults, four seeds, and long outages; writes docs/certificate.md
 	@$(BIN)/python -m tests.faults.certificate --write
 
 lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the docs

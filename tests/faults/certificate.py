@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
@@ -53,16 +52,22 @@ def _run(seed: int, asked: argparse.Namespace) -> Outcome:
 
 
 def _outages() -> list[Struct]:
-    """Have servers away for as long as it takes people to come."""
+    """Have servers away for as long as it takes people to come, each in a deployment of its own."""
     _say(f"Postgres away for {POSTGRES_AWAY_SECONDS:g} s at {POSTGRES_PER_SECOND} events/s")
-    found: list[Struct] = [_in_a_folder(_postgres_away)]
-    for how in ("cut", "stall"):
-        _say(f"a worker's wire to the broker {how} for {WIRE_SECONDS:g} s")
-        found.append(_in_a_folder(partial(_wire_away, how=how)))
-    return found
+    _say(f"beside it, wires to brokers cut and stalled for {WIRE_SECONDS:g} s")
+    return _in_a_folder(_all_away)
+
+
+async def _all_away(folder: Path) -> list[Struct]:
+    return await asyncio.gather(
+        _postgres_away(folder / "postgres"),
+        _wire_away(folder / "cut", "cut"),
+        _wire_away(folder / "stalled", "stall"),
+    )
 
 
 async def _postgres_away(folder: Path) -> Struct:
+    folder.mkdir()
     async with stack(folder) as deployment:
         await deployment.start()
         async with Sender(deployment.settings) as sender:
@@ -72,6 +77,7 @@ async def _postgres_away(folder: Path) -> Struct:
 
 
 async def _wire_away(folder: Path, how: How) -> Struct:
+    folder.mkdir()
     async with stack(folder, ("a",)) as deployment:
         await deployment.start()
         async with Sender(deployment.settings) as sender:
@@ -92,7 +98,7 @@ def _say(line: str) -> None:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.certificate")
     parser.add_argument("--events", type=int, default=200_000, help="about so many raw events a run")
-    parser.add_argument("--faults", type=int, default=85)
+    parser.add_argument("--faults", type=int, default=75)
     parser.add_argument("--kills", type=int, default=50, help="how many of the faults are SIGKILL")
     parser.add_argument("--seed", type=int, action="append", help="instead of three fixed and a random one")
     parser.add_argument("--outages", action="store_true", help="the long outages even with seeds of your own")
