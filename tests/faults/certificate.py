@@ -59,16 +59,12 @@ def _outages() -> list[Struct]:
 
 
 async def _all_away(folder: Path) -> list[Struct]:
-    return await asyncio.gather(
-        _postgres_away(folder / "postgres"),
-        _wire_away(folder / "cut", "cut"),
-        _wire_away(folder / "stalled", "stall"),
-    )
+    away = [_postgres_away(folder), _wire_away(folder, "cut"), _wire_away(folder, "stall")]
+    return await asyncio.gather(*away)
 
 
 async def _postgres_away(folder: Path) -> Struct:
-    folder.mkdir()
-    async with stack(folder) as deployment:
+    async with stack(folder / "postgres") as deployment:
         await deployment.start()
         async with Sender(deployment.settings) as sender:
             found = await postgres_away(deployment, sender, POSTGRES_AWAY_SECONDS, POSTGRES_PER_SECOND)
@@ -77,8 +73,7 @@ async def _postgres_away(folder: Path) -> Struct:
 
 
 async def _wire_away(folder: Path, how: How) -> Struct:
-    folder.mkdir()
-    async with stack(folder, ("a",)) as deployment:
+    async with stack(folder / how, ("a",)) as deployment:
         await deployment.start()
         async with Sender(deployment.settings) as sender:
             found = await broker_cut(deployment, sender, WIRE_SECONDS, how)

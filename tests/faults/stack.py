@@ -125,6 +125,7 @@ async def stack(
     folder: Path, names: tuple[str, ...] = ("a", "b"), postgres_folder: Path | None = None, **more: str
 ) -> AsyncIterator[Stack]:
     """Start servers and wires, migrate and declare; workers are made and not started."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncExitStack() as closing:
         ports = [(free_port(0), free_port(0)) for _ in names]
         kafka_class = wired_kafka(tuple(ports))
