@@ -41,7 +41,7 @@ def main() -> int:
     sys.stdout.write(page)
     if asked.write:
         PAGE.write_text(page)
-    return 0 if all(outcome.is_exact for outcome in outcomes) else 1
+    return 0 if all(outcome.is_passed for outcome in outcomes) else 1
 
 
 def _run(seed: int, asked: argparse.Namespace) -> Outcome:

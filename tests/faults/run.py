@@ -53,6 +53,11 @@ class Outcome(Struct, frozen=True):
         return self.verdict.is_exact and not self.fallen
 
     @property
+    def is_passed(self) -> bool:
+        """Whether everything is exact, and others went on soon enough after each kill."""
+        return self.is_exact and self.longest_seconds <= PROGRESS_SECONDS
+
+    @property
     def longest_seconds(self) -> float:
         """The longest time to progress after a kill."""
         return max(self.progress_seconds, default=0.0)
