@@ -28,12 +28,11 @@ def seen(kind: Kind, packet: Packet, at: Moment, tenant: str, reading: Reading) 
 
     Raises BadEvent `missing_field` where it shows no channel, or lacks the bridge or queue that it is about.
     """
-    glimpses = _glimpses(packet, reading)
+    glimpses = _glimpses(packet, tenant, reading)
     if not glimpses:
         raise BadEvent("missing_field", "$.Uniqueid")
     if any(glimpse.name == NO_ATTEMPT for glimpse in glimpses):
         return None
-    _add_tenant(glimpses[0], packet, tenant)
     detail = _text(packet.get("dialstatus"))
     if kind in _BRIDGES:
         detail = blake2b(_id(packet, "BridgeUniqueid").encode(), digest_size=6).hexdigest()
@@ -53,17 +52,17 @@ def originated(packet: Packet, at: Moment) -> Originated | None:
     return Originated(at.us, _text(action_id), _text(unique), number(packet, "reason"))
 
 
-def variable_set(packet: Packet, at: Moment, reading: Reading) -> ChannelsSeen | None:
+def variable_set(packet: Packet, at: Moment, tenant: str, reading: Reading) -> ChannelsSeen | None:
     """Return a variable of ours that was set on a channel; its value is not escaped here."""
     role = reading.variables.get(packet.get("variable").lstrip("_"))
-    return _with_variable(role, packet.get("value"), packet, at, reading) if role else None
+    return _with_variable(role, packet.get("value"), packet, at, tenant, reading) if role else None
 
 
-def verdict(packet: Packet, at: Moment, reading: Reading) -> ChannelsSeen | None:
+def verdict(packet: Packet, at: Moment, tenant: str, reading: Reading) -> ChannelsSeen | None:
     """Return what a UserEvent of ours says of who answered."""
     if not reading.amd_event or packet.get("userevent") != reading.amd_event:
         return None
-    return _with_variable("amd", packet.get("status"), packet, at, reading)
+    return _with_variable("amd", packet.get("status"), packet, at, tenant, reading)
 
 
 def number(packet: Packet, name: str) -> int:
@@ -73,31 +72,32 @@ def number(packet: Packet, name: str) -> int:
 
 
 def _with_variable(
-    role: Role, value: str, packet: Packet, at: Moment, reading: Reading
+    role: Role, value: str, packet: Packet, at: Moment, tenant: str, reading: Reading
 ) -> ChannelsSeen | None:
-    fact = seen("seen", packet, at, "", reading) if value and "uniqueid" in packet else None
+    fact = seen("seen", packet, at, tenant, reading) if value and "uniqueid" in packet else None
     if fact:
         fact.channels[0].variables[role] = _value(value)
     return fact
 
 
-def _glimpses(packet: Packet, reading: Reading) -> list[Glimpse]:
+def _glimpses(packet: Packet, tenant: str, reading: Reading) -> list[Glimpse]:
     """Return every channel that the packet shows whole: its own first, then its Dest, then others."""
     return [
-        _glimpse(packet, prefix, reading)
+        _glimpse(packet, prefix, tenant, reading)
         for prefix in PREFIXES
         if f"{prefix}channel" in packet and packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
     ]
 
 
-def _glimpse(packet: Packet, prefix: str, reading: Reading) -> Glimpse:
+def _glimpse(packet: Packet, prefix: str, tenant: str, reading: Reading) -> Glimpse:
     state = packet.get(f"{prefix}channelstate")
     return Glimpse(
         checked_text(packet.get(f"{prefix}uniqueid"), "$.Uniqueid", MAX_META_ID),
         _text(packet.get(f"{prefix}linkedid")),
         _text(packet.get(f"{prefix}channel")),
         int(state) if len(state) == 1 and state.isascii() and state.isdigit() else -1,
-        dict(_variables(packet.all(f"{prefix}chanvariable"), reading)),
+        dict(_variables(packet.all(f"{prefix}chanvariable"), reading))
+        | dict(_tenants(packet.get(f"{prefix}tenantid"), tenant)),
     )
 
 
@@ -109,11 +109,12 @@ def _variables(entries: list[str], reading: Reading) -> Iterable[tuple[Role, str
             yield role, _value(unescaped(value))
 
 
-def _add_tenant(glimpse: Glimpse, packet: Packet, header: str) -> None:
+def _tenants(field: str, header: str) -> Iterable[tuple[Role, str]]:
+    """Yield what a channel's own field says, and the record's header, which is about all of its channels."""
     if header:
-        glimpse.variables["tenant_header"] = header
-    if field := packet.get("tenantid"):
-        glimpse.variables["tenant_field"] = _value(field)
+        yield "tenant_header", header
+    if field:
+        yield "tenant_field", _value(field)
 
 
 def _cause(kind: Kind, packet: Packet) -> int:

@@ -9,7 +9,7 @@ from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, packet_of, read_packet
 from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.ami.text import decoded
-from tally.schemas.call_facts import CALL, OPERATOR, Swept
+from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Swept
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, checked_text, producer_id
 from tally.schemas.keys import join_parts
@@ -125,8 +125,11 @@ def _read(
             routed.add(CALL, key, fact)
     elif name in MEMBERS:
         routed.add(OPERATOR, key, operators.member_seen(name, packet, _by(published_ms, at), tenant))
+    elif name in _SAYING:
+        if fact := _SAYING[name](packet, at, tenant, reading):
+            routed.add(CALL, key, fact)
     else:
-        _READ_OTHERS[name](key, packet, _by(published_ms, at) if name in SWEEPING else at, reading, routed)
+        _READ_OTHERS[name](key, packet, _by(published_ms, at) if name in SWEEPING else at, routed)
 
 
 def _by(published_ms: int | None, at: Moment) -> Moment:
@@ -142,22 +145,12 @@ def _own(packet: Packet, headers: Own, name: str) -> str:
     return packet.get(name) if value is None else decoded(value)
 
 
-def _response(key: bytes, packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+def _response(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
     if fact := channels.originated(packet, at):
         routed.add(CALL, key, fact)
 
 
-def _variable(key: bytes, packet: Packet, at: Moment, reading: Reading, routed: Routed) -> None:
-    if fact := channels.variable_set(packet, at, reading):
-        routed.add(CALL, key, fact)
-
-
-def _user_event(key: bytes, packet: Packet, at: Moment, reading: Reading, routed: Routed) -> None:
-    if fact := channels.verdict(packet, at, reading):
-        routed.add(CALL, key, fact)
-
-
-def _booted(key: bytes, packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+def _booted(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
     """Take a restart: whatever was heard of before the PBX came up is over. Without Uptime it is a login."""
     uptime = packet.get("uptime")
     if uptime.isascii() and uptime.isdigit() and len(uptime) < MAX_ID:
@@ -167,19 +160,21 @@ def _booted(key: bytes, packet: Packet, at: Moment, _: Reading, routed: Routed) 
         routed.add(OPERATOR, key, swept)
 
 
-def _channels_listed(key: bytes, _packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+def _channels_listed(key: bytes, _packet: Packet, at: Moment, routed: Routed) -> None:
     routed.add(CALL, key, Swept(max(at.us - LIST_US, 0)))
 
 
-def _queues_listed(key: bytes, packet: Packet, at: Moment, _: Reading, routed: Routed) -> None:
+def _queues_listed(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
     if packet.get("actionid").startswith(RESYNC):
         routed.add(OPERATOR, key, Swept(max(at.us - LIST_US, 0)))
 
 
-_READ_OTHERS: Mapping[str, Callable[[bytes, Packet, Moment, Reading, Routed], None]] = {
+_SAYING: Mapping[str, Callable[[Packet, Moment, str, Reading], ChannelsSeen | None]] = {
+    "VarSet": channels.variable_set,
+    "UserEvent": channels.verdict,
+}
+_READ_OTHERS: Mapping[str, Callable[[bytes, Packet, Moment, Routed], None]] = {
     "OriginateResponse": _response,
-    "VarSet": _variable,
-    "UserEvent": _user_event,
     "FullyBooted": _booted,
     "CoreShowChannelsComplete": _channels_listed,
     "QueueStatusComplete": _queues_listed,
