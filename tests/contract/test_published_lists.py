@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from tally.schemas import bounded
+from tally.schemas.ami.events import KINDS
 from tally.schemas.whatsapp.inbound import REPLY_TYPES
 from tally.streams.demo.recount import recount
 from tally.tables.rules import Rules
@@ -21,6 +22,7 @@ async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> No
         errors = {row["key"] for row in await connection.fetch("SELECT key FROM recount.listed_error")}
         prices = {tuple(row) for row in await connection.fetch("SELECT part, name FROM recount.listed_price")}
         replies = {row["type"] for row in await connection.fetch("SELECT type FROM recount.replying_type")}
+        shows = {row["event"] for row in await connection.fetch("SELECT event FROM recount.call_showing")}
         window = await connection.fetchval("SELECT reply_window_seconds FROM recount.setting")
     finally:
         await connection.close()
@@ -31,4 +33,5 @@ async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> No
         *(("type", name) for name in bounded.PRICING_TYPES),
     }
     assert replies == REPLY_TYPES
+    assert shows == KINDS.keys()
     assert window == Rules().reply_window_seconds

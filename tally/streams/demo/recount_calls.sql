@@ -60,6 +60,18 @@ FROM (
         ('CAMPAIGN_ID'), ('CONTACT_ID'), ('ATTEMPT_ID'), ('TENANT_ID'), ('SCRIPT_ID'), ('AMDSTATUS')
 ) AS configured (name);
 
+-- Events that show channels; the rest says nothing of calls, whether a PBX tells of it or not.
+CREATE TABLE recount.call_showing AS
+SELECT event
+FROM (
+    VALUES
+        ('Newchannel'), ('Newstate'), ('LocalBridge'), ('Pickup'), ('BlindTransfer'), ('AttendedTransfer'),
+        ('CoreShowChannel'), ('HangupRequest'), ('Hangup'), ('DialBegin'), ('DialState'), ('DialEnd'),
+        ('BridgeEnter'), ('BridgeLeave'), ('Hold'), ('Unhold'), ('QueueCallerJoin'), ('QueueCallerLeave'),
+        ('QueueCallerAbandon'), ('AgentCalled'), ('AgentConnect'), ('AgentComplete'), ('AgentDump'),
+        ('AgentRingNoAnswer')
+) AS listed (event);
+
 -- Scripts that are meant for an operator without a queue; none by default.
 CREATE TABLE recount.call_operator_script (name text);
 
@@ -200,9 +212,11 @@ FROM recount.call_packet
     CROSS JOIN jsonb_object_keys(fields) AS key
     CROSS JOIN LATERAL (SELECT left(key, -8) AS prefix) AS prefixes
 WHERE key LIKE '%uniqueid'
-    AND fields ? (prefix || 'channel') AND fields ? (prefix || 'channelstate')
+    AND fields ? (prefix || 'channel')
     AND recount.call_first(fields, key) NOT IN ('', '<unknown>')
-    AND event <> 'OriginateResponse';
+    AND (event IN (SELECT listed.event FROM recount.call_showing AS listed)
+        OR event = 'VarSet' AND recount.call_first(fields, 'value') <> ''
+            AND ltrim(recount.call_first(fields, 'variable'), '_') IN (SELECT name FROM recount.call_variable_name));
 
 CREATE INDEX ON recount.call_sighting (pbx, uniqueid);
 ANALYZE recount.call_sighting;
@@ -241,18 +255,46 @@ SELECT pbx, event, at_us, uniqueid, dest, recount.call_first(fields, 'dialstatus
 FROM recount.call_packet
 WHERE event IN ('DialBegin', 'DialState', 'DialEnd') AND dest IS NOT NULL;
 
+-- The latest sweep of a PBX: what was last seen before it is gone.
+CREATE UNLOGGED TABLE recount.call_sweep AS
+SELECT pbx, max(at_us - 1000000 * (uptime_s + 1)) AS at_us
+FROM (
+    SELECT pbx, at_us, CASE WHEN uptime ~ '^[0-9]{1,10}$' THEN uptime::bigint END AS uptime_s
+    FROM recount.call_packet
+        CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'uptime') AS uptime) AS named
+    WHERE event = 'FullyBooted'
+    UNION ALL
+    SELECT pbx, at_us, 0 FROM recount.call_packet WHERE event = 'CoreShowChannelsComplete'
+) AS swept
+GROUP BY pbx;
+
+-- What tells that a channel is still there, beside its first sight, its coming up, the first request to hang
+-- it up and the first end of a dial: lists, bridges, holds, queues, and the first offer to an operator.
+CREATE UNLOGGED TABLE recount.call_telling AS
+SELECT pbx, uniqueid, at_us FROM recount.call_packet
+WHERE uniqueid IS NOT NULL AND event IN (
+    'CoreShowChannel', 'BridgeEnter', 'BridgeLeave', 'Hold', 'Unhold',
+    'QueueCallerJoin', 'QueueCallerLeave', 'QueueCallerAbandon')
+UNION ALL
+SELECT pbx, dest, min(at_us) FROM recount.call_packet
+WHERE dest IS NOT NULL
+    AND event IN ('AgentCalled', 'AgentConnect', 'AgentComplete', 'AgentDump', 'AgentRingNoAnswer')
+GROUP BY pbx, dest;
+
 CREATE UNLOGGED TABLE recount.call_channel AS
 SELECT
     pbx, uniqueid, name, starts_with(name, 'Local/') AS is_local,
-    first_us, last_us,
+    first_us,
     least(up_us, answered_us) AS up_us,
     coalesce(was_ringing, false) OR coalesce(was_rung, false) AS rang,
     call_hangup.at_us AS hangup_us, cause,
-    request_us, dial_end_us, dial_status
+    coalesce(call_hangup.at_us IS NULL AND heard_us < call_sweep.at_us, false) AS is_gone,
+    call_hangup.at_us IS NOT NULL OR coalesce(heard_us < call_sweep.at_us, false) AS is_over,
+    request_us, is_far_request, dial_end_us, dial_status
 FROM (
     SELECT pbx, uniqueid,
         (array_agg(name ORDER BY at_us, name))[1] AS name,
-        min(at_us) AS first_us, max(at_us) AS last_us,
+        min(at_us) AS first_us,
         min(at_us) FILTER (WHERE state = '6') AS up_us,
         bool_or(state = '5') AS was_ringing
     FROM recount.call_sighting
@@ -262,17 +304,26 @@ FROM (
         SELECT pbx, dest AS uniqueid,
             min(at_us) FILTER (WHERE event = 'DialEnd' AND dial_status = 'ANSWER') AS answered_us,
             bool_or(event <> 'DialBegin' AND dial_status = 'RINGING') AS was_rung,
-            min(at_us) FILTER (WHERE event = 'DialEnd') AS dial_end_us,
-            (array_agg(dial_status ORDER BY at_us, dial_status) FILTER (WHERE event = 'DialEnd'))[1] AS dial_status
+            min(at_us) FILTER (WHERE event = 'DialEnd' AND dial_status <> '') AS dial_end_us,
+            (array_agg(dial_status ORDER BY at_us, dial_status)
+                FILTER (WHERE event = 'DialEnd' AND dial_status <> ''))[1] AS dial_status
         FROM recount.call_dial
         GROUP BY pbx, dest
     ) AS dialled USING (pbx, uniqueid)
     LEFT JOIN recount.call_hangup USING (pbx, uniqueid)
     LEFT JOIN (
-        SELECT pbx, uniqueid, min(at_us) AS request_us
+        SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, at_us AS request_us,
+            coalesce(recount.call_first(fields, 'cause') ~ '[1-9]', false) AS is_far_request
         FROM recount.call_packet WHERE event = 'HangupRequest'
-        GROUP BY pbx, uniqueid
-    ) AS request USING (pbx, uniqueid);
+        ORDER BY pbx, uniqueid, at_us, is_far_request
+    ) AS request USING (pbx, uniqueid)
+    LEFT JOIN (
+        SELECT pbx, uniqueid, max(at_us) AS told_us FROM recount.call_telling GROUP BY pbx, uniqueid
+    ) AS told USING (pbx, uniqueid)
+    CROSS JOIN LATERAL (
+        SELECT greatest(first_us, up_us, answered_us, request_us, dial_end_us, told_us) AS heard_us
+    ) AS heard
+    LEFT JOIN recount.call_sweep USING (pbx);
 
 CREATE UNIQUE INDEX ON recount.call_channel (pbx, uniqueid);
 
@@ -289,35 +340,50 @@ SELECT DISTINCT pbx, uniqueid, dest AS leg
 FROM recount.call_dial
 WHERE uniqueid IS NOT NULL;
 
--- The latest sweep of a PBX: what was last seen before it is gone.
-CREATE UNLOGGED TABLE recount.call_sweep AS
-SELECT pbx, max(at_us - 1000000 * (uptime_s + 1)) AS at_us
-FROM (
-    SELECT pbx, at_us, CASE WHEN uptime ~ '^[0-9]{1,10}$' THEN uptime::bigint END AS uptime_s
-    FROM recount.call_packet
-        CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'uptime') AS uptime) AS named
-    WHERE event = 'FullyBooted'
-    UNION ALL
-    SELECT pbx, at_us, 0 FROM recount.call_packet WHERE event = 'CoreShowChannelsComplete'
-) AS swept
-GROUP BY pbx;
-
+CREATE INDEX ON recount.call_half (pbx, uniqueid);
+CREATE INDEX ON recount.call_dialled (pbx, uniqueid);
+CREATE INDEX ON recount.call_dialled (pbx, leg);
 ANALYZE recount.call_variable, recount.call_channel, recount.call_half, recount.call_dialled;
 
--- Where a channel leads: itself, and through a Local whatever its other half dialled, again and again.
+-- Through a Local to whatever its other half dialled, again and again.
+CREATE UNLOGGED TABLE recount.call_behind AS
+SELECT call_half.pbx, call_half.uniqueid, leg
+FROM recount.call_half
+    JOIN recount.call_dialled ON call_dialled.pbx = call_half.pbx AND call_dialled.uniqueid = other;
+
 CREATE UNLOGGED TABLE recount.call_walk AS
 WITH RECURSIVE walk (pbx, start, uniqueid) AS (
     SELECT pbx, uniqueid, uniqueid FROM recount.call_channel
     UNION
-    SELECT walk.pbx, walk.start, leg
-    FROM walk
-        JOIN recount.call_half USING (pbx, uniqueid)
-        JOIN recount.call_dialled ON call_dialled.pbx = walk.pbx AND call_dialled.uniqueid = other
+    SELECT walk.pbx, walk.start, leg FROM walk JOIN recount.call_behind USING (pbx, uniqueid)
 )
-SELECT pbx, start, uniqueid, is_local FROM walk JOIN recount.call_channel USING (pbx, uniqueid);
+SELECT pbx, start, uniqueid, is_local, is_over,
+    (pbx, uniqueid) IN (SELECT pbx, uniqueid FROM recount.call_behind) AS leads_on
+FROM walk JOIN recount.call_channel USING (pbx, uniqueid);
 
 CREATE INDEX ON recount.call_walk (pbx, start);
-ANALYZE recount.call_walk;
+
+-- Where a channel leads: to itself, a Local one to the ends of its way. One that dialled nothing is its own
+-- end once it is over: until then its dialplan may still dial.
+CREATE UNLOGGED TABLE recount.call_lead AS
+SELECT pbx, start, uniqueid
+FROM recount.call_walk
+WHERE NOT leads_on AND (is_over OR NOT is_local);
+
+CREATE INDEX ON recount.call_lead (pbx, start);
+
+-- Its channels on the way: its other half, the ends, and both halves of the Locals between.
+CREATE UNLOGGED TABLE recount.call_way AS
+WITH local AS (
+    SELECT pbx, start, uniqueid FROM recount.call_walk WHERE leads_on OR uniqueid = start
+)
+SELECT pbx, start, uniqueid FROM local
+UNION SELECT pbx, start, other FROM local JOIN recount.call_half USING (pbx, uniqueid)
+UNION SELECT pbx, start, uniqueid FROM recount.call_lead;
+
+CREATE INDEX ON recount.call_way (pbx, start);
+CREATE INDEX ON recount.call_way (pbx, uniqueid);
+ANALYZE recount.call_walk, recount.call_lead, recount.call_way;
 
 
 -- ---------------------------------------------------------------------------------------- attempts
@@ -401,79 +467,27 @@ FROM recount.call_channel
     LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'TENANT_ID') AS tenant USING (pbx, uniqueid)
 WHERE campaign.name = 'CAMPAIGN_ID' AND contact.name = 'CONTACT_ID';
 
--- The attempt of a send result that each of them means: with the attempt's name that one, else that
--- contact's attempt whose earliest send result is closest in time.
-CREATE UNLOGGED TABLE recount.call_named_send AS
-SELECT DISTINCT ON (naming.pbx, naming.uniqueid)
-    naming.pbx, naming.uniqueid, sent.tenant, sent.campaign, sent.contact, sent.attempt
-FROM recount.call_naming AS naming
-    JOIN (
-        SELECT tenant, campaign, contact, attempt, pbx, 1000 * min(min(at_ms)) OVER attempt AS first_us
-        FROM recount.call_send
-        GROUP BY tenant, campaign, contact, attempt, pbx
-        WINDOW attempt AS (PARTITION BY tenant, campaign, contact, attempt)
-    ) AS sent ON sent.pbx = naming.pbx AND sent.campaign = naming.campaign AND sent.contact = naming.contact
-        AND sent.attempt = coalesce(naming.attempt, sent.attempt)
-ORDER BY naming.pbx, naming.uniqueid, (sent.tenant = naming.tenant) IS TRUE DESC,
-    CASE WHEN naming.attempt IS NULL THEN abs(sent.first_us - naming.first_us) END, sent.attempt, sent.tenant;
-
-CREATE UNLOGGED TABLE recount.call_attempt AS
-SELECT row_number() OVER (ORDER BY tenant, campaign, contact, attempt, named_pbx) AS id, *
+-- Attempts of send results, and the ids under which these know an attempt's call.
+CREATE UNLOGGED TABLE recount.call_sent AS
+SELECT row_number() OVER (ORDER BY tenant, campaign, contact, attempt) AS id, *
 FROM (
     SELECT
-        tenant, campaign, contact, attempt, NULL::text COLLATE "C" AS named_pbx,
+        tenant, campaign, contact, attempt, 1000 * min(at_ms) AS asked_us,
         (array_agg(template_name ORDER BY rank DESC, template_name))[1] AS template_name,
         bool_or(outcome IN ('requested', 'accepted')) AS is_requested,
         bool_or(is_second) AS is_second
     FROM recount.call_send JOIN recount.call_outcome_rank USING (outcome)
     GROUP BY tenant, campaign, contact, attempt
-    UNION ALL
-    -- Attempts that no send result names. Without any tenant they count nowhere.
-    SELECT
-        coalesce(
-            (array_agg(naming.tenant ORDER BY tenant_variable.at_us, naming.tenant)
-                FILTER (WHERE naming.tenant IS NOT NULL))[1],
-            (array_agg(sighting.tenantid ORDER BY sighting.at_us, sighting.tenantid)
-                FILTER (WHERE sighting.tenantid IS NOT NULL))[1],
-            (array_agg(sighting.tenant ORDER BY sighting.at_us, sighting.tenant)
-                FILTER (WHERE sighting.tenant IS NOT NULL))[1]),
-        naming.campaign, naming.contact, coalesce(naming.attempt, '1') COLLATE "C", naming.pbx,
-        coalesce((array_agg(script.value ORDER BY script.at_us, script.value)
-            FILTER (WHERE script.value IS NOT NULL))[1], ''),
-        false, false
-    FROM recount.call_naming AS naming
-        JOIN recount.call_sighting AS sighting USING (pbx, uniqueid)
-        LEFT JOIN recount.call_variable AS script
-            ON (script.pbx, script.uniqueid, script.name) = (naming.pbx, naming.uniqueid, 'SCRIPT_ID')
-        LEFT JOIN recount.call_variable AS tenant_variable
-            ON (tenant_variable.pbx, tenant_variable.uniqueid, tenant_variable.name)
-                = (naming.pbx, naming.uniqueid, 'TENANT_ID')
-    WHERE NOT EXISTS (
-        SELECT FROM recount.call_named_send AS sent WHERE (sent.pbx, sent.uniqueid) = (naming.pbx, naming.uniqueid))
-    GROUP BY naming.campaign, naming.contact, coalesce(naming.attempt, '1') COLLATE "C", naming.pbx
 ) AS attempts;
 
-CREATE UNLOGGED TABLE recount.call_attempt_channel AS
-SELECT id, named.pbx, uniqueid
-FROM recount.call_named_send AS named JOIN recount.call_attempt USING (tenant, campaign, contact, attempt)
-WHERE named_pbx IS NULL
-UNION ALL
-SELECT id, naming.pbx, uniqueid
-FROM recount.call_naming AS naming JOIN recount.call_attempt AS made
-    ON (made.named_pbx, made.campaign, made.contact, made.attempt)
-        = (naming.pbx, naming.campaign, naming.contact, coalesce(naming.attempt, '1') COLLATE "C")
-WHERE NOT EXISTS (
-    SELECT FROM recount.call_named_send AS sent WHERE (sent.pbx, sent.uniqueid) = (naming.pbx, naming.uniqueid));
-
--- The ids under which the send results know an attempt's call.
 CREATE UNLOGGED TABLE recount.call_sent_id AS
 SELECT DISTINCT id, call_send.pbx, kind, value
 FROM recount.call_send
-    JOIN recount.call_attempt USING (tenant, campaign, contact, attempt)
+    JOIN recount.call_sent USING (tenant, campaign, contact, attempt)
     CROSS JOIN LATERAL (
         VALUES (1, channel_id), (2, unique_id), (3, linked_id), (5, action_id)
     ) AS ids (kind, value)
-WHERE named_pbx IS NULL AND call_send.pbx IS NOT NULL AND value IS NOT NULL;
+WHERE call_send.pbx IS NOT NULL AND value IS NOT NULL;
 
 CREATE UNLOGGED TABLE recount.call_response AS
 SELECT pbx, at_us,
@@ -484,21 +498,160 @@ FROM recount.call_packet
     CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'reason') AS reason) AS named
 WHERE event = 'OriginateResponse';
 
-CREATE UNLOGGED TABLE recount.call_root AS
-SELECT DISTINCT ON (id) id, pbx, uniqueid, call_channel.uniqueid IS NOT NULL AS is_seen,
-    coalesce(is_local, false) AS is_local
+-- The channel that an attempt's ids name. One that several name is the one's that was asked for first.
+CREATE UNLOGGED TABLE recount.call_id_root AS
+SELECT DISTINCT ON (pbx, uniqueid) id, pbx, kind, uniqueid
 FROM (
-    SELECT id, pbx, kind, value AS uniqueid, NULL::bigint AS at_us FROM recount.call_sent_id WHERE kind < 5
+    SELECT DISTINCT ON (id) id, pbx, kind, uniqueid
+    FROM (
+        SELECT id, pbx, kind, value AS uniqueid, NULL::bigint AS at_us FROM recount.call_sent_id WHERE kind < 5
+        UNION ALL
+        SELECT id, pbx, kind, uniqueid, at_us
+        FROM recount.call_sent_id JOIN recount.call_response USING (pbx)
+        WHERE kind = 5 AND action_id = value
+    ) AS named
+        JOIN recount.call_channel USING (pbx, uniqueid)
+    ORDER BY id, kind, coalesce(at_us, first_us), uniqueid, pbx
+) AS best
+    JOIN recount.call_sent USING (id)
+ORDER BY pbx, uniqueid, asked_us, id;
+
+-- What leads to a channel whose variables name a contact: who dialled it, the other half of a Local, and so on.
+CREATE UNLOGGED TABLE recount.call_above AS
+WITH RECURSIVE above (pbx, start, uniqueid, way) AS (
+    SELECT pbx, uniqueid, uniqueid, ARRAY[uniqueid] FROM recount.call_naming
     UNION ALL
-    SELECT id, pbx, 4, uniqueid, NULL FROM recount.call_attempt_channel
+    SELECT above.pbx, above.start, next.uniqueid, way || next.uniqueid
+    FROM above
+        JOIN (
+            SELECT pbx, uniqueid AS below, other AS uniqueid FROM recount.call_half
+            UNION ALL
+            SELECT pbx, leg, uniqueid FROM recount.call_dialled
+        ) AS next ON (next.pbx, next.below) = (above.pbx, above.uniqueid)
+    WHERE next.uniqueid <> ALL (way)
+)
+SELECT pbx, start, uniqueid, min(cardinality(way)) AS distance
+FROM above
+GROUP BY pbx, start, uniqueid;
+
+CREATE INDEX ON recount.call_above (pbx, start);
+
+-- The channels whose attempt is known: their variables say it, or an id does.
+CREATE UNLOGGED TABLE recount.call_told AS
+SELECT pbx, uniqueid, campaign, contact, attempt FROM recount.call_naming WHERE attempt IS NOT NULL
+UNION ALL
+SELECT root.pbx, root.uniqueid, sent.campaign, sent.contact, sent.attempt
+FROM recount.call_id_root AS root
+    JOIN recount.call_sent AS sent USING (id)
+    LEFT JOIN recount.call_naming AS naming ON (naming.pbx, naming.uniqueid) = (root.pbx, root.uniqueid)
+WHERE naming.attempt IS NULL;
+
+ANALYZE recount.call_naming, recount.call_above, recount.call_told;
+
+-- Any other is of the attempt of the nearest one above. Without one the contact's attempt is meant that was
+-- asked for closest in time to the first one above, without that the attempt 1.
+CREATE UNLOGGED TABLE recount.call_named AS
+SELECT naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.first_us,
+    (array_agg(told.attempt ORDER BY distance, above.uniqueid) FILTER (WHERE told.attempt IS NOT NULL))[1] AS attempt,
+    min(also.first_us) AS begun_us
+FROM recount.call_naming AS naming
+    JOIN recount.call_above AS above ON (above.pbx, above.start) = (naming.pbx, naming.uniqueid)
+    LEFT JOIN recount.call_told AS told ON (told.pbx, told.uniqueid, told.campaign, told.contact)
+        = (above.pbx, above.uniqueid, naming.campaign, naming.contact)
+    LEFT JOIN recount.call_naming AS also ON (also.pbx, also.uniqueid, also.campaign, also.contact)
+        = (above.pbx, above.uniqueid, naming.campaign, naming.contact)
+GROUP BY naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.first_us;
+
+CREATE UNLOGGED TABLE recount.call_named_send AS
+SELECT DISTINCT ON (named.pbx, named.uniqueid) named.pbx, named.uniqueid, sent.id
+FROM recount.call_named AS named
+    JOIN (
+        SELECT DISTINCT call_sent.*, pbx
+        FROM recount.call_sent JOIN recount.call_send USING (tenant, campaign, contact, attempt)
+    ) AS sent ON sent.pbx = named.pbx AND sent.campaign = named.campaign AND sent.contact = named.contact
+        AND sent.attempt = coalesce(named.attempt, sent.attempt)
+ORDER BY named.pbx, named.uniqueid, (sent.tenant = named.tenant) IS TRUE DESC,
+    CASE WHEN named.attempt IS NULL THEN abs(sent.asked_us - named.begun_us) END, sent.attempt, sent.tenant;
+
+-- Where they begin: an id of the channel, variables that name the attempt, its ActionID, other variables. What
+-- the id of one attempt names is no other's. Of a Local it is the half that was dialled.
+CREATE FUNCTION recount.call_dialled_half(of_pbx text, channel text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(min(other), channel) COLLATE "C"
+    FROM recount.call_half JOIN recount.call_channel USING (pbx, uniqueid)
+    WHERE (pbx, uniqueid) = (of_pbx, channel) AND right(name, 2) = ';2'
+$$;
+
+CREATE UNLOGGED TABLE recount.call_sent_root AS
+SELECT DISTINCT ON (id) id, pbx, recount.call_dialled_half(pbx, uniqueid) AS uniqueid
+FROM (
+    SELECT id, pbx, kind, uniqueid FROM recount.call_id_root
     UNION ALL
-    SELECT id, pbx, kind, uniqueid, at_us
-    FROM recount.call_sent_id JOIN recount.call_response USING (pbx)
-    WHERE kind = 5 AND action_id = value AND uniqueid IS NOT NULL
+    SELECT named.id, pbx, CASE WHEN naming.attempt IS NULL THEN 6 ELSE 4 END, uniqueid
+    FROM recount.call_named_send AS named
+        JOIN recount.call_naming AS naming USING (pbx, uniqueid)
+        LEFT JOIN recount.call_id_root AS root USING (pbx, uniqueid)
+    WHERE coalesce(root.id = named.id, true)
 ) AS candidate
-    LEFT JOIN recount.call_channel USING (pbx, uniqueid)
-WHERE kind = 5 OR call_channel.uniqueid IS NOT NULL
-ORDER BY id, kind, coalesce(first_us, at_us), uniqueid, pbx;
+    JOIN recount.call_channel USING (pbx, uniqueid)
+ORDER BY id, kind, first_us, uniqueid, pbx;
+
+-- Channels that name another attempt, which no send result does, though such an attempt's channels lead to
+-- them, make no further one: Asterisk drops quotes of variables, so that equal names may differ.
+CREATE UNLOGGED TABLE recount.call_named_only AS
+SELECT named.pbx, uniqueid, campaign, contact, coalesce(attempt, '1') COLLATE "C" AS attempt, tenant
+FROM recount.call_named AS named LEFT JOIN recount.call_named_send AS sent USING (pbx, uniqueid)
+WHERE sent.id IS NULL AND NOT EXISTS (
+    SELECT
+    FROM recount.call_above AS above
+        JOIN recount.call_way AS way USING (pbx, uniqueid)
+        JOIN recount.call_sent_root AS root ON (root.pbx, root.uniqueid) = (way.pbx, way.start)
+    WHERE (above.pbx, above.start) = (named.pbx, named.uniqueid));
+
+CREATE UNLOGGED TABLE recount.call_attempt AS
+SELECT id, tenant, campaign, contact, attempt, NULL::text COLLATE "C" AS named_pbx,
+    template_name, is_requested, is_second
+FROM recount.call_sent
+UNION ALL
+-- Attempts that no send result names. Without any tenant they count nowhere.
+SELECT (SELECT count(*) FROM recount.call_sent) + row_number() OVER (ORDER BY campaign, contact, attempt, pbx), *
+FROM (
+    SELECT
+        coalesce(
+            (array_agg(named.tenant ORDER BY tenant_variable.at_us, named.tenant)
+                FILTER (WHERE named.tenant IS NOT NULL))[1],
+            (array_agg(sighting.tenantid ORDER BY sighting.at_us, sighting.tenantid)
+                FILTER (WHERE sighting.tenantid IS NOT NULL))[1],
+            (array_agg(sighting.tenant ORDER BY sighting.at_us, sighting.tenant)
+                FILTER (WHERE sighting.tenant IS NOT NULL))[1]),
+        named.campaign, named.contact, named.attempt, named.pbx,
+        coalesce((array_agg(script.value ORDER BY script.at_us, script.value)
+            FILTER (WHERE script.value IS NOT NULL))[1], ''),
+        false, false
+    FROM recount.call_named_only AS named
+        JOIN recount.call_sighting AS sighting USING (pbx, uniqueid)
+        LEFT JOIN recount.call_variable AS script
+            ON (script.pbx, script.uniqueid, script.name) = (named.pbx, named.uniqueid, 'SCRIPT_ID')
+        LEFT JOIN recount.call_variable AS tenant_variable
+            ON (tenant_variable.pbx, tenant_variable.uniqueid, tenant_variable.name)
+                = (named.pbx, named.uniqueid, 'TENANT_ID')
+    GROUP BY named.campaign, named.contact, named.attempt, named.pbx
+) AS only_named;
+
+CREATE UNLOGGED TABLE recount.call_root AS
+SELECT id, pbx, uniqueid, is_local
+FROM (
+    SELECT id, pbx, uniqueid FROM recount.call_sent_root
+    UNION ALL
+    (
+        SELECT DISTINCT ON (id) id, pbx, recount.call_dialled_half(pbx, uniqueid)
+        FROM recount.call_named_only AS named
+            JOIN recount.call_attempt AS made ON (made.named_pbx, made.campaign, made.contact, made.attempt)
+                = (named.pbx, named.campaign, named.contact, named.attempt)
+            JOIN recount.call_channel USING (pbx, uniqueid)
+        ORDER BY id, first_us, uniqueid
+    )
+) AS begun
+    JOIN recount.call_channel USING (pbx, uniqueid);
 
 CREATE UNLOGGED TABLE recount.call_reason AS
 SELECT DISTINCT ON (id) id, at_us, reason
@@ -514,15 +667,11 @@ ORDER BY id, at_us, reason;
 
 -- ----------------------------------------------------------------------------- whose leg is which
 
--- resolve(root): the first party that was called.
+-- The first party that was called.
 CREATE UNLOGGED TABLE recount.call_first_leg AS
-SELECT id, pbx, walk.uniqueid
-FROM recount.call_root AS root JOIN recount.call_walk AS walk USING (pbx)
-WHERE walk.start = root.uniqueid AND NOT walk.is_local;
-
-INSERT INTO recount.call_first_leg
-SELECT id, pbx, uniqueid FROM recount.call_root
-WHERE is_seen AND id NOT IN (SELECT id FROM recount.call_first_leg);
+SELECT id, pbx, lead.uniqueid
+FROM recount.call_root AS root JOIN recount.call_lead AS lead USING (pbx)
+WHERE lead.start = root.uniqueid;
 
 -- What the first party dialled, where the customer is the second one.
 CREATE UNLOGGED TABLE recount.call_second_dialled AS
@@ -535,18 +684,27 @@ FROM (
     JOIN recount.call_attempt USING (id)
 WHERE is_second;
 
+-- Whoever is dialled once one of them is up is somebody else.
 CREATE UNLOGGED TABLE recount.call_customer_leg AS
 SELECT id, pbx, uniqueid
-FROM recount.call_first_leg JOIN recount.call_attempt USING (id)
-WHERE NOT is_second
-UNION
-SELECT id, pbx, walk.uniqueid
-FROM recount.call_second_dialled JOIN recount.call_walk AS walk USING (pbx)
-WHERE walk.start = leg AND NOT is_local
-EXCEPT
-SELECT id, pbx, uniqueid
-FROM recount.call_first_leg JOIN recount.call_attempt USING (id)
-WHERE is_second;
+FROM (
+    SELECT id, pbx, uniqueid, first_us, min(up_us) OVER (PARTITION BY id) AS any_up_us
+    FROM (
+        SELECT id, pbx, uniqueid
+        FROM recount.call_first_leg JOIN recount.call_attempt USING (id)
+        WHERE NOT is_second
+        UNION
+        SELECT id, pbx, lead.uniqueid
+        FROM recount.call_second_dialled JOIN recount.call_lead AS lead USING (pbx)
+        WHERE lead.start = leg
+        EXCEPT
+        SELECT id, pbx, uniqueid
+        FROM recount.call_first_leg JOIN recount.call_attempt USING (id)
+        WHERE is_second
+    ) AS dialled
+        JOIN recount.call_channel USING (pbx, uniqueid)
+) AS shown
+WHERE coalesce(first_us <= any_up_us, true);
 
 CREATE INDEX ON recount.call_customer_leg (id);
 ANALYZE recount.call_customer_leg;
@@ -564,106 +722,19 @@ FROM (
     JOIN recount.call_channel AS channel USING (pbx, uniqueid)
 WHERE CASE WHEN is_up THEN from_first ELSE from_last END = 1;
 
--- The attempt's own channels: root, its other half, the customer's legs and the Locals between.
+-- The attempt's own channels: the first one, the customer's legs, and the Locals between.
 CREATE UNLOGGED TABLE recount.call_own AS
-WITH local AS (
-    SELECT id, pbx, walk.uniqueid
-    FROM (
-        SELECT id, pbx, uniqueid AS start FROM recount.call_root
-        UNION SELECT id, pbx, leg FROM recount.call_second_dialled
-    ) AS started
-        JOIN recount.call_walk AS walk USING (pbx, start)
-    WHERE is_local
-)
-SELECT id, pbx, uniqueid FROM recount.call_root
-UNION SELECT id, pbx, uniqueid FROM recount.call_customer_leg
-UNION SELECT id, pbx, uniqueid FROM local
-UNION SELECT id, pbx, other FROM local JOIN recount.call_half USING (pbx, uniqueid);
+SELECT id, pbx, way.uniqueid
+FROM recount.call_root AS root
+    JOIN recount.call_way AS way USING (pbx)
+WHERE way.start = root.uniqueid
+UNION
+SELECT id, pbx, way.uniqueid
+FROM recount.call_second_dialled JOIN recount.call_way AS way USING (pbx)
+WHERE way.start = leg;
 
 CREATE INDEX ON recount.call_own (pbx, uniqueid);
 ANALYZE recount.call_customer, recount.call_own;
-
-
--- -------------------------------------------------------------------------------- what a call is
-
--- Every channel and every attempt at first is a call of its own ...
-CREATE UNLOGGED TABLE recount.call_pair AS
-SELECT DISTINCT pbx, one, other
-FROM (
-    SELECT pbx, 'channel ' || uniqueid AS one, 'channel ' || coalesce(linkedid, uniqueid) AS other
-    FROM recount.call_sighting
-    UNION ALL
-    SELECT pbx, 'channel ' || uniqueid, 'channel ' || leg FROM recount.call_dialled
-    UNION ALL
-    SELECT pbx, 'channel ' || uniqueid, 'channel ' || other FROM recount.call_half
-    UNION ALL
-    SELECT pbx, 'attempt ' || id, 'channel ' || uniqueid FROM recount.call_attempt_channel
-    UNION ALL
-    SELECT pbx, 'attempt ' || id, 'channel ' || value FROM recount.call_sent_id WHERE kind < 5
-    UNION ALL
-    SELECT pbx, 'attempt ' || id, 'channel ' || uniqueid FROM recount.call_root
-) AS shown;
-
-CREATE UNLOGGED TABLE recount.call_node AS
-SELECT node, pbx, name, node AS call
-FROM (
-    SELECT row_number() OVER () AS node, pbx, name
-    FROM (
-        SELECT pbx, one AS name FROM recount.call_pair UNION SELECT pbx, other FROM recount.call_pair
-    ) AS distinct_names
-) AS numbered;
-
-CREATE UNIQUE INDEX ON recount.call_node (node);
-CREATE UNIQUE INDEX ON recount.call_node (pbx, name);
-CREATE INDEX ON recount.call_node (call);
-ANALYZE recount.call_pair, recount.call_node;
-
-CREATE UNLOGGED TABLE recount.call_link AS
-SELECT a.node AS one, b.node AS other
-FROM recount.call_pair
-    CROSS JOIN LATERAL (
-        VALUES (call_pair.one, call_pair.other), (call_pair.other, call_pair.one)
-    ) AS way (here, there)
-    JOIN recount.call_node AS a ON a.pbx = call_pair.pbx AND a.name = here
-    JOIN recount.call_node AS b ON b.pbx = call_pair.pbx AND b.name = there
-WHERE a.node <> b.node;
-
-ANALYZE recount.call_link;
-
--- ... and takes the smallest call that a link leads to, until nothing changes.
-DO $$
-DECLARE
-    relabelled bigint;
-BEGIN
-    LOOP
-        UPDATE recount.call_node
-        SET call = lowest.call
-        FROM (
-            SELECT mine.call AS old_call, min(theirs.call) AS call
-            FROM recount.call_link
-                JOIN recount.call_node AS mine ON mine.node = one
-                JOIN recount.call_node AS theirs ON theirs.node = other
-            WHERE theirs.call < mine.call
-            GROUP BY mine.call
-        ) AS lowest
-        WHERE call_node.call = lowest.old_call;
-        GET DIAGNOSTICS relabelled = ROW_COUNT;
-        EXIT WHEN relabelled = 0;
-    END LOOP;
-END $$;
-
-CREATE UNLOGGED TABLE recount.call_of_channel AS
-SELECT pbx, uniqueid, call, last_us
-FROM recount.call_channel
-    JOIN recount.call_node USING (pbx)
-WHERE call_node.name = 'channel ' || uniqueid;
-
--- An attempt whose ids are on several PBXs has a call on each.
-CREATE UNLOGGED TABLE recount.call_of_attempt AS
-SELECT id, call_node.pbx, call
-FROM recount.call_node JOIN recount.call_attempt ON call_node.name = 'attempt ' || id;
-
-ANALYZE recount.call_of_channel, recount.call_of_attempt;
 
 
 -- ------------------------------------------------------------------------------ who was connected
@@ -700,9 +771,9 @@ ANALYZE recount.call_stay;
 -- Who is connected with the customer and when: in one bridge, and through the halves of Locals further.
 CREATE UNLOGGED TABLE recount.call_connected AS
 WITH RECURSIVE reach (id, pbx, uniqueid, goes_on, time) AS (
-    SELECT id, pbx, uniqueid, true, int8range(up_us, hangup_us)
+    SELECT id, pbx, uniqueid, true, int8range(NULL, hangup_us)
     FROM recount.call_customer
-    WHERE up_us < coalesce(hangup_us, up_us + 1)
+    WHERE up_us IS NOT NULL
     UNION
     SELECT id, reach.pbx, next.uniqueid, starts_with(name, 'Local/'), reach.time * next.time
     FROM reach
@@ -729,7 +800,8 @@ FROM (
         recount.call_first(fields, 'queue') COLLATE "C" AS queue,
         nullif(recount.call_first(fields, 'interface'), '') COLLATE "C" AS interface
     FROM recount.call_packet
-    WHERE event IN ('AgentCalled', 'AgentConnect', 'AgentComplete', 'AgentRingNoAnswer') AND dest IS NOT NULL
+    WHERE dest IS NOT NULL
+        AND event IN ('AgentCalled', 'AgentConnect', 'AgentComplete', 'AgentDump', 'AgentRingNoAnswer')
 ) AS agent
     JOIN recount.call_walk USING (pbx, start)
 ORDER BY pbx, uniqueid, at_us, queue, interface;
@@ -781,12 +853,13 @@ WHERE NOT is_local
         SELECT FROM recount.call_customer_leg AS leg
         WHERE (leg.pbx, leg.uniqueid) = (connected.pbx, connected.uniqueid));
 
+-- Operators who let a caller ring: one of the attempt's own channels.
 CREATE UNLOGGED TABLE recount.call_ring_no_answer AS
-SELECT DISTINCT id, packet.pbx, packet.dest, recount.call_first(fields, 'queue') COLLATE "C" AS queue
+SELECT DISTINCT id, pbx, dest, operator.queue
 FROM recount.call_packet AS packet
-    JOIN recount.call_of_channel AS of_dest ON (of_dest.pbx, of_dest.uniqueid) = (packet.pbx, packet.dest)
-    JOIN recount.call_of_attempt AS of_attempt ON of_attempt.call = of_dest.call
-WHERE event = 'AgentRingNoAnswer';
+    JOIN recount.call_own USING (pbx, uniqueid)
+    JOIN recount.call_operator AS operator USING (pbx)
+WHERE event = 'AgentRingNoAnswer' AND operator.uniqueid = dest;
 
 
 -- ------------------------------------------------------------------------------------------ queues
@@ -836,18 +909,22 @@ SELECT
     id,
     customer.pbx, customer.uniqueid, customer.up_us, customer.hangup_us, customer.cause,
     customer.uniqueid IS NOT NULL OR (NOT is_second AND coalesce(reason <> 0, false)) AS is_attempted,
-    customer.up_us IS NOT NULL OR (NOT is_second AND coalesce(reason = 4, false)) AS is_answered,
-    CASE WHEN customer.uniqueid IS NOT NULL THEN customer.hangup_us IS NULL AND customer.last_us < sweep.at_us
-        ELSE root_channel.hangup_us IS NULL AND root_channel.last_us < sweep.at_us END IS TRUE AS is_gone,
+    -- Behind a Local channel the response tells of the dialplan, which may answer before it dials.
+    customer.up_us IS NOT NULL OR (NOT is_second AND coalesce(reason = 4, false)
+        AND customer.uniqueid IS NOT DISTINCT FROM root_channel.uniqueid) AS is_answered,
+    CASE WHEN customer.uniqueid IS NOT NULL THEN customer.is_gone ELSE root_channel.is_gone END IS TRUE AS is_gone,
     CASE WHEN root_channel.uniqueid IS NULL THEN response.id IS NOT NULL AND reason IS DISTINCT FROM 4
-        ELSE root_channel.hangup_us IS NOT NULL AND NOT EXISTS (
+        ELSE root_channel.is_over AND NOT EXISTS (
             SELECT FROM recount.call_customer_leg AS leg JOIN recount.call_channel AS channel USING (pbx, uniqueid)
-            WHERE leg.id = attempt.id AND channel.hangup_us IS NULL) END AS is_decided,
+            WHERE leg.id = attempt.id AND NOT channel.is_over) END AS is_decided,
     coalesce(
         by_cause.outcome,
         CASE WHEN reason = 3 AND NOT is_second THEN 'no_answer' END,
-        CASE WHEN NOT root.is_local AND customer.cause = 0 AND reason = 0 AND customer.rang
-            AND coalesce(customer.request_us >= coalesce(customer.dial_end_us, customer.hangup_us), true)
+        -- Our own hanging up asks too, without a cause and within 1 ms of the dial's end.
+        CASE WHEN NOT root.is_local AND NOT is_second AND customer.cause = 0 AND reason = 0 AND customer.rang
+            AND coalesce(
+                customer.request_us + CASE WHEN customer.is_far_request THEN 0 ELSE 1000 END
+                    >= least(customer.dial_end_us, customer.hangup_us), true)
             THEN 'call_cancelled' END,
         by_dial_status.outcome,
         CASE WHEN reason = 5 AND NOT is_second THEN 'busy' WHEN reason = 8 AND NOT is_second THEN 'congestion' END,
@@ -859,7 +936,6 @@ FROM recount.call_attempt AS attempt
         ON (root_channel.pbx, root_channel.uniqueid) = (root.pbx, root.uniqueid)
     LEFT JOIN recount.call_customer AS customer USING (id)
     LEFT JOIN recount.call_reason AS response USING (id)
-    LEFT JOIN recount.call_sweep AS sweep ON sweep.pbx = root.pbx
     LEFT JOIN recount.call_outcome_of_cause AS by_cause ON by_cause.cause = customer.cause
     LEFT JOIN recount.call_outcome_of_dial_status AS by_dial_status
         ON by_dial_status.dial_status = customer.dial_status;

@@ -8,6 +8,7 @@ from tally.schemas.keys import FREE_FORM, Template, split_parts
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.naming import (
     Name,
+    channels_named,
     named_by,
     named_channels,
     roots_by_id,
@@ -43,7 +44,7 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
     named = named_channels(call, graph, asked, roots)
     mine = named_by(call, graph, asked, named, roots)
     found = [
-        _asked_attempt(call, parts, call.asked[key], roots.get(key), mine[key])
+        _asked_attempt(call, parts, call.asked[key], _begins(call, graph, key, roots, mine[key]))
         for key, parts in asked.items()
     ]
     found += _of_variables(call, graph, found, asked.values(), named)
@@ -63,16 +64,16 @@ def _of_variables(
     """Yield the attempts that no send result names.
 
     Asterisk drops quotes and backslashes of a variable: its ids may be an attempt's without being equal, so
-    that channels which an attempt has already make no further one.
+    that channels which an attempt's lead to make no further one.
     """
     taken = {unique for one in found if one.root for unique in graph.legs(one.root)[1]}
     taken_names = set(asked)
     for name, uniques in named.items():
-        is_free = all(taken.isdisjoint(graph.above(unique)) for unique in uniques)
-        tenant = tenant_of(call, uniques) if is_free else ""
+        free = [unique for unique in uniques if taken.isdisjoint(graph.above(unique))]
+        tenant = tenant_of(call, free)
         if tenant and (tenant, *name) not in taken_names:
-            script = Template(variable_of(call, uniques, "script"))
-            yield Attempt(tenant, name[0], script, False, [], uniques[0], None)
+            script = Template(variable_of(call, free, "script"))
+            yield Attempt(tenant, name[0], script, False, [], _first(graph, free), None)
 
 
 def _of_queues(call: Call) -> Iterator[Attempt]:
@@ -82,7 +83,24 @@ def _of_queues(call: Call) -> Iterator[Attempt]:
             yield Attempt(tenant_of(call, [unique]), "", FREE_FORM, False, [], unique, None)
 
 
-def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None, named: list[str]) -> Attempt:
+def _first(graph: Graph, named: list[str]) -> str | None:
+    """Return where a named attempt begins, of a Local channel with the half that was dialled."""
+    return graph.first_half(named[0]) if named else None
+
+
+def _begins(call: Call, graph: Graph, key: str, roots: Mapping[str, str], named: list[str]) -> str | None:
+    """Return an asked attempt's first channel.
+
+    An id of the channel names it best, then variables that name the attempt, its ActionID, other variables.
+    """
+    root = roots.get(key)
+    if root is not None and root in channels_named(call, graph, call.asked[key]):
+        return root
+    says = [unique for unique in named if "attempt" in call.channels[unique].variables]
+    return _first(graph, says) or root or _first(graph, named)
+
+
+def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None) -> Attempt:
     outcome = next(outcome for outcome in RANKED if outcome in asked.results)
     responses = [call.responses[value] for name, value in asked.ids if value in call.responses]
     times = [at_ms for at_ms, _ in asked.results.values()]
@@ -92,7 +110,7 @@ def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None, name
         asked.results[outcome][1],
         asked.second,
         times,
-        root or (named[0] if named else None),
+        root,
         min(responses, default=None),
     )
 

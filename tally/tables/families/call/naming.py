@@ -1,7 +1,7 @@
 """Which channels belong to which attempt: by the ids of send results, and by their variables."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tally.schemas.call_facts import Role
 from tally.tables.families.call.legs import Graph, order_of
@@ -27,6 +27,12 @@ def roots_by_id(call: Call, graph: Graph) -> dict[str, str]:
     return roots
 
 
+def channels_named(call: Call, graph: Graph, asked: Asked) -> set[str]:
+    """Return the channels that an attempt's ids name themselves, not only by its ActionID."""
+    uniques = (value for name, value in asked.ids if name in BY_CHANNEL)
+    return {graph.first_half(unique) for unique in uniques if unique in call.channels}
+
+
 def _root_by_id(call: Call, asked: Asked) -> str | None:
     """Return the channel that a send result names itself, or whose OriginateResponse has its ActionID."""
     by_id = [value for wanted in BY_CHANNEL for name, value in asked.ids if name == wanted]
@@ -39,35 +45,51 @@ def named_channels(
     call: Call, graph: Graph, asked: Mapping[str, Name], roots: Mapping[str, str]
 ) -> dict[Name, list[str]]:
     """Return by (campaign, contact, attempt) the channels whose variables name them, the first one first."""
+    told = _told(call, asked, roots)
     found: dict[Name, list[str]] = defaultdict(list)
-    known: dict[str, Name] = {root: asked[key][1:] for key, root in roots.items()}
     for unique, channel in sorted(call.channels.items(), key=lambda item: order_of(item[1], item[0])):
-        values = channel.variables
-        if "campaign" not in values or "contact" not in values:
-            continue
-        whom = (values["campaign"][1], values["contact"][1])
-        if "attempt" in values:
-            known[unique] = (*whom, values["attempt"][1])
-        elif known.get(unique, ())[:2] != whom:
-            # Its callers' variables are its own, the attempt perhaps not among them.
-            above = (known[caller] for caller in graph.above(unique) if caller in known)
-            inherited = next((name for name in above if name[:2] == whom), None)
-            known[unique] = inherited or (*whom, _closest(call, asked, whom, channel, roots))
-        found[known[unique]].append(unique)
+        if whom := _whom(channel):
+            found[_name_of(call, graph, asked, told, unique, whom)].append(unique)
     return found
 
 
-def _closest(
-    call: Call, asked: Mapping[str, Name], whom: Name, channel: Channel, roots: Mapping[str, str]
-) -> str:
-    """Return the attempt of a channel without that variable: the contact's closest one without a channel."""
-    at_ms = channel.first[0] // 1000
-    of_contact = [
-        (abs(first_ms(call.asked[key]) - at_ms), parts[3])
-        for key, parts in asked.items()
-        if parts[1:3] == whom and key not in roots
-    ]
-    return min(of_contact)[1] if of_contact else FIRST_ATTEMPT
+def _name_of(
+    call: Call, graph: Graph, asked: Mapping[str, Name], told: Mapping[str, Name], unique: str, whom: Name
+) -> Name:
+    """Return the attempt of a channel: its own, its callers', or the one asked for closest in time."""
+    own = told.get(unique, ())
+    if own[:2] == whom:
+        return own
+    # Its callers' variables are its own, the attempt perhaps not among them.
+    above = list(graph.above(unique))
+    names = (told[caller] for caller in above if caller in told)
+    inherited = next((name for name in names if name[:2] == whom), None)
+    return inherited or (*whom, _closest(call, asked, whom, above))
+
+
+def _whom(channel: Channel) -> Name:
+    """Return campaign and contact of a channel's variables; empty where they don't say."""
+    campaign, contact = channel.variables.get("campaign"), channel.variables.get("contact")
+    return (campaign[1], contact[1]) if campaign and contact else ()
+
+
+def _told(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> dict[str, Name]:
+    """Return the channels whose attempt is known, by an id or by their own variables."""
+    told: dict[str, Name] = {root: asked[key][1:] for key, root in roots.items()}
+    for unique, channel in call.channels.items():
+        if (whom := _whom(channel)) and "attempt" in channel.variables:
+            told[unique] = (*whom, channel.variables["attempt"][1])
+    return told
+
+
+def _closest(call: Call, asked: Mapping[str, Name], whom: Name, uniques: Collection[str]) -> str:
+    """Return the contact's attempt that was asked for closest in time to the first of its channels here."""
+    of_contact = [(first_ms(call.asked[key]), parts[3]) for key, parts in asked.items() if parts[1:3] == whom]
+    if not of_contact:
+        return FIRST_ATTEMPT
+    channels = (call.channels[unique] for unique in uniques)
+    begun_us = min(channel.first[0] for channel in channels if _whom(channel) == whom)
+    return min((abs(at_ms * 1000 - begun_us), attempt) for at_ms, attempt in of_contact)[1]
 
 
 def named_by(

@@ -22,7 +22,7 @@ BY_DIAL_STATUS = {
 }
 ANSWERED, NO_ANSWER, BUSY, CONGESTION, OTHER = 4, 3, 5, 8, 0
 """OriginateResponse's Reason."""
-BY_REASON = {ANSWERED: "answered", NO_ANSWER: "no_answer", BUSY: "busy", CONGESTION: "congestion"}
+BY_REASON = {NO_ANSWER: "no_answer", BUSY: "busy", CONGESTION: "congestion"}
 FAILED = "call_failed"
 SAME_MOMENT_US = 1_000
 
