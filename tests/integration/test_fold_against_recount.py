@@ -2,7 +2,8 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -31,7 +32,16 @@ BATCH = 200
 START_S = 1_795_350_873
 SEEDS = (1, 2, 3, random.SystemRandom().randrange(1_000_000))
 
+Stream = Callable[[random.Random], list[RawRecord]]
 Key = tuple[str, ...]
+
+FEW = Size(campaigns_per_tenant=2, contacts_per_campaign=10, calls_per_campaign=12)
+STREAMS: dict[str, Stream] = {
+    "voice in order": lambda rng: voice(rng, START_S, replace(FEW, late_at_most_s=0)),
+    "mixed without any order": lambda rng: mixed(rng, START_S, FEW),
+    "troubled": lambda rng: troubled(rng, mixed(rng, START_S, replace(FEW, late_at_most_s=2))),
+}
+LOST_SHARE = 0.3
 
 
 def folded(records: Sequence[RawRecord]) -> list[MemoryPartition]:
@@ -78,7 +88,7 @@ async def recounted(database: str, records: Sequence[RawRecord]) -> dict[Key, Nu
     connection: asyncpg.Connection[asyncpg.Record] = await connect(load({}, postgres_dsn=database))
     try:
         await connection.execute(
-            "CREATE SCHEMA recount; CREATE TABLE recount.raw"
+            "DROP SCHEMA IF EXISTS recount CASCADE; CREATE SCHEMA recount; CREATE TABLE recount.raw"
             " (topic text, kafka_partition int, kafka_offset bigint, body bytea, headers jsonb)"
         )
         rows = [
@@ -126,3 +136,23 @@ async def test_facts_that_contradict_each_other_count_as_plain_sql_decides(datab
 
     assert len(expected) > 20
     assert differences(expected, answers(folded(records))) == []
+
+
+def parts(rng: random.Random, records: Sequence[RawRecord]) -> Iterator[list[RawRecord]]:
+    """Yield two moments of a stream, and the stream with events lost."""
+    for _ in range(2):
+        yield list(records[: rng.randrange(len(records))])
+    yield [record for record in records if rng.random() >= LOST_SHARE]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", SEEDS[-2:])
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+async def test_at_any_moment_of_a_stream_and_with_events_lost_fold_and_recount_agree(
+    database: str, stream: Stream, seed: int
+) -> None:
+    rng = random.Random(seed)
+
+    for part in parts(rng, stream(rng)):
+        expected = await recounted(database, part)
+        assert differences(expected, answers(folded(part))) == []
