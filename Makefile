@@ -20,7 +20,8 @@ asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's c
 	$(BIN)/pytest tests/asterisk
 
 faults: $(READY) ## every fault test: workers, broker, Postgres and events, each with its pass figure
-	$(BIN)/pytest -n 2 --dist loadfile --durations=0 --durations-min=1 tests/faults
+	$(BIN)/pytest -m alone --durations=0 --durations-min=1 tests/faults
+	$(BIN)/pytest -m "not alone" -n 2 --dist loadfile --durations=0 --durations-min=1 tests/faults
 
 certificate: $(READY) ## 200,000 events under 50 kills and 25 other faults, four seeds, and long outages; writes docs/certificate.md
 	@$(BIN)/python -m tests.faults.certificate --write

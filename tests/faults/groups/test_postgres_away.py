@@ -61,6 +61,7 @@ def _more_rows(than: Reading) -> Callable[[Reading], bool]:
     return lambda now: now.value("tally_flush_rows_total") > written
 
 
+@pytest.mark.alone
 async def test_a_minute_without_postgres_costs_no_memory_no_partition_and_no_liveness(
     tmp_path: Path, record_property: Told
 ) -> None:

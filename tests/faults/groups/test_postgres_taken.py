@@ -17,7 +17,7 @@ from tests.faults.oracle import Sender
 from tests.faults.readings import Worst, read, until_read, watching
 from tests.faults.stack import Stack, stack
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180), pytest.mark.alone]
 
 TAKEN_BEFORE = 36
 """Connections that are taken before anything is watched, since logins cost the machine something."""
