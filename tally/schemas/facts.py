@@ -4,6 +4,7 @@ A fact's record key is its partition key; the value is family, version, the raw 
 the fact itself, in that order, so that a fold finds the family without decoding.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ Outcome = Literal["queued", "requested", "accepted", "failed", "skipped", "cance
 Channel = Literal["whatsapp", "voice"]
 
 
-class Claim(Struct, frozen=True, array_like=True):
+class Claim(Struct, frozen=True, array_like=True, gc=False):
     """Who sent a message: an accepted send. A service message has the empty campaign."""
 
     at_ms: int
@@ -42,7 +43,7 @@ class Claim(Struct, frozen=True, array_like=True):
         )
 
 
-class Pricing(Struct, frozen=True, array_like=True, order=True):
+class Pricing(Struct, frozen=True, array_like=True, gc=False, order=True):
     """What a status said of a message's price; the largest (rank, time, bytes) is the last one."""
 
     rank: int
@@ -51,13 +52,13 @@ class Pricing(Struct, frozen=True, array_like=True, order=True):
     kind: str
 
 
-class Claimed(Struct, frozen=True, array_like=True, tag=1):
+class Claimed(Struct, frozen=True, array_like=True, gc=False, tag=1):
     """Message M was accepted by the provider for this send."""
 
     claim: Claim
 
 
-class StatusSeen(Struct, frozen=True, array_like=True, tag=2):
+class StatusSeen(Struct, frozen=True, array_like=True, gc=False, tag=2):
     """A webhook said that message M has this status since this second."""
 
     status: str
@@ -67,7 +68,7 @@ class StatusSeen(Struct, frozen=True, array_like=True, tag=2):
     pricing: Pricing | None = None
 
 
-class Quoted(Struct, frozen=True, array_like=True, tag=3):
+class Quoted(Struct, frozen=True, array_like=True, gc=False, tag=3):
     """An inbound message refers to message M; `clicked` when its template quick reply was pressed."""
 
     at_s: int
@@ -77,7 +78,7 @@ class Quoted(Struct, frozen=True, array_like=True, tag=3):
 MessageFact = Claimed | StatusSeen | Quoted
 
 
-class AttemptResult(Struct, frozen=True, array_like=True):
+class AttemptResult(Struct, frozen=True, array_like=True, gc=False):
     """Attempt A to reach contact C had this outcome at T."""
 
     channel: Channel
@@ -92,21 +93,21 @@ class AttemptResult(Struct, frozen=True, array_like=True):
     """Digest of (business number, wamid) of an accepted WhatsApp send."""
 
 
-class Send(Struct, frozen=True, array_like=True):
+class Send(Struct, frozen=True, array_like=True, gc=False):
     """An accepted send as its customer sees it."""
 
     message: bytes
     claim: Claim
 
 
-class Inbound(Struct, frozen=True, array_like=True):
+class Inbound(Struct, frozen=True, array_like=True, gc=False):
     """A message from the customer that counts as a reply."""
 
     message: bytes
     at_s: int
 
 
-class Sighting(Struct, frozen=True, array_like=True):
+class Sighting(Struct, frozen=True, array_like=True, gc=False):
     """These identifiers belong to one customer, who was sent this, or wrote this.
 
     Identifiers are `p` + digits of a phone, `u` + business-scoped id, `w` + digest of a wamid.
@@ -138,6 +139,6 @@ def head(family: bytes, raw_at_ms: int) -> bytes:
     return family + VERSION + raw_at_ms.to_bytes(6, "big")
 
 
-def raw_at_ms(value: bytes) -> int:
-    """Return Kafka's time of the raw event that a fact came from."""
-    return int.from_bytes(value[2:HEAD_BYTES], "big")
+def oldest_raw_at_ms(values: Iterable[bytes]) -> int:
+    """Return Kafka's time of the oldest raw event that some facts, at least one, came from."""
+    return int.from_bytes(min([value[2:HEAD_BYTES] for value in values]), "big")

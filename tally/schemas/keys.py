@@ -32,7 +32,7 @@ def _unescape(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%") if "%" in part else part
 
 
-class Template(Struct, frozen=True, array_like=True, order=True):
+class Template(Struct, frozen=True, array_like=True, order=True, gc=False):
     """A template's identity, or a voice script's; both names empty for a free-form message."""
 
     name: str = ""
@@ -42,7 +42,7 @@ class Template(Struct, frozen=True, array_like=True, order=True):
 FREE_FORM = Template()
 
 
-class RowKey(Struct, frozen=True, order=True):
+class RowKey(Struct, frozen=True, order=True, gc=False):
     """The row of one template of a campaign, or with `template` None the campaign's own row `*`."""
 
     tenant: str

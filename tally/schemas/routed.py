@@ -1,6 +1,5 @@
 """What one raw event comes to: facts, bad parts, and what was seen by name."""
 
-from collections import Counter
 from typing import Any
 
 import orjson
@@ -18,8 +17,8 @@ class Routed:
     def __init__(self) -> None:
         self.facts: list[Keyed] = []
         self.bad: list[Bad] = []
-        self.seen: Counter[tuple[str, str]] = Counter()
-        """(kind, name) of what the event held; names come from closed lists, the rest is `other`."""
+        self.seen: list[tuple[str, str]] = []
+        """(kind, name) of each thing the event held; names come from closed lists, the rest is `other`."""
 
     def add(self, family: bytes, key: bytes, fact: Fact) -> None:
         """Take one fact."""
@@ -27,12 +26,11 @@ class Routed:
 
     def see(self, kind: str, name: str, known: frozenset[str]) -> None:
         """Count a name of a closed list."""
-        self.seen[kind, name if name in known else "other"] += 1
+        self.seen.append((kind, name if name in known else "other"))
 
     def see_unknown(self, kind: str, part: dict[str, Any], known: frozenset[str]) -> None:
         """Count the fields of a part that nobody has told us of."""
-        if unknown := part.keys() - known:
-            self.seen["unknown_field", kind] += len(unknown)
+        self.seen += [("unknown_field", kind)] * len(part.keys() - known)
 
 
 def read_object(value: bytes | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Send results, version 1: what happened to one attempt to reach one contact (docs/producers.md)."""
 
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from tally.schemas.call_facts import CALL, Dialled
 from tally.schemas.errors import BadEvent
@@ -20,7 +20,6 @@ from tally.schemas.fields import (
     MAX_ID,
     checked_text,
     digest,
-    message_identifier,
     meta_id,
     optional_meta_id,
     phone_identifier,
@@ -84,17 +83,41 @@ def _read(body: dict[str, Any], routed: Routed) -> None:
     routed.see("outcome", outcome, frozenset(OUTCOMES))
     routed.see_unknown("send_result", body, FIELDS)
 
+    sent = Sent(
+        tenant, campaign, contact, attempt, channel, outcome, at_ms, *template, error, number, wamid, who
+    )
+    add_facts(sent, routed)
+
+
+class Sent(NamedTuple):
+    """What a send result says, checked."""
+
+    tenant: str
+    campaign: str | None
+    contact: str
+    attempt: str
+    channel: Channel
+    outcome: Outcome
+    at_ms: int
+    template: Template
+    label: str
+    error: str | None
+    number: str
+    wamid: str
+    who: list[bytes]
+
+
+def add_facts(sent: Sent, routed: Routed) -> None:
+    """Say what it means for the recipient, the message and the customer."""
+    tenant, campaign, contact, attempt, channel, outcome, at_ms, key, label, error, number, wamid, who = sent
     message = digest(number, wamid) if wamid else b""
-    key, label = template
     if campaign is not None:
         result = AttemptResult(channel, attempt, outcome, at_ms, key, label, error, message)
         routed.add(RECIPIENT, join_parts(tenant, campaign, contact), result)
     if wamid:
-        claim = (
-            Claim(at_ms, tenant, campaign or "", contact, attempt, key) if campaign else Claim(at_ms, tenant)
-        )
+        claim = Claim(at_ms, tenant, campaign, contact, attempt, key) if campaign else Claim(at_ms, tenant)
         routed.add(MESSAGE, join_parts(number, wamid), Claimed(claim))
-        seen = Sighting([message_identifier(number, wamid), *who], send=Send(message, claim))
+        seen = Sighting([b"w" + message, *who], send=Send(message, claim))
         routed.add(CUSTOMER, join_parts(number), seen)
     elif number and len(who) > 1:
         routed.add(CUSTOMER, join_parts(number), Sighting(who))

@@ -1,5 +1,6 @@
 """Contributions: the counters that one state adds to its campaign's rows."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from msgspec import Struct, field
@@ -9,7 +10,7 @@ from tally.schemas.keys import RowKey
 Counts = dict[str, int]
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, gc=False):
     """What one state adds to one row, and the span of event times it speaks of."""
 
     row: RowKey
@@ -22,13 +23,13 @@ class Part(Struct, frozen=True):
     """What an attempt went over, where the state knows it."""
 
 
-class Change(Struct):
+class Change(Struct, gc=False):
     """What a batch changes in one row: deltas of counts, and the wider span and labels."""
 
-    counts: Counts
+    counts: defaultdict[str, int]
     first_ms: int
     last_ms: int
-    labels: set[str]
+    labels: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
 
 
@@ -38,20 +39,23 @@ class Changes(dict[RowKey, Change]):
     def move(self, old: Iterable[Part], new: Iterable[Part]) -> None:
         """Apply `contribution(new) - contribution(old)`."""
         for part in old:
-            self._add(part, -1)
+            counts = self._widened(part).counts
+            for name, value in part.counts.items():
+                counts[name] -= value
         for part in new:
-            self._add(part, 1)
+            counts = self._widened(part).counts
+            for name, value in part.counts.items():
+                counts[name] += value
 
-    def _add(self, part: Part, sign: int) -> None:
+    def _widened(self, part: Part) -> Change:
+        """Return the change of a part's row, which speaks of the part's time and labels too."""
         change = self.get(part.row)
         if change is None:
-            change = self[part.row] = Change({}, part.first_ms, part.last_ms, set())
-        counts = change.counts
-        for name, value in part.counts.items():
-            counts[name] = counts.get(name, 0) + sign * value
+            change = self[part.row] = Change(defaultdict(int), part.first_ms, part.last_ms)
         change.first_ms = min(change.first_ms, part.first_ms)
         change.last_ms = max(change.last_ms, part.last_ms)
         if part.label:
             change.labels.add(part.label)
         if part.channel:
             change.channels.add(part.channel)
+        return change

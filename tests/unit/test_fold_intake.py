@@ -1,6 +1,7 @@
 """A fold begins at its own progress, whatever the group's offset says, and never jumps."""
 
 import asyncio
+from collections import defaultdict
 from typing import NamedTuple
 
 import pytest
@@ -87,15 +88,15 @@ def test_lack_of_memory_is_never_the_fault_of_a_fact() -> None:
 def test_a_row_that_lost_everything_is_kept_as_zeros() -> None:
     row = Row(3, 10, 20, [], {"sent": 1})
 
-    assert move(row, Change({"sent": -1}, 10, 20, set()), 4) == Row(4, 10, 20, [], {})
+    assert move(row, Change(defaultdict(int, sent=-1), 10, 20), 4) == Row(4, 10, 20, [], {})
 
 
 def test_a_counter_never_falls_below_zero() -> None:
     with pytest.raises(BrokenSum):
-        move(Row(3, 10, 20, [], {"sent": 1}), Change({"sent": -2}, 10, 20, set()), 4)
+        move(Row(3, 10, 20, [], {"sent": 1}), Change(defaultdict(int, sent=-2), 10, 20), 4)
 
 
 def test_a_row_of_which_nothing_changes_is_not_written() -> None:
     row = Row(3, 10, 20, ["a"], {"sent": 1})
 
-    assert move(row, Change({"sent": 0}, 12, 15, {"a"}), 4) is None
+    assert move(row, Change(defaultdict(int), 12, 15, {"a"}), 4) is None

@@ -10,7 +10,7 @@ from tally.agents.fold.connected import fold_connected
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.rows import moved_rows
 from tally.schemas.errors import UnknownFact
-from tally.schemas.facts import HEAD_BYTES, VERSION, raw_at_ms
+from tally.schemas.facts import HEAD_BYTES, VERSION, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Changes
 from tally.tables.families.family import Family
@@ -71,8 +71,7 @@ def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> F
         # Names of queues come from PBXs and have no list: what a row cannot hold is given up on, not the row.
         _check_sizes(COUNTERS, rows)
         writes[COUNTERS] = rows
-    oldest_raw_at_ms = min(raw_at_ms(record.value) for record in records)
-    return Folded(writes, counted, oldest_raw_at_ms, waiting)
+    return Folded(writes, counted, oldest_raw_at_ms(record.value for record in records), waiting)
 
 
 def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> int:
@@ -90,14 +89,14 @@ def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) ->
 
 def _by_family(
     records: Sequence[FactRecord],
-) -> dict[Family[Any, Any], list[tuple[bytes, memoryview]]]:
-    grouped: dict[Family[Any, Any], list[tuple[bytes, memoryview]]] = defaultdict(list)
+) -> dict[Family[Any, Any], list[tuple[bytes, bytes]]]:
+    grouped: dict[Family[Any, Any], list[tuple[bytes, bytes]]] = defaultdict(list)
     for record in records:
         value = record.value
         family = BY_CODE.get(value[0]) if value else None
         if family is None or value[1:2] != VERSION:
             raise UnknownFact(f"fact at offset {record.offset}: family and version {value[:2]!r}")
-        grouped[family].append((record.key, memoryview(value)[HEAD_BYTES:]))
+        grouped[family].append((record.key, value[HEAD_BYTES:]))
     return grouped
 
 

@@ -11,6 +11,8 @@ from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.facts import Keyed
 from tally.schemas.routed import Routed
 from tally.schemas.sends import read_send
+from tally.schemas.usual_sends import read_usual_send
+from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
 from tally.tables.dead_letters import Origin
 
@@ -39,11 +41,11 @@ class Read(Protocol):
 
 
 def _webhook(value: bytes | None, *_: object) -> Routed:
-    return read_webhook(value)
+    return read_usual(value) or read_webhook(value)
 
 
 def _send(value: bytes | None, *_: object) -> Routed:
-    return read_send(value)
+    return read_usual_send(value) or read_send(value)
 
 
 READERS: Mapping[str, Read] = {

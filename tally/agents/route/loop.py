@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
+from tally.agents.route.links import Links
 from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.errors import Reason
 from tally.tables.dead_letters import DeadLetters, Letter, detail_of
@@ -61,6 +62,7 @@ class Route:
         self._watch = watch
         self._failed = failed
         self._reading = reading
+        self._links = Links()
         self._waiting: deque[tuple[str, RawRun]] = deque()
         self._passes: set[asyncio.Task[None]] = set()
 
@@ -79,10 +81,12 @@ class Route:
         # A run of a partition that was given away meanwhile is read by its next owner.
         runs = [(source, run) for source, run in self._take() if run.is_current]
         routed = [(source, run, route_run(source, run.records, self._reading)) for source, run in runs]
+        facts, links = self._links.fresh(fact for _, _, found in routed for fact in found.facts)
         await asyncio.gather(
             self._keep([(source, found) for source, _, found in routed]),
-            self._facts.append([fact for _, _, found in routed for fact in found.facts]),
+            self._facts.append(facts),
         )
+        self._links.note(links)
         for source, run, found in routed:
             run.ack()
             self._watch.routed(source, found)

@@ -34,8 +34,8 @@ def read_status(status: dict[str, Any], path: str, number: str, routed: Routed) 
     wamid = meta_id(status, "id", path)
     name = typed(required(status, "status", path), str, f"{path}.status")
     at_s = unix_seconds(required(status, "timestamp", path), f"{path}.timestamp")
-    pricing = _pricing(status, name, at_s)
-    error = _error(status) if name == "failed" else None
+    pricing = _pricing(status.get("pricing"), name, at_s)
+    error = error_of(status.get("errors")) if name == "failed" else None
     recipient = _recipient(status, path, number, wamid)
     routed.see("status", name, STATUSES)
     routed.see_unknown("status", status, STATUS_KEYS)
@@ -57,23 +57,26 @@ def _recipient(status: dict[str, Any], path: str, number: str, wamid: str) -> li
     return [message_identifier(number, wamid), *found]
 
 
-def _pricing(status: dict[str, Any], name: str, at_s: int) -> Pricing | None:
-    """Return what the status says of the price; a part that is no text is unknown."""
-    pricing = status.get("pricing")
+def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:
+    """Return what a status of this name and second says of the price; a part that is no text is unknown."""
     if not isinstance(pricing, dict):
         return None
     category, kind = (
-        part[:MAX_ID] if isinstance(part := pricing.get(key), str) else "" for key in ("category", "type")
+        part if isinstance(part := pricing.get(key), str) else None for key in ("category", "type")
     )
-    return Pricing(PRICING_RANK.get(name, 0), at_s, category, kind)
+    return priced(name, at_s, category, kind)
 
 
-def _error(status: dict[str, Any]) -> str | None:
+def priced(name: str, at_s: int, category: str | None, kind: str | None) -> Pricing:
+    """Return the price as a status of this name and second gives it; what is not there is empty."""
+    return Pricing(PRICING_RANK.get(name, 0), at_s, (category or "")[:MAX_ID], (kind or "")[:MAX_ID])
+
+
+def error_of(errors: Any) -> str | None:
     """Return the smallest `meta:code` as text; None where no error has a code.
 
     The failure counts whatever shape its errors have: Meta has changed it several times.
     """
-    errors = status.get("errors")
     codes = [_code(error) for error in (errors if isinstance(errors, list) else [errors])]
     return min((f"meta:{code}" for code in codes if code is not None), default=None)
 

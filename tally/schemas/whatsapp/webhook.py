@@ -84,7 +84,7 @@ def _read_value(value: dict[str, Any], path: str, field: str, routed: Routed) ->
     statuses = _list(value, "statuses", path) if field == "messages" else []
     renames = _list(value, "user_id_update", path) if field == "user_id_update" else []
     if field == "messages" and (errors := _list(value, "errors", path)):
-        routed.seen["value_error", "account"] += len(errors)
+        routed.seen += [("value_error", "account")] * len(errors)
     if not (contacts or messages or statuses or renames):
         return
     number = _number(value, path, field)

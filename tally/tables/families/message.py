@@ -1,7 +1,7 @@
 """Messages: what became of each WhatsApp message, by business number and wamid."""
 
 from collections.abc import Sequence
-from functools import reduce
+from copy import copy
 
 import msgspec
 from msgspec import Struct
@@ -15,10 +15,10 @@ from tally.tables.families.family import Family, earliest
 from tally.tables.rules import Rules
 
 
-class Message(Struct, frozen=True, array_like=True):
+class Message(Struct, array_like=True, gc=False):
     """Everything known of one message; times are the first ones, in unix seconds.
 
-    Without a campaign's claim it waits and contributes nothing.
+    Without a campaign's claim it waits and contributes nothing. Only `merge` writes to one, to its own copy.
     """
 
     claim: Claim | None = None
@@ -48,8 +48,19 @@ class MessageFamily(Family[MessageFact, Message]):
         return _fact_decoder.decode(body)
 
     def merge(self, state: Message | None, facts: Sequence[MessageFact]) -> Message:
-        known = [_of(fact) for fact in facts]
-        return reduce(self.join, known if state is None else [state, *known])
+        # One copy for all facts: a state for each, joined one by one, took three times as long.
+        after = Message() if state is None else copy(state)
+        for fact in facts:
+            match fact:
+                case StatusSeen():
+                    _take_status(after, fact)
+                case Claimed(claim):
+                    after.claim = _smaller_claim(after.claim, claim)
+                case Quoted(at_s, clicked):
+                    after.quoted_s = earliest(after.quoted_s, at_s)
+                    if clicked:
+                        after.clicked_s = earliest(after.clicked_s, at_s)
+        return after
 
     def join(self, left: Message, right: Message) -> Message:
         return Message(
@@ -60,10 +71,8 @@ class MessageFamily(Family[MessageFact, Message]):
             earliest(left.failed_s, right.failed_s),
             earliest(left.quoted_s, right.quoted_s),
             earliest(left.clicked_s, right.clicked_s),
-            min(left.error, right.error) if left.error and right.error else left.error or right.error,
-            max(left.pricing, right.pricing)
-            if left.pricing and right.pricing
-            else left.pricing or right.pricing,
+            _smaller_error(left.error, right.error),
+            _later_pricing(left.pricing, right.pricing),
         )
 
     def decode(self, value: bytes) -> Message:
@@ -76,37 +85,42 @@ class MessageFamily(Family[MessageFact, Message]):
         claim = state.claim
         if claim is None or not claim.campaign:
             return []
-        times = [
-            at_s
-            for at_s in (state.sent_s, state.delivered_s, state.read_s, state.failed_s, state.quoted_s)
-            if at_s is not None
-        ]
-        return [
-            Part(
-                RowKey(claim.tenant, claim.campaign, claim.template),
-                _counts(state, claim.at_ms // 1000),
-                min([claim.at_ms, *(at_s * 1000 for at_s in times)]),
-                max([claim.at_ms, *(at_s * 1000 for at_s in times)]),
-            )
-        ]
+        first_ms = last_ms = claim.at_ms
+        for at_s in (state.sent_s, state.delivered_s, state.read_s, state.failed_s, state.quoted_s):
+            if at_s is not None:
+                first_ms = min(first_ms, at_s * 1000)
+                last_ms = max(last_ms, at_s * 1000)
+        row = RowKey(claim.tenant, claim.campaign, claim.template)
+        return [Part(row, _counts(state, claim.at_ms // 1000), first_ms, last_ms)]
 
 
-def _of(fact: MessageFact) -> Message:
-    """Return the state of a message of which only this fact is known."""
-    match fact:
-        case StatusSeen(status, at_s, error, pricing):
-            return Message(
-                sent_s=at_s if status == "sent" else None,
-                delivered_s=at_s if status == "delivered" else None,
-                read_s=at_s if status in ("read", "played") else None,
-                failed_s=at_s if status == "failed" else None,
-                error=None if error is None else (at_s, error),
-                pricing=pricing,
-            )
-        case Claimed(claim):
-            return Message(claim=claim)
-        case Quoted(at_s, clicked):
-            return Message(quoted_s=at_s, clicked_s=at_s if clicked else None)
+def _take_status(message: Message, fact: StatusSeen) -> None:
+    at_s = fact.at_s
+    match fact.status:
+        case "sent":
+            message.sent_s = earliest(message.sent_s, at_s)
+        case "delivered":
+            message.delivered_s = earliest(message.delivered_s, at_s)
+        case "read" | "played":
+            message.read_s = earliest(message.read_s, at_s)
+        case "failed":
+            message.failed_s = earliest(message.failed_s, at_s)
+    if fact.error is not None:
+        message.error = _smaller_error(message.error, (at_s, fact.error))
+    if fact.pricing is not None:
+        message.pricing = _later_pricing(message.pricing, fact.pricing)
+
+
+def _smaller_error(left: tuple[int, str] | None, right: tuple[int, str] | None) -> tuple[int, str] | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right)
+
+
+def _later_pricing(left: Pricing | None, right: Pricing | None) -> Pricing | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return max(left, right)
 
 
 def _smaller_claim(left: Claim | None, right: Claim | None) -> Claim | None:

@@ -26,11 +26,11 @@ HOT = "SELECT partition FROM tally.counters GROUP BY 1 ORDER BY count(*) DESC LI
 LOCK_HOT_ROW = """
 SELECT 1 FROM tally.counters WHERE partition = $1 ORDER BY next_offset DESC LIMIT 1 FOR UPDATE
 """
-BACKWARDS = """
+LOCK_ALL = """
 SELECT 1 FROM tally.counters WHERE partition = $1
 ORDER BY tenant DESC, campaign DESC, template_name DESC, template_language DESC, whole_campaign DESC
+FOR UPDATE
 """
-LOCK_LAST, LOCK_ALL = BACKWARDS + "LIMIT 1 FOR UPDATE", BACKWARDS + "FOR UPDATE"
 COUNTED_DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
@@ -73,13 +73,13 @@ async def _gave_up(deployment: Stack) -> float:
 
 
 async def _lock_in_the_opposite_order(rival: Any) -> None:
-    """Hold the last row and ask for the others, until that was a deadlock. Raises AssertionError."""
+    """Hold a row that changes and ask for the others, until that was a deadlock. Raises AssertionError."""
     before = await rival.fetchval(COUNTED_DEADLOCKS)
     hot = await rival.fetchval(HOT)
     for _ in range(TRIES):
         try:
             async with rival.transaction():
-                await rival.fetchval(LOCK_LAST, hot)
+                await rival.fetchval(LOCK_HOT_ROW, hot)
                 await until_somebody_waits(rival)
                 await rival.fetch(LOCK_ALL, hot)
         except asyncpg.DeadlockDetectedError:

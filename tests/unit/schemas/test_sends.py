@@ -103,7 +103,8 @@ def test_a_voice_request_is_a_fact_of_its_recipient() -> None:
 
 
 def test_unknown_fields_are_counted_and_ignored() -> None:
-    assert read_send(orjson.dumps(ACCEPTED | {"colour": "red"})).seen["unknown_field", "send_result"] == 1
+    seen = read_send(orjson.dumps(ACCEPTED | {"colour": "red"})).seen
+    assert seen.count(("unknown_field", "send_result")) == 1
 
 
 @pytest.mark.parametrize(

@@ -257,12 +257,12 @@ def test_errors_of_the_account_are_counted_and_move_nothing() -> None:
 
     assert not routed.facts
     assert not routed.bad
-    assert routed.seen["value_error", "account"] == 1
+    assert routed.seen.count(("value_error", "account")) == 1
 
 
 def test_names_are_counted_from_closed_lists() -> None:
     routed = read_webhook(body(messages(statuses=[status(status="weird", something_new=1)])))
 
-    assert routed.seen["status", "other"] == 1
-    assert routed.seen["unknown_field", "status"] == 1
-    assert routed.seen["field", "messages"] == 1
+    assert routed.seen.count(("status", "other")) == 1
+    assert routed.seen.count(("unknown_field", "status")) == 1
+    assert routed.seen.count(("field", "messages")) == 1

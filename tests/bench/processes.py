@@ -1,0 +1,47 @@
+"""Processes that are measured from outside, alike for all contenders."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+STOP_SECONDS = 15.0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU that a process has used so far, all its threads, user and system (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def rss_bytes(pid: int) -> int:
+    """Return the resident memory of a process (proc(5))."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def contender(
+    module: str, environment: Mapping[str, str], log: Path, python: Path = Path(sys.executable)
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a module as a process with its standard output as a pipe; it is ended in any case."""
+    with (
+        log.open("ab") as errors,
+        subprocess.Popen(  # noqa: S603 - our own command
+            [str(python), "-m", module],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -1,0 +1,154 @@
+"""The readers of usual events say what the general ones say, or nothing at all."""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tally.schemas.routed import Routed
+from tally.schemas.sends import read_send
+from tally.schemas.usual_sends import read_usual_send
+from tally.schemas.whatsapp.usual import read_usual
+from tally.schemas.whatsapp.webhook import read_webhook
+from tally.streams.simulator.campaign import campaign
+from tally.streams.simulator.poison import poisons
+from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS
+from tally.streams.simulator.world import Size
+from tests.bench import load
+
+READERS = {WEBHOOK_EVENTS: (read_usual, read_webhook), SEND_RESULTS: (read_usual_send, read_send)}
+STRANGE: tuple[Any, ...] = (
+    *(
+        None,
+        "",
+        0,
+        1,
+        -1,
+        1.0,
+        1e300,
+        True,
+        [],
+        {},
+        [{}],
+        "x",
+        "\0",
+        "é",
+        "0",
+        "1",
+        "call",
+        "9" * 13,
+        "x" * 513,
+    ),
+    *("2025-11-01T10:00:00Z", "AB-1", "550E8400-E29B-41D4-A716-446655440000", "en-US", "failed", "deleted"),
+    *({"code": 1}, [{"code": 5}], {"category": 1, "type": None}, 2**63, 2**64, 10**30, 253402300800),
+)
+KNOWN = (
+    "type",
+    "recipient_type",
+    "errors",
+    "pricing",
+    "error",
+    "attempt",
+    "v",
+    "campaign",
+    "messages",
+    "field",
+)
+
+
+def _said(routed: Routed) -> tuple[Any, ...]:
+    return routed.facts, routed.bad, routed.seen
+
+
+def _agree(topic: str, value: bytes | None) -> bool:
+    """Assert that the usual reader agrees if it speaks; return whether it did."""
+    usual, general = READERS[topic]
+    said = usual(value)
+    assert said is None or _said(said) == _said(general(value)), value
+    return said is not None
+
+
+def _simulated() -> list[tuple[str, bytes | None]]:
+    records = campaign(Random(11), 1_700_000_000, Size(contacts_per_campaign=60))
+    return [(record.topic, record.value) for record in records if record.topic in READERS]
+
+
+SIMULATED = _simulated()
+
+
+def test_both_readers_agree_on_everything_that_is_simulated() -> None:
+    spoken = sum(_agree(topic, value) for topic, value in SIMULATED)
+    assert spoken > len(SIMULATED) / 4
+
+
+def test_nearly_all_of_the_benchmarks_load_is_usual() -> None:
+    records = load.load(load.Size(300), seed=1)
+    usual = sum(_agree(record.topic, record.value) for record in records)
+    assert usual > 0.95 * len(records)
+
+
+@pytest.mark.parametrize("poison", poisons(), ids=lambda poison: poison.reason)
+def test_both_readers_agree_on_poison(poison: Any) -> None:
+    if poison.topic in READERS:
+        _agree(poison.topic, poison.value)
+
+
+def _places(part: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every container of a JSON value with each of its keys or indices."""
+    if isinstance(part, dict | list):
+        for key in list(part) if isinstance(part, dict) else range(len(part)):
+            yield part, key
+            yield from _places(part[key])
+
+
+def _change(container: Any, key: Any, data: st.DataObject) -> None:
+    """Take something away, put something strange in its place, or add something."""
+    strange = deepcopy(data.draw(st.sampled_from(STRANGE)))
+    change = data.draw(st.sampled_from(("replace", "delete", "add")))
+    if change == "replace":
+        container[key] = strange
+    elif change == "delete":
+        del container[key]
+    elif isinstance(container, list):
+        container.append(deepcopy(container[key]))
+    else:
+        container[data.draw(st.sampled_from(KNOWN))] = strange
+
+
+GOOD = [(topic, value) for topic, value in SIMULATED if value and READERS[topic][0](value)]
+
+
+@settings(max_examples=600)
+@given(st.sampled_from(GOOD), st.data())
+def test_both_readers_agree_on_usual_events_with_something_strange_in_them(
+    event: tuple[str, bytes], data: st.DataObject
+) -> None:
+    topic, value = event
+    body = orjson.loads(value)
+    for _ in range(data.draw(st.integers(1, 3))):
+        container, key = data.draw(st.sampled_from(list(_places(body))))
+        _change(container, key, data)
+        if not list(_places(body)):
+            break
+    _agree(topic, json.dumps(body).encode())
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(GOOD), st.data())
+def test_both_readers_agree_on_usual_events_with_broken_bytes(
+    event: tuple[str, bytes], data: st.DataObject
+) -> None:
+    topic, value = event
+    at = data.draw(st.integers(0, len(value)))
+    piece = data.draw(
+        st.sampled_from(
+            (b"", b"\xff", b"\xc3", b"\\u0000", b"\\ud800", b"\0", b"1e999", b'"', b"}", b"]", b" ", b"\\/")
+        )
+    )
+    _agree(topic, value[:at] + piece + value[at + data.draw(st.integers(0, 3)) :])
