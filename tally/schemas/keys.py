@@ -9,6 +9,9 @@ SEPARATOR = "/"
 
 def join_parts(*parts: str) -> bytes:
     """Join key parts with `/`, escaping it inside them, so that different parts never meet in one key."""
+    joined = SEPARATOR.join(parts)
+    if "%" not in joined and joined.count(SEPARATOR) == len(parts) - 1:
+        return joined.encode()
     return SEPARATOR.join([_escape(part) for part in parts]).encode()
 
 

@@ -1,7 +1,7 @@
 """Contributions: the counters that one state adds to its campaign's rows."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
@@ -36,8 +36,11 @@ class Change(Struct, gc=False):
 class Changes(dict[RowKey, Change]):
     """The changes of all rows that a batch touches."""
 
-    def move(self, old: Iterable[Part], new: Iterable[Part]) -> None:
+    def move(self, old: Sequence[Part], new: Sequence[Part]) -> None:
         """Apply `contribution(new) - contribution(old)`."""
+        if len(old) == len(new) == 1 and old[0].row == new[0].row:
+            self._change(old[0].counts, new[0])
+            return
         for part in old:
             counts = self._widened(part).counts
             for name, value in part.counts.items():
@@ -46,6 +49,15 @@ class Changes(dict[RowKey, Change]):
             counts = self._widened(part).counts
             for name, value in part.counts.items():
                 counts[name] += value
+
+    def _change(self, old: Counts, new: Part) -> None:
+        """Move what differs only: nearly always it is one row, and most of a state's counts stay."""
+        counts = self._widened(new).counts
+        for name, value in new.counts.items():
+            if (before := old.get(name, 0)) != value:
+                counts[name] += value - before
+        for name in old.keys() - new.counts.keys():
+            counts[name] -= old[name]
 
     def _widened(self, part: Part) -> Change:
         """Return the change of a part's row, which speaks of the part's time and labels too."""

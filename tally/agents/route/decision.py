@@ -69,14 +69,18 @@ def route_run(source: str, records: Sequence[RawRecord], reading: Reading = READ
     """Read raw records of one source into facts and dead letters."""
     read = READERS[source]
     run = RoutedRun()
+    outcomes: list[EventOutcome] = []
+    seen: list[tuple[str, str]] = []
     for record in records:
         raw_at_ms = max(record.timestamp or 0, 0)
         routed = read(record.value, record.headers, reading, raw_at_ms or None)
-        run.facts.extend((keyed, raw_at_ms) for keyed in routed.facts)
-        run.seen.update(routed.seen)
-        run.outcomes[_outcome(routed)] += 1
+        run.facts += [(keyed, raw_at_ms) for keyed in routed.facts]
+        seen += routed.seen
+        outcomes.append(_outcome(routed))
         if routed.bad:
             run.bad.append((record, routed))
+    run.outcomes.update(outcomes)
+    run.seen.update(seen)
     return run
 
 

@@ -1,13 +1,11 @@
 """Links that the facts log already holds: saying them again would change no state."""
 
 from collections.abc import Iterable
-from hashlib import blake2b
 
 from tally.schemas.facts import Keyed, Sighting
-from tally.schemas.fields import DIGEST_BYTES
 
 REMEMBERED = 100_000
-"""Links at most, some 100 bytes each; beyond that the older half is forgotten and said once more."""
+"""Links at most, some 150 bytes each; beyond that the older half is forgotten and said once more."""
 
 Fact = tuple[Keyed, int]
 
@@ -49,9 +47,6 @@ class Links:
 
 
 def _links(key: bytes, identifiers: list[bytes]) -> set[bytes]:
-    """Return a digest of each pair that connects the first identifier with another one."""
+    """Return each pair that connects the first identifier with another one."""
     # NUL parts them: phones and ids hold none, and the digests of messages, which may, have one length.
-    return {
-        blake2b(b"\0".join((key, identifiers[0], other)), digest_size=DIGEST_BYTES).digest()
-        for other in identifiers[1:]
-    }
+    return {b"\0".join((key, identifiers[0], other)) for other in identifiers[1:]}

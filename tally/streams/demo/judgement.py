@@ -53,8 +53,8 @@ async def judge(settings: Settings, answers: Answers) -> Judgement:
         await recount(connection)
         recounted = await recounted_tables(connection)
         old = await fetch(connection, "recount.old_way")
-        view = await _view(answers, {key[0] for key in recounted})
-        in_postgres, postgres = await _flushed(connection, recounted)
+        view = await view_table(answers, {key[0] for key in recounted})
+        in_postgres, postgres = await flushed_table(connection, recounted)
     finally:
         await connection.close()
     return Judgement(raw_events, recounted, view, postgres, old, differences(recounted, view), in_postgres)
@@ -70,7 +70,8 @@ async def recounted_tables(connection: Any) -> Table:
     return found | _operators(await fetch(connection, "recount.operator_stats"))
 
 
-async def _view(answers: Answers, tenants: set[str]) -> Table:
+async def view_table(answers: Answers, tenants: set[str]) -> Table:
+    """Return what the read API says of tenants' campaigns, templates and operators."""
     found: Table = {}
     for tenant in sorted(tenants):
         for listed in await answers.campaigns(tenant):
@@ -89,8 +90,8 @@ async def _view(answers: Answers, tenants: set[str]) -> Table:
     return found
 
 
-async def _flushed(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
-    """Give the flush its time, then compare what Postgres holds."""
+async def flushed_table(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
+    """Give the flush its time, then return what Postgres holds, and where it differs."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + FLUSHED_SECONDS
     while True:

@@ -18,7 +18,7 @@ from tally.tables.families.family import Family, ordered
 from tally.tables.rules import Rules
 
 
-class Customer(Struct, frozen=True, array_like=True):
+class Customer(Struct, frozen=True, array_like=True, gc=False):
     """Everything known of one customer of one business number."""
 
     identifiers: list[bytes]

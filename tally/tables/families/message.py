@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -139,9 +140,9 @@ def _counts(state: Message, accepted_s: int) -> Counts:
         counts["delivered"] = 1
     if state.read_s is not None:
         counts["read"] = 1
-        counts[f"time_to_read.{bucket(state.read_s - accepted_s)}"] = 1
+        counts[_time_name("time_to_read", state.read_s - accepted_s)] = 1
     if state.delivered_s is not None:
-        counts[f"time_to_deliver.{bucket(state.delivered_s - accepted_s)}"] = 1
+        counts[_time_name("time_to_deliver", state.delivered_s - accepted_s)] = 1
     elif reached:
         counts["delivered_implied"] = 1
     if state.failed_s is not None:
@@ -155,5 +156,15 @@ def _counts(state: Message, accepted_s: int) -> Counts:
     if state.clicked_s is not None:
         counts["clicked"] = 1
     if state.pricing is not None:
-        counts[f"pricing.{pricing_key(state.pricing.category, state.pricing.kind)}"] = 1
+        counts[_pricing_name(state.pricing.category, state.pricing.kind)] = 1
     return counts
+
+
+@lru_cache(maxsize=4096)
+def _time_name(distribution: str, seconds: int) -> str:
+    return f"{distribution}.{bucket(seconds)}"
+
+
+@lru_cache(maxsize=1024)
+def _pricing_name(category: str, kind: str) -> str:
+    return f"pricing.{pricing_key(category, kind)}"

@@ -26,7 +26,7 @@ REQUESTED = ("requested", "accepted")
 """Outcomes of a voice attempt that say that the PBX was asked for it."""
 
 
-class Result(Struct, frozen=True, array_like=True, order=True):
+class Result(Struct, frozen=True, array_like=True, gc=False, order=True):
     """One outcome of an attempt: when it was first seen, and the smallest template named with it."""
 
     at_ms: int
@@ -36,7 +36,7 @@ class Result(Struct, frozen=True, array_like=True, order=True):
     label: str
 
 
-class Attempt(Struct, frozen=True, array_like=True):
+class Attempt(Struct, frozen=True, array_like=True, gc=False):
     """What became of one attempt to reach the contact."""
 
     results: dict[str, Result]
@@ -47,7 +47,7 @@ class Attempt(Struct, frozen=True, array_like=True):
     channel: str
 
 
-class Recipient(Struct, frozen=True, array_like=True):
+class Recipient(Struct, frozen=True, array_like=True, gc=False):
     """Everything known of one contact in one campaign."""
 
     attempts: dict[str, Attempt]

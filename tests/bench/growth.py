@@ -1,0 +1,118 @@
+"""Growth: what an event, a state, a restart and a recovery cost when there are ten times as many states."""
+
+import asyncio
+import sys
+from argparse import ArgumentParser
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from msgspec import Struct
+
+from tally.deploy import migrate
+from tally.deploy.local import LocalKafka, LocalPostgres
+from tally.streams.settings import variable
+from tests.bench.growth_counting import Counted, counted, filled
+from tests.bench.growth_disk import Disk, compacted
+from tests.bench.growth_report import Growth, told
+from tests.bench.growth_restart import Recovery, Restart, recovered, restarted, stopped
+from tests.bench.load import Size
+from tests.bench.reads_stage import own_database
+from tests.support.workers import WorkerProcess, environment_of
+
+
+class Plan(Struct, frozen=True):
+    """How much is measured."""
+
+    messages: int = 36_000
+    campaigns_per_tenant: int = 5
+    times: int = 10
+    seed: int = 1
+
+    def size(self, times: int) -> Size:
+        """Return a load with so many times the messages and campaigns."""
+        return Size(self.messages * times, campaigns_per_tenant=self.campaigns_per_tenant * times)
+
+
+class _BigRun(Struct, frozen=True):
+    counted: Counted
+    disk: Disk
+    stop_s: float
+    restart: Restart
+    recovery: Recovery
+
+
+async def measure_growth(environment: Mapping[str, str], folder: Path, plan: Plan | None = None) -> Growth:
+    """Measure on a running Kafka and Postgres; topics and databases are made for it.
+
+    The whole of both loads is compared, not the first part of one with its last: only whole loads have the
+    same share of sends, which cost more than reads. The start of the process is in neither.
+    """
+    plan = plan or Plan()
+    small = {**environment, variable("topic_prefix"): environment[variable("topic_prefix")] + "g-"}
+    events = await filled(small, plan.size(1), plan.seed)
+    before = await _small(small, folder, events, 1)
+    big = await _big(environment, folder, plan)
+    after = await _small(small, folder, events, 2)
+    return Growth((before, after), big.counted, big.disk, big.stop_s, big.restart, big.recovery)
+
+
+async def _small(environment: Mapping[str, str], folder: Path, events: int, generation: int) -> Counted:
+    async with _migrated(environment) as own:
+        found, worker = await counted(own, folder / f"small-{generation}", events, generation)
+        worker.kill()
+    return found
+
+
+async def _big(environment: Mapping[str, str], folder: Path, plan: Plan) -> _BigRun:
+    big = {**environment, variable("topic_prefix"): environment[variable("topic_prefix")] + "G-"}
+    events = await filled(big, plan.size(plan.times), plan.seed)
+    async with _migrated(big) as own:
+        found, worker = await counted(own, folder / "big", events)
+        try:
+            return await _after(found, own, worker, plan.seed + 1)
+        finally:
+            worker.kill()
+
+
+async def _after(found: Counted, environment: Mapping[str, str], worker: WorkerProcess, seed: int) -> _BigRun:
+    """Stop, restart and recover the worker that has counted the big load."""
+    stop_s = await stopped(worker)
+    await filled(environment, Size(1), seed)
+    restart = await restarted(worker)
+    await stopped(worker)
+    disk = await asyncio.to_thread(compacted, worker.state)
+    return _BigRun(found, disk, stop_s, restart, await recovered(worker, disk.states))
+
+
+@asynccontextmanager
+async def _migrated(environment: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+    """Give the environment a database of its own: rows of one generation belong to one set of stores."""
+    async with own_database(environment[variable("postgres_dsn")]) as database:
+        await asyncio.to_thread(migrate.up, database)
+        yield {**environment, variable("postgres_dsn"): database}
+
+
+async def _by_hand(plan: Plan) -> None:
+    with TemporaryDirectory(prefix="tally-growth-") as name:
+        folder = Path(name)
+        kafka = LocalKafka.start(folder, port=0)
+        try:
+            postgres = LocalPostgres.start(folder, port=0)
+            try:
+                environment = environment_of(kafka.bootstrap, postgres.dsn, "", partitions="8")
+                growth = await measure_growth(environment, folder, plan)
+            finally:
+                postgres.stop()
+        finally:
+            kafka.stop()
+    sys.stdout.write("\n".join(told(growth)) + "\n")
+
+
+if __name__ == "__main__":
+    arguments = ArgumentParser(description="measure growth on embedded servers")
+    arguments.add_argument("--messages", type=int, default=Plan().messages, help="of the small load")
+    arguments.add_argument("--times", type=int, default=Plan().times, help="how much larger the big load is")
+    given = arguments.parse_args()
+    asyncio.run(_by_hand(Plan(given.messages, times=given.times)))
