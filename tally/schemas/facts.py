@@ -5,15 +5,19 @@ the fact itself, in that order, so that a fold finds the family without decoding
 """
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
 from tally.schemas.call_facts import CallFact, OperatorFact
-from tally.schemas.keys import FREE_FORM, Template
+from tally.schemas.fields import message_identifier
+from tally.schemas.keys import FREE_FORM, Template, split_parts
 
+KIND_BYTES = 2
+"""One byte family, one byte version."""
 HEAD_BYTES = 8
-"""One byte family, one byte version, six bytes big-endian milliseconds of the raw record."""
+"""The kind, and six bytes big-endian milliseconds of the raw record."""
 
 Outcome = Literal["queued", "requested", "accepted", "failed", "skipped", "cancelled"]
 Channel = Literal["whatsapp", "voice"]
@@ -126,7 +130,7 @@ CUSTOMER = b"c"
 VERSION = b"1"
 
 
-class Keyed(NamedTuple):
+class KeyedFact(Struct, gc=False):
     """A fact with its family code and its partition key."""
 
     family: bytes
@@ -134,6 +138,34 @@ class Keyed(NamedTuple):
     fact: Fact
 
 
+class KeyedSighting(Struct, gc=False):
+    """A sighting with its partition key, made into a fact only when it is asked for.
+
+    Nearly every status repeats who its message was sent to; most of them are left out (route's links).
+    """
+
+    family: ClassVar[bytes] = CUSTOMER
+    key: bytes
+    message: bytes
+    """Key of the message among messages, empty where there is none."""
+    identifiers: list[bytes]
+    """All others."""
+    send: Send | None = None
+    inbound: Inbound | None = None
+
+    @property
+    def fact(self) -> Sighting:
+        """Return the fact, with a digest in place of the message's key."""
+        if not self.message:
+            return Sighting(self.identifiers, self.send, self.inbound)
+        first = b"w" + self.send.message if self.send else message_identifier(*split_parts(self.message))
+        return Sighting([first, *self.identifiers], self.send, self.inbound)
+
+
+Keyed = KeyedFact | KeyedSighting
+
+
+@lru_cache(maxsize=1024)
 def head(family: bytes, raw_at_ms: int) -> bytes:
     """Return the first bytes of a fact's record value."""
     return family + VERSION + raw_at_ms.to_bytes(6, "big")

@@ -3,26 +3,24 @@
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from tally.schemas.errors import Bad, BadEvent
-from tally.schemas.facts import Fact, Keyed
+from tally.schemas.facts import Fact, Keyed, KeyedFact
 from tally.schemas.topics import RAW_LIMIT_BYTES
 
 
-class Routed:
+class Routed(Struct, gc=False):
     """The outcome of reading one raw event; its good parts count whatever its bad parts are."""
 
-    __slots__ = ("bad", "facts", "seen")
-
-    def __init__(self) -> None:
-        self.facts: list[Keyed] = []
-        self.bad: list[Bad] = []
-        self.seen: list[tuple[str, str]] = []
-        """(kind, name) of each thing the event held; names come from closed lists, the rest is `other`."""
+    facts: list[Keyed] = []
+    bad: list[Bad] = []
+    seen: list[tuple[str, str]] = []
+    """(kind, name) of each thing the event held; names come from closed lists, the rest is `other`."""
 
     def add(self, family: bytes, key: bytes, fact: Fact) -> None:
         """Take one fact."""
-        self.facts.append(Keyed(family, key, fact))
+        self.facts.append(KeyedFact(family, key, fact))
 
     def see(self, kind: str, name: str, known: frozenset[str]) -> None:
         """Count a name of a closed list."""

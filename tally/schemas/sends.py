@@ -1,20 +1,19 @@
 """Send results, version 1: what happened to one attempt to reach one contact (docs/producers.md)."""
 
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from tally.schemas.call_facts import CALL, Dialled
 from tally.schemas.errors import BadEvent
 from tally.schemas.facts import (
-    CUSTOMER,
     MESSAGE,
     RECIPIENT,
     AttemptResult,
     Channel,
     Claim,
     Claimed,
+    KeyedSighting,
     Outcome,
     Send,
-    Sighting,
 )
 from tally.schemas.fields import (
     MAX_ID,
@@ -83,44 +82,40 @@ def _read(body: dict[str, Any], routed: Routed) -> None:
     routed.see("outcome", outcome, frozenset(OUTCOMES))
     routed.see_unknown("send_result", body, FIELDS)
 
-    sent = Sent(
-        tenant, campaign, contact, attempt, channel, outcome, at_ms, *template, error, number, wamid, who
-    )
-    add_facts(sent, routed)
+    sender = (tenant, campaign, contact, attempt)
+    add_facts(routed, *sender, channel, outcome, at_ms, *template, error, number, wamid, who)
 
 
-class Sent(NamedTuple):
-    """What a send result says, checked."""
-
-    tenant: str
-    campaign: str | None
-    contact: str
-    attempt: str
-    channel: Channel
-    outcome: Outcome
-    at_ms: int
-    template: Template
-    label: str
-    error: str | None
-    number: str
-    wamid: str
-    who: list[bytes]
-
-
-def add_facts(sent: Sent, routed: Routed) -> None:
-    """Say what it means for the recipient, the message and the customer."""
-    tenant, campaign, contact, attempt, channel, outcome, at_ms, key, label, error, number, wamid, who = sent
+def add_facts(
+    routed: Routed,
+    tenant: str,
+    campaign: str | None,
+    contact: str,
+    attempt: str,
+    channel: Channel,
+    outcome: Outcome,
+    at_ms: int,
+    template: Template,
+    label: str,
+    error: str | None,
+    number: str,
+    wamid: str,
+    who: list[bytes],
+) -> None:
+    """Say what a checked send result means for the recipient, the message and the customer."""
     message = digest(number, wamid) if wamid else b""
     if campaign is not None:
-        result = AttemptResult(channel, attempt, outcome, at_ms, key, label, error, message)
+        result = AttemptResult(channel, attempt, outcome, at_ms, template, label, error, message)
         routed.add(RECIPIENT, join_parts(tenant, campaign, contact), result)
     if wamid:
-        claim = Claim(at_ms, tenant, campaign, contact, attempt, key) if campaign else Claim(at_ms, tenant)
-        routed.add(MESSAGE, join_parts(number, wamid), Claimed(claim))
-        seen = Sighting([b"w" + message, *who], send=Send(message, claim))
-        routed.add(CUSTOMER, join_parts(number), seen)
+        claim = Claim(at_ms, tenant)
+        if campaign:
+            claim = Claim(at_ms, tenant, campaign, contact, attempt, template)
+        key = join_parts(number, wamid)
+        routed.add(MESSAGE, key, Claimed(claim))
+        routed.facts.append(KeyedSighting(join_parts(number), key, who, send=Send(message, claim)))
     elif number and len(who) > 1:
-        routed.add(CUSTOMER, join_parts(number), Sighting(who))
+        routed.facts.append(KeyedSighting(join_parts(number), b"", who))
 
 
 def _version(body: dict[str, Any]) -> None:

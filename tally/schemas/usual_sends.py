@@ -7,29 +7,40 @@ the general reader, which takes three times as long.
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.fields import MAX_META_ID, phone_identifier, producer_id, unix_ms, user_identifier
+from tally.schemas.fields import (
+    MAX_ID,
+    MAX_META_ID,
+    MAX_SECONDS,
+    canonical_id,
+    phone_identifier,
+    unix_ms,
+    user_identifier,
+)
 from tally.schemas.keys import Template
 from tally.schemas.routed import Routed
-from tally.schemas.sends import Sent, add_facts
+from tally.schemas.sends import add_facts
 from tally.schemas.topics import RAW_LIMIT_BYTES
 
 # Beyond 64 bits an integer is a float for the general reader.
-_Id = str | Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_MetaId = Annotated[str, Meta(min_length=1, max_length=MAX_META_ID)]
+_MaybeMetaId = Annotated[str, Meta(max_length=MAX_META_ID)] | None
+"""Absent, null and empty ones say nothing."""
 
 
 class _Contact(Struct, forbid_unknown_fields=True, gc=False):
     id: _Id
-    phone: str | None = None
-    wa_id: str | None = None
-    user_id: str | None = None
+    phone: _MaybeMetaId = None
+    wa_id: _MaybeMetaId = None
+    user_id: _MaybeMetaId = None
 
 
 class _Template(Struct, forbid_unknown_fields=True, gc=False):
-    name: str
-    language: str
+    name: _MetaId
+    language: _MetaId
     id: _Id | None = None
 
 
@@ -40,64 +51,57 @@ class _Body(Struct, forbid_unknown_fields=True, gc=False):
     contact: _Contact
     outcome: Literal["accepted"]
     template: _Template
-    phone_number_id: str
-    message_id: str
-    time: _Id
+    phone_number_id: _MetaId
+    message_id: _MetaId
+    time: str | Annotated[int, Meta(ge=0, le=MAX_SECONDS * 1000 + 999)]
     attempt: Literal["1", 1] | None = None
     v: Literal[1] | None = None
 
 
 _decode = msgspec.json.Decoder(_Body).decode
-
-
-class _Unusual(Exception):
-    """Left to the general reader."""
+_OUTCOME = ("outcome", "accepted")
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, BadEvent)
 
 
 def read_usual_send(value: bytes | None) -> Routed | None:
     """Turn one send result into facts, or return None where it is not a usual one."""
     if value is None or len(value) > RAW_LIMIT_BYTES or b"\\u0000" in value:
         return None
-    routed = Routed()
     try:
-        add_facts(_checked(_decode(value)), routed)
-    except (msgspec.MsgspecError, ValueError, RecursionError, BadEvent, _Unusual):
+        body = _decode(value)
+        at_ms = unix_ms(body.time, "")
+    except _UNREADABLE:
         return None
-    routed.seen.append(("outcome", "accepted"))
-    return routed
-
-
-def _checked(body: _Body) -> Sent:
+    who = _who(body.contact)
+    if not who:
+        return None
+    routed = Routed(seen=[_OUTCOME])
     template = body.template
-    for text in (template.name, template.language, body.phone_number_id, body.message_id):
-        _meta_id(text)
-    return Sent(
-        producer_id(body.tenant, ""),
-        producer_id(body.campaign, ""),
-        producer_id(body.contact.id, ""),
+    add_facts(
+        routed,
+        _text(body.tenant),
+        _text(body.campaign),
+        _text(body.contact.id),
         "1",
         body.channel,
         body.outcome,
-        unix_ms(body.time, ""),
+        at_ms,
         Template(template.name, template.language.replace("-", "_")),
-        "" if template.id is None else producer_id(template.id, ""),
+        "" if template.id is None else _text(template.id),
         None,
         body.phone_number_id,
         body.message_id,
-        _who(body.contact),
+        who,
     )
+    return routed
+
+
+def _text(given: str | int) -> str:
+    return canonical_id(given) if type(given) is str else str(given)
 
 
 def _who(contact: _Contact) -> list[bytes]:
-    who = [phone_identifier(_meta_id(phone)) for phone in (contact.phone, contact.wa_id) if phone]
+    who = [phone_identifier(phone) for phone in (contact.phone, contact.wa_id) if phone]
     if contact.user_id:
-        who.append(user_identifier(_meta_id(contact.user_id)))
-    if not who:
-        raise _Unusual
+        who.append(user_identifier(contact.user_id))
     return who
-
-
-def _meta_id(text: str) -> str:
-    if not text or len(text) > MAX_META_ID:
-        raise _Unusual
-    return text

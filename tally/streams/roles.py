@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import cast
 from uuid import uuid4
 
 from faust.types import TP
@@ -19,7 +18,7 @@ from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
 from tally.streams.watching import Watch
 from tally.streams.worker import fail
-from tally.tables.dead_letters import DeadLetters, Letter, Origin
+from tally.tables.dead_letters import DeadLetters, Letter
 from tally.tables.families.registry import TABLES
 from tally.tables.store.partition import PartitionStore, StoreSettings
 
@@ -75,9 +74,8 @@ def fold_app(settings: Settings, dead_letters: DeadLetters, watch: Watch) -> tup
         settings.kafka_client(), names, TABLES, settings.state_folder, unix_ms, lambda: uuid4().hex
     )
 
-    async def keep(fact: FactRecord, error: str) -> None:
-        # What the consumer delivers is a whole record; the fold asks less of it.
-        await dead_letters.keep([Letter(cast(Origin, fact), "code_failure", error)])
+    async def keep(partition: int, fact: FactRecord, error: str) -> None:
+        await dead_letters.keep([Letter(names.facts, partition, fact, "code_failure", error)])
 
     fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts)
 

@@ -52,20 +52,24 @@ class Changes(dict[RowKey, Change]):
 
     def _change(self, old: Counts, new: Part) -> None:
         """Move what differs only: nearly always it is one row, and most of a state's counts stay."""
-        counts = self._widened(new).counts
-        for name, value in new.counts.items():
+        counts, now = self._widened(new).counts, new.counts
+        for name, value in now.items():
             if (before := old.get(name, 0)) != value:
                 counts[name] += value - before
-        for name in old.keys() - new.counts.keys():
-            counts[name] -= old[name]
+        for name, before in old.items():
+            if name not in now:
+                counts[name] -= before
 
     def _widened(self, part: Part) -> Change:
         """Return the change of a part's row, which speaks of the part's time and labels too."""
         change = self.get(part.row)
         if change is None:
             change = self[part.row] = Change(defaultdict(int), part.first_ms, part.last_ms)
-        change.first_ms = min(change.first_ms, part.first_ms)
-        change.last_ms = max(change.last_ms, part.last_ms)
+        # Comparing costs a fifth of calling min and max.
+        if part.first_ms < change.first_ms:  # noqa: PLR1730
+            change.first_ms = part.first_ms
+        if part.last_ms > change.last_ms:  # noqa: PLR1730
+            change.last_ms = part.last_ms
         if part.label:
             change.labels.add(part.label)
         if part.channel:

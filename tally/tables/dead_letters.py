@@ -18,20 +18,23 @@ BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
 """Smaller than one record may be: a large one has a batch of its own, and many small ones share one."""
 
 
-class Origin(Protocol):
+class Delivered(Protocol):
     """A record as Kafka delivered it."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
 
 
 class Letter(NamedTuple):
-    """A record that cannot be counted, and why."""
+    """A record that cannot be counted, where it came from, and why."""
 
-    record: Origin
+    topic: str
+    partition: int
+    record: Delivered
     reason: Reason
     detail: str
 
@@ -43,13 +46,12 @@ class Letter(NamedTuple):
 
 def headers_of(letter: Letter, at_ms: int) -> Headers:
     """Return a dead letter's headers; (topic, partition, offset) tell its origin. Pure."""
-    record = letter.record
     return [
         ("reason", letter.reason.encode()),
         ("detail", letter.detail[:MAX_DETAIL].encode()),
-        ("topic", record.topic.encode()),
-        ("partition", b"%d" % record.partition),
-        ("offset", b"%d" % record.offset),
+        ("topic", letter.topic.encode()),
+        ("partition", b"%d" % letter.partition),
+        ("offset", b"%d" % letter.record.offset),
         ("at", b"%d" % at_ms),
     ]
 

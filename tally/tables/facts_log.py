@@ -22,8 +22,10 @@ Entry = tuple[bytes, bytes]
 def by_partition(facts: Iterable[tuple[Keyed, int]], partitions: int) -> dict[int, list[Entry]]:
     """Encode facts with their raw events' Kafka times; return records by partition. Pure."""
     grouped: dict[int, list[Entry]] = defaultdict(list)
-    for (family, key, fact), raw_at_ms in facts:
-        grouped[partition_of(key, partitions)].append((key, head(family, raw_at_ms) + packed(fact)))
+    for keyed, raw_at_ms in facts:
+        key = keyed.key
+        value = head(keyed.family, raw_at_ms) + packed(keyed.fact)
+        grouped[partition_of(key, partitions)].append((key, value))
     return grouped
 
 

@@ -15,7 +15,7 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.settings import FoldSettings
-from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Keyed, Send, Sighting, StatusSeen
+from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, KeyedFact, Send, Sighting, StatusSeen
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.rows import Progress, decode_row
 from tally.schemas.topics import COUNTERS
@@ -35,7 +35,9 @@ from tests.support.servers import Kafka
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
 
 KEY = join_parts("106540352242922", "wamid.1")
-CLAIM = Keyed(MESSAGE, KEY, Claimed(Claim(1_795_000_000_000, "t", "c", "8", "1", Template("promo", "nl"))))
+CLAIM = KeyedFact(
+    MESSAGE, KEY, Claimed(Claim(1_795_000_000_000, "t", "c", "8", "1", Template("promo", "nl")))
+)
 
 
 @pytest.fixture
@@ -200,7 +202,7 @@ class OneRun:
 async def fold_once(store: PartitionStore, records: list[Record], kept: list[tuple[int, str]]) -> None:
     """Let a process live until it has folded the records, or until it fails."""
 
-    async def keep(fact: FactRecord, error: str) -> None:
+    async def keep(_: int, fact: FactRecord, error: str) -> None:
         kept.append((fact.offset, error))
 
     failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -225,7 +227,7 @@ async def fold_once(store: PartitionStore, records: list[Record], kept: list[tup
 async def test_a_fact_that_our_code_cannot_take_is_set_aside_at_the_third_life_and_its_neighbours_count(
     facts: FactsLog, settings: Settings, tmp_path: Path
 ) -> None:
-    good = [CLAIM, Keyed(MESSAGE, KEY, StatusSeen("read", 1_795_000_009))]
+    good = [CLAIM, KeyedFact(MESSAGE, KEY, StatusSeen("read", 1_795_000_009))]
     await facts.append([(fact, 0) for fact in (good[0], good[0], good[1])])
     records = [record(0, good[0]), record(1, good[0]), record(2, good[1])]
     records[1] = records[1]._replace(value=records[1].value[:8] + b"no fact of ours")
@@ -244,7 +246,7 @@ async def test_a_fact_that_our_code_cannot_take_is_set_aside_at_the_third_life_a
     ((_, row),) = after.items(COUNTERS)
 
     assert [offset for offset, _ in kept] == [1]
-    assert "Error at message.py:" in kept[0][1]
+    assert "ValidationError at batch.py:" in kept[0][1]
     assert (after.progress.next_offset, after.progress.set_aside) == (3, 1)
     assert list(after.items(INCOMPLETE)) == [(b"m" + KEY, b"1")]
     assert decode_row(row).counts["read"] == 1
@@ -257,12 +259,12 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
     monkeypatch.setattr("tally.agents.fold.batch.STATE_LIMIT_BYTES", 600)
     number = join_parts("106540352242922")
     sends = [
-        Keyed(
+        KeyedFact(
             CUSTOMER, number, Sighting([b"p0", b"w%12d" % n], Send(b"%12d" % n, Claim(n, "t", "c", str(n))))
         )
         for n in range(40)
     ]
-    other = Keyed(CUSTOMER, number, Sighting([b"p1"], Send(b"other", Claim(1, "t", "c", "x"))))
+    other = KeyedFact(CUSTOMER, number, Sighting([b"p1"], Send(b"other", Claim(1, "t", "c", "x"))))
     together = [*sends[:20], CLAIM, *sends[20:], other]
     await facts.append([(fact, 0) for fact in together])
     kept: list[tuple[int, str]] = []

@@ -11,7 +11,7 @@ from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.recount import corrections, recount
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Glimpse
 from tally.schemas.errors import UnknownFact
-from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, Keyed
+from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, Keyed, KeyedFact
 from tally.schemas.keys import join_parts
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.rules import Rules
@@ -23,20 +23,20 @@ PBXS = st.builds(join_parts, st.sampled_from(["pbx1", "pbx/2"]))
 NUMBERS = st.sampled_from(["106540352242922", "2"])
 FACTS = st.lists(
     st.builds(
-        Keyed,
+        KeyedFact,
         st.just(MESSAGE),
         st.builds(join_parts, NUMBERS, st.sampled_from(["wamid.1", "wamid.2"])),
         MESSAGE_FACTS,
     )
     | st.builds(
-        Keyed,
+        KeyedFact,
         st.just(RECIPIENT),
         st.builds(join_parts, st.just("t1"), st.just("c1"), st.sampled_from("89")),
         RESULTS,
     )
-    | st.builds(Keyed, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), SIGHTINGS)
-    | st.builds(Keyed, st.just(CALL), PBXS, CALL_FACTS | SWEEPS)
-    | st.builds(Keyed, st.just(OPERATOR), PBXS, MEMBERS_SEEN | SWEEPS),
+    | st.builds(KeyedFact, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), SIGHTINGS)
+    | st.builds(KeyedFact, st.just(CALL), PBXS, CALL_FACTS | SWEEPS)
+    | st.builds(KeyedFact, st.just(OPERATOR), PBXS, MEMBERS_SEEN | SWEEPS),
     min_size=1,
     max_size=20,
 )
@@ -137,7 +137,7 @@ def test_a_row_that_would_outgrow_a_record_gives_up_on_the_fact_and_not_on_the_p
         unique, variables = f"u{number}", {"campaign": "c", "contact": str(number), "tenant_header": "t"}
         glimpse = Glimpse(unique, unique, "PJSIP/x", 6, variables)  # type: ignore[arg-type]
         names = [f"queue-{number}-{nth:020d}" for nth in range(8)]
-        return [Keyed(CALL, key, ChannelsSeen(5, "join", [glimpse], name)) for name in names]
+        return [KeyedFact(CALL, key, ChannelsSeen(5, "join", [glimpse], name)) for name in names]
 
     partition.fold(joined(1), RULES)
 
@@ -148,4 +148,6 @@ def test_a_row_that_would_outgrow_a_record_gives_up_on_the_fact_and_not_on_the_p
     with pytest.raises(FamilyFailure):
         fill()
 
-    partition.fold([Keyed(CALL, key, ChannelsSeen(6, "hangup", [Glimpse("u1", "u1", "PJSIP/x", 6)]))], RULES)
+    partition.fold(
+        [KeyedFact(CALL, key, ChannelsSeen(6, "hangup", [Glimpse("u1", "u1", "PJSIP/x", 6)]))], RULES
+    )

@@ -1,65 +1,85 @@
 """A fact that only repeats who a customer is is left out, once the facts log is known to hold it."""
 
 from tally.agents.route.links import Fact, Links
-from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Inbound, Keyed, Send, Sighting, StatusSeen
+from tally.schemas.facts import MESSAGE, Claim, Inbound, Keyed, KeyedFact, KeyedSighting, Send, StatusSeen
 
-KEY = b"1065403522"
-MINE, OTHER = [b"w" + b"1" * 12, b"p31600000001"], [b"w" + b"2" * 12, b"p31600000001"]
-
-
-def _seen(identifiers: list[bytes], key: bytes = KEY) -> Fact:
-    return Keyed(CUSTOMER, key, Sighting(identifiers)), 1
+NUMBER = b"1065403522"
+MINE, OTHER = NUMBER + b"/mine", NUMBER + b"/other"
+PHONE = b"p31600000001"
 
 
-def _sent(identifiers: list[bytes]) -> Fact:
-    return Keyed(CUSTOMER, KEY, Sighting(identifiers, send=Send(b"1" * 12, Claim(1, "t", "c")))), 1
+def _seen(message: bytes, *identifiers: bytes, number: bytes = NUMBER) -> KeyedSighting:
+    return KeyedSighting(number, message, list(identifiers))
+
+
+def _sent(message: bytes, *identifiers: bytes) -> KeyedSighting:
+    return KeyedSighting(NUMBER, message, list(identifiers), send=Send(b"1" * 12, Claim(1, "t", "c")))
+
+
+def _fresh(links: Links, *keyed: Keyed) -> list[Keyed]:
+    """Return what is to be said, without saying it."""
+    return [fact for fact, _ in links.fresh([(keyed, 1)])[0]]
+
+
+def _said(links: Links, *keyed: Keyed) -> list[Fact]:
+    kept, said = links.fresh([(keyed, 1)])
+    links.note(said)
+    return kept
 
 
 def test_a_repeated_link_is_left_out_within_a_pass_and_after_it() -> None:
     links = Links()
-    kept, said = links.fresh([_seen(MINE), _seen(MINE), _seen(OTHER)])
-    links.note(said)
+    mine, other = _seen(MINE, PHONE), _seen(OTHER, PHONE)
 
-    assert kept == [_seen(MINE), _seen(OTHER)]
-    assert links.fresh([_seen(MINE), _seen(OTHER)]) == ([], set())
+    assert _said(links, mine, mine, other) == [(mine, 1), (other, 1)]
+    assert _fresh(links, mine, other) == []
 
 
 def test_until_it_is_safe_a_link_is_said_again() -> None:
     links = Links()
-    links.fresh([_seen(MINE)])
+    mine = _seen(MINE, PHONE)
 
-    assert links.fresh([_seen(MINE)])[0] == [_seen(MINE)]
+    assert _fresh(links, mine) == _fresh(links, mine) == [mine]
 
 
 def test_what_a_send_result_has_linked_a_status_need_not_say() -> None:
     links = Links()
-    links.note(links.fresh([_sent([*MINE, b"u1"])])[1])
+    _said(links, _sent(MINE, PHONE, b"u1"))
+    more = _seen(MINE, PHONE, b"u2")
 
-    assert links.fresh([_seen(MINE), _seen([MINE[0], b"u1"])])[0] == []
-    assert links.fresh([_seen([*MINE, b"u2"])])[0] == [_seen([*MINE, b"u2"])]
+    assert _fresh(links, _seen(MINE, PHONE), _seen(MINE, b"u1")) == []
+    assert _fresh(links, more) == [more]
+
+
+def test_who_is_seen_without_a_message_is_linked_by_the_first_identifier() -> None:
+    links = Links()
+    _said(links, _seen(b"", PHONE, b"u1"))
+    others = [_seen(b"", PHONE, b"u2"), _seen(b"", b"p31600000002", b"u1")]
+
+    assert _fresh(links, _seen(b"", PHONE, b"u1"), *others) == others
 
 
 def test_links_of_another_business_number_are_other_links() -> None:
     links = Links()
-    links.note(links.fresh([_seen(MINE)])[1])
+    _said(links, _seen(b"", PHONE, b"u1"), _seen(MINE, PHONE))
+    others = [_seen(b"", PHONE, b"u1", number=b"another"), _seen(b"another/mine", PHONE, number=b"another")]
 
-    assert links.fresh([_seen(MINE, b"another")])[0] == [_seen(MINE, b"another")]
+    assert _fresh(links, *others) == others
 
 
 def test_sends_replies_and_other_families_are_never_left_out() -> None:
-    replied = Keyed(CUSTOMER, KEY, Sighting(MINE, inbound=Inbound(b"3" * 12, 5))), 1
-    status = Keyed(MESSAGE, KEY, StatusSeen("sent", 5)), 1
-    facts = [_sent(MINE), replied, status]
+    replied = KeyedSighting(NUMBER, b"", [PHONE], inbound=Inbound(b"3" * 12, 5))
+    facts: list[Keyed] = [_sent(MINE, PHONE), replied, KeyedFact(MESSAGE, MINE, StatusSeen("sent", 5))]
     links = Links()
-    links.note(links.fresh(facts)[1])
+    _said(links, *facts)
 
-    assert links.fresh(facts)[0] == facts
+    assert _fresh(links, *facts) == facts
 
 
 def test_beyond_what_is_remembered_the_older_half_is_forgotten_first() -> None:
     links = Links(remembered=8)
-    each = [_seen([b"w" + bytes([n]) * 12, b"p1"]) for n in range(12)]
+    each = [_seen(b"%b/%d" % (NUMBER, n), PHONE) for n in range(12)]
     for one in each:
-        links.note(links.fresh([one])[1])
+        _said(links, one)
 
-    assert links.fresh(each)[0] == each[:5]
+    assert _fresh(links, *each) == each[:5]

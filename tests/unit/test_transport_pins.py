@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import aiokafka
 import pytest
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
 from faust.app.base import App
@@ -33,6 +34,7 @@ def test_versions_are_those_that_were_read(package: str, pinned: str) -> None:
         (Consumer, "perform_seek"),
         (App, "_new_transport"),
         (QueueServiceThread, "call_thread"),
+        (PartitionRecords, "_consumer_record"),
         (SubscriptionState, "subscription"),
         (Assignment, "state_value"),
         (Assignment, "tps"),
@@ -50,6 +52,11 @@ def test_names_that_are_used_or_overridden_exist(owner: type, name: str) -> None
     [
         (aiokafka.AIOKafkaConsumer, "self._closed ="),
         (aiokafka.AIOKafkaConsumer, "self._coordinator ="),
+        (aiokafka.AIOKafkaConsumer, "self._fetcher ="),
+        (Fetcher, "self._records ="),
+        (Fetcher, "self._records[tp] = FetchResult("),
+        (FetchResult, "self._partition_records ="),
+        (PartitionRecords, "self._consumer_record(tp, record)"),
         (aiokafka.AIOKafkaConsumer, "self._subscription ="),
         (GroupCoordinator, "self.generation ="),
         (Consumer, "self._read_offset ="),

@@ -20,7 +20,7 @@ ONE, OTHER = TP("facts", 0), TP("facts", 1)
 @dataclass(frozen=True)
 class Record:
     offset: int
-    serialized_value_size: int = 10
+    value: bytes | None = b"0123456789"
 
 
 def records(first: int, last: int) -> list[Record]:
@@ -69,7 +69,7 @@ def test_nothing_is_skipped_repeated_or_committed_before_it_is_done(script: list
             _, gaps, markers, size = step
             fetched = []
             for gap in gaps:
-                fetched.append(Record(position + gap - 1, size))
+                fetched.append(Record(position + gap - 1, b"0" * size))
                 position += gap
             position += markers
             read += [record.offset for record in fetched]
@@ -77,7 +77,7 @@ def test_nothing_is_skipped_repeated_or_committed_before_it_is_done(script: list
             began = True
         elif step[0] == "deliver" and (run := runs.next_run()) is not None:
             assert len(run.records) <= LIMITS.max_records
-            size = sum(record.serialized_value_size for record in run.records)
+            size = sum(len(record.value or b"") for record in run.records)
             assert size <= LIMITS.max_bytes or len(run.records) == 1
             delivered += offsets(run)
             unacked.append(run)
@@ -158,7 +158,7 @@ def test_what_several_fetches_brought_makes_one_run() -> None:
 
 def test_a_record_beyond_the_size_of_a_run_is_a_run_of_its_own() -> None:
     runs = partition()
-    runs.received([Record(0), Record(1, 5_000), Record(2)], 3)
+    runs.received([Record(0), Record(1, b"0" * 5_000), Record(2)], 3)
 
     assert [offsets(run) for run in handed_out(runs)] == [[0], [1]]
 
@@ -178,7 +178,7 @@ def test_a_partition_is_full_when_as_much_waits_as_may_be_under_way() -> None:
 
 def test_few_large_records_fill_a_partition_too() -> None:
     runs = partition()
-    runs.received([Record(0, 150), Record(1, 50)], 2)
+    runs.received([Record(0, b"0" * 150), Record(1, b"0" * 50)], 2)
 
     assert runs.is_full
 

@@ -10,11 +10,11 @@ from tally.agents.fold.connected import fold_connected
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.rows import moved_rows
 from tally.schemas.errors import UnknownFact
-from tally.schemas.facts import HEAD_BYTES, VERSION, oldest_raw_at_ms
+from tally.schemas.facts import HEAD_BYTES, KIND_BYTES, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
-from tally.tables.contribution import Changes
+from tally.tables.contribution import Changes, Part
 from tally.tables.families.family import Family
-from tally.tables.families.registry import BY_CODE
+from tally.tables.families.registry import BY_KIND
 from tally.tables.reading import Reader, Writes
 from tally.tables.rules import Rules
 
@@ -54,10 +54,11 @@ def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> F
     writes: Writes = {}
     counted = {}
     waiting = 0
-    for family, entries in _by_family(records).items():
-        counted[family.table] = len(entries)
+    for family, of_family in _by_family(records).items():
+        counted[family.table] = len(of_family)
+        decode = family.decode_fact
         with family_code():
-            facts = [(key, family.decode_fact(body)) for key, body in entries]
+            facts = [(record.key, decode(record.value[HEAD_BYTES:])) for record in of_family]
         if family.connects:
             fold_connected(family, facts, reader, rules, changes, writes)
         else:
@@ -87,17 +88,14 @@ def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) ->
     return good
 
 
-def _by_family(
-    records: Sequence[FactRecord],
-) -> dict[Family[Any, Any], list[tuple[bytes, bytes]]]:
-    grouped: dict[Family[Any, Any], list[tuple[bytes, bytes]]] = defaultdict(list)
+def _by_family(records: Sequence[FactRecord]) -> dict[Family[Any, Any], list[FactRecord]]:
+    grouped: dict[bytes, list[FactRecord]] = defaultdict(list)
     for record in records:
-        value = record.value
-        family = BY_CODE.get(value[0]) if value else None
-        if family is None or value[1:2] != VERSION:
-            raise UnknownFact(f"fact at offset {record.offset}: family and version {value[:2]!r}")
-        grouped[family].append((record.key, value[HEAD_BYTES:]))
-    return grouped
+        grouped[record.value[:KIND_BYTES]].append(record)
+    for kind, of_kind in grouped.items():
+        if kind not in BY_KIND:
+            raise UnknownFact(f"fact at offset {of_kind[0].offset}: family and version {kind!r}")
+    return {BY_KIND[kind]: of_kind for kind, of_kind in grouped.items()}
 
 
 def _fold_plain(
@@ -123,11 +121,12 @@ def _fold_plain(
             if encoded == old:
                 continue
             table[key] = encoded
-            waiting += family.waits(after) - (before is not None and family.waits(before))
-            changes.move(
-                () if before is None else family.contribution(key, before, rules),
-                family.contribution(key, after, rules),
-            )
+            waiting += family.waits(after)
+            was: Sequence[Part] = ()
+            if before is not None:
+                waiting -= family.waits(before)
+                was = family.contribution(key, before, rules)
+            changes.move(was, family.contribution(key, after, rules))
     return waiting
 
 

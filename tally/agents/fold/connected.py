@@ -1,6 +1,7 @@
 """Folding subjects whose identity is only learnt later: connected components (architecture 3.10)."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tally.agents.fold.failure import family_code
@@ -29,31 +30,36 @@ def fold_connected(
     facts, unheard = sweeps.take(facts, writes)
     with family_code():
         keys = [family.subjects(key, fact) for key, fact in facts]
-    named = list(dict.fromkeys(key for several in keys for key in several))
+    named = list({key: None for several in keys for key in several})
     aliases = reader.get_many(ALIASES, [family.code + key for key in named])
-    roots = dict(zip(named, aliases, strict=True))
-    groups = [[roots[key] or key for key in several] for several in keys]
-    components = _components([*groups, *([key] for key in unheard)])
-    known = list({root for root in roots.values() if root is not None} | {*unheard})
-    states = dict(zip(known, reader.get_many(family.table, known), strict=True))
+    roots = {key: root for key, root in zip(named, aliases, strict=True) if root is not None}
+    components = _components(keys, roots, unheard)
+    known = list({*roots.values(), *unheard})
+    olds: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
+    for root, old in zip(known, reader.get_many(family.table, known), strict=True):
+        if old is not None:
+            olds[components[root][0]][root] = old
     merged: dict[bytes, list[Any]] = defaultdict(list)
     for several, (_, fact) in zip(keys, facts, strict=True):
-        merged[components[roots[several[0]] or several[0]]].append(fact)
-    olds: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
-    for root, old in states.items():
-        if old is not None:
-            olds[components[root]][root] = old
+        merged[components[several[0]][0]].append(fact)
     with family_code():
-        for component in dict.fromkeys([*merged, *olds]):
+        for component in {**merged, **olds}:
             _fold_component(
-                family, component, merged[component], olds[component], rules, changes, writes, sweeps
+                family,
+                component,
+                merged.get(component, ()),
+                olds.get(component, {}),
+                rules,
+                changes,
+                writes,
+                sweeps,
             )
 
 
 def _fold_component(
     family: Family[Any, Any],
     scope: bytes,
-    facts: list[Any],
+    facts: Sequence[Any],
     olds: dict[bytes, bytes],
     rules: Rules,
     changes: Changes,
@@ -76,8 +82,10 @@ def _fold_component(
     table = writes.setdefault(family.table, {})
     table.update(dict.fromkeys(olds))
     table[root] = encoded
-    renamed = _renamed(family, members, root, befores)
-    writes.setdefault(ALIASES, {}).update((family.code + member, root) for member in renamed)
+    was = set(family.members(root, befores[root])) if root in befores else ()
+    # Members that are not yet known under this root.
+    renamed = {family.code + member: root for member in members if member not in was}
+    writes.setdefault(ALIASES, {}).update(renamed)
     sweeps.index(root, after, befores, writes)
     changes.move(
         [part for key, before in befores.items() for part in family.contribution(key, before, rules)],
@@ -85,27 +93,40 @@ def _fold_component(
     )
 
 
-def _renamed(family: Family[Any, Any], members: Any, root: bytes, befores: dict[bytes, Any]) -> set[bytes]:
-    """Return the members that are not yet known under this root."""
-    known = set(family.members(root, befores[root])) if root in befores else set()
-    return set(members) - known
+def _components(
+    groups: Iterable[Sequence[bytes]], roots: dict[bytes, bytes], alone: Iterable[bytes]
+) -> dict[bytes, list[bytes]]:
+    """Return for each key and root all that belong together with it, the same list for all of these."""
+    found: dict[bytes, list[bytes]] = {}
+    for group in groups:
+        mine = _own(found, group[0])
+        for key in group:
+            mine = _joined(found, mine, key)
+            if (root := roots.get(key)) is not None:
+                mine = _joined(found, mine, root)
+    for key in alone:
+        _own(found, key)
+    return found
 
 
-def _components(groups: list[list[bytes]]) -> dict[bytes, bytes]:
-    """Return for each key a name of its connected component."""
-    parent: dict[bytes, bytes] = {}
+def _own(found: dict[bytes, list[bytes]], key: bytes) -> list[bytes]:
+    """Return what belongs together with a key; at first it is alone."""
+    mine = found.get(key)
+    if mine is None:
+        mine = found[key] = [key]
+    return mine
 
-    def find(key: bytes) -> bytes:
-        above = parent.setdefault(key, key)
-        while above != key:
-            parent[key] = parent[above]
-            key = above
-            above = parent[key]
-        return key
 
-    for first, *others in groups:
-        root = find(first)
-        for other in others:
-            parent[find(other)] = root
-            root = find(root)
-    return {key: find(key) for key in list(parent)}
+def _joined(found: dict[bytes, list[bytes]], mine: list[bytes], key: bytes) -> list[bytes]:
+    """Return what belongs together once a key belongs here."""
+    theirs = found.get(key)
+    if theirs is None:
+        mine.append(key)
+        found[key] = mine
+    elif theirs is not mine:
+        if len(theirs) > len(mine):
+            mine, theirs = theirs, mine
+        mine += theirs
+        for other in theirs:
+            found[other] = mine
+    return mine

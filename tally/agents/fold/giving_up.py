@@ -7,9 +7,9 @@ trying again is of no use, and the partition goes on.
 from collections.abc import Sequence
 
 from tally.agents.fold.batch import FactRecord
-from tally.schemas.facts import HEAD_BYTES
+from tally.schemas.facts import HEAD_BYTES, KIND_BYTES
 from tally.schemas.topics import ALIASES
-from tally.tables.families.registry import BY_CODE, INCOMPLETE
+from tally.tables.families.registry import BY_KIND, INCOMPLETE
 from tally.tables.reading import Reader
 
 TOO_LARGE = b"too_large"
@@ -20,7 +20,7 @@ def subject_of(record: FactRecord, reader: Reader) -> bytes:
 
     Of a sweep, or where the fact cannot even be decoded, its partition key is all that is known.
     """
-    family = BY_CODE.get(record.value[0]) if record.value else None
+    family = BY_KIND.get(record.value[:KIND_BYTES])
     if family is None:
         return record.key  # the fold itself says that it does not know such facts
     try:

@@ -176,11 +176,12 @@ class PartitionFold:
         """Keep facts that are given up on as dead letters."""
         if not lost:
             return
-        await asyncio.gather(*(self._settings.dead_letter(fact, error) for fact in lost))
-        self._settings.watch.set_aside(self._store.partition, len(lost))
+        partition = self._store.partition
+        await asyncio.gather(*(self._settings.dead_letter(partition, fact, error) for fact in lost))
+        self._settings.watch.set_aside(partition, len(lost))
         log.error(
             "facts set aside",
-            partition=self._store.partition,
+            partition=partition,
             offset=lost[0].offset,
             facts=len(lost),
             error=error,

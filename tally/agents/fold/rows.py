@@ -47,9 +47,11 @@ def move(row: Row | None, change: Change, next_offset: int) -> Row | None:
 
 
 def _moved_counts(counts: dict[str, int], deltas: dict[str, int]) -> dict[str, int]:
-    moved = dict(counts)
+    moved, has_other_names = dict(counts), False
     for name, delta in deltas.items():
-        moved[name] = moved.get(name, 0) + delta
-        if moved[name] < 0:
+        count = moved.get(name, 0) + delta
+        if count < 0:
             raise BrokenSum(name)
-    return {name: moved[name] for name in sorted(moved) if moved[name]}
+        has_other_names = has_other_names or not count or name not in moved
+        moved[name] = count
+    return {name: moved[name] for name in sorted(moved) if moved[name]} if has_other_names else moved

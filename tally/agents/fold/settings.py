@@ -28,6 +28,6 @@ class FoldSettings(Struct, frozen=True):
     rules: Rules
     watch: FoldWatch
     monotonic: Callable[[], float]
-    dead_letter: Callable[[FactRecord, str], Awaitable[None]]
-    """Keeps a fact that our code cannot take, with the name of the error."""
+    dead_letter: Callable[[int, FactRecord, str], Awaitable[None]]
+    """Keeps a fact of a partition that our code cannot take, with the name of the error."""
     max_batch_facts: int = 2_000

@@ -14,16 +14,18 @@ from tally.schemas.sends import read_send
 from tally.schemas.usual_sends import read_usual_send
 from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
-from tally.tables.dead_letters import Origin
+from tally.tables.dead_letters import Delivered
 
 EventOutcome = Literal["good", "partly_bad", "bad"]
 
 
-class RawRecord(Origin, Protocol):
+class RawRecord(Delivered, Protocol):
     """A raw record with Kafka's time of it, in ms; negative where the producer gave none."""
 
-    timestamp: int
-    headers: Headers
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102 - Kafka's own words
+    @property
+    def headers(self) -> Headers: ...  # noqa: D102
 
 
 class Read(Protocol):
@@ -59,8 +61,9 @@ READERS: Mapping[str, Read] = {
 class RoutedRun(Struct):
     """What a run of raw records comes to."""
 
-    facts: list[tuple[Keyed, int]] = field(default_factory=list)
-    bad: list[tuple[Origin, Routed]] = field(default_factory=list)
+    facts: list[tuple[list[Keyed], int]] = field(default_factory=list)
+    """By raw event, with Kafka's time of it."""
+    bad: list[tuple[Delivered, Routed]] = field(default_factory=list)
     outcomes: Counter[EventOutcome] = field(default_factory=Counter)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -69,22 +72,20 @@ def route_run(source: str, records: Sequence[RawRecord], reading: Reading = READ
     """Read raw records of one source into facts and dead letters."""
     read = READERS[source]
     run = RoutedRun()
-    outcomes: list[EventOutcome] = []
+    facts = run.facts
     seen: list[tuple[str, str]] = []
     for record in records:
         raw_at_ms = max(record.timestamp or 0, 0)
         routed = read(record.value, record.headers, reading, raw_at_ms or None)
-        run.facts += [(keyed, raw_at_ms) for keyed in routed.facts]
+        facts.append((routed.facts, raw_at_ms))
         seen += routed.seen
-        outcomes.append(_outcome(routed))
         if routed.bad:
             run.bad.append((record, routed))
-    run.outcomes.update(outcomes)
     run.seen.update(seen)
+    run.outcomes.update(_outcome(routed) for _, routed in run.bad)
+    run.outcomes["good"] = len(records) - len(run.bad)
     return run
 
 
-def _outcome(routed: Routed) -> EventOutcome:
-    if not routed.bad:
-        return "good"
-    return "partly_bad" if routed.facts else "bad"
+def _outcome(bad: Routed) -> EventOutcome:
+    return "partly_bad" if bad.facts else "bad"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tally.schemas.facts import Keyed, Sighting
+from tally.schemas.facts import Keyed, KeyedSighting
 
 REMEMBERED = 100_000
 """Links at most, some 150 bytes each; beyond that the older half is forgotten and said once more."""
@@ -22,18 +22,24 @@ class Links:
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
 
-    def fresh(self, facts: Iterable[Fact]) -> tuple[list[Fact], set[bytes]]:
-        """Return the facts that say something new, and their links, to be noted once the facts are safe."""
+    def fresh(self, read: Iterable[tuple[Iterable[Keyed], int]]) -> tuple[list[Fact], set[bytes]]:
+        """Return the facts that say something new, and their links, to be noted once the facts are safe.
+
+        Facts come by raw event, each with its time.
+        """
         kept: list[Fact] = []
         said: set[bytes] = set()
-        for keyed, raw_at_ms in facts:
-            fact = keyed.fact
-            if type(fact) is Sighting:
-                links = _links(keyed.key, fact.identifiers)
-                if fact.send is None and fact.inbound is None and all(map(self._holds, links - said)):
-                    continue
-                said |= links
-            kept.append((keyed, raw_at_ms))
+        young, old = self._young, self._old
+        for facts, raw_at_ms in read:
+            for keyed in facts:
+                if type(keyed) is KeyedSighting:
+                    links = _links(keyed)
+                    if keyed.send is None and keyed.inbound is None:
+                        links = [link for link in links if not (link in young or link in said or link in old)]
+                        if not links:
+                            continue
+                    said.update(links)
+                kept.append((keyed, raw_at_ms))
         return kept, said
 
     def note(self, links: set[bytes]) -> None:
@@ -42,11 +48,11 @@ class Links:
         if len(self._young) > self._half:
             self._old, self._young = self._young, set()
 
-    def _holds(self, link: bytes) -> bool:
-        return link in self._young or link in self._old
 
-
-def _links(key: bytes, identifiers: list[bytes]) -> set[bytes]:
-    """Return each pair that connects the first identifier with another one."""
-    # NUL parts them: phones and ids hold none, and the digests of messages, which may, have one length.
-    return {b"\0".join((key, identifiers[0], other)) for other in identifiers[1:]}
+def _links(sighting: KeyedSighting) -> list[bytes]:
+    """Return each pair that connects the message, else the first identifier, with another one."""
+    # NUL parts them: phones and ids hold none. A message's key begins with its number's and a slash.
+    if message := sighting.message:
+        return [message + b"\0" + other for other in sighting.identifiers]
+    first, *others = sighting.identifiers
+    return [b"\0".join((sighting.key, first, other)) for other in others]

@@ -17,8 +17,11 @@ class RawRun(Protocol):
     """Consecutive raw records of one partition."""
 
     @property
+    def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
     def records(self) -> Sequence[RawRecord]: ...  # noqa: D102 - said above
-
     @property
     def is_current(self) -> bool: ...  # noqa: D102 - whether its partition is still ours
 
@@ -81,9 +84,9 @@ class Route:
         # A run of a partition that was given away meanwhile is read by its next owner.
         runs = [(source, run) for source, run in self._take() if run.is_current]
         routed = [(source, run, route_run(source, run.records, self._reading)) for source, run in runs]
-        facts, links = self._links.fresh(fact for _, _, found in routed for fact in found.facts)
+        facts, links = self._links.fresh([event for _, _, found in routed for event in found.facts])
         await asyncio.gather(
-            self._keep([(source, found) for source, _, found in routed]),
+            self._keep(routed),
             self._facts.append(facts),
         )
         self._links.note(links)
@@ -91,12 +94,12 @@ class Route:
             run.ack()
             self._watch.routed(source, found)
 
-    async def _keep(self, found: Sequence[tuple[str, RoutedRun]]) -> None:
+    async def _keep(self, routed: Sequence[tuple[str, RawRun, RoutedRun]]) -> None:
         """Write the dead letters of some runs, a few hundred at a time."""
         letters = [
-            (source, Letter(record, routed.bad[0].reason, detail_of(routed.bad)))
-            for source, run in found
-            for record, routed in run.bad
+            (source, Letter(run.topic, run.partition, record, one.bad[0].reason, detail_of(one.bad)))
+            for source, run, found in routed
+            for record, one in found.bad
         ]
         for first in range(0, len(letters), DEAD_LETTERS_AT_ONCE):
             some = letters[first : first + DEAD_LETTERS_AT_ONCE]

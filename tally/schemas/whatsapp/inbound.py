@@ -6,7 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from typing import Any
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.facts import CUSTOMER, MESSAGE, Inbound, Quoted, Sighting
+from tally.schemas.facts import MESSAGE, Inbound, KeyedSighting, Quoted
 from tally.schemas.fields import digest, meta_id, optional_meta_id, required, typed, unix_seconds
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
@@ -42,7 +42,7 @@ def read_message(message: dict[str, Any], path: str, number: str, sender: Any, r
     routed.see("message", kind, TYPES)
     inbound = Inbound(digest(wamid), at_s) if kind in REPLY_TYPES else None
     if inbound or len(who) > 1:
-        routed.add(CUSTOMER, join_parts(number), Sighting(who, inbound=inbound))
+        routed.facts.append(KeyedSighting(join_parts(number), b"", who, inbound=inbound))
     if quoted:
         routed.add(MESSAGE, join_parts(number, quoted), Quoted(at_s, clicked=kind == "button"))
 

@@ -3,10 +3,11 @@
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status
 """
 
+from functools import lru_cache
 from typing import Any
 
-from tally.schemas.facts import CUSTOMER, MESSAGE, Pricing, Sighting, StatusSeen
-from tally.schemas.fields import MAX_ID, message_identifier, meta_id, required, typed, unix_seconds
+from tally.schemas.facts import MESSAGE, KeyedSighting, Pricing, StatusSeen
+from tally.schemas.fields import MAX_ID, meta_id, required, typed, unix_seconds
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
 from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers
@@ -36,25 +37,27 @@ def read_status(status: dict[str, Any], path: str, number: str, routed: Routed) 
     at_s = unix_seconds(required(status, "timestamp", path), f"{path}.timestamp")
     pricing = _pricing(status.get("pricing"), name, at_s)
     error = error_of(status.get("errors")) if name == "failed" else None
-    recipient = _recipient(status, path, number, wamid)
+    key = join_parts(number, wamid)
+    recipient = _recipient(status, path, join_parts(number), key)
     routed.see("status", name, STATUSES)
     routed.see_unknown("status", status, STATUS_KEYS)
     if name in COUNTED or pricing is not None:
-        routed.add(MESSAGE, join_parts(number, wamid), StatusSeen(name[:MAX_ID], at_s, error, pricing))
-    if len(recipient) > 1:
-        routed.add(CUSTOMER, join_parts(number), Sighting(recipient))
+        routed.add(MESSAGE, key, StatusSeen(name[:MAX_ID], at_s, error, pricing))
+    if recipient is not None:
+        routed.facts.append(recipient)
 
 
-def _recipient(status: dict[str, Any], path: str, number: str, wamid: str) -> list[bytes]:
-    """Return the recipient's identifiers, with the message's: its send may name another phone.
+def _recipient(status: dict[str, Any], path: str, number: bytes, message: bytes) -> KeyedSighting | None:
+    """Return the recipient's identifiers together with the message: its send may name another phone.
 
     A message to a group has many recipients; each participant's ids belong together, the message's
     to none of them.
     """
     if status.get("recipient_type") == "group":
-        return identifiers(status, path, ("recipient_participant_id",), PARTICIPANT_USER_KEYS)
+        found = identifiers(status, path, ("recipient_participant_id",), PARTICIPANT_USER_KEYS)
+        return KeyedSighting(number, b"", found) if len(found) > 1 else None
     found = identifiers(status, path, ("recipient_id",), RECIPIENT_USER_KEYS)
-    return [message_identifier(number, wamid), *found]
+    return KeyedSighting(number, message, found) if found else None
 
 
 def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:
@@ -67,6 +70,7 @@ def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:
     return priced(name, at_s, category, kind)
 
 
+@lru_cache(maxsize=1024)
 def priced(name: str, at_s: int, category: str | None, kind: str | None) -> Pricing:
     """Return the price as a status of this name and second gives it; what is not there is empty."""
     return Pricing(PRICING_RANK.get(name, 0), at_s, (category or "")[:MAX_ID], (kind or "")[:MAX_ID])

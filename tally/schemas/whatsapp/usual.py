@@ -4,90 +4,98 @@ It says what `webhook.read_webhook` says, or nothing at all: whatever is not exa
 part, an unknown field, an inbound message, is left to the general reader, which takes four times as long.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.facts import CUSTOMER, MESSAGE, Sighting, StatusSeen
-from tally.schemas.fields import (
-    MAX_META_ID,
-    message_identifier,
-    phone_identifier,
-    unix_seconds,
-    user_identifier,
-)
+from tally.schemas.facts import MESSAGE, KeyedFact, KeyedSighting, StatusSeen
+from tally.schemas.fields import MAX_META_ID, MAX_SECONDS, phone_identifier, unix_seconds, user_identifier
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
 from tally.schemas.topics import RAW_LIMIT_BYTES
-from tally.schemas.whatsapp.status import COUNTED, error_of, priced
+from tally.schemas.whatsapp.status import error_of, priced
+
+_Id = Annotated[str, Meta(min_length=1, max_length=MAX_META_ID)]
+_MaybeId = Annotated[str, Meta(max_length=MAX_META_ID)] | None
+"""Absent, null and empty ones say nothing."""
+
+
+class _Profile(Struct, forbid_unknown_fields=True, gc=False):
+    name: str | None = None
+    username: str | None = None
 
 
 class _Contact(Struct, forbid_unknown_fields=True, gc=False):
-    wa_id: str | None = None
-    user_id: str | None = None
-    parent_user_id: str | None = None
-    profile: Any = None
-
-    @property
-    def identifiers(self) -> list[bytes]:
-        return _identifiers(self.wa_id, self.user_id, self.parent_user_id)
+    wa_id: _MaybeId = None
+    user_id: _MaybeId = None
+    parent_user_id: _MaybeId = None
+    profile: _Profile | None = None
 
 
 class _Pricing(Struct, forbid_unknown_fields=True, gc=False):
     category: str | None = None
     type: str | None = None
-    billable: Any = None
-    pricing_model: Any = None
+    billable: bool | None = None
+    pricing_model: str | None = None
 
 
-class _Status(Struct, forbid_unknown_fields=True):
-    id: str
-    status: str
-    timestamp: str | Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-    recipient_id: str | None = None
-    recipient_user_id: str | None = None
-    recipient_parent_user_id: str | None = None
-    conversation: Any = None
+class _Origin(Struct, forbid_unknown_fields=True, gc=False):
+    type: str | None = None
+
+
+class _Conversation(Struct, forbid_unknown_fields=True, gc=False):
+    id: str | None = None
+    expiration_timestamp: str | None = None
+    origin: _Origin | None = None
+
+
+class _Status(Struct, forbid_unknown_fields=True, gc=False):
+    id: _Id
+    status: Literal["sent", "delivered", "read", "played", "failed"]
+    timestamp: str | Annotated[int, Meta(ge=0, le=MAX_SECONDS)]
+    recipient_id: _MaybeId = None
+    recipient_user_id: _MaybeId = None
+    recipient_parent_user_id: _MaybeId = None
+    conversation: _Conversation | None = None
     pricing: _Pricing | None = None
     errors: Any = None
-    biz_opaque_callback_data: Any = None
+    biz_opaque_callback_data: str | None = None
 
 
 class _Metadata(Struct, forbid_unknown_fields=True, gc=False):
-    phone_number_id: str
-    display_phone_number: Any = None
+    phone_number_id: _Id
+    display_phone_number: str | None = None
 
 
-class _Value(Struct, forbid_unknown_fields=True):
+class _Value(Struct, forbid_unknown_fields=True, gc=False):
     metadata: _Metadata
     statuses: list[_Status]
     contacts: list[_Contact] = []
-    messaging_product: Any = None
+    messaging_product: str | None = None
 
 
-class _Change(Struct, forbid_unknown_fields=True):
+class _Change(Struct, forbid_unknown_fields=True, gc=False):
     field: Literal["messages"]
     value: _Value
 
 
-class _Entry(Struct, forbid_unknown_fields=True):
+class _Entry(Struct, forbid_unknown_fields=True, gc=False):
     changes: list[_Change]
-    id: Any = None
-    time: Any = None
+    id: str | None = None
+    time: int | None = None
 
 
-class _Body(Struct, forbid_unknown_fields=True):
+class _Body(Struct, forbid_unknown_fields=True, gc=False):
     object: Literal["whatsapp_business_account"]
     entry: list[_Entry]
 
 
 _decode = msgspec.json.Decoder(_Body).decode
-
-
-class _Unusual(Exception):
-    """Left to the general reader."""
+_FIELD = ("field", "messages")
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, BadEvent)
 
 
 def read_usual(value: bytes | None) -> Routed | None:
@@ -98,50 +106,53 @@ def read_usual(value: bytes | None) -> Routed | None:
     try:
         for entry in _decode(value).entry:
             for change in entry.changes:
-                routed.seen.append(("field", "messages"))
+                routed.seen.append(_FIELD)
                 _read_value(change.value, routed)
-    except (msgspec.MsgspecError, ValueError, RecursionError, BadEvent, _Unusual):
+    except _UNREADABLE:
         return None
     return routed
 
 
 def _read_value(value: _Value, routed: Routed) -> None:
-    if not value.statuses and not value.contacts:
-        return
-    number = _checked(value.metadata.phone_number_id)
-    key = join_parts(number)
+    key = _key(value.metadata.phone_number_id)
     for contact in value.contacts:
-        if len(linked := contact.identifiers) > 1:
-            routed.add(CUSTOMER, key, Sighting(linked))
+        if contact.user_id or contact.parent_user_id:
+            linked = _identifiers(contact.wa_id, contact.user_id, contact.parent_user_id)
+            if len(linked) > 1:
+                routed.facts.append(KeyedSighting(key, b"", linked))
     for status in value.statuses:
-        _read_status(status, number, key, routed)
+        _read_status(status, key, routed)
 
 
-def _read_status(status: _Status, number: str, key: bytes, routed: Routed) -> None:
-    name, wamid = status.status, _checked(status.id)
-    if name not in COUNTED:
-        raise _Unusual
-    at_s = unix_seconds(status.timestamp, "")
-    told = status.pricing
+def _read_status(status: _Status, key: bytes, routed: Routed) -> None:
+    name, at_s, told = status.status, _seconds(status.timestamp), status.pricing
     pricing = None if told is None else priced(name, at_s, told.category, told.type)
     error = error_of(status.errors) if name == "failed" else None
-    recipient = _identifiers(status.recipient_id, status.recipient_user_id, status.recipient_parent_user_id)
+    message = b"%b/%b" % (key, join_parts(status.id))
     routed.seen.append(("status", name))
-    routed.add(MESSAGE, b"%b/%b" % (key, join_parts(wamid)), StatusSeen(name, at_s, error, pricing))
+    routed.facts.append(KeyedFact(MESSAGE, message, StatusSeen(name, at_s, error, pricing)))
+    recipient = _identifiers(status.recipient_id, status.recipient_user_id, status.recipient_parent_user_id)
     if recipient:
-        routed.add(CUSTOMER, key, Sighting([message_identifier(number, wamid), *recipient]))
+        routed.facts.append(KeyedSighting(key, message, recipient))
 
 
 def _identifiers(phone: str | None, user: str | None, parent: str | None) -> list[bytes]:
-    found = [phone_identifier(_checked(phone))] if phone else []
+    found = [phone_identifier(phone)] if phone else []
     if user:
-        found.append(user_identifier(_checked(user)))
+        found.append(user_identifier(user))
     if parent:
-        found.append(user_identifier(_checked(parent)))
+        found.append(user_identifier(parent))
     return found
 
 
-def _checked(text: str) -> str:
-    if not text or len(text) > MAX_META_ID:
-        raise _Unusual
-    return text
+# What comes again and again: seconds of the same moment, and few business numbers.
+
+
+@lru_cache(maxsize=1024)
+def _seconds(timestamp: str | int) -> int:
+    return unix_seconds(timestamp, "")
+
+
+@lru_cache(maxsize=1024)
+def _key(number: str) -> bytes:
+    return join_parts(number)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.facts import CUSTOMER, Sighting
+from tally.schemas.facts import KeyedSighting
 from tally.schemas.fields import meta_id, required, typed
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed, read_object
@@ -93,7 +93,7 @@ def _read_value(value: dict[str, Any], path: str, field: str, routed: Routed) ->
 
     def link(identifiers: list[bytes]) -> None:
         if len(identifiers) > 1:
-            routed.add(CUSTOMER, join_parts(number), Sighting(identifiers))
+            routed.facts.append(KeyedSighting(join_parts(number), b"", identifiers))
 
     _each(contacts, f"{path}.contacts", routed, lambda c, at: link(contact_identifiers(c, at)))
     _each(renames, f"{path}.user_id_update", routed, lambda r, at: link(renamed_identifiers(r, at)))

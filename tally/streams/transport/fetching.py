@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
@@ -49,6 +50,23 @@ class Ours(Protocol):
 
     def is_full_with(self, tp: TP, further_records: int) -> bool:
         """Return whether so many more records fill a partition's backlog."""
+
+
+class AsParsed(dict[TopicPartition, Any]):
+    """The client's fetched partitions, whose records are handed out as its parser has made them.
+
+    It would make a second object of each, with topic and partition once more, which takes longer than to
+    parse it; a run knows both.
+    """
+
+    def __setitem__(self, tp: TopicPartition, result: Any) -> None:
+        if type(result) is FetchResult:
+            result._partition_records._consumer_record = _as_it_is
+        super().__setitem__(tp, result)
+
+
+def _as_it_is(_: TopicPartition, record: Any) -> Any:
+    return record
 
 
 class FetchThread(AIOKafkaConsumerThread):
@@ -94,6 +112,12 @@ class FetchThread(AIOKafkaConsumerThread):
 
     async def _fetch(self, timeout_seconds: float) -> Fetched:
         consumer = self._ensure_consumer()
+        fetcher = consumer._fetcher
+        if type(fetcher._records) is not AsParsed:
+            # What it fetched before the first of our calls, it has not yet read.
+            before, fetcher._records = fetcher._records, AsParsed()
+            for tp, result in before.items():
+                fetcher._records[tp] = result
         records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))
         if consumer._closed:
             raise ConsumerStoppedError

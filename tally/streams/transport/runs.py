@@ -3,12 +3,9 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 from tally.streams.transport.options import Limits
-
-_value_bytes = attrgetter("serialized_value_size")
 
 
 class Run:
@@ -79,7 +76,7 @@ class PartitionRuns:
         That is beyond the last record where transaction markers or aborted records follow.
         """
         self._backlog.extend(records)
-        self._backlog_bytes += sum(map(_value_bytes, records))
+        self._backlog_bytes += _value_bytes(records)
         self._position = position
 
     def next_run(self) -> Run | None:
@@ -87,7 +84,7 @@ class PartitionRuns:
         if not self._backlog or self.outstanding >= self._limits.max_outstanding:
             return None
         records = self._cut()
-        self._backlog_bytes -= sum(map(_value_bytes, records))
+        self._backlog_bytes -= _value_bytes(records)
         run = Run(records, self)
         self._delivered.append(run)
         self.outstanding += 1
@@ -96,7 +93,7 @@ class PartitionRuns:
     def _cut(self) -> list[Any]:
         candidates = list(islice(self._backlog, self._limits.max_records))
         count = len(candidates)
-        if sum(map(_value_bytes, candidates)) > self._limits.max_bytes:
+        if _value_bytes(candidates) > self._limits.max_bytes:
             count = _within(candidates, self._limits.max_bytes)
         pop = self._backlog.popleft
         return [pop() for _ in range(count)]
@@ -119,11 +116,16 @@ class PartitionRuns:
         return self._point
 
 
+def _value_bytes(records: Sequence[Any]) -> int:
+    """Return the size of all values together."""
+    return sum([len(record.value or b"") for record in records])
+
+
 def _within(records: Sequence[Any], max_bytes: int) -> int:
     """Return how many of the first records are within a size, at least one."""
     total = 0
     for count, record in enumerate(records):
-        total += _value_bytes(record)
+        total += len(record.value or b"")
         if total > max_bytes:
             return max(count, 1)
     return len(records)

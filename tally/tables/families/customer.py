@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tally.schemas.facts import CUSTOMER, Claim, Sighting
 from tally.schemas.keys import RowKey, Template
-from tally.tables.contribution import Part
+from tally.tables.contribution import Counts, Part
 from tally.tables.families.family import Family, ordered
 from tally.tables.rules import Rules
 
@@ -29,6 +29,7 @@ class Customer(Struct, frozen=True, array_like=True, gc=False):
     """First second by digest of each message from the customer that counts as a reply."""
 
 
+_NONE: set[RowKey] = set()
 _state_decoder = msgspec.msgpack.Decoder(Customer)
 _fact_decoder = msgspec.msgpack.Decoder(Sighting)
 
@@ -39,9 +40,8 @@ class CustomerFamily(Family[Sighting, Customer]):
     code = CUSTOMER
     table = "customers"
     connects = True
-
-    def decode_fact(self, body: bytes | memoryview) -> Sighting:
-        return _fact_decoder.decode(body)
+    decode_fact = staticmethod(_fact_decoder.decode)
+    decode = staticmethod(_state_decoder.decode)
 
     def subjects(self, key: bytes, fact: Sighting) -> Sequence[bytes]:
         return [key + b"/" + identifier for identifier in fact.identifiers]
@@ -51,65 +51,84 @@ class CustomerFamily(Family[Sighting, Customer]):
         return [number + b"/" + identifier for identifier in state.identifiers]
 
     def merge(self, state: Customer | None, facts: Sequence[Sighting]) -> Customer:
-        known = [_of(fact) for fact in facts]
-        return _join_all(known if state is None else [state, *known])
+        known = (
+            _Known() if state is None else _Known(set(state.identifiers), {**state.sends}, {**state.inbound})
+        )
+        for fact in facts:
+            known.identifiers.update(fact.identifiers)
+            if (send := fact.send) is not None:
+                known.take_send(send.message, send.claim)
+            if (inbound := fact.inbound) is not None:
+                known.take_inbound(inbound.message, inbound.at_s)
+        return known.customer()
 
     def join(self, left: Customer, right: Customer) -> Customer:
-        return _join_all((left, right))
-
-    def decode(self, value: bytes) -> Customer:
-        return _state_decoder.decode(value)
+        known = _Known({*left.identifiers, *right.identifiers}, {**left.sends}, {**left.inbound})
+        for message, claim in right.sends.items():
+            known.take_send(message, claim)
+        for message, at_s in right.inbound.items():
+            known.take_inbound(message, at_s)
+        return known.customer()
 
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:
         """Count the customer once per template and once per campaign, in row `*`."""
-        sends = sorted((claim for claim in state.sends.values() if claim.campaign), key=_touch)
-        replies = sorted(set(state.inbound.values()))
-        window = rules.reply_window_seconds
-        touched = {_rows(sends[i]) for at_s in replies if (i := _last_touch(sends, at_s, window)) is not None}
-        last_touch = {row for rows in touched for row in rows}
+        sends = [claim for claim in state.sends.values() if claim.campaign]
         spans: dict[RowKey, list[int]] = defaultdict(list)
-        replied: set[RowKey] = set()
+        replied, last_touch = (
+            _replied(sends, state.inbound, rules, spans) if state.inbound else (_NONE, _NONE)
+        )
         for send in sends:
-            reply_s = _first_reply(replies, send.at_ms // 1000, window)
             for row in _rows(send):
                 spans[row].append(send.at_ms)
-                if reply_s is not None:
-                    replied.add(row)
-                    spans[row].append(reply_s * 1000)
         return [
-            Part(
-                row,
-                {"contacts_accepted": 1}
-                | ({"replied": 1} if row in replied else {})
-                | ({"replied_last_touch": 1} if row in last_touch else {}),
-                min(times),
-                max(times),
-            )
+            Part(row, _counts(row in replied, row in last_touch), min(times), max(times))
             for row, times in spans.items()
         ]
 
 
-def _of(fact: Sighting) -> Customer:
-    """Return the state of a customer of whom only this fact is known."""
-    return Customer(
-        fact.identifiers,
-        {} if fact.send is None else {fact.send.message: fact.send.claim},
-        {} if fact.inbound is None else {fact.inbound.message: fact.inbound.at_s},
-    )
+class _Known(Struct, gc=False):
+    """A state in the making."""
 
-
-def _join_all(states: Sequence[Customer]) -> Customer:
     identifiers: set[bytes] = set()
     sends: dict[bytes, Claim] = {}
     inbound: dict[bytes, int] = {}
-    for state in states:
-        identifiers.update(state.identifiers)
-        for message, claim in state.sends.items():
-            mine = sends.get(message)
-            sends[message] = claim if mine is None or claim.rank < mine.rank else mine
-        for message, at_s in state.inbound.items():
-            inbound[message] = min(at_s, inbound.get(message, at_s))
-    return Customer(sorted(identifiers), ordered(sends), ordered(inbound))
+
+    def take_send(self, message: bytes, claim: Claim) -> None:
+        mine = self.sends.get(message)
+        self.sends[message] = claim if mine is None or claim.rank < mine.rank else mine
+
+    def take_inbound(self, message: bytes, at_s: int) -> None:
+        self.inbound[message] = min(at_s, self.inbound.get(message, at_s))
+
+    def customer(self) -> Customer:
+        return Customer(sorted(self.identifiers), ordered(self.sends), ordered(self.inbound))
+
+
+def _replied(
+    sends: list[Claim], inbound: dict[bytes, int], rules: Rules, spans: dict[RowKey, list[int]]
+) -> tuple[set[RowKey], set[RowKey]]:
+    """Return the rows that a reply credits, and those that it credits by last touch; widen their spans."""
+    sends = sorted(sends, key=_touch)
+    replies = sorted(set(inbound.values()))
+    window = rules.reply_window_seconds
+    touched = {_rows(sends[i]) for at_s in replies if (i := _last_touch(sends, at_s, window)) is not None}
+    replied: set[RowKey] = set()
+    for send in sends:
+        reply_s = _first_reply(replies, send.at_ms // 1000, window)
+        if reply_s is not None:
+            for row in _rows(send):
+                replied.add(row)
+                spans[row].append(reply_s * 1000)
+    return replied, {row for rows in touched for row in rows}
+
+
+def _counts(has_replied: bool, has_last_touch: bool) -> Counts:
+    counts = {"contacts_accepted": 1}
+    if has_replied:
+        counts["replied"] = 1
+    if has_last_touch:
+        counts["replied_last_touch"] = 1
+    return counts
 
 
 def _touch(claim: Claim) -> tuple[int, str, str, str, str, Template]:

@@ -1,7 +1,7 @@
 """What the fold knows of a family: nothing but this."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 import msgspec
@@ -28,9 +28,10 @@ class Family(ABC, Generic[F, S]):
     sweeps: ClassVar[bool] = False
     """Whether a fact may say that whatever was not heard of since a moment is over (only if it connects)."""
 
-    @abstractmethod
-    def decode_fact(self, body: bytes | memoryview) -> F:
-        """Decode a fact. Raises msgspec.ValidationError."""
+    decode_fact: Callable[[bytes | memoryview], F]
+    """Decode a fact. Raises msgspec.ValidationError."""
+    decode: Callable[[bytes], S]
+    """Undo `encode`."""
 
     def subjects(self, key: bytes, fact: F) -> Sequence[bytes]:
         """Return the keys under which the subject may be known; several only if the family connects."""
@@ -51,10 +52,6 @@ class Family(ABC, Generic[F, S]):
     def encode(self, state: S) -> bytes:
         """Return the state's canonical bytes."""
         return packed(state)
-
-    @abstractmethod
-    def decode(self, value: bytes) -> S:
-        """Undo `encode`."""
 
     def waits(self, state: S) -> bool:
         """Return whether the state still waits for what would make it count."""
@@ -86,7 +83,7 @@ V = TypeVar("V")
 
 def ordered(entries: dict[K, V]) -> dict[K, V]:
     """Return a map in the order of its keys, the canonical one."""
-    return dict(sorted(entries.items()))
+    return dict(sorted(entries.items())) if len(entries) > 1 else entries
 
 
 def earliest(left: int | None, right: int | None) -> int | None:

@@ -51,9 +51,8 @@ class OperatorFamily(Family[OperatorFact, Operator]):
     table = "operators"
     connects = True
     sweeps = True
-
-    def decode_fact(self, body: bytes | memoryview) -> OperatorFact:
-        return _fact_decoder.decode(body)
+    decode_fact = staticmethod(_fact_decoder.decode)
+    decode = staticmethod(_state_decoder.decode)
 
     def subjects(self, key: bytes, fact: OperatorFact) -> Sequence[bytes]:
         return () if isinstance(fact, Swept) else (_subject(key, fact.interface),)
@@ -67,9 +66,6 @@ class OperatorFamily(Family[OperatorFact, Operator]):
 
     def join(self, left: Operator, right: Operator) -> Operator:
         return _join_all((left, right))
-
-    def decode(self, value: bytes) -> Operator:
-        return _state_decoder.decode(value)
 
     def sweep_us(self, fact: OperatorFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None

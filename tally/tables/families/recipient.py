@@ -62,9 +62,8 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
 
     code = RECIPIENT
     table = "recipients"
-
-    def decode_fact(self, body: bytes | memoryview) -> AttemptResult:
-        return _fact_decoder.decode(body)
+    decode_fact = staticmethod(_fact_decoder.decode)
+    decode = staticmethod(_state_decoder.decode)
 
     def merge(self, state: Recipient | None, facts: Sequence[AttemptResult]) -> Recipient:
         known = [_of(fact) for fact in facts]
@@ -73,30 +72,32 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
     def join(self, left: Recipient, right: Recipient) -> Recipient:
         return _join_all((left, right))
 
-    def decode(self, value: bytes) -> Recipient:
-        return _state_decoder.decode(value)
-
     def contribution(self, key: bytes, state: Recipient, rules: Rules) -> list[Part]:
         tenant, campaign, _ = split_parts(key)
         parts = []
-        latest = max((_first_ms(attempt), name) for name, attempt in state.attempts.items())[1]
+        latest = _latest(state.attempts)
         for name, attempt in state.attempts.items():
             outcome = _outcome(attempt)
             result = attempt.results[outcome]
-            parts.append(
-                Part(
-                    RowKey(tenant, campaign, result.template),
-                    _counts(attempt, outcome) | ({"contacts": 1} if name == latest else {}),
-                    _first_ms(attempt),
-                    max(seen.at_ms for seen in attempt.results.values()),
-                    result.label,
-                    attempt.channel,
-                )
-            )
+            counts = _counts(attempt, outcome)
+            if name == latest:
+                counts["contacts"] = 1
+            times = [seen.at_ms for seen in attempt.results.values()]
+            row = RowKey(tenant, campaign, result.template)
+            parts.append(Part(row, counts, min(times), max(times), result.label, attempt.channel))
         return parts
 
 
+def _latest(attempts: dict[str, Attempt]) -> str:
+    """Return the attempt that began last; of several the one that is largest as text."""
+    if len(attempts) == 1:
+        return next(iter(attempts))
+    return max((_first_ms(attempt), name) for name, attempt in attempts.items())[1]
+
+
 def _join_all(states: Sequence[Recipient]) -> Recipient:
+    if len(states) == 1:
+        return states[0]
     attempts = dict(states[0].attempts)
     for state in states[1:]:
         for name, attempt in state.attempts.items():

@@ -1,7 +1,8 @@
-"""The families that a fold knows, by the first byte of their facts."""
+"""The families that a fold knows, by the first bytes of their facts."""
 
 from typing import Any
 
+from tally.schemas.facts import VERSION
 from tally.schemas.topics import ALIASES, COUNTERS, OPEN, SWEEPS
 from tally.tables.families.call.family import CallFamily
 from tally.tables.families.customer import CustomerFamily
@@ -17,7 +18,8 @@ FAMILIES: tuple[Family[Any, Any], ...] = (
     CallFamily(),
     OperatorFamily(),
 )
-BY_CODE: dict[int, Family[Any, Any]] = {family.code[0]: family for family in FAMILIES}
+BY_KIND: dict[bytes, Family[Any, Any]] = {family.code + VERSION: family for family in FAMILIES}
+"""By the first bytes of a fact's record, its family and version."""
 
 INCOMPLETE = "incomplete"
 """Subjects of which a fact was set aside, with its offset."""

@@ -23,7 +23,8 @@ HEADERS = (("pbx", b"pbx/01"), ("received_at", b"1795350873905"), ("tenant", b"t
 
 
 def hangup(value: bytes, headers: tuple[tuple[str, bytes | None], ...] = HEADERS) -> ChannelsSeen:
-    ((family, key, fact),) = read_ami(value, headers).facts
+    (keyed,) = read_ami(value, headers).facts
+    family, key, fact = keyed.family, keyed.key, keyed.fact
     assert (family, key) == (CALL, b"pbx%2F01")
     assert isinstance(fact, ChannelsSeen)
     return fact

@@ -29,9 +29,8 @@ class CallFamily(Family[CallFact, Call]):
     table = "calls"
     connects = True
     sweeps = True
-
-    def decode_fact(self, body: bytes | memoryview) -> CallFact:
-        return _fact_decoder.decode(body)
+    decode_fact = staticmethod(_fact_decoder.decode)
+    decode = staticmethod(_state_decoder.decode)
 
     def subjects(self, key: bytes, fact: CallFact) -> Sequence[bytes]:
         return [key + b"/" + identifier for identifier in identifiers_of(fact)]
@@ -46,9 +45,6 @@ class CallFamily(Family[CallFact, Call]):
 
     def join(self, left: Call, right: Call) -> Call:
         return joined((left, right))
-
-    def decode(self, value: bytes) -> Call:
-        return _state_decoder.decode(value)
 
     def sweep_us(self, fact: CallFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None
