@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         6.0, ge=1, le=300, description="silence after which the group gives a worker's partitions away"
     )
     batch_records: int = Field(1_000, ge=1, le=100_000, description="records that one run hands to an agent")
-    batch_facts: int = Field(2_000, ge=1, le=100_000, description="facts that one transaction counts at most")
+    batch_facts: int = Field(5_000, ge=1, le=100_000, description="facts that one transaction counts at most")
     outstanding_runs: int = Field(4, ge=1, le=100, description="runs under way for one partition at most")
     fetch_wait_seconds: float = Field(
         0.05, ge=0, le=5, description="how long an idle fetch waits at the broker"

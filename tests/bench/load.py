@@ -71,7 +71,9 @@ def _message(rng: Random, size: Size, nth: int) -> Message:
     tenant = rng.randrange(size.tenants)
     number = rng.randrange(size.numbers_per_tenant)
     phone = f"55119{nth % (size.messages * 4 // 5 + 1):08d}"
-    raw = b"\x1d\x18" + phone.encode() + b"\x15\x02" + rng.randbytes(16)
+    # As Meta's real ones are when they are decoded: the recipient's digits, and an id in hexadecimal.
+    serial = rng.randbytes(9).hex().upper().encode()
+    raw = b"\x1c\x18\x0d" + phone.encode() + b"\x15\x02\x00\x11\x18\x12" + serial + b"\x00"
     return Message(
         nth,
         f"tenant-{tenant}",

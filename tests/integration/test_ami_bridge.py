@@ -64,7 +64,8 @@ async def test_what_the_pbx_sent_is_in_the_topic_byte_for_byte_and_after_a_cut_w
         )
         async with bridging.running():
             await until(lambda: server.connections == 2 and LAST in server.sent[-1])
-        assert bridging.metric("published_total") == len(server.sent)
+            # What a PBX has sent the bridge may not yet have read, and a stop leaves that unread.
+            await until(lambda: bridging.metric("published_total") == len(server.sent))
 
     records = await published(settings, len(server.sent))
 

@@ -1,10 +1,25 @@
 """The local half of a partition's tables finds entries by key, and by what keys begin with."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from tally.tables.store.local import LocalStore, Meta
 
 META = Meta("store", {}, 0)
+BATCHES, KEYS = 40, 1_000
+KILLED = f"""
+import os, signal, sys
+from pathlib import Path
+from tally.tables.store.local import LocalStore, Meta
+store = LocalStore(Path(sys.argv[1]))
+for batch in range(1, {BATCHES} + 1):
+    written = {{b"%d" % (batch * {KEYS} + key): bytes(400) for key in range({KEYS})}}
+    last = {{b"batch": b"%d" % batch}}
+    store.write({{"open": written, "sweeps": last}}, Meta("store", {{"open": batch}}, 0))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_entries_are_found_by_what_their_keys_begin_with_in_order_and_in_their_table_alone(
@@ -20,4 +35,30 @@ def test_entries_are_found_by_what_their_keys_begin_with_in_order_and_in_their_t
 
     store.write({"open": {b"vpbx1/u1": None}}, META)
     assert [key for key, _ in store.items("open", b"vpbx1/")] == [b"vpbx1/u2"]
+    store.close()
+
+
+def test_what_was_written_is_there_after_an_orderly_close(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "p0")
+    store.write({"open": {b"k": b"1"}}, Meta("store", {"open": 7}, 5))
+    store.close()
+    again = LocalStore(tmp_path / "p0")
+
+    assert again.get_many("open", [b"k"]) == [b"1"]
+    assert again.meta == Meta("store", {"open": 7}, 5)
+    again.close()
+
+
+def test_after_a_kill_all_tables_and_what_they_are_a_copy_of_are_of_one_earlier_moment(
+    tmp_path: Path,
+) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "p0")], check=False, timeout=60)  # noqa: S603
+    store = LocalStore(tmp_path / "p0")
+    assert store.meta is not None
+    batch = store.meta.offsets["open"]
+
+    assert killed.returncode == -signal.SIGKILL
+    assert 0 < batch <= BATCHES
+    assert len(list(store.items("open"))) == batch * KEYS
+    assert store.get_many("sweeps", [b"batch"]) == [b"%d" % batch]
     store.close()

@@ -30,4 +30,4 @@ class FoldSettings(Struct, frozen=True):
     monotonic: Callable[[], float]
     dead_letter: Callable[[int, FactRecord, str], Awaitable[None]]
     """Keeps a fact of a partition that our code cannot take, with the name of the error."""
-    max_batch_facts: int = 2_000
+    max_batch_facts: int = 5_000

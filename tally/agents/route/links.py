@@ -33,12 +33,13 @@ class Links:
         for facts, raw_at_ms in read:
             for keyed in facts:
                 if type(keyed) is KeyedSighting:
-                    links = _links(keyed)
-                    if keyed.send is None and keyed.inbound is None:
-                        links = [link for link in links if not (link in young or link in said or link in old)]
-                        if not links:
-                            continue
-                    said.update(links)
+                    says_more = keyed.send is not None or keyed.inbound is not None
+                    for link in _links(keyed):
+                        if not (link in young or link in old or link in said):
+                            said.add(link)
+                            says_more = True
+                    if not says_more:
+                        continue
                 kept.append((keyed, raw_at_ms))
         return kept, said
 

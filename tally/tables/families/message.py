@@ -81,13 +81,21 @@ class MessageFamily(Family[MessageFact, Message]):
         claim = state.claim
         if claim is None or not claim.campaign:
             return []
-        first_ms = last_ms = claim.at_ms
-        seconds = (state.sent_s, state.delivered_s, state.read_s, state.failed_s, state.quoted_s)
-        if known := [at_s for at_s in seconds if at_s is not None]:
-            first_ms = min(first_ms, min(known) * 1000)
-            last_ms = max(last_ms, max(known) * 1000)
         row = RowKey(claim.tenant, claim.campaign, claim.template)
-        return [Part(row, _counts(state, claim.at_ms // 1000), first_ms, last_ms)]
+        return [Part(row, _counts(state, claim.at_ms // 1000), *_span(state, claim.at_ms))]
+
+
+def _span(state: Message, accepted_ms: int) -> tuple[int, int]:
+    """Return the first and the last time that a claimed message speaks of."""
+    first_ms = last_ms = accepted_ms
+    for at_s in (state.sent_s, state.delivered_s, state.read_s, state.failed_s, state.quoted_s):
+        if at_s is not None:
+            at_ms = at_s * 1000
+            if at_ms > last_ms:
+                last_ms = at_ms
+            elif at_ms < first_ms:
+                first_ms = at_ms
+    return first_ms, last_ms
 
 
 def _take_status(message: Message, fact: StatusSeen) -> None:
