@@ -47,6 +47,8 @@ class Sweeps:
 
     def applied(self, root: bytes, state: Any) -> Any:
         """Return a state after the latest sweep of its scope."""
+        if not self._latest:
+            return state
         latest = self._latest.get(self._family.code + root.partition(b"/")[0])
         return state if latest is None else self._family.swept(state, latest)
 

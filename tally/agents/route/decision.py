@@ -12,6 +12,7 @@ from tally.schemas.facts import Keyed
 from tally.schemas.routed import Routed
 from tally.schemas.sends import read_send
 from tally.schemas.usual_sends import read_usual_send
+from tally.schemas.whatsapp.idle import read_idle
 from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
 from tally.tables.dead_letters import Delivered
@@ -43,7 +44,8 @@ class Read(Protocol):
 
 
 def _webhook(value: bytes | None, *_: object) -> Routed:
-    return read_usual(value) or read_webhook(value)
+    quick = read_usual if value and b'"statuses"' in value else read_idle
+    return quick(value) or read_webhook(value)
 
 
 def _send(value: bytes | None, *_: object) -> Routed:

@@ -29,7 +29,6 @@ class Customer(Struct, frozen=True, array_like=True, gc=False):
     """First second by digest of each message from the customer that counts as a reply."""
 
 
-_NONE: set[RowKey] = set()
 _state_decoder = msgspec.msgpack.Decoder(Customer)
 _fact_decoder = msgspec.msgpack.Decoder(Sighting)
 
@@ -73,17 +72,16 @@ class CustomerFamily(Family[Sighting, Customer]):
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:
         """Count the customer once per template and once per campaign, in row `*`."""
         sends = [claim for claim in state.sends.values() if claim.campaign]
-        spans: dict[RowKey, list[int]] = defaultdict(list)
-        replied, last_touch = (
-            _replied(sends, state.inbound, rules, spans) if state.inbound else (_NONE, _NONE)
-        )
+        times: dict[RowKey, list[int]] = defaultdict(list)
         for send in sends:
             for row in _rows(send):
-                spans[row].append(send.at_ms)
-        return [
-            Part(row, _counts(row in replied, row in last_touch), min(times), max(times))
-            for row, times in spans.items()
-        ]
+                times[row].append(send.at_ms)
+        replied, touched = _replied(sends, state.inbound, rules) if state.inbound else ({}, set())
+        parts = []
+        for row, sent_ms in times.items():
+            known = [*sent_ms, *replied.get(row, ())]
+            parts.append(Part(row, _counts(row in replied, row in touched), min(known), max(known)))
+        return parts
 
 
 class _Known(Struct, gc=False):
@@ -105,20 +103,19 @@ class _Known(Struct, gc=False):
 
 
 def _replied(
-    sends: list[Claim], inbound: dict[bytes, int], rules: Rules, spans: dict[RowKey, list[int]]
-) -> tuple[set[RowKey], set[RowKey]]:
-    """Return the rows that a reply credits, and those that it credits by last touch; widen their spans."""
+    sends: Sequence[Claim], inbound: dict[bytes, int], rules: Rules
+) -> tuple[dict[RowKey, list[int]], set[RowKey]]:
+    """Return the rows that replies credit, with the times in ms, and those that they credit by last touch."""
     sends = sorted(sends, key=_touch)
     replies = sorted(set(inbound.values()))
     window = rules.reply_window_seconds
     touched = {_rows(sends[i]) for at_s in replies if (i := _last_touch(sends, at_s, window)) is not None}
-    replied: set[RowKey] = set()
+    replied: dict[RowKey, list[int]] = defaultdict(list)
     for send in sends:
         reply_s = _first_reply(replies, send.at_ms // 1000, window)
         if reply_s is not None:
             for row in _rows(send):
-                replied.add(row)
-                spans[row].append(reply_s * 1000)
+                replied[row].append(reply_s * 1000)
     return replied, {row for rows in touched for row in rows}
 
 
