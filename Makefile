@@ -3,8 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .venv-bench
 
-.PHONY: help demo test asterisk faults certificate lint up docs lock clean
+.PHONY: help demo test asterisk faults certificate bench lint up docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +27,9 @@ faults: $(READY) ## every fault test: workers, broker, Postgres and events, each
 certificate: $(READY) ## 200,000 events under 50 kills and 25 other faults, four seeds, and long outages; writes docs/certificate.md
 	@$(BIN)/python -m tests.faults.certificate --write
 
+bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, freshness, reads, growth, noise; writes docs/benchmarks.md
+	@$(BIN)/python -m tests.bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
+
 lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the docs
 	$(BIN)/ruff check tally tests
 	$(BIN)/ruff format --check tally tests
@@ -39,13 +43,15 @@ up: $(READY) ## keep the embedded stack and a worker running, to try it by hand
 docs: $(READY) ## write the generated parts of the docs again
 	$(BIN)/cog -r README.md docs/*.md
 
-lock: $(READY) ## resolve pyproject.toml again into requirements.lock (needs uv)
+lock: $(READY) ## resolve again what is needed, and what only the benchmarks need, into the locks (needs uv)
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		tests/bench/peers/requirements.in -o requirements-bench.lock
 
-clean: ## stop the embedded servers and remove their data and the virtual environment
+clean: ## stop the embedded servers and remove their data and the virtual environments
 	@test ! -x $(BIN)/tally || $(BIN)/tally down
-	rm -rf $(VENV) .tally
+	rm -rf $(VENV) $(PEERS) .tally
 
 # One install for all targets, again only when the lock or the metadata change.
 $(READY): requirements.lock pyproject.toml
@@ -54,3 +60,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
+
+# The peers have an environment of their own, made for the first `make bench`.
+$(PEERS)/.ready: requirements-bench.lock
+	@echo "setting up $(PEERS) (once)"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-bench.lock
+	@touch $@

@@ -1,40 +1,44 @@
 """Freshness: how long after its publication an event is in a campaign's answer, and in Postgres.
 
-Probes are send results of a campaign of their own, published one at a time while a load flows or nothing
-does; a dashboard asks for that campaign again and again until it shows the probe.
+Probes are published one at a time while a load flows, or nothing; a dashboard asks for their campaign again
+and again until it shows the probe.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
 
-import aiohttp
-import asyncpg
-from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 
 from tally.streams.settings import variable
-from tally.streams.simulator.records import SEND_RESULTS, RawRecord, as_producers_write
+from tests.bench.freshness_probes import Probing
 from tests.bench.processes import contender
-from tests.bench.raw_topics import send_together
-from tests.bench.reads_stage import own_database, process
+from tests.bench.reads_stage import counted, own_database, process
+from tests.bench.reads_turns import percentile
+from tests.faults.readings import read
 from tests.support.judge import prepare
 from tests.support.workers import WorkerProcess, environment_of
 
-PROBES, CAMPAIGN = "probes", "probe"
 ALL_ROLES = "route,fold,flush,view"
-PROBE_COUNT = 200
-BETWEEN_SECONDS = (0.02, 0.1)
-SEEN_SECONDS = 15.0
-WARM_UP_SECONDS = 5.0
 MARGIN_SECONDS = 20.0
-VIEW_POLL_SECONDS = 0.002
-POSTGRES_POLL_SECONDS = 0.02
-HELD = "SELECT coalesce(sum(accepted), 0) FROM tally.counters WHERE tenant = $1"
+
+
+class Plan(Struct, frozen=True):
+    """How many probes, and how long the load flows before them: a broker that has just started is slow."""
+
+    in_view: int = 300
+    view_seconds: float = 60.0
+    in_postgres: int = 60
+    postgres_seconds: float = 90.0
+    """No probe begins later, since the load ends."""
+    warm_up_seconds: float = 30.0
+
+    @property
+    def seconds(self) -> float:
+        """How long a load has to flow."""
+        return self.warm_up_seconds + self.view_seconds + self.postgres_seconds + MARGIN_SECONDS
 
 
 class Delay(Struct, frozen=True):
@@ -49,20 +53,24 @@ class Freshness(Struct, frozen=True):
     """Delays while nothing else flows, and while a load does."""
 
     idle_view: Delay
+    asked_per_second: float
     per_second: float
+    """Raw events that the worker took while it was probed."""
     view: Delay
     postgres: Delay
 
 
 def delay(seconds: Sequence[float]) -> Delay:
     """Return median and 99th percentile by nearest rank."""
-    ordered = sorted(seconds)
-    p50, p99 = (ordered[math.ceil(len(ordered) * share) - 1] * 1000 for share in (0.5, 0.99))
-    return Delay(p50, p99, len(ordered))
+    p50, p99 = (percentile(seconds, share) * 1000 for share in (0.5, 0.99))
+    return Delay(p50, p99, len(seconds))
 
 
-async def measure_freshness(bootstrap: str, dsn: str, folder: Path, per_second: float) -> Freshness:
-    """Measure one worker with all roles, idle and then under a steady load."""
+async def measure_freshness(
+    bootstrap: str, dsn: str, folder: Path, per_second: float, plan: Plan | None = None
+) -> Freshness:
+    """Measure one worker with all roles under a steady load, and then while nothing else flows."""
+    plan = plan or Plan()
     async with own_database(dsn) as database:
         environment = environment_of(bootstrap, database, "fresh-", partitions="8")
         await prepare(environment)
@@ -70,17 +78,32 @@ async def measure_freshness(bootstrap: str, dsn: str, folder: Path, per_second: 
             process(environment, folder, "fresh", ALL_ROLES, "state") as worker,
             Probing(worker) as probing,
         ):
-            idle = [await probing.seen_in_view() for _ in range(PROBE_COUNT)]
-            async with _flowing(bootstrap, environment, folder, per_second):
-                await asyncio.sleep(WARM_UP_SECONDS)
-                view = [await probing.seen_in_view() for _ in range(PROBE_COUNT)]
-                postgres = [await probing.seen_in_postgres() for _ in range(PROBE_COUNT // 4)]
-    return Freshness(delay(idle), per_second, delay(view), delay(postgres))
+            async with _flowing(bootstrap, environment, folder, per_second, plan.seconds):
+                await asyncio.sleep(plan.warm_up_seconds)
+                before, began_s = await _taken(worker), time.monotonic()
+                view = await _probed(probing.seen_in_view, plan.in_view, plan.view_seconds)
+                postgres = await _probed(probing.seen_in_postgres, plan.in_postgres, plan.postgres_seconds)
+                taken, past_s = await _taken(worker) - before, time.monotonic() - began_s
+            await counted(worker)
+            idle = await _probed(probing.seen_in_view, plan.in_view, plan.view_seconds)
+    return Freshness(delay(idle), per_second, taken / past_s, delay(view), delay(postgres))
+
+
+async def _probed(probe: Callable[[], Awaitable[float]], count: int, seconds: float) -> list[float]:
+    """Probe so many times, or for so long."""
+    began_s, found = time.monotonic(), [await probe()]
+    while len(found) < count and time.monotonic() - began_s < seconds:
+        found.append(await probe())
+    return found
+
+
+async def _taken(worker: WorkerProcess) -> float:
+    return (await read(worker)).value("tally_events_total")
 
 
 @asynccontextmanager
 async def _flowing(
-    bootstrap: str, environment: dict[str, str], folder: Path, per_second: float
+    bootstrap: str, environment: dict[str, str], folder: Path, per_second: float, seconds: float
 ) -> AsyncIterator[None]:
     """Let a load flow for as long as the probes take. Raises AssertionError: it ended before them."""
     told = {
@@ -88,73 +111,10 @@ async def _flowing(
         "BENCH_PREFIX": environment[variable("topic_prefix")],
         "BENCH_PARTITIONS": environment[variable("partitions")],
         "BENCH_PER_SECOND": str(per_second),
-        "BENCH_SECONDS": str(WARM_UP_SECONDS + PROBE_COUNT * 0.6 + MARGIN_SECONDS),
+        "BENCH_SECONDS": str(seconds),
     }
     with contender("tests.bench.steady", told, folder / "steady.log") as producer:
         assert producer.stdout is not None
         await asyncio.to_thread(producer.stdout.readline)
         yield
         assert producer.poll() is None, "the load ended before the probes"
-
-
-class Probing:
-    """Publishes probes, and looks for them."""
-
-    def __init__(self, worker: WorkerProcess) -> None:
-        self._worker = worker
-        self._rng = Random(1)
-        self._published = 0
-
-    async def __aenter__(self) -> "Probing":
-        await self._worker.ready()
-        self._producer = AIOKafkaProducer(**self._worker.settings.kafka_client(), acks="all")
-        await self._producer.start()
-        self._session = aiohttp.ClientSession()
-        self._postgres = await asyncpg.connect(self._worker.settings.postgres_dsn.get_secret_value())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
-        await self._session.close()
-        await self._postgres.close()
-
-    async def seen_in_view(self) -> float:
-        """Publish a probe; return the seconds until the campaign's answer has it."""
-        return await self._until_seen(self._in_view, VIEW_POLL_SECONDS)
-
-    async def seen_in_postgres(self) -> float:
-        """Publish a probe; return the seconds until Postgres has it."""
-        return await self._until_seen(self._in_postgres, POSTGRES_POLL_SECONDS)
-
-    async def _until_seen(self, seen: Callable[[], Awaitable[int]], poll_seconds: float) -> float:
-        await asyncio.sleep(self._rng.uniform(*BETWEEN_SECONDS))
-        self._published += 1
-        await send_together(self._producer, self._worker.settings, [_probe(self._published)])
-        began = time.monotonic()
-        async with asyncio.timeout(SEEN_SECONDS):
-            while await seen() < self._published:
-                await asyncio.sleep(poll_seconds)
-        return time.monotonic() - began
-
-    async def _in_view(self) -> int:
-        url = f"{self._worker.url}/v1/tenants/{PROBES}/campaigns/{CAMPAIGN}"
-        async with self._session.get(url) as response:
-            return int((await response.json())["totals"]["accepted"]) if response.status == 200 else 0
-
-    async def _in_postgres(self) -> int:
-        return int(await self._postgres.fetchval(HELD, PROBES))
-
-
-def _probe(nth: int) -> RawRecord:
-    body = {
-        "tenant": PROBES,
-        "channel": "whatsapp",
-        "campaign": CAMPAIGN,
-        "contact": {"id": nth, "phone": f"3160{nth:07d}"},
-        "outcome": "accepted",
-        "template": {"name": "probe", "language": "en"},
-        "phone_number_id": f"10654{nth % 64:04d}",
-        "message_id": f"wamid.probe-{nth}",
-        "time": round(time.time() * 1000),
-    }
-    return RawRecord(SEND_RESULTS, None, as_producers_write(body))

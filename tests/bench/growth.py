@@ -6,20 +6,19 @@ from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
 from tally.deploy import migrate
-from tally.deploy.local import LocalKafka, LocalPostgres
 from tally.streams.settings import variable
-from tests.bench.growth_counting import Counted, counted, filled
+from tests.bench.growth_counting import Counted, Filled, counted, filled
 from tests.bench.growth_disk import Disk, compacted
 from tests.bench.growth_report import Growth, told
 from tests.bench.growth_restart import Recovery, Restart, recovered, restarted, stopped
 from tests.bench.load import Size
 from tests.bench.reads_stage import own_database
-from tests.support.workers import WorkerProcess, environment_of
+from tests.bench.servers import servers
+from tests.support.workers import WorkerProcess
 
 
 class Plan(Struct, frozen=True):
@@ -51,25 +50,25 @@ async def measure_growth(environment: Mapping[str, str], folder: Path, plan: Pla
     """
     plan = plan or Plan()
     small = {**environment, variable("topic_prefix"): environment[variable("topic_prefix")] + "g-"}
-    events = await filled(small, plan.size(1), plan.seed)
-    before = await _small(small, folder, events, 1)
+    topics = await filled(small, plan.size(1), plan.seed)
+    before = await _small(small, folder, topics, 1)
     big = await _big(environment, folder, plan)
-    after = await _small(small, folder, events, 2)
+    after = await _small(small, folder, topics, 2)
     return Growth((before, after), big.counted, big.disk, big.stop_s, big.restart, big.recovery)
 
 
-async def _small(environment: Mapping[str, str], folder: Path, events: int, generation: int) -> Counted:
+async def _small(environment: Mapping[str, str], folder: Path, topics: Filled, generation: int) -> Counted:
     async with _migrated(environment) as own:
-        found, worker = await counted(own, folder / f"small-{generation}", events, generation)
+        found, worker = await counted(own, folder / f"small-{generation}", topics, generation)
         worker.kill()
     return found
 
 
 async def _big(environment: Mapping[str, str], folder: Path, plan: Plan) -> _BigRun:
     big = {**environment, variable("topic_prefix"): environment[variable("topic_prefix")] + "G-"}
-    events = await filled(big, plan.size(plan.times), plan.seed)
+    topics = await filled(big, plan.size(plan.times), plan.seed)
     async with _migrated(big) as own:
-        found, worker = await counted(own, folder / "big", events)
+        found, worker = await counted(own, folder / "big", topics)
         try:
             return await _after(found, own, worker, plan.seed + 1)
         finally:
@@ -95,18 +94,8 @@ async def _migrated(environment: Mapping[str, str]) -> AsyncIterator[dict[str, s
 
 
 async def _by_hand(plan: Plan) -> None:
-    with TemporaryDirectory(prefix="tally-growth-") as name:
-        folder = Path(name)
-        kafka = LocalKafka.start(folder, port=0)
-        try:
-            postgres = LocalPostgres.start(folder, port=0)
-            try:
-                environment = environment_of(kafka.bootstrap, postgres.dsn, "", partitions="8")
-                growth = await measure_growth(environment, folder, plan)
-            finally:
-                postgres.stop()
-        finally:
-            kafka.stop()
+    with servers() as there:
+        growth = await measure_growth(there.environment(""), there.folder, plan)
     sys.stdout.write("\n".join(told(growth)) + "\n")
 
 

@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from tally.streams.settings import variable
 from tests.bench.load import Size, load
+from tests.bench.oracle import PeerRows
+from tests.bench.plain_count import check_plainly, plain_count
 from tests.bench.processes import rss_bytes
 from tests.bench.raw_topics import fill
 from tests.bench.tally_round import Round, tally_round
@@ -28,22 +30,38 @@ class Counted(Struct, frozen=True):
     """Resident memory of the worker when all was counted."""
 
 
-async def filled(environment: Mapping[str, str], size: Size, seed: int) -> int:
-    """Fill the raw topics; return how many events there are."""
+class Filled(Struct, frozen=True):
+    """What is in the raw topics, and what has to come of it."""
+
+    events: int
+    right: PeerRows
+
+
+async def filled(environment: Mapping[str, str], size: Size, seed: int) -> Filled:
+    """Fill the raw topics, and count their events plainly."""
     records = await asyncio.to_thread(load, size, seed)
     for first in range(0, len(records), AT_ONCE):
         await fill(settings_of(dict(environment)), records[first : first + AT_ONCE])
-    return len(records)
+    return Filled(len(records), await asyncio.to_thread(plain_count, records))
 
 
 async def counted(
-    environment: Mapping[str, str], folder: Path, events: int, generation: int = 1
+    environment: Mapping[str, str], folder: Path, topics: Filled, generation: int = 1
 ) -> tuple[Counted, WorkerProcess]:
-    """Count everything by a worker of its own generation; it goes on and is the caller's to end."""
+    """Count everything by a worker of its own generation; it goes on and is the caller's to end.
+
+    Raises AssertionError where a number is wrong.
+    """
     own = {**environment, variable("generation"): str(generation), variable("log_format"): "json"}
     await asyncio.to_thread(folder.mkdir, parents=True)
-    round_, (worker,) = await tally_round(own, folder, events)
-    return _counted(round_, worker, events), worker
+    round_, (worker,) = await tally_round(own, folder, topics.events, topics.right)
+    try:
+        found = _counted(round_, worker, topics.events)
+        await check_plainly(worker, topics.right)
+    except BaseException:
+        worker.kill()
+        raise
+    return found, worker
 
 
 def _counted(round_: Round, worker: WorkerProcess, events: int) -> Counted:

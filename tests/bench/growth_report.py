@@ -56,5 +56,5 @@ def told(growth: Growth) -> Iterator[str]:
     yield (
         f"empty disk: {recovery.records} records in {recovery.seconds:.1f} s: "
         f"{recovery.records / recovery.seconds:,.0f} records/s, "
-        f"{recovery.states / recovery.seconds:,.0f} states/s, RSS {recovery.rss_bytes / MB:.0f} MB"
+        f"{recovery.per_second:,.0f} states/s, RSS {recovery.rss_bytes / MB:.0f} MB"
     )

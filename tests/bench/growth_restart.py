@@ -49,6 +49,11 @@ class Recovery(Struct, frozen=True):
     rss_bytes: int
     """Resident memory of the worker when all partitions were open."""
 
+    @property
+    def per_second(self) -> float:
+        """States that were rebuilt in a second."""
+        return self.states / self.seconds
+
 
 async def stopped(worker: WorkerProcess) -> float:
     """Stop a worker in order; return how long it took. Raises AssertionError: it did not exit with 0."""

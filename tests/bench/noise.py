@@ -8,20 +8,20 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
 from tally.deploy import migrate
-from tally.deploy.local import LocalKafka, LocalPostgres
 from tally.streams import topics
 from tally.streams.settings import variable
 from tally.streams.simulator.records import RawRecord
 from tests.bench.noise_drain import Drained, drained
 from tests.bench.noise_events import Events, packets, webhooks
+from tests.bench.oracle import check
 from tests.bench.reads_stage import own_database
+from tests.bench.servers import servers
 from tests.support.judge import publish
-from tests.support.workers import WorkerProcess, environment_of, settings_of, until_exit
+from tests.support.workers import WorkerProcess, settings_of, until_exit
 
 STOP_SECONDS = 30.0
 
@@ -64,14 +64,18 @@ async def measure_noise(environment: Mapping[str, str], folder: Path, plan: Plan
 
 
 async def _beside(environment: Mapping[str, str], folder: Path, kind: str, events: Events) -> Beside:
-    return Beside(
-        await _drained(environment, folder, f"{kind}-counted", (events.before, events.counted)),
-        await _drained(environment, folder, f"{kind}-noise", ((), events.noise)),
-    )
+    counted = await _drained(environment, folder, f"{kind}-counted", (events.before, events.counted))
+    noise = await _drained(environment, folder, f"{kind}-noise", (events.noise,), is_noise=True)
+    return Beside(counted, noise)
 
 
 async def _drained(
-    environment: Mapping[str, str], folder: Path, name: str, turns: tuple[list[RawRecord] | tuple[()], ...]
+    environment: Mapping[str, str],
+    folder: Path,
+    name: str,
+    turns: tuple[list[RawRecord], ...],
+    *,
+    is_noise: bool = False,
 ) -> Drained:
     """Drain turn after turn by a worker that is started anew for each; return what the last one took."""
     async with own_database(environment[variable("postgres_dsn")]) as database:
@@ -86,7 +90,8 @@ async def _drained(
         try:
             for records in filter(None, turns):
                 await publish(own, records, inf)
-                found = await drained(worker, len(records))
+                found = await drained(worker, len(records), is_noise=is_noise)
+                await check(worker)
                 worker.signal(signal.SIGTERM)
                 assert await until_exit(worker, STOP_SECONDS) == 0
         finally:
@@ -106,18 +111,8 @@ def told(noise: Noise) -> Iterator[str]:
 
 
 async def _by_hand(plan: Plan) -> None:
-    with TemporaryDirectory(prefix="tally-noise-") as name:
-        folder = Path(name)
-        kafka = LocalKafka.start(folder, port=0)
-        try:
-            postgres = LocalPostgres.start(folder, port=0)
-            try:
-                environment = environment_of(kafka.bootstrap, postgres.dsn, "n-", partitions="8")
-                noise = await measure_noise(environment, folder, plan)
-            finally:
-                postgres.stop()
-        finally:
-            kafka.stop()
+    with servers() as there:
+        noise = await measure_noise(there.environment("n-"), there.folder, plan)
     sys.stdout.write("\n".join(told(noise)) + "\n")
 
 

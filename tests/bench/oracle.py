@@ -6,7 +6,9 @@ from tally.streams.demo.answers import Answers
 from tally.streams.demo.comparison import Difference, differences
 from tally.streams.demo.judgement import Table, flushed_table, recounted_tables, view_table
 from tally.streams.demo.recount import connect, copy_raw, recount
-from tally.streams.settings import Settings
+from tally.streams.settings import Settings, variable
+from tests.bench.reads_stage import own_database
+from tests.support.workers import WorkerProcess, settings_of
 
 TEMPLATE_PARTS = 4
 PEER_COUNTERS = ("sent", "delivered", "read", "failed", "replied")
@@ -23,6 +25,18 @@ async def recounted(settings: Settings) -> Table:
         return await recounted_tables(connection)
     finally:
         await connection.close()
+
+
+async def recounted_apart(environment: Mapping[str, str]) -> Table:
+    """Recount in a database that is dropped again."""
+    async with own_database(environment[variable("postgres_dsn")]) as database:
+        return await recounted(settings_of({**environment, variable("postgres_dsn"): database}))
+
+
+async def check(worker: WorkerProcess) -> None:
+    """Compare what a worker has counted with a recount. Raises AssertionError."""
+    found = await wrong(worker.settings, worker.url, await recounted_apart(worker.environment))
+    assert not found, found[:5]
 
 
 def peer_rows(right: Table) -> dict[tuple[str, ...], tuple[int, ...]]:

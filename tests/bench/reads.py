@@ -9,12 +9,10 @@ from argparse import ArgumentParser
 from math import inf
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from msgspec import Struct
 
-from tally.deploy.local import LocalKafka, LocalPostgres
 from tests.bench.old_function import WARM_UP_CALLS, StoredFunction
 from tests.bench.reads_asks import asking, whole
 from tests.bench.reads_client import KeptConnection
@@ -25,6 +23,8 @@ from tests.bench.reads_records import records
 from tests.bench.reads_report import ReadsReport, SideBySide, UnderLoad, told
 from tests.bench.reads_stage import check_answers, counted, own_database, path_of, pid_of, process
 from tests.bench.reads_turns import Pace, take_turns
+from tests.bench.servers import servers
+from tests.faults.readings import read
 from tests.support.judge import prepare, publish
 from tests.support.workers import WorkerProcess, environment_of
 
@@ -32,6 +32,9 @@ STATE = "state"
 """One folder of states for both arrangements, so that the second one need not recover."""
 SETTLE_SECONDS = 3.0
 MARGIN_SECONDS = 15.0
+ENDED_SECONDS = 600.0
+LOAD_SHARES = (1.0, 0.75, 0.5, 0.25)
+"""What is tried of the load that is wanted: reader, publisher and servers need the same cores."""
 LOAD_NTH = 10_000_000
 """Where the numbers of a load's messages and people begin, so that none has been there before."""
 
@@ -101,7 +104,15 @@ class Reads:
         return SideBySide(sends / len(first.sends), sends, found["function"].all, found["api"].all)
 
     async def _under_load(self, view: WorkerProcess, *, with_cpu: bool) -> UnderLoad:
-        pace, rate = self._plan.pace, self._plan.events_per_second
+        """Measure at the load that is wanted, or at the largest part of it that this machine carries."""
+        for share in LOAD_SHARES:
+            found = await self._at(view, self._plan.events_per_second * share, with_cpu=with_cpu)
+            if found.is_carried:
+                break
+        return found
+
+    async def _at(self, view: WorkerProcess, rate: float, *, with_cpu: bool) -> UnderLoad:
+        pace = self._plan.pace
         seconds = pace.rounds * pace.round_seconds + SETTLE_SECONDS + MARGIN_SECONDS
         more = events(
             self._rng,
@@ -114,10 +125,14 @@ class Reads:
                 await asyncio.sleep(SETTLE_SECONDS)
                 found = await take_turns(asks, pace, pid_of(view) if with_cpu else None)
                 measured_rate = load.records_per_second()
-                await load.ended(seconds)
+                lag_s = (await read(view)).value("tally_lag_seconds")
+                await load.ended(ENDED_SECONDS)
         self._happened.append(more)
         await self._check(view)
-        return UnderLoad(measured_rate, found["moving"], found["unchanged"], found["not modified"])
+        wanted = self._plan.events_per_second
+        return UnderLoad(
+            wanted, rate, measured_rate, lag_s, found["moving"], found["unchanged"], found["not modified"]
+        )
 
     async def _check(self, view: WorkerProcess) -> None:
         await counted(view)
@@ -126,17 +141,8 @@ class Reads:
 
 
 async def _by_hand(plan: Plan) -> None:
-    with TemporaryDirectory(prefix="tally-reads-") as name:
-        folder = Path(name)
-        kafka = LocalKafka.start(folder, port=0)
-        try:
-            postgres = LocalPostgres.start(folder, port=0)
-            try:
-                report = await measure_reads(kafka.bootstrap, postgres.dsn, folder, plan)
-            finally:
-                postgres.stop()
-        finally:
-            kafka.stop()
+    with servers() as there:
+        report = await measure_reads(there.bootstrap, there.dsn, there.folder, plan)
     sys.stdout.write("\n".join(told(report)) + "\n")
 
 

@@ -6,17 +6,37 @@ from msgspec import Struct
 
 from tests.bench.reads_turns import Figures, Latency
 
+CARRIED = 0.95
+LAG_SECONDS = 2.0
+"""Beyond it a receipt no longer says `live`."""
+
 
 class UnderLoad(Struct, frozen=True):
     """Reads of one process while events flow."""
 
+    wanted_per_second: float
+    asked_per_second: float
+    """What was tried; less than is wanted where the machine did not carry that."""
     events_per_second: float
+    """What came of it."""
+    lag_seconds: float
+    """How far the numbers were behind at the end."""
     moving: Figures
     """Whole answers of a campaign that the load changes."""
     unchanged: Figures
     """Whole answers of a campaign of the same size that it leaves alone."""
     not_modified: Figures
     """304 for that one."""
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether the load was what it was meant to be, and the worker followed it."""
+        return self.events_per_second >= CARRIED * self.asked_per_second and self.lag_seconds < LAG_SECONDS
+
+    @property
+    def share(self) -> float:
+        """The part of the wanted load at which it was measured."""
+        return self.asked_per_second / self.wanted_per_second
 
     @property
     def fresh_cpu_us(self) -> float | None:
@@ -76,7 +96,10 @@ def told(report: ReadsReport) -> Iterator[str]:
 
 
 def _under_load(name: str, found: UnderLoad) -> Iterator[str]:
-    yield f"{name}, at {found.events_per_second:.0f} events/s"
+    yield (
+        f"{name}, at {found.events_per_second:.0f} events/s of {found.wanted_per_second:.0f} wanted,"
+        f" {found.lag_seconds:.2f} s behind"
+    )
     yield _line("moving campaign, 200", found.moving.all, found.moving.cpu_us)
     if found.moving.changed is not None:
         yield _line("  those with new numbers", found.moving.changed, found.fresh_cpu_us)

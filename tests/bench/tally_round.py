@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import aiohttp
+import asyncpg
 from msgspec import Struct
 
 from tally.streams.demo.answers import Answers
+from tests.bench.oracle import PEER_COUNTERS, PeerRows
 from tests.bench.processes import cpu_seconds
 from tests.faults.readings import read
 from tests.support.workers import WorkerProcess
@@ -17,8 +19,14 @@ from tests.support.workers import WorkerProcess
 STARTED_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
 FIRST_POLL_SECONDS = 0.02
-POLL_SECONDS = 0.1
+NEAR_SECONDS = 0.25
+"""How far from the end it is expected to be when it is asked for by receipts, which cost little."""
+END_POLL_SECONDS = 0.05
+FAR_SECONDS = 2.0
+"""No pause is longer, since a worker that has just begun becomes faster than it seems."""
 ALL_ROLES = ("route,fold,flush,view",)
+SUMS = ", ".join(f"sum({counter})" for counter in PEER_COUNTERS)
+HELD = f"SELECT {SUMS} FROM tally.campaign_template_stats"  # noqa: S608 - our own counters
 
 
 class Round(Struct, frozen=True):
@@ -30,7 +38,11 @@ class Round(Struct, frozen=True):
 
 
 async def tally_round(
-    environment: Mapping[str, str], folder: Path, events: int, roles: Sequence[str] = ALL_ROLES
+    environment: Mapping[str, str],
+    folder: Path,
+    events: int,
+    right: PeerRows,
+    roles: Sequence[str] = ALL_ROLES,
 ) -> tuple[Round, list[WorkerProcess]]:
     """Start workers, one for each set of roles, and wait until view and Postgres hold everything.
 
@@ -46,7 +58,7 @@ async def tally_round(
             worker.start()
         first_s = await _first_taken(workers)
         used = {worker.name: _cpu(worker) for worker in workers}
-        done_s = await _all_done(workers, events)
+        done_s = await _all_done(workers, events, right, first_s)
         spent = {worker.name: _cpu(worker) - used[worker.name] for worker in workers}
         closing.pop_all()
     return Round(done_s - first_s, spent), workers
@@ -58,10 +70,13 @@ def _cpu(worker: WorkerProcess) -> float:
 
 
 async def _first_taken(workers: Sequence[WorkerProcess]) -> float:
+    """Return the last moment at which no event was taken."""
+    none_at_s = time.time()
     async with asyncio.timeout(STARTED_SECONDS):
         while await _taken(workers) == 0:
+            none_at_s = time.time()
             await asyncio.sleep(FIRST_POLL_SECONDS)
-    return time.time()
+    return none_at_s
 
 
 async def _taken(workers: Sequence[WorkerProcess]) -> float:
@@ -74,14 +89,37 @@ async def _taken(workers: Sequence[WorkerProcess]) -> float:
     return taken
 
 
-async def _all_done(workers: Sequence[WorkerProcess], events: int) -> float:
-    """Wait until every raw event is counted, and every row that it changed is in Postgres."""
+async def _all_done(workers: Sequence[WorkerProcess], events: int, right: PeerRows, first_s: float) -> float:
+    """Wait until every raw event is counted, and Postgres holds what comes of all."""
     viewing = next(worker for worker in workers if "view" in worker.settings.roles)
-    flushing = next(worker for worker in workers if "flush" in worker.settings.roles)
+    began_ms = time.time() * 1000
     async with asyncio.timeout(COUNTED_SECONDS), Answers(viewing.url) as answers:
-        await answers.wait_until_counted(time.time() * 1000, COUNTED_SECONDS)
-        while (await read(flushing)).value("tally_dirty_rows") > 0:
-            await asyncio.sleep(POLL_SECONDS)
+        await _nearly_all_taken(workers, events, first_s)
+        while await answers._as_of_ms() <= began_ms:
+            await asyncio.sleep(END_POLL_SECONDS)
+        await _until_flushed(viewing, right)
     done_s = time.time()
     assert await _taken(workers) >= events
     return done_s
+
+
+async def _until_flushed(worker: WorkerProcess, right: PeerRows) -> None:
+    """Wait for the sums; which rows they are made of is compared when nobody is measured any more."""
+    expected = tuple(map(sum, zip(*right.values(), strict=True)))
+    connection = await asyncpg.connect(worker.settings.postgres_dsn.get_secret_value())
+    try:
+        while tuple(await connection.fetchrow(HELD) or ()) != expected:
+            await asyncio.sleep(END_POLL_SECONDS)
+    finally:
+        await connection.close()
+
+
+async def _nearly_all_taken(workers: Sequence[WorkerProcess], events: int, first_s: float) -> None:
+    """Ask seldom, and ever more often: metrics cost a worker what a hundred events do, a receipt five."""
+    while (left_s := expected_seconds(await _taken(workers), events, time.time() - first_s)) > NEAR_SECONDS:
+        await asyncio.sleep(min(left_s / 2, FAR_SECONDS))
+
+
+def expected_seconds(taken: float, events: int, past_s: float) -> float:
+    """Return how long the rest will take at the pace so far."""
+    return past_s * max(events - taken, 0.0) / max(taken, 1.0)

@@ -4,9 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 
 from msgspec import Struct
 
@@ -14,28 +12,18 @@ from tally.deploy import migrate
 from tally.streams.demo.judgement import Table
 from tally.streams.settings import variable
 from tests.bench.load import Size, load
-from tests.bench.oracle import peer_rows, recounted, wrong
+from tests.bench.oracle import peer_rows, recounted_apart, wrong
 from tests.bench.peer_round import peer_round
 from tests.bench.processes import contender
 from tests.bench.raw_topics import fill
 from tests.bench.reads_stage import own_database
 from tests.bench.tally_round import ALL_ROLES, Round, tally_round
+from tests.bench.throughput_figures import Measured, Plan, Throughput
 from tests.support.workers import environment_of, settings_of
 
 CEILING_SECONDS = 300.0
 BY_ROLE = ("route", "fold", "flush,view")
 LAST_DIGITS = 1_000_000
-
-
-class Plan(Struct, frozen=True):
-    """How much is measured."""
-
-    messages: int = 84_000
-    slow_messages: int = 6_000
-    """For Faust, which would take minutes a round otherwise."""
-    rounds: int = 3
-    partitions: int = 8
-    seed: int = 1
 
 
 class Stage(Struct, frozen=True):
@@ -45,30 +33,6 @@ class Stage(Struct, frozen=True):
     prefix: str
     events: int
     right: Table
-
-
-class Measured(Struct):
-    """The rounds of one contender."""
-
-    events: int
-    rounds: list[Round]
-
-    @property
-    def per_second(self) -> list[float]:
-        """Events a second of each round."""
-        return [self.events / one.seconds for one in self.rounds]
-
-    @property
-    def median_per_second(self) -> float:
-        """The round in the middle."""
-        return median(self.per_second)
-
-    def cpu_us(self) -> dict[str, float]:
-        """Return CPU microseconds an event by process, medians."""
-        return {
-            name: median(one.cpu_seconds[name] for one in self.rounds) / self.events * 1e6
-            for name in self.rounds[0].cpu_seconds
-        }
 
 
 class Bench:
@@ -93,9 +57,7 @@ class Bench:
         environment = environment_of(self.bootstrap, self.dsn, prefix, partitions=str(plan.partitions))
         records = load(Size(messages), plan.seed)
         await fill(settings_of(environment), records)
-        async with own_database(self.dsn) as database:
-            right = await recounted(settings_of({**environment, variable("postgres_dsn"): database}))
-        return Stage(environment, prefix, len(records), right)
+        return Stage(environment, prefix, len(records), await recounted_apart(environment))
 
     async def ceiling(self, stage: Stage) -> Round:
         """Let all be read and parsed."""
@@ -119,7 +81,9 @@ class Bench:
                 variable("postgres_dsn"): database,
                 variable("generation"): str(self._serial),
             }
-            round_, workers = await tally_round(environment, folder, stage.events, roles)
+            round_, workers = await tally_round(
+                environment, folder, stage.events, peer_rows(stage.right), roles
+            )
             try:
                 viewing = next(worker for worker in workers if "view" in worker.settings.roles)
                 found = await wrong(viewing.settings, viewing.url, stage.right)
@@ -142,13 +106,6 @@ class Bench:
         return await peer_round(
             f"tests.bench.peers.{module}", told, folder, self.peers, peer_rows(stage.right)
         )
-
-
-class Throughput(Struct, frozen=True):
-    """All rounds of all contenders, and Tally once more with a process for each role."""
-
-    contenders: Mapping[str, Measured]
-    by_role: Measured
 
 
 async def measure_throughput(bench: Bench, plan: Plan) -> Throughput:

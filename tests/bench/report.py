@@ -1,0 +1,42 @@
+"""Everything that one run of the benchmarks measured."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from msgspec import Struct, field
+
+from tests.bench.freshness import Freshness
+from tests.bench.growth_report import Growth
+from tests.bench.noise import Noise
+from tests.bench.reads_report import ReadsReport
+from tests.bench.stages import Stages
+from tests.bench.throughput_figures import Throughput
+
+
+class Report(Struct):
+    """What was measured; None where it was not asked for or has failed."""
+
+    throughput: Throughput | None = None
+    stages: Stages | None = None
+    freshness: Freshness | None = None
+    reads: ReadsReport | None = None
+    growth: Growth | None = None
+    noise: Noise | None = None
+    failed: list[str] = field(default_factory=list)
+    """Sections that raised: a wrong number, or something that did not come in time."""
+
+
+class Spread(Struct, frozen=True):
+    """Several rounds of one figure."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, figures: Sequence[float]) -> "Spread":
+        """Return the spread of some figures."""
+        return cls(median(figures), min(figures), max(figures))
+
+    def __str__(self) -> str:
+        return f"{self.median:,.0f} ({self.least:,.0f} to {self.most:,.0f})"

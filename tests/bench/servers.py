@@ -1,0 +1,37 @@
+"""Servers of their own for what is measured, so that nothing that was measured before slows it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from msgspec import Struct
+
+from tally.deploy.local import LocalKafka, LocalPostgres
+from tests.support.workers import environment_of
+
+PARTITIONS = 8
+
+
+class Servers(Struct, frozen=True):
+    """A broker and a Postgres that run, and a folder that is removed with them."""
+
+    bootstrap: str
+    dsn: str
+    folder: Path
+
+    def environment(self, prefix: str) -> dict[str, str]:
+        """Return what a worker on these servers is told."""
+        return environment_of(self.bootstrap, self.dsn, prefix, partitions=str(PARTITIONS))
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Start empty servers; stop them and remove what they hold."""
+    with TemporaryDirectory(prefix="tally-bench-") as name, ExitStack() as closing:
+        folder = Path(name)
+        kafka = LocalKafka.start(folder, port=0)
+        closing.callback(kafka.stop)
+        postgres = LocalPostgres.start(folder, port=0)
+        closing.callback(postgres.stop)
+        yield Servers(kafka.bootstrap, postgres.dsn, folder)

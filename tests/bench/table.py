@@ -1,0 +1,19 @@
+"""Tables of the page."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def ms(figure: float) -> str:
+    """Return milliseconds, with digits where they are few."""
+    return f"{figure:,.0f} ms" if figure >= 100 else f"{figure:.1f} ms" if figure >= 1 else f"{figure:.2f} ms"
+
+
+def us(figure: float | None) -> str:
+    """Return microseconds; a dash where they were not measured."""
+    return "-" if figure is None else f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}"
