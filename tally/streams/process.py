@@ -15,6 +15,7 @@ from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.route.decision import READERS
 from tally.agents.route.loop import Route
+from tally.agents.turns import Turns
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.agents.view.reader import Reader
@@ -48,6 +49,7 @@ class Process:
         self._apps: list[faust.App] = []
         self._services: dict[str, Service] = {"beat": self._beat}
         self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
+        self._turns = Turns()
         self._partitions = 0
 
     async def build(self) -> Parts:
@@ -68,7 +70,7 @@ class Process:
             await self._flush(view, owned)
         if "route" in roles:
             reading = self._settings.reading
-            route = Route(facts, dead_letters, self._watch, _route_failed, reading)
+            route = Route(facts, dead_letters, self._watch, _route_failed, self._turns, reading)
             self._apps.append(route_app(settings, route, self._watch))
         return Parts(self._apps, self._services)
 
@@ -98,7 +100,7 @@ class Process:
         return view
 
     def _fold(self, dead_letters: DeadLetters) -> Owned:
-        app, assignment = fold_app(self._settings, dead_letters, self._watch)
+        app, assignment = fold_app(self._settings, dead_letters, self._watch, self._turns)
         self._apps.append(app)
         self._at_the_end("fold", lambda: assignment.close(FOLD_CLOSE_SECONDS))
         return lambda: assignment.partitions

@@ -12,6 +12,7 @@ from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.settings import FoldSettings
 from tally.agents.route.decision import READERS
 from tally.agents.route.loop import Route
+from tally.agents.turns import Turns
 from tally.streams.settings import Settings
 from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
 from tally.streams.transport.options import Limits, Options
@@ -42,6 +43,7 @@ def _options(settings: Settings, drain_seconds: float, assigned: Partitions, rev
         drain_seconds=drain_seconds,
         limits=Limits(max_records=settings.batch_records, max_outstanding=settings.outstanding_runs),
         fetch_wait_ms=round(settings.fetch_wait_seconds * 1000),
+        gather_seconds=settings.gather_seconds,
         session_timeout_ms=round(settings.session_timeout_seconds * 1000),
         commit_seconds=settings.commit_seconds,
     )
@@ -67,7 +69,9 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
     return app
 
 
-def fold_app(settings: Settings, dead_letters: DeadLetters, watch: Watch) -> tuple[ConsumerApp, Assignment]:
+def fold_app(
+    settings: Settings, dead_letters: DeadLetters, watch: Watch, turns: Turns
+) -> tuple[ConsumerApp, Assignment]:
     """Return the app that reads the facts log, and the assignment of its partitions."""
     names = settings.names
     store_settings = StoreSettings(
@@ -77,7 +81,7 @@ def fold_app(settings: Settings, dead_letters: DeadLetters, watch: Watch) -> tup
     async def keep(partition: int, fact: FactRecord, error: str) -> None:
         await dead_letters.keep([Letter(names.facts, partition, fact, "code_failure", error)])
 
-    fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts)
+    fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts, turns)
 
     def new_fold(partition: int) -> PartitionFold:
         watch.opening.add(partition)

@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     fetch_wait_seconds: float = Field(
         0.05, ge=0, le=5, description="how long an idle fetch waits at the broker"
     )
+    gather_seconds: float = Field(
+        0.01, ge=0, le=5, description="how long records gather for the next fetch where the last brought few"
+    )
     commit_seconds: float = Field(
         0.2, ge=0.05, le=10, description="how often the group's offsets are committed"
     )
@@ -111,7 +114,7 @@ class Settings(BaseSettings):
         1.0, ge=0.05, le=600, description="dirty rows go to Postgres after this time"
     )
     flush_rows: int = Field(1_000, ge=1, le=100_000, description="or once there are so many of them")
-    lag_seconds: float = Field(0.1, ge=0.02, le=60, description="how often lag is measured")
+    lag_seconds: float = Field(0.2, ge=0.02, le=60, description="how often lag is measured")
     live_lag_seconds: float = Field(
         2.0, ge=0.1, le=3600, description="lag up to which numbers are called live"
     )

@@ -194,7 +194,7 @@ def fetched(tp: TP, first: int, last: int, *, generation: int = 1, epoch: int = 
 
 
 def delivered(assignment: Assignment) -> list[tuple[int, list[int]]]:
-    return [(tp.partition, offsets(run)) for tp, run in assignment.deliverable()]
+    return [(run.partition, offsets(run)) for run in assignment.deliverable(ONE.topic)]
 
 
 def test_what_was_fetched_before_a_rebalance_is_not_delivered_after_it() -> None:
@@ -224,8 +224,7 @@ def test_a_run_from_before_a_seek_or_a_revoke_is_an_orphan() -> None:
     assignment = assigned(ONE, OTHER)
     assignment.receive(fetched(ONE, 0, 2))
     assignment.receive(fetched(OTHER, 0, 2))
-    runs = dict(assignment.deliverable())
-    one, other = runs[ONE], runs[OTHER]
+    one, other = sorted(assignment.deliverable(ONE.topic), key=lambda run: run.partition)
 
     assignment.seek(ONE)
     assert [one.is_current, other.is_current] == [False, True]
@@ -264,10 +263,21 @@ def test_partitions_take_turns() -> None:
     assert turns in ([0, 1, 0, 1], [1, 0, 1, 0])
 
 
+def test_runs_of_another_topic_are_left_where_they_are() -> None:
+    other = TP("raw", 0)
+    assignment = assigned(ONE, other)
+    assignment.receive(fetched(ONE, 0, 2))
+    assignment.receive(fetched(other, 5, 6))
+
+    assert set(assignment.topics) == {"facts", "raw"}
+    assert delivered(assignment) == [(0, [0, 1, 2])]
+    assert [offsets(run) for run in assignment.deliverable("raw")] == [[5, 6]]
+
+
 def test_a_commit_that_is_known_is_not_repeated() -> None:
     assignment = assigned(ONE)
     assignment.receive(fetched(ONE, 0, 2))
-    for _, run in assignment.deliverable():
+    for run in assignment.deliverable(ONE.topic):
         run.ack()
 
     ((runs, point),) = assignment.moved().values()
@@ -280,9 +290,9 @@ def test_a_commit_that_is_known_is_not_repeated() -> None:
 def test_a_paused_partition_is_resumed_once_it_has_room() -> None:
     assignment = assigned(ONE)
     assignment.receive(Fetched(1, {ONE: Piece(records(0, 8), 9, 0, paused=True)}))
-    assert not assignment.has_room_again(ONE)
+    assert assignment.with_room_again() == []
 
     for _ in range(2):
         assignment.partitions[ONE].next_run()
 
-    assert [assignment.has_room_again(ONE), assignment.has_room_again(ONE)] == [True, False]
+    assert [assignment.with_room_again(), assignment.with_room_again()] == [[ONE], []]

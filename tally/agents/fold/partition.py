@@ -20,7 +20,7 @@ from tally.tables.store.partition import PartitionStore
 
 log = structlog.get_logger()
 
-RESTS_PER_COMMIT = 2.0
+RESTS_PER_COMMIT = 1.0
 LONGEST_REST_SECONDS = 0.2
 
 
@@ -80,7 +80,7 @@ class PartitionFold:
     def _rest_seconds(self) -> float:
         """Return how long facts may gather before the next transaction, however few they are.
 
-        A transaction costs much more than a fact. So a partition commits for a third of the time at most:
+        A transaction costs much more than a fact. So a partition commits for half of the time at most:
         alone on an idle system that is milliseconds, and under load batches grow instead of queues.
         """
         return min(self._commit_s * RESTS_PER_COMMIT, LONGEST_REST_SECONDS)
@@ -115,7 +115,10 @@ class PartitionFold:
         self._seek(next_offset)
 
     async def _fold(self, records: list[FactRecord]) -> list[FactRecord]:
-        """Fold and commit; return what is left to fold, which is nothing unless a fact failed."""
+        """Fold and commit; return what is left to fold: nothing, unless a fact failed or we were revoked."""
+        await self._settings.turns.take()
+        if self.inbox.closed:
+            return records
         began = self._settings.monotonic()
         lost = hopeless(records, self._store) if self._store.progress.set_aside else []
         hopeful = _without(records, lost) if lost else records

@@ -32,18 +32,16 @@ def move(row: Row | None, change: Change, next_offset: int) -> Row | None:
             _moved_counts({}, change.counts),
             sorted(change.channels),
         )
-    after = Row(
-        row.next_offset,
-        min(row.first_ms, change.first_ms),
-        max(row.last_ms, change.last_ms),
-        sorted({*row.labels, *change.labels})[:LABELS],
-        _moved_counts(row.counts, change.counts),
-        sorted({*row.channels, *change.channels}),
-    )
-    if after == row:
+    first_ms, last_ms = min(row.first_ms, change.first_ms), max(row.last_ms, change.last_ms)
+    labels, channels = _with(row.labels, change.labels)[:LABELS], _with(row.channels, change.channels)
+    described = (first_ms, last_ms, labels, channels)
+    if not any(change.counts.values()) and described == (row.first_ms, row.last_ms, row.labels, row.channels):
         return None
-    after.next_offset = next_offset
-    return after
+    return Row(next_offset, first_ms, last_ms, labels, _moved_counts(row.counts, change.counts), channels)
+
+
+def _with(known: list[str], more: set[str]) -> list[str]:
+    return known if more.issubset(known) else sorted({*known, *more})
 
 
 def _moved_counts(counts: dict[str, int], deltas: dict[str, int]) -> dict[str, int]:

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tally.agents.fold.batch import FactRecord
+from tally.agents.turns import Turns
 from tally.tables.rules import Rules
 
 
@@ -31,3 +32,5 @@ class FoldSettings(Struct, frozen=True):
     dead_letter: Callable[[int, FactRecord, str], Awaitable[None]]
     """Keeps a fact of a partition that our code cannot take, with the name of the error."""
     max_batch_facts: int = 5_000
+    turns: Turns = field(default_factory=Turns)
+    """With all else that computes for long in this event loop."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
 from tally.agents.route.links import Links
+from tally.agents.turns import Turns
 from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.errors import Reason
 from tally.tables.dead_letters import DeadLetters, Letter, detail_of
@@ -58,12 +59,14 @@ class Route:
         dead_letters: DeadLetters,
         watch: RouteWatch,
         failed: Callable[[BaseException], None],
+        turns: Turns,
         reading: Reading = READING,
     ) -> None:
         self._facts = facts
         self._dead_letters = dead_letters
         self._watch = watch
         self._failed = failed
+        self._turns = turns
         self._reading = reading
         self._links = Links()
         self._waiting: deque[tuple[str, RawRun]] = deque()
@@ -81,6 +84,7 @@ class Route:
             task.add_done_callback(self._ended)
 
     async def _pass(self) -> None:
+        await self._turns.take()
         # A run of a partition that was given away meanwhile is read by its next owner.
         runs = [(source, run) for source, run in self._take() if run.is_current]
         routed = [(source, run, route_run(source, run.records, self._reading)) for source, run in runs]

@@ -29,7 +29,7 @@ class ConsumerOnly(BootStrategy):
 
 
 class RunSchema(faust.Schema[Any, Any]):
-    """Marks a topic whose events carry a Run; nothing is decoded here."""
+    """Marks a topic whose events carry runs; nothing is decoded here."""
 
     def compile(self, app: Any, **_: Any) -> Any:  # noqa: D102 - Faust's
         async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001 - Faust's
@@ -118,5 +118,6 @@ def consume(app: ConsumerApp, topics: tuple[str, ...], agent: RunAgent, failed: 
 
 async def _runs(stream: Any) -> AsyncIterator[Run]:
     async for event in stream.events():
-        if event.value.is_current:
-            yield event.value
+        for run in event.value:
+            if run.is_current:
+                yield run

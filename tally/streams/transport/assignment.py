@@ -71,24 +71,22 @@ class Assignment:
         runs = self.partitions.get(tp)
         return runs is not None and runs.is_full_with(further_records)
 
-    def deliverable(self) -> Iterator[tuple[TP, Run]]:
-        """Yield the runs that may be delivered, the partitions in turn; stands changes in between."""
-        found = True
-        while found:
-            found = False
-            for tp in tuple(self.partitions):
-                runs = self.partitions.get(tp)
-                run = runs.next_run() if runs is not None else None
-                if run is not None:
-                    found = True
-                    yield tp, run
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of these partitions."""
+        return tuple({tp.topic: None for tp in self.partitions})
 
-    def has_room_again(self, tp: TP) -> bool:
-        """Return whether a partition that is paused may be fetched again, once."""
-        if tp not in self._paused or self.partitions[tp].is_full:
-            return False
-        self._paused.discard(tp)
-        return True
+    def deliverable(self, topic: str) -> Iterator[Run]:
+        """Yield the runs of a topic that may be delivered, the partitions in turn."""
+        partitions = [runs for tp, runs in self.partitions.items() if tp.topic == topic]
+        while found := [run for runs in partitions if (run := runs.next_run()) is not None]:
+            yield from found
+
+    def with_room_again(self) -> list[TP]:
+        """Return the paused partitions that may be fetched again, each once."""
+        found = [tp for tp in self._paused if not self.partitions[tp].is_full]
+        self._paused.difference_update(found)
+        return found
 
     @property
     def outstanding(self) -> int:

@@ -4,6 +4,7 @@ Everything here that is not a coroutine of Faust's runs in the consumer's own ev
 taking records and noting positions nothing else happens.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +19,7 @@ from tally.streams.transport.options import Options
 
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
+FEW_RECORDS = 1_000
 METADATA_AGE_MS = 3_000
 """How soon topics are looked at again.
 
@@ -75,6 +77,7 @@ class FetchThread(AIOKafkaConsumerThread):
     options: Options
     ours: Ours
     _epochs: dict[TP, int]
+    _brought_few = False
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - Faust's
         options = self.options
@@ -118,9 +121,12 @@ class FetchThread(AIOKafkaConsumerThread):
             before, fetcher._records = fetcher._records, AsParsed()
             for tp, result in before.items():
                 fetcher._records[tp] = result
+        if self._brought_few:
+            await asyncio.sleep(self.options.gather_seconds)
         records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))
         if consumer._closed:
             raise ConsumerStoppedError
+        self._brought_few = 0 < sum(map(len, records.values())) < FEW_RECORDS
         generation = consumer._coordinator.generation
         if generation != self.ours.generation:
             # Records of an assignment that the main thread has not heard of yet: there is no place for

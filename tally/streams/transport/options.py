@@ -33,6 +33,9 @@ class Options(Struct, frozen=True):
     limits: Limits = Limits()
     fetch_wait_ms: int = 50
     """How long a fetch without data waits at the broker; Faust's 1,500 hold back busy partitions."""
+    gather_seconds: float = 0.01
+    """How long records gather for the next fetch where the last one brought few: a fetch costs more than
+    a hundred of them."""
     fetch_bytes: int = 1 << 20
     """Bytes that one fetch brings for one partition."""
     session_timeout_ms: int = 6_000

@@ -1,0 +1,31 @@
+"""Turns: long computations of one event loop come one at a time, and who waits for an answer runs between."""
+
+import asyncio
+
+
+class Turns:
+    """Keeps computations that are ready together from running in a row.
+
+    Every answer of Kafka would wait for all of them, at each of the dozen steps of a commit: with eight
+    partitions under load a commit took half as long again (docs/benchmarks.md).
+    """
+
+    def __init__(self) -> None:
+        self._last: asyncio.Future[None] | None = None
+
+    async def take(self) -> None:
+        """Wait for one's turn, first come, first served; it lasts until the next await."""
+        loop = asyncio.get_running_loop()
+        before, mine = self._last, loop.create_future()
+        self._last = mine
+        try:
+            if before is not None and not before.done():
+                await before
+        finally:
+            # Not now: what is ready by then goes first. And whoever was cancelled holds up nobody.
+            loop.call_soon(_pass_on, mine)
+
+
+def _pass_on(turn: "asyncio.Future[None]") -> None:
+    if not turn.done():
+        turn.set_result(None)

@@ -1,0 +1,51 @@
+"""Laws of turns: long computations of one event loop."""
+
+import asyncio
+
+import pytest
+
+from tally.agents.turns import Turns
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_whoever_waits_for_an_answer_runs_between_two_computations() -> None:
+    turns, order = Turns(), list[str]()
+
+    async def compute(name: str) -> None:
+        await turns.take()
+        order.append(name)
+        asyncio.get_running_loop().call_soon(order.append, f"answer after {name}")
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(compute("one"), compute("two"), compute("three"))
+        await asyncio.sleep(0)
+
+    assert order == [
+        *("one", "answer after one"),
+        *("two", "answer after two"),
+        *("three", "answer after three"),
+    ]
+
+
+async def test_once_the_others_are_done_one_waits_for_nobody() -> None:
+    turns, others_ran = Turns(), list[bool]()
+    await turns.take()
+    await asyncio.sleep(0.01)
+
+    asyncio.get_running_loop().call_soon(others_ran.append, True)
+    await turns.take()
+    assert others_ran == []
+
+
+async def test_one_who_is_cancelled_holds_up_nobody() -> None:
+    turns = Turns()
+    first, gives_up, goes_on = (asyncio.ensure_future(turns.take()) for _ in range(3))
+    await asyncio.sleep(0)
+    gives_up.cancel()
+
+    async with asyncio.timeout(5):
+        await goes_on
+        await turns.take()
+    assert first.done()
+    assert gives_up.cancelled()
