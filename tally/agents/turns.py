@@ -7,7 +7,7 @@ class Turns:
     """Keeps computations that are ready together from running in a row.
 
     Every answer of Kafka would wait for all of them, at each of the dozen steps of a commit: with eight
-    partitions under load a commit took half as long again (docs/benchmarks.md).
+    partitions under load a commit took half as long again.
     """
 
     def __init__(self) -> None:

@@ -1,23 +1,11 @@
-"""Facts: normalised statements about one subject, and how the facts log carries them.
+"""Facts: normalised statements about one subject."""
 
-A fact's record key is its partition key; the value is family, version, the raw event's Kafka time and
-the fact itself, in that order, so that a fold finds the family without decoding.
-"""
-
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from tally.schemas.call_facts import CallFact, OperatorFact
-from tally.schemas.fields import message_identifier
-from tally.schemas.keys import FREE_FORM, Template, split_parts
-
-KIND_BYTES = 2
-"""One byte family, one byte version."""
-HEAD_BYTES = 8
-"""The kind, and six bytes big-endian milliseconds of the raw record."""
+from tally.schemas.keys import FREE_FORM, Template
 
 Outcome = Literal["queued", "requested", "accepted", "failed", "skipped", "cancelled"]
 Channel = Literal["whatsapp", "voice"]
@@ -127,50 +115,3 @@ Fact = MessageFact | AttemptResult | Sighting | CallFact | OperatorFact
 MESSAGE = b"m"
 RECIPIENT = b"r"
 CUSTOMER = b"c"
-VERSION = b"1"
-
-
-class KeyedFact(Struct, gc=False):
-    """A fact with its family code and its partition key."""
-
-    family: bytes
-    key: bytes
-    fact: Fact
-
-
-class KeyedSighting(Struct, gc=False):
-    """A sighting with its partition key, made into a fact only when it is asked for.
-
-    Nearly every status repeats who its message was sent to; most of them are left out (route's links).
-    """
-
-    family: ClassVar[bytes] = CUSTOMER
-    key: bytes
-    message: bytes
-    """Key of the message among messages, empty where there is none."""
-    identifiers: list[bytes]
-    """All others."""
-    send: Send | None = None
-    inbound: Inbound | None = None
-
-    @property
-    def fact(self) -> Sighting:
-        """Return the fact, with a digest in place of the message's key."""
-        if not self.message:
-            return Sighting(self.identifiers, self.send, self.inbound)
-        first = b"w" + self.send.message if self.send else message_identifier(*split_parts(self.message))
-        return Sighting([first, *self.identifiers], self.send, self.inbound)
-
-
-Keyed = KeyedFact | KeyedSighting
-
-
-@lru_cache(maxsize=1024)
-def head(family: bytes, raw_at_ms: int) -> bytes:
-    """Return the first bytes of a fact's record value."""
-    return family + VERSION + raw_at_ms.to_bytes(6, "big")
-
-
-def oldest_raw_at_ms(values: Iterable[bytes]) -> int:
-    """Return Kafka's time of the oldest raw event that some facts, at least one, came from."""
-    return int.from_bytes(min([value[2:HEAD_BYTES] for value in values]), "big")

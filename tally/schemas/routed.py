@@ -6,7 +6,8 @@ import orjson
 from msgspec import Struct
 
 from tally.schemas.errors import Bad, BadEvent
-from tally.schemas.facts import Fact, Keyed, KeyedFact
+from tally.schemas.facts import Fact
+from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.topics import RAW_LIMIT_BYTES
 
 

@@ -4,21 +4,10 @@ from typing import Any, get_args
 
 from tally.schemas.call_facts import CALL, Dialled
 from tally.schemas.errors import BadEvent
-from tally.schemas.facts import (
-    MESSAGE,
-    RECIPIENT,
-    AttemptResult,
-    Channel,
-    Claim,
-    Claimed,
-    KeyedSighting,
-    Outcome,
-    Send,
-)
+from tally.schemas.facts import Channel, Outcome
 from tally.schemas.fields import (
     MAX_ID,
     checked_text,
-    digest,
     meta_id,
     optional_meta_id,
     phone_identifier,
@@ -30,6 +19,7 @@ from tally.schemas.fields import (
 )
 from tally.schemas.keys import FREE_FORM, Template, join_parts
 from tally.schemas.routed import Routed, read_object
+from tally.schemas.send_facts import Checked, add_facts
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -81,41 +71,8 @@ def _read(body: dict[str, Any], routed: Routed) -> None:
         _dialled(body, routed, (tenant, campaign or "", contact, attempt), outcome, at_ms, template[0])
     routed.see("outcome", outcome, frozenset(OUTCOMES))
     routed.see_unknown("send_result", body, FIELDS)
-
-    sender = (tenant, campaign, contact, attempt)
-    add_facts(routed, *sender, channel, outcome, at_ms, *template, error, number, wamid, who)
-
-
-def add_facts(
-    routed: Routed,
-    tenant: str,
-    campaign: str | None,
-    contact: str,
-    attempt: str,
-    channel: Channel,
-    outcome: Outcome,
-    at_ms: int,
-    template: Template,
-    label: str,
-    error: str | None,
-    number: str,
-    wamid: str,
-    who: list[bytes],
-) -> None:
-    """Say what a checked send result means for the recipient, the message and the customer."""
-    message = digest(number, wamid) if wamid else b""
-    if campaign is not None:
-        result = AttemptResult(channel, attempt, outcome, at_ms, template, label, error, message)
-        routed.add(RECIPIENT, join_parts(tenant, campaign, contact), result)
-    if wamid:
-        claim = Claim(at_ms, tenant)
-        if campaign:
-            claim = Claim(at_ms, tenant, campaign, contact, attempt, template)
-        key = join_parts(number, wamid)
-        routed.add(MESSAGE, key, Claimed(claim))
-        routed.facts.append(KeyedSighting(join_parts(number), key, who, send=Send(message, claim)))
-    elif number and len(who) > 1:
-        routed.facts.append(KeyedSighting(join_parts(number), b"", who))
+    attempted = (tenant, campaign, contact, attempt, channel, outcome, at_ms, *template, error)
+    add_facts(routed, Checked(*attempted, number, wamid, who))
 
 
 def _version(body: dict[str, Any]) -> None:

@@ -9,38 +9,26 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from tally.schemas.errors import BadEvent
-from tally.schemas.fields import (
-    MAX_ID,
-    MAX_META_ID,
-    MAX_SECONDS,
-    canonical_id,
-    phone_identifier,
-    unix_ms,
-    user_identifier,
-)
+from tally.schemas.fields import MAX_ID, MAX_SECONDS, canonical_id, phone_identifier, unix_ms, user_identifier
 from tally.schemas.keys import Template
 from tally.schemas.routed import Routed
-from tally.schemas.sends import add_facts
-from tally.schemas.topics import RAW_LIMIT_BYTES
+from tally.schemas.send_facts import Checked, add_facts
+from tally.schemas.typed import UNREADABLE, MaybeMetaId, MetaId, may_be_usual
 
 # Beyond 64 bits an integer is a float for the general reader.
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-_MetaId = Annotated[str, Meta(min_length=1, max_length=MAX_META_ID)]
-_MaybeMetaId = Annotated[str, Meta(max_length=MAX_META_ID)] | None
-"""Absent, null and empty ones say nothing."""
 
 
 class _Contact(Struct, forbid_unknown_fields=True, gc=False):
     id: _Id
-    phone: _MaybeMetaId = None
-    wa_id: _MaybeMetaId = None
-    user_id: _MaybeMetaId = None
+    phone: MaybeMetaId = None
+    wa_id: MaybeMetaId = None
+    user_id: MaybeMetaId = None
 
 
 class _Template(Struct, forbid_unknown_fields=True, gc=False):
-    name: _MetaId
-    language: _MetaId
+    name: MetaId
+    language: MetaId
     id: _Id | None = None
 
 
@@ -51,8 +39,8 @@ class _Body(Struct, forbid_unknown_fields=True, gc=False):
     contact: _Contact
     outcome: Literal["accepted"]
     template: _Template
-    phone_number_id: _MetaId
-    message_id: _MetaId
+    phone_number_id: MetaId
+    message_id: MetaId
     time: str | Annotated[int, Meta(ge=0, le=MAX_SECONDS * 1000 + 999)]
     attempt: Literal["1", 1] | None = None
     v: Literal[1] | None = None
@@ -60,40 +48,42 @@ class _Body(Struct, forbid_unknown_fields=True, gc=False):
 
 _decode = msgspec.json.Decoder(_Body).decode
 _OUTCOME = ("outcome", "accepted")
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, BadEvent)
 
 
 def read_usual_send(value: bytes | None) -> Routed | None:
     """Turn one send result into facts, or return None where it is not a usual one."""
-    if value is None or len(value) > RAW_LIMIT_BYTES or b"\\u0000" in value:
+    if not may_be_usual(value):
         return None
     try:
         body = _decode(value)
         at_ms = unix_ms(body.time, "")
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     who = _who(body.contact)
     if not who:
         return None
     routed = Routed(seen=[_OUTCOME])
-    template = body.template
-    add_facts(
-        routed,
-        _text(body.tenant),
-        _text(body.campaign),
-        _text(body.contact.id),
-        "1",
-        body.channel,
-        body.outcome,
-        at_ms,
-        Template(template.name, template.language.replace("-", "_")),
-        "" if template.id is None else _text(template.id),
-        None,
-        body.phone_number_id,
-        body.message_id,
-        who,
-    )
+    add_facts(routed, _checked(body, at_ms, who))
     return routed
+
+
+def _checked(body: _Body, at_ms: int, who: list[bytes]) -> Checked:
+    template = body.template
+    return Checked(
+        tenant=_text(body.tenant),
+        campaign=_text(body.campaign),
+        contact=_text(body.contact.id),
+        attempt="1",
+        channel=body.channel,
+        outcome=body.outcome,
+        at_ms=at_ms,
+        template=Template(template.name, template.language.replace("-", "_")),
+        label="" if template.id is None else _text(template.id),
+        error=None,
+        number=body.phone_number_id,
+        wamid=body.message_id,
+        who=who,
+    )
 
 
 def _text(given: str | int) -> str:

@@ -29,7 +29,7 @@ COLLECT_AFTER = (50_000, 20, 100)
 """Allocations between garbage collections, by generation (`gc.set_threshold`).
 
 Events, facts and states hold no cycles: reference counts free them. With Python's own 700 a third of a
-loaded worker's time went to looking at them (docs/benchmarks.md).
+loaded worker's time went to looking at them.
 """
 
 Service = Callable[[], Coroutine[Any, Any, None]]

@@ -51,7 +51,7 @@ class Changes(dict[RowKey, Change]):
                 counts[name] += value
 
     def _change(self, old: Counts, new: Part) -> None:
-        """Move what differs only: nearly always it is one row, and most of a state's counts stay."""
+        """Move only what differs: nearly always it is one row, and most of a state's counts stay."""
         counts, now = self._widened(new).counts, new.counts
         for name, value in now.items():
             if (before := old.get(name, 0)) != value:

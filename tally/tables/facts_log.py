@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from tally.schemas.facts import Keyed, head
+from tally.schemas.keyed import Timed, head
 from tally.schemas.keys import partition_of
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.families.family import packed
@@ -19,7 +19,7 @@ DELIVERY_TIMEOUT_MS = 60_000
 Entry = tuple[bytes, bytes]
 
 
-def by_partition(facts: Iterable[tuple[Keyed, int]], partitions: int) -> dict[int, list[Entry]]:
+def by_partition(facts: Iterable[Timed], partitions: int) -> dict[int, list[Entry]]:
     """Encode facts with their raw events' Kafka times; return records by partition. Pure."""
     grouped: dict[int, list[Entry]] = defaultdict(list)
     for keyed, raw_at_ms in facts:
@@ -96,7 +96,7 @@ class FactsLog:
         count = len(await self._producer.partitions_for(self._topic))
         self._lanes = [Lane(self._producer, self._topic, partition) for partition in range(count)]
 
-    async def append(self, facts: Iterable[tuple[Keyed, int]]) -> None:
+    async def append(self, facts: Iterable[Timed]) -> None:
         """Append facts and wait until the brokers have them. Raises KafkaError when they do not."""
         grouped = by_partition(facts, self.partitions)
         appends = [self._lanes[partition].append(entries) for partition, entries in grouped.items()]

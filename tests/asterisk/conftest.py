@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tally.agents.route.decision import READERS
-from tally.schemas.facts import Keyed
+from tally.schemas.keyed import Keyed
 from tally.schemas.keys import split_parts
 from tally.tables.rules import Rules
 from tests.asterisk.instance import PBX_NAME, Pbx, pbx_and_carrier

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tally.agents.fold.recount import corrections, recount
-from tally.schemas.facts import Keyed
+from tally.schemas.keyed import Keyed
 from tally.schemas.keys import RowKey, split_parts
 from tally.schemas.topics import COUNTERS
 from tally.tables.rules import Rules

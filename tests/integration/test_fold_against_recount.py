@@ -10,7 +10,7 @@ import pytest
 
 from tally.agents.route.decision import READERS
 from tally.agents.view.answer import campaign_answer
-from tally.schemas.facts import Keyed
+from tally.schemas.keyed import Keyed
 from tally.schemas.keys import RowKey, partition_of
 from tally.schemas.rows import Row, decode_row
 from tally.schemas.topics import COUNTERS

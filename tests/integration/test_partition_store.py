@@ -15,7 +15,8 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.settings import FoldSettings
-from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, KeyedFact, Send, Sighting, StatusSeen
+from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Send, Sighting, StatusSeen
+from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.rows import Progress, decode_row
 from tally.schemas.topics import COUNTERS

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tally.agents.fold.batch import fold_batch
-from tally.schemas.facts import Keyed, head
+from tally.schemas.keyed import Keyed, head
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family, packed

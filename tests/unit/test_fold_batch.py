@@ -11,7 +11,8 @@ from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.recount import corrections, recount
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Glimpse
 from tally.schemas.errors import UnknownFact
-from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, Keyed, KeyedFact
+from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT
+from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import join_parts
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.rules import Rules

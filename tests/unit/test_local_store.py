@@ -58,7 +58,7 @@ def test_after_a_kill_all_tables_and_what_they_are_a_copy_of_are_of_one_earlier_
     batch = store.meta.offsets["open"]
 
     assert killed.returncode == -signal.SIGKILL
-    assert 0 < batch <= BATCHES
+    assert 0 < batch < BATCHES  # the last ones were in memory only
     assert len(list(store.items("open"))) == batch * KEYS
     assert store.get_many("sweeps", [b"batch"]) == [b"%d" % batch]
     store.close()

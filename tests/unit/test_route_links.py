@@ -1,7 +1,8 @@
 """A fact that only repeats who a customer is is left out, once the facts log is known to hold it."""
 
-from tally.agents.route.links import Fact, Links
-from tally.schemas.facts import MESSAGE, Claim, Inbound, Keyed, KeyedFact, KeyedSighting, Send, StatusSeen
+from tally.agents.route.links import Links
+from tally.schemas.facts import MESSAGE, Claim, Inbound, Send, StatusSeen
+from tally.schemas.keyed import Keyed, KeyedFact, KeyedSighting, Timed
 
 NUMBER = b"1065403522"
 MINE, OTHER = NUMBER + b"/mine", NUMBER + b"/other"
@@ -21,7 +22,7 @@ def _fresh(links: Links, *keyed: Keyed) -> list[Keyed]:
     return [fact for fact, _ in links.fresh([(keyed, 1)])[0]]
 
 
-def _said(links: Links, *keyed: Keyed) -> list[Fact]:
+def _said(links: Links, *keyed: Keyed) -> list[Timed]:
     kept, said = links.fresh([(keyed, 1)])
     links.note(said)
     return kept

@@ -10,7 +10,7 @@ from tally.agents.fold.connected import fold_connected
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.rows import moved_rows
 from tally.schemas.errors import UnknownFact
-from tally.schemas.facts import HEAD_BYTES, KIND_BYTES, oldest_raw_at_ms
+from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Changes, Part
 from tally.tables.families.family import Family

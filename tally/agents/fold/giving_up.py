@@ -7,7 +7,7 @@ trying again is of no use, and the partition goes on.
 from collections.abc import Sequence
 
 from tally.agents.fold.batch import FactRecord
-from tally.schemas.facts import HEAD_BYTES, KIND_BYTES
+from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES
 from tally.schemas.topics import ALIASES
 from tally.tables.families.registry import BY_KIND, INCOMPLETE
 from tally.tables.reading import Reader

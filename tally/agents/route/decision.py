@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from tally.schemas.ami.reader import Headers, read_ami
 from tally.schemas.ami.reading import READING, Reading
-from tally.schemas.facts import Keyed
+from tally.schemas.keyed import Keyed
 from tally.schemas.routed import Routed
 from tally.schemas.sends import read_send
 from tally.schemas.usual_sends import read_usual_send

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 
-from tally.schemas.facts import Keyed, KeyedSighting
+from tally.schemas.keyed import Keyed, KeyedSighting, Timed
 
 REMEMBERED = 100_000
 """Links at most, some 150 bytes each; beyond that the older half is forgotten and said once more."""
-
-Fact = tuple[Keyed, int]
 
 
 class Links:
@@ -22,12 +20,12 @@ class Links:
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
 
-    def fresh(self, read: Iterable[tuple[Iterable[Keyed], int]]) -> tuple[list[Fact], set[bytes]]:
+    def fresh(self, read: Iterable[tuple[Iterable[Keyed], int]]) -> tuple[list[Timed], set[bytes]]:
         """Return the facts that say something new, and their links, to be noted once the facts are safe.
 
         Facts come by raw event, each with its time.
         """
-        kept: list[Fact] = []
+        kept: list[Timed] = []
         said: set[bytes] = set()
         young, old = self._young, self._old
         for facts, raw_at_ms in read:

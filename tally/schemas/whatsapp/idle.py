@@ -12,9 +12,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tally.schemas.routed import Routed
 from tally.schemas.topics import RAW_LIMIT_BYTES
-from tally.schemas.whatsapp.webhook import FIELDS
-
-COUNTED = frozenset({"messages", "user_id_update"})
+from tally.schemas.typed import UNREADABLE
+from tally.schemas.whatsapp.webhook import COUNTED, FIELDS
 
 
 class _Value(Struct, gc=False):
@@ -37,7 +36,6 @@ class _Body(Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Body).decode
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def read_idle(value: bytes | None) -> Routed | None:
@@ -47,7 +45,7 @@ def read_idle(value: bytes | None) -> Routed | None:
         return None
     try:
         body = _decode(value)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     routed = Routed()
     for entry in body.entry:

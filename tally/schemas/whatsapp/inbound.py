@@ -6,8 +6,9 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from typing import Any
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.facts import MESSAGE, Inbound, KeyedSighting, Quoted
+from tally.schemas.facts import MESSAGE, Inbound, Quoted
 from tally.schemas.fields import digest, meta_id, optional_meta_id, required, typed, unix_seconds
+from tally.schemas.keyed import KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
 from tally.schemas.whatsapp.identity import (

@@ -6,8 +6,9 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from functools import lru_cache
 from typing import Any
 
-from tally.schemas.facts import MESSAGE, KeyedSighting, Pricing, StatusSeen
+from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
 from tally.schemas.fields import MAX_ID, meta_id, required, typed, unix_seconds
+from tally.schemas.keyed import KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
 from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers

@@ -10,17 +10,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from tally.schemas.errors import BadEvent
-from tally.schemas.facts import MESSAGE, KeyedFact, KeyedSighting, StatusSeen
-from tally.schemas.fields import MAX_META_ID, MAX_SECONDS, phone_identifier, unix_seconds, user_identifier
+from tally.schemas.facts import MESSAGE, StatusSeen
+from tally.schemas.fields import MAX_SECONDS, phone_identifier, unix_seconds, user_identifier
+from tally.schemas.keyed import KeyedFact, KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
-from tally.schemas.topics import RAW_LIMIT_BYTES
+from tally.schemas.typed import UNREADABLE, MaybeMetaId, MetaId, may_be_usual
 from tally.schemas.whatsapp.status import error_of, priced
-
-_Id = Annotated[str, Meta(min_length=1, max_length=MAX_META_ID)]
-_MaybeId = Annotated[str, Meta(max_length=MAX_META_ID)] | None
-"""Absent, null and empty ones say nothing."""
 
 
 class _Profile(Struct, forbid_unknown_fields=True, gc=False):
@@ -29,9 +25,9 @@ class _Profile(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Contact(Struct, forbid_unknown_fields=True, gc=False):
-    wa_id: _MaybeId = None
-    user_id: _MaybeId = None
-    parent_user_id: _MaybeId = None
+    wa_id: MaybeMetaId = None
+    user_id: MaybeMetaId = None
+    parent_user_id: MaybeMetaId = None
     profile: _Profile | None = None
 
 
@@ -53,12 +49,12 @@ class _Conversation(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Status(Struct, forbid_unknown_fields=True, gc=False):
-    id: _Id
+    id: MetaId
     status: Literal["sent", "delivered", "read", "played", "failed"]
     timestamp: str | Annotated[int, Meta(ge=0, le=MAX_SECONDS)]
-    recipient_id: _MaybeId = None
-    recipient_user_id: _MaybeId = None
-    recipient_parent_user_id: _MaybeId = None
+    recipient_id: MaybeMetaId = None
+    recipient_user_id: MaybeMetaId = None
+    recipient_parent_user_id: MaybeMetaId = None
     conversation: _Conversation | None = None
     pricing: _Pricing | None = None
     errors: Any = None
@@ -66,7 +62,7 @@ class _Status(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Metadata(Struct, forbid_unknown_fields=True, gc=False):
-    phone_number_id: _Id
+    phone_number_id: MetaId
     display_phone_number: str | None = None
 
 
@@ -95,12 +91,11 @@ class _Body(Struct, forbid_unknown_fields=True, gc=False):
 
 _decode = msgspec.json.Decoder(_Body).decode
 _FIELD = ("field", "messages")
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, BadEvent)
 
 
 def read_usual(value: bytes | None) -> Routed | None:
     """Split one POST body into facts, or return None where it is not a usual one."""
-    if value is None or len(value) > RAW_LIMIT_BYTES or b"\\u0000" in value:
+    if not may_be_usual(value):
         return None
     routed = Routed()
     try:
@@ -108,7 +103,7 @@ def read_usual(value: bytes | None) -> Routed | None:
             for change in entry.changes:
                 routed.seen.append(_FIELD)
                 _read_value(change.value, routed)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return routed
 

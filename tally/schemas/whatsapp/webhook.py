@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.facts import KeyedSighting
 from tally.schemas.fields import meta_id, required, typed
+from tally.schemas.keyed import KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed, read_object
 from tally.schemas.whatsapp.identity import contact_identifiers, renamed_identifiers
@@ -32,6 +32,9 @@ FIELDS = frozenset(
     }
 )
 """The webhook fields that are counted by name; only `messages` and identities move counters."""
+
+COUNTED = frozenset({"messages", "user_id_update"})
+"""Fields whose values move counters; of all others only contacts are read (idle.py)."""
 
 Part = Callable[[dict[str, Any], str], None]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tally.agents.audit.counting import folded
 from tally.agents.route.decision import READERS
-from tally.schemas.facts import head
+from tally.schemas.keyed import head
 from tally.schemas.keys import partition_of
 from tally.streams.audit.copies import Copies
 from tally.streams.log_reading import read_to_end

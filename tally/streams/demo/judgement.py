@@ -91,7 +91,7 @@ async def view_table(answers: Answers, tenants: set[str]) -> Table:
 
 
 async def flushed_table(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
-    """Give the flush its time, then return what Postgres holds, and where it differs."""
+    """Give the flush its time, then return where Postgres differs, and what it holds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + FLUSHED_SECONDS
     while True:

@@ -20,6 +20,7 @@ from tally.streams.transport.options import Options
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
 FEW_RECORDS = 1_000
+"""After a fetch that brings fewer, records gather for a moment before the next one."""
 METADATA_AGE_MS = 3_000
 """How soon topics are looked at again.
 
@@ -65,6 +66,14 @@ class AsParsed(dict[TopicPartition, Any]):
         if type(result) is FetchResult:
             result._partition_records._consumer_record = _as_it_is
         super().__setitem__(tp, result)
+
+
+def _hand_out_as_parsed(fetcher: Any) -> None:
+    """Put the client's fetched partitions, and those that come later, into a map of ours; once."""
+    if type(fetcher._records) is not AsParsed:
+        before, fetcher._records = fetcher._records, AsParsed()
+        for tp, result in before.items():
+            fetcher._records[tp] = result
 
 
 def _as_it_is(_: TopicPartition, record: Any) -> Any:
@@ -115,12 +124,7 @@ class FetchThread(AIOKafkaConsumerThread):
 
     async def _fetch(self, timeout_seconds: float) -> Fetched:
         consumer = self._ensure_consumer()
-        fetcher = consumer._fetcher
-        if type(fetcher._records) is not AsParsed:
-            # What it fetched before the first of our calls, it has not yet read.
-            before, fetcher._records = fetcher._records, AsParsed()
-            for tp, result in before.items():
-                fetcher._records[tp] = result
+        _hand_out_as_parsed(consumer._fetcher)
         if self._brought_few:
             await asyncio.sleep(self.options.gather_seconds)
         records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))

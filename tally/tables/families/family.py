@@ -82,7 +82,7 @@ V = TypeVar("V")
 
 
 def ordered(entries: dict[K, V]) -> dict[K, V]:
-    """Return a map in the order of its keys, the canonical one."""
+    """Return a map in the order of its keys, the canonical one; it may be the map itself."""
     return dict(sorted(entries.items())) if len(entries) > 1 else entries
 
 

@@ -1,0 +1,23 @@
+"""What the typed readers of usual events share: ids as Meta gives them, and what is worth no try."""
+
+from typing import Annotated, TypeGuard
+
+import msgspec
+from msgspec import Meta
+
+from tally.schemas.errors import BadEvent
+from tally.schemas.fields import MAX_META_ID
+from tally.schemas.topics import RAW_LIMIT_BYTES
+
+MetaId = Annotated[str, Meta(min_length=1, max_length=MAX_META_ID)]
+MaybeMetaId = Annotated[str, Meta(max_length=MAX_META_ID)] | None
+"""Absent, null and empty ones say nothing."""
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, BadEvent)
+"""What a typed reader meets in an event that it leaves to the general one."""
+
+
+def may_be_usual(value: bytes | None) -> TypeGuard[bytes]:
+    """Return whether a typed decode may say what the general reader says of a record's value."""
+    # A U+0000 makes an id a bad one, and the declared types let it pass.
+    return value is not None and len(value) <= RAW_LIMIT_BYTES and b"\\u0000" not in value
