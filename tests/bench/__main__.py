@@ -17,8 +17,7 @@ from tests.bench.page import page
 from tests.bench.report import Report
 from tests.bench.sections import QUICK, SECTIONS, Sizes
 from tests.bench.servers import servers
-
-PEERS = Path(__file__).parents[2] / ".venv-bench" / "bin" / "python"
+from tests.bench.throughput_figures import PEERS
 
 
 def main() -> int:
@@ -51,10 +50,11 @@ def measured(names: Sequence[str], sizes: Sizes) -> Report:
 
 
 def _sizes(asked: argparse.Namespace) -> Sizes:
-    sizes = structs.replace(QUICK if asked.quick else Sizes(), peers=asked.peers)
-    if asked.rounds:
-        sizes = structs.replace(sizes, throughput=structs.replace(sizes.throughput, rounds=asked.rounds))
-    return structs.replace(sizes, per_second=asked.load) if asked.load else sizes
+    sizes = QUICK if asked.quick else Sizes()
+    throughput = structs.replace(
+        sizes.throughput, rounds=asked.rounds or sizes.throughput.rounds, peers=asked.peers
+    )
+    return structs.replace(sizes, throughput=throughput, per_second=asked.load or sizes.per_second)
 
 
 def _say(line: str) -> None:

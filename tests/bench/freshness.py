@@ -6,39 +6,43 @@ and again until it shows the probe.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from tally.streams.settings import variable
+from tests.bench.figures import percentile
 from tests.bench.freshness_probes import Probing
-from tests.bench.processes import contender
-from tests.bench.reads_stage import counted, own_database, process
-from tests.bench.reads_turns import percentile
+from tests.bench.load import Size, load
+from tests.bench.servers import Servers
+from tests.bench.stage import COUNTED_SECONDS, own_database, process
+from tests.bench.steady_load import SteadyLoad
 from tests.faults.readings import read
-from tests.support.judge import prepare
-from tests.support.workers import WorkerProcess, environment_of
+from tests.support.judge import counted, prepare
+from tests.support.workers import WorkerProcess
 
 ALL_ROLES = "route,fold,flush,view"
 MARGIN_SECONDS = 20.0
+EVENTS_PER_MESSAGE = 3.8
 
 
 class Plan(Struct, frozen=True):
     """How many probes, and how long the load flows before them: a broker that has just started is slow."""
 
+    events_per_second: float = 1_000.0
     in_view: int = 300
     view_seconds: float = 60.0
     in_postgres: int = 60
     postgres_seconds: float = 90.0
     """No probe begins later, since the load ends."""
     warm_up_seconds: float = 30.0
+    seed: int = 7
 
     @property
-    def seconds(self) -> float:
-        """How long a load has to flow."""
-        return self.warm_up_seconds + self.view_seconds + self.postgres_seconds + MARGIN_SECONDS
+    def size(self) -> Size:
+        """A load that flows for as long as the probes take."""
+        seconds = self.warm_up_seconds + self.view_seconds + self.postgres_seconds + MARGIN_SECONDS
+        return Size(round(self.events_per_second * seconds / EVENTS_PER_MESSAGE))
 
 
 class Delay(Struct, frozen=True):
@@ -53,8 +57,8 @@ class Freshness(Struct, frozen=True):
     """Delays while nothing else flows, and while a load does."""
 
     idle_view: Delay
-    asked_per_second: float
-    per_second: float
+    wanted_per_second: float
+    events_per_second: float
     """Raw events that the worker took while it was probed."""
     view: Delay
     postgres: Delay
@@ -66,27 +70,25 @@ def delay(seconds: Sequence[float]) -> Delay:
     return Delay(p50, p99, len(seconds))
 
 
-async def measure_freshness(
-    bootstrap: str, dsn: str, folder: Path, per_second: float, plan: Plan | None = None
-) -> Freshness:
+async def measure_freshness(there: Servers, plan: Plan) -> Freshness:
     """Measure one worker with all roles under a steady load, and then while nothing else flows."""
-    plan = plan or Plan()
-    async with own_database(dsn) as database:
-        environment = environment_of(bootstrap, database, "fresh-", partitions="8")
+    make = partial(load, plan.size, plan.seed)
+    async with own_database(there.environment("fresh-")) as environment:
         await prepare(environment)
         async with (
-            process(environment, folder, "fresh", ALL_ROLES, "state") as worker,
+            process(environment, there.folder, "fresh", ALL_ROLES, "state") as worker,
             Probing(worker) as probing,
         ):
-            async with _flowing(bootstrap, environment, folder, per_second, plan.seconds):
+            async with SteadyLoad(environment, make, plan.events_per_second) as flow:
                 await asyncio.sleep(plan.warm_up_seconds)
                 before, began_s = await _taken(worker), time.monotonic()
                 view = await _probed(probing.seen_in_view, plan.in_view, plan.view_seconds)
                 postgres = await _probed(probing.seen_in_postgres, plan.in_postgres, plan.postgres_seconds)
                 taken, past_s = await _taken(worker) - before, time.monotonic() - began_s
-            await counted(worker)
+                flow.check()
+            await counted(worker, COUNTED_SECONDS)
             idle = await _probed(probing.seen_in_view, plan.in_view, plan.view_seconds)
-    return Freshness(delay(idle), per_second, taken / past_s, delay(view), delay(postgres))
+    return Freshness(delay(idle), plan.events_per_second, taken / past_s, delay(view), delay(postgres))
 
 
 async def _probed(probe: Callable[[], Awaitable[float]], count: int, seconds: float) -> list[float]:
@@ -99,22 +101,3 @@ async def _probed(probe: Callable[[], Awaitable[float]], count: int, seconds: fl
 
 async def _taken(worker: WorkerProcess) -> float:
     return (await read(worker)).value("tally_events_total")
-
-
-@asynccontextmanager
-async def _flowing(
-    bootstrap: str, environment: dict[str, str], folder: Path, per_second: float, seconds: float
-) -> AsyncIterator[None]:
-    """Let a load flow for as long as the probes take. Raises AssertionError: it ended before them."""
-    told = {
-        "BENCH_BOOTSTRAP": bootstrap,
-        "BENCH_PREFIX": environment[variable("topic_prefix")],
-        "BENCH_PARTITIONS": environment[variable("partitions")],
-        "BENCH_PER_SECOND": str(per_second),
-        "BENCH_SECONDS": str(seconds),
-    }
-    with contender("tests.bench.steady", told, folder / "steady.log") as producer:
-        assert producer.stdout is not None
-        await asyncio.to_thread(producer.stdout.readline)
-        yield
-        assert producer.poll() is None, "the load ended before the probes"

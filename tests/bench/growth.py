@@ -1,8 +1,6 @@
 """Growth: what an event, a state, a restart and a recovery cost when there are ten times as many states."""
 
 import asyncio
-import sys
-from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,12 +11,15 @@ from tally.deploy import migrate
 from tally.streams.settings import variable
 from tests.bench.growth_counting import Counted, Filled, counted, filled
 from tests.bench.growth_disk import Disk, compacted
-from tests.bench.growth_report import Growth, told
-from tests.bench.growth_restart import Recovery, Restart, recovered, restarted, stopped
+from tests.bench.growth_report import Growth
+from tests.bench.growth_restart import Recovery, Restart, recovered, restarted
 from tests.bench.load import Size
-from tests.bench.reads_stage import own_database
-from tests.bench.servers import servers
+from tests.bench.servers import Servers
+from tests.bench.stage import own_database, stopped
 from tests.support.workers import WorkerProcess
+
+TIMES = 10
+"""How much larger the big load is."""
 
 
 class Plan(Struct, frozen=True):
@@ -26,10 +27,9 @@ class Plan(Struct, frozen=True):
 
     messages: int = 36_000
     campaigns_per_tenant: int = 5
-    times: int = 10
     seed: int = 1
 
-    def size(self, times: int) -> Size:
+    def size(self, times: int = 1) -> Size:
         """Return a load with so many times the messages and campaigns."""
         return Size(self.messages * times, campaigns_per_tenant=self.campaigns_per_tenant * times)
 
@@ -42,18 +42,17 @@ class _BigRun(Struct, frozen=True):
     recovery: Recovery
 
 
-async def measure_growth(environment: Mapping[str, str], folder: Path, plan: Plan | None = None) -> Growth:
-    """Measure on a running Kafka and Postgres; topics and databases are made for it.
+async def measure_growth(there: Servers, plan: Plan) -> Growth:
+    """Measure two loads, the small one before the big one and once more after it.
 
     The whole of both loads is compared, not the first part of one with its last: only whole loads have the
     same share of sends, which cost more than reads. The start of the process is in neither.
     """
-    plan = plan or Plan()
-    small = {**environment, variable("topic_prefix"): environment[variable("topic_prefix")] + "g-"}
-    topics = await filled(small, plan.size(1), plan.seed)
-    before = await _small(small, folder, topics, 1)
-    big = await _big(environment, folder, plan)
-    after = await _small(small, folder, topics, 2)
+    small = there.environment("small-")
+    topics = await filled(small, plan.size(), plan.seed)
+    before = await _small(small, there.folder, topics, 1)
+    big = await _big(there.environment("big-"), there.folder, plan)
+    after = await _small(small, there.folder, topics, 2)
     return Growth((before, after), big.counted, big.disk, big.stop_s, big.restart, big.recovery)
 
 
@@ -65,9 +64,8 @@ async def _small(environment: Mapping[str, str], folder: Path, topics: Filled, g
 
 
 async def _big(environment: Mapping[str, str], folder: Path, plan: Plan) -> _BigRun:
-    big = {**environment, variable("topic_prefix"): environment[variable("topic_prefix")] + "G-"}
-    topics = await filled(big, plan.size(plan.times), plan.seed)
-    async with _migrated(big) as own:
+    topics = await filled(environment, plan.size(TIMES), plan.seed)
+    async with _migrated(environment) as own:
         found, worker = await counted(own, folder / "big", topics)
         try:
             return await _after(found, own, worker, plan.seed + 1)
@@ -88,20 +86,6 @@ async def _after(found: Counted, environment: Mapping[str, str], worker: WorkerP
 @asynccontextmanager
 async def _migrated(environment: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
     """Give the environment a database of its own: rows of one generation belong to one set of stores."""
-    async with own_database(environment[variable("postgres_dsn")]) as database:
-        await asyncio.to_thread(migrate.up, database)
-        yield {**environment, variable("postgres_dsn"): database}
-
-
-async def _by_hand(plan: Plan) -> None:
-    with servers() as there:
-        growth = await measure_growth(there.environment(""), there.folder, plan)
-    sys.stdout.write("\n".join(told(growth)) + "\n")
-
-
-if __name__ == "__main__":
-    arguments = ArgumentParser(description="measure growth on embedded servers")
-    arguments.add_argument("--messages", type=int, default=Plan().messages, help="of the small load")
-    arguments.add_argument("--times", type=int, default=Plan().times, help="how much larger the big load is")
-    given = arguments.parse_args()
-    asyncio.run(_by_hand(Plan(given.messages, times=given.times)))
+    async with own_database(environment) as own:
+        await asyncio.to_thread(migrate.up, own[variable("postgres_dsn")])
+        yield own

@@ -12,6 +12,7 @@ from tests.bench.oracle import PeerRows
 from tests.bench.plain_count import check_plainly, plain_count
 from tests.bench.processes import rss_bytes
 from tests.bench.raw_topics import fill
+from tests.bench.stage import pid_of
 from tests.bench.tally_round import Round, tally_round
 from tests.support.workers import WorkerProcess, settings_of
 
@@ -65,6 +66,5 @@ async def counted(
 
 
 def _counted(round_: Round, worker: WorkerProcess, events: int) -> Counted:
-    assert worker.process is not None
     cpu_s = sum(round_.cpu_seconds.values())
-    return Counted(events, cpu_s / events * 1e6, events / round_.seconds, rss_bytes(worker.process.pid))
+    return Counted(events, cpu_s / events * 1e6, events / round_.seconds, rss_bytes(pid_of(worker)))

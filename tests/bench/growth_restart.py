@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -12,10 +11,10 @@ import aiohttp
 from msgspec import Struct
 
 from tests.bench.processes import rss_bytes
+from tests.bench.stage import pid_of
 from tests.faults.readings import Reading, read
-from tests.support.workers import WorkerProcess, until_exit
+from tests.support.workers import WorkerProcess
 
-STOP_SECONDS = 40.0
 PROGRESS_SECONDS = 60.0
 RECOVERED_SECONDS = 600.0
 POLL_SECONDS = 0.05
@@ -55,15 +54,6 @@ class Recovery(Struct, frozen=True):
         return self.states / self.seconds
 
 
-async def stopped(worker: WorkerProcess) -> float:
-    """Stop a worker in order; return how long it took. Raises AssertionError: it did not exit with 0."""
-    began = time.monotonic()
-    worker.signal(signal.SIGTERM)
-    code = await until_exit(worker, STOP_SECONDS)
-    assert code == 0, f"it ended with {code}: {worker.log.read_text()[-2000:]}"
-    return time.monotonic() - began
-
-
 async def restarted(worker: WorkerProcess) -> Restart:
     """Start a worker for which an event waits; return how long its first progress took."""
     began = time.monotonic()
@@ -91,11 +81,10 @@ async def recovered(worker: WorkerProcess, states: int) -> Recovery:
         while len(opened := _openings(worker, told_before)) < worker.settings.partitions:
             assert worker.is_running, worker.log.read_text()[-2000:]
             await asyncio.sleep(POLL_SECONDS)
-    assert worker.process is not None
     begin = min(at_s - float(line["seconds"]) for at_s, line in opened)
     end = max(at_s for at_s, _ in opened)
     records = sum(int(line["recovered_records"]) for _, line in opened)
-    return Recovery(records, states, end - begin, rss_bytes(worker.process.pid))
+    return Recovery(records, states, end - begin, rss_bytes(pid_of(worker)))
 
 
 async def _says(worker: WorkerProcess, what: Callable[[Reading], bool]) -> bool:

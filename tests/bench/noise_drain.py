@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tally.streams.demo.answers import Answers
 from tests.bench.processes import cpu_seconds
+from tests.bench.stage import pid_of
 from tests.faults.readings import read
 from tests.support.workers import WorkerProcess
 
@@ -66,10 +67,9 @@ async def _until_counted(worker: WorkerProcess) -> _Moment:
 
 
 async def _moment(worker: WorkerProcess) -> _Moment:
-    assert worker.process is not None
     try:
         taken = (await read(worker)).value("tally_events_total")
     except (aiohttp.ClientError, TimeoutError):
         assert worker.is_running, worker.log.read_text()[-2000:]
         taken = 0.0
-    return _Moment(taken, cpu_seconds(worker.process.pid), time.monotonic())
+    return _Moment(taken, cpu_seconds(pid_of(worker)), time.monotonic())

@@ -47,7 +47,9 @@ def packets(rng: Random, counted: int, noise: int) -> Events:
 
 
 def webhooks(rng: Random, counted: int, noise: int) -> Events:
-    """Return statuses of messages with their send results, and real bodies of other fields."""
+    """Return webhooks about messages (statuses, a few replies) with their send results, and real bodies of
+    other fields.
+    """
     # Three statuses a message, nearly.
     records = load(Size(counted * 2 // 5), rng.randrange(1 << 32))
     sends = [record for record in records if record.topic == SEND_RESULTS]

@@ -6,8 +6,8 @@ from tally.streams.demo.answers import Answers
 from tally.streams.demo.comparison import Difference, differences
 from tally.streams.demo.judgement import Table, flushed_table, recounted_tables, view_table
 from tally.streams.demo.recount import connect, copy_raw, recount
-from tally.streams.settings import Settings, variable
-from tests.bench.reads_stage import own_database
+from tally.streams.settings import Settings
+from tests.bench.stage import own_database
 from tests.support.workers import WorkerProcess, settings_of
 
 TEMPLATE_PARTS = 4
@@ -29,8 +29,8 @@ async def recounted(settings: Settings) -> Table:
 
 async def recounted_apart(environment: Mapping[str, str]) -> Table:
     """Recount in a database that is dropped again."""
-    async with own_database(environment[variable("postgres_dsn")]) as database:
-        return await recounted(settings_of({**environment, variable("postgres_dsn"): database}))
+    async with own_database(environment) as own:
+        return await recounted(settings_of(own))
 
 
 async def check(worker: WorkerProcess) -> None:

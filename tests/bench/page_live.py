@@ -1,6 +1,7 @@
 """Freshness and reads on the page: how old numbers are, and how long their readers wait."""
 
 from collections.abc import Iterator
+from math import isnan
 
 from tests.bench.freshness import Delay, Freshness
 from tests.bench.reads_events import CAMPAIGNS
@@ -12,7 +13,7 @@ from tests.bench.throughput_figures import Throughput
 FRESHNESS = """## Freshness
 
 From the broker's acknowledgement of an event until somebody who asks again and again sees it; one worker with
-all roles. The load is real bodies, spread evenly: {asked:,.0f} events/s{share}. The worker took
+all roles. The load is real bodies, spread evenly: {wanted:,.0f} events/s{share}. The worker took
 {carried:,.0f}."""
 SHARE = ", {share:.0%} of the throughput above"
 READS = """## Reads
@@ -24,7 +25,8 @@ SIDE_BY_SIDE = """Beside the stored function of the system that Tally replaces
 ([stored_function.sql](../tests/bench/stored_function.sql)), in turns, without load, over the same events:"""
 LESS = """**The machine did not carry {wanted:,.0f} events/s** beside reader, publisher and both servers:
 {what}."""
-NOT_MODIFIED = "A 304 costs {share:.0%} of an answer with new numbers."
+NOT_MODIFIED = """A 304 costs {unchanged:.0%} of the whole answer of the same campaign, which is cached and so
+mostly HTTP, and {fresh:.0%} of one with new numbers: what it saves a dashboard while a campaign runs."""
 FRESH = """Answers of the larger campaign with new numbers, under load, come {times:,.0f} times as fast as the
 stored function's without load."""
 
@@ -36,8 +38,8 @@ def freshness_part(found: Freshness, throughput: Throughput | None) -> str:
         _delay("view", "load", found.view),
         _delay("Postgres", "load", found.postgres),
     ]
-    share = SHARE.format(share=found.asked_per_second / throughput.median_per_second) if throughput else ""
-    head = FRESHNESS.format(asked=found.asked_per_second, share=share, carried=found.per_second)
+    share = SHARE.format(share=found.wanted_per_second / throughput.median_per_second) if throughput else ""
+    head = FRESHNESS.format(wanted=found.wanted_per_second, share=share, carried=found.events_per_second)
     return head + "\n\n" + table(("event to", "while", "p50", "p99", "probes"), rows)
 
 
@@ -97,8 +99,10 @@ def _answers(name: str, one: UnderLoad) -> Iterator[tuple[object, ...]]:
 
 
 def _not_modified(own: UnderLoad) -> Iterator[str]:
-    if own.not_modified.cpu_us is not None and own.fresh_cpu_us:
-        yield NOT_MODIFIED.format(share=own.not_modified.cpu_us / own.fresh_cpu_us)
+    if not isnan(own.not_modified_over_fresh):
+        yield NOT_MODIFIED.format(
+            unchanged=own.not_modified_over_unchanged, fresh=own.not_modified_over_fresh
+        )
 
 
 def _latency(one: Latency) -> tuple[str, str, str]:

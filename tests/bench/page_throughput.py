@@ -1,6 +1,6 @@
 """Throughput on the page: everybody's rates, and what an event costs, stage by stage."""
 
-from tests.bench.report import Spread
+from tests.bench.figures import Spread
 from tests.bench.stages import Stages
 from tests.bench.table import table, us
 from tests.bench.throughput_figures import Measured, Throughput
@@ -60,9 +60,9 @@ def _by_role(found: Throughput) -> list[tuple[str, float]]:
 
 def _in_memory(stages: Stages) -> str:
     return IN_MEMORY.format(
-        parse=us(stages.parse),
-        route=us(stages.route),
-        fold=us(stages.fold),
-        route_times=stages.route / stages.parse,
-        fold_times=stages.fold / stages.parse,
+        parse=us(stages.parse_us),
+        route=us(stages.route_us),
+        fold=us(stages.fold_us),
+        route_times=stages.route_us / stages.parse_us,
+        fold_times=stages.fold_us / stages.parse_us,
     )

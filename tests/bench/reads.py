@@ -4,29 +4,29 @@ Reader, publisher, workers and servers are processes of their own, at one priori
 """
 
 import asyncio
-import sys
-from argparse import ArgumentParser
+from functools import partial
 from math import inf
 from pathlib import Path
 from random import Random
-from uuid import uuid4
 
 from msgspec import Struct
 
+from tally.streams.settings import variable
 from tests.bench.old_function import WARM_UP_CALLS, StoredFunction
+from tests.bench.reads_answers import check_answers, path_of
 from tests.bench.reads_asks import asking, whole
 from tests.bench.reads_client import KeptConnection
 from tests.bench.reads_counts import added, campaign_counts
 from tests.bench.reads_events import BIG, CAMPAIGNS, SMALL, Events, Size, events, load_shares
-from tests.bench.reads_load import Load
 from tests.bench.reads_records import records
-from tests.bench.reads_report import ReadsReport, SideBySide, UnderLoad, told
-from tests.bench.reads_stage import check_answers, counted, own_database, path_of, pid_of, process
+from tests.bench.reads_report import ReadsReport, SideBySide, UnderLoad
 from tests.bench.reads_turns import Pace, take_turns
-from tests.bench.servers import servers
+from tests.bench.servers import Servers
+from tests.bench.stage import COUNTED_SECONDS, own_database, pid_of, process
+from tests.bench.steady_load import SteadyLoad
 from tests.faults.readings import read
-from tests.support.judge import prepare, publish
-from tests.support.workers import WorkerProcess, environment_of
+from tests.support.judge import counted, prepare, publish
+from tests.support.workers import WorkerProcess
 
 STATE = "state"
 """One folder of states for both arrangements, so that the second one need not recover."""
@@ -45,26 +45,21 @@ class Plan(Struct, frozen=True):
     events_per_second: float = 1_000.0
     pace: Pace = Pace()
     size: Size = Size()
-    partitions: int = 8
     seed: int = 1
 
 
-async def measure_reads(bootstrap: str, dsn: str, folder: Path, plan: Plan | None = None) -> ReadsReport:
-    """Measure on a running Kafka and Postgres; topics and database are made for it. Raises AssertionError."""
-    plan = plan or Plan()
-    async with own_database(dsn) as database:
-        prefix = f"reads-{uuid4().hex[:8]}-"
-        environment = environment_of(bootstrap, database, prefix, partitions=str(plan.partitions))
+async def measure_reads(there: Servers, plan: Plan) -> ReadsReport:
+    """Measure both arrangements and the stored function. Raises AssertionError: an answer was wrong."""
+    async with own_database(there.environment("reads-")) as environment:
         await prepare(environment)
-        return await Reads(environment, database, folder, plan).measured()
+        return await Reads(environment, there.folder, plan).measured()
 
 
 class Reads:
     """One measurement; remembers what has happened, so that every answer can be checked."""
 
-    def __init__(self, environment: dict[str, str], dsn: str, folder: Path, plan: Plan) -> None:
+    def __init__(self, environment: dict[str, str], folder: Path, plan: Plan) -> None:
         self._environment = environment
-        self._dsn = dsn
         self._folder = folder
         self._plan = plan
         self._rng = Random(plan.seed)
@@ -77,7 +72,8 @@ class Reads:
         await publish(self._environment, records(self._rng, first), inf)
         worker = process(self._environment, self._folder, "worker", "route,fold,flush", STATE)
         view = process(self._environment, self._folder, "view", "view", "view")
-        async with worker, view as reading, StoredFunction(self._dsn) as function:
+        stored = StoredFunction(self._environment[variable("postgres_dsn")])
+        async with worker, view as reading, stored as function:
             await function.fill(first)
             await self._check(reading)
             pairs = (await self._pair(function, reading, BIG), await self._pair(function, reading, SMALL))
@@ -120,13 +116,14 @@ class Reads:
             first_nth=LOAD_NTH * len(self._happened),
             shares=load_shares(),
         )
-        with asking(view.url) as asks:
-            async with Load(self._environment, records(self._rng, more), rate) as load:
-                await asyncio.sleep(SETTLE_SECONDS)
+        make = partial(records, Random(len(self._happened)), more)
+        async with SteadyLoad(self._environment, make, rate) as flow:
+            await asyncio.sleep(SETTLE_SECONDS)
+            with asking(view.url) as asks:
                 found = await take_turns(asks, pace, pid_of(view) if with_cpu else None)
-                measured_rate = load.records_per_second()
-                lag_s = (await read(view)).value("tally_lag_seconds")
-                await load.ended(ENDED_SECONDS)
+            measured_rate = flow.events_per_second()
+            lag_s = (await read(view)).value("tally_lag_seconds")
+            await flow.ended(ENDED_SECONDS)
         self._happened.append(more)
         await self._check(view)
         wanted = self._plan.events_per_second
@@ -135,20 +132,6 @@ class Reads:
         )
 
     async def _check(self, view: WorkerProcess) -> None:
-        await counted(view)
+        await counted(view, COUNTED_SECONDS)
         expected = {name: added(campaign_counts(one, name) for one in self._happened) for name in CAMPAIGNS}
         await check_answers(view, expected)
-
-
-async def _by_hand(plan: Plan) -> None:
-    with servers() as there:
-        report = await measure_reads(there.bootstrap, there.dsn, there.folder, plan)
-    sys.stdout.write("\n".join(told(report)) + "\n")
-
-
-if __name__ == "__main__":
-    arguments = ArgumentParser(description="measure the read API on embedded servers")
-    arguments.add_argument("--events-per-second", type=float, default=1_000.0)
-    arguments.add_argument("--rounds", type=int, default=15, help="turns of a second for each way to ask")
-    given = arguments.parse_args()
-    asyncio.run(_by_hand(Plan(given.events_per_second, Pace(rounds=given.rounds))))

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.bench.reads_answers import path_of
 from tests.bench.reads_client import KeptConnection
 from tests.bench.reads_events import BIG, UNCHANGED
-from tests.bench.reads_stage import path_of
 from tests.bench.reads_turns import Ask
 
 OK, NOT_MODIFIED = 200, 304

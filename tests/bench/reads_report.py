@@ -1,6 +1,6 @@
-"""What the read benchmark found, and how it is told."""
+"""What the read benchmark found."""
 
-from collections.abc import Iterator
+from math import nan
 
 from msgspec import Struct
 
@@ -46,6 +46,16 @@ class UnderLoad(Struct, frozen=True):
             return None
         return (self.moving.cpu_us - (1 - share) * self.unchanged.cpu_us) / share
 
+    @property
+    def not_modified_over_unchanged(self) -> float:
+        """What a 304 costs over a whole answer of the same campaign, which is cached; NaN if not measured."""
+        return _ratio(self.not_modified.cpu_us, self.unchanged.cpu_us)
+
+    @property
+    def not_modified_over_fresh(self) -> float:
+        """What a 304 costs over a whole answer with new numbers; NaN if not measured."""
+        return _ratio(self.not_modified.cpu_us, self.fresh_cpu_us)
+
 
 class SideBySide(Struct, frozen=True):
     """The stored function and the API in turns, with no load: one campaign, asked for again and again."""
@@ -81,36 +91,8 @@ class ReadsReport(Struct, frozen=True):
         return None if fresh is None else self.side_by_side[0].function.p50_ms / fresh.p50_ms
 
 
-def told(report: ReadsReport) -> Iterator[str]:
-    """Yield the lines of a report."""
-    yield "{} sends, {} statuses, {} messages; the publisher has a process of its own".format(*report.sizes)
-    yield from _under_load("view in its own process", report.own_process)
-    yield from _under_load("all roles in one process", report.all_roles)
-    for pair in report.side_by_side:
-        yield f"side by side, without load: a campaign of {pair.sends} sends, {pair.share:.0%} of all"
-        yield _line("stored function", pair.function)
-        yield _line("read API", pair.api)
-        yield f"  {pair.times_faster:.0f} times faster"
-    if (times := report.times_faster_when_fresh) is not None:
-        yield f"new numbers under load: {times:.0f} times faster than the stored function without load"
-
-
-def _under_load(name: str, found: UnderLoad) -> Iterator[str]:
-    yield (
-        f"{name}, at {found.events_per_second:.0f} events/s of {found.wanted_per_second:.0f} wanted,"
-        f" {found.lag_seconds:.2f} s behind"
-    )
-    yield _line("moving campaign, 200", found.moving.all, found.moving.cpu_us)
-    if found.moving.changed is not None:
-        yield _line("  those with new numbers", found.moving.changed, found.fresh_cpu_us)
-    yield _line("unchanged campaign, 200", found.unchanged.all, found.unchanged.cpu_us)
-    yield _line("unchanged campaign, 304", found.not_modified.all, found.not_modified.cpu_us)
-
-
-def _line(name: str, latency: Latency, cpu_us: float | None = None) -> str:
-    numbers = ", ".join(
-        f"{what} {ms:7.3f} ms"
-        for what, ms in (("p50", latency.p50_ms), ("p99", latency.p99_ms), ("worst", latency.worst_ms))
-    )
-    cost = "" if cpu_us is None else f", {cpu_us:.0f} us CPU of the server each"
-    return f"  {name:<26} {numbers} ({latency.answers} answers{cost})"
+def _ratio(one_us: float | None, other_us: float | None) -> float:
+    # The process may have used more while nobody asked; then neither figure says anything.
+    if one_us is None or other_us is None or min(one_us, other_us) <= 0:
+        return nan
+    return one_us / other_us

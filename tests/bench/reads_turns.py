@@ -1,12 +1,13 @@
 """Taking turns: several ways to ask, one after the other in short turns, so that a drift hits all alike."""
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 
 from msgspec import Struct, field
+
+from tests.bench.figures import percentile
+from tests.bench.processes import fine_cpu_seconds
 
 Ask = Callable[[], Awaitable[bool]]
 """Asks once; returns whether the answer is another one than the last."""
@@ -70,24 +71,11 @@ async def take_turns(asks: Mapping[str, Ask], pace: Pace, pid: int | None = None
     return {name: _figures(one, idle if pid is not None else None) for name, one in turns.items()}
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of all does not exceed."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU that all threads of a process have used; by schedstat, since a tick is 10 ms."""
-    spent_ns = 0
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        spent_ns += int((thread / "schedstat").read_text().split()[0])
-    return spent_ns / 1e9
-
-
 async def _measured(turns: _Turns, turn: Awaitable[None], pid: int | None) -> None:
-    began_s, used_s = time.perf_counter(), 0.0 if pid is None else cpu_seconds(pid)
+    began_s, used_s = time.perf_counter(), 0.0 if pid is None else fine_cpu_seconds(pid)
     await turn
     turns.wall_s += time.perf_counter() - began_s
-    turns.cpu_s += 0.0 if pid is None else cpu_seconds(pid) - used_s
+    turns.cpu_s += 0.0 if pid is None else fine_cpu_seconds(pid) - used_s
 
 
 async def _turn(turns: _Turns, ask: Ask, pace: Pace) -> None:

@@ -1,8 +1,5 @@
 """Everything that one run of the benchmarks measured."""
 
-from collections.abc import Sequence
-from statistics import median
-
 from msgspec import Struct, field
 
 from tests.bench.freshness import Freshness
@@ -24,19 +21,3 @@ class Report(Struct):
     noise: Noise | None = None
     failed: list[str] = field(default_factory=list)
     """Sections that raised: a wrong number, or something that did not come in time."""
-
-
-class Spread(Struct, frozen=True):
-    """Several rounds of one figure."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, figures: Sequence[float]) -> "Spread":
-        """Return the spread of some figures."""
-        return cls(median(figures), min(figures), max(figures))
-
-    def __str__(self) -> str:
-        return f"{self.median:,.0f} ({self.least:,.0f} to {self.most:,.0f})"

@@ -12,14 +12,11 @@ import orjson
 from tally.agents.fold.batch import fold_batch
 from tally.agents.route.decision import route_run
 from tally.agents.route.links import Links
+from tally.streams.settings import Settings
 from tally.streams.simulator.records import RawRecord
 from tally.tables.facts_log import by_partition
 from tally.tables.reading import Writes
-from tally.tables.rules import Rules
 
-PARTITIONS = 8
-RUN_RECORDS = 1_000
-BATCH_FACTS = 1_000
 AT_MS = 1_762_000_000_000
 
 
@@ -30,8 +27,6 @@ class Raw:
     value: bytes | None
     headers: Any
     timestamp: int = AT_MS
-    topic: str = ""
-    partition: int = 0
     offset: int = 0
     key: bytes | None = None
 
@@ -68,18 +63,18 @@ class Tables:
 class Stages(NamedTuple):
     """CPU microseconds of one raw event, the least of several rounds."""
 
-    parse: float
-    route: float
-    fold: float
+    parse_us: float
+    route_us: float
+    fold_us: float
 
 
-def measure_stages(records: Sequence[RawRecord], rules: Rules, rounds: int) -> Stages:
+def measure_stages(records: Sequence[RawRecord], settings: Settings, rounds: int) -> Stages:
     """Measure all stages in turn; the collector rests, since it runs whenever it likes."""
-    log = _facts(records)
-    stages: tuple[Callable[[], None], ...] = (
+    log = _facts(records, settings)
+    stages: tuple[Callable[[], object], ...] = (
         lambda: _parse(records),
-        lambda: _route(records),
-        lambda: _fold(log, rules),
+        lambda: _facts(records, settings),
+        lambda: _fold(log, settings),
     )
     gc.collect()
     gc.disable()
@@ -90,7 +85,7 @@ def measure_stages(records: Sequence[RawRecord], rules: Rules, rounds: int) -> S
     return Stages(*(min(times) / len(records) * 1e6 for times in zip(*taken, strict=True)))
 
 
-def _cpu_seconds(stage: Callable[[], None]) -> float:
+def _cpu_seconds(stage: Callable[[], object]) -> float:
     began = time.process_time()
     stage()
     return time.process_time() - began
@@ -101,29 +96,26 @@ def _parse(records: Sequence[RawRecord]) -> None:
         orjson.loads(record.value or b"")
 
 
-def _route(records: Sequence[RawRecord]) -> None:
-    _facts(records)
-
-
-def _facts(records: Sequence[RawRecord]) -> dict[int, list[Fact]]:
+def _facts(records: Sequence[RawRecord], settings: Settings) -> dict[int, list[Fact]]:
     """Do what route does: read runs, leave out repeated links, encode by partition."""
     log: dict[int, list[Fact]] = defaultdict(list)
     links = Links()
-    for first in range(0, len(records), RUN_RECORDS):
+    for first in range(0, len(records), settings.batch_records):
         by_topic: dict[str, list[Raw]] = defaultdict(list)
-        for record in records[first : first + RUN_RECORDS]:
+        for record in records[first : first + settings.batch_records]:
             by_topic[record.topic].append(Raw(record.value, record.headers))
         runs = [route_run(topic, raw) for topic, raw in by_topic.items()]
-        facts, said = links.fresh(fact for run in runs for fact in run.facts)
+        facts, said = links.fresh(event for run in runs for event in run.facts)
         links.note(said)
-        for partition, entries in by_partition(facts, PARTITIONS).items():
+        for partition, entries in by_partition(facts, settings.partitions).items():
             there = log[partition]
             there += [Fact(offset, *entry) for offset, entry in enumerate(entries, start=len(there))]
     return log
 
 
-def _fold(log: dict[int, list[Fact]], rules: Rules) -> None:
+def _fold(log: dict[int, list[Fact]], settings: Settings) -> None:
+    at_once, rules = settings.batch_facts, settings.rules
     for facts in log.values():
         tables = Tables()
-        for first in range(0, len(facts), BATCH_FACTS):
-            tables.write(fold_batch(facts[first : first + BATCH_FACTS], tables, rules).writes)
+        for first in range(0, len(facts), at_once):
+            tables.write(fold_batch(facts[first : first + at_once], tables, rules).writes)

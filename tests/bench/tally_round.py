@@ -13,6 +13,7 @@ from msgspec import Struct
 from tally.streams.demo.answers import Answers
 from tests.bench.oracle import PEER_COUNTERS, PeerRows
 from tests.bench.processes import cpu_seconds
+from tests.bench.stage import pid_of
 from tests.faults.readings import read
 from tests.support.workers import WorkerProcess
 
@@ -65,8 +66,7 @@ async def tally_round(
 
 
 def _cpu(worker: WorkerProcess) -> float:
-    assert worker.process is not None
-    return cpu_seconds(worker.process.pid)
+    return cpu_seconds(pid_of(worker))
 
 
 async def _first_taken(workers: Sequence[WorkerProcess]) -> float:

@@ -1,11 +1,14 @@
 """How much of throughput is measured, and what came of it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import median
 
 from msgspec import Struct
 
 from tests.bench.tally_round import Round
+
+PEERS = Path(__file__).parents[2] / ".venv-bench" / "bin" / "python"
 
 
 class Plan(Struct, frozen=True):
@@ -15,8 +18,9 @@ class Plan(Struct, frozen=True):
     slow_messages: int = 6_000
     """For Faust, which would take minutes a round otherwise."""
     rounds: int = 3
-    partitions: int = 8
     seed: int = 1
+    peers: Path = PEERS
+    """The Python that has the peers in it."""
 
 
 class Measured(Struct):

@@ -74,16 +74,17 @@ def postgres(servers_folder: Path) -> Iterator[Postgres]:
 def database(postgres: Postgres) -> Iterator[str]:
     """The DSN of an empty database that is dropped after the test, whoever is still connected."""
     name = f"test_{uuid4().hex}"
-    asyncio.run(_execute(postgres.dsn, f"CREATE DATABASE {name}"))
+    asyncio.run(execute(postgres.dsn, f"CREATE DATABASE {name}"))
     try:
         yield urlunsplit(urlsplit(postgres.dsn)._replace(path=f"/{name}"))
     finally:
         # Not WITH (FORCE), which needs a superuser where a vacuum is at work; DROP waits for that.
-        asyncio.run(_execute(postgres.dsn, LEAVE.format(name=name)))
-        asyncio.run(_execute(postgres.dsn, f"DROP DATABASE {name}"))
+        asyncio.run(execute(postgres.dsn, LEAVE.format(name=name)))
+        asyncio.run(execute(postgres.dsn, f"DROP DATABASE {name}"))
 
 
-async def _execute(dsn: str, statement: str) -> None:
+async def execute(dsn: str, statement: str) -> None:
+    """Run one statement on a connection of its own."""
     async with asyncio.timeout(DATABASE_DEADLINE_SECONDS):
         connection = await asyncpg.connect(dsn)
         try:

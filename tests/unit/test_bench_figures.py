@@ -2,10 +2,9 @@
 
 import pytest
 
+from tests.bench.figures import Spread, percentile
 from tests.bench.freshness import delay
 from tests.bench.machine import cpu_model
-from tests.bench.reads_turns import percentile
-from tests.bench.report import Spread
 from tests.bench.tally_round import expected_seconds
 from tests.support import bench_figures as figures
 
@@ -47,7 +46,7 @@ def test_the_rest_of_a_round_is_expected_at_the_pace_so_far() -> None:
     assert expected_seconds(taken=130, events=100, past_s=2) == 0
 
 
-def test_a_worker_that_does_not_answer_is_asked_again_as_if_it_had_taken_next_to_nothing() -> None:
+def test_while_nothing_is_taken_the_rest_is_expected_to_take_long() -> None:
     assert expected_seconds(taken=0, events=100, past_s=2) == 200
 
 

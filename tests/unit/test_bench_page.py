@@ -61,6 +61,14 @@ def test_a_load_that_the_machine_did_not_carry_is_no_secret() -> None:
     assert "did not carry" not in told(figures.report())
 
 
+def test_a_304_is_told_beside_the_same_answer_which_is_the_target_and_beside_one_with_new_numbers() -> None:
+    text = told(figures.report())
+
+    assert row(text, "304")[1:] == ["≤ 0.5 x", "0.40 x", "yes"]
+    assert "A 304 costs 40% of the whole answer of the same campaign" in text
+    assert "and 18% of one with new numbers" in text
+
+
 @pytest.mark.parametrize("section", ["Throughput", "Freshness", "Reads", "Growth", "Noise"])
 def test_a_section_that_was_not_measured_is_not_there(section: str) -> None:
     assert f"## {section}\n" in told(figures.report())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import nan
 
 import pytest
+from msgspec import structs
 
 from tests.bench.page import verdict
 from tests.bench.report import Report
@@ -47,6 +48,16 @@ def test_a_bound_itself_is_good_enough() -> None:
 def test_what_is_not_a_number_holds_nothing() -> None:
     assert not Target("", nan, at_least=0.0).is_met
     assert not Target("", nan, at_most=9.0).is_met
+
+
+@pytest.mark.parametrize("cpu_us", [None, 0.0, -40.0])
+def test_cpu_that_is_less_than_that_of_an_idle_process_is_no_saving(cpu_us: float | None) -> None:
+    own = figures.under_load()
+    own = structs.replace(own, not_modified=structs.replace(own.not_modified, cpu_us=cpu_us))
+
+    (missed,) = [one for one in targets(Report(reads=figures.reads(own))) if not one.is_met]
+
+    assert "304" in missed.what
 
 
 def test_a_figure_that_was_measured_at_less_than_its_target_names_says_so_and_is_not_counted() -> None:

@@ -1,0 +1,28 @@
+"""How several figures of one kind are told as one."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from msgspec import Struct
+
+
+class Spread(Struct, frozen=True):
+    """Several rounds of one figure."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, figures: Sequence[float]) -> "Spread":
+        """Return the spread of some figures."""
+        return cls(median(figures), min(figures), max(figures))
+
+    def __str__(self) -> str:
+        return f"{self.median:,.0f} ({self.least:,.0f} to {self.most:,.0f})"
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least this share of all does not exceed."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
