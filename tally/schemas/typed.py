@@ -9,6 +9,9 @@ from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_META_ID
 from tally.schemas.topics import RAW_LIMIT_BYTES
 
+MAX_INTEGER = (1 << 63) - 1
+"""Beyond 64 bits an integer is a float for the general reader's parser, or no JSON at all."""
+
 MetaId = Annotated[str, Meta(min_length=1, max_length=MAX_META_ID)]
 MaybeMetaId = Annotated[str, Meta(max_length=MAX_META_ID)] | None
 """Absent, null and empty ones say nothing."""

@@ -13,10 +13,9 @@ from tally.schemas.fields import MAX_ID, MAX_SECONDS, canonical_id, phone_identi
 from tally.schemas.keys import Template
 from tally.schemas.routed import Routed
 from tally.schemas.send_facts import Checked, add_facts
-from tally.schemas.typed import UNREADABLE, MaybeMetaId, MetaId, may_be_usual
+from tally.schemas.typed import MAX_INTEGER, UNREADABLE, MaybeMetaId, MetaId, may_be_usual
 
-# Beyond 64 bits an integer is a float for the general reader.
-_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
 
 class _Contact(Struct, forbid_unknown_fields=True, gc=False):

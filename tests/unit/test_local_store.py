@@ -62,3 +62,51 @@ def test_after_a_kill_all_tables_and_what_they_are_a_copy_of_are_of_one_earlier_
     assert len(list(store.items("open"))) == batch * KEYS
     assert store.get_many("sweeps", [b"batch"]) == [b"%d" % batch]
     store.close()
+
+
+WIPED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from tally.tables.store.local import LocalStore, Meta
+store = LocalStore(Path(sys.argv[1]))
+store.write({"open": {b"k": b"1"}}, Meta("store", {"open": 1}, 0))
+def killed(path):
+    for file in Path(path).glob("MANIFEST*"):
+        file.unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+shutil.rmtree = killed
+store.wipe()
+"""
+
+
+def test_after_a_kill_in_the_middle_of_a_wipe_there_is_an_empty_copy(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", WIPED, str(tmp_path / "p0")], check=False, timeout=60)  # noqa: S603
+    store = LocalStore(tmp_path / "p0")
+
+    assert killed.returncode == -signal.SIGKILL
+    assert store.meta is None
+    assert list(store.items("open")) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["p0"]
+    store.close()
+
+
+OLD = """
+import os, signal, sys
+from pathlib import Path
+from tally.tables.store.local import LocalStore, Meta
+store = LocalStore(Path(sys.argv[1]))
+for hour in range(1, 5):
+    store.write({"open": {b"k": b"%d" % hour}}, Meta("store", {"open": hour}, hour * 3_600_000))
+    store.write({"open": {b"k": b"later"}}, Meta("store", {"open": hour}, hour * 3_600_000 + 1))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_after_a_kill_a_copy_that_was_written_to_seldom_is_of_the_last_hour(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", OLD, str(tmp_path / "p0")], check=False, timeout=60)  # noqa: S603
+    store = LocalStore(tmp_path / "p0")
+
+    assert killed.returncode == -signal.SIGKILL
+    assert store.meta == Meta("store", {"open": 4}, 4 * 3_600_000)
+    assert store.get_many("open", [b"k"]) == [b"4"]
+    store.close()

@@ -12,7 +12,8 @@ class Links:
     """Leaves out facts that only repeat which identifiers belong to one customer.
 
     Each status of a message repeats what its send result has said; the union of what is known is the same
-    without it (merging is a join). What counts is what the brokers have acknowledged to this process.
+    without it (merging is a join). What counts is what the brokers have acknowledged to this process; where
+    the fold has given up on such a fact, its subject is marked as incomplete.
     """
 
     def __init__(self, remembered: int = REMEMBERED) -> None:

@@ -5,17 +5,18 @@ part, an unknown field, an inbound message, is left to the general reader, which
 """
 
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+import orjson
+from msgspec import Meta, Raw, Struct
 
 from tally.schemas.facts import MESSAGE, StatusSeen
 from tally.schemas.fields import MAX_SECONDS, phone_identifier, unix_seconds, user_identifier
 from tally.schemas.keyed import KeyedFact, KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
-from tally.schemas.typed import UNREADABLE, MaybeMetaId, MetaId, may_be_usual
+from tally.schemas.typed import MAX_INTEGER, UNREADABLE, MaybeMetaId, MetaId, may_be_usual
 from tally.schemas.whatsapp.status import error_of, priced
 
 
@@ -57,7 +58,8 @@ class _Status(Struct, forbid_unknown_fields=True, gc=False):
     recipient_parent_user_id: MaybeMetaId = None
     conversation: _Conversation | None = None
     pricing: _Pricing | None = None
-    errors: Any = None
+    errors: Raw = Raw(b"null")
+    """Read by the general reader's parser: the two differ in what a large number is."""
     biz_opaque_callback_data: str | None = None
 
 
@@ -81,7 +83,7 @@ class _Change(Struct, forbid_unknown_fields=True, gc=False):
 class _Entry(Struct, forbid_unknown_fields=True, gc=False):
     changes: list[_Change]
     id: str | None = None
-    time: int | None = None
+    time: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | None = None
 
 
 class _Body(Struct, forbid_unknown_fields=True, gc=False):
@@ -122,7 +124,8 @@ def _read_value(value: _Value, routed: Routed) -> None:
 def _read_status(status: _Status, key: bytes, routed: Routed) -> None:
     name, at_s, told = status.status, _seconds(status.timestamp), status.pricing
     pricing = None if told is None else priced(name, at_s, told.category, told.type)
-    error = error_of(status.errors) if name == "failed" else None
+    errors = orjson.loads(memoryview(status.errors))
+    error = error_of(errors) if name == "failed" else None
     message = b"%b/%b" % (key, join_parts(status.id))
     routed.seen.append(("status", name))
     routed.facts.append(KeyedFact(MESSAGE, message, StatusSeen(name, at_s, error, pricing)))

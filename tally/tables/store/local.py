@@ -21,6 +21,8 @@ from tally.tables.reading import Writes
 
 _META = b"\x00meta"
 _WRITE_BUFFER_BYTES = 4 << 20
+_FLUSH_MS = 3_600_000
+"""A copy that is seldom written to goes to disk this often: after a kill it is not an old one."""
 _CACHE = Cache(32 << 20)  # one for all partitions of the process; the default is one each
 
 
@@ -44,9 +46,11 @@ class LocalStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._remove_wiped()
         self._db = Rdict(str(path), options=_options())
         raw = self._db.get(_META)
         self.meta: Meta | None = None if raw is None else _decode_meta(raw)
+        self._flushed_ms = self.meta.touched_ms if self.meta else 0
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the value of each key, None where there is none."""
@@ -82,17 +86,31 @@ class LocalStore:
         batch.put(_META, _encode_meta(meta))
         self._db.write(batch, _unlogged())
         self.meta = meta
+        if meta.touched_ms - self._flushed_ms >= _FLUSH_MS:
+            self._db.flush()
+            self._flushed_ms = meta.touched_ms
 
     def wipe(self) -> None:
         """Forget everything: this copy is of another log, or too old to be brought up to date."""
         self._db.close()
-        shutil.rmtree(self._path)
+        # Under another name first: what a kill leaves of a half removed copy can never be opened.
+        self._path.rename(self._wiped)
+        self._remove_wiped()
         self._db = Rdict(str(self._path), options=_options())
         self.meta = None
+        self._flushed_ms = 0
 
     def close(self) -> None:
         """Write what is still in memory, and close the files."""
         self._db.close()
+
+    @property
+    def _wiped(self) -> Path:
+        return self._path.with_suffix(".wiped")
+
+    def _remove_wiped(self) -> None:
+        if self._wiped.exists():
+            shutil.rmtree(self._wiped)
 
 
 def _unlogged() -> WriteOptions:

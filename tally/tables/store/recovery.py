@@ -14,7 +14,7 @@ from tally.tables.store.local import LocalStore, Meta
 POLL_MS = 200
 FETCH_BYTES = 4 << 20
 TAIL = 2_000
-"""How far back the newest progress record is looked for; behind it lie only aborted transactions."""
+"""How far back the newest progress record is looked for at first; behind it lie only aborted transactions."""
 
 
 class Range(Struct, frozen=True):
@@ -71,7 +71,7 @@ class Changelogs:
         return {tp: Range(starts[tp], ends[tp]) for tp in partitions}
 
     async def store_id(self, counters: Range) -> str | None:
-        """Return the id in the newest progress record; None where the changelog holds none at its end."""
+        """Return the id in the newest progress record; None where the changelog holds none."""
         (tp,) = (tp for tp, table in self._tables.items() if table == COUNTERS)
         found = None
 
@@ -81,7 +81,11 @@ class Changelogs:
                 if record.key == PROGRESS_KEY:
                     found = decode_progress(record.value).store_id
 
-        await self._read({tp: max(counters.start, counters.end - TAIL)}, {tp: counters.end}, look)
+        end, tail = counters.end, TAIL
+        while found is None and end > counters.start:
+            start = max(counters.start, counters.end - tail)
+            await self._read({tp: start}, {tp: end}, look)
+            end, tail = start, tail * 4
         return found
 
     async def replay(
