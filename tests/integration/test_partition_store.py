@@ -15,6 +15,7 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.settings import FoldSettings
+from tally.agents.turns import Turns
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Send, Sighting, StatusSeen
 from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import Template, join_parts
@@ -330,6 +331,63 @@ async def test_a_partition_that_is_revoked_while_it_opens_does_not_fence_its_new
 
     assert failures == []
     await owner.close()
+
+
+class RevokedMeanwhile(Turns):
+    """Turns whose wait is as long as it takes to revoke a partition."""
+
+    def __init__(self, revoke: Callable[[], None]) -> None:
+        super().__init__()
+        self._revoke = revoke
+        self.taken = asyncio.Event()
+
+    async def take(self) -> None:
+        await super().take()
+        self._revoke()
+        self.taken.set()
+
+
+async def test_a_partition_that_is_revoked_while_it_waits_for_its_turn_counts_nothing_more(
+    facts: FactsLog, settings: Settings, tmp_path: Path
+) -> None:
+    await facts.append([(CLAIM, 0)])
+    failures: list[BaseException] = []
+    run = OneRun([record(0, CLAIM)])
+    turns = RevokedMeanwhile(lambda: assignment.revoke({0}))
+    shared = FoldSettings(
+        Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0), turns=turns
+    )
+    former = PartitionStore(store_settings(settings, tmp_path / "former"), 0)
+    assignment = Assignment(
+        lambda _: PartitionFold(shared, former, lambda _: assignment.deliver(0, run)), failures.append
+    )
+    assignment.assign({0})
+    async with asyncio.timeout(30):
+        await turns.taken.wait()
+    await assignment.close(10)
+    owner = PartitionStore(store_settings(settings, tmp_path / "owner"), 0)
+    await owner.open()
+
+    assert failures == []
+    assert not run.acked.is_set()
+    assert owner.progress.next_offset == 0
+    await owner.close()
+
+
+async def test_a_copy_is_known_by_its_store_id_however_far_back_that_stands(
+    facts: FactsLog, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await facts.append([(CLAIM, 0)])
+    store = await opened("a")
+    await store.commit({"messages": {b"k": b"1"}}, moved(store, 1))
+    await store.close()
+    # All that it holds is the marker of the last transaction.
+    monkeypatch.setattr("tally.tables.store.recovery.TAIL", 1)
+    again = await opened("a")
+
+    assert again.progress == store.progress
+    assert again.recovered == 0
+    await again.close()
 
 
 async def test_a_partition_recounts_its_rows_when_the_rules_have_changed(
