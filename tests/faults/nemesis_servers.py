@@ -122,14 +122,21 @@ class ServerNemesis:
             await connection.execute(DUMP)
 
     async def restore_dump(self, _: Strike) -> None:
-        """Put an older state of all rows back under the workers."""
-        async with self._connected() as connection, connection.transaction():
-            # As somebody who restores would: no flush in between.
-            await connection.execute("LOCK tally.counters, tally.flush_progress IN ACCESS EXCLUSIVE MODE")
-            now = await connection.fetchval(SEEN.format(schema="tally"))
-            then = await connection.fetchval(SEEN.format(schema="dump"))
-            assert then < now, "the dump is as new as the rows: nothing would be restored"
-            await connection.execute(RESTORE)
+        """Put an older state of all rows back under the workers, once there is a newer one."""
+        async with self._connected() as connection:
+            async with asyncio.timeout(FIRED_SECONDS):
+                while not await self._is_dump_older(connection):
+                    await asyncio.sleep(0.05)
+            async with connection.transaction():
+                # As somebody who restores would: no flush in between.
+                await connection.execute("LOCK tally.counters, tally.flush_progress IN ACCESS EXCLUSIVE MODE")
+                assert await self._is_dump_older(connection), "nothing would be restored"
+                await connection.execute(RESTORE)
+
+    async def _is_dump_older(self, connection: Any) -> bool:
+        now = await connection.fetchval(SEEN.format(schema="tally"))
+        then = await connection.fetchval(SEEN.format(schema="dump"))
+        return bool(then < now)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:
