@@ -2,6 +2,13 @@
 
 import asyncio
 
+BREATHS = 4
+"""Rounds of the event loop between two computations.
+
+A commit takes some sixteen steps, and most of them only hand something on. With one round between, each
+step waited for a computation of its own; with four a commit took three quarters of the time under load.
+"""
+
 
 class Turns:
     """Keeps computations that are ready together from running in a row.
@@ -23,9 +30,11 @@ class Turns:
                 await before
         finally:
             # Not now: what is ready by then goes first. And whoever was cancelled holds up nobody.
-            loop.call_soon(_pass_on, mine)
+            loop.call_soon(_pass_on, mine, BREATHS)
 
 
-def _pass_on(turn: "asyncio.Future[None]") -> None:
-    if not turn.done():
+def _pass_on(turn: "asyncio.Future[None]", breaths: int) -> None:
+    if breaths > 1:
+        turn.get_loop().call_soon(_pass_on, turn, breaths - 1)
+    elif not turn.done():
         turn.set_result(None)

@@ -1,5 +1,7 @@
 """The rows of the counters table and the progress of a partition, as their changelog keeps them."""
 
+from functools import lru_cache
+
 import msgspec
 from msgspec import Struct, field
 
@@ -7,11 +9,11 @@ LABELS = 8
 """How many template ids a row remembers: the smallest ones, so that any order gives the same."""
 
 
-class Row(Struct, array_like=True):
+class Row(Struct, array_like=True, frozen=True):
     """The counters of one (tenant, campaign, template) in one partition.
 
     `counts` has no zeros and is sorted by key. `first_ms`, `last_ms`, `labels` and `channels` only
-    widen: they describe the row and are no counters.
+    widen: they describe the row and are no counters. Rows are shared: what they hold is never changed.
     """
 
     next_offset: int
@@ -57,8 +59,9 @@ _progress_decoder = msgspec.msgpack.Decoder(Progress)
 encode = msgspec.msgpack.Encoder().encode
 
 
+@lru_cache(maxsize=1_024)
 def decode_row(value: bytes) -> Row:
-    """Decode a row's changelog value."""
+    """Decode a row's changelog value; the view and the next batch of the fold share what comes of it."""
     return _row_decoder.decode(value)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
+from math import ceil
 from uuid import uuid4
 
 from faust.types import TP
@@ -35,13 +36,15 @@ def unix_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _options(settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions) -> Options:
+def _options(
+    settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, runs: int
+) -> Options:
     return Options(
         client=settings.kafka_client(),
         assigned=assigned,
         revoked=revoked,
         drain_seconds=drain_seconds,
-        limits=Limits(max_records=settings.batch_records, max_outstanding=settings.outstanding_runs),
+        limits=Limits(max_records=settings.batch_records, max_outstanding=runs),
         fetch_wait_ms=round(settings.fetch_wait_seconds * 1000),
         gather_seconds=settings.gather_seconds,
         session_timeout_ms=round(settings.session_timeout_seconds * 1000),
@@ -58,7 +61,10 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
         watch.follow("route", lambda: runs_consumer(app).outstanding)
         watch.rebalanced("route", len(partitions))
 
-    options = _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked=lambda _: watch.let_go("route"))
+    def revoked(_: set[TP]) -> None:
+        watch.let_go("route")
+
+    options = _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, settings.outstanding_runs)
     app = consumer_app(names.group("route"), options)
 
     async def agent(runs: AsyncIterator[Run]) -> None:
@@ -101,7 +107,10 @@ def fold_app(
         watch.let_go("fold")
         watch.opening.clear()
 
-    app = consumer_app(names.group("fold"), _options(settings, FOLD_DRAIN_SECONDS, assigned, revoked))
+    # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
+    runs_of_batch = ceil(settings.batch_facts / settings.batch_records)
+    options = _options(settings, FOLD_DRAIN_SECONDS, assigned, revoked, runs_of_batch)
+    app = consumer_app(names.group("fold"), options)
 
     async def agent(runs: AsyncIterator[Run]) -> None:
         async for run in runs:

@@ -100,7 +100,9 @@ class Settings(BaseSettings):
     )
     batch_records: int = Field(1_000, ge=1, le=100_000, description="records that one run hands to an agent")
     batch_facts: int = Field(5_000, ge=1, le=100_000, description="facts that one transaction counts at most")
-    outstanding_runs: int = Field(4, ge=1, le=100, description="runs under way for one partition at most")
+    outstanding_runs: int = Field(
+        2, ge=1, le=100, description="runs of raw events under way for one partition at most"
+    )
     fetch_wait_seconds: float = Field(
         0.05, ge=0, le=5, description="how long an idle fetch waits at the broker"
     )
@@ -110,9 +112,7 @@ class Settings(BaseSettings):
     commit_seconds: float = Field(
         0.2, ge=0.05, le=10, description="how often the group's offsets are committed"
     )
-    flush_seconds: float = Field(
-        1.0, ge=0.05, le=600, description="dirty rows go to Postgres after this time"
-    )
+    flush_seconds: float = Field(1.0, ge=0.05, le=600, description="how often dirty rows go to Postgres")
     flush_rows: int = Field(1_000, ge=1, le=100_000, description="or once there are so many of them")
     lag_seconds: float = Field(0.2, ge=0.02, le=60, description="how often lag is measured")
     live_lag_seconds: float = Field(

@@ -6,6 +6,7 @@ import pytest
 
 from tally.agents.flush.backoff import LONGEST_SECONDS
 from tally.agents.flush.decision import WITHHELD_SECONDS
+from tally.agents.flush.loop import pause_seconds
 from tally.agents.flush.partition import FOREIGN_STORE
 from tally.agents.flush.ports import Policy, set_or_after
 from tally.tables.postgres.progress import FlushProgress
@@ -60,6 +61,15 @@ async def test_many_dirty_rows_go_in_batches_within_one_tick() -> None:
     await flushing.hands.tick()
     assert [rows for rows, _ in flushing.hands.heard.flushes] == [10, 10, 10, 5]
     assert flushing.is_exact()
+
+
+@pytest.mark.parametrize(
+    ("took_seconds", "pause"), [(0.0, 1.0), (0.25, 0.75), (0.75, 0.75), (1.0, 1.0), (30.0, 1.0)]
+)
+def test_a_flush_begins_once_an_interval_and_a_long_one_rests_as_long(
+    took_seconds: float, pause: float
+) -> None:
+    assert pause_seconds(1.0, took_seconds) == pause
 
 
 @pytest.mark.asyncio

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tally.agents.turns import Turns
+from tally.agents.turns import BREATHS, Turns
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,6 +26,25 @@ async def test_whoever_waits_for_an_answer_runs_between_two_computations() -> No
         *("two", "answer after two"),
         *("three", "answer after three"),
     ]
+
+
+async def test_what_an_answer_sets_off_goes_some_steps_between_two_computations() -> None:
+    turns, order = Turns(), list[str]()
+
+    def step(left: int) -> None:
+        order.append("step")
+        if left > 1:
+            asyncio.get_running_loop().call_soon(step, left - 1)
+
+    async def compute(name: str) -> None:
+        await turns.take()
+        order.append(name)
+        asyncio.get_running_loop().call_soon(step, BREATHS)
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(compute("one"), compute("two"))
+
+    assert order[: BREATHS + 2] == ["one", *["step"] * BREATHS, "two"]
 
 
 async def test_once_the_others_are_done_one_waits_for_nobody() -> None:

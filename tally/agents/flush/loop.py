@@ -14,6 +14,14 @@ from tally.tables.postgres.failures import PostgresFailure
 log = structlog.get_logger()
 
 
+def pause_seconds(interval_seconds: float, took_seconds: float) -> float:
+    """Return how long to wait after a flush that took so long: it begins once an interval.
+
+    One that takes longer than half of that rests for as long as it took, or it would take turns with nobody.
+    """
+    return max(interval_seconds - took_seconds, min(took_seconds, interval_seconds))
+
+
 class Flush:
     """Flushes partitions for as long as `run` runs; whatever Postgres does, it goes on.
 
@@ -40,12 +48,16 @@ class Flush:
 
     async def run(self) -> None:
         """Flush for ever."""
+        took_seconds = 0.0
         while True:
             if self._backoff.failures:
                 await self._ports.pause(self._never, self._backoff.until_seconds - self._ports.clock())
             else:
-                await self._ports.pause(self._full, self._policy.interval_seconds)
+                rest_seconds = pause_seconds(self._policy.interval_seconds, took_seconds)
+                await self._ports.pause(self._full, rest_seconds)
+            began_seconds = self._ports.clock()
             await self.tick()
+            took_seconds = self._ports.clock() - began_seconds
 
     async def tick(self) -> None:
         """Compare flush progress with what Postgres holds, and flush every partition that is due."""

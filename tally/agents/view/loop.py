@@ -13,8 +13,8 @@ from tally.schemas.rows import PROGRESS_KEY
 
 log = structlog.get_logger()
 
-BATCH_RECORDS = 500
-"""A batch is applied in a few milliseconds; other tasks of the loop run between two of them."""
+BATCH_RECORDS = 100
+"""A batch is applied in a millisecond or two; answers do not wait longer for it."""
 
 FETCH_WAIT_MS = 100
 """How long the broker holds an idle fetch; a committed record ends the wait at once."""
