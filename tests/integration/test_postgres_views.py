@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from tally.agents.view.answer import campaign_answer
 from tally.deploy import migrate
@@ -110,15 +111,14 @@ async def test_the_views_say_what_the_api_says(migrated: str, seed: int) -> None
     draw = random.Random(seed)
     templates = (None, PROMO, Template("news", "en_US"), FREE_FORM)
     rows = [
-        (partition, key(f"c{n}", template), row(1, **counts))
+        # Both channels, so that the answer shows the numbers of both, as SQL does.
+        (partition, key(f"c{n}", template), replace(row(1, **counts), channels=["voice", "whatsapp"]))
         for n in range(8)
         for partition in range(4)
         for template in templates
         if (counts := {name: draw.randint(1, 999) for name in draw.sample(FLAT, draw.choice([0, 0, 1, 12]))})
         or draw.random() < 0.5
     ]
-    for _, _, value in rows:
-        value.channels = ["voice", "whatsapp"]  # so that the answer shows the numbers of both, as SQL does
     await store(migrated, rows)
     for n in range(8):
         of_campaign = [placed for placed in rows if placed[1].campaign == f"c{n}"]
