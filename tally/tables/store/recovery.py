@@ -13,6 +13,8 @@ from tally.tables.store.local import LocalStore, Meta
 
 POLL_MS = 200
 FETCH_BYTES = 4 << 20
+FETCH_ALL_BYTES = 8 << 20
+"""Of all tables in one answer: eight partitions may open together, and the client's own 50 MB are for each."""
 TAIL = 2_000
 """How far back the newest progress record is looked for at first; behind it lie only aborted transactions."""
 
@@ -51,6 +53,7 @@ class Changelogs:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_bytes=FETCH_ALL_BYTES,
             fetch_max_wait_ms=50,
         )
         await self._consumer.start()
