@@ -14,7 +14,7 @@ from tally.tables.store.local import LocalStore, Meta
 POLL_MS = 200
 FETCH_BYTES = 4 << 20
 FETCH_ALL_BYTES = 8 << 20
-"""Of all tables in one answer: eight partitions may open together, and the client's own 50 MB are for each."""
+"""Of all tables in one answer: many partitions may open together, and the client's own 50 MB are for each."""
 TAIL = 2_000
 """How far back the newest progress record is looked for at first; behind it lie only aborted transactions."""
 
