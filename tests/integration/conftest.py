@@ -1,11 +1,21 @@
-"""Fixtures of tests that two judges have to pass."""
+"""Fixtures: two judges that count calls, and one partition of a facts log with its stores."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
+from tally.streams import topics
+from tally.streams.settings import Settings, load
+from tally.tables.facts_log import FactsLog
+from tally.tables.store.partition import PartitionStore
 from tests.support.call_judges import Recount, Recounted, by_fold, by_sql
 from tests.support.call_packets import Event
+from tests.support.servers import Kafka
+from tests.support.stored_partition import Opener, store_settings
 
 
 @pytest.fixture(params=["fold", "plain sql"])
@@ -19,3 +29,31 @@ def recount(request: pytest.FixtureRequest) -> Recount:
         return asyncio.run(by_sql(dsn, list(events)))
 
     return run
+
+
+@pytest.fixture
+def settings(kafka: Kafka) -> Settings:
+    """Return settings of topics that nobody else uses, with one partition each."""
+    return load({}, kafka_bootstrap=kafka.bootstrap, topic_prefix=f"s{uuid4().hex[:8]}-", partitions=1)
+
+
+@pytest_asyncio.fixture
+async def facts(settings: Settings) -> AsyncIterator[FactsLog]:
+    """Declare the topics of `settings` and yield their facts log."""
+    await topics.declare(settings)
+    log = FactsLog(settings.kafka_client(), settings.names.facts)
+    await log.start()
+    yield log
+    await log.close()
+
+
+@pytest.fixture
+def opened(settings: Settings, tmp_path: Path) -> Opener:
+    """Return how to open the partition with its files in a named folder."""
+
+    async def open_(folder: str) -> PartitionStore:
+        store = PartitionStore(store_settings(settings, tmp_path / folder), 0)
+        await store.open()
+        return store
+
+    return open_

@@ -1,0 +1,80 @@
+"""One partition of a facts log on real Kafka, its store, and a fold that lives for one run."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tally.agents.fold.assignment import Assignment
+from tally.agents.fold.batch import FactRecord
+from tally.agents.fold.partition import PartitionFold
+from tally.agents.fold.settings import FoldSettings
+from tally.schemas.facts import MESSAGE, Claim, Claimed
+from tally.schemas.keyed import KeyedFact
+from tally.schemas.keys import Template, join_parts
+from tally.schemas.rows import Progress
+from tally.streams.roles import unix_ms
+from tally.streams.settings import Settings
+from tally.tables.families.registry import TABLES
+from tally.tables.rules import Rules
+from tally.tables.store.partition import PartitionStore, StoreSettings
+from tests.support.partition import Record
+
+KEY = join_parts("106540352242922", "wamid.1")
+CLAIM = KeyedFact(
+    MESSAGE, KEY, Claimed(Claim(1_795_000_000_000, "t", "c", "8", "1", Template("promo", "nl")))
+)
+Opener = Callable[[str], Awaitable[PartitionStore]]
+
+
+def store_settings(settings: Settings, folder: Path) -> StoreSettings:
+    return StoreSettings(
+        settings.kafka_client(), settings.names, TABLES, folder, unix_ms, lambda: uuid4().hex
+    )
+
+
+def moved(store: PartitionStore, next_offset: int) -> Progress:
+    return Progress(next_offset, store.progress.store_id, "rules")
+
+
+class Quiet:
+    """Watches without looking."""
+
+    def opened(self, partition: int, seconds: float, records: int) -> None: ...
+    def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None: ...
+    def set_aside(self, partition: int, facts: int) -> None: ...
+
+
+class OneRun:
+    def __init__(self, records: list[Record]) -> None:
+        self.records = records
+        self.acked = asyncio.Event()
+
+    def ack(self) -> None:
+        self.acked.set()
+
+
+async def fold_once(store: PartitionStore, records: list[Record], kept: list[tuple[int, str]]) -> None:
+    """Let a process live until it has folded the records, or until it fails."""
+
+    async def keep(_: int, fact: FactRecord, error: str) -> None:
+        kept.append((fact.offset, error))
+
+    failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    watch = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
+    assignment = Assignment(lambda _: PartitionFold(watch, store, seek), failed.set_exception)
+    run = OneRun(records)
+
+    def seek(next_offset: int) -> None:
+        assert next_offset == store.progress.next_offset
+        assignment.deliver(0, run)
+
+    assignment.assign({0})
+    acked: asyncio.Future[Any] = asyncio.ensure_future(run.acked.wait())
+    await asyncio.wait({acked, failed}, return_when=asyncio.FIRST_COMPLETED)
+    acked.cancel()
+    await assignment.close(20)
+    if failed.done():
+        failed.result()
+    failed.cancel()
