@@ -1,7 +1,5 @@
 """The rows of the counters table and the progress of a partition, as their changelog keeps them."""
 
-from functools import lru_cache
-
 import msgspec
 from msgspec import Struct, field
 
@@ -13,7 +11,7 @@ class Row(Struct, array_like=True, frozen=True):
     """The counters of one (tenant, campaign, template) in one partition.
 
     `counts` has no zeros and is sorted by key. `first_ms`, `last_ms`, `labels` and `channels` only
-    widen: they describe the row and are no counters. Rows are shared: what they hold is never changed.
+    widen: they describe the row and are no counters. The view hands rows to all who ask: none changes them.
     """
 
     next_offset: int
@@ -59,9 +57,8 @@ _progress_decoder = msgspec.msgpack.Decoder(Progress)
 encode = msgspec.msgpack.Encoder().encode
 
 
-@lru_cache(maxsize=1_024)
 def decode_row(value: bytes) -> Row:
-    """Decode a row's changelog value; the view and the next batch of the fold share what comes of it."""
+    """Decode a row's changelog value."""
     return _row_decoder.decode(value)
 
 

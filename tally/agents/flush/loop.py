@@ -15,9 +15,10 @@ log = structlog.get_logger()
 
 
 def pause_seconds(interval_seconds: float, took_seconds: float) -> float:
-    """Return how long to wait after a flush that took so long: it begins once an interval.
+    """Return how long to wait after a flush that took so long: one begins each interval.
 
-    One that takes longer than half of that rests for as long as it took, or it would take turns with nobody.
+    One that takes longer than half of it rests as long as it took, an interval at most: a slow Postgres is
+    not asked without a break.
     """
     return max(interval_seconds - took_seconds, min(took_seconds, interval_seconds))
 
