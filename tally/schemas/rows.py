@@ -7,7 +7,7 @@ LABELS = 8
 """How many template ids a row remembers: the smallest ones, so that any order gives the same."""
 
 
-class Row(Struct, array_like=True, frozen=True):
+class Row(Struct, array_like=True, frozen=True, gc=False):
     """The counters of one (tenant, campaign, template) in one partition.
 
     `counts` has no zeros and is sorted by key. `first_ms`, `last_ms`, `labels` and `channels` only

@@ -37,14 +37,14 @@ def unix_ms() -> int:
 
 
 def _options(
-    settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, runs: int
+    settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, limits: Limits
 ) -> Options:
     return Options(
         client=settings.kafka_client(),
         assigned=assigned,
         revoked=revoked,
         drain_seconds=drain_seconds,
-        limits=Limits(max_records=settings.batch_records, max_outstanding=runs),
+        limits=limits,
         fetch_wait_ms=round(settings.fetch_wait_seconds * 1000),
         gather_seconds=settings.gather_seconds,
         session_timeout_ms=round(settings.session_timeout_seconds * 1000),
@@ -64,7 +64,8 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
     def revoked(_: set[TP]) -> None:
         watch.let_go("route")
 
-    options = _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, settings.outstanding_runs)
+    limits = Limits(settings.batch_records, max_outstanding=settings.outstanding_runs)
+    options = _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, limits)
     app = consumer_app(names.group("route"), options)
 
     async def agent(runs: AsyncIterator[Run]) -> None:
@@ -109,7 +110,8 @@ def fold_app(
 
     # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
     runs_of_batch = ceil(settings.batch_facts / settings.batch_records)
-    options = _options(settings, FOLD_DRAIN_SECONDS, assigned, revoked, runs_of_batch)
+    limits = Limits(settings.batch_records, max_outstanding=runs_of_batch)
+    options = _options(settings, FOLD_DRAIN_SECONDS, assigned, revoked, limits)
     app = consumer_app(names.group("fold"), options)
 
     async def agent(runs: AsyncIterator[Run]) -> None:

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     session_timeout_seconds: float = Field(
         6.0, ge=1, le=300, description="silence after which the group gives a worker's partitions away"
     )
-    batch_records: int = Field(1_000, ge=1, le=100_000, description="records that one run hands to an agent")
+    batch_records: int = Field(500, ge=1, le=100_000, description="records that one run hands to an agent")
     batch_facts: int = Field(5_000, ge=1, le=100_000, description="facts that one transaction counts at most")
     outstanding_runs: int = Field(
         2, ge=1, le=100, description="runs of raw events under way for one partition at most"

@@ -13,7 +13,7 @@ from tally.streams.transport.fetching import Fetched, Piece
 from tally.streams.transport.options import Limits
 from tally.streams.transport.runs import PartitionRuns, Run
 
-LIMITS = Limits(max_records=3, max_bytes=100, max_outstanding=2)
+LIMITS = Limits(max_records=3, max_bytes=100, max_outstanding=2, max_waiting=2)
 ONE, OTHER = TP("facts", 0), TP("facts", 1)
 
 
@@ -163,7 +163,7 @@ def test_a_record_beyond_the_size_of_a_run_is_a_run_of_its_own() -> None:
     assert [offsets(run) for run in handed_out(runs)] == [[0], [1]]
 
 
-def test_a_partition_is_full_when_as_much_waits_as_may_be_under_way() -> None:
+def test_a_partition_is_full_when_as_many_runs_wait_as_may() -> None:
     runs = partition()
     runs.received(records(0, 4), 5)
     assert not runs.is_full

@@ -20,6 +20,8 @@ FETCH_WAIT_MS = 100
 """How long the broker holds an idle fetch; a committed record ends the wait at once."""
 
 FETCH_BYTES = 1 << 20
+FETCH_ALL_BYTES = 2 << 20
+"""What an answer holds of all partitions together; it is in memory twice while the client reads it."""
 POLL_SECONDS = 0.2
 GATHER_SECONDS = 0.005
 """How long records gather for the next look: asking costs more than taking a hundred of them."""
@@ -57,6 +59,7 @@ def changelog_consumer(**client: Any) -> ChangelogConsumer:
         auto_offset_reset="none",
         fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
+        fetch_max_bytes=FETCH_ALL_BYTES,
     )
     return consumer
 

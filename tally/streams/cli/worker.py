@@ -1,10 +1,12 @@
 """`tally worker`: the process that does the work."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from tally.streams import logs
+from tally.streams.allocator import share_heaps
 from tally.streams.process import Process
 from tally.streams.settings import load
 from tally.streams.worker import run_worker
@@ -22,4 +24,5 @@ def worker(
     """
     settings = load(roles=roles) if roles else load()
     logs.configure(settings)
+    share_heaps(os.environ)
     run_worker(lambda: Process(settings).build())

@@ -104,6 +104,7 @@ class FetchThread(AIOKafkaConsumerThread):
             isolation_level="read_committed",
             fetch_max_wait_ms=options.fetch_wait_ms,
             max_partition_fetch_bytes=options.fetch_bytes,
+            fetch_max_bytes=options.fetch_all_bytes,
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             session_timeout_ms=options.session_timeout_ms,
             heartbeat_interval_ms=options.session_timeout_ms // 4,

@@ -16,6 +16,9 @@ class Limits(Struct, frozen=True):
     """Bytes of the values of one run; a single larger record is a run of its own."""
     max_outstanding: int = 4
     """Runs that are delivered and not acknowledged."""
+    max_waiting: int = 1
+    """Runs that wait until they may be delivered: a partition with more is not fetched from. They are what
+    a worker that catches up has in memory for no use but the next moment's."""
 
 
 class Options(Struct, frozen=True):
@@ -38,6 +41,8 @@ class Options(Struct, frozen=True):
     a hundred of them."""
     fetch_bytes: int = 1 << 20
     """Bytes that one fetch brings for one partition."""
+    fetch_all_bytes: int = 4 << 20
+    """Bytes that one fetch brings for all partitions: the client holds an answer twice while it reads it."""
     session_timeout_ms: int = 6_000
     rebalance_timeout_ms: int = 30_000
     commit_seconds: float = 0.2

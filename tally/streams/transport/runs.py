@@ -59,15 +59,15 @@ class PartitionRuns:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more should be fetched: as much waits as may be under way."""
+        """Whether nothing more should be fetched: as much waits as may."""
         return self.is_full_with(0)
 
     def is_full_with(self, further_records: int) -> bool:
         """Return whether so many more records fill the backlog."""
         limits = self._limits
         return (
-            len(self._backlog) + further_records >= limits.max_records * limits.max_outstanding
-            or self._backlog_bytes >= limits.max_bytes * limits.max_outstanding
+            len(self._backlog) + further_records >= limits.max_records * limits.max_waiting
+            or self._backlog_bytes >= limits.max_bytes * limits.max_waiting
         )
 
     def received(self, records: Sequence[Any], position: int) -> None:
