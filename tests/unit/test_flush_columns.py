@@ -1,11 +1,13 @@
 """Rows as records of columns, and what failures of Postgres mean."""
 
+import json
+
 import asyncpg
 import pytest
 
 from tally.schemas.keys import FREE_FORM
 from tally.schemas.metrics import COUNTERS
-from tally.tables.postgres.columns import COUNTED, KEY, VALUES, place, record
+from tally.tables.postgres.columns import AT_ONCE, COUNTED, KEY, VALUES, encoded, place, record
 from tally.tables.postgres.failures import Away, PostgresFailure, Refused, Unacceptable, named
 from tests.support.flush_doubles import PROMO, key, row
 
@@ -30,10 +32,15 @@ def test_a_counter_that_the_registry_does_not_know_is_left_to_a_newer_writer() -
 
 def test_every_writer_locks_rows_in_one_order_the_campaigns_own_row_included() -> None:
     keys = [key(template=None), key(template=FREE_FORM), key(template=PROMO), key("a"), key("b", tenant="t0")]
-    records = [record(name, row(1)) for name in keys]
-    placed = sorted(map(place, records))
-    assert placed == sorted(map(place, reversed(records)))
-    assert len(set(placed)) == len(keys)
+    rows = [(name, row(1)) for name in keys]
+    assert encoded(rows) == encoded(rows[::-1])
+    assert len(set(map(place, keys))) == len(keys)
+
+
+@pytest.mark.parametrize("count", [0, 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
+def test_however_many_rows_are_one_list_of_their_records(count: int) -> None:
+    rows = [(key(f"campaign-{n:04d}"), row(n)) for n in range(count)]
+    assert json.loads(encoded(rows)) == [record(*one) for one in rows]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,14 @@ log = structlog.get_logger()
 
 
 async def open_tables(store: PartitionStore, settings: FoldSettings) -> None:
-    """Fence the former owner and recover the tables. Raises as PartitionStore.open does."""
-    began = settings.monotonic()
-    await store.open()
-    seconds = settings.monotonic() - began
+    """Fence the former owner and recover the tables, once it is their turn.
+
+    Raises as PartitionStore.open does.
+    """
+    async with settings.openings:
+        began = settings.monotonic()
+        await store.open()
+        seconds = settings.monotonic() - began
     settings.watch.opened(store.partition, seconds, store.recovered)
     log.info(
         "partition opened",

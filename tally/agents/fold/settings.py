@@ -1,5 +1,6 @@
 """What the folds of a process share: rules, limits, and who wants to know."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -23,6 +24,14 @@ class FoldWatch(Protocol):
         """Facts were given up on."""
 
 
+OPENINGS_AT_ONCE = 4
+"""Partitions whose tables are opened together.
+
+One applies what it has read while the others read. All eight at once took as long, and each held what it
+had fetched.
+"""
+
+
 class FoldSettings(Struct, frozen=True):
     """What every partition's fold needs."""
 
@@ -34,3 +43,4 @@ class FoldSettings(Struct, frozen=True):
     max_batch_facts: int = 5_000
     turns: Turns = field(default_factory=Turns)
     """With all else that computes for long in this event loop."""
+    openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENINGS_AT_ONCE))

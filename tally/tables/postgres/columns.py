@@ -5,6 +5,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from tally.schemas.keys import FREE_FORM, RowKey
 from tally.schemas.metrics import DISTRIBUTIONS, MAPS, PLAIN
 from tally.schemas.rows import Row
@@ -32,6 +34,9 @@ FINGERPRINT = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdi
 """Names the counters that this writer knows. Kept with flush progress: rows that an older writer sent lack
 the newer counters, so that a writer of another fingerprint sends them all again."""
 
+AT_ONCE = 100
+"""Rows that are records in memory together."""
+
 _ZEROS: Record = dict.fromkeys(PLAIN, 0)
 
 
@@ -40,13 +45,8 @@ def record(key: RowKey, row: Row) -> Record:
 
     A counter that the registry does not know (of a newer fold) is left to the newer writer.
     """
-    template = FREE_FORM if key.template is None else key.template
     values: Record = {
-        "tenant": key.tenant,
-        "campaign": key.campaign,
-        "template_name": template.name,
-        "template_language": template.language,
-        "whole_campaign": key.template is None,
+        **dict(zip(KEY, place(key), strict=True)),
         "next_offset": row.next_offset,
         "first_ms": row.first_ms,
         "last_ms": row.last_ms,
@@ -72,6 +72,16 @@ def _split(flat: str) -> tuple[str, str]:
     return (name, entry) if known else ("", "")
 
 
-def place(values: Record) -> tuple[Any, ...]:
-    """Return where a record stands among others; every writer locks rows in this one order."""
-    return tuple(values[name] for name in KEY)
+def place(key: RowKey) -> tuple[str, str, str, str, bool]:
+    """Return the values of KEY's columns: where a row stands among others."""
+    template = FREE_FORM if key.template is None else key.template
+    return key.tenant, key.campaign, template.name, template.language, key.template is None
+
+
+def encoded(rows: Rows) -> str:
+    """Return rows as the JSON list that the upsert takes, in the order in which every writer locks them."""
+    ordered = sorted(rows, key=lambda row: place(row[0]))
+    # A few at a time: the records of a batch, each with all columns, would be several megabytes at once.
+    chunks = [ordered[first : first + AT_ONCE] for first in range(0, len(ordered), AT_ONCE)]
+    lists = [orjson.dumps([record(*row) for row in chunk]) for chunk in chunks]
+    return f"[{b','.join([some[1:-1] for some in lists]).decode()}]"

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tally.schemas.keys import RowKey
-from tally.tables.postgres.columns import Rows, place, record
+from tally.tables.postgres.columns import Rows, encoded
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.progress import FlushProgress, ProgressMoved
 from tally.tables.postgres.statements import BEGIN_PROGRESS, READ_PROGRESS, SWAP_PROGRESS, UPSERT_ROWS
-from tally.tables.postgres.trial import encoded, find_unacceptable
+from tally.tables.postgres.trial import find_unacceptable
 
 
 class Writer:
@@ -43,7 +43,7 @@ class Writer:
         Raises ProgressMoved; Unacceptable, and nothing is written; Refused; Away, and whether anything was
         written is unknown: writing the same again is harmless.
         """
-        records = encoded(sorted([record(*row) for row in rows], key=place)) if rows else None
+        records = encoded(rows) if rows else None
         async with self._database.transaction() as connection:
             # First, since it serialises the writers of a partition before any of them locks a row.
             await self._swap(connection, partition, progress, seen)
@@ -53,12 +53,8 @@ class Writer:
 
     async def unacceptable(self, partition: int, rows: Rows) -> dict[RowKey, str]:
         """Return SQLSTATE by row of rows that Postgres cannot store, the first few; writes nothing."""
-        records = [record(*row) for row in rows]
-        keys = {place(values): key for values, (key, _) in zip(records, rows, strict=True)}
-        records.sort(key=place)
         async with self._database.transaction() as connection:
-            found = await find_unacceptable(connection, self._generation, partition, records)
-        return {keys[place(values)]: sqlstate for values, sqlstate in found}
+            return await find_unacceptable(connection, self._generation, partition, rows)
 
     async def _swap(
         self, connection: Any, partition: int, progress: FlushProgress, seen: FlushProgress | None
