@@ -68,7 +68,7 @@ class Policy(Struct, frozen=True):
 
     interval_seconds: float = 1.0
     """From the beginning of one flush to that of the next; longer where one takes more than half of it."""
-    max_rows: int = 1000
+    max_rows: int = 500
     """Most rows of a transaction; so many dirty rows of one partition end the wait."""
     partitions_at_once: int = 4
     """No more than the pool has connections, else partitions wait for each other against their deadline."""
