@@ -176,6 +176,15 @@ def test_a_partition_is_full_when_as_many_runs_wait_as_may() -> None:
     assert [*full, runs.is_full] == [True, False]
 
 
+def test_how_much_may_wait_does_not_depend_on_how_much_may_be_under_way() -> None:
+    runs = partition(Limits(max_records=3, max_outstanding=9))
+    runs.received(records(0, 1), 2)
+    assert not runs.is_full
+
+    runs.received(records(2, 2), 3)
+    assert runs.is_full
+
+
 def test_few_large_records_fill_a_partition_too() -> None:
     runs = partition()
     runs.received([Record(0, b"0" * 150), Record(1, b"0" * 50)], 2)

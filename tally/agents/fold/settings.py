@@ -10,6 +10,13 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.turns import Turns
 from tally.tables.rules import Rules
 
+OPENINGS_AT_ONCE = 4
+"""Partitions whose tables are opened together.
+
+One applies what it has read while the others read. All eight at once took as long, and each held what it
+had fetched.
+"""
+
 
 class FoldWatch(Protocol):
     """Who wants to know what the fold does: metrics and health."""
@@ -24,14 +31,6 @@ class FoldWatch(Protocol):
         """Facts were given up on."""
 
 
-OPENINGS_AT_ONCE = 4
-"""Partitions whose tables are opened together.
-
-One applies what it has read while the others read. All eight at once took as long, and each held what it
-had fetched.
-"""
-
-
 class FoldSettings(Struct, frozen=True):
     """What every partition's fold needs."""
 
@@ -44,3 +43,4 @@ class FoldSettings(Struct, frozen=True):
     turns: Turns = field(default_factory=Turns)
     """With all else that computes for long in this event loop."""
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENINGS_AT_ONCE))
+    """Held by each partition while its tables are opened."""

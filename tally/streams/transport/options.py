@@ -17,8 +17,8 @@ class Limits(Struct, frozen=True):
     max_outstanding: int = 4
     """Runs that are delivered and not acknowledged."""
     max_waiting: int = 1
-    """Runs that wait until they may be delivered: a partition with more is not fetched from. They are what
-    a worker that catches up has in memory for no use but the next moment's."""
+    """Runs that wait until they may be delivered: a partition with as many is not fetched from. One is
+    enough, since the client fetches the next while it waits; more only hold memory."""
 
 
 class Options(Struct, frozen=True):

@@ -34,9 +34,6 @@ FINGERPRINT = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdi
 """Names the counters that this writer knows. Kept with flush progress: rows that an older writer sent lack
 the newer counters, so that a writer of another fingerprint sends them all again."""
 
-AT_ONCE = 100
-"""Rows that are records in memory together."""
-
 _ZEROS: Record = dict.fromkeys(PLAIN, 0)
 
 
@@ -81,7 +78,4 @@ def place(key: RowKey) -> tuple[str, str, str, str, bool]:
 def encoded(rows: Rows) -> str:
     """Return rows as the JSON list that the upsert takes, in the order in which every writer locks them."""
     ordered = sorted(rows, key=lambda row: place(row[0]))
-    # A few at a time: the records of a batch, each with all columns, would be several megabytes at once.
-    chunks = [ordered[first : first + AT_ONCE] for first in range(0, len(ordered), AT_ONCE)]
-    lists = [orjson.dumps([record(*row) for row in chunk]) for chunk in chunks]
-    return f"[{b','.join([some[1:-1] for some in lists]).decode()}]"
+    return orjson.dumps([record(*row) for row in ordered]).decode()
