@@ -24,6 +24,14 @@ class Row(Struct, array_like=True, frozen=True, gc=False):
     """What its attempts went over; describes the row, and only widens."""
 
 
+class RowHead(Struct, array_like=True, frozen=True, gc=False):
+    """What a row's changelog value begins with; the fields are those of `Row`."""
+
+    next_offset: int
+    first_ms: int
+    last_ms: int
+
+
 class Failure(Struct, frozen=True, array_like=True):
     """A fact that made family code raise: where it is and how often it has been tried."""
 
@@ -53,6 +61,7 @@ PROGRESS_KEY = b"\x00progress"
 """Key of the progress record in the counters changelog; no row key begins with NUL."""
 
 _row_decoder = msgspec.msgpack.Decoder(Row)
+_head_decoder = msgspec.msgpack.Decoder(RowHead)
 _progress_decoder = msgspec.msgpack.Decoder(Progress)
 encode = msgspec.msgpack.Encoder().encode
 
@@ -60,6 +69,11 @@ encode = msgspec.msgpack.Encoder().encode
 def decode_row(value: bytes) -> Row:
     """Decode a row's changelog value."""
     return _row_decoder.decode(value)
+
+
+def decode_head(value: bytes) -> RowHead:
+    """Decode the beginning of a row's changelog value, and pass over its counts."""
+    return _head_decoder.decode(value)
 
 
 def decode_progress(value: bytes) -> Progress:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -42,19 +43,19 @@ class Lane:
         self._waiting: list[tuple[list[Entry], asyncio.Future[None]]] = []
         self._pump: asyncio.Task[None] | None = None
 
-    async def append(self, entries: list[Entry]) -> None:
-        """Append records and wait until the brokers have them. Raises KafkaError."""
+    def append(self, entries: list[Entry]) -> "asyncio.Future[None]":
+        """Append records; the future waits until the brokers have them. It raises KafkaError."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((entries, future))
         if self._pump is None or self._pump.done():
             self._pump = asyncio.ensure_future(self._send_all())
-        await future
+        return future
 
     async def _send_all(self) -> None:
         while self._waiting:
-            taken, self._waiting = self._waiting, []
-            error = await self._send([entry for entries, _ in taken for entry in entries])
-            for _, future in taken:
+            futures = [future for _, future in self._waiting]
+            error = await self._send(self._take())
+            for future in futures:
                 if future.done():
                     continue
                 if error is None:
@@ -62,7 +63,12 @@ class Lane:
                 else:
                     future.set_exception(error)
 
-    async def _send(self, entries: list[Entry]) -> Exception | None:
+    def _take(self) -> Iterator[Entry]:
+        """Yield what waits, and let go of it once it is in the client's batches."""
+        taken, self._waiting = self._waiting, []
+        return chain.from_iterable(entries for entries, _ in taken)
+
+    async def _send(self, entries: Iterator[Entry]) -> Exception | None:
         try:
             sent = await send_entries(self._producer, self._topic, self._partition, entries)
             await settle([part.future for part in sent])
@@ -96,13 +102,13 @@ class FactsLog:
         count = len(await self._producer.partitions_for(self._topic))
         self._lanes = [Lane(self._producer, self._topic, partition) for partition in range(count)]
 
-    async def append(self, facts: Iterable[Timed]) -> None:
-        """Append facts and wait until the brokers have them. Raises KafkaError when they do not."""
+    def append(self, facts: Iterable[Timed]) -> Awaitable[object]:
+        """Append facts; the result waits until the brokers have them, and raises KafkaError if they do not.
+
+        Facts are encoded at once and not kept: waiting takes far longer.
+        """
         grouped = by_partition(facts, self.partitions)
-        appends = [self._lanes[partition].append(entries) for partition, entries in grouped.items()]
-        for answer in await asyncio.gather(*appends, return_exceptions=True):
-            if isinstance(answer, BaseException):
-                raise answer
+        return settle([self._lanes[partition].append(entries) for partition, entries in grouped.items()])
 
     async def close(self) -> None:
         """Flush and disconnect."""

@@ -14,7 +14,8 @@ import pytest_asyncio
 from yarl import URL
 
 from tally.agents.lag.tracker import LagTracker, Moment
-from tally.agents.view.model import Campaign, View
+from tally.agents.view.campaign import Campaign
+from tally.agents.view.model import View
 from tally.agents.view.reader import Reader
 from tally.schemas.keys import RowKey
 from tally.streams.health import Verdict

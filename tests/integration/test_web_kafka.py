@@ -124,7 +124,7 @@ async def test_the_view_is_ready_at_the_end_and_shows_committed_rows_within_mome
             assert len(visible) == 40
             found = view.find("t1", "c1")
             assert found is not None
-            assert sum(row.counts["contacts"] for row in found.rows.values()) == 39 + 40 + 41
+            assert sum(row.counts["contacts"] for _, _, row in found.rows()) == 39 + 40 + 41
 
 
 @pytest.mark.asyncio

@@ -27,7 +27,7 @@ class CommittedRows:
     """A feed of committed rows, as the view is one."""
 
     def __init__(self, store_id: str = "s1") -> None:
-        self.listeners: list[Callable[[int, RowKey, Row], None]] = []
+        self.listeners: list[Callable[[int, RowKey], None]] = []
         self.store_id = store_id
         self._rows: dict[int, dict[RowKey, Row]] = {}
         self._progress: dict[int, Progress] = {}
@@ -43,7 +43,7 @@ class CommittedRows:
         for changed, value in rows.items():
             self._rows.setdefault(partition, {})[changed] = value
             for listener in self.listeners:
-                listener(partition, changed, value)
+                listener(partition, changed)
         self._progress[partition] = Progress(next_offset, self.store_id, "rules")
 
     def count(self, partition: int, next_offset: int, *campaigns: str) -> None:

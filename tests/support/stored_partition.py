@@ -51,6 +51,9 @@ class OneRun:
         self.records = records
         self.acked = asyncio.Event()
 
+    def release(self) -> None:
+        self.records = []
+
     def ack(self) -> None:
         self.acked.set()
 

@@ -14,7 +14,7 @@ from tally.agents.audit.answers import (
     flat,
 )
 from tally.agents.view.answer import campaign_answer
-from tally.agents.view.model import Keyed
+from tally.agents.view.campaign import Keyed
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import Row
 from tests.support.view_rows import COUNTS, NEWS, PROMO

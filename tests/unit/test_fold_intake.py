@@ -18,6 +18,9 @@ from tests.support.partition import Record
 class FakeRun(NamedTuple):
     records: list[Record]
 
+    def release(self) -> None:
+        raise AssertionError("taking lets go of nothing")
+
     def ack(self) -> None:
         raise AssertionError("taking acknowledges nothing")
 

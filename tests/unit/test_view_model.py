@@ -103,7 +103,9 @@ def test_a_row_of_the_same_offset_replaces_and_an_older_one_does_not() -> None:
 def test_listeners_hear_of_each_changed_row_and_of_nothing_else() -> None:
     view = View(1)
     heard: list[tuple[int, RowKey, int]] = []
-    view.listeners.append(lambda partition, key, row: heard.append((partition, key, row.next_offset)))
+    view.listeners.append(
+        lambda partition, key: heard.append((partition, key, view.rows(partition)[key].next_offset))
+    )
     put(view, KEY, {"contacts": 1}, next_offset=5)
     put(view, KEY, {"contacts": 1}, next_offset=5)
     put(view, KEY, {"contacts": 9}, next_offset=4)
@@ -185,7 +187,7 @@ def test_a_row_without_a_campaign_is_no_campaign() -> None:
 def test_rows_of_operators_are_heard_of_and_kept_as_all_rows() -> None:
     view = View(1)
     heard: list[RowKey] = []
-    view.listeners.append(lambda _partition, key, _row: heard.append(key))
+    view.listeners.append(lambda _partition, key: heard.append(key))
     put_operator(view, "t1", "PJSIP/201", {"connects": 3}, next_offset=5)
     put_operator(view, "t1", "PJSIP/201", {"connects": 2}, next_offset=4)
     key = RowKey("t1", "", Template("pbx01", "PJSIP/201"))

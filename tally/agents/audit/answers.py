@@ -11,7 +11,7 @@ from msgspec import Struct, convert
 
 from tally.agents.audit.drift import Drift, drift
 from tally.agents.view.answer import campaign_answer
-from tally.agents.view.model import Keyed
+from tally.agents.view.campaign import Keyed
 from tally.agents.view.operator_rows import read_operator
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import Row

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tally.agents.audit.answers import Progress, Scope
-from tally.agents.view.model import Keyed
+from tally.agents.view.campaign import Keyed
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import Row
 

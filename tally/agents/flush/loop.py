@@ -8,7 +8,6 @@ from tally.agents.flush.backoff import Backoff
 from tally.agents.flush.partition import PartitionFlush, note_failure
 from tally.agents.flush.ports import Policy, Ports
 from tally.schemas.keys import RowKey
-from tally.schemas.rows import Row
 from tally.tables.postgres.failures import PostgresFailure
 
 log = structlog.get_logger()
@@ -84,7 +83,7 @@ class Flush:
     def _opened(self, partition: int) -> PartitionFlush:
         return PartitionFlush(partition, self._ports, self._policy)
 
-    def _changed(self, partition: int, key: RowKey, _row: Row) -> None:
+    def _changed(self, partition: int, key: RowKey) -> None:
         flushed = self._flushed.get(partition)
         if flushed is not None and flushed.changed(key):
             self._full.set()

@@ -16,7 +16,7 @@ from tally.tables.postgres.progress import FlushProgress
 class RowSource(Protocol):
     """Committed rows and progress of each partition, and who wants to hear of changed rows."""
 
-    listeners: list[Callable[[int, RowKey, Row], None]]
+    listeners: list[Callable[[int, RowKey], None]]
 
     def rows(self, partition: int) -> Mapping[RowKey, Row]:
         """Return the newest row of each key."""

@@ -14,6 +14,9 @@ class Run(Protocol):
     @property
     def records(self) -> Sequence[FactRecord]: ...  # noqa: D102 - said above
 
+    def release(self) -> None:
+        """Let go of the records."""
+
     def ack(self) -> None:
         """Let the group's offset move past these records; harmless after a revoke."""
 

@@ -96,6 +96,8 @@ class PartitionFold:
         if intake.gap_at is not None:
             self._seek_back(intake.gap_at)
             return
+        for run in runs:
+            run.release()
         rest = intake.records
         while rest and not self.inbox.closed:
             rest = await self._fold(rest)
@@ -115,7 +117,10 @@ class PartitionFold:
         self._seek(next_offset)
 
     async def _fold(self, records: list[FactRecord]) -> list[FactRecord]:
-        """Fold and commit; return what is left to fold: nothing, unless a fact failed or we were revoked."""
+        """Fold and commit; return what is left to fold: nothing, unless a fact failed or we were revoked.
+
+        The list is empty once its facts are folded: a commit takes far longer, and needs none of them.
+        """
         await self._settings.turns.take()
         if self.inbox.closed:
             return records
@@ -128,7 +133,9 @@ class PartitionFold:
             return await self._fold_around(records, hopeful, error)
         computed = self._settings.monotonic()
         await self._keep(lost, "StateTooLarge, as before")
-        await self._store.commit(folded.writes, self._progress(records, folded, len(lost)))
+        progress = self._progress(records, folded, len(lost))
+        records.clear()
+        await self._store.commit(folded.writes, progress)
         self._commit_s = self._settings.monotonic() - computed
         self._settings.watch.folded(self._store.partition, folded.facts, computed - began, self._commit_s)
         return []

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
@@ -26,6 +26,9 @@ class RawRun(Protocol):
     @property
     def is_current(self) -> bool: ...  # noqa: D102 - whether its partition is still ours
 
+    def release(self) -> None:
+        """Let go of the records."""
+
     def ack(self) -> None:
         """Let the group's offset move past these records."""
 
@@ -39,6 +42,9 @@ class RouteWatch(Protocol):
     def dead_letters(self, source: str, reason: Reason, count: int) -> None:
         """So many raw records became dead letters."""
 
+
+Routing = tuple[str, RawRun, RoutedRun]
+"""A run of a source, and what it comes to."""
 
 MAX_PASS_RECORDS = 5_000
 DEAD_LETTERS_AT_ONCE = 500
@@ -88,17 +94,22 @@ class Route:
         # A run of a partition that was given away meanwhile is read by its next owner.
         runs = [(source, run) for source, run in self._take() if run.is_current]
         routed = [(source, run, route_run(source, run.records, self._reading)) for source, run in runs]
-        facts, links = self._links.fresh([event for _, _, found in routed for event in found.facts])
-        await asyncio.gather(
-            self._keep(routed),
-            self._facts.append(facts),
-        )
+        appended, links = self._append(routed)
+        await asyncio.gather(self._keep(routed), appended)
         self._links.note(links)
         for source, run, found in routed:
             run.ack()
             self._watch.routed(source, found)
 
-    async def _keep(self, routed: Sequence[tuple[str, RawRun, RoutedRun]]) -> None:
+    def _append(self, routed: Iterable[Routing]) -> tuple[Awaitable[object], set[bytes]]:
+        """Hand over the facts that say something new, and let go of everything but them and dead letters."""
+        facts, links = self._links.fresh([event for _, _, found in routed for event in found.facts])
+        for _, run, found in routed:
+            run.release()
+            found.facts.clear()
+        return self._facts.append(facts), links
+
+    async def _keep(self, routed: Iterable[Routing]) -> None:
         """Write the dead letters of some runs, a few hundred at a time."""
         letters = [
             (source, Letter(run.topic, run.partition, record, one.bad[0].reason, detail_of(one.bad)))

@@ -1,65 +1,27 @@
 """The memory view: the newest rows of every campaign and of every operator, from all partitions."""
 
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import blake2b
 
+from tally.agents.view.campaign import Campaign, Keyed
+from tally.agents.view.kept_rows import KeptRows, Values
 from tally.agents.view.operator_rows import Operator, OperatorRows
 from tally.agents.view.recent import Place, Recent
 from tally.schemas.keys import RowKey
-from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_progress, decode_row, encode
+from tally.schemas.rows import (
+    PROGRESS_KEY,
+    Progress,
+    Row,
+    RowHead,
+    decode_head,
+    decode_progress,
+    decode_row,
+)
 
-Listener = Callable[[int, RowKey, Row], None]
-Keyed = tuple[int, RowKey, Row]
-
-VERSION_BYTES = 12
+Listener = Callable[[int, RowKey], None]
 
 
 class ChangelogReplaced(Exception):
     """The counters changelog is another one than before: what was read from the former is void."""
-
-
-class Campaign:
-    """What is known of one campaign: its newest row of each partition and template."""
-
-    __slots__ = ("_version", "campaign", "first_ms", "last_ms", "rows", "summary", "tenant")
-
-    def __init__(self, tenant: str, campaign: str) -> None:
-        self.tenant = tenant
-        self.campaign = campaign
-        self.rows: dict[tuple[int, RowKey], Row] = {}
-        self.first_ms = self.last_ms = 0
-        self.summary: bytes | None = None
-        """What a list shows of it, as its reader left it here; void once a row changes."""
-        self._version: bytes | None = None
-
-    def put(self, partition: int, key: RowKey, row: Row) -> bool:
-        """Take a newer row; return whether the last activity moved."""
-        is_later = not self.rows or row.last_ms > self.last_ms
-        if is_later:
-            self.last_ms = row.last_ms
-        if not self.rows or row.first_ms < self.first_ms:
-            self.first_ms = row.first_ms
-        self.rows[partition, key] = row
-        self._version = self.summary = None
-        return is_later
-
-    def drop(self, partition: int, key: RowKey) -> None:
-        """Forget a row."""
-        del self.rows[partition, key]
-        self._version = self.summary = None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is counted: rows that lost everything are kept as zeros, and show nothing."""
-        return not any(row.counts for row in self.rows.values())
-
-    @property
-    def version(self) -> bytes:
-        """A digest of the rows: the same in every process that has read the same, until one changes."""
-        if self._version is None:
-            entries = sorted((partition, key.encode(), row) for (partition, key), row in self.rows.items())
-            self._version = blake2b(encode(entries), digest_size=VERSION_BYTES).digest()
-        return self._version
 
 
 class View:
@@ -73,7 +35,7 @@ class View:
         self.partitions = partitions
         self.listeners: list[Listener] = []
         """Called for each changed row."""
-        self._rows: list[dict[RowKey, Row]] = [{} for _ in range(partitions)]
+        self._values: list[Values] = [{} for _ in range(partitions)]
         self._progress: list[Progress | None] = [None] * partitions
         self._ready: set[int] = set()
         self._campaigns: dict[tuple[str, str], Campaign] = {}
@@ -87,11 +49,11 @@ class View:
         elif value is None:
             self._drop(partition, RowKey.decode(key))
         else:
-            self._take_row(partition, RowKey.decode(key), decode_row(value))
+            self._take_row(partition, RowKey.decode(key), value)
 
     def rows(self, partition: int) -> Mapping[RowKey, Row]:
         """Return the newest rows of a partition; live, not a copy."""
-        return self._rows[partition]
+        return KeptRows(self._values[partition])
 
     def progress(self, partition: int) -> Progress | None:
         """Return what a partition's last transaction left behind, or None before its first."""
@@ -118,7 +80,7 @@ class View:
     def campaign(self, tenant: str, campaign: str) -> list[Keyed]:
         """Return the newest row of each partition and template of a campaign."""
         found = self._campaigns.get((tenant, campaign))
-        return [] if found is None else [(*place, row) for place, row in found.rows.items()]
+        return [] if found is None else found.rows()
 
     def find(self, tenant: str, campaign: str) -> Campaign | None:
         """Return a campaign of which something is counted."""
@@ -144,33 +106,33 @@ class View:
         if known is None or progress.next_offset >= known.next_offset:
             self._progress[partition] = progress
 
-    def _take_row(self, partition: int, key: RowKey, row: Row) -> None:
-        rows = self._rows[partition]
-        known = rows.get(key)
-        if known is not None and (row.next_offset < known.next_offset or row == known):
+    def _take_row(self, partition: int, key: RowKey, value: bytes) -> None:
+        values = self._values[partition]
+        known, head = values.get(key), decode_head(value)
+        if known is not None and (known == value or head.next_offset < decode_head(known).next_offset):
             return
-        rows[key] = row
+        values[key] = value
         if key.campaign:
-            self._put(partition, key, row)
+            self._put(partition, key, value, head)
         else:
-            self._operators.put(partition, key, row)
+            self._operators.put(partition, key, decode_row(value))
         for listener in self.listeners:
-            listener(partition, key, row)
+            listener(partition, key)
 
-    def _put(self, partition: int, key: RowKey, row: Row) -> None:
+    def _put(self, partition: int, key: RowKey, value: bytes, head: RowHead) -> None:
         found = self._campaign(key)
-        if found.put(partition, key, row):
+        if found.put(partition, key, value, head):
             self._recent[key.tenant].move(key.campaign, found.last_ms)
 
     def _drop(self, partition: int, key: RowKey) -> None:
-        if self._rows[partition].pop(key, None) is None:
+        if self._values[partition].pop(key, None) is None:
             return
         if not key.campaign:
             self._operators.drop(partition, key)
             return
         found = self._campaign(key)
         found.drop(partition, key)
-        if not found.rows:
+        if not found.values:
             del self._campaigns[key.tenant, key.campaign]
             self._recent[key.tenant].remove(key.campaign)
 

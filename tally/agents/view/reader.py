@@ -10,7 +10,8 @@ import orjson
 
 from tally.agents.lag.tracker import LagTracker
 from tally.agents.view.answer import Json, campaign_answer, campaign_summary
-from tally.agents.view.model import Campaign, View
+from tally.agents.view.campaign import Campaign
+from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.receipt import Receipt, write_receipt

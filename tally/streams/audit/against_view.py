@@ -7,7 +7,7 @@ from msgspec import Struct
 from tally.agents.audit.answers import Compared, Scope, compared
 from tally.agents.audit.counting import whole_rows
 from tally.agents.audit.versions import Versions
-from tally.agents.view.model import Keyed
+from tally.agents.view.campaign import Keyed
 from tally.schemas.keys import RowKey
 from tally.schemas.topics import COUNTERS
 from tally.streams.audit.asking import Asking

@@ -27,6 +27,10 @@ class Run:
         """Whether its partition is still ours and was not sought since: else its records come again."""
         return self._owner.is_current
 
+    def release(self) -> None:
+        """Let go of records that have been read: what becomes of them takes far longer than reading them."""
+        self.records = ()
+
     def ack(self) -> None:
         """Let the group's offset move past these records; harmless twice, and after a revoke or a seek.
 

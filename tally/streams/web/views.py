@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from faust.web import View
 
-from tally.agents.view.model import Campaign
+from tally.agents.view.campaign import Campaign
 from tally.agents.view.reader import entity_tag
 from tally.streams.web.bodies import json_response, tagged, unchanged
 from tally.streams.web.errors import error_response
