@@ -39,8 +39,8 @@ class Options(Struct, frozen=True):
     gather_seconds: float = 0.01
     """How long records gather for the next fetch where the last one brought few: a fetch costs more than
     a hundred of them."""
-    fetch_bytes: int = 1 << 20
-    """Bytes that one fetch brings for one partition."""
+    fetch_bytes: int = 1 << 19
+    """Bytes that one fetch brings for one partition: a run of ordinary records, and little that waits."""
     fetch_all_bytes: int = 4 << 20
     """Bytes that one fetch brings for all partitions: the client holds an answer twice while it reads it."""
     session_timeout_ms: int = 6_000
