@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tally.agents.view.model import ChangelogReplaced, View
 from tally.schemas.keys import RowKey, Template
-from tally.schemas.rows import PROGRESS_KEY, Row, encode
+from tally.schemas.rows import PROGRESS_KEY, Row, RowHead, decode_head, encode
 from tests.support.view_rows import (
     NEWS,
     PROMO,
@@ -89,6 +89,11 @@ def test_a_version_changes_with_its_campaign_and_with_no_other(
     put(view, key, {"contacts": 7}, next_offset=10)
     changed = {name for name, version in versions(view).items() if before.get(name) != version}
     assert changed == {(key.tenant, key.campaign)}
+
+
+@given(ROWS)
+def test_a_row_begins_with_its_head(row: Row) -> None:
+    assert decode_head(encode(row)) == RowHead(row.next_offset, row.first_ms, row.last_ms)
 
 
 def test_a_row_of_the_same_offset_replaces_and_an_older_one_does_not() -> None:
