@@ -11,7 +11,8 @@ Values = dict[RowKey, bytes]
 class KeptRows(Mapping[RowKey, Row]):
     """The newest rows of a partition; live, not a copy.
 
-    Decoded, a row takes four times the memory of its bytes, and a changelog under load takes twice as long.
+    Decoded, a row of a busy campaign (a hundred counts) takes two and a half times the memory of its bytes,
+    and decoding it seven times as long as its head.
     """
 
     def __init__(self, values: Values) -> None:
