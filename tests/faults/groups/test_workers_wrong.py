@@ -73,11 +73,14 @@ async def test_a_fact_that_family_code_cannot_take_is_set_aside_at_the_third_try
     assert {difference.key[:2] for difference in found.differences} == {(TENANT, CAMPAIGN)}
     assert counters["accepted"] == len(sent) - 1
     assert counters["contacts"] == len(sent)
-    assert receipt["incomplete"] == 1
-    assert [code for _, code in whole.exits] == [WRONG] * (EXITS - 1)
+    # A process that ends has perhaps not yet said how far route came: the fact is said once more then, and
+    # each copy is tried and set aside as the first.
+    copies = receipt["incomplete"]
+    assert 1 <= copies <= EXITS
+    assert [code for _, code in whole.exits] == [WRONG] * (EXITS - 1) * copies
     assert [letter.origin.partition("/")[0] for letter in letters if letter.reason == "code_failure"] == [
         whole.settings.names.facts
-    ]
+    ] * copies
     assert marked == {b"m" + join_parts(NUMBER, wamid_of(BAD))}
 
 
