@@ -7,29 +7,26 @@ LABELS = 8
 """How many template ids a row remembers: the smallest ones, so that any order gives the same."""
 
 
-class Row(Struct, array_like=True, frozen=True, gc=False):
+class RowHead(Struct, array_like=True, frozen=True, gc=False):
+    """What a row's changelog value begins with."""
+
+    next_offset: int
+    """Progress of the partition when the row last changed: the next facts offset."""
+    first_ms: int
+    last_ms: int
+
+
+class Row(RowHead, array_like=True, frozen=True, gc=False):
     """The counters of one (tenant, campaign, template) in one partition.
 
     `counts` has no zeros and is sorted by key. `first_ms`, `last_ms`, `labels` and `channels` only
     widen: they describe the row and are no counters. The view hands rows to all who ask: none changes them.
     """
 
-    next_offset: int
-    """Progress of the partition when the row last changed: the next facts offset."""
-    first_ms: int
-    last_ms: int
     labels: list[str]
     counts: dict[str, int]
     channels: list[str] = field(default_factory=list)
     """What its attempts went over; describes the row, and only widens."""
-
-
-class RowHead(Struct, array_like=True, frozen=True, gc=False):
-    """What a row's changelog value begins with; the fields are those of `Row`."""
-
-    next_offset: int
-    first_ms: int
-    last_ms: int
 
 
 class Failure(Struct, frozen=True, array_like=True):

@@ -64,7 +64,7 @@ class Lane:
                     future.set_exception(error)
 
     def _take(self) -> Iterator[Entry]:
-        """Yield what waits, and let go of it once it is in the client's batches."""
+        """Take what waits; whoever has read it to the end holds nothing of it."""
         taken, self._waiting = self._waiting, []
         return chain.from_iterable(entries for entries, _ in taken)
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -21,20 +21,14 @@ from tally.schemas.keys import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
 from tests.support.servers import Kafka
 from tests.support.view_rows import PROMO, progress
+from tests.support.waiting import until
 
 PARTITIONS = 3
-DEADLINE_SECONDS = 60.0
 KEY = RowKey("t1", "c1", PROMO)
 
 
 def now() -> Moment:
     return Moment(time.monotonic(), time.time_ns() // 1_000_000)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 async def create_topics(kafka: Kafka, *names: str) -> None:

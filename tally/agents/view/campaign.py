@@ -13,7 +13,7 @@ VERSION_BYTES = 12
 class Campaign:
     """What is known of one campaign: its newest row of each partition and template."""
 
-    __slots__ = ("_version", "campaign", "first_ms", "last_ms", "summary", "tenant", "values")
+    __slots__ = ("_is_empty", "_version", "campaign", "first_ms", "last_ms", "summary", "tenant", "values")
 
     def __init__(self, tenant: str, campaign: str) -> None:
         self.tenant = tenant
@@ -23,6 +23,7 @@ class Campaign:
         self.summary: bytes | None = None
         """What a list shows of it, as its reader left it here; void once a row changes."""
         self._version: bytes | None = None
+        self._is_empty: bool | None = None
 
     def put(self, partition: int, key: RowKey, value: bytes, head: RowHead) -> bool:
         """Take a newer row; return whether the last activity moved."""
@@ -32,13 +33,13 @@ class Campaign:
         if not self.values or head.first_ms < self.first_ms:
             self.first_ms = head.first_ms
         self.values[partition, key] = value
-        self._version = self.summary = None
+        self._changed()
         return is_later
 
     def drop(self, partition: int, key: RowKey) -> None:
         """Forget a row."""
         del self.values[partition, key]
-        self._version = self.summary = None
+        self._changed()
 
     def rows(self) -> list[Keyed]:
         """Return the newest row of each partition and template."""
@@ -47,7 +48,9 @@ class Campaign:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is counted: rows that lost everything are kept as zeros, and show nothing."""
-        return not any(decode_row(value).counts for value in self.values.values())
+        if self._is_empty is None:
+            self._is_empty = not any(decode_row(value).counts for value in self.values.values())
+        return self._is_empty
 
     @property
     def version(self) -> bytes:
@@ -58,3 +61,6 @@ class Campaign:
             )
             self._version = blake2b(encode(entries), digest_size=VERSION_BYTES).digest()
         return self._version
+
+    def _changed(self) -> None:
+        self._version = self.summary = self._is_empty = None

@@ -71,8 +71,7 @@ class Reader:
     def summary(self, campaign: Campaign) -> orjson.Fragment:
         """Return a campaign's entry in a list, made once for each state of its rows."""
         if campaign.summary is None:
-            rows = self.view.campaign(campaign.tenant, campaign.campaign)
-            summary = campaign_summary(rows, campaign.first_ms, campaign.last_ms)
+            summary = campaign_summary(campaign.rows(), campaign.first_ms, campaign.last_ms)
             campaign.summary = orjson.dumps({"campaign": campaign.campaign, **summary})
         return orjson.Fragment(campaign.summary)
 

@@ -1,0 +1,13 @@
+"""Waiting for something to be so, under a deadline."""
+
+import asyncio
+from collections.abc import Callable
+
+DEADLINE_SECONDS = 60.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds. Raises TimeoutError."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.002)
