@@ -1,4 +1,4 @@
-"""Fixtures: two judges that count calls, and one partition of a facts log with its stores."""
+"""Fixtures: two judges of calls, one partition of a facts log with its stores, and a running read API."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ from tests.support.call_judges import Recount, Recounted, by_fold, by_sql
 from tests.support.call_packets import Event
 from tests.support.servers import Kafka
 from tests.support.stored_partition import Opener, store_settings
+from tests.support.web_api import Api, serving
 
 
 @pytest.fixture(params=["fold", "plain sql"])
@@ -57,3 +58,10 @@ def opened(settings: Settings, tmp_path: Path) -> Opener:
         return store
 
     return open_
+
+
+@pytest_asyncio.fixture(params=[False, True], ids=["production", "debug"])
+async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
+    """Serve the read API over an empty view."""
+    async with serving(debug=request.param) as running:
+        yield running

@@ -1,0 +1,109 @@
+"""A running read API over a view that the test fills by hand."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import aiohttp
+import faust
+import orjson
+from yarl import URL
+
+from tally.agents.lag.tracker import LagTracker, Moment
+from tally.agents.view.model import View
+from tally.agents.view.reader import Reader
+from tally.streams.free_port import free_port
+from tally.streams.health import Verdict
+from tally.streams.metrics import Metrics
+from tally.streams.web.routes import register
+from tally.streams.web.site import Site
+from tests.support.view_rows import put_progress
+
+OPERATORS = "/v1/tenants/t1/operators"
+ODD_IDS = [
+    "a/b",
+    "%2F",
+    "a%2Fb",
+    "%",
+    "%25",
+    "%FF",
+    "ü",
+    "日本",
+    "a b",
+    "a+b",
+    "{x}",
+    "a,b",
+    "?q",
+    "#h",
+    ";x",
+]
+ODD_IDS += ['"', "\\", "a&b=c", "*", "//", "x" * 128, ":", "~", "..."]
+
+
+class Api:
+    """A running web server over a view that the test fills by hand."""
+
+    def __init__(self, port: int, http: aiohttp.ClientSession) -> None:
+        self.view = View(2)
+        self.lag = LagTracker()
+        self.live, self.ready = Verdict(), Verdict(("lag: not known yet",))
+        self.metrics = Metrics("0.0.0")
+        self.now_ms = 1_795_350_900_000
+        self._base = f"http://127.0.0.1:{port}"
+        self._http = http
+
+    def catch_up(self) -> None:
+        """All partitions are read, and everything up to now is counted."""
+        for partition in range(2):
+            self.view.set_ready(partition)
+            put_progress(self.view, partition, 10 + partition)
+        self.lag.take_ends(Moment(time.monotonic(), time.time_ns() // 1_000_000), {})
+        self.lag.take_committed({})
+        self.lag.take_facts_ends({})
+
+    def site(self) -> Site:
+        return Site(self.metrics, lambda: self.live, lambda: self.ready)
+
+    def reader(self) -> Reader:
+        return Reader(self.view, self.lag, 3, time.monotonic, 60, lambda: self.now_ms)
+
+    async def ask(
+        self, target: str, method: str = "GET", headers: dict[str, str] | None = None
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        url = URL(self._base + target, encoded=True)
+        async with self._http.request(method, url, headers=headers) as response:
+            return response, await response.read()
+
+
+@asynccontextmanager
+async def serving(*, debug: bool) -> AsyncIterator[Api]:
+    """Serve the read API, of a Faust app in production or in its debug mode."""
+    port = free_port(0)
+    app = faust.App(
+        "tally-web-test",
+        broker="kafka://127.0.0.1:1",
+        web_bind="127.0.0.1",
+        web_host="127.0.0.1",
+        web_port=port,
+        debug=debug,
+    )
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+        running = Api(port, http)
+        register(app, running.site(), running.reader())
+        await app.web.start()
+        try:
+            yield running
+        finally:
+            await app.web.stop()
+
+
+def campaign_target(tenant: str, campaign: str) -> str:
+    return f"/v1/tenants/{quote(tenant, safe='')}/campaigns/{quote(campaign, safe='')}"
+
+
+def error_code(body: bytes) -> str:
+    error = orjson.loads(body)["error"]
+    assert set(error) == {"code", "message"}
+    assert error["message"]
+    return str(error["code"])
