@@ -1,12 +1,14 @@
 """Freshness: how long after its publication an event is in a campaign's answer, and in Postgres.
 
 Probes are published one at a time while a load flows, or nothing; a dashboard asks for their campaign again
-and again until it shows the probe.
+and again until it shows the probe. To Postgres a probe takes about a second, so several campaigns have one
+under way: of 60 probes the 99th percentile is no more than the slowest.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from msgspec import Struct
@@ -32,7 +34,8 @@ class Plan(Struct, frozen=True):
     events_per_second: float = 1_000.0
     in_view: int = 300
     view_seconds: float = 60.0
-    in_postgres: int = 60
+    in_postgres: int = 180
+    at_once_in_postgres: int = 3
     postgres_seconds: float = 90.0
     """No probe begins later, since the load ends."""
     warm_up_seconds: float = 30.0
@@ -77,18 +80,31 @@ async def measure_freshness(there: Servers, plan: Plan) -> Freshness:
         await prepare(environment)
         async with (
             process(environment, there.folder, "fresh", ALL_ROLES, "state") as worker,
-            Probing(worker) as probing,
+            _probers(worker, plan.at_once_in_postgres) as probers,
         ):
+            in_view = probers[0].seen_in_view
             async with SteadyLoad(environment, make, plan.events_per_second) as flow:
                 await asyncio.sleep(plan.warm_up_seconds)
                 before, began_s = await _taken(worker), time.monotonic()
-                view = await _probed(probing.seen_in_view, plan.in_view, plan.view_seconds)
-                postgres = await _probed(probing.seen_in_postgres, plan.in_postgres, plan.postgres_seconds)
+                view = await _probed(in_view, plan.in_view, plan.view_seconds)
+                postgres = await _in_postgres(probers, plan)
                 taken, past_s = await _taken(worker) - before, time.monotonic() - began_s
                 flow.check()
             await counted(worker, COUNTED_SECONDS)
-            idle = await _probed(probing.seen_in_view, plan.in_view, plan.view_seconds)
+            idle = await _probed(in_view, plan.in_view, plan.view_seconds)
     return Freshness(delay(idle), plan.events_per_second, taken / past_s, delay(view), delay(postgres))
+
+
+@asynccontextmanager
+async def _probers(worker: WorkerProcess, count: int) -> AsyncIterator[list[Probing]]:
+    async with AsyncExitStack() as entered:
+        yield [await entered.enter_async_context(Probing(worker, nth)) for nth in range(count)]
+
+
+async def _in_postgres(probers: Sequence[Probing], plan: Plan) -> list[float]:
+    count = plan.in_postgres // len(probers)
+    found = (_probed(one.seen_in_postgres, count, plan.postgres_seconds) for one in probers)
+    return [seconds for each in await asyncio.gather(*found) for seconds in each]
 
 
 async def _probed(probe: Callable[[], Awaitable[float]], count: int, seconds: float) -> list[float]:

@@ -51,7 +51,7 @@ QUICK = Sizes(
     throughput=Plan(1_500, 150, rounds=1),
     stage_messages=500,
     freshness=FreshnessPlan(
-        in_view=20, view_seconds=10.0, in_postgres=5, postgres_seconds=10.0, warm_up_seconds=3.0
+        in_view=20, view_seconds=10.0, in_postgres=6, postgres_seconds=10.0, warm_up_seconds=3.0
     ),
     reads=ReadsPlan(pace=Pace(rounds=2), size=ReadsSize().with_events(5_000)),
     growth=GrowthPlan(300),

@@ -95,9 +95,12 @@ def _by_template(rows: Iterable[tuple[int, RowKey, Row]]) -> dict[Template | Non
 
 def _totals(templates: Mapping[Template | None, Counts]) -> Counts:
     totals: Counts = {}
+    known = totals.get
     for template, counts in templates.items():
         of_templates = template is not None
-        _add(totals, {flat: n for flat, n in counts.items() if _flat(flat).adds_up is of_templates})
+        for flat, value in counts.items():
+            if _flat(flat).adds_up is of_templates:
+                totals[flat] = known(flat, 0) + value
     return totals
 
 
@@ -109,8 +112,9 @@ def _flat(flat: str) -> _Flat:
 
 
 def _add(counts: Counts, more: Mapping[str, int]) -> None:
-    for name, value in more.items():
-        counts[name] = counts.get(name, 0) + value
+    known = counts.get
+    for flat, value in more.items():
+        counts[flat] = known(flat, 0) + value
 
 
 def _number(name: str, counts: Mapping[str, int], entries: Mapping[str, Counts]) -> Any:
