@@ -21,6 +21,7 @@ from tally.agents.view.model import View
 from tally.agents.view.reader import Reader
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams import health, topics
+from tally.streams.brokers import wait_for_brokers
 from tally.streams.metrics import GROUP_ROLES, Metrics
 from tally.streams.roles import fold_app, route_app, unix_ms
 from tally.streams.settings import Settings
@@ -53,8 +54,9 @@ class Process:
         self._partitions = 0
 
     async def build(self) -> Parts:
-        """Declare the topics, connect what must be connected, and return what is to be run."""
+        """Wait for brokers, declare the topics, connect, and return what is to be run."""
         settings, roles = self._settings, self._settings.roles
+        await wait_for_brokers(settings)
         await topics.declare(settings)
         facts = FactsLog(settings.kafka_client(), settings.names.facts)
         dead_letters = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)

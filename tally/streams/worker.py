@@ -77,7 +77,7 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
     stopping = asyncio.Event()
     _stop_on_signals(stopping, stop_seconds)
     running: list[asyncio.Task[None]] = []
-    parts = await build()
+    parts = await _built(build, stopping)
     _collect_rarely()
     for name, service in parts.services.items():
         running.append(_keep(name, service(), stopping))
@@ -90,6 +90,17 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
     await _stop(parts.apps, running)
     log.info("worker stopped")
     _leave()
+
+
+async def _built(build: Callable[[], Awaitable[Parts]], stopping: asyncio.Event) -> Parts:
+    """Return the parts; leave where a stop is asked for before, since nothing has begun."""
+    building, stopped = asyncio.ensure_future(build()), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({building, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not building.done():
+        log.info("worker stops before it has started")
+        _leave()
+    stopped.cancel()
+    return building.result()
 
 
 def _collect_rarely() -> None:

@@ -1,0 +1,59 @@
+"""Laws of a worker's start: brokers may come later than it, and it can be stopped before they do."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from tally.streams.free_port import free_port
+from tests.faults.wire import LOOPBACK, Wire
+from tests.support.servers import Kafka
+from tests.support.workers import WorkerProcess, environment_of, until_exit, workers
+
+pytestmark = pytest.mark.asyncio
+
+STOP_SECONDS = 5.0
+ASKED_SECONDS = 15.0
+
+
+@pytest_asyncio.fixture
+async def wire(kafka: Kafka) -> AsyncIterator[Wire]:
+    """Yield a cut wire to the brokers."""
+    wire = Wire(free_port(0), int(kafka.bootstrap.rpartition(":")[2]))
+    wire.cut()
+    async with await wire.serve():
+        yield wire
+        await wire.close()
+
+
+@pytest_asyncio.fixture
+async def waiting(wire: Wire, database: str, tmp_path: Path) -> AsyncIterator[WorkerProcess]:
+    """Yield a worker that has asked for brokers in vain."""
+    environment = environment_of(f"{LOOPBACK}:{wire.port}", database, f"w{uuid4().hex[:8]}-")
+    with workers(environment, tmp_path, "early") as (worker,):
+        worker.start()
+        async with asyncio.timeout(ASKED_SECONDS):
+            while worker.log.read_text().count("no broker answers yet") < 2:
+                await asyncio.sleep(0.05)
+        assert worker.is_running
+        yield worker
+
+
+async def test_a_worker_that_starts_before_the_brokers_works_once_they_are_there(
+    wire: Wire, waiting: WorkerProcess
+) -> None:
+    wire.mend()
+
+    await waiting.ready()
+
+
+async def test_a_worker_that_waits_for_brokers_stops_in_order_when_it_is_asked_to(
+    waiting: WorkerProcess,
+) -> None:
+    waiting.signal(signal.SIGTERM)
+
+    assert await until_exit(waiting, STOP_SECONDS) == 0

@@ -1,0 +1,58 @@
+"""A process that starts before its brokers waits for them, and not for ever."""
+
+import asyncio
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+
+from tally.streams.brokers import Waiting, until_answered
+
+
+class Brokers:
+    """Answer from some moment on; time passes while they are waited for."""
+
+    def __init__(self, from_s: float) -> None:
+        self.now_s, self._from_s = 100.0, 100.0 + from_s
+        self.pauses_s: list[float] = []
+
+    async def answered(self) -> None:
+        if self.now_s < self._from_s:
+            raise KafkaConnectionError(f"nobody at {self.now_s}")
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses_s.append(seconds)
+        self.now_s += seconds
+
+    def waited_for(self) -> None:
+        waiting = Waiting(monotonic=lambda: self.now_s, sleep=self.sleep, random=lambda: 0.5)
+        asyncio.run(until_answered(self.answered, waiting))
+
+
+def test_brokers_that_are_there_are_not_waited_for() -> None:
+    brokers = Brokers(from_s=0.0)
+    brokers.waited_for()
+
+    assert brokers.pauses_s == []
+
+
+def test_brokers_are_asked_again_at_growing_pauses_until_one_answers() -> None:
+    brokers = Brokers(from_s=7.0)
+    brokers.waited_for()
+
+    assert brokers.pauses_s == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+def test_brokers_that_never_answer_are_given_up_on_with_their_last_error() -> None:
+    brokers = Brokers(from_s=1e6)
+    with pytest.raises(KafkaConnectionError, match="nobody at"):
+        brokers.waited_for()
+
+    assert 60 <= sum(brokers.pauses_s) <= 62
+
+
+def test_an_error_that_waiting_cannot_mend_is_raised_at_once() -> None:
+    async def attempt() -> None:
+        raise FileNotFoundError("no such CA file")
+
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(until_answered(attempt, Waiting()))
