@@ -22,7 +22,8 @@ One client asks fifty times a second for one of {campaigns} campaigns with {send
 statuses and {messages:,} messages in all, while a load like that of freshness changes most of them. CPU is
 that of the process that answers, beyond what it uses while nobody asks."""
 SIDE_BY_SIDE = """Beside the stored function of the system that Tally replaces
-([stored_function.sql](../tests/bench/stored_function.sql)), in turns, without load, over the same events:"""
+([stored_function.sql](../tests/bench/stored_function.sql)), in turns, each asked back to back, without load,
+over the same events; the API's answer is kept, since no number changes:"""
 LESS = """**The machine did not carry {wanted:,.0f} events/s** beside reader, publisher and both servers:
 {what}."""
 NOT_MODIFIED = """A 304 costs {unchanged:.0%} of the whole answer of the same campaign, which is cached and so
