@@ -1,6 +1,5 @@
 """Laws of a worker's start: brokers may come later than it, and it can be stopped before they do."""
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest_asyncio
 from tally.streams.free_port import free_port
 from tests.faults.wire import LOOPBACK, Wire
 from tests.support.servers import Kafka
+from tests.support.waiting import until
 from tests.support.workers import WorkerProcess, environment_of, until_exit, workers
 
 pytestmark = pytest.mark.asyncio
@@ -36,9 +36,7 @@ async def waiting(wire: Wire, database: str, tmp_path: Path) -> AsyncIterator[Wo
     environment = environment_of(f"{LOOPBACK}:{wire.port}", database, f"w{uuid4().hex[:8]}-")
     with workers(environment, tmp_path, "early") as (worker,):
         worker.start()
-        async with asyncio.timeout(ASKED_SECONDS):
-            while worker.log.read_text().count("no broker answers yet") < 2:
-                await asyncio.sleep(0.05)
+        await until(lambda: worker.log.read_text().count("no broker answers yet") >= 2, ASKED_SECONDS)
         assert worker.is_running
         yield worker
 
@@ -49,6 +47,7 @@ async def test_a_worker_that_starts_before_the_brokers_works_once_they_are_there
     wire.mend()
 
     await waiting.ready()
+    assert waiting.is_running
 
 
 async def test_a_worker_that_waits_for_brokers_stops_in_order_when_it_is_asked_to(

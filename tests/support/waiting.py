@@ -6,8 +6,8 @@ from collections.abc import Callable
 DEADLINE_SECONDS = 60.0
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], deadline_seconds: float = DEADLINE_SECONDS) -> None:
     """Wait until a condition holds. Raises TimeoutError."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(deadline_seconds):
         while not condition():
             await asyncio.sleep(0.002)
