@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tally.schemas.bounds import MIB, RECORD
+
 RAW_TOPICS = ("webhook-events", "send-results", "ami-events")
 DEAD_LETTERS = "dead-letters"
 COUNTERS = "counters"
@@ -13,9 +15,8 @@ SWEEPS = "sweeps"
 OPEN = "open"
 """By family and subject: those that a sweep may still find missing."""
 
-MIB = 1 << 20
 DAY_MS = 86_400_000
-RAW_LIMIT_BYTES = 4 * MIB
+RAW_LIMIT_BYTES = RECORD.most
 FACT_LIMIT_BYTES = MIB
 DEAD_LETTER_LIMIT_BYTES = 5 * MIB
 DELETE_RETENTION_MS = 7 * DAY_MS

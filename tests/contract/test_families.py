@@ -42,9 +42,10 @@ def test_states_split_anywhere_join_to_the_whole(family: Family[Any, Any], data:
     a, b, c = (state_of(family, part) for part in (left, middle, right))
     whole = family.encode(state_of(family, left + middle + right))
 
-    assert family.encode(family.join(family.join(a, b), c)) == whole
-    assert family.encode(family.join(a, family.join(c, b))) == whole
-    assert family.encode(family.join(a, a)) == family.encode(a)
+    assert family.encode(family.join([family.join([a, b]), c])) == whole
+    assert family.encode(family.join([a, family.join([c, b])])) == whole
+    assert family.encode(family.join([b, c, a])) == whole
+    assert family.encode(family.join([a, a])) == family.encode(a)
 
 
 @every_family

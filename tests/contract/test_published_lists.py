@@ -5,8 +5,9 @@ import pytest
 
 from tally.schemas import bounded
 from tally.schemas.ami.events import KINDS
+from tally.schemas.bounds import BOUNDS
 from tally.schemas.whatsapp.inbound import REPLY_TYPES
-from tally.streams.demo.recount import recount
+from tally.streams.demo.recount import begin, recount
 from tally.tables.rules import Rules
 
 
@@ -14,15 +15,13 @@ from tally.tables.rules import Rules
 async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> None:
     connection = await asyncpg.connect(database)
     try:
-        await connection.execute(
-            "CREATE SCHEMA recount; CREATE TABLE recount.raw"
-            " (topic text, kafka_partition int, kafka_offset bigint, body bytea, headers jsonb)"
-        )
+        await begin(connection)
         await recount(connection)
         errors = {row["key"] for row in await connection.fetch("SELECT key FROM recount.listed_error")}
         prices = {tuple(row) for row in await connection.fetch("SELECT part, name FROM recount.listed_price")}
         replies = {row["type"] for row in await connection.fetch("SELECT type FROM recount.replying_type")}
         shows = {row["event"] for row in await connection.fetch("SELECT event FROM recount.call_showing")}
+        bounds = {tuple(row) for row in await connection.fetch("SELECT name, most FROM recount.bound")}
         window = await connection.fetchval("SELECT reply_window_seconds FROM recount.setting")
     finally:
         await connection.close()
@@ -32,6 +31,7 @@ async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> No
         *(("category", name) for name in bounded.PRICING_CATEGORIES),
         *(("type", name) for name in bounded.PRICING_TYPES),
     }
+    assert bounds == {(bound.name, bound.most) for bound in BOUNDS}
     assert replies == REPLY_TYPES
     assert shows == KINDS.keys()
     assert window == Rules().reply_window_seconds

@@ -16,7 +16,7 @@ from tally.schemas.rows import Row, decode_row
 from tally.schemas.topics import COUNTERS
 from tally.streams.demo.comparison import Numbers, differences
 from tally.streams.demo.judgement import OPERATORS, recounted_tables
-from tally.streams.demo.recount import connect, headers_of, recount
+from tally.streams.demo.recount import begin, connect, headers_of, recount
 from tally.streams.settings import load
 from tally.streams.simulator.calls import voice
 from tally.streams.simulator.campaign import campaign
@@ -87,12 +87,9 @@ def operators(rows: Sequence[tuple[int, RowKey, Row]]) -> dict[Key, Numbers]:
 async def recounted(database: str, records: Sequence[RawRecord]) -> dict[Key, Numbers]:
     connection: asyncpg.Connection[asyncpg.Record] = await connect(load({}, postgres_dsn=database))
     try:
-        await connection.execute(
-            "DROP SCHEMA IF EXISTS recount CASCADE; CREATE SCHEMA recount; CREATE TABLE recount.raw"
-            " (topic text, kafka_partition int, kafka_offset bigint, body bytea, headers jsonb)"
-        )
+        await begin(connection)
         rows = [
-            (record.topic, 0, offset, record.value, headers_of(record.headers))
+            (record.topic, 0, offset, None, record.value, headers_of(record.headers))
             for offset, record in enumerate(records)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)

@@ -13,6 +13,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
+from tally.streams.demo.recount import begin
 from tally.streams.simulator.campaign import campaign as simulate
 from tally.streams.simulator.poison import poisons
 from tally.streams.simulator.world import Size
@@ -22,11 +23,7 @@ Counters = dict[str, Any]
 
 SQL = (files("tally.streams.demo") / "recount.sql").read_text()
 SQL_OLD = (files("tally.streams.demo") / "recount_old.sql").read_text()
-RAW = """
-    CREATE SCHEMA IF NOT EXISTS recount;
-    DROP TABLE IF EXISTS recount.raw;
-    CREATE TABLE recount.raw (topic text, kafka_partition int, kafka_offset bigint, body bytea);
-"""
+COLUMNS = ("topic", "kafka_partition", "kafka_offset", "body")
 CAMPAIGNS = "SELECT * FROM recount.campaign_stats ORDER BY 1, 2"
 TEMPLATES = "SELECT * FROM recount.campaign_template_stats ORDER BY 1, 2, 3, 4"
 OLD_WAY = "SELECT * FROM recount.old_way"
@@ -64,9 +61,9 @@ async def _recount(dsn: str, events: list[Event]) -> Recounted:
     connection = await asyncpg.connect(dsn, timeout=20, command_timeout=120)
     try:
         await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
-        await connection.execute(RAW)
+        await begin(connection)
         rows = [(topic, nth % 4, nth // 4, value) for nth, (topic, value) in enumerate(events)]
-        await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
+        await connection.copy_records_to_table("raw", schema_name="recount", records=rows, columns=COLUMNS)
         await connection.execute(SQL)
         await connection.execute(SQL_OLD)
         campaigns, templates, old_way = [

@@ -9,6 +9,7 @@ import asyncpg
 
 from tally.agents.route.decision import READERS
 from tally.schemas.keys import RowKey, split_parts
+from tally.streams.demo.recount import begin
 from tally.tables.rules import Rules
 from tests.support.call_packets import Event
 from tests.support.partition import MemoryPartition
@@ -17,12 +18,6 @@ Counters = dict[str, Any]
 Recount = Callable[..., "Recounted"]
 
 DEMO = files("tally.streams.demo")
-RAW = """
-    CREATE SCHEMA IF NOT EXISTS recount;
-    DROP TABLE IF EXISTS recount.raw;
-    CREATE TABLE recount.raw
-        (topic text, kafka_partition int, kafka_offset bigint, body bytea, headers jsonb);
-"""
 RESULTS = ("call_stats", "call_template_stats", "operator_stats")
 NAMES = frozenset({"tenant", "campaign", "template_name", "template_language", "pbx", "operator"})
 RECIPIENT = frozenset({"contacts", "attempts", "queued", "failed_at_send", "skipped", "cancelled"})
@@ -52,9 +47,9 @@ async def by_sql(dsn: str, events: list[Event]) -> Recounted:
     """Count records in plain SQL."""
     connection = await asyncpg.connect(dsn, timeout=20, command_timeout=120)
     try:
-        await connection.execute(RAW)
+        await begin(connection)
         rows = [
-            (topic, nth % 4, nth // 4, body, json.dumps(headers))
+            (topic, nth % 4, nth // 4, None, body, json.dumps(headers))
             for nth, (topic, body, headers) in enumerate(events)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)

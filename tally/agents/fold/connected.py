@@ -68,9 +68,7 @@ def _fold_component(
 ) -> None:
     """Merge one component: all states it had, and its facts."""
     befores = {root: family.decode(old) for root, old in olds.items()}
-    after: Any = None
-    for before in befores.values():
-        after = before if after is None else family.join(after, before)
+    after = family.join(list(befores.values())) if befores else None
     if facts:
         after = family.merge(after, facts)
     after = sweeps.applied(scope, after)

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from tally.schemas.bounds import BOUNDS
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 
@@ -17,7 +18,7 @@ DEADLINE_SECONDS = 300.0
 RAW = ("webhook-events", "send-results", "ami-events")
 
 Row = dict[str, Any]
-Copied = tuple[str, int, int, bytes | None, dict[str, str]]
+Copied = tuple[str, int, int, int, bytes | None, dict[str, str]]
 
 
 async def connect(settings: Settings) -> Any:
@@ -36,18 +37,22 @@ async def connect(settings: Settings) -> Any:
     return connection
 
 
+async def begin(connection: Any) -> None:
+    """Make the schema anew, with an empty `recount.raw` and the bounds."""
+    await connection.execute("DROP SCHEMA IF EXISTS recount CASCADE")
+    await _execute(connection, "recount_raw.sql")
+    rows = [(bound.name, bound.most) for bound in BOUNDS]
+    await connection.copy_records_to_table("bound", schema_name="recount", records=rows)
+
+
 async def copy_raw(settings: Settings, connection: Any) -> int:
     """Copy the raw topics' bytes into `recount.raw`; return how many records there are."""
-    await connection.execute(
-        "DROP SCHEMA IF EXISTS recount CASCADE; CREATE SCHEMA recount;"
-        " CREATE TABLE recount.raw (topic text NOT NULL, kafka_partition int NOT NULL,"
-        " kafka_offset bigint NOT NULL, body bytea, headers jsonb NOT NULL)"
-    )
+    await begin(connection)
     logical = {settings.names.raw(topic): topic for topic in RAW}
     rows: list[Copied] = []
     count = 0
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
-        place = (logical[record.topic], record.partition, record.offset)
+        place = (logical[record.topic], record.partition, record.offset, record.timestamp)
         rows.append((*place, record.value, headers_of(record.headers)))
         count += 1
         if len(rows) == COPY_ROWS:
@@ -69,8 +74,12 @@ async def _copy(connection: Any, rows: list[Copied]) -> None:
 async def recount(connection: Any) -> None:
     """Count everything that was copied."""
     for name in SQL_FILES:
-        sql = await asyncio.to_thread(Path(__file__).with_name(name).read_text, encoding="utf-8")
-        await connection.execute(sql)
+        await _execute(connection, name)
+
+
+async def _execute(connection: Any, name: str) -> None:
+    sql = await asyncio.to_thread(Path(__file__).with_name(name).read_text, encoding="utf-8")
+    await connection.execute(sql)
 
 
 async def fetch(connection: Any, table: str) -> list[Row]:

@@ -4,17 +4,9 @@
 -- It shares no code with the pipeline. Where the two disagree, one of them reads the definitions
 -- (contracts, section 4) wrongly. Written to be checked by eye, not to be fast.
 --
--- Fill recount.raw, then execute this file with any client, as often as you like. PostgreSQL 16 or
--- later, database encoding UTF-8. Results: recount.campaign_template_stats, recount.campaign_stats.
-
-CREATE SCHEMA IF NOT EXISTS recount;
-
-CREATE TABLE IF NOT EXISTS recount.raw (
-    topic           text   NOT NULL,  -- logical name: webhook-events or send-results
-    kafka_partition int    NOT NULL,
-    kafka_offset    bigint NOT NULL,
-    body            bytea             -- null: a tombstone
-);
+-- Execute recount_raw.sql, fill its tables, then execute this file with any client, as often as you like.
+-- PostgreSQL 16 or later, database encoding UTF-8. Results: recount.campaign_template_stats,
+-- recount.campaign_stats.
 
 DO $$
 DECLARE
@@ -24,7 +16,7 @@ BEGIN
     FOR relation IN
         SELECT relname, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
         FROM pg_class
-        WHERE relnamespace = 'recount'::regnamespace AND relkind IN ('r', 'v') AND relname <> 'raw'
+        WHERE relnamespace = 'recount'::regnamespace AND relkind IN ('r', 'v') AND relname NOT IN ('raw', 'bound')
     LOOP
         EXECUTE format('DROP %s IF EXISTS recount.%I CASCADE', relation.kind, relation.relname);
     END LOOP;
@@ -91,6 +83,11 @@ FROM (
 CREATE TABLE recount.outcome_rank AS
 SELECT outcome, rank
 FROM (VALUES ('queued', 1), ('requested', 2), ('skipped', 3), ('cancelled', 4), ('failed', 5), ('accepted', 6)) AS ranked (outcome, rank);
+
+-- A bound by its name (tally/schemas/bounds.py).
+CREATE FUNCTION recount.most(bound_name text) RETURNS bigint LANGUAGE sql STABLE STRICT AS $$
+    SELECT most FROM recount.bound WHERE name = bound_name
+$$;
 
 CREATE TABLE recount.setting AS SELECT 604800::bigint AS reply_window_seconds;
 
@@ -234,11 +231,11 @@ $$;
 
 -- ------------------------------------------------------------------------------ the raw events
 
--- A record larger than 4 MiB is a dead letter.
+-- A record larger than its bound is a dead letter.
 CREATE UNLOGGED TABLE recount.event AS
 SELECT topic, kafka_partition, kafka_offset, recount.as_json(body) AS body
 FROM recount.raw
-WHERE octet_length(body) <= 4194304;
+WHERE octet_length(body) <= recount.most('record');
 
 -- Send results: one that breaks any row of the contract's table is a dead letter as a whole.
 CREATE UNLOGGED TABLE recount.send AS

@@ -94,7 +94,7 @@ FROM (
     FROM (
         SELECT coalesce(headers, '{}') AS headers, recount.call_text(body) AS body
         FROM recount.raw
-        WHERE topic = 'ami-events' AND octet_length(body) <= 4194304
+        WHERE topic = 'ami-events' AND octet_length(body) <= recount.most('record')
     ) AS text_record
     WHERE body IS NOT NULL
 ) AS read_record

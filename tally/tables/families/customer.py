@@ -61,12 +61,15 @@ class CustomerFamily(Family[Sighting, Customer]):
                 known.take_inbound(inbound.message, inbound.at_s)
         return known.customer()
 
-    def join(self, left: Customer, right: Customer) -> Customer:
-        known = _Known({*left.identifiers, *right.identifiers}, {**left.sends}, {**left.inbound})
-        for message, claim in right.sends.items():
-            known.take_send(message, claim)
-        for message, at_s in right.inbound.items():
-            known.take_inbound(message, at_s)
+    def join(self, states: Sequence[Customer]) -> Customer:
+        first, *others = states
+        known = _Known(set(first.identifiers), {**first.sends}, {**first.inbound})
+        for other in others:
+            known.identifiers.update(other.identifiers)
+            for message, claim in other.sends.items():
+                known.take_send(message, claim)
+            for message, at_s in other.inbound.items():
+                known.take_inbound(message, at_s)
         return known.customer()
 
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
+from tally.schemas.bounds import Bound
 from tally.tables.contribution import Part
 from tally.tables.rules import Rules
 
@@ -46,8 +47,15 @@ class Family(ABC, Generic[F, S]):
         """Return what is known with these facts, at least one; its cost is that of the state once."""
 
     @abstractmethod
-    def join(self, left: S, right: S) -> S:
-        """Return what is known with both."""
+    def join(self, states: Sequence[S]) -> S:
+        """Return what is known with all of these states, at least one; its cost is that of each once."""
+
+    def beyond(self, state: S) -> Bound | None:
+        """Return the bound that the state has outgrown: its subject is incomplete. None where it has not.
+
+        A state that is beyond a bound stays so: what is joined to it never takes it back.
+        """
+        return None
 
     def encode(self, state: S) -> bytes:
         """Return the state's canonical bytes."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import msgspec
 from msgspec import Struct
@@ -61,18 +61,8 @@ class MessageFamily(Family[MessageFact, Message]):
                     after.clicked_s = earliest(after.clicked_s, fact.at_s)
         return after
 
-    def join(self, left: Message, right: Message) -> Message:
-        return Message(
-            _smaller_claim(left.claim, right.claim),
-            earliest(left.sent_s, right.sent_s),
-            earliest(left.delivered_s, right.delivered_s),
-            earliest(left.read_s, right.read_s),
-            earliest(left.failed_s, right.failed_s),
-            earliest(left.quoted_s, right.quoted_s),
-            earliest(left.clicked_s, right.clicked_s),
-            _smaller_error(left.error, right.error),
-            _later_pricing(left.pricing, right.pricing),
-        )
+    def join(self, states: Sequence[Message]) -> Message:
+        return reduce(_joined, states)
 
     def waits(self, state: Message) -> bool:
         return state.claim is None
@@ -83,6 +73,20 @@ class MessageFamily(Family[MessageFact, Message]):
             return []
         row = RowKey(claim.tenant, claim.campaign, claim.template)
         return [Part(row, _counts(state, claim.at_ms // 1000), *_span(state, claim.at_ms))]
+
+
+def _joined(left: Message, right: Message) -> Message:
+    return Message(
+        _smaller_claim(left.claim, right.claim),
+        earliest(left.sent_s, right.sent_s),
+        earliest(left.delivered_s, right.delivered_s),
+        earliest(left.read_s, right.read_s),
+        earliest(left.failed_s, right.failed_s),
+        earliest(left.quoted_s, right.quoted_s),
+        earliest(left.clicked_s, right.clicked_s),
+        _smaller_error(left.error, right.error),
+        _later_pricing(left.pricing, right.pricing),
+    )
 
 
 def _span(state: Message, accepted_ms: int) -> tuple[int, int]:

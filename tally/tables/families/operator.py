@@ -64,8 +64,8 @@ class OperatorFamily(Family[OperatorFact, Operator]):
         known = [_of(fact) for fact in facts]
         return _join_all(known if state is None else [state, *known])
 
-    def join(self, left: Operator, right: Operator) -> Operator:
-        return _join_all((left, right))
+    def join(self, states: Sequence[Operator]) -> Operator:
+        return _join_all(states)
 
     def sweep_us(self, fact: OperatorFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None

@@ -69,8 +69,8 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
         known = [_of(fact) for fact in facts]
         return _join_all(known if state is None else [state, *known])
 
-    def join(self, left: Recipient, right: Recipient) -> Recipient:
-        return _join_all((left, right))
+    def join(self, states: Sequence[Recipient]) -> Recipient:
+        return _join_all(states)
 
     def contribution(self, key: bytes, state: Recipient, rules: Rules) -> list[Part]:
         tenant, campaign, _ = split_parts(key)

@@ -43,8 +43,8 @@ class CallFamily(Family[CallFact, Call]):
         known = [call_of(fact) for fact in facts]
         return joined(known if state is None else [state, *known])
 
-    def join(self, left: Call, right: Call) -> Call:
-        return joined((left, right))
+    def join(self, states: Sequence[Call]) -> Call:
+        return joined(states)
 
     def sweep_us(self, fact: CallFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None

@@ -1,0 +1,33 @@
+"""The bounds of whatever would grow without one, each declared once: docs/counters.md lists them.
+
+A bound is decided by size alone (bytes, elements, members), so that it falls the same on every machine, in
+every order and at every replay. Route, families, the recount in SQL and `doctor` read this list.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+KIB, MIB = 1 << 10, 1 << 20
+
+Kind = Literal["reader", "value", "state", "shown"]
+"""What is bounded: what a reader takes, one value, one subject's state, or what is shown of all there is."""
+
+
+class Bound(Struct, frozen=True):
+    """One bound: up to `most` counts, what is beyond has a name."""
+
+    name: str
+    kind: Kind
+    most: int
+    of: str
+    """What is counted, and of what."""
+    beyond: str
+    """What becomes of what is beyond it, and under which name it is seen."""
+
+
+RECORD = Bound("record", "reader", 4 * MIB, "bytes of a raw record", "dead letter `too_large`")
+
+BOUNDS: tuple[Bound, ...] = (RECORD,)
+
+BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

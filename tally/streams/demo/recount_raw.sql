@@ -1,0 +1,14 @@
+-- What the recount reads: the raw topics as they are, and the bounds (tally/schemas/bounds.py).
+
+CREATE SCHEMA recount;
+
+CREATE TABLE recount.raw (
+    topic           text   NOT NULL,  -- logical name: webhook-events, send-results or ami-events
+    kafka_partition int    NOT NULL,
+    kafka_offset    bigint NOT NULL,
+    kafka_ms        bigint,           -- Kafka's time of the record; null: not known, and no time is too late
+    body            bytea,            -- null: a tombstone
+    headers         jsonb  NOT NULL DEFAULT '{}'
+);
+
+CREATE TABLE recount.bound (name text PRIMARY KEY, most bigint NOT NULL);
