@@ -25,17 +25,23 @@ class Bad(Struct, frozen=True):
 
     reason: Reason
     path: str = "$"
+    expected: str = ""
+    """What is wanted there, where the reason alone does not say it; never what the event said instead."""
 
     def __str__(self) -> str:
-        return f"{self.reason} at {self.path}"
+        said = f"{self.reason} at {self.path}"
+        return f"{said} ({self.expected})" if self.expected else said
 
 
 class BadEvent(Exception):
     """A raw event, or the part at `bad.path`, cannot be counted."""
 
-    def __init__(self, reason: Reason, path: str = "$") -> None:
-        super().__init__(f"{reason} at {path}")
-        self.bad = Bad(reason, path)
+    def __init__(self, reason: Reason, path: str = "$", expected: str = "") -> None:
+        super().__init__(reason, path, expected)
+        self.bad = Bad(reason, path, expected)
+
+    def __str__(self) -> str:
+        return str(self.bad)
 
 
 class UnknownFact(Exception):

@@ -14,6 +14,10 @@ MAX_ID = 128
 MAX_META_ID = 512
 MAX_SECONDS = 253_402_300_799
 """9999-12-31T23:59:59Z: later ones are no dates for Postgres clients and for people."""
+EARLIEST_MS = 1_230_768_000_000
+"""2009-01-01T00:00:00Z: WhatsApp began in that year; wrong units and clocks without a battery lie before."""
+AHEAD_MS = 86_400_000
+"""How much later than its record was published an event may say that it happened: a day."""
 
 DIGEST_BYTES = 12
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,6 +94,17 @@ def unix_ms(value: Any, path: str) -> int:
     if type(value) is not int or not 0 <= value <= MAX_SECONDS * 1000 + 999:
         raise BadEvent("bad_time", path)
     return value
+
+
+def latest_ms(published_ms: int | None) -> int:
+    """Return the last time that an event may name, by Kafka's time of its record; None is not known."""
+    most_ms = MAX_SECONDS * 1000 + 999
+    return most_ms if published_ms is None else min(published_ms + AHEAD_MS, most_ms)
+
+
+def is_plausible(at_ms: int, published_ms: int | None) -> bool:
+    """Return whether an event of a record may have happened then: from 2009 on, and not a day ahead of it."""
+    return EARLIEST_MS <= at_ms <= latest_ms(published_ms)
 
 
 def phone_identifier(phone: str) -> bytes:
