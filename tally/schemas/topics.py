@@ -30,14 +30,21 @@ class Topic(Struct, frozen=True):
     partitions: int
     limit_bytes: int
     retention_ms: int | None
-    append_time: bool = False
+    as_facts: bool = False
+    """Whether it must have as many partitions as the facts log: each is written with one of that log."""
 
     def config(self, min_insync: int) -> dict[str, str]:
-        """Return the topic's configuration in Kafka's own names."""
+        """Return the topic's configuration in Kafka's own names.
+
+        Times are the brokers': a producer's clock would decide when its records are deleted, and whoever
+        asks how old a record is would hear what a producer says.
+        """
         config = {
             "max.message.bytes": str(self.limit_bytes),
             "min.insync.replicas": str(min_insync),
-            "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
+            "message.timestamp.type": "LogAppendTime",
+            # Else a broker that had missed records could lead, and what was acknowledged would be gone.
+            "unclean.leader.election.enable": "false",
         }
         if self.retention_ms is None:
             return config | {
@@ -81,7 +88,9 @@ class Names(Struct, frozen=True):
 def declared(names: Names, tables: tuple[str, ...], partitions: int) -> list[Topic]:
     """Return every topic of a deployment; `partitions` is that of raw topics, facts and changelogs."""
     raw = [Topic(names.raw(topic), partitions, RAW_LIMIT_BYTES, 7 * DAY_MS) for topic in RAW_TOPICS]
-    facts = Topic(names.facts, partitions, FACT_LIMIT_BYTES, 14 * DAY_MS, append_time=True)
-    changelogs = [Topic(names.changelog(table), partitions, FACT_LIMIT_BYTES, None) for table in tables]
+    facts = Topic(names.facts, partitions, FACT_LIMIT_BYTES, 14 * DAY_MS)
+    changelogs = [
+        Topic(names.changelog(table), partitions, FACT_LIMIT_BYTES, None, as_facts=True) for table in tables
+    ]
     dead = Topic(names.raw(DEAD_LETTERS), 4, DEAD_LETTER_LIMIT_BYTES, 30 * DAY_MS)
     return [*raw, facts, *changelogs, dead]

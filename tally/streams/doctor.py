@@ -57,13 +57,7 @@ async def _kafka(settings: Settings) -> str:
 
 
 async def _topics(settings: Settings) -> str:
-    wrong = [
-        f"{state.topic.name}: {', '.join(state.problems)}"
-        for state in await topics.states(settings)
-        if state.problems
-    ]
-    if wrong:
-        raise topics.TopicsError("; ".join(wrong) + " (run `tally topics declare` for missing ones)")
+    topics.refuse(await topics.states(settings))
     return "all there, as exactness needs them"
 
 

@@ -56,10 +56,10 @@ class Settings(BaseSettings):
     generation: int = Field(1, ge=1, description="raised when the facts log or its partition count changes")
     partitions: int = Field(8, ge=1, le=1000, description="partitions of topics that are declared anew")
     replication_factor: int = Field(
-        0,
-        ge=0,
+        3,
+        ge=1,
         le=9,
-        description="replicas of topics that are declared anew; 0: three, or as many as brokers",
+        description="replicas that every topic must have at least, and gets when it is declared",
     )
 
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(

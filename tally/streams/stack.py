@@ -12,6 +12,7 @@ from tally.streams.settings import Settings, load, variable
 
 KAFKA = variable("kafka_bootstrap")
 POSTGRES = variable("postgres_dsn")
+REPLICAS = variable("replication_factor")
 
 
 class Stack(Struct, frozen=True):
@@ -19,6 +20,7 @@ class Stack(Struct, frozen=True):
 
     settings: Settings
     environment: dict[str, str]
+    is_embedded: bool = False
 
 
 class HalfAStack(Exception):
@@ -41,5 +43,7 @@ def running(folder: Path, say: Callable[[str], None], **more: str) -> Iterator[S
         return
     with LocalServers.start(folder, say=say) as servers:
         say(f"Kafka on {servers.kafka.bootstrap}, PostgreSQL on port {servers.postgres.port}")
-        environment = {KAFKA: servers.kafka.bootstrap, POSTGRES: servers.postgres.dsn} | more
-        yield Stack(load({**os.environ, **environment}), environment)
+        # One embedded broker has no other to keep a second copy.
+        own = {KAFKA: servers.kafka.bootstrap, POSTGRES: servers.postgres.dsn, REPLICAS: "1"}
+        environment = own | more
+        yield Stack(load({**os.environ, **environment}), environment, is_embedded=True)

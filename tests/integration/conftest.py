@@ -35,7 +35,8 @@ def recount(request: pytest.FixtureRequest) -> Recount:
 @pytest.fixture
 def settings(kafka: Kafka) -> Settings:
     """Return settings of topics that nobody else uses, with one partition each."""
-    return load({}, kafka_bootstrap=kafka.bootstrap, topic_prefix=f"s{uuid4().hex[:8]}-", partitions=1)
+    prefix = f"s{uuid4().hex[:8]}-"
+    return load({}, kafka_bootstrap=kafka.bootstrap, topic_prefix=prefix, partitions=1, replication_factor=1)
 
 
 @pytest_asyncio.fixture

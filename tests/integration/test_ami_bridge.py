@@ -30,7 +30,12 @@ STOP_SECONDS = 20.0
 
 
 def settings_of(kafka: Kafka, **more: str) -> Settings:
-    given = {"kafka_bootstrap": kafka.bootstrap, "topic_prefix": f"ami-{uuid4().hex[:8]}-", "partitions": "2"}
+    given = {
+        "kafka_bootstrap": kafka.bootstrap,
+        "topic_prefix": f"ami-{uuid4().hex[:8]}-",
+        "partitions": "2",
+        "replication_factor": "1",
+    }
     return load({variable(name): value for name, value in {**given, **more}.items()})
 
 
@@ -88,7 +93,8 @@ async def bridge_process(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A `tally ami` that reads a server."""
     pbx = {"name": "pbx01", "host": "127.0.0.1", "port": server.port, "username": "dialer", "secret": SECRET}
-    own = {name: str(getattr(settings, name)) for name in ("kafka_bootstrap", "topic_prefix", "partitions")}
+    named = ("kafka_bootstrap", "topic_prefix", "partitions", "replication_factor")
+    own = {name: str(getattr(settings, name)) for name in named}
     own |= {"ami_web_port": str(settings.ami_web_port), "ami_pbxs": json.dumps([pbx])}
     async with tally_process({variable(name): value for name, value in own.items()}, log, "ami") as process:
         yield process

@@ -109,6 +109,7 @@ def environment_of(bootstrap: str, dsn: str, prefix: str, **more: str) -> dict[s
         variable("postgres_dsn"): dsn,
         variable("topic_prefix"): prefix,
         variable("partitions"): "4",
+        variable("replication_factor"): "1",
         **{variable(name): value for name, value in more.items()},
     }
 

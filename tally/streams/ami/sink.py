@@ -68,7 +68,7 @@ async def open_sink(settings: Settings, pbx: Pbx) -> KafkaSink:
     """Declare what is missing and connect a producer. Raises KafkaError, TopicsError or TimeoutError."""
     async with asyncio.timeout(OPEN_SECONDS):
         # Else the first event would let the brokers create the topic with their defaults.
-        await topics.declare(settings)
+        await topics.declare(settings, only={settings.names.raw(TOPIC)})
         producer = AIOKafkaProducer(
             **settings.kafka_client(),
             acks="all",

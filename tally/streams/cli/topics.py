@@ -1,6 +1,7 @@
 """`tally topics`: declare them, and show how they are."""
 
 import asyncio
+from typing import Annotated
 
 import typer
 from aiokafka.errors import KafkaError
@@ -15,17 +16,25 @@ app = typer.Typer(
 
 
 @app.command()
-def declare() -> None:
-    """Create the topics that are missing; existing ones are left alone. A worker does this when it starts."""
+def declare(
+    alter: Annotated[bool, typer.Option("--alter", help="set unfit configurations right, too")] = False,
+) -> None:
+    """Create the topics that are missing, and compare the others with what Tally needs.
+
+    A worker does this when it starts. Exit code 1 where one is unfit. Partitions and replicas are never
+    changed: of the facts log and changelogs the first would break the numbers, the second is the operator's.
+    """
     settings = load()
     try:
-        created = asyncio.run(topics.declare(settings))
+        done = asyncio.run(topics.declare(settings, mend=alter))
     except (KafkaError, TimeoutError, topics.TopicsError) as error:
         fail(f"{type(error).__name__}: {error}")
-    for name in created:
+    for name in done.created:
         console.print(f"created {name}", highlight=False)
-    if not created:
-        console.print("all topics were there", highlight=False)
+    for name in done.altered:
+        console.print(f"altered {name}", highlight=False)
+    if not done.created and not done.altered:
+        console.print("all topics were there, as they must be", highlight=False)
 
 
 @app.command()

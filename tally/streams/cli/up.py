@@ -48,7 +48,8 @@ async def _up(folder: Path) -> None:
     with running(folder, _say, **more) as stack:
         settings = stack.settings
         await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
-        await topics.declare(settings)
+        # Embedded brokers are nobody else's: what an earlier release declared there is set right.
+        await topics.declare(settings, mend=stack.is_embedded)
         log = log_file(folder)
         supervisor = Supervisor(stack.environment, log, _say)
         supervising = asyncio.ensure_future(supervisor.run())

@@ -1,0 +1,147 @@
+"""What the brokers say a topic is: its id, its partitions and their replicas.
+
+A name can be taken again, an id cannot: only ids tell a topic from one that was deleted and made anew. The
+client's own requests are of before brokers had ids, so here is the one that it lacks.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+from msgspec import Struct
+
+NO_ID = bytes(16)
+
+
+class Layout(Struct, frozen=True):
+    """One topic as the brokers have it."""
+
+    topic_id: str
+    """32 hexadecimal digits."""
+    partitions: int
+    replicas: int
+    """Of the partition that has the fewest; those out of sync count as well."""
+
+
+async def layouts(client: Any, names: Sequence[str]) -> dict[str, "Layout | KafkaError"]:
+    """Return of each topic its layout, or why there is none: unknown, or no right to see it.
+
+    `client` is the low-level one of a consumer or admin. Topics are never created by being asked about.
+    Raises KafkaError: the brokers do not answer.
+    """
+    answer = await client.send(client.get_random_node(), DescribeTopics(names))
+    return {topic[1]: _layout(topic) for topic in answer.topics}
+
+
+async def present_layouts(client: Any, names: Sequence[str]) -> dict[str, Layout]:
+    """Return the layout of topics that all have to be there. Raises KafkaError: one is not."""
+    found = await layouts(client, names)
+    for name in names:
+        layout = found.get(name)
+        if not isinstance(layout, Layout):
+            raise layout or UnknownTopicOrPartitionError(name)
+    return {name: layout for name, layout in found.items() if isinstance(layout, Layout)}
+
+
+def _layout(topic: Any) -> "Layout | KafkaError":
+    code, name, topic_id, _internal, partitions, *_ = topic
+    if code:
+        error: KafkaError = for_code(code)(name)
+        return error
+    return Layout(topic_id.hex(), len(partitions), min((len(part[4]) for part in partitions), default=0))
+
+
+class _Uuid(AbstractType[bytes]):  # type: ignore[misc]
+    @classmethod
+    def encode(cls, value: bytes) -> bytes:
+        return value
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> bytes:
+        return data.read(16)
+
+
+class _MetadataResponse(Response):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 12
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32),
+                ("host", CompactString("utf-8")),
+                ("port", Int32),
+                ("rack", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", CompactString("utf-8")),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequest(RequestStruct):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 12
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(("topic_id", _Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields)),
+        ),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class DescribeTopics(Request[_MetadataRequest]):  # type: ignore[misc]
+    """Asks for topics by name, with their ids (Metadata, version 12)."""
+
+    API_KEY = 3
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def build(self, request_struct_class: type[_MetadataRequest]) -> _MetadataRequest:
+        """Return the request in the one version that is used."""
+        return request_struct_class([(NO_ID, name, {}) for name in self._names], False, False, {})
