@@ -13,5 +13,7 @@ class Reader(Protocol):
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the value of each key, None where there is none."""
 
-    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
-        """Return the keys that begin with this, in order."""
+    def keys_under(
+        self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
+    ) -> list[bytes]:
+        """Return the keys that begin with the prefix, in order; from `begin` on, and so many at most."""

@@ -50,9 +50,12 @@ class Tables:
         found = self._tables[table]
         return [found.get(key) for key in keys]
 
-    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
+    def keys_under(
+        self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
+    ) -> list[bytes]:
         """Return the keys that begin with this."""
-        return sorted(key for key in self._tables[table] if key.startswith(prefix))
+        found = (key for key in self._tables[table] if key.startswith(prefix) and key >= begin)
+        return sorted(found)[:most]
 
     def write(self, writes: Writes) -> None:
         """Apply the changes of a batch."""

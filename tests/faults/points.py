@@ -103,7 +103,7 @@ def install(armed: Armed) -> None:
     _replace(route_loop, "route_run", armed.before, "route.read")
     _replace(FactsLog, "append", armed.after, "route.appended")
     _replace(DeadLetters, "keep", armed.before, "route.dead-letter")
-    _replace(fold_partition, "fold_batch", armed.before, "fold.batch")
+    _replace(fold_partition, "fold_steps", armed.before, "fold.batch")
     _replace(ChangelogWriter, "commit", armed.before, "commit.begun")
     _replace(ChangelogWriter, "start", armed.after, "open.fenced")
     _replace(PartitionStore, "_commit", armed.after, "commit.applied")

@@ -34,8 +34,10 @@ class MemoryPartition:
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.tables[table].get(key) for key in keys]
 
-    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
-        return sorted(key for key in self.tables[table] if key.startswith(prefix))
+    def keys_under(
+        self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
+    ) -> list[bytes]:
+        return sorted(key for key in self.tables[table] if key.startswith(prefix) and key >= begin)[:most]
 
     def apply(self, writes: Writes) -> None:
         for table, entries in writes.items():

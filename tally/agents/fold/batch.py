@@ -6,13 +6,15 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from tally.agents.fold.connected import fold_connected
+from tally.agents.fold.connected import fold_connected, fold_swept
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.rows import moved_rows
+from tally.agents.fold.steps import NO_LIMITS, Batch, Limits, Steps, chunks, finished
+from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
 from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
-from tally.tables.contribution import Changes, Part
+from tally.tables.contribution import Part
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND
 from tally.tables.reading import Reader, Writes
@@ -45,13 +47,26 @@ class Folded(Struct):
 
 
 def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> Folded:
-    """Merge a batch of facts of one partition into what its tables hold.
+    """Do all of `fold_steps` at once, however much it is."""
+    return finished(fold_steps(records, reader, rules))
 
-    Raises FamilyFailure where family code raises on one of them, UnknownFact for a fact of a family or
-    version that is not known. No facts change nothing.
+
+def fold_steps(
+    records: Sequence[FactRecord],
+    reader: Reader,
+    rules: Rules,
+    limits: Limits = NO_LIMITS,
+    is_swept: bool = False,
+) -> Steps[Folded]:
+    """Merge a batch of facts of one partition into what its tables hold, a subject a step.
+
+    `is_swept` says of sweeps that whatever they may end has been swept (`sweep_steps`). Raises FamilyFailure
+    where family code raises on one of the facts, UnknownFact for a fact of a family or version that is not
+    known, TooMuchAtOnce and WideSweep beyond the limits. No facts change nothing.
     """
-    changes = Changes()
-    writes: Writes = {}
+    if not records:
+        return Folded({}, {}, 0, 0)
+    batch = Batch(limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.swept_subjects))
     counted = {}
     waiting = 0
     for family, of_family in _by_family(records).items():
@@ -59,20 +74,44 @@ def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> F
         decode = family.decode_fact
         with family_code():
             facts = [(record.key, decode(record.value[HEAD_BYTES:])) for record in of_family]
+        yield
         if family.connects:
-            fold_connected(family, facts, reader, rules, changes, writes)
+            yield from fold_connected(family, facts, reader, rules, batch, is_swept)
         else:
-            waiting += _fold_plain(family, facts, reader, rules, changes, writes)
-    for table, entries_of in writes.items():
+            waiting += yield from _fold_plain(family, facts, reader, rules, batch)
+    yield from _move_rows(batch, reader, next_offset=records[-1].offset + 1)
+    oldest_ms = oldest_raw_at_ms(record.value for record in records)
+    return Folded(batch.writes, counted, oldest_ms, waiting)
+
+
+def sweep_steps(
+    sweep: Sweep, subjects: list[bytes], reader: Reader, rules: Rules, next_offset: int, limits: Limits
+) -> Steps[Folded]:
+    """Sweep some of the open subjects of a scope, a subject a step. Raises as `fold_steps` does."""
+    batch = Batch(limits if len(subjects) > 1 else NO_LIMITS)
+    sweeps = Sweeps(sweep.family, {sweep.family.code + sweep.scope: sweep.at_us})
+    yield from fold_swept(sweep.family, subjects, reader, rules, batch, sweeps)
+    yield from _move_rows(batch, reader, next_offset)
+    return Folded(batch.writes, {}, 0, 0)
+
+
+def sweep_at(record: FactRecord) -> Sweep:
+    """Return the sweep that a record holds. Raises ValueError for any other fact."""
+    family = BY_KIND[record.value[:KIND_BYTES]]
+    sweep = sweep_of(family, record.key, family.decode_fact(record.value[HEAD_BYTES:]))
+    if sweep is None:
+        raise ValueError("no sweep")
+    return sweep
+
+
+def _move_rows(batch: Batch, reader: Reader, next_offset: int) -> Steps[None]:
+    for table, entries_of in batch.writes.items():
         _check_sizes(table, entries_of)
-    if not records:
-        return Folded({}, {}, 0, 0)
-    rows = moved_rows(changes, reader, next_offset=records[-1].offset + 1)
+    rows = yield from moved_rows(batch.changes, reader, next_offset)
     if rows:
         # Names of queues come from PBXs and have no list: what a row cannot hold is given up on, not the row.
         _check_sizes(COUNTERS, rows)
-        writes[COUNTERS] = rows
-    return Folded(writes, counted, oldest_raw_at_ms(record.value for record in records), waiting)
+        batch.writes[COUNTERS] = rows
 
 
 def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> int:
@@ -103,30 +142,34 @@ def _fold_plain(
     facts: list[tuple[bytes, Any]],
     reader: Reader,
     rules: Rules,
-    changes: Changes,
-    writes: Writes,
-) -> int:
+    batch: Batch,
+) -> Steps[int]:
     """Fold facts whose subject is their key; return how many more subjects wait."""
     waiting = 0
     by_key: dict[bytes, list[Any]] = defaultdict(list)
     for key, fact in facts:
         by_key[key].append(fact)
-    olds = reader.get_many(family.table, list(by_key))
-    table = writes.setdefault(family.table, {})
-    with family_code():
-        for (key, merged), old in zip(by_key.items(), olds, strict=True):
-            before = None if old is None else family.decode(old)
-            after = family.merge(before, merged)
-            encoded = family.encode(after)
-            if encoded == old:
-                continue
-            table[key] = encoded
-            waiting += family.waits(after)
-            was: Sequence[Part] = ()
-            if before is not None:
-                waiting -= family.waits(before)
-                was = family.contribution(key, before, rules)
-            changes.move(was, family.contribution(key, after, rules))
+    table = batch.writes.setdefault(family.table, {})
+    for some in chunks(by_key.items()):
+        olds = reader.get_many(family.table, [key for key, _ in some])
+        state_bytes = 0
+        with family_code():
+            for (key, merged), old in zip(some, olds, strict=True):
+                before = None if old is None else family.decode(old)
+                after = family.merge(before, merged)
+                encoded = family.encode(after)
+                if encoded == old:
+                    continue
+                table[key] = encoded
+                state_bytes += len(encoded)
+                waiting += family.waits(after)
+                was: Sequence[Part] = ()
+                if before is not None:
+                    waiting -= family.waits(before)
+                    was = family.contribution(key, before, rules)
+                batch.changes.move(was, family.contribution(key, after, rules))
+                yield
+        batch.wrote(state_bytes)
     return waiting
 
 

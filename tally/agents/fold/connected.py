@@ -1,16 +1,18 @@
 """Folding subjects whose identity is only learnt later: connected components (architecture 3.10)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tally.agents.fold.failure import family_code
-from tally.agents.fold.sweeps import Sweeps
+from tally.agents.fold.steps import Batch, Steps, chunks
+from tally.agents.fold.sweeps import Sweeps, latest_sweeps
 from tally.schemas.topics import ALIASES
-from tally.tables.contribution import Changes
 from tally.tables.families.family import Family
-from tally.tables.reading import Reader, Writes
+from tally.tables.reading import Reader
 from tally.tables.rules import Rules
+
+ALIASES_AT_ONCE = 1_000
 
 
 def fold_connected(
@@ -18,42 +20,78 @@ def fold_connected(
     facts: list[tuple[bytes, Any]],
     reader: Reader,
     rules: Rules,
-    changes: Changes,
-    writes: Writes,
-) -> None:
-    """Fold facts that may show that several subjects are one.
+    batch: Batch,
+    is_swept: bool,
+) -> Steps[None]:
+    """Fold facts that may show that several subjects are one, a component a step.
 
     Where a fact connects subjects, their states merge under the smallest key, and their contributions give
-    way to that of the union, in the same batch.
+    way to that of the union, in the same batch. `is_swept`, and what is raised: see `fold_steps`.
     """
-    sweeps = Sweeps(family, reader, [key for key, _ in facts])
-    facts, unheard = sweeps.take(facts, writes)
+    sweeps = latest_sweeps(family, reader, [key for key, _ in facts])
+    facts, unheard = sweeps.take(facts, reader, batch, is_swept)
     with family_code():
         keys = [family.subjects(key, fact) for key, fact in facts]
-    named = list({key: None for several in keys for key in several})
-    aliases = reader.get_many(ALIASES, [family.code + key for key in named])
-    roots = {key: root for key, root in zip(named, aliases, strict=True) if root is not None}
+    yield
+    named = {key: None for several in keys for key in several}
+    roots = yield from _roots(family, named, reader)
     components = _components(keys, roots, unheard)
-    known = list({*roots.values(), *unheard})
-    olds: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
-    for root, old in zip(known, reader.get_many(family.table, known), strict=True):
-        if old is not None:
-            olds[components[root][0]][root] = old
+    yield
     merged: dict[bytes, list[Any]] = defaultdict(list)
     for several, (_, fact) in zip(keys, facts, strict=True):
         merged[components[several[0]][0]].append(fact)
-    with family_code():
-        for component in {**merged, **olds}:
-            _fold_component(
-                family,
-                component,
-                merged.get(component, ()),
-                olds.get(component, {}),
-                rules,
-                changes,
-                writes,
-                sweeps,
-            )
+    known: dict[bytes, list[bytes]] = defaultdict(list)
+    for root in {*roots.values(), *unheard}:
+        known[components[root][0]].append(root)
+    yield
+    yield from _fold_components(family, merged, known, reader, rules, batch, sweeps)
+
+
+def fold_swept(
+    family: Family[Any, Any],
+    subjects: Sequence[bytes],
+    reader: Reader,
+    rules: Rules,
+    batch: Batch,
+    sweeps: Sweeps,
+) -> Steps[None]:
+    """Apply sweeps to subjects of which nothing new is known, a subject a step."""
+    known = {root: [root] for root in subjects}
+    yield from _fold_components(family, {}, known, reader, rules, batch, sweeps)
+
+
+def _roots(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> Steps[dict[bytes, bytes]]:
+    """Return the key under which each subject's state lives, of those that have one."""
+    roots: dict[bytes, bytes] = {}
+    for some in chunks(named, ALIASES_AT_ONCE):
+        aliases = reader.get_many(ALIASES, [family.code + key for key in some])
+        roots.update((key, root) for key, root in zip(some, aliases, strict=True) if root is not None)
+        yield
+    return roots
+
+
+def _fold_components(
+    family: Family[Any, Any],
+    merged: Mapping[bytes, Sequence[Any]],
+    known: Mapping[bytes, Sequence[bytes]],
+    reader: Reader,
+    rules: Rules,
+    batch: Batch,
+    sweeps: Sweeps,
+) -> Steps[None]:
+    """Fold components, each with its facts and with the keys of the states that it had."""
+    for some in chunks({**merged, **known}):
+        wanted = [root for component in some for root in known.get(component, ())]
+        olds = dict(zip(wanted, reader.get_many(family.table, wanted), strict=True))
+        state_bytes = 0
+        with family_code():
+            for component in some:
+                had = {root: old for root in known.get(component, ()) if (old := olds[root]) is not None}
+                facts = merged.get(component, ())
+                if facts or had:
+                    state_bytes += _fold_component(family, component, facts, had, rules, batch, sweeps)
+                yield
+        batch.wrote(state_bytes)
 
 
 def _fold_component(
@@ -62,11 +100,10 @@ def _fold_component(
     facts: Sequence[Any],
     olds: dict[bytes, bytes],
     rules: Rules,
-    changes: Changes,
-    writes: Writes,
+    batch: Batch,
     sweeps: Sweeps,
-) -> None:
-    """Merge one component: all states it had, and its facts."""
+) -> int:
+    """Merge one component: all states it had, and its facts; return the bytes of its state."""
     befores = {root: family.decode(old) for root, old in olds.items()}
     after = family.join(list(befores.values())) if befores else None
     if facts:
@@ -76,7 +113,8 @@ def _fold_component(
     root = min(members)
     encoded = family.encode(after)
     if olds == {root: encoded}:
-        return
+        return 0
+    writes = batch.writes
     table = writes.setdefault(family.table, {})
     table.update(dict.fromkeys(olds))
     table[root] = encoded
@@ -85,10 +123,11 @@ def _fold_component(
     renamed = {family.code + member: root for member in members if member not in was}
     writes.setdefault(ALIASES, {}).update(renamed)
     sweeps.index(root, after, befores, writes)
-    changes.move(
+    batch.changes.move(
         [part for key, before in befores.items() for part in family.contribution(key, before, rules)],
         family.contribution(root, after, rules),
     )
+    return len(encoded)
 
 
 def _components(

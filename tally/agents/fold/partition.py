@@ -6,13 +6,15 @@ from collections.abc import Callable
 import structlog
 from msgspec import structs
 
-from tally.agents.fold.batch import FactRecord, Folded, find_culprit, fold_batch
+from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sweep_steps
 from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
 from tally.agents.fold.giving_up import TOO_LARGE, hopeless, subject_of
 from tally.agents.fold.inbox import Inbox
 from tally.agents.fold.intake import Run, take
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.settings import FoldSettings
+from tally.agents.fold.steps import OF_A_TRANSACTION, Steps, TooMuchAtOnce, WideSweep, finished
+from tally.agents.fold.sweeps import open_subjects
 from tally.schemas.rows import Progress
 from tally.tables.families.registry import INCOMPLETE
 from tally.tables.store.errors import GapInLog, StoreBroken
@@ -22,6 +24,8 @@ log = structlog.get_logger()
 
 RESTS_PER_COMMIT = 1.0
 LONGEST_REST_SECONDS = 0.2
+TURN_SECONDS = 0.02
+"""How long a batch is computed before others have their turn; one subject may take some longer."""
 
 
 class PartitionFold:
@@ -127,30 +131,85 @@ class PartitionFold:
         began = self._settings.monotonic()
         lost = hopeless(records, self._store) if self._store.progress.set_aside else []
         hopeful = _without(records, lost) if lost else records
+        steps = fold_steps(hopeful, self._store, self._settings.rules, OF_A_TRANSACTION)
         try:
-            folded = fold_batch(hopeful, self._store, self._settings.rules)
-        except FamilyFailure as error:
-            return await self._fold_around(records, hopeful, error)
-        computed = self._settings.monotonic()
+            folded = await self._computed(steps)
+        except (FamilyFailure, TooMuchAtOnce, WideSweep) as error:
+            return await self._fold_less(records, hopeful, error)
+        if folded is None:
+            return records
+        fold_s = self._settings.monotonic() - began
         await self._keep(lost, "StateTooLarge, as before")
         progress = self._progress(records, folded, len(lost))
         records.clear()
-        await self._store.commit(folded.writes, progress)
-        self._commit_s = self._settings.monotonic() - computed
-        self._settings.watch.folded(self._store.partition, folded.facts, computed - began, self._commit_s)
+        await self._commit(folded, progress, fold_s)
         return []
 
-    async def _fold_around(
-        self, records: list[FactRecord], hopeful: list[FactRecord], error: FamilyFailure
+    async def _commit(self, folded: Folded, progress: Progress, fold_s: float) -> None:
+        """Commit what took so long to compute, and tell who watches."""
+        computed = self._settings.monotonic()
+        await self._store.commit(folded.writes, progress)
+        self._commit_s = self._settings.monotonic() - computed
+        self._settings.watch.folded(self._store.partition, folded.facts, fold_s, self._commit_s)
+
+    async def _computed(self, steps: Steps[Folded]) -> Folded | None:
+        """Compute in turns with all else; return None where the partition was revoked meanwhile."""
+        until = self._settings.monotonic() + TURN_SECONDS
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                folded: Folded = done.value
+                return folded
+            if self._settings.monotonic() >= until:
+                await self._settings.turns.take()
+                if self.inbox.closed:
+                    steps.close()
+                    return None
+                until = self._settings.monotonic() + TURN_SECONDS
+
+    async def _fold_less(
+        self, records: list[FactRecord], hopeful: list[FactRecord], error: Exception
     ) -> list[FactRecord]:
-        """Make one step in a batch that fails: what comes before the culprit, or the culprit itself."""
-        culprit = hopeful[find_culprit(hopeful, self._store, self._settings.rules)]
-        place = culprit.offset - records[0].offset  # offsets are dense
+        """Fold the first half of what cannot be folded at once, or deal with the one fact that is left of it.
+
+        So whatever comes before a fact that fails is committed, a half at a time, and then it is alone.
+        """
+        first = hopeful[len(hopeful) // 2 if len(hopeful) > 1 else 0]
+        place = first.offset - records[0].offset  # offsets are dense
         if place:
-            await self._fold(records[:place])
-        else:
-            await self._fail(culprit, error)
-        return records[max(place, 1) :]
+            return await self._fold(records[:place]) + records[place:]
+        if isinstance(error, FamilyFailure):
+            await self._fail(first, error)
+        elif not await self._sweep(first):
+            return records
+        return records[1:]
+
+    async def _sweep(self, record: FactRecord) -> bool:
+        """Fold a sweep that ends many subjects, in portions; return whether the partition is still ours.
+
+        Progress stays before the sweep until the last portion: a new owner begins again, to the same end.
+        """
+        sweep = sweep_at(record)
+        at_once, begin = OF_A_TRANSACTION.swept_subjects, b""
+        while subjects := open_subjects(sweep, self._store, begin, at_once):
+            began = self._settings.monotonic()
+            progress = structs.replace(self._store.progress, rules=self._fingerprint)
+            steps = sweep_steps(
+                sweep, subjects, self._store, self._settings.rules, progress.next_offset, OF_A_TRANSACTION
+            )
+            try:
+                folded = await self._computed(steps)
+            except TooMuchAtOnce:
+                at_once = max(len(subjects) // 2, 1)
+                continue
+            if folded is None:
+                return False
+            await self._commit(folded, progress, self._settings.monotonic() - began)
+            begin = subjects[-1] + b"\0"
+        folded = finished(fold_steps([record], self._store, self._settings.rules, is_swept=True))
+        await self._commit(folded, self._progress([record], folded, 0), 0.0)
+        return True
 
     def _progress(self, records: list[FactRecord], folded: Folded, lost: int) -> Progress:
         before, next_offset = self._store.progress, records[-1].offset + 1

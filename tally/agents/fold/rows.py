@@ -1,5 +1,6 @@
 """Moving rows by what a batch changed in them. Pure."""
 
+from tally.agents.fold.steps import Steps, chunks
 from tally.schemas.rows import LABELS, Row, decode_row, encode
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Change, Changes
@@ -10,14 +11,16 @@ class BrokenSum(Exception):
     """A counter fell below zero: the row was not the sum of its states' contributions. A defect of ours."""
 
 
-def moved_rows(changes: Changes, reader: Reader, next_offset: int) -> dict[bytes, bytes | None]:
-    """Return the new values of the rows that a batch changes, by row key."""
-    keys = {row.encode(): change for row, change in changes.items()}
+def moved_rows(changes: Changes, reader: Reader, next_offset: int) -> Steps[dict[bytes, bytes | None]]:
+    """Return the new values of the rows that a batch changes, by row key, a row a step."""
     moved: dict[bytes, bytes | None] = {}
-    for (key, change), old in zip(keys.items(), reader.get_many(COUNTERS, list(keys)), strict=True):
-        row = move(None if old is None else decode_row(old), change, next_offset)
-        if row is not None:
-            moved[key] = encode(row)
+    for some in chunks((row.encode(), change) for row, change in changes.items()):
+        olds = reader.get_many(COUNTERS, [key for key, _ in some])
+        for (key, change), old in zip(some, olds, strict=True):
+            row = move(None if old is None else decode_row(old), change, next_offset)
+            if row is not None:
+                moved[key] = encode(row)
+            yield
     return moved
 
 

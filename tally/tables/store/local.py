@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -62,17 +63,19 @@ class LocalStore:
             return []
         return cast(list[bytes | None], self._db.get([prefix + key for key in keys]))
 
-    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
-        """Return the keys that begin with this, in order."""
-        return [key for key, _ in self.items(table, prefix)]
+    def keys_under(
+        self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
+    ) -> list[bytes]:
+        """Return the keys that begin with the prefix, in order; from `begin` on, and so many at most."""
+        return [key for key, _ in islice(self.items(table, prefix, begin), most)]
 
-    def items(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over a table, or its keys that begin with the prefix, in the order of its keys."""
+    def items(self, table: str, prefix: bytes = b"", begin: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over a table, or its keys with the prefix, in the order of its keys, from `begin` on."""
         table_prefix = table.encode() + b"/"
-        begin = table_prefix + prefix
-        for found, value in self._db.items(from_key=begin):
+        under = table_prefix + prefix
+        for found, value in self._db.items(from_key=max(under, table_prefix + begin)):
             key = cast(bytes, found)  # the wheel's types do not know of its raw mode
-            if not key.startswith(begin):
+            if not key.startswith(under):
                 return
             yield key[len(table_prefix) :], value
 

@@ -103,9 +103,11 @@ class PartitionStore:
         """Return committed values, None where there is none."""
         return self._local.get_many(table, keys)
 
-    def keys_under(self, table: str, prefix: bytes) -> list[bytes]:
-        """Return the committed keys that begin with this, in order."""
-        return self._local.keys_under(table, prefix)
+    def keys_under(
+        self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
+    ) -> list[bytes]:
+        """Return the committed keys that begin with this, in order; from `begin` on, and so many at most."""
+        return self._local.keys_under(table, prefix, begin, most)
 
     def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over the committed entries of a table; the progress record is none of them."""

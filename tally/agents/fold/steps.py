@@ -1,0 +1,73 @@
+"""Long computations in steps, and how much one transaction may hold. Pure.
+
+A batch is computed in steps of a subject each, so that whoever drives them can let others have their turn.
+Only sizes decide how a batch is split, never a clock: it is split in the same way on every machine.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+from msgspec import Struct, field
+
+from tally.tables.contribution import Changes
+from tally.tables.reading import Writes
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+"""A computation that pauses after each step and returns its result at the end."""
+
+AT_ONCE = 64
+"""Subjects whose states are read together: each may be up to a megabyte."""
+
+
+class TooMuchAtOnce(Exception):
+    """Several facts change more bytes than one transaction should hold: fewer of them are to be tried."""
+
+
+class WideSweep(Exception):
+    """A sweep may end more subjects than one transaction should hold: they are to be swept in portions."""
+
+
+class Limits(Struct, frozen=True):
+    """How much one transaction may hold."""
+
+    write_bytes: int
+    """Of states; what one subject needs is never refused."""
+    swept_subjects: int
+
+
+NO_LIMITS = Limits(1 << 62, 1 << 62)
+OF_A_TRANSACTION = Limits(16 << 20, 1_000)
+
+
+class Batch(Struct):
+    """What a batch of facts changes, as far as it is computed."""
+
+    limits: Limits = NO_LIMITS
+    changes: Changes = field(default_factory=Changes)
+    writes: Writes = field(default_factory=dict)
+    written_bytes: int = 0
+
+    def wrote(self, state_bytes: int) -> None:
+        """Note so many bytes of states more. Raises TooMuchAtOnce."""
+        self.written_bytes += state_bytes
+        if self.written_bytes > self.limits.write_bytes:
+            raise TooMuchAtOnce
+
+
+def finished(steps: Steps[T]) -> T:
+    """Return what a computation comes to, taking all of its steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+
+def chunks(items: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """Yield items in lists of at most so many."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
