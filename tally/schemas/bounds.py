@@ -27,7 +27,21 @@ class Bound(Struct, frozen=True):
 
 
 RECORD = Bound("record", "reader", 4 * MIB, "bytes of a raw record", "dead letter `too_large`")
+ATTEMPTS = Bound(
+    "attempts",
+    "state",
+    300,
+    "attempts of a contact in one campaign",
+    "contact `incomplete`: the smallest as text count",
+)
+ATTEMPT_MESSAGES = Bound(
+    "attempt_messages",
+    "state",
+    3_000,
+    "accepted messages of a contact in one campaign, over all its attempts",
+    "contact `incomplete`: those of the smallest attempts count",
+)
 
-BOUNDS: tuple[Bound, ...] = (RECORD,)
+BOUNDS: tuple[Bound, ...] = (RECORD, ATTEMPTS, ATTEMPT_MESSAGES)
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

@@ -502,19 +502,32 @@ END $$;
 -- ------------------------------------------------------------------------- recipients: attempts
 
 -- One row an attempt: its highest ranked outcome; the template that results of this outcome name (the
--- smallest as bytes where they differ); the smallest (time, source:code) of its failures.
+-- smallest as bytes where they differ); the smallest (time, source:code) of its failures. Of a contact's
+-- attempts the smallest as text, up to the bound; of their messages, attempt after attempt, up to another.
 CREATE UNLOGGED TABLE recount.attempt AS
+WITH every_attempt AS (
+    SELECT
+        tenant, campaign, contact, attempt,
+        row_number() OVER (PARTITION BY tenant, campaign, contact ORDER BY attempt) AS place,
+        min(at_ms) AS first_ms,
+        (array_agg(outcome ORDER BY rank DESC))[1] AS outcome,
+        (array_agg(template_name ORDER BY rank DESC, template_name, template_language))[1] AS template_name,
+        (array_agg(template_language ORDER BY rank DESC, template_name, template_language))[1] AS template_language,
+        (array_agg(error_key ORDER BY at_ms, error_key) FILTER (WHERE outcome = 'failed'))[1] AS error_key,
+        count(DISTINCT (number_id, message_id)) FILTER (WHERE outcome = 'accepted' AND channel = 'whatsapp')
+            AS messages
+    FROM recount.send JOIN recount.outcome_rank USING (outcome)
+    WHERE campaign IS NOT NULL
+    GROUP BY tenant, campaign, contact, attempt
+)
 SELECT
-    tenant, campaign, contact, attempt,
-    min(at_ms) AS first_ms,
-    (array_agg(outcome ORDER BY rank DESC))[1] AS outcome,
-    (array_agg(template_name ORDER BY rank DESC, template_name, template_language))[1] AS template_name,
-    (array_agg(template_language ORDER BY rank DESC, template_name, template_language))[1] AS template_language,
-    (array_agg(error_key ORDER BY at_ms, error_key) FILTER (WHERE outcome = 'failed'))[1] AS error_key,
-    greatest(count(DISTINCT message_id) FILTER (WHERE outcome = 'accepted') - 1, 0) AS duplicates
-FROM recount.send JOIN recount.outcome_rank USING (outcome)
-WHERE campaign IS NOT NULL
-GROUP BY tenant, campaign, contact, attempt;
+    tenant, campaign, contact, attempt, first_ms, outcome, template_name, template_language, error_key,
+    greatest(least(messages, recount.most('attempt_messages') - messages_before) - 1, 0) AS duplicates
+FROM (
+    SELECT *, sum(messages) OVER (PARTITION BY tenant, campaign, contact ORDER BY place) - messages AS messages_before
+    FROM every_attempt
+) AS placed
+WHERE place <= recount.most('attempts');
 
 -- A contact counts once, with the template of its latest attempt.
 CREATE UNLOGGED TABLE recount.contact AS

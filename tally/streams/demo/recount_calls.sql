@@ -474,7 +474,9 @@ FROM (
     SELECT
         tenant, campaign, contact, attempt, 1000 * min(at_ms) AS asked_us,
         (array_agg(template_name ORDER BY rank DESC, template_name))[1] AS template_name,
-        bool_or(outcome IN ('requested', 'accepted')) AS is_requested,
+        -- Of a contact beyond a bound the attempts that count (recount.sql).
+        bool_or(outcome IN ('requested', 'accepted')) AND (tenant, campaign, contact, attempt) IN (
+            SELECT tenant, campaign, contact, attempt FROM recount.attempt) AS is_requested,
         bool_or(is_second) AS is_second
     FROM recount.call_send JOIN recount.call_outcome_rank USING (outcome)
     GROUP BY tenant, campaign, contact, attempt

@@ -1,11 +1,13 @@
 """Recipients: the producer's contacts in one campaign, with their attempts."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
 from tally.schemas.bounded import error_key
+from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, Bound
 from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.keys import RowKey, Template, split_parts
 from tally.tables.contribution import Counts, Part
@@ -14,6 +16,7 @@ from tally.tables.rules import Rules
 
 RANKED = ("accepted", "failed", "cancelled", "skipped", "requested", "queued")
 """Outcomes of one attempt, the one that counts first."""
+RANK_OF = {outcome: rank for rank, outcome in enumerate(RANKED)}
 COUNTED_AS = {
     "failed": "failed_at_send",
     "cancelled": "cancelled",
@@ -26,20 +29,23 @@ REQUESTED = ("requested", "accepted")
 """Outcomes of a voice attempt that say that the PBX was asked for it."""
 
 
-class Result(Struct, frozen=True, array_like=True, gc=False, order=True):
-    """One outcome of an attempt: when it was first seen, and the smallest template named with it."""
+class Named(Struct, frozen=True, array_like=True, gc=False, order=True):
+    """How results named an attempt's template: the smallest holds."""
 
-    at_ms: int
+    rank: int
+    """Place of the outcome in `RANKED`: that of the highest-ranked one counts."""
     template: Template
     unlabelled: bool
     """Orders a template id before none."""
     label: str
 
 
-class Attempt(Struct, frozen=True, array_like=True, gc=False):
-    """What became of one attempt to reach the contact."""
+class Attempt(Struct, array_like=True, gc=False):
+    """What became of one attempt to reach the contact. Only `merge` and `join` write to one: to a copy."""
 
-    results: dict[str, Result]
+    first_ms: dict[str, int]
+    """When each outcome was first seen."""
+    named: Named
     error: tuple[int, str] | None
     """The smallest (milliseconds, raw `source:code`)."""
     messages: list[bytes]
@@ -48,7 +54,11 @@ class Attempt(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Recipient(Struct, frozen=True, array_like=True, gc=False):
-    """Everything known of one contact in one campaign."""
+    """Everything known of one contact in one campaign; what is one beyond a bound is kept and does not count.
+
+    Attempts are in the order of their names, and messages in that of attempts: so the smallest ones are a
+    beginning of both, and what a bound has cut off can never be among them later.
+    """
 
     attempts: dict[str, Attempt]
 
@@ -66,25 +76,57 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
     decode = staticmethod(_state_decoder.decode)
 
     def merge(self, state: Recipient | None, facts: Sequence[AttemptResult]) -> Recipient:
-        known = [_of(fact) for fact in facts]
-        return _join_all(known if state is None else [state, *known])
+        known = {} if state is None else dict(state.attempts)
+        own: dict[str, Attempt] = {}
+        for fact in facts:
+            attempt = own.get(fact.attempt)
+            if attempt is not None:
+                _take(attempt, fact)
+            elif fact.attempt in known:
+                own[fact.attempt] = attempt = _copied(known[fact.attempt])
+                _take(attempt, fact)
+            else:
+                own[fact.attempt] = _begun(fact)
+        return _recipient(known, own)
 
     def join(self, states: Sequence[Recipient]) -> Recipient:
-        return _join_all(states)
+        first, *others = states
+        known = dict(first.attempts)
+        own: dict[str, Attempt] = {}
+        for other in others:
+            for name, attempt in other.attempts.items():
+                if name not in known:
+                    known[name] = attempt
+                    continue
+                if name not in own:
+                    own[name] = _copied(known[name])
+                _take_all(own[name], attempt)
+        return _recipient(known, own)
+
+    def beyond(self, state: Recipient) -> Bound | None:
+        if len(state.attempts) > ATTEMPTS.most:
+            return ATTEMPTS
+        if sum(len(attempt.messages) for attempt in state.attempts.values()) > ATTEMPT_MESSAGES.most:
+            return ATTEMPT_MESSAGES
+        return None
 
     def contribution(self, key: bytes, state: Recipient, rules: Rules) -> list[Part]:
         tenant, campaign, _ = split_parts(key)
+        attempts = state.attempts
+        if len(attempts) > ATTEMPTS.most:
+            attempts = dict(islice(attempts.items(), ATTEMPTS.most))
+        latest = _latest(attempts)
+        room = ATTEMPT_MESSAGES.most
         parts = []
-        latest = _latest(state.attempts)
-        for name, attempt in state.attempts.items():
-            outcome = _outcome(attempt)
-            result = attempt.results[outcome]
-            counts = _counts(attempt, outcome)
+        for name, attempt in attempts.items():
+            messages = min(len(attempt.messages), room)
+            room -= messages
+            counts = _counts(attempt, messages)
             if name == latest:
                 counts["contacts"] = 1
-            times = [seen.at_ms for seen in attempt.results.values()]
-            row = RowKey(tenant, campaign, result.template)
-            parts.append(Part(row, counts, min(times), max(times), result.label, attempt.channel))
+            times, named = attempt.first_ms.values(), attempt.named
+            row = RowKey(tenant, campaign, named.template)
+            parts.append(Part(row, counts, min(times), max(times), named.label, attempt.channel))
         return parts
 
 
@@ -92,69 +134,90 @@ def _latest(attempts: dict[str, Attempt]) -> str:
     """Return the attempt that began last; of several the one that is largest as text."""
     if len(attempts) == 1:
         return next(iter(attempts))
-    return max((_first_ms(attempt), name) for name, attempt in attempts.items())[1]
+    return max((min(attempt.first_ms.values()), name) for name, attempt in attempts.items())[1]
 
 
-def _join_all(states: Sequence[Recipient]) -> Recipient:
-    if len(states) == 1:
-        return states[0]
-    attempts = dict(states[0].attempts)
-    for state in states[1:]:
-        for name, attempt in state.attempts.items():
-            mine = attempts.get(name)
-            attempts[name] = attempt if mine is None else _join_attempts(mine, attempt)
-    return Recipient(ordered(attempts))
+def _recipient(known: dict[str, Attempt], own: dict[str, Attempt]) -> Recipient:
+    """Return a state in its canonical form, with one at most beyond each bound."""
+    for attempt in own.values():
+        if len(attempt.first_ms) > 1:
+            attempt.first_ms = ordered(attempt.first_ms)
+        if len(attempt.messages) > 1:
+            attempt.messages = sorted(set(attempt.messages))
+    known.update(own)
+    if len(known) > 1:
+        known = dict(islice(ordered(known).items(), ATTEMPTS.most + 1))
+    room = ATTEMPT_MESSAGES.most + 1
+    for name, attempt in known.items():
+        messages = len(attempt.messages)
+        if messages > room:
+            known[name] = _copied(attempt)
+            known[name].messages = attempt.messages[:room]
+            messages = room
+        room -= messages
+    return Recipient(known)
 
 
-def _of(fact: AttemptResult) -> Recipient:
-    """Return the state of a recipient of whom only this fact is known."""
-    attempt = Attempt(
-        {fact.outcome: Result(fact.at_ms, fact.template, not fact.label, fact.label)},
+def _begun(fact: AttemptResult) -> Attempt:
+    """Return an attempt of which only this fact is known."""
+    return Attempt(
+        {fact.outcome: fact.at_ms},
+        Named(RANK_OF[fact.outcome], fact.template, not fact.label, fact.label),
         None if fact.error is None else (fact.at_ms, fact.error),
         [fact.message] if fact.message else [],
         fact.channel,
     )
-    return Recipient({fact.attempt: attempt})
 
 
-def _join_attempts(left: Attempt, right: Attempt) -> Attempt:
-    results = dict(left.results)
-    for outcome, result in right.results.items():
-        mine = results.get(outcome)
-        results[outcome] = result if mine is None else _join_results(mine, result)
+def _copied(attempt: Attempt) -> Attempt:
     return Attempt(
-        ordered(results),
-        min(left.error, right.error) if left.error and right.error else left.error or right.error,
-        sorted({*left.messages, *right.messages}),
-        max(left.channel, right.channel),
+        dict(attempt.first_ms), attempt.named, attempt.error, list(attempt.messages), attempt.channel
     )
 
 
-def _join_results(left: Result, right: Result) -> Result:
-    """Join time and template apart: the smallest template need not have come with the first time."""
-    smallest = min(
-        (left.template, left.unlabelled, left.label), (right.template, right.unlabelled, right.label)
-    )
-    return Result(min(left.at_ms, right.at_ms), *smallest)
+def _take(attempt: Attempt, fact: AttemptResult) -> None:
+    """Take a fact into an attempt of one's own; messages are sorted once, at the end."""
+    outcome, at_ms = fact.outcome, fact.at_ms
+    seen_ms = attempt.first_ms.get(outcome)
+    if seen_ms is None or at_ms < seen_ms:
+        attempt.first_ms[outcome] = at_ms
+    rank = RANK_OF[outcome]
+    if rank <= attempt.named.rank:
+        attempt.named = min(attempt.named, Named(rank, fact.template, not fact.label, fact.label))
+    if fact.error is not None:
+        attempt.error = _smaller_error(attempt.error, (at_ms, fact.error))
+    if fact.message:
+        attempt.messages.append(fact.message)
+    if fact.channel != attempt.channel:
+        attempt.channel = max(attempt.channel, fact.channel)
 
 
-def _outcome(attempt: Attempt) -> str:
-    return next(outcome for outcome in RANKED if outcome in attempt.results)
+def _take_all(attempt: Attempt, other: Attempt) -> None:
+    """Take all of another state's attempt into one's own."""
+    for outcome, at_ms in other.first_ms.items():
+        attempt.first_ms[outcome] = min(attempt.first_ms.get(outcome, at_ms), at_ms)
+    attempt.named = min(attempt.named, other.named)
+    attempt.error = _smaller_error(attempt.error, other.error)
+    attempt.messages += other.messages
+    attempt.channel = max(attempt.channel, other.channel)
 
 
-def _first_ms(attempt: Attempt) -> int:
-    return min(result.at_ms for result in attempt.results.values())
+def _smaller_error(left: tuple[int, str] | None, right: tuple[int, str] | None) -> tuple[int, str] | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right)
 
 
-def _counts(attempt: Attempt, outcome: str) -> Counts:
-    """Return the counters of one attempt (docs/counters.md)."""
+def _counts(attempt: Attempt, messages: int) -> Counts:
+    """Return the counters of one attempt (docs/counters.md), of whose messages so many count."""
     counts: Counts = {"attempts": 1}
-    if attempt.channel == "voice" and not attempt.results.keys().isdisjoint(REQUESTED):
+    if attempt.channel == "voice" and not attempt.first_ms.keys().isdisjoint(REQUESTED):
         counts["requested"] = 1
+    outcome = RANKED[attempt.named.rank]
     if name := COUNTED_AS.get(outcome):
         counts[name] = 1
     if outcome == "failed":
         counts[f"errors.{error_key(attempt.error[1] if attempt.error else None)}"] = 1
-    if len(attempt.messages) > 1:
-        counts["duplicates"] = len(attempt.messages) - 1
+    if messages > 1:
+        counts["duplicates"] = messages - 1
     return counts
