@@ -1,0 +1,123 @@
+"""What makes a state large: facts by number, of which each adds something to the same subject.
+
+Each family has at least one shape, and one for every part of its state that grows. The laws of cost
+(tests/contract/test_costs.py) hold for all of them, so that a new family has to say here what it grows by.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, Kind, MemberSeen, Originated
+from tally.schemas.facts import AttemptResult, Claim, Claimed, Inbound, Pricing, Send, Sighting, StatusSeen
+from tally.schemas.keys import Template
+
+PROMO = Template("promo", "pt_BR")
+AT_S = 1_795_000_000
+AT_MS = AT_S * 1_000
+AT_US = AT_MS * 1_000
+
+
+class Shape(Struct, frozen=True):
+    """One way in which a family's state grows."""
+
+    name: str
+    fact: Callable[[int], Any]
+    """The nth fact."""
+    size: int = 400
+    """How many facts make a state in which growing shows: twice as many may cost about twice as much."""
+
+
+def _digest(nth: int) -> bytes:
+    return nth.to_bytes(12, "big")
+
+
+def _claim(nth: int) -> Claim:
+    return Claim(AT_MS + nth, "t1", "c1", str(nth), "1", PROMO)
+
+
+def _status(nth: int) -> StatusSeen:
+    status = ("sent", "delivered", "read", "failed")[nth % 4]
+    return StatusSeen(status, AT_S + nth, "meta:131026", Pricing(nth % 4, AT_S + nth, "marketing", "regular"))
+
+
+def _message_of_one_attempt(nth: int) -> AttemptResult:
+    return AttemptResult("whatsapp", "1", "accepted", AT_MS + nth, PROMO, message=_digest(nth))
+
+
+def _attempt(nth: int) -> AttemptResult:
+    return AttemptResult("whatsapp", str(nth), "accepted", AT_MS + nth, PROMO, message=_digest(nth))
+
+
+def _send(nth: int) -> Sighting:
+    return Sighting([b"p1", b"w" + _digest(nth)], send=Send(_digest(nth), _claim(nth)))
+
+
+def _campaign_and_reply(nth: int) -> Sighting:
+    claim = Claim(AT_MS + nth, "t1", f"c{nth}", "8", "1", PROMO)
+    return Sighting([b"p1"], Send(_digest(nth), claim), Inbound(_digest(nth), AT_S + nth))
+
+
+def _phone(nth: int) -> Sighting:
+    return Sighting([b"p%d" % nth, b"u0"])
+
+
+def _seen(nth: int, kind: Kind, *glimpses: Glimpse, detail: str = "") -> ChannelsSeen:
+    return ChannelsSeen(AT_US + nth, kind, list(glimpses), detail)
+
+
+def _glimpse(nth: int, **variables: str) -> Glimpse:
+    return Glimpse(f"u{nth}", "u0", f"PJSIP/trunk-{nth:08x}", 6, variables)  # type: ignore[arg-type]
+
+
+def _held(nth: int) -> ChannelsSeen:
+    return _seen(nth, "unhold" if nth % 2 else "hold", _glimpse(0))
+
+
+def _bridged(nth: int) -> ChannelsSeen:
+    kind: Kind = "leave" if nth % 2 else "enter"
+    return _seen(nth, kind, _glimpse(nth // 2 % 2), detail=f"bridge-{nth // 4}")
+
+
+def _next_dialled(nth: int) -> ChannelsSeen:
+    variables = {} if nth else {"campaign": "c1", "contact": "8", "tenant": "t1"}
+    return _seen(nth, "dial", _glimpse(nth, **variables), _glimpse(nth + 1))
+
+
+def _of_one_contact(nth: int) -> ChannelsSeen | Dialled:
+    if nth % 2:
+        ids = [("action_id", f"a{nth // 2}")]
+        return Dialled("t1", "c1", "0", str(nth // 2), "requested", AT_MS + nth, PROMO, ids, False)
+    return _seen(nth, "seen", _glimpse(nth // 2, campaign="c1", contact="0"))
+
+
+def _originated(nth: int) -> Originated:
+    return Originated(AT_US + nth, "a1", f"u{nth}", 4)
+
+
+def _queue(nth: int) -> MemberSeen:
+    return MemberSeen("PJSIP/201", f"q{nth}", AT_US + nth, "t1", "Ann", 1, False, "", False, AT_S, 10, False)
+
+
+SHAPES: dict[str, tuple[Shape, ...]] = {
+    "messages": (Shape("statuses", _status), Shape("claims", lambda nth: Claimed(_claim(nth)))),
+    "recipients": (
+        Shape("messages of one attempt", _message_of_one_attempt),
+        Shape("attempts", _attempt, size=140),
+    ),
+    "customers": (
+        Shape("sends", _send),
+        Shape("campaigns and replies", _campaign_and_reply),
+        Shape("phones of one user id", _phone),
+    ),
+    "calls": (
+        Shape("moments of one channel", _held),
+        Shape("bridges", _bridged),
+        Shape("channels that dial each other", _next_dialled, size=100),
+        Shape("calls of one contact", _of_one_contact, size=100),
+        Shape("channels of one action", _originated, size=100),
+    ),
+    "operators": (Shape("queues", _queue),),
+}
+"""By table."""
