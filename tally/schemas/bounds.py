@@ -42,6 +42,14 @@ ATTEMPT_MESSAGES = Bound(
     "contact `incomplete`: those of the smallest attempts count",
 )
 
-BOUNDS: tuple[Bound, ...] = (RECORD, ATTEMPTS, ATTEMPT_MESSAGES)
+CLAIMANTS = Bound(
+    "claimants",
+    "state",
+    64,
+    "further attempts that claim one message",
+    "message `incomplete`: those of the smallest claims count",
+)
+
+BOUNDS: tuple[Bound, ...] = (RECORD, ATTEMPTS, ATTEMPT_MESSAGES, CLAIMANTS)
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

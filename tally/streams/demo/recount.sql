@@ -246,7 +246,8 @@ WITH field AS MATERIALIZED (
         recount.id(body -> 'tenant') COLLATE "C" AS tenant,
         recount.id(body -> 'campaign') COLLATE "C" AS campaign,  -- null: a service message
         recount.id(body #> '{contact,id}') COLLATE "C" AS contact,
-        CASE WHEN recount.is_absent(body -> 'attempt') THEN '1' ELSE body ->> 'attempt' END COLLATE "C" AS attempt,
+        CASE WHEN recount.is_absent(body -> 'attempt') THEN '1' ELSE recount.id(body -> 'attempt') END
+            COLLATE "C" AS attempt,
         coalesce(body #>> '{template,name}', '') COLLATE "C" AS template_name,
         replace(coalesce(body #>> '{template,language}', ''), '-', '_') COLLATE "C" AS template_language,
         recount.name(body -> 'phone_number_id') COLLATE "C" AS number_id,
@@ -548,6 +549,24 @@ WHERE outcome = 'accepted' AND channel = 'whatsapp'
 ORDER BY number_id, message_id, campaign IS NULL,
     at_ms, tenant, campaign, contact, attempt, template_name, template_language;
 
+-- The attempts that claim a wamid, each by its smallest claim; the first one's holds. Every other one has it
+-- claimed elsewhere, up to the bound. A service message is no attempt.
+CREATE UNLOGGED TABLE recount.claimed_elsewhere AS
+SELECT tenant, campaign, template_name, template_language
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY number_id, message_id
+        ORDER BY at_ms, tenant, campaign, contact, attempt, template_name, template_language) AS place
+    FROM (
+        SELECT DISTINCT ON (number_id, message_id, tenant, campaign, contact, attempt)
+            number_id, message_id, tenant, campaign, contact, attempt, at_ms, template_name, template_language
+        FROM recount.send
+        WHERE outcome = 'accepted' AND channel = 'whatsapp' AND campaign IS NOT NULL
+        ORDER BY number_id, message_id, tenant, campaign, contact, attempt,
+            at_ms, template_name, template_language
+    ) AS claimant
+) AS placed
+WHERE place BETWEEN 2 AND 1 + recount.most('claimants');
+
 -- What the statuses of a wamid say together. Any sign of delivery is a delivery, any of these is sent.
 CREATE UNLOGGED TABLE recount.progress AS
 SELECT
@@ -710,6 +729,13 @@ FROM recount.message
     LEFT JOIN recount.last_touch USING (number_id, message_id)
 GROUP BY GROUPING SETS ((tenant, campaign, template_name, template_language), (tenant, campaign));
 
+CREATE TABLE recount.elsewhere_count AS
+SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
+    coalesce(template_name, '') AS template_name, coalesce(template_language, '') AS template_language,
+    count(*) AS claimed_elsewhere
+FROM recount.claimed_elsewhere
+GROUP BY GROUPING SETS ((tenant, campaign, template_name, template_language), (tenant, campaign));
+
 -- Errors of failures at send and after it, which together are `failed`.
 CREATE TABLE recount.error_count AS
 WITH failed AS (
@@ -759,6 +785,7 @@ WITH rows AS (
     SELECT tenant, campaign, is_total, template_name, template_language FROM recount.contact_count
     UNION SELECT tenant, campaign, is_total, template_name, template_language FROM recount.attempt_count
     UNION SELECT tenant, campaign, is_total, template_name, template_language FROM recount.message_count
+    UNION SELECT tenant, campaign, is_total, template_name, template_language FROM recount.elsewhere_count
 )
 SELECT
     tenant, campaign, is_total, template_name, template_language,
@@ -770,6 +797,7 @@ SELECT
     coalesce(skipped, 0) AS skipped,
     coalesce(cancelled, 0) AS cancelled,
     coalesce(duplicates, 0) AS duplicates,
+    coalesce(claimed_elsewhere, 0) AS claimed_elsewhere,
     coalesce(sent, 0) AS sent,
     coalesce(delivered, 0) AS delivered,
     coalesce(delivered_implied, 0) AS delivered_implied,
@@ -795,13 +823,14 @@ FROM rows
     LEFT JOIN recount.contact_count USING (tenant, campaign, is_total, template_name, template_language)
     LEFT JOIN recount.attempt_count USING (tenant, campaign, is_total, template_name, template_language)
     LEFT JOIN recount.message_count USING (tenant, campaign, is_total, template_name, template_language)
+    LEFT JOIN recount.elsewhere_count USING (tenant, campaign, is_total, template_name, template_language)
     LEFT JOIN recount.error_count USING (tenant, campaign, is_total, template_name, template_language)
     LEFT JOIN recount.price_count USING (tenant, campaign, is_total, template_name, template_language);
 
 CREATE VIEW recount.campaign_template_stats AS
 SELECT
     tenant, campaign, template_name, template_language,
-    contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+    contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
     sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered, failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked,
     errors, pricing, time_to_deliver, time_to_read
@@ -810,7 +839,7 @@ FROM recount.stats WHERE NOT is_total;
 CREATE VIEW recount.campaign_stats AS
 SELECT
     tenant, campaign,
-    contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+    contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
     sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered, failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked,
     errors, pricing, time_to_deliver, time_to_read
