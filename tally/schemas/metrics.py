@@ -50,6 +50,9 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("skipped", "recipient", "attempts that were skipped"),
     Counter("cancelled", "recipient", "attempts that were cancelled"),
     Counter("duplicates", "recipient", "further accepted messages of one attempt"),
+    Counter(
+        "claimed_elsewhere", "message", "accepted messages of an attempt that count for another one's claim"
+    ),
     Counter("sent", "message", "messages of which sent or any later status was seen"),
     Counter("delivered", "message", "messages of which delivered, read or played was seen"),
     Counter("delivered_implied", "message", "messages read or played without a delivered status"),

@@ -1,4 +1,4 @@
-"""Send results of contacts beyond a bound: fold and recount in plain SQL say the same."""
+"""Send results of contacts beyond a bound, and of contested messages: fold and recount in plain SQL agree."""
 
 import random
 from collections.abc import Sequence
@@ -7,12 +7,18 @@ from typing import Any
 import orjson
 import pytest
 
-from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS
-from tally.streams.demo.comparison import differences
+from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, CLAIMANTS
+from tally.streams.demo.comparison import Numbers, differences
+from tally.streams.simulator.campaign import campaign
 from tally.streams.simulator.records import SEND_RESULTS, RawRecord
-from tests.integration.test_fold_against_recount import START_S, answers, folded, recounted
+from tally.streams.simulator.world import Size
+from tests.faults.events import troubled
+from tests.integration.test_fold_against_recount import START_S, Key, answers, folded, recounted
 
 TEMPLATES = ({"name": "promo", "language": "pt_BR"}, {"name": "promo", "language": "nl"}, None)
+
+CAMPAIGN_PARTS = len(("tenant", "campaign"))
+OTHER_OUTCOMES = ("queued", "failed_at_send", "skipped", "cancelled")
 
 
 def sent(**fields: Any) -> RawRecord:
@@ -73,13 +79,34 @@ def of_many_messages(rng: random.Random, count: int) -> list[RawRecord]:
     ]
 
 
-async def assert_exact(database: str, records: Sequence[RawRecord], rng: random.Random) -> None:
+def contested(rng: random.Random, count: int) -> list[RawRecord]:
+    """Return sends of a few messages that attempts of two tenants, several campaigns and none claim."""
+    return [
+        sent(
+            tenant=rng.choice(["t1", "t2"]),
+            campaign=rng.choice(["c1", "c2", "c3", None]),
+            contact={"id": rng.choice(["8", "9"]), "phone": f"+3160000000{rng.randrange(3)}"},
+            attempt=rng.choice([1, 2]),
+            template=rng.choice(TEMPLATES),
+            phone_number_id=rng.choice(["n1", "n2"]),
+            message_id=f"m{rng.randrange(6)}",
+            time=START_S * 1000 + rng.randrange(5),
+        )
+        for _ in range(count)
+    ]
+
+
+async def assert_exact(database: str, records: Sequence[RawRecord], rng: random.Random) -> dict[Key, Numbers]:
+    """Compare all numbers, with every tenth record a second time; return them."""
     arrived = [*records, *rng.sample(records, len(records) // 10)]
     rng.shuffle(arrived)
     expected = await recounted(database, arrived)
 
+    found = answers(folded(arrived))
+
     assert expected
-    assert differences(expected, answers(folded(arrived))) == []
+    assert differences(expected, found) == []
+    return found
 
 
 @pytest.mark.asyncio
@@ -106,3 +133,45 @@ async def test_of_a_contact_with_many_messages_so_many_count(database: str, more
     rng = random.Random(more)
 
     await assert_exact(database, of_many_messages(rng, ATTEMPT_MESSAGES.most + more), rng)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("more", [-1, 0, 1, 40])
+async def test_of_a_message_that_many_attempts_claim_the_smallest_claims_count(
+    database: str, more: int
+) -> None:
+    rng = random.Random(more)
+    claims = [
+        sent(message_id="test", contact={"id": str(n), "phone": "+31600000001"}, time=moment(rng))
+        for n in range(1 + CLAIMANTS.most + more)
+    ]
+    found = await assert_exact(database, claims, rng)
+
+    assert found["t1", "c1"]["accepted"] == 1
+    assert found["t1", "c1"]["claimed_elsewhere"] == CLAIMANTS.most + min(more, 0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", [1, 2, 3, random.SystemRandom().randrange(1_000_000)])
+async def test_contested_messages_leave_no_attempt_without_an_outcome(database: str, seed: int) -> None:
+    rng = random.Random(seed)
+    found = await assert_exact(database, contested(rng, rng.choice([20, 150])), rng)
+    campaigns = [numbers for key, numbers in found.items() if len(key) == CAMPAIGN_PARTS]
+
+    assert any(numbers["claimed_elsewhere"] for numbers in campaigns)
+    for numbers in campaigns:  # accepted ones are all there are here
+        assert (
+            numbers["attempts"] + numbers["duplicates"] == numbers["accepted"] + numbers["claimed_elsewhere"]
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_simulated_campaigns_every_acceptance_is_accepted_or_claimed_elsewhere(seed: int) -> None:
+    rng = random.Random(seed)
+    records = troubled(rng, campaign(rng, START_S, Size(contacts_per_campaign=60)))
+    campaigns = [numbers for key, numbers in answers(folded(records)).items() if len(key) == CAMPAIGN_PARTS]
+
+    assert sum(numbers["claimed_elsewhere"] for numbers in campaigns) > 0
+    for numbers in campaigns:
+        accepted = numbers["attempts"] - sum(numbers[name] for name in OTHER_OUTCOMES)
+        assert accepted + numbers["duplicates"] == numbers["accepted"] + numbers["claimed_elsewhere"]

@@ -19,7 +19,15 @@ CAMPAIGN_ROWS = st.dictionaries(st.tuples(st.integers(0, 7), TEMPLATES), ROWS, m
 
 WHATSAPP = (
     *("contacts", "attempts", "queued", "accepted", "failed_at_send", "skipped", "cancelled", "duplicates"),
-    *("sent", "delivered", "delivered_implied", "read", "failed_after_send", "failed_then_delivered"),
+    *(
+        "claimed_elsewhere",
+        "sent",
+        "delivered",
+        "delivered_implied",
+        "read",
+        "failed_after_send",
+        "failed_then_delivered",
+    ),
     *("failed", "in_flight", "contacts_accepted", "replied", "replied_last_touch", "replied_quoted"),
     *("clicked", "errors", "pricing", "time_to_deliver", "time_to_read"),
 )
@@ -78,7 +86,8 @@ def test_the_contracts_example_is_answered_as_the_contract_says() -> None:
     assert answer["channel"] == "whatsapp"
     assert answer["totals"] == {
         **{"contacts": 4, "attempts": 4, "queued": 0, "accepted": 3, "failed_at_send": 1, "skipped": 0},
-        **{"cancelled": 0, "duplicates": 0, "sent": 3, "delivered": 2, "delivered_implied": 0, "read": 2},
+        **{"cancelled": 0, "duplicates": 0, "claimed_elsewhere": 0, "sent": 3, "delivered": 2},
+        **{"delivered_implied": 0, "read": 2},
         **{"failed_after_send": 1, "failed_then_delivered": 0, "failed": 2, "in_flight": 0},
         **{"contacts_accepted": 3, "replied": 1, "replied_last_touch": 1, "replied_quoted": 0, "clicked": 0},
         "errors": {"meta:131026": 1, "meta:132000": 1},

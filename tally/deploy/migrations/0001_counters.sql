@@ -28,6 +28,7 @@ CREATE TABLE tally.counters (
     skipped               bigint  NOT NULL DEFAULT 0,
     cancelled             bigint  NOT NULL DEFAULT 0,
     duplicates            bigint  NOT NULL DEFAULT 0,
+    claimed_elsewhere     bigint  NOT NULL DEFAULT 0,
     sent                  bigint  NOT NULL DEFAULT 0,
     delivered             bigint  NOT NULL DEFAULT 0,
     delivered_implied     bigint  NOT NULL DEFAULT 0,

@@ -52,6 +52,7 @@ SELECT
     sum(skipped)::bigint AS skipped,
     sum(cancelled)::bigint AS cancelled,
     sum(duplicates)::bigint AS duplicates,
+    sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
     sum(sent)::bigint AS sent,
     sum(delivered)::bigint AS delivered,
     sum(delivered_implied)::bigint AS delivered_implied,
@@ -101,7 +102,7 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
     AND (
         greatest(
             contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled,
-            duplicates, sent, delivered, delivered_implied, read, failed_after_send,
+            duplicates, claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
             failed_then_delivered, contacts_accepted, replied, replied_last_touch,
             replied_quoted, clicked, requested, attempted, answered, busy, no_answer,
             rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
@@ -126,6 +127,7 @@ SELECT
     coalesce(sum(skipped) FILTER (WHERE NOT whole_campaign), 0)::bigint AS skipped,
     coalesce(sum(cancelled) FILTER (WHERE NOT whole_campaign), 0)::bigint AS cancelled,
     coalesce(sum(duplicates) FILTER (WHERE NOT whole_campaign), 0)::bigint AS duplicates,
+    coalesce(sum(claimed_elsewhere) FILTER (WHERE NOT whole_campaign), 0)::bigint AS claimed_elsewhere,
     coalesce(sum(sent) FILTER (WHERE NOT whole_campaign), 0)::bigint AS sent,
     coalesce(sum(delivered) FILTER (WHERE NOT whole_campaign), 0)::bigint AS delivered,
     coalesce(sum(delivered_implied) FILTER (WHERE NOT whole_campaign), 0)::bigint AS delivered_implied,
@@ -174,7 +176,7 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
     AND (
         greatest(
             contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled,
-            duplicates, sent, delivered, delivered_implied, read, failed_after_send,
+            duplicates, claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
             failed_then_delivered, contacts_accepted, replied, replied_last_touch,
             replied_quoted, clicked, requested, attempted, answered, busy, no_answer,
             rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
@@ -249,6 +251,7 @@ SELECT
     sum(skipped)::bigint AS skipped,
     sum(cancelled)::bigint AS cancelled,
     sum(duplicates)::bigint AS duplicates,
+    sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
     sum(sent)::bigint AS sent,
     sum(delivered)::bigint AS delivered,
     sum(delivered_implied)::bigint AS delivered_implied,
@@ -271,8 +274,8 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
     AND NOT whole_campaign
     AND (
         greatest(
-            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, sent,
-            delivered, delivered_implied, read, failed_after_send, failed_then_delivered,
+            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+            claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered,
             contacts_accepted, replied, replied_last_touch, replied_quoted, clicked
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
@@ -292,6 +295,7 @@ SELECT
     coalesce(sum(skipped) FILTER (WHERE NOT whole_campaign), 0)::bigint AS skipped,
     coalesce(sum(cancelled) FILTER (WHERE NOT whole_campaign), 0)::bigint AS cancelled,
     coalesce(sum(duplicates) FILTER (WHERE NOT whole_campaign), 0)::bigint AS duplicates,
+    coalesce(sum(claimed_elsewhere) FILTER (WHERE NOT whole_campaign), 0)::bigint AS claimed_elsewhere,
     coalesce(sum(sent) FILTER (WHERE NOT whole_campaign), 0)::bigint AS sent,
     coalesce(sum(delivered) FILTER (WHERE NOT whole_campaign), 0)::bigint AS delivered,
     coalesce(sum(delivered_implied) FILTER (WHERE NOT whole_campaign), 0)::bigint AS delivered_implied,
@@ -313,8 +317,8 @@ FROM tally.counters
 WHERE generation = (SELECT generation FROM tally.current_generation)
     AND (
         greatest(
-            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, sent,
-            delivered, delivered_implied, read, failed_after_send, failed_then_delivered,
+            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+            claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered,
             contacts_accepted, replied, replied_last_touch, replied_quoted, clicked
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'

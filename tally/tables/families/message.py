@@ -1,13 +1,15 @@
 """Messages: what became of each WhatsApp message, by business number and wamid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import lru_cache, reduce
+from operator import attrgetter
 
 import msgspec
 from msgspec import Struct
 
 from tally.schemas.bounded import error_key, pricing_key
+from tally.schemas.bounds import CLAIMANTS, Bound
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.keys import RowKey
 from tally.tables.contribution import Counts, Part
@@ -33,6 +35,8 @@ class Message(Struct, array_like=True, gc=False):
     error: tuple[int, str] | None = None
     """The smallest (seconds, raw `source:code`)."""
     pricing: Pricing | None = None
+    others: tuple[Claim, ...] = ()
+    """The smallest claim of every other attempt, in their order; one beyond the bound is kept."""
 
 
 _state_decoder = msgspec.msgpack.Decoder(Message)
@@ -50,19 +54,30 @@ class MessageFamily(Family[MessageFact, Message]):
     def merge(self, state: Message | None, facts: Sequence[MessageFact]) -> Message:
         # One copy for all facts: a state for each, joined one by one, took three times as long.
         after = Message() if state is None else copy(state)
+        contested: list[Claim] = []
         for fact in facts:
             if isinstance(fact, StatusSeen):
                 _take_status(after, fact)
             elif isinstance(fact, Claimed):
-                after.claim = _smaller_claim(after.claim, fact.claim)
+                if after.claim is None:
+                    after.claim = fact.claim
+                elif after.claim != fact.claim:
+                    contested.append(fact.claim)
             else:
                 after.quoted_s = earliest(after.quoted_s, fact.at_s)
                 if fact.clicked:
                     after.clicked_s = earliest(after.clicked_s, fact.at_s)
+        if contested:
+            _settle(after, contested)
         return after
 
     def join(self, states: Sequence[Message]) -> Message:
-        return reduce(_joined, states)
+        joined = reduce(_joined, states, Message())
+        _settle(joined, [claim for state in states if state.claim for claim in (state.claim, *state.others)])
+        return joined
+
+    def beyond(self, state: Message) -> Bound | None:
+        return CLAIMANTS if len(state.others) > CLAIMANTS.most else None
 
     def waits(self, state: Message) -> bool:
         return state.claim is None
@@ -72,12 +87,14 @@ class MessageFamily(Family[MessageFact, Message]):
         if claim is None or not claim.campaign:
             return []
         row = RowKey(claim.tenant, claim.campaign, claim.template)
-        return [Part(row, _counts(state, claim.at_ms // 1000), *_span(state, claim.at_ms))]
+        part = Part(row, _counts(state, claim.at_ms // 1000), *_span(state, claim.at_ms))
+        return [part, *map(_elsewhere, state.others[: CLAIMANTS.most])] if state.others else [part]
 
 
 def _joined(left: Message, right: Message) -> Message:
+    """Return what two states know together but for their claims."""
     return Message(
-        _smaller_claim(left.claim, right.claim),
+        None,
         earliest(left.sent_s, right.sent_s),
         earliest(left.delivered_s, right.delivered_s),
         earliest(left.read_s, right.read_s),
@@ -130,10 +147,25 @@ def _later_pricing(left: Pricing | None, right: Pricing | None) -> Pricing | Non
     return max(left, right)
 
 
-def _smaller_claim(left: Claim | None, right: Claim | None) -> Claim | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return left if left.rank <= right.rank else right
+def _settle(message: Message, claims: Iterable[Claim]) -> None:
+    """Let the smallest claim hold, and keep the smallest one of each other attempt (docs/counters.md)."""
+    smallest: dict[tuple[str, str, str, str], Claim] = {}
+    for claim in (message.claim, *message.others, *claims):
+        if claim is not None:
+            attempt = (claim.tenant, claim.campaign, claim.contact, claim.attempt)
+            held = smallest.get(attempt)
+            if held is None or claim.rank < held.rank:
+                smallest[attempt] = claim
+    if smallest:
+        message.claim, *others = sorted(smallest.values(), key=attrgetter("rank"))
+        # A service message is no attempt, and the last in this order.
+        message.others = tuple(claim for claim in others[: CLAIMANTS.most + 1] if claim.campaign)
+
+
+def _elsewhere(claim: Claim) -> Part:
+    """Return what a claim counts that another one has won."""
+    row = RowKey(claim.tenant, claim.campaign, claim.template)
+    return Part(row, {"claimed_elsewhere": 1}, claim.at_ms, claim.at_ms)
 
 
 def _counts(state: Message, accepted_s: int) -> Counts:
