@@ -37,6 +37,18 @@ class Failure(Struct, frozen=True, array_like=True):
     error: str
 
 
+class LogMark(Struct, frozen=True, array_like=True):
+    """What a transaction knew of one log, so that a later reader can tell whether it is still that one."""
+
+    topic_id: bytes
+    """16 bytes; a name can be taken again, an id cannot."""
+    partitions: int
+    start: int
+    """Where this partition of it began."""
+    end: int
+    """How far it reaches at least: behind the records of the transaction, without its marker."""
+
+
 class Progress(Struct, frozen=True, array_like=True):
     """What a partition's last transaction leaves behind beside states and rows."""
 
@@ -52,6 +64,10 @@ class Progress(Struct, frozen=True, array_like=True):
     waiting: int = 0
     """Messages of which a status was seen, but no send result yet."""
     failure: Failure | None = None
+    logs: dict[str, LogMark] = field(default_factory=dict)
+    """By table, and `facts`: the logs that this transaction was written to and counted from."""
+    states: dict[str, int] = field(default_factory=dict)
+    """By table of a family: how many states there are."""
 
 
 PROGRESS_KEY = b"\x00progress"

@@ -18,6 +18,7 @@ from tally.schemas.errors import REASONS
 from tally.schemas.whatsapp import inbound, status, webhook
 from tally.streams.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES
+from tally.tables.store.errors import Rebuilt
 
 OTHER = "other"
 SOURCES = topics.RAW_TOPICS
@@ -96,6 +97,12 @@ METRICS: tuple[Metric, ...] = (
         reason=REASONS,
     ),
     _counter("tally_rebalances_total", "assignments of partitions by a consumer group", role=GROUP_ROLES),
+    _counter(
+        "tally_local_copies_rebuilt_total",
+        "local copies of partitions that were wiped and read anew from their changelogs",
+        reason=get_args(Rebuilt),
+    ),
+    _gauge("tally_opening_offsets", "offsets of changelogs still to be read before partitions are open"),
     _histogram("tally_recovery_seconds", "time to open a partition's tables", RECOVERY_BUCKETS),
     _gauge("tally_partitions_owned", "partitions that this process works on", role=GROUP_ROLES),
     _gauge("tally_facts_set_aside", "facts given up on in all partitions; their numbers are too low"),

@@ -162,7 +162,7 @@ class Process:
 
     def _ready(self, reader: Reader | None) -> health.Verdict:
         """Decide on readiness; a process that serves no numbers need not be caught up with them."""
-        opening, joining = len(self._watch.opening), self._joining()
+        opening, joining = len(self._watch.to_open), self._joining()
         if reader is None:
             state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining)
         else:

@@ -82,7 +82,7 @@ def fold_app(
     """Return the app that reads the facts log, and the assignment of its partitions."""
     names = settings.names
     store_settings = StoreSettings(
-        settings.kafka_client(), names, TABLES, settings.state_folder, unix_ms, lambda: uuid4().hex
+        settings.kafka_client(), names, TABLES, settings.state_folder, lambda: uuid4().hex, watch.rebuilt
     )
 
     async def keep(partition: int, fact: FactRecord, error: str) -> None:
@@ -91,7 +91,7 @@ def fold_app(
     fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts, turns)
 
     def new_fold(partition: int) -> PartitionFold:
-        watch.opening.add(partition)
+        watch.to_open.add(partition)
         tp = TP(names.facts, partition)
         store = PartitionStore(store_settings, partition)
         return PartitionFold(fold_settings, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
@@ -106,7 +106,8 @@ def fold_app(
     def revoked(partitions: set[TP]) -> None:
         assignment.revoke({tp.partition for tp in partitions})
         watch.let_go("fold")
-        watch.opening.clear()
+        watch.to_open.clear()
+        watch.openings.clear()
 
     # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
     runs_of_batch = ceil(settings.batch_facts / settings.batch_records)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from msgspec import Struct
+
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import RoutedRun
 from tally.schemas.errors import Reason
@@ -9,8 +11,24 @@ from tally.streams.health import Pulse
 from tally.streams.metrics import SQLSTATE_CLASSES, Metrics
 from tally.streams.settings import Role
 from tally.tables.families.registry import FAMILIES
+from tally.tables.store.errors import Rebuilt
 
 SINGULAR = {family.table: family.table.removesuffix("s") for family in FAMILIES}
+
+
+class Opening(Struct, frozen=True):
+    """How far a partition's tables are read, in offsets of its changelogs."""
+
+    done: int
+    whole: int
+    began_s: float
+    """By the monotonic clock."""
+
+    def left_seconds(self, now_s: float) -> float | None:
+        """Return in how many seconds it will be done at the present rate; None while there is none."""
+        if not self.done or now_s <= self.began_s:
+            return None
+        return (self.whole - self.done) * (now_s - self.began_s) / self.done
 
 
 class Watch:
@@ -23,8 +41,10 @@ class Watch:
         self._outstanding: dict[Role, Callable[[], int]] = {}
         self._idle_at: dict[Role, float] = {}
         self._progress_at: dict[Role, float] = {}
-        self.opening: set[int] = set()
+        self.to_open: set[int] = set()
         """Partitions of the fold whose tables are not ready yet."""
+        self.openings: dict[int, Opening] = {}
+        """Of those, how far the ones are that are being read."""
         self.joined: set[Role] = set()
         """Roles whose group has assigned partitions to this process, if only none."""
 
@@ -47,12 +67,12 @@ class Watch:
     def pulses(self) -> dict[str, Pulse]:
         """Return each role's work, for the decision whether this process is alive.
 
-        A fold that opens its tables is not judged: an opening has a deadline of its own.
+        A fold that opens its tables is not judged: an opening ends by itself once nothing arrives.
         """
         return {
             role: Pulse(self._idle_at[role], self._progress_at.get(role, self._idle_at[role]))
             for role, outstanding in self._outstanding.items()
-            if outstanding() and not (role == "fold" and self.opening)
+            if outstanding() and not (role == "fold" and self.to_open)
         }
 
     def rebalanced(self, role: Role, owned: int) -> None:
@@ -77,9 +97,20 @@ class Watch:
         """So many raw records became dead letters."""
         self._metrics.count("tally_dead_letters_total", count, topic=source, reason=reason)
 
+    def opening(self, partition: int, done: int, whole: int) -> None:
+        """A partition's tables are read: so many offsets of its changelogs, of how many."""
+        known = self.openings.get(partition)
+        began_s = known.began_s if known and known.done <= done else self._monotonic()
+        self.openings[partition] = Opening(done, whole, began_s)
+
+    def rebuilt(self, why: Rebuilt) -> None:
+        """A local copy was wiped, to be read anew."""
+        self._metrics.count("tally_local_copies_rebuilt_total", reason=why)
+
     def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldWatch's
         """A partition's tables are ready."""
-        self.opening.discard(partition)
+        self.to_open.discard(partition)
+        self.openings.pop(partition, None)
         self._metrics.observe("tally_recovery_seconds", seconds)
 
     def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:  # noqa: ARG002

@@ -28,8 +28,8 @@ NO_ID = bytes(16)
 class Layout(Struct, frozen=True):
     """One topic as the brokers have it."""
 
-    topic_id: str
-    """32 hexadecimal digits."""
+    topic_id: bytes
+    """16 bytes."""
     partitions: int
     replicas: int
     """Of the partition that has the fewest; those out of sync count as well."""
@@ -60,7 +60,7 @@ def _layout(topic: Any) -> "Layout | KafkaError":
     if code:
         error: KafkaError = for_code(code)(name)
         return error
-    return Layout(topic_id.hex(), len(partitions), min((len(part[4]) for part in partitions), default=0))
+    return Layout(topic_id, len(partitions), min((len(part[4]) for part in partitions), default=0))
 
 
 class _Uuid(AbstractType[bytes]):  # type: ignore[misc]

@@ -1,6 +1,5 @@
 """Folding one partition on real Kafka: what our code cannot take, and rows that are counted anew."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import join_parts
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
-from tally.streams import topics
 from tally.streams.settings import Settings
-from tally.streams.topics import admin
 from tally.tables.facts_log import FactsLog
 from tally.tables.families.registry import INCOMPLETE
 from tally.tables.rules import Rules
@@ -80,24 +77,6 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
     assert list(after.items(INCOMPLETE)) == [(b"c" + number + b"/p0", b"too_large")]
     assert rows[b"t/c"]["contacts_accepted"] == 2
     assert rows[b"t/c/promo/nl"]["accepted"] == 1
-    await after.close()
-
-
-async def test_rows_that_were_lost_are_counted_anew_from_the_states(
-    facts: FactsLog, settings: Settings, tmp_path: Path
-) -> None:
-    await facts.append([(CLAIM, 0)])
-    await fold_once(PartitionStore(store_settings(settings, tmp_path / "a"), 0), [record(0, CLAIM)], [])
-    async with admin(settings) as client:
-        await client.delete_topics([settings.names.changelog(COUNTERS)])
-    await asyncio.sleep(1)
-    await topics.declare(settings)
-    await fold_once(PartitionStore(store_settings(settings, tmp_path / "a"), 0), [record(0, CLAIM)], [])
-    after = PartitionStore(store_settings(settings, tmp_path / "a"), 0)
-    await after.open()
-    ((_, row),) = after.items(COUNTERS)
-
-    assert decode_row(row).counts["accepted"] == 1
     await after.close()
 
 

@@ -9,12 +9,13 @@ import pytest
 
 from tally.schemas.topics import COUNTERS
 from tally.streams import topics
+from tally.streams.roles import unix_ms
 from tally.streams.settings import Settings
 from tally.tables.facts_log import FactsLog
 from tally.tables.store.errors import ProgressOutsideLog, StoreBroken
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter
-from tests.support.stored_partition import CLAIM, Opener, moved, store_settings
+from tests.support.stored_partition import CLAIM, ROW, Opener, moved, store_settings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
 
@@ -25,7 +26,7 @@ async def test_what_is_committed_is_there_after_a_restart_and_after_the_disk_is_
     await facts.append([(CLAIM, 0)] * 5)
     store = await opened("a")
     await store.commit({"messages": {b"k": b"1", b"gone": b"x"}}, moved(store, 3))
-    await store.commit({"messages": {b"k": b"2", b"gone": None}, COUNTERS: {b"row": b"r"}}, moved(store, 5))
+    await store.commit({"messages": {b"k": b"2", b"gone": None}, COUNTERS: {b"t/c": ROW}}, moved(store, 5))
     await store.close()
     for wipe in (False, True):
         if wipe:
@@ -33,7 +34,7 @@ async def test_what_is_committed_is_there_after_a_restart_and_after_the_disk_is_
         store = await opened("a")
         found = store.get_many("messages", [b"k", b"gone"])
         rows = list(store.items(COUNTERS))
-        assert (found, rows, store.progress.next_offset) == ([b"2", None], [(b"row", b"r")], 5)
+        assert (found, rows, store.progress.next_offset) == ([b"2", None], [(b"t/c", ROW)], 5)
         assert (store.recovered > 0) == wipe
         await store.close()
 
@@ -69,7 +70,7 @@ async def test_a_batch_that_fails_between_its_records_and_its_commit_never_happe
 
     monkeypatch.setattr("aiokafka.AIOKafkaProducer.commit_transaction", fails)
     with pytest.raises(StoreBroken):
-        await store.commit({"messages": {b"k": b"2"}, COUNTERS: {b"row": b"2"}}, moved(store, 2))
+        await store.commit({"messages": {b"k": b"2"}, COUNTERS: {b"t/c": ROW}}, moved(store, 2))
     assert store.get_many("messages", [b"k"]) == [b"1"]
     monkeypatch.undo()
     await store.close()
@@ -106,22 +107,21 @@ async def test_progress_beyond_the_log_is_a_named_error_and_never_a_jump(
         await opened("a")
 
 
-async def test_a_copy_of_another_changelog_is_rebuilt(
+async def test_two_deployments_may_share_a_folder(
     facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path
 ) -> None:
     await facts.append([(CLAIM, 0)] * 5)
     store = await opened("a")
     await store.commit({"messages": {b"k": b"theirs"}}, moved(store, 1))
-    await store.close()
-    # The same folder, but another deployment's topics.
     other = settings.model_copy(update={"topic_prefix": settings.topic_prefix + "other-"})
     await topics.declare(other)
-    store = PartitionStore(store_settings(other, tmp_path / "a"), 0)
-    await store.open()
+    beside = PartitionStore(store_settings(other, tmp_path / "a"), 0)
+    await beside.open()
 
-    assert store.get_many("messages", [b"k"]) == [None]
-    assert store.progress.next_offset == 0
+    assert beside.get_many("messages", [b"k"]) == [None]
+    assert store.get_many("messages", [b"k"]) == [b"theirs"]
     await store.close()
+    await beside.close()
 
 
 async def test_a_copy_is_known_by_its_store_id_however_far_back_that_stands(
@@ -144,7 +144,8 @@ async def test_a_transaction_of_many_batches_is_one(facts: FactsLog, settings: S
     writer = ChangelogWriter(settings.kafka_client(), f"big-{uuid4().hex}", 0)
     await writer.start()
     topic = settings.names.changelog("messages")
-    ends = await writer.commit({topic: {f"{n}".encode(): bytes(400_000) for n in range(8)}})
+    done = await writer.commit({topic: {f"{n}".encode(): bytes(400_000) for n in range(8)}})
 
-    assert ends == {topic: 8}
+    assert done.ends == {topic: 8}
+    assert abs(done.at_ms - unix_ms()) < 60_000
     await writer.close()

@@ -13,8 +13,7 @@ from tally.agents.fold.settings import FoldSettings
 from tally.schemas.facts import MESSAGE, Claim, Claimed
 from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import Template, join_parts
-from tally.schemas.rows import Progress
-from tally.streams.roles import unix_ms
+from tally.schemas.rows import Progress, Row, encode
 from tally.streams.settings import Settings
 from tally.tables.families.registry import TABLES
 from tally.tables.rules import Rules
@@ -25,13 +24,12 @@ KEY = join_parts("106540352242922", "wamid.1")
 CLAIM = KeyedFact(
     MESSAGE, KEY, Claimed(Claim(1_795_000_000_000, "t", "c", "8", "1", Template("promo", "nl")))
 )
+ROW = encode(Row(1, 0, 0, [], {"accepted": 1}))
 Opener = Callable[[str], Awaitable[PartitionStore]]
 
 
 def store_settings(settings: Settings, folder: Path) -> StoreSettings:
-    return StoreSettings(
-        settings.kafka_client(), settings.names, TABLES, folder, unix_ms, lambda: uuid4().hex
-    )
+    return StoreSettings(settings.kafka_client(), settings.names, TABLES, folder, lambda: uuid4().hex)
 
 
 def moved(store: PartitionStore, next_offset: int) -> Progress:
@@ -41,6 +39,7 @@ def moved(store: PartitionStore, next_offset: int) -> Progress:
 class Quiet:
     """Watches without looking."""
 
+    def opening(self, partition: int, done: int, whole: int) -> None: ...
     def opened(self, partition: int, seconds: float, records: int) -> None: ...
     def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None: ...
     def set_aside(self, partition: int, facts: int) -> None: ...

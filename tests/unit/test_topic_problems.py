@@ -10,7 +10,7 @@ from tally.tables.topic_layout import Layout
 TOPICS = declared(Names("", 1), ("messages",), 8)
 RAW, FACTS, CHANGELOG = TOPICS[0], TOPICS[3], TOPICS[4]
 WANTED = Wanted(replicas=3, facts_partitions=8)
-FIT = Layout("id", 8, 3)
+FIT = Layout(b"id", 8, 3)
 
 
 def said(topic: Topic, layout: Layout | KafkaError = FIT, **config: str) -> tuple[str, ...]:
@@ -55,14 +55,14 @@ def test_retention_and_segments_are_the_operators_to_choose() -> None:
 
 
 def test_a_changelog_has_the_partitions_of_the_facts_log_and_a_raw_topic_as_many_as_it_likes() -> None:
-    wide = Layout("id", 16, 3)
+    wide = Layout(b"id", 16, 3)
     assert said(CHANGELOG, wide) == ("has 16 partitions, the facts log has 8",)
     assert said(RAW, wide) == ()
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_fewer_replicas_than_the_setting_says_cannot_be_set_right_here(topic: Topic) -> None:
-    found = problems_of(topic, Found(Layout("id", topic.partitions, 1), topic.config(2)), WANTED)
+    found = problems_of(topic, Found(Layout(b"id", topic.partitions, 1), topic.config(2)), WANTED)
     assert found.config == {}
     assert found.said == (
         "has 1 replicas, must have 3: reassign its partitions, or set TALLY_REPLICATION_FACTOR",

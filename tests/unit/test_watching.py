@@ -58,7 +58,7 @@ def test_a_fold_that_opens_its_tables_is_not_judged_by_the_facts_that_wait_for_i
     clock = Clock()
     watch = watch_at(clock)
     watch.follow("fold", lambda: 1)
-    watch.opening.add(0)
+    watch.to_open.add(0)
     clock.now_s += 120
 
     assert watch.pulses() == {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 from tally.schemas.rows import Failure
+from tally.tables.store.errors import StoreError
 
 TRIES = 3
 MAX_ERROR = 200
@@ -25,10 +26,10 @@ class StateTooLarge(Exception):
 
 @contextmanager
 def family_code() -> Iterator[None]:
-    """Mark what goes wrong inside as the family's doing; lack of memory never is."""
+    """Mark what goes wrong inside as the family's doing; lack of memory never is, nor a damaged copy."""
     try:
         yield
-    except MemoryError:
+    except (MemoryError, StoreError):
         raise
     except Exception as error:
         # The text of an exception may quote an id, which is personal data: its type and place are enough.

@@ -1,6 +1,9 @@
 """Opening a partition: its tables as they were left, and its rows as the present rules count them."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import structlog
 from msgspec import structs
@@ -9,12 +12,16 @@ from tally.agents.fold.recount import corrections, recount
 from tally.agents.fold.settings import FoldSettings
 from tally.agents.fold.steps import OF_A_TRANSACTION
 from tally.schemas.topics import COUNTERS
+from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
+from tally.tables.store.errors import CopyUnfit
 from tally.tables.store.partition import PartitionStore
 
 UNFINISHED = "unfinished"
 """In place of a fingerprint while rows are being corrected: whoever opens the partition then counts anew."""
+
+SAY_SECONDS = 10.0
 
 Rows = dict[bytes, bytes | None]
 
@@ -28,7 +35,7 @@ async def open_tables(store: PartitionStore, settings: FoldSettings) -> None:
     """
     async with settings.openings:
         began = settings.monotonic()
-        await store.open()
+        await store.open(_Told(store.partition, settings, began))
         seconds = settings.monotonic() - began
     settings.watch.opened(store.partition, seconds, store.recovered)
     log.info(
@@ -40,8 +47,36 @@ async def open_tables(store: PartitionStore, settings: FoldSettings) -> None:
     )
 
 
+class _Told:
+    """Hears how far an opening is: tells metrics and receipts each time, and people every few seconds."""
+
+    def __init__(self, partition: int, settings: FoldSettings, began_s: float) -> None:
+        self._partition = partition
+        self._settings = settings
+        self._began_s = self._said_s = began_s
+
+    def __call__(self, done: int, whole: int) -> None:
+        self._settings.watch.opening(self._partition, done, whole)
+        now_s = self._settings.monotonic()
+        if now_s - self._said_s < SAY_SECONDS:
+            return
+        self._said_s = now_s
+        per_second = done / (now_s - self._began_s)
+        log.info(
+            "partition is being read",
+            partition=self._partition,
+            offsets=done,
+            of=whole,
+            per_second=round(per_second),
+            done_in_seconds=round((whole - done) / per_second) if per_second else None,
+        )
+
+
 async def count_by_present_rules(store: PartitionStore, rules: Rules) -> None:
-    """Recount the rows from the states where other rules have counted them, or where rows were lost."""
+    """Recount the rows from the states where other rules have counted them.
+
+    Raises CopyUnfit where the local copy does not hold all states.
+    """
     progress = store.progress
     if progress.rules == rules.fingerprint:
         return
@@ -70,6 +105,22 @@ def portions(rows: Rows, most_bytes: int) -> list[Rows]:
 
 def _corrections(store: PartitionStore, rules: Rules) -> Rows:
     next_offset = store.progress.next_offset
-    states = ((family, key, value) for family in FAMILIES for key, value in store.items(family.table))
-    counted = recount(states, rules, next_offset)
+    seen: Counter[str] = Counter()
+
+    def states() -> Iterator[tuple[Family[Any, Any], bytes, bytes]]:
+        for family in FAMILIES:
+            for key, value in store.items(family.table):
+                seen[family.table] += 1
+                yield family, key, value
+
+    counted = recount(states(), rules, next_offset)
+    _check_seen(seen, Counter(store.progress.states))
     return corrections(dict(store.items(COUNTERS)), counted, next_offset)
+
+
+def _check_seen(seen: Counter[str], there: Counter[str]) -> None:
+    """Raise CopyUnfit where a recount saw other states than there are: its sums are not the rows'."""
+    if seen != there:
+        tables = sorted(seen.keys() | there.keys())
+        what = ", ".join(f"{table}: {seen[table]} of {there[table]}" for table in tables)
+        raise CopyUnfit("states_missing", what)

@@ -17,7 +17,7 @@ from tally.agents.fold.steps import OF_A_TRANSACTION, Steps, TooMuchAtOnce, Wide
 from tally.agents.fold.sweeps import open_subjects
 from tally.schemas.rows import Progress
 from tally.tables.families.registry import INCOMPLETE
-from tally.tables.store.errors import GapInLog, StoreBroken
+from tally.tables.store.errors import CopyUnfit, GapInLog, StatesMissing, StoreBroken
 from tally.tables.store.partition import PartitionStore
 
 log = structlog.get_logger()
@@ -44,21 +44,39 @@ class PartitionFold:
     async def run(self) -> None:
         """Fold until the partition is revoked. Raises what must end the process."""
         try:
-            if not await self._opened():
-                return
             try:
-                await count_by_present_rules(self._store, self._settings.rules)
-                self._start_at_progress()
-                while runs := await self.inbox.take(self._settings.max_batch_facts):
-                    await self._take(runs)
-                    await self.inbox.gather(self._rest_seconds(), self._settings.max_batch_facts // 2)
-            finally:
-                await self._store.close()
+                await self._run_once()
+            except CopyUnfit as error:
+                log.warning("local copy is unfit", partition=self._store.partition, error=str(error))
+                self._store.doubt(error.why)
+                await self._run_again()
         except StoreBroken as error:
             if not self.inbox.closed:
                 raise
             # Fenced after the partition was revoked: its new owner is at work, as it should be.
             log.info("let go of a revoked partition", partition=self._store.partition, why=str(error))
+
+    async def _run_once(self) -> None:
+        """Open, fold until the partition is revoked, and close. Raises CopyUnfit besides all else."""
+        if self.inbox.closed or not await self._opened():
+            return
+        try:
+            await count_by_present_rules(self._store, self._settings.rules)
+            self._start_at_progress()
+            while runs := await self.inbox.take(self._settings.max_batch_facts):
+                await self._take(runs)
+                await self.inbox.gather(self._rest_seconds(), self._settings.max_batch_facts // 2)
+        finally:
+            await self._store.close()
+
+    async def _run_again(self) -> None:
+        """Go on with a copy that is read anew; where that one is unfit too, disk or log is at fault."""
+        try:
+            await self._run_once()
+        except CopyUnfit as error:
+            if error.why == "states_missing":
+                raise StatesMissing(self._store.partition, str(error)) from error
+            raise
 
     def revoke(self) -> None:
         """Let the partition go after the batch that is under way; an opening ends at once.

@@ -21,6 +21,9 @@ had fetched.
 class FoldWatch(Protocol):
     """Who wants to know what the fold does: metrics and health."""
 
+    def opening(self, partition: int, done: int, whole: int) -> None:
+        """A partition's tables are read from their changelogs: so many offsets, of how many."""
+
     def opened(self, partition: int, seconds: float, records: int) -> None:
         """A partition's tables are ready."""
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tally.schemas.topics import COUNTERS
-from tally.streams.roles import unix_ms
 from tally.streams.settings import Settings
 from tally.tables.families.registry import TABLES
 from tally.tables.store.local import LocalStore
@@ -37,9 +36,9 @@ class Copies:
         reading = Changelogs(self._settings.kafka_client(), topics, partition)
         async with asyncio.timeout(COPY_SECONDS), reading as changelogs:
             ranges = await changelogs.ranges()
-            store_id = await changelogs.store_id(ranges[COUNTERS])
-            if store_id is not None:  # else nothing was ever counted
-                await changelogs.replay(local, ranges, store_id, unix_ms)
+            newest = await changelogs.newest(ranges[COUNTERS])
+            if newest is not None:  # else nothing was ever counted
+                await changelogs.replay(local, ranges, newest.store_id)
         return local
 
     def close(self) -> None:

@@ -1,5 +1,16 @@
 """What can be wrong with a partition's tables. Each ends the process; the message says what to do."""
 
+from typing import Literal
+
+REPLAY = "restore it, or raise TALLY_GENERATION and replay the raw topics"
+
+OTHER_BROKERS = (
+    "; if other brokers are meant than those that the local copy is of, give it another TALLY_STATE_FOLDER"
+)
+
+Rebuilt = Literal["corrupt", "states_missing", "slept", "other_store", "out_of_range"]
+"""Why a local copy was wiped and read anew from its changelogs."""
+
 
 class StoreError(Exception):
     """A partition's tables cannot be used."""
@@ -7,6 +18,14 @@ class StoreError(Exception):
 
 class StoreBroken(StoreError):
     """A transaction failed or timed out: only the next opening can know whether it happened."""
+
+
+class CopyUnfit(StoreError):
+    """The local copy cannot be believed; it is wiped and read anew, so this ends no process at first."""
+
+    def __init__(self, why: Rebuilt, what: str) -> None:
+        super().__init__(f"the local copy cannot be believed ({why}): {what}")
+        self.why: Rebuilt = why
 
 
 class ProgressOutsideLog(StoreError):
@@ -20,6 +39,57 @@ class ProgressOutsideLog(StoreError):
         super().__init__(
             f"progress {next_offset} of {topic}[{partition}] lies outside its log [{start}, {end}]:"
             " restore the log, or raise the generation and replay the raw topics"
+        )
+
+
+class LogReplaced(StoreError):
+    """A log of a partition is not the one that progress was counted from: it was deleted and made anew."""
+
+    def __init__(self, name: str, known: str, found: str) -> None:
+        super().__init__(f"{name} was replaced: it was {known}, and is {found} now; {REPLAY}{OTHER_BROKERS}")
+
+
+class LogShrank(StoreError):
+    """A log holds less than what was committed to it, so that states or rows are gone."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{name} has lost records: {what}; {REPLAY}")
+
+
+class PartitionsChanged(StoreError):
+    """A log has another number of partitions than when it was counted: subjects stand in other ones now."""
+
+    def __init__(self, name: str, known: int, found: int) -> None:
+        super().__init__(
+            f"{name} has {found} partitions, and had {known} when it was counted: raise TALLY_GENERATION,"
+            f" with TALLY_PARTITIONS={found}, and replay the raw topics"
+        )
+
+
+class ProgressLost(StoreError):
+    """The counters changelog holds no progress, but something says that facts were counted."""
+
+    def __init__(self, name: str, witness: str) -> None:
+        super().__init__(f"{name} holds no progress, but {witness}: {REPLAY}{OTHER_BROKERS}")
+
+
+class StatesMissing(StoreError):
+    """A copy that was just read anew holds fewer or more states than were committed."""
+
+    def __init__(self, partition: int, what: str) -> None:
+        super().__init__(
+            f"partition {partition} does not hold the states that were committed: {what}; {REPLAY}"
+        )
+
+
+class ForeignRecord(StoreError):
+    """A record of one of our own topics that we did not write; the message says where it is."""
+
+    def __init__(self, topic: str, partition: int, offset: int, what: str) -> None:
+        super().__init__(
+            f"{topic}[{partition}] holds a record at offset {offset} that is not Tally's ({what}): let nobody"
+            " else write to this topic (docs/operators.md, Rights), raise TALLY_GENERATION and replay the raw"
+            " topics"
         )
 
 

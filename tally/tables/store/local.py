@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from rocksdict import (
 )
 
 from tally.tables.reading import Writes
+from tally.tables.store.errors import CopyUnfit
 
 _META = b"\x00meta"
 _WRITE_BUFFER_BYTES = 2 << 20
@@ -27,6 +29,8 @@ _FILES_BEFORE_COMPACTION = 8
 """Twice RocksDB's own, since files of such small buffers are half as large: compacting cost twice the CPU."""
 _FLUSH_MS = 3_600_000
 """A copy that is seldom written to goes to disk this often: after a kill it is not an old one."""
+_DAMAGED = ("Corruption", "No such file or directory", "Invalid argument")
+"""What RocksDB says of a copy of which a file is damaged, gone or of something else."""
 _CACHE = Cache(8 << 20)  # one for all partitions of the process; the default is one each
 
 
@@ -37,7 +41,7 @@ class Meta(Struct, frozen=True, array_like=True):
     offsets: dict[str, int]
     """By table: the next changelog offset to apply."""
     touched_ms: int
-    """When it was last written; one that slept too long may have missed tombstones."""
+    """The brokers' time of its newest record; one that slept too long may have missed tombstones."""
 
 
 _decode_meta = msgspec.msgpack.Decoder(Meta).decode
@@ -45,15 +49,26 @@ _encode_meta = msgspec.msgpack.Encoder().encode
 
 
 class LocalStore:
-    """Tables of one partition on this machine's disk; every write is atomic over all of them."""
+    """Tables of one partition on this machine's disk; every write is atomic over all of them.
+
+    Whatever it is asked, it answers rightly or raises CopyUnfit: a file of it is damaged or gone. Nothing is
+    lost by that: `remove` it, and read the changelogs again.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._remove_wiped()
-        self._db = Rdict(str(path), options=_options())
-        raw = self._db.get(_META)
-        self.meta: Meta | None = None if raw is None else _decode_meta(raw)
+        # What stands in it is personal data: for nobody but the user that runs this.
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_removed(path)
+        with _believed():
+            self._db = Rdict(str(path), options=_options())
+        try:
+            with _believed():
+                raw = self._db.get(_META)
+                self.meta: Meta | None = None if raw is None else _decode_meta(raw)
+        except BaseException:
+            self._db.close()
+            raise
         self._flushed_ms = self.meta.touched_ms if self.meta else 0
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -61,7 +76,8 @@ class LocalStore:
         prefix = table.encode() + b"/"
         if not keys:
             return []
-        return cast(list[bytes | None], self._db.get([prefix + key for key in keys]))
+        with _believed():
+            return cast(list[bytes | None], self._db.get([prefix + key for key in keys]))
 
     def keys_under(
         self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
@@ -72,12 +88,18 @@ class LocalStore:
     def items(self, table: str, prefix: bytes = b"", begin: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Iterate over a table, or its keys with the prefix, in the order of its keys, from `begin` on."""
         table_prefix = table.encode() + b"/"
-        under = table_prefix + prefix
-        for found, value in self._db.items(from_key=max(under, table_prefix + begin)):
-            key = cast(bytes, found)  # the wheel's types do not know of its raw mode
-            if not key.startswith(under):
-                return
-            yield key[len(table_prefix) :], value
+        under, cut = table_prefix + prefix, len(table_prefix)
+        with _believed():
+            # Not the wheel's `items()`: it ends at a damaged block as if there were no more.
+            found = self._db.iter()
+            found.seek(max(under, table_prefix + begin))
+            while found.valid():
+                key = cast(bytes, found.key())  # the wheel's types do not know of its raw mode
+                if not key.startswith(under):
+                    return
+                yield key[cut:], cast(bytes, found.value())
+                found.next()
+            found.status()
 
     def write(self, writes: Writes, meta: Meta) -> None:
         """Apply changes of several tables and what they bring the copy up to, all or nothing."""
@@ -90,33 +112,50 @@ class LocalStore:
                 else:
                     batch.put(prefix + key, value)
         batch.put(_META, _encode_meta(meta))
-        self._db.write(batch, _unlogged())
+        with _believed():
+            self._db.write(batch, _unlogged())
         self.meta = meta
         if meta.touched_ms - self._flushed_ms >= _FLUSH_MS:
-            self._db.flush()
+            with _believed():
+                self._db.flush()
             self._flushed_ms = meta.touched_ms
 
-    def wipe(self) -> None:
-        """Forget everything: this copy is of another log, or too old to be brought up to date."""
-        self._db.close()
-        # Under another name first: what a kill leaves of a half removed copy can never be opened.
-        self._path.rename(self._wiped)
-        self._remove_wiped()
-        self._db = Rdict(str(self._path), options=_options())
-        self.meta = None
-        self._flushed_ms = 0
-
     def close(self) -> None:
-        """Write what is still in memory, and close the files."""
-        self._db.close()
+        """Write what is still in memory, and close the files. Raises CopyUnfit."""
+        with _believed():
+            self._db.close()
 
-    @property
-    def _wiped(self) -> Path:
-        return self._path.with_suffix(".wiped")
 
-    def _remove_wiped(self) -> None:
-        if self._wiped.exists():
-            shutil.rmtree(self._wiped)
+def remove(path: Path) -> None:
+    """Forget a copy that is closed: it is of another log, too old to be brought up to date, or damaged."""
+    # Under another name first: what a kill leaves of a half removed copy can never be opened.
+    _remove_removed(path)
+    if path.exists():
+        path.rename(_removed(path))
+        _remove_removed(path)
+
+
+def _removed(path: Path) -> Path:
+    return path.with_suffix(".wiped")
+
+
+def _remove_removed(path: Path) -> None:
+    if _removed(path).exists():
+        shutil.rmtree(_removed(path))
+
+
+@contextmanager
+def _believed() -> Iterator[None]:
+    """Tell a damaged copy from whatever else may be wrong, such as a full disk. Raises CopyUnfit."""
+    try:
+        yield
+    except msgspec.MsgspecError as error:
+        raise CopyUnfit("corrupt", type(error).__name__) from None
+    except Exception as error:
+        # The wheel has one type for all that RocksDB says, in words.
+        if any(sign in str(error) for sign in _DAMAGED):
+            raise CopyUnfit("corrupt", str(error)) from None
+        raise
 
 
 def _unlogged() -> WriteOptions:

@@ -1,27 +1,31 @@
 """One partition's tables, written by one fenced transaction a batch (architecture 3.3, 3.4)."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from tally.schemas.rows import PROGRESS_KEY, Progress, decode_progress, encode
+from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_progress, encode
 from tally.schemas.topics import COUNTERS, Names
+from tally.tables.families.registry import FAMILIES
 from tally.tables.reading import Writes
-from tally.tables.store.errors import ProgressOutsideLog, StoreBroken
-from tally.tables.store.local import LocalStore, Meta
-from tally.tables.store.recovery import Changelogs, is_usable
+from tally.tables.store.copy import Copy
+from tally.tables.store.errors import ProgressOutsideLog, Rebuilt, StoreBroken, StoreError
+from tally.tables.store.known_states import KnownStates
+from tally.tables.store.local import Meta
+from tally.tables.store.marks import FACTS, check, check_witness, moved
+from tally.tables.store.recovery import Changelogs, Range, Told, has_slept, lacks, unfit
 from tally.tables.store.transaction import ChangelogWriter, by_topic
 
 COMMIT_SECONDS = 12.0
 """Less than the transaction's own time-out, so that a stuck commit breaks here first."""
-OPEN_SECONDS = 300.0
+STEP_SECONDS = 60.0
+"""For each step of an opening but the reading of records, which may take as long as records arrive."""
 
 log = structlog.get_logger()
 
@@ -33,8 +37,9 @@ class StoreSettings(Struct, frozen=True):
     names: Names
     tables: tuple[str, ...]
     folder: Path
-    now_ms: Callable[[], int]
     new_id: Callable[[], str]
+    rebuilt: Callable[[Rebuilt], None] = lambda _: None
+    """Hears why a local copy is wiped and read anew."""
 
 
 class PartitionStore:
@@ -45,63 +50,97 @@ class PartitionStore:
         self.partition = partition
         names = settings.names
         self._topics = {table: names.changelog(table) for table in settings.tables}
-        self._writer = ChangelogWriter(settings.kafka, f"{names.app}/{partition}", partition)
-        self._path = settings.folder / f"g{names.generation}" / f"p{partition}"
+        self._copy = Copy(settings.folder / names.app / f"p{partition}", settings.rebuilt)
+        self._states = KnownStates(frozenset(family.table for family in FAMILIES))
+        self._logs: Mapping[str, LogMark] = {}
         self._broken = False
         self.recovered = 0
         """Changelog records that the opening had to read."""
 
-    async def open(self) -> None:
-        """Fence the former owner, bring the local copy up to date, and check progress against the log.
+    async def open(self, told: Told = lambda *_: None) -> None:
+        """Fence the former owner, bring the local copy up to date, and check progress against the logs.
 
-        Raises ProgressOutsideLog, TimeoutError, and what Kafka raises.
+        May be called again once it is closed. `told` hears how far the reading is. Raises a StoreError with
+        what to do, TimeoutError where Kafka is silent, and what Kafka raises.
         """
+        self._broken = False
+        self._states.forget()
+        kafka, names = self._settings.kafka, self._settings.names
+        self._writer = ChangelogWriter(kafka, f"{names.app}/{self.partition}", self.partition)
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
+            async with asyncio.timeout(STEP_SECONDS):
                 await self._writer.start()
-                with self._opening_local():
-                    await self._recover()
+            with self._copy.opening() as self._local:
+                await self._recover(told)
         except BaseException:
             await self._close_writer()
             raise
 
-    @contextmanager
-    def _opening_local(self) -> Iterator[None]:
-        """Hold the files' lock only if the opening succeeds."""
-        self._local = LocalStore(self._path)
-        try:
-            yield
-        except BaseException:
-            self._local.close()
-            raise
-
-    async def _recover(self) -> None:
-        settings, names = self._settings, self._settings.names
+    async def _recover(self, told: Told) -> None:
+        names = self._settings.names
         facts = TopicPartition(names.facts, self.partition)
-        async with Changelogs(settings.kafka, self._topics, self.partition) as changelogs:
+        async with Changelogs(self._settings.kafka, self._topics, self.partition) as changelogs:
+            async with asyncio.timeout(STEP_SECONDS):
+                ranges = await changelogs.ranges()
+                self._logs = await changelogs.marks(names.facts, ranges)
+            newest = await changelogs.newest(ranges[COUNTERS])
+            self._check(newest)
+            if await self._must_rebuild(newest, ranges):
+                self._local = self._copy.remade()
             ranges = await changelogs.ranges()
-            store_id = await changelogs.store_id(ranges[COUNTERS])
-            if not is_usable(self._local.meta, ranges, store_id, settings.now_ms()):
-                self._local.wipe()
-            self.recovered = await changelogs.replay(
-                self._local, ranges, store_id or settings.new_id(), settings.now_ms
-            )
+            store_id = newest.store_id if newest else self._settings.new_id()
+            self.recovered = await changelogs.replay(self._local, ranges, store_id, told)
             (log_range,) = (await changelogs.bounds(facts)).values()
-        (raw,) = self._local.get_many(COUNTERS, [PROGRESS_KEY])
-        self.progress = self._fresh() if raw is None else decode_progress(raw)
+        check_witness(self._named(COUNTERS), newest, None, self.recovered)
+        self._logs = moved(self._logs, {table: found.end for table, found in ranges.items()})
+        self.progress = self._held() or Progress(0, store_id, rules="")
         if not log_range.start <= self.progress.next_offset <= log_range.end:
             raise ProgressOutsideLog(
                 names.facts, self.partition, self.progress.next_offset, log_range.start, log_range.end
             )
 
-    def _fresh(self) -> Progress:
-        """Return the progress of a partition in which nothing was ever counted."""
-        assert self._local.meta is not None  # noqa: S101 - replay has just written it
-        return Progress(0, self._local.meta.store_id, rules="")
+    def _check(self, newest: Progress | None) -> None:
+        """Compare the logs with what progress knows of them, and with what the local copy does."""
+        witness = self._held()
+        check_witness(self._named(COUNTERS), newest, witness, 0)
+        named = {log: self._named(log) for log in self._logs}
+        for progress in (newest, witness):
+            if progress is not None:
+                check(progress.logs, self._logs, named)
+
+    async def _must_rebuild(self, newest: Progress | None, ranges: Mapping[str, Range]) -> bool:
+        """Return whether the local copy is of no use; where there is none, there is nothing to rebuild."""
+        meta = self._local.meta
+        if meta is None:
+            return False
+        why = unfit(meta, ranges, newest.store_id if newest else None)
+        if why is None and newest is not None and lacks(meta, ranges):
+            async with asyncio.timeout(STEP_SECONDS):
+                if has_slept(meta, await self._broker_now_ms(newest)):
+                    why = "slept"
+        if why is not None and self._held() is not None:
+            self._copy.told(why)
+        return why is not None
+
+    async def _broker_now_ms(self, newest: Progress) -> int:
+        """Return the brokers' time, which nobody tells but with a record: progress is written once more."""
+        again = encode(structs.replace(newest, raw_at_ms=0))
+        return (await self._writer.commit({self._topics[COUNTERS]: {PROGRESS_KEY: again}})).at_ms
+
+    def _held(self) -> Progress | None:
+        """Return the progress that the local copy holds."""
+        (raw,) = self._local.get_many(COUNTERS, [PROGRESS_KEY])
+        return None if raw is None else decode_progress(raw)
+
+    def _named(self, log: str) -> str:
+        topic = self._settings.names.facts if log == FACTS else self._topics[log]
+        return f"{topic}[{self.partition}]"
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return committed values, None where there is none."""
-        return self._local.get_many(table, keys)
+        """Return committed values, None where there is none. Raises CopyUnfit, as all reading does."""
+        values = self._local.get_many(table, keys)
+        self._states.read(table, keys, values)
+        return values
 
     def keys_under(
         self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
@@ -117,7 +156,9 @@ class PartitionStore:
         """Write states, aliases, rows and progress as one transaction, and apply them here.
 
         A shielded unit: it either ends within COMMIT_SECONDS, or the store is broken for good and nothing
-        is applied. Raises StoreBroken; a cancellation is passed on once the unit has ended.
+        is applied. What progress says of logs and states is filled in here. Raises StoreBroken, or CopyUnfit
+        where the transaction happened and the copy could not follow; a cancellation is passed on once the
+        unit has ended.
         """
         if self._broken:
             raise StoreBroken(f"partition {self.partition} has failed before")
@@ -127,22 +168,41 @@ class PartitionStore:
         except asyncio.CancelledError:
             await asyncio.wait({unit}, timeout=COMMIT_SECONDS)
             raise
+        except StoreError:
+            raise
         except Exception as error:
             raise StoreBroken(f"partition {self.partition}: {type(error).__name__}: {error}") from error
 
     async def _commit(self, writes: Writes, progress: Progress) -> None:
         self._broken = True
-        with_progress = dict(writes)
+        entries = dict(writes)
+        entries[COUNTERS] = {**writes.get(COUNTERS, {}), PROGRESS_KEY: b""}
+        # One writer, so that a log's next records follow what it holds: where they end is known beforehand.
+        reached = {table: self._logs[table].end + len(some) for table, some in entries.items() if some}
+        progress = structs.replace(
+            progress,
+            logs=moved(self._logs, reached),
+            states=self._states.after(self.progress.states, writes, self._local),
+        )
         # Last in the batch, so that a reader who has it has all rows of the transaction.
-        with_progress[COUNTERS] = {**writes.get(COUNTERS, {}), PROGRESS_KEY: encode(progress)}
+        entries[COUNTERS][PROGRESS_KEY] = encode(progress)
         async with asyncio.timeout(COMMIT_SECONDS):
-            ends = await self._writer.commit(by_topic(with_progress, self._topics))
+            done = await self._writer.commit(by_topic(entries, self._topics))
         assert self._local.meta is not None  # noqa: S101 - set by the opening
-        offsets = dict(self._local.meta.offsets)
-        offsets.update((table, ends[topic]) for table, topic in self._topics.items() if topic in ends)
-        self._local.write(with_progress, Meta(progress.store_id, offsets, self._settings.now_ms()))
+        ends = {table: done.ends[topic] for table, topic in self._topics.items() if topic in done.ends}
+        offsets = {**self._local.meta.offsets, **ends}
+        touched_ms = max(self._local.meta.touched_ms, done.at_ms)
+        self._local.write(entries, Meta(progress.store_id, offsets, touched_ms))
+        # Behind its records each log has a marker.
+        self._logs = moved(progress.logs, {table: end + 1 for table, end in ends.items()})
+        self._states.forget()
         self.progress = progress
         self._broken = False
+
+    def doubt(self, why: Rebuilt) -> None:
+        """Remove the local copy of a store that is closed: the next opening reads its changelogs anew."""
+        self._copy.told(why)
+        self._copy.remove()
 
     async def close(self) -> None:
         """Close files and connections; a broker that is away is logged, since nothing depends on it."""

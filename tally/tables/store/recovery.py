@@ -1,22 +1,31 @@
 """Bringing a local copy up to the end of its changelogs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
-from tally.schemas.rows import PROGRESS_KEY, decode_progress
+from tally.schemas.keys import RowKey
+from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, decode_progress
 from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS
+from tally.tables.store.errors import ForeignRecord, Rebuilt
 from tally.tables.store.local import LocalStore, Meta
+from tally.tables.store.marks import FACTS
+from tally.tables.topic_layout import present_layouts
 
 POLL_MS = 200
+SILENT_SECONDS = 60.0
+"""How long a reader waits for anything to arrive; while records do, reading may take as long as it takes."""
 FETCH_BYTES = 4 << 20
 FETCH_ALL_BYTES = 8 << 20
 """Of all tables in one answer: many partitions may open together, and the client's own 50 MB are for each."""
 TAIL = 2_000
 """How far back the newest progress record is looked for at first; behind it lie only aborted transactions."""
+
+Told = Callable[[int, int], None]
+"""Hears how many offsets are read, and of how many."""
 
 
 class Range(Struct, frozen=True):
@@ -26,25 +35,39 @@ class Range(Struct, frozen=True):
     end: int
 
 
-def is_usable(meta: Meta | None, ranges: dict[str, Range], store_id: str | None, now_ms: int) -> bool:
-    """Return whether a local copy can be brought up to date, rather than be rebuilt.
+def unfit(meta: Meta | None, ranges: Mapping[str, Range], store_id: str | None) -> Rebuilt | None:
+    """Return why a local copy cannot be brought up to date, whatever its age, but has to be rebuilt.
 
-    It must be a copy of this very log, neither ahead of it nor behind its start, and must not have slept
-    so long that tombstones it never saw may be gone.
+    It must be a copy of this very log, neither ahead of it nor behind its start.
     """
     if meta is None or meta.store_id != store_id:
-        return False
-    if not 0 <= now_ms - meta.touched_ms <= DELETE_RETENTION_MS // 2:
-        return False
-    return all(ranges[table].start <= meta.offsets.get(table, 0) <= ranges[table].end for table in ranges)
+        return "other_store"
+    if all(ranges[table].start <= meta.offsets.get(table, 0) <= ranges[table].end for table in ranges):
+        return None
+    return "out_of_range"
+
+
+def lacks(meta: Meta, ranges: Mapping[str, Range]) -> bool:
+    """Return whether there are records that a copy has not seen; the last offset alone is a marker."""
+    return any(found.end - meta.offsets.get(table, 0) > 1 for table, found in ranges.items())
+
+
+def has_slept(meta: Meta, broker_now_ms: int) -> bool:
+    """Return whether tombstones that a copy never saw may be gone.
+
+    Both times are the brokers': no clock of this machine can make an old copy look young.
+    """
+    return abs(broker_now_ms - meta.touched_ms) > DELETE_RETENTION_MS // 2
 
 
 class Changelogs:
     """A reader of one partition's changelogs: committed records only."""
 
-    def __init__(self, kafka: dict[str, Any], topics: dict[str, str], partition: int) -> None:
+    def __init__(self, kafka: dict[str, Any], topics: Mapping[str, str], partition: int) -> None:
         self._kafka = kafka
+        self._topics = topics
         self._tables = {TopicPartition(topic, partition): table for table, topic in topics.items()}
+        self._partition = partition
 
     async def __aenter__(self) -> "Changelogs":
         self._consumer = AIOKafkaConsumer(
@@ -73,16 +96,26 @@ class Changelogs:
         ends = await self._consumer.end_offsets(list(partitions))
         return {tp: Range(starts[tp], ends[tp]) for tp in partitions}
 
-    async def store_id(self, counters: Range) -> str | None:
-        """Return the id in the newest progress record; None where the changelog holds none."""
+    async def marks(self, facts: str, ranges: Mapping[str, Range]) -> dict[str, LogMark]:
+        """Return what the brokers have of each log of this partition, the facts log with them."""
+        names = {**self._topics, FACTS: facts}
+        found = await present_layouts(self._consumer._client, list(names.values()))
+        marks = {}
+        for log, name in names.items():
+            layout, place = found[name], ranges.get(log, Range(0, 0))
+            marks[log] = LogMark(layout.topic_id, layout.partitions, place.start, place.end)
+        return marks
+
+    async def newest(self, counters: Range) -> Progress | None:
+        """Return the newest progress record; None where the changelog holds none. Raises ForeignRecord."""
         (tp,) = (tp for tp, table in self._tables.items() if table == COUNTERS)
-        found = None
+        found: Progress | None = None
 
         def look(records: list[Any]) -> None:
             nonlocal found
             for record in records:
                 if record.key == PROGRESS_KEY:
-                    found = decode_progress(record.value).store_id
+                    found = progress_of(record)
 
         end, tail = counters.end, TAIL
         while found is None and end > counters.start:
@@ -92,20 +125,23 @@ class Changelogs:
         return found
 
     async def replay(
-        self, local: LocalStore, ranges: dict[str, Range], store_id: str, now_ms: Callable[[], int]
+        self, local: LocalStore, ranges: Mapping[str, Range], store_id: str, told: Told = lambda *_: None
     ) -> int:
-        """Apply what the local copy lacks; return the number of records."""
+        """Apply what the local copy lacks; return the number of records. Raises ForeignRecord."""
         offsets = dict(local.meta.offsets) if local.meta else {}
+        touched_ms = local.meta.touched_ms if local.meta else 0
         starts = {table: max(offsets.get(table, 0), found.start) for table, found in ranges.items()}
         count = 0
 
         def apply(records: list[Any]) -> None:
-            nonlocal count
+            nonlocal count, touched_ms
             first = records[0]
             table = self._tables[TopicPartition(first.topic, first.partition)]
             offsets[table] = records[-1].offset + 1
+            touched_ms = max(touched_ms, records[-1].timestamp)
             entries = {record.key: record.value for record in records}
-            local.write({table: entries}, Meta(store_id, dict(offsets), now_ms()))
+            _check_ours(table, entries, records)
+            local.write({table: entries}, Meta(store_id, dict(offsets), touched_ms))
             count += len(records)
 
         by_table = {table: tp for tp, table in self._tables.items()}
@@ -113,9 +149,10 @@ class Changelogs:
             {by_table[table]: start for table, start in starts.items()},
             {by_table[table]: found.end for table, found in ranges.items()},
             apply,
+            told,
         )
         # The last offsets are markers that no record carries: the copy stands behind them all the same.
-        local.write({}, Meta(store_id, {table: found.end for table, found in ranges.items()}, now_ms()))
+        local.write({}, Meta(store_id, {table: found.end for table, found in ranges.items()}, touched_ms))
         return count
 
     async def _read(
@@ -123,13 +160,70 @@ class Changelogs:
         starts: dict[TopicPartition, int],
         ends: dict[TopicPartition, int],
         take: Callable[[list[Any]], None],
+        told: Told = lambda *_: None,
     ) -> None:
-        """Read up to the ends by *position*: the last offset is a marker that is never delivered."""
+        """Read up to the ends by *position*: the last offset is a marker that is never delivered.
+
+        Raises TimeoutError where nothing arrives.
+        """
         for tp, start in starts.items():
             self._consumer.seek(tp, start)
+        whole = sum(max(0, ends[tp] - start) for tp, start in starts.items())
         todo = {tp for tp, start in starts.items() if start < ends[tp]}
         while todo:
-            for records in (await self._consumer.getmany(*todo, timeout_ms=POLL_MS)).values():
-                take(records)
+            async with asyncio.timeout(SILENT_SECONDS):
+                records = await self._arrived(todo)
+            for some in records.values():
+                take(some)
                 await asyncio.sleep(0)
-            todo = {tp for tp in todo if await self._consumer.position(tp) < ends[tp]}
+            at = {tp: await self._consumer.position(tp) for tp in todo}
+            done = whole - sum(max(0, ends[tp] - at[tp]) for tp in todo)
+            told(done, whole)
+            todo = {tp for tp in todo if at[tp] < ends[tp]}
+
+    async def _arrived(self, todo: set[TopicPartition]) -> dict[TopicPartition, list[Any]]:
+        """Return records, or none once the reader has moved over some that are never delivered."""
+        before = {tp: await self._consumer.position(tp) for tp in todo}
+        while True:
+            records: dict[TopicPartition, list[Any]] = await self._consumer.getmany(*todo, timeout_ms=POLL_MS)
+            if records or any([await self._consumer.position(tp) > before[tp] for tp in todo]):
+                return records
+
+
+def progress_of(record: Any) -> Progress:
+    """Decode a progress record. Raises ForeignRecord."""
+    try:
+        return decode_progress(record.value)
+    except (TypeError, ValueError) as error:
+        what = f"no progress record: {type(error).__name__}"
+        raise ForeignRecord(record.topic, record.partition, record.offset, what) from None
+
+
+def _check_ours(table: str, entries: Mapping[bytes | None, bytes | None], records: list[Any]) -> None:
+    """Raise ForeignRecord where one of the records has no key, or is of the counters and no row."""
+    if table == COUNTERS:
+        for record in records:
+            check_counters(record)
+    elif None in entries:
+        check_keyed(next(record for record in records if record.key is None))
+
+
+def check_keyed(record: Any) -> None:
+    """Raise ForeignRecord where a record of a changelog has no key."""
+    if record.key is None:
+        raise ForeignRecord(record.topic, record.partition, record.offset, "without a key")
+
+
+def check_counters(record: Any) -> None:
+    """Raise ForeignRecord where a record of the counters changelog is neither a row nor progress."""
+    check_keyed(record)
+    if record.key == PROGRESS_KEY:
+        progress_of(record)
+        return
+    try:
+        RowKey.decode(record.key)
+        if record.value is not None:
+            decode_head(record.value)
+    except (TypeError, ValueError) as error:
+        what = f"no row: {type(error).__name__}"
+        raise ForeignRecord(record.topic, record.partition, record.offset, what) from None

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from msgspec import Struct
 
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.producing import Sent, send_entries, settle
@@ -12,6 +13,15 @@ from tally.tables.reading import Writes
 TRANSACTION_TIMEOUT_MS = 15_000
 """How long a dead owner's open transaction may hold up readers when nobody takes its place."""
 CLOSE_SECONDS = 5.0
+
+
+class Committed(Struct, frozen=True):
+    """What the brokers said of a transaction."""
+
+    ends: dict[str, int]
+    """By topic: the offset behind its last record."""
+    at_ms: int
+    """The brokers' time of its latest record."""
 
 
 class ChangelogWriter:
@@ -32,8 +42,8 @@ class ChangelogWriter:
         """Fence whoever wrote with this transactional id before, and abort what it left open."""
         await self._producer.start()
 
-    async def commit(self, writes: dict[str, dict[bytes, bytes | None]]) -> dict[str, int]:
-        """Write changes by changelog topic in one transaction; return each topic's next offset."""
+    async def commit(self, writes: dict[str, dict[bytes, bytes | None]]) -> Committed:
+        """Write changes by changelog topic in one transaction."""
         await self._producer.begin_transaction()
         sent: list[tuple[str, Sent]] = []
         for topic, entries in writes.items():
@@ -42,7 +52,7 @@ class ChangelogWriter:
         done = await settle([part.future for _, part in sent])
         ends = {topic: at.offset + part.records for (topic, part), at in zip(sent, done, strict=True)}
         await self._producer.commit_transaction()
-        return ends
+        return Committed(ends, max((at.timestamp or 0 for at in done), default=0))
 
     async def close(self) -> None:
         """Close the connections. Raises TimeoutError when the broker is away."""

@@ -1,0 +1,56 @@
+"""What progress remembers of each log, and whether the brokers still have that much of it. Pure."""
+
+from collections.abc import Mapping
+
+from tally.schemas.rows import LogMark, Progress
+from tally.tables.store.errors import LogReplaced, LogShrank, PartitionsChanged, ProgressLost
+
+FACTS = "facts"
+"""The facts log's name among the marks; changelogs go by their tables. Its start moves with retention."""
+
+
+def check(known: Mapping[str, LogMark], found: Mapping[str, LogMark], named: Mapping[str, str]) -> None:
+    """Compare the logs that progress knows with those that are there; `named` says what people call them.
+
+    A log of which progress knows nothing is new, and fit. Raises LogReplaced, PartitionsChanged, LogShrank.
+    """
+    for log, mark in known.items():
+        there = found.get(log)
+        if there is None:
+            continue  # a table of another release
+        _check_one(named[log], mark, there)
+
+
+def _check_one(name: str, known: LogMark, found: LogMark) -> None:
+    if known.topic_id != found.topic_id:
+        raise LogReplaced(name, f"topic id {known.topic_id.hex()}", found.topic_id.hex())
+    if known.partitions != found.partitions:
+        raise PartitionsChanged(name, known.partitions, found.partitions)
+    if found.start > known.start:
+        raise LogShrank(name, f"it begins at offset {found.start}, and began at {known.start}")
+    if found.end < known.end:
+        raise LogShrank(name, f"it ends at offset {found.end}, and {known.end} was committed")
+
+
+def check_witness(name: str, newest: Progress | None, witness: Progress | None, records: int) -> None:
+    """Compare the newest progress of the counters changelog with what else says that facts were counted.
+
+    That is the progress in a local copy, or any committed record of a changelog: the first transaction of a
+    partition brings progress. Raises ProgressLost, LogReplaced.
+    """
+    if newest is None and witness is not None:
+        raise ProgressLost(name, f"the local copy does, up to fact {witness.next_offset}")
+    if newest is None and records:
+        raise ProgressLost(name, f"the changelogs of this partition hold {records} records")
+    if newest is not None and witness is not None and newest.store_id != witness.store_id:
+        raise LogReplaced(name, f"store {witness.store_id} by the local copy", newest.store_id)
+
+
+def moved(marks: Mapping[str, LogMark], ends: Mapping[str, int]) -> dict[str, LogMark]:
+    """Return marks with later ends, by the logs' names; no end moves back."""
+    return {
+        log: LogMark(mark.topic_id, mark.partitions, mark.start, max(mark.end, ends.get(log, 0)))
+        if log in ends
+        else mark
+        for log, mark in marks.items()
+    }
