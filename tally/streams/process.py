@@ -10,6 +10,7 @@ import faust
 
 from tally.agents.flush.loop import Flush
 from tally.agents.flush.ports import Policy, Ports
+from tally.agents.lag.logs import LogWatch, TopicLogs, log_topics
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
@@ -32,6 +33,7 @@ from tally.streams.web.site import Site
 from tally.streams.worker import Parts, Service, fail
 from tally.tables.dead_letters import DeadLetters
 from tally.tables.facts_log import FactsLog
+from tally.tables.families.registry import TABLES
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.writer import Writer
 
@@ -58,6 +60,8 @@ class Process:
         settings, roles = self._settings, self._settings.roles
         await wait_for_brokers(settings)
         await topics.declare(settings)
+        logs = TopicLogs(settings.kafka_client(), log_topics(settings.names, TABLES))
+        await logs.check_first()
         facts = FactsLog(settings.kafka_client(), settings.names.facts)
         dead_letters = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
         await facts.start()
@@ -66,6 +70,7 @@ class Process:
         self._at_the_end("facts log", facts.close)
         self._at_the_end("dead letters", dead_letters.close)
         view = self._view()
+        self._services["logs"] = LogWatch(logs.connect, view.progress, self._partitions).run
         self._serve(self._reader(view) if "view" in roles else None)
         owned = self._fold(dead_letters) if "fold" in roles else None
         if "flush" in roles:

@@ -36,7 +36,7 @@ class Disk(Struct, frozen=True):
 def compacted(state_folder: Path) -> Disk:
     """Count what the stores hold, compact them, and measure their files."""
     records, plain_bytes, left = dict.fromkeys(TABLES, 0), 0, _bytes_in(state_folder)
-    for path in sorted(state_folder.glob("g*/p*")):
+    for path in sorted(state_folder.glob("*/p*")):
         store = LocalStore(path)
         try:
             for table in TABLES:

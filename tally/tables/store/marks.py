@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tally.schemas.rows import LogMark, Progress
 from tally.tables.store.errors import LogReplaced, LogShrank, PartitionsChanged, ProgressLost
+from tally.tables.topic_layout import Layout
 
 FACTS = "facts"
 """The facts log's name among the marks; changelogs go by their tables. Its start moves with retention."""
@@ -21,11 +22,16 @@ def check(known: Mapping[str, LogMark], found: Mapping[str, LogMark], named: Map
         _check_one(named[log], mark, there)
 
 
+def check_identity(name: str, known: LogMark, layout: Layout) -> None:
+    """Compare the topic that progress knows with the one that is there. Raises as `check` does."""
+    if known.topic_id != layout.topic_id:
+        raise LogReplaced(name, f"topic id {known.topic_id.hex()}", layout.topic_id.hex())
+    if known.partitions != layout.partitions:
+        raise PartitionsChanged(name, known.partitions, layout.partitions)
+
+
 def _check_one(name: str, known: LogMark, found: LogMark) -> None:
-    if known.topic_id != found.topic_id:
-        raise LogReplaced(name, f"topic id {known.topic_id.hex()}", found.topic_id.hex())
-    if known.partitions != found.partitions:
-        raise PartitionsChanged(name, known.partitions, found.partitions)
+    check_identity(name, known, Layout(found.topic_id, found.partitions, 0))
     if found.start > known.start:
         raise LogShrank(name, f"it begins at offset {found.start}, and began at {known.start}")
     if found.end < known.end:
