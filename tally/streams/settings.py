@@ -62,6 +62,13 @@ class Settings(BaseSettings):
         description="replicas that every topic must have at least, and gets when it is declared",
     )
 
+    brokers: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="embedded brokers that `make up` and `make demo` start; several are a cluster",
+    )
+
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(
         ROLES, min_length=1, description="what this process does, separated by commas"
     )

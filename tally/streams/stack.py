@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
-from tally.deploy.local import LocalServers
+from tally.deploy.local import LocalCluster, LocalPostgres, LocalServers
 from tally.streams.settings import Settings, load, variable
 
 KAFKA = variable("kafka_bootstrap")
 POSTGRES = variable("postgres_dsn")
 REPLICAS = variable("replication_factor")
+
+Say = Callable[[str], None]
 
 
 class Stack(Struct, frozen=True):
@@ -28,7 +30,7 @@ class HalfAStack(Exception):
 
 
 @contextmanager
-def running(folder: Path, say: Callable[[str], None], **more: str) -> Iterator[Stack]:
+def running(folder: Path, say: Say, **more: str) -> Iterator[Stack]:
     """Run embedded servers in a folder, unless the environment names real ones. Raises HalfAStack.
 
     `more` are further settings, by environment variable.
@@ -41,9 +43,27 @@ def running(folder: Path, say: Callable[[str], None], **more: str) -> Iterator[S
         environment = {name: os.environ[name] for name in (KAFKA, POSTGRES)} | more
         yield Stack(load({**os.environ, **environment}), environment)
         return
-    with LocalServers.start(folder, say=say) as servers:
-        say(f"Kafka on {servers.kafka.bootstrap}, PostgreSQL on port {servers.postgres.port}")
+    brokers = load().brokers
+    with _embedded(folder, brokers, say) as (bootstrap, postgres):
+        say(f"Kafka on {bootstrap}, PostgreSQL on port {postgres.port}")
         # One embedded broker has no other to keep a second copy.
-        own = {KAFKA: servers.kafka.bootstrap, POSTGRES: servers.postgres.dsn, REPLICAS: "1"}
+        own = {KAFKA: bootstrap, POSTGRES: postgres.dsn, REPLICAS: str(min(brokers, 3))}
         environment = own | more
         yield Stack(load({**os.environ, **environment}), environment, is_embedded=True)
+
+
+@contextmanager
+def _embedded(folder: Path, brokers: int, say: Say) -> Iterator[tuple[str, LocalPostgres]]:
+    """Run one broker or a cluster, and Postgres; what ran before goes on running."""
+    if brokers == 1:
+        with LocalServers.start(folder, say=say) as servers:
+            yield servers.kafka.bootstrap, servers.postgres
+        return
+    with ExitStack() as closing:
+        cluster = LocalCluster.start(folder, brokers, say=say)
+        if not cluster.adopted:
+            closing.callback(cluster.stop)
+        postgres = LocalPostgres.start(folder, say=say)
+        if not postgres.adopted:
+            closing.callback(postgres.stop)
+        yield cluster.bootstrap, postgres

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -131,28 +131,48 @@ async def stack(
         kafka_class = wired_kafka(tuple(ports))
         kafka = await asyncio.to_thread(kafka_class.start, folder / "servers", 0)
         closing.callback(kafka.stop)
-        postgres = await asyncio.to_thread(LocalPostgres.start, postgres_folder or folder / "servers", 0)
-        closing.callback(postgres.stop)
         kafka_wires = [await closing.enter_async_context(wire(*pair)) for pair in ports]
-        postgres_wire = await closing.enter_async_context(wire(free_port(0), postgres.port))
-        environment = environment_of(
-            kafka.bootstrap,
-            postgres.dsn,
-            "f-",
-            **{"session_timeout_seconds": str(SESSION_SECONDS), **more},
+        bootstraps = {name: f"127.0.0.1:{made.port}" for name, made in zip(names, kafka_wires, strict=True)}
+        yield await deployed(
+            closing, folder, kafka, kafka.bootstrap, bootstraps, kafka_wires, postgres_folder, more
         )
-        await asyncio.to_thread(migrate.up, postgres.dsn)
-        await topics.declare(load(environment))
-        wired = {variable("postgres_dsn"): _through(postgres.dsn, postgres_wire.port)}
-        workers = []
-        for name, kafka_wire in zip(names, kafka_wires, strict=True):
-            bootstrap = {variable("kafka_bootstrap"): f"127.0.0.1:{kafka_wire.port}"}
-            workers.append(HookedWorker({**environment, **wired, **bootstrap}, folder, name))
-            closing.callback(workers[-1].kill)
-        made = Stack(kafka, postgres, environment, workers, kafka_wires, postgres_wire)
-        supervising = asyncio.ensure_future(made.supervise())
-        closing.callback(supervising.cancel)
-        yield made
+
+
+async def deployed(
+    closing: AsyncExitStack,
+    folder: Path,
+    kafka: LocalKafka,
+    bootstrap: str,
+    bootstraps: Mapping[str, str],
+    kafka_wires: list[Wire],
+    postgres_folder: Path | None,
+    more: Mapping[str, str],
+) -> Stack:
+    """Start Postgres, migrate, declare and make a worker for each name, with brokers that run already.
+
+    `bootstrap` is the brokers' own, `bootstraps` what each worker is told of them.
+    """
+    postgres = await asyncio.to_thread(LocalPostgres.start, postgres_folder or folder / "servers", 0)
+    closing.callback(postgres.stop)
+    postgres_wire = await closing.enter_async_context(wire(free_port(0), postgres.port))
+    environment = environment_of(
+        bootstrap,
+        postgres.dsn,
+        "f-",
+        **{"session_timeout_seconds": str(SESSION_SECONDS), **more},
+    )
+    await asyncio.to_thread(migrate.up, postgres.dsn)
+    await topics.declare(load(environment))
+    wired = {variable("postgres_dsn"): _through(postgres.dsn, postgres_wire.port)}
+    workers = []
+    for name, told in bootstraps.items():
+        own = {**environment, **wired, variable("kafka_bootstrap"): told}
+        workers.append(HookedWorker(own, folder, name))
+        closing.callback(workers[-1].kill)
+    made = Stack(kafka, postgres, environment, workers, kafka_wires, postgres_wire)
+    supervising = asyncio.ensure_future(made.supervise())
+    closing.callback(supervising.cancel)
+    return made
 
 
 def _through(dsn: str, port: int) -> str:

@@ -1,5 +1,6 @@
 """The embedded default: real Apache Kafka and PostgreSQL, with nothing but Python on the machine."""
 
+from tally.deploy.local.cluster import LocalCluster
 from tally.deploy.local.errors import (
     ChecksumMismatch,
     DownloadFailed,
@@ -19,6 +20,7 @@ __all__ = [
     "ChecksumMismatch",
     "DownloadFailed",
     "FolderBusy",
+    "LocalCluster",
     "LocalKafka",
     "LocalPostgres",
     "LocalServer",

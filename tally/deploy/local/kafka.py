@@ -1,17 +1,18 @@
-"""Apache Kafka 4.1 as one process: broker and controller (KRaft), on loopback."""
+"""Apache Kafka 4.1 as one process: broker and controller (KRaft), or one of the two, on loopback."""
 
 import os
 import shutil
 import socket
 import struct
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from tally.deploy.local.cache import staging
 from tally.deploy.local.jars import download_missing, kafka_folder, verified_jars
 from tally.deploy.local.java import ARCHIVED_OPTIONS, JAVA, archive_path, make_archive
 from tally.deploy.local.kafka_config import (
     META,
+    Node,
     cluster_id_of,
     kafka_uuid,
     meta_properties,
@@ -41,6 +42,7 @@ class LocalKafka(LocalServer):
 
     name = "kafka"
     default_port = 19092
+    node: ClassVar[Node] = Node()
 
     @property
     def bootstrap(self) -> str:
@@ -58,21 +60,32 @@ class LocalKafka(LocalServer):
         shutil.copyfile(kafka_folder() / CHECKPOINT, data / CHECKPOINT)
         # Last, because it is what makes the folder count as formatted.
         draft = data / "meta.properties.new"
-        draft.write_text(meta_properties(kafka_uuid(), kafka_uuid()), encoding="ascii")
+        draft.write_text(
+            meta_properties(cls.node.cluster_id or kafka_uuid(), kafka_uuid(), cls.node.node_id),
+            encoding="ascii",
+        )
         os.replace(draft, data / META)
 
     @classmethod
     def _command(cls, home: Path, port: int) -> Command:
-        beside_default = None if port == cls.default_port else 0
-        controller_port = choose_port("Kafka's controller", beside_default, CONTROLLER_PORT)
+        node = cls.node
+        if node.voters:
+            controller_port = node.controller_port or 0
+        else:
+            beside_default = None if port == cls.default_port else 0
+            controller_port = choose_port("Kafka's controller", beside_default, CONTROLLER_PORT)
         path = home / "server.properties"
-        path.write_text(server_properties(port, controller_port), encoding="ascii")
-        return _java(kafka_folder(), "-Xmx512m", "kafka.Kafka", str(path))
+        path.write_text(server_properties(node, port, controller_port), encoding="ascii")
+        return _java(kafka_folder(), f"-Xmx{node.heap_mb}m", "kafka.Kafka", str(path))
 
     def is_ready(self) -> bool:
         """Whether the broker serves clients now."""
         meta = (self.home / "data" / META).read_text(encoding="ascii")
         try:
+            if not self.node.is_broker:
+                # A controller apart speaks with brokers only; that it listens is all there is to see.
+                socket.create_connection((LOOPBACK, self.port), PROBE_TIMEOUT_SECONDS).close()
+                return True
             return serves(self.port, cluster_id_of(meta))
         except OSError:
             return False
@@ -122,7 +135,7 @@ def _java(folder: Path, *arguments: str) -> Command:
 def _format_once(folder: Path) -> None:
     """Let Kafka's own tool format a folder and keep the part that is the same for all: its feature levels."""
     with staging(folder) as stage:
-        (stage / "server.properties").write_text(server_properties(1, 2), encoding="ascii")
+        (stage / "server.properties").write_text(server_properties(Node(), 1, 2), encoding="ascii")
         tool = ("kafka.tools.StorageTool", "format", "-t", kafka_uuid(), "-c", "server.properties")
         run_tool(_java(folder, "-Xmx256m", *tool), cwd=stage, timeout_seconds=FORMAT_TIMEOUT_SECONDS)
         os.replace(stage / "data" / CHECKPOINT, folder / CHECKPOINT)

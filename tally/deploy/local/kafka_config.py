@@ -1,33 +1,43 @@
-"""What the embedded broker is told: its configuration and the identity of its data folder."""
+"""What an embedded node is told: its configuration and the identity of its data folder."""
 
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from uuid import uuid4
 
 from tally.deploy.local.ports import LOOPBACK
 
 META = "meta.properties"
+MOST_COPIES = 3
 # Paths are relative to the working directory, since a properties file is Latin-1 and commas separate folders.
-PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+BROKER_PROPERTIES = """\
+listeners=PLAINTEXT://{host}:{port}{controller_listener}
 advertised.listeners=PLAINTEXT://{host}:{port}
+"""
+CONTROLLER_PROPERTIES = """\
+listeners=CONTROLLER://{host}:{controller_port}
+"""
+PROPERTIES = """\
+process.roles={roles}
+node.id={node_id}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 log.dirs=data
 auto.create.topics.enable=false
-# One broker holds everything once.
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+# As many copies as there are brokers, three at most; one may be away.
+default.replication.factor={copies}
+min.insync.replicas={insync}
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={insync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={insync}
 # Fewer internal partitions, so that it starts sooner.
 offsets.topic.num.partitions=8
 transaction.state.log.num.partitions=8
 share.coordinator.state.topic.num.partitions=1
+# Once a broker is back, it leads again within seconds.
+leader.imbalance.check.interval.seconds=3
+leader.imbalance.per.broker.percentage=0
 # A group forms at once, and a dead member is noticed within seconds.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
@@ -45,6 +55,31 @@ background.threads=2
 """
 
 
+@dataclass(frozen=True)
+class Node:
+    """One node of a cluster; by default it is a cluster by itself."""
+
+    node_id: int = 1
+    roles: str = "broker,controller"
+    brokers: int = 1
+    """Of the whole cluster."""
+    voters: tuple[tuple[int, int], ...] = ()
+    """Node id and port of every controller; none where this node alone is one, on any port."""
+    cluster_id: str = ""
+    """Empty where this node makes one."""
+    heap_mb: int = 512
+
+    @property
+    def is_broker(self) -> bool:
+        """Whether clients talk to it."""
+        return "broker" in self.roles
+
+    @property
+    def controller_port(self) -> int | None:
+        """The port of its own controller, where that is settled."""
+        return dict(self.voters).get(self.node_id)
+
+
 def kafka_uuid() -> str:
     """An id in Kafka's notation; one that begins with "-" would be read as an option by its tools."""
     while (text := urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")).startswith("-"):
@@ -52,14 +87,28 @@ def kafka_uuid() -> str:
     return text
 
 
-def server_properties(port: int, controller_port: int) -> str:
-    """The configuration file of the broker."""
-    return PROPERTIES.format(host=LOOPBACK, port=port, controller_port=controller_port)
+def server_properties(node: Node, port: int, controller_port: int) -> str:
+    """The configuration file of a node; `port` is the broker's, and no one's of a controller apart."""
+    voters = node.voters or ((node.node_id, controller_port),)
+    copies = min(node.brokers, MOST_COPIES)
+    common = PROPERTIES.format(
+        roles=node.roles,
+        node_id=node.node_id,
+        voters=",".join(f"{voter}@{LOOPBACK}:{of_voter}" for voter, of_voter in voters),
+        copies=copies,
+        insync=max(copies - 1, 1),
+    )
+    is_controller = "controller" in node.roles
+    own = BROKER_PROPERTIES if node.is_broker else CONTROLLER_PROPERTIES
+    listener = f",CONTROLLER://{LOOPBACK}:{controller_port}" if is_controller else ""
+    return common + own.format(
+        host=LOOPBACK, port=port, controller_port=controller_port, controller_listener=listener
+    )
 
 
-def meta_properties(cluster_id: str, directory_id: str) -> str:
+def meta_properties(cluster_id: str, directory_id: str, node_id: int) -> str:
     """What Kafka's own formatting writes into a data folder, with these ids."""
-    return f"cluster.id={cluster_id}\ndirectory.id={directory_id}\nnode.id=1\nversion=1\n"
+    return f"cluster.id={cluster_id}\ndirectory.id={directory_id}\nnode.id={node_id}\nversion=1\n"
 
 
 def cluster_id_of(meta: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tally.deploy.local import LocalKafka, LocalPostgres
+from tally.deploy.local import LocalCluster, LocalKafka, LocalPostgres
 from tally.streams.cli.output import console
 
 
@@ -14,7 +14,7 @@ def down(
 ) -> None:
     """Stop the embedded servers of a folder and of its demo, if some were left running."""
     for where in (folder, folder / "demo"):
-        for kind in (LocalKafka, LocalPostgres):
+        for kind in (LocalKafka, LocalCluster, LocalPostgres):
             server = kind.adopt(where)
             if server is not None:
                 server.stop()
