@@ -43,6 +43,7 @@ def _at_worker(worker: str) -> tuple[Action, ...]:
         Action("kill", 0, worker, withholds=awake),
         Action("terminate", 3, worker, withholds=whole),
         Action("wipe", 2, worker, withholds=whole),
+        Action("flip-bits", 1, worker, withholds=whole),
         # One of two, or nobody would count meanwhile.
         Action("pause", 1, worker, withholds=whole | _words(f"{other} paused"), provides=_words(paused)),
         _undoing("wake", paused, worker),
@@ -64,6 +65,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("restart-broker", 1),
     Action("kill-broker", 1),
     Action("fence", 2, withholds=_ALL_WIRED),
+    Action("open-transaction", 2, withholds=_ALL_WIRED),
+    Action("bomb", 1, withholds=_ALL_WIRED),
+    Action("second-deployment", 1, withholds=_ALL_WIRED | _words("postgres away", "postgres unwired")),
     Action("stop-postgres", 2, withholds=_REACHED, provides=_POSTGRES),
     _undoing("start-postgres", "postgres away"),
     Action("cut-postgres", 1, withholds=_REACHED, provides=_words("postgres unwired")),

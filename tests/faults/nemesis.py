@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from tests.faults.nemesis_others import OthersNemesis
 from tests.faults.nemesis_servers import ServerNemesis
 from tests.faults.nemesis_workers import WorkerNemesis
 from tests.faults.plan import Strike
@@ -12,10 +13,9 @@ Doing = Callable[[Strike], Awaitable[None]]
 
 def nemesis(stack: Stack) -> dict[str, Doing]:
     """Return what does each kind of action to a stack. Each raises AssertionError where it had no effect."""
-    at_workers, at_servers = WorkerNemesis(stack), ServerNemesis(stack)
     return {
         name.rstrip("_").replace("_", "-"): getattr(owner, name)
-        for owner in (at_workers, at_servers)
+        for owner in (WorkerNemesis(stack), ServerNemesis(stack), OthersNemesis(stack))
         for name in vars(type(owner))
         if not name.startswith("_")
     }

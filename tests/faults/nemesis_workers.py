@@ -47,6 +47,19 @@ class WorkerNemesis:
         finally:
             self._stack.held.discard(worker)
 
+    async def flip_bits(self, strike: Strike) -> None:
+        """Kill a worker and damage a file of its local copies, as a disk does."""
+        worker = await self._serving(strike)
+        await until(lambda: bool(_tables(worker)), FIRED_SECONDS, f"{worker.name} has written local copies")
+        self._stack.held.add(worker)
+        try:
+            worker.signal(signal.SIGKILL)
+            await until(lambda: not worker.is_running, EXIT_SECONDS, "killed")
+            for path in _tables(worker):
+                _flip_bits(path)
+        finally:
+            self._stack.held.discard(worker)
+
     async def pause(self, strike: Strike) -> None:
         worker = await self._serving(strike)
         worker.signal(signal.SIGSTOP)
@@ -144,6 +157,18 @@ class WorkerNemesis:
         worker = await self._running(strike)
         await self._stack.serving(worker)
         return worker
+
+
+def _tables(worker: HookedWorker) -> list[Path]:
+    return sorted(worker.state.rglob("*.sst"))
+
+
+def _flip_bits(path: Path) -> None:
+    """Flip a bit of every 512th byte of a file."""
+    damaged = bytearray(path.read_bytes())
+    for place in range(0, len(damaged), 512):
+        damaged[place] ^= 1
+    path.write_bytes(damaged)
 
 
 def _is_stopped(worker: HookedWorker) -> bool:

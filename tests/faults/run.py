@@ -15,6 +15,7 @@ from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
 from tests.faults.actions import FAULTS
 from tests.faults.events import troubled
+from tests.faults.hostile import day_without_hangups, hostile
 from tests.faults.judging import Verdict, verdict
 from tests.faults.nemesis import nemesis
 from tests.faults.oracle import Sender
@@ -103,7 +104,14 @@ def simulated(rng: Random, events: int) -> list[RawRecord]:
         calls_per_campaign=max(events // 400, 10),
         late_at_most_s=600,
     )
-    return troubled(rng, mixed(rng, int(time.time()) - 3600, size))
+    now_s = int(time.time())
+    records = troubled(rng, mixed(rng, now_s - 3600, size))
+    others = [*hostile(rng, now_s - 3600), *day_without_hangups(now_s - 7200)]
+    places = sorted(rng.randrange(len(records)) for _ in others)
+    # From behind, so that the places that are left stay what they are.
+    for place, record in zip(reversed(places), reversed(others), strict=True):
+        records.insert(place, record)
+    return records
 
 
 async def _under_faults(

@@ -64,17 +64,21 @@ class Answers:
         loop = asyncio.get_running_loop()
         began = loop.time()
         while loop.time() - began < deadline_seconds:
-            if await self._as_of_ms() > before_ms:
+            if await self._reached_ms() > before_ms:
                 return loop.time() - began
             await asyncio.sleep(POLL_SECONDS)
         raise NotYet(f"not everything is counted after {deadline_seconds:g} s")
 
-    async def _as_of_ms(self) -> float:
+    async def live_as_of_ms(self) -> float:
+        """Return the moment that live answers speak of; 0 where they are not. Raises aiohttp.ClientError."""
+        receipt = (await self.get("/v1/tenants/-/campaigns?limit=1"))["receipt"]
+        return _unix_ms(receipt["as_of"]) if receipt["state"] == "live" else 0.0
+
+    async def _reached_ms(self) -> float:
         try:
-            receipt = (await self.get("/v1/tenants/-/campaigns?limit=1"))["receipt"]
+            return await self.live_as_of_ms()
         except (aiohttp.ClientError, TimeoutError):
             return 0.0
-        return _unix_ms(receipt["as_of"]) if receipt["state"] == "live" else 0.0
 
     async def event_to_view(self) -> dict[float, float]:
         """Return the cumulative histogram of seconds from raw event to view: count by upper bound."""
