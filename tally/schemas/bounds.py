@@ -41,6 +41,13 @@ ATTEMPT_MESSAGES = Bound(
     "accepted messages of a contact in one campaign, over all its attempts",
     "contact `incomplete`: those of the smallest attempts count",
 )
+CALL_MEMBERS = Bound(
+    "call",
+    "state",
+    4_000,
+    "identifiers, channels, dials, attempts, ids and moments of a call",
+    "the call counts nothing, and is `incomplete`",
+)
 
 CLAIMANTS = Bound(
     "claimants",
@@ -50,6 +57,12 @@ CLAIMANTS = Bound(
     "message `incomplete`: those of the smallest claims count",
 )
 
-BOUNDS: tuple[Bound, ...] = (RECORD, ATTEMPTS, ATTEMPT_MESSAGES, CLAIMANTS)
+BOUNDS: tuple[Bound, ...] = (
+    RECORD,
+    ATTEMPTS,
+    ATTEMPT_MESSAGES,
+    CLAIMANTS,
+    CALL_MEMBERS,
+)
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

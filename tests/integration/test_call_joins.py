@@ -10,6 +10,7 @@ from tests.support.call_packets import (
     CUSTOMER,
     UP,
     Channel,
+    Event,
     Lines,
     ami,
     answered,
@@ -80,6 +81,35 @@ def test_a_call_without_send_result_is_known_by_its_variables(recount: Recount) 
     expected = {"attempted": 1, "answered": 1, "connected_s": 7, "talk_s": 4, "connects": 1}
     assert stats.scripts == {("c1", "survey"): {**expected, "hangup_causes": {"16": 1}}}
     assert stats.tenants == {"t2"}
+
+
+def variable(at: float, one: Channel, name: str, value: str) -> Event:
+    return ami(at, "VarSet", one.snapshot(), Variable=name, Value=value)
+
+
+def test_campaign_and_contact_that_come_apart_name_the_contacts_call(recount: Recount) -> None:
+    leg = Channel("x")
+    stats = recount(
+        send("accepted", 0, call={"action_id": "elsewhere"}),
+        *(born(1, leg), variable(1.1, leg, "CAMPAIGN_ID", "c1"), variable(1.2, leg, "CONTACT_ID", "a")),
+        hangup(9, leg, 17),
+    )
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, "busy": 1, "hangup_causes": {"17": 1}}
+
+
+def test_an_event_that_shows_campaign_and_contact_outranks_earlier_ones_that_show_one(
+    recount: Recount,
+) -> None:
+    leg = Channel("x")
+    stats = recount(
+        send("accepted", 0, call={"action_id": "elsewhere"}),
+        *(born(1, leg), variable(1.1, leg, "CAMPAIGN_ID", "other"), variable(1.2, leg, "CONTACT_ID", "b")),
+        ami(1.3, "Newstate", leg.snapshot(state=5, variables=("CAMPAIGN_ID=c1", "CONTACT_ID=a"))),
+        hangup(9, leg, 17),
+    )
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, "busy": 1, "hangup_causes": {"17": 1}}
 
 
 NAMED = ("CAMPAIGN_ID=c1", "CONTACT_ID=a", "ATTEMPT_ID=2")

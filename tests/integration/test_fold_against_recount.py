@@ -31,6 +31,8 @@ PARTITIONS = 4
 BATCH = 200
 START_S = 1_795_350_873
 SEEDS = (1, 2, 3, random.SystemRandom().randrange(1_000_000))
+HALVES = 820419
+"""Among what this seed loses is every event that shows campaign and contact of some channels together."""
 
 Stream = Callable[[random.Random], list[RawRecord]]
 Key = tuple[str, ...]
@@ -143,7 +145,7 @@ def parts(rng: random.Random, records: Sequence[RawRecord]) -> Iterator[list[Raw
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("seed", SEEDS[-2:])
+@pytest.mark.parametrize("seed", [*SEEDS[-2:], HALVES])
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 async def test_at_any_moment_of_a_stream_and_with_events_lost_fold_and_recount_agree(
     database: str, stream: Stream, seed: int

@@ -85,6 +85,10 @@ VARIABLES = st.sampled_from(
         {},
         {"campaign": "c1", "contact": "8"},
         {"campaign": "c1", "contact": "8", "attempt": "2"},
+        {"campaign": "c1"},
+        {"campaign": "c2"},
+        {"contact": "8"},
+        {"contact": "9"},
         {"amd": "HUMAN"},
         {"tenant_header": "t1"},
     ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tally.agents.fold.failure import family_code
+from tally.agents.fold.revealing import all_subjects
 from tally.agents.fold.steps import Batch, Steps, chunks
 from tally.agents.fold.sweeps import Sweeps, latest_sweeps
 from tally.schemas.topics import ALIASES
@@ -30,8 +31,7 @@ def fold_connected(
     """
     sweeps = latest_sweeps(family, reader, [key for key, _ in facts])
     facts, unheard = sweeps.take(facts, reader, batch, is_swept)
-    with family_code():
-        keys = [family.subjects(key, fact) for key, fact in facts]
+    keys = all_subjects(family, facts, reader)
     yield
     named = {key: None for several in keys for key in several}
     roots = yield from _roots(family, named, reader)

@@ -170,7 +170,7 @@ $$;
 -- Copies of one content are one packet, which came when the first of them did.
 CREATE UNLOGGED TABLE recount.call_packet AS
 SELECT
-    pbx, fields, at_us, is_stamped, tenant,
+    row_number() OVER () AS packet, pbx, fields, at_us, is_stamped, tenant,
     recount.call_first(fields, 'event') AS event,
     nullif(recount.call_first(fields, 'uniqueid'), '') COLLATE "C" AS uniqueid,
     nullif(recount.call_first(fields, 'destuniqueid'), '') COLLATE "C" AS dest
@@ -201,7 +201,7 @@ ANALYZE recount.call_packet;
 -- Every snapshot of a channel, under any prefix (Dest, LocalOne, Transferee ...).
 CREATE UNLOGGED TABLE recount.call_sighting AS
 SELECT
-    pbx, at_us, tenant,
+    packet, pbx, at_us, tenant,
     recount.call_first(fields, prefix || 'uniqueid') COLLATE "C" AS uniqueid,
     recount.call_first(fields, prefix || 'channel') COLLATE "C" AS name,
     recount.call_first(fields, prefix || 'channelstate') AS state,
@@ -221,26 +221,48 @@ WHERE key LIKE '%uniqueid'
 CREATE INDEX ON recount.call_sighting (pbx, uniqueid);
 ANALYZE recount.call_sighting;
 
--- The earliest value of each configured variable of a channel.
-CREATE UNLOGGED TABLE recount.call_variable AS
-SELECT DISTINCT ON (pbx, uniqueid, name) pbx, uniqueid, name, at_us, value
+-- Every configured variable that an event shows of a channel.
+CREATE UNLOGGED TABLE recount.call_shown AS
+SELECT packet, pbx, uniqueid, name, at_us, value
 FROM (
-    SELECT pbx, uniqueid, at_us,
+    SELECT packet, pbx, uniqueid, at_us,
         ltrim(split_part(entry, '=', 1), '_') AS name,
         substr(entry, strpos(entry, '=') + 1) COLLATE "C" AS value
     FROM recount.call_sighting CROSS JOIN jsonb_array_elements_text(variables) AS entries (entry)
     WHERE strpos(entry, '=') > 0
     UNION ALL
-    SELECT pbx, uniqueid, at_us, ltrim(recount.call_first(fields, 'variable'), '_'),
+    SELECT packet, pbx, uniqueid, at_us, ltrim(recount.call_first(fields, 'variable'), '_'),
         recount.call_first(fields, 'value') COLLATE "C"
     FROM recount.call_packet
     WHERE event = 'VarSet' AND uniqueid IS NOT NULL
-) AS shown
+) AS entry
     JOIN recount.call_variable_name USING (name)
-WHERE CASE WHEN name IN ('SCRIPT_ID', 'AMDSTATUS') THEN value <> '' ELSE recount.id(to_jsonb(value)) IS NOT NULL END
+WHERE CASE WHEN name IN ('SCRIPT_ID', 'AMDSTATUS') THEN value <> '' ELSE recount.id(to_jsonb(value)) IS NOT NULL END;
+
+CREATE INDEX ON recount.call_shown (packet, pbx, uniqueid);
+ANALYZE recount.call_shown;
+
+-- The earliest value of each configured variable of a channel.
+CREATE UNLOGGED TABLE recount.call_variable AS
+SELECT DISTINCT ON (pbx, uniqueid, name) pbx, uniqueid, name, at_us, value
+FROM recount.call_shown
 ORDER BY pbx, uniqueid, name, at_us, value;
 
 CREATE INDEX ON recount.call_variable (pbx, uniqueid);
+
+-- Campaign and contact of a channel: those of the first event that shows both, else the first of each.
+CREATE UNLOGGED TABLE recount.call_whom AS
+SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, campaign, contact
+FROM (
+    SELECT pbx, uniqueid, 1 AS rank, campaign.at_us, campaign.value AS campaign, contact.value AS contact
+    FROM recount.call_shown AS campaign JOIN recount.call_shown AS contact USING (packet, pbx, uniqueid)
+    WHERE campaign.name = 'CAMPAIGN_ID' AND contact.name = 'CONTACT_ID'
+    UNION ALL
+    SELECT pbx, uniqueid, 2, 0, campaign.value, contact.value
+    FROM recount.call_variable AS campaign JOIN recount.call_variable AS contact USING (pbx, uniqueid)
+    WHERE campaign.name = 'CAMPAIGN_ID' AND contact.name = 'CONTACT_ID'
+) AS shown
+ORDER BY pbx, uniqueid, rank, at_us, campaign, contact;
 
 CREATE UNLOGGED TABLE recount.call_hangup AS
 SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, at_us,
@@ -456,16 +478,14 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
 CREATE UNLOGGED TABLE recount.call_naming AS
 SELECT
     pbx, uniqueid, first_us,
-    recount.id(to_jsonb(campaign.value)) COLLATE "C" AS campaign,
-    recount.id(to_jsonb(contact.value)) COLLATE "C" AS contact,
+    recount.id(to_jsonb(whom.campaign)) COLLATE "C" AS campaign,
+    recount.id(to_jsonb(whom.contact)) COLLATE "C" AS contact,
     recount.id(to_jsonb(attempt.value)) COLLATE "C" AS attempt,
     recount.id(to_jsonb(tenant.value)) COLLATE "C" AS tenant
 FROM recount.call_channel
-    JOIN recount.call_variable AS campaign USING (pbx, uniqueid)
-    JOIN recount.call_variable AS contact USING (pbx, uniqueid)
+    JOIN recount.call_whom AS whom USING (pbx, uniqueid)
     LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'ATTEMPT_ID') AS attempt USING (pbx, uniqueid)
-    LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'TENANT_ID') AS tenant USING (pbx, uniqueid)
-WHERE campaign.name = 'CAMPAIGN_ID' AND contact.name = 'CONTACT_ID';
+    LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'TENANT_ID') AS tenant USING (pbx, uniqueid);
 
 -- Attempts of send results, and the ids under which these know an attempt's call.
 CREATE UNLOGGED TABLE recount.call_sent AS

@@ -38,6 +38,14 @@ class Family(ABC, Generic[F, S]):
         """Return the keys under which the subject may be known; several only if the family connects."""
         return (key,)
 
+    def half_named(self, key: bytes, fact: F) -> Sequence[bytes]:
+        """Return those of a fact's subjects that it may name otherwise too, with what is known of them."""
+        return ()
+
+    def named_together(self, subject: bytes, facts: Sequence[F], state: S | None) -> Sequence[bytes]:
+        """Return how else a half-named subject is known, by these facts and the state that it has."""
+        return ()
+
     def members(self, key: bytes, state: S) -> Sequence[bytes]:
         """Return all keys under which this state's subject is known."""
         return (key,)

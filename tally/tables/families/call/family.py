@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tally.schemas.bounds import CALL_MEMBERS, Bound
 from tally.schemas.call_facts import CALL, CallFact, Swept
 from tally.schemas.keys import RowKey, split_parts
 from tally.tables.contribution import Part
@@ -11,11 +12,11 @@ from tally.tables.families.call.attempts import attempts_of
 from tally.tables.families.call.counting import counts_of
 from tally.tables.families.call.journey import Journey, journeys_of
 from tally.tables.families.call.legs import Graph
-from tally.tables.families.call.merge import joined
+from tally.tables.families.call.merge import join_channels, joined, names_of
 from tally.tables.families.call.operators import operator_parts
 from tally.tables.families.call.state import Call
-from tally.tables.families.call.told import call_of, identifiers_of
-from tally.tables.families.family import Family, ordered
+from tally.tables.families.call.told import call_of, half_named, identifiers_of
+from tally.tables.families.family import Family
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Call)
@@ -39,12 +40,27 @@ class CallFamily(Family[CallFact, Call]):
         pbx, _, _ = key.partition(b"/")
         return [pbx + b"/" + identifier for identifier in state.identifiers]
 
+    def half_named(self, key: bytes, fact: CallFact) -> Sequence[bytes]:
+        return [key + b"/u" + unique.encode() for unique in half_named(fact)]
+
+    def named_together(
+        self, subject: bytes, facts: Sequence[CallFact], state: Call | None
+    ) -> Sequence[bytes]:
+        pbx, _, identifier = subject.partition(b"/")
+        unique = identifier[1:].decode()
+        calls = [call_of(fact) for fact in facts] + ([] if state is None else [state])
+        shown = [call.channels[unique] for call in calls if unique in call.channels]
+        return [pbx + b"/" + name for name in names_of(join_channels(shown))]
+
     def merge(self, state: Call | None, facts: Sequence[CallFact]) -> Call:
         known = [call_of(fact) for fact in facts]
         return joined(known if state is None else [state, *known])
 
     def join(self, states: Sequence[Call]) -> Call:
         return joined(states)
+
+    def beyond(self, state: Call) -> Bound | None:
+        return CALL_MEMBERS if state.is_beyond else None
 
     def sweep_us(self, fact: CallFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None
@@ -57,7 +73,7 @@ class CallFamily(Family[CallFact, Call]):
         }
         if not changed:
             return state
-        return msgspec.structs.replace(state, channels=ordered(state.channels | changed))
+        return msgspec.structs.replace(state, channels=state.channels | changed)
 
     def is_open(self, state: Call) -> bool:
         return any(not channel.is_over for channel in state.channels.values())

@@ -1,98 +1,169 @@
-"""Merging what is known of a call: a join of values, whatever order facts come in."""
+"""Merging what is known of a call: a join of values, whatever order facts come in, in one pass.
 
-from collections.abc import Callable, Mapping, Sequence
+Where a channel's campaign and contact came in different events, all pairs of them name the call: the first
+ones count, but which these are a late event may still say.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import nsmallest
+from itertools import islice, product
 from typing import TypeVar
 
+from tally.schemas.bounds import CALL_MEMBERS
 from tally.schemas.call_facts import Role
+from tally.schemas.keys import join_parts
 from tally.tables.families.call.state import UNTIMED, Asked, Call, Channel
-from tally.tables.families.family import earliest, ordered
+from tally.tables.families.family import ordered
 
+Timed = TypeVar("Timed", int, tuple[int, int], tuple[int, str], tuple[int, str, str])
 T = TypeVar("T")
-Timed = TypeVar("Timed", tuple[int, int], tuple[int, str], tuple[int, str, str])
+
+KEPT_IDENTIFIERS = 64
+"""Of a call beyond its bound: the first of them name it, and the fold knows the rest as aliases."""
+NAMING: tuple[Role, ...] = ("campaign", "contact")
 
 
 def joined(states: Sequence[Call]) -> Call:
-    """Return what is known with all of these."""
-    identifiers: set[bytes] = set()
+    """Return what is known with all of these; nothing but a few identifiers once that is beyond the bound."""
+    identifiers = {identifier for state in states for identifier in state.identifiers}
+    if any(state.is_beyond for state in states):
+        return _beyond(identifiers)
     channels: dict[str, Channel] = {}
-    asked: dict[str, Asked] = {}
-    responses: dict[str, tuple[int, str, int]] = {}
-    for state in states:
-        identifiers.update(state.identifiers)
-        _join_maps(channels, state.channels, _join_channels)
-        _join_maps(asked, state.asked, _join_asked)
-        _join_maps(responses, state.responses, min)
-    return Call(sorted(identifiers), ordered(channels), ordered(asked), ordered(responses))
+    for unique, channel, others in _grouped(state.channels for state in states):
+        if others:
+            channel = join_channels([channel, *others])  # noqa: PLW2901 - what is known of it now
+            identifiers.update(names_of(channel))
+            if len(identifiers) > CALL_MEMBERS.most:
+                return _beyond(identifiers)
+        channels[unique] = channel
+    asked = {key: _join_asked([one, *more]) for key, one, more in _grouped(state.asked for state in states)}
+    responses = {
+        key: min(one, *more) if more else one
+        for key, one, more in _grouped(state.responses for state in states)
+    }
+    whole = Call(sorted(identifiers), ordered(channels), ordered(asked), ordered(responses))
+    return _beyond(identifiers) if size_of(whole) > CALL_MEMBERS.most else whole
 
 
-def _join_maps(into: dict[str, T], other: Mapping[str, T], join: Callable[[T, T], T]) -> None:
-    for key, value in other.items():
-        mine = into.get(key)
-        into[key] = value if mine is None else join(mine, value)
+def size_of(call: Call) -> int:
+    """Return how much is known of a call, in what its bound counts; a join never makes it less."""
+    of_channels = sum(
+        1
+        + len(channel.callers)
+        + len(channel.missed)
+        + len(channel.renamed)
+        + (sum(map(len, channel.moments.values())) if channel.moments else 0)
+        for channel in call.channels.values()
+    )
+    of_asked = sum(len(asked.results) + len(asked.ids) for asked in call.asked.values())
+    return len(call.identifiers) + of_channels + of_asked + len(call.responses)
 
 
-def _join_channels(left: Channel, right: Channel) -> Channel:
-    hangup = _least(left.hangup, right.hangup)
+def _beyond(identifiers: Iterable[bytes]) -> Call:
+    """Return the state of a call beyond its bound, which keeps nothing that could count.
+
+    Names of contacts are not among what names it: which of them it has hangs on channels that are not kept.
+    """
+    ids = (identifier for identifier in identifiers if not identifier.startswith(b"v"))
+    return Call(nsmallest(KEPT_IDENTIFIERS, ids), is_beyond=True)
+
+
+def _grouped(maps: Iterable[dict[str, T]]) -> Iterator[tuple[str, T, list[T]]]:
+    """Yield all values of each key, the first one apart: mostly it is alone."""
+    first: dict[str, T] = {}
+    more: dict[str, list[T]] = {}
+    for values in maps:
+        for key, value in values.items():
+            if key in first:
+                more.setdefault(key, []).append(value)
+            else:
+                first[key] = value
+    for key, value in first.items():
+        yield key, value, more.get(key, [])
+
+
+def join_channels(parts: Sequence[Channel]) -> Channel:
+    """Return what is known of one channel with all of these."""
+    variables, renamed = _join_variables(parts)
     return Channel(
-        min(left.first, right.first),
-        max(left.listed_us, right.listed_us),
+        min([part.first for part in parts]),
+        max([part.listed_us for part in parts]),
         False,  # gone: whoever merges sweeps again
-        earliest(left.up_us, right.up_us),
-        left.rang or right.rang,
-        _least(left.request, right.request),
-        hangup,
-        _least(left.dial_end, right.dial_end),
-        _union(left.callers, right.callers),
-        _least(left.agent, right.agent),
-        _union(left.missed, right.missed),
-        _join_variables(left.variables, right.variables),
-        _join_moments(left.moments, right.moments),
+        _least([part.up_us for part in parts]),
+        any(part.rang for part in parts),
+        _least([part.request for part in parts]),
+        _least([part.hangup for part in parts]),
+        _least([part.dial_end for part in parts]),
+        _union([part.callers for part in parts]),
+        _least([part.agent for part in parts]),
+        _union([part.missed for part in parts]),
+        variables,
+        _join_moments(parts),
+        _least([part.named for part in parts]),
+        renamed,
     )
 
 
-def _least(left: Timed | None, right: Timed | None) -> Timed | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return min(left, right)
+def _least(values: list[Timed | None]) -> Timed | None:
+    return min([value for value in values if value is not None], default=None)
 
 
-def _union(left: list[str], right: list[str]) -> list[str]:
-    return left if not right or left == right else sorted({*left, *right})
+def _union(lists: list[list[str]]) -> list[str]:
+    known = [values for values in lists if values]
+    return sorted(set().union(*known)) if len(known) > 1 else known[0] if known else []
 
 
 def _join_variables(
-    left: dict[Role, tuple[int, str]], right: dict[Role, tuple[int, str]]
-) -> dict[Role, tuple[int, str]]:
-    if not right:
-        return left
-    known = dict(left)
-    for role, value in right.items():
-        known[role] = min(value, known.get(role, value))
-    return _ordered_roles(known)
+    parts: Sequence[Channel],
+) -> tuple[dict[Role, tuple[int, str]], list[tuple[Role, str]]]:
+    """Return the earliest value of each variable, and the others of those that name calls."""
+    known: dict[Role, tuple[int, str]] = {}
+    for part in parts:
+        for role, value in part.variables.items():
+            if role not in known or value < known[role]:
+                known[role] = value
+    if not any(role in known for role in NAMING):
+        return dict(sorted(known.items())), []
+    shown = {(role, part.variables[role][1]) for part in parts for role in NAMING if role in part.variables}
+    shown.update(one for part in parts for one in part.renamed)
+    renamed = sorted((role, value) for role, value in shown if value != known[role][1])
+    return dict(sorted(known.items())), renamed
 
 
-def _ordered_roles(variables: dict[Role, tuple[int, str]]) -> dict[Role, tuple[int, str]]:
-    return dict(sorted(variables.items()))
+def names_of(channel: Channel) -> list[bytes]:
+    """Return the identifiers of all pairs of a campaign and a contact that a channel showed apart.
+
+    More than a call may have are not all of them: then it is beyond its bound.
+    """
+    variables = channel.variables
+    if "campaign" not in variables or "contact" not in variables:
+        return []
+    shown: dict[Role, list[str]] = {role: [variables[role][1]] for role in NAMING}
+    for role, value in channel.renamed:
+        shown[role].append(value)
+    pairs = product(shown["campaign"], shown["contact"])
+    return [b"v" + join_parts(*pair) for pair in islice(pairs, CALL_MEMBERS.most + 1)]
 
 
-def _join_moments(left: dict[str, list[int]], right: dict[str, list[int]]) -> dict[str, list[int]]:
-    if not right:
-        return left
-    known = dict(left)
-    for key, times in right.items():
-        mine = known.get(key)
-        if mine is None:
-            known[key] = times
-        elif UNTIMED in key:
-            known[key] = min(mine, times)
-        else:
-            known[key] = sorted({*mine, *times})
-    return ordered(known)
+def _join_moments(parts: Sequence[Channel]) -> dict[str, list[int]]:
+    found: dict[str, list[list[int]]] = defaultdict(list)
+    for part in parts:
+        for key, times in part.moments.items():
+            found[key].append(times)
+    for key, several in found.items():
+        if len(several) > 1:
+            found[key] = [min(several) if UNTIMED in key else sorted(set().union(*several))]
+    return ordered({key: several[0] for key, several in found.items()})
 
 
-def _join_asked(left: Asked, right: Asked) -> Asked:
-    results = dict(left.results)
-    for outcome, (at_ms, template) in right.results.items():
-        mine = results.get(outcome, (at_ms, template))
-        results[outcome] = (min(at_ms, mine[0]), min(template, mine[1]))
-    return Asked(ordered(results), sorted({*left.ids, *right.ids}), left.second or right.second)
+def _join_asked(parts: Sequence[Asked]) -> Asked:
+    if len(parts) == 1:
+        return parts[0]
+    results = dict(parts[0].results)
+    for part in parts[1:]:
+        for outcome, (at_ms, template) in part.results.items():
+            mine = results.get(outcome, (at_ms, template))
+            results[outcome] = (min(at_ms, mine[0]), min(template, mine[1]))
+    ids = sorted({one for part in parts for one in part.ids})
+    return Asked(ordered(results), ids, any(part.second for part in parts))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from tally.schemas.call_facts import Role
 from tally.tables.families.call.legs import Graph, order_of
-from tally.tables.families.call.state import Asked, Call, Channel
+from tally.tables.families.call.state import Asked, Call
 
 FIRST_ATTEMPT = "1"
 BY_CHANNEL = ("channel_id", "unique_id", "linked_id")
@@ -48,7 +48,7 @@ def named_channels(
     told = _told(call, asked, roots)
     found: dict[Name, list[str]] = defaultdict(list)
     for unique, channel in sorted(call.channels.items(), key=lambda item: order_of(item[1], item[0])):
-        if whom := _whom(channel):
+        if whom := channel.whom:
             found[_name_of(call, graph, asked, told, unique, whom)].append(unique)
     return found
 
@@ -67,17 +67,11 @@ def _name_of(
     return inherited or (*whom, _closest(call, asked, whom, above))
 
 
-def _whom(channel: Channel) -> Name:
-    """Return campaign and contact of a channel's variables; empty where they don't say."""
-    campaign, contact = channel.variables.get("campaign"), channel.variables.get("contact")
-    return (campaign[1], contact[1]) if campaign and contact else ()
-
-
 def _told(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> dict[str, Name]:
     """Return the channels whose attempt is known, by an id or by their own variables."""
     told: dict[str, Name] = {root: asked[key][1:] for key, root in roots.items()}
     for unique, channel in call.channels.items():
-        if (whom := _whom(channel)) and "attempt" in channel.variables:
+        if (whom := channel.whom) and "attempt" in channel.variables:
             told[unique] = (*whom, channel.variables["attempt"][1])
     return told
 
@@ -88,7 +82,7 @@ def _closest(call: Call, asked: Mapping[str, Name], whom: Name, uniques: Collect
     if not of_contact:
         return FIRST_ATTEMPT
     channels = (call.channels[unique] for unique in uniques)
-    begun_us = min(channel.first[0] for channel in channels if _whom(channel) == whom)
+    begun_us = min(channel.first[0] for channel in channels if channel.whom == whom)
     return min((abs(at_ms * 1000 - begun_us), attempt) for at_ms, attempt in of_contact)[1]
 
 

@@ -40,6 +40,19 @@ class Channel(Struct, frozen=True, array_like=True):
     moments: dict[str, list[int]] = {}
     """Times by letter and bridge or queue. A key with a mark (`\\0` and digest) is of events without
     Timestamp: of their times of receipt the smallest holds; a key without one has all its times."""
+    named: tuple[int, str, str] | None = None
+    """The first event that showed campaign and contact: when, and both. `variables` has the first ones that
+    came alone."""
+    renamed: list[tuple[Role, str]] = []
+    """Campaigns and contacts that came alone and later: each pair of what came alone connects calls."""
+
+    @property
+    def whom(self) -> tuple[str, ...]:
+        """Campaign and contact: those of the first event that shows both, else the first of each."""
+        if self.named:
+            return self.named[1:]
+        campaign, contact = self.variables.get("campaign"), self.variables.get("contact")
+        return (campaign[1], contact[1]) if campaign and contact else ()
 
     @property
     def name(self) -> str:
@@ -87,3 +100,5 @@ class Call(Struct, frozen=True, array_like=True):
     """By tenant, campaign, contact and attempt, joined as in keys."""
     responses: dict[str, tuple[int, str, int]] = {}
     """By ActionID, else NUL and Uniqueid: time, Uniqueid and Reason of the first OriginateResponse."""
+    is_beyond: bool = False
+    """Whether more was known of it than its bound: then only its first identifiers are kept."""

@@ -67,6 +67,17 @@ def _names(glimpse: Glimpse) -> Iterable[bytes]:
         yield b"v" + join_parts(campaign, contact)
 
 
+def half_named(fact: CallFact) -> list[str]:
+    """Return the channels of which a fact shows the campaign or the contact alone."""
+    if not isinstance(fact, ChannelsSeen):
+        return []
+    return [
+        glimpse.unique
+        for glimpse in fact.channels
+        if glimpse.variables and ("campaign" in glimpse.variables) != ("contact" in glimpse.variables)
+    ]
+
+
 def call_of(fact: CallFact) -> Call:
     """Return the state of a call of which only this fact is known."""
     identifiers = sorted(identifiers_of(fact))
@@ -98,11 +109,15 @@ def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
 
 def _seen(glimpse: Glimpse, at_us: int, **more: object) -> Channel:
     variables = {role: (at_us, value) for role, value in glimpse.variables.items()}
+    named = None
+    if "campaign" in variables and "contact" in variables:
+        named = (at_us, variables.pop("campaign")[1], variables.pop("contact")[1])
     fields = {
         "first": (at_us, glimpse.name),
         "up_us": at_us if glimpse.state == UP else None,
         "rang": glimpse.state == RINGING,
         "variables": dict(sorted(variables.items())),
+        "named": named,
     }
     return Channel(**(fields | more))  # type: ignore[arg-type]  # the callers' names are the fields'
 

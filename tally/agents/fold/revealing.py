@@ -1,0 +1,47 @@
+"""Subjects that a fact names only together with what is known already. Pure.
+
+A PBX may tell a channel's campaign in one event and its contact in another: only both name the call. Such
+facts are rare, so that their subjects' states are read before those of a batch are.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from tally.agents.fold.failure import family_code
+from tally.schemas.topics import ALIASES
+from tally.tables.families.family import Family
+from tally.tables.reading import Reader
+
+
+def all_subjects(
+    family: Family[Any, Any], facts: Sequence[tuple[bytes, Any]], reader: Reader
+) -> list[Sequence[bytes]]:
+    """Return the keys of each fact's subject: those it names, and those it names with what is known."""
+    with family_code():
+        keys = [family.subjects(key, fact) for key, fact in facts]
+        partly: dict[bytes, list[int]] = defaultdict(list)
+        for nth, (key, fact) in enumerate(facts):
+            for subject in family.half_named(key, fact):
+                partly[subject].append(nth)
+    if not partly:
+        return keys
+    states = _states(family, list(partly), reader)
+    with family_code():
+        for subject, places in partly.items():
+            named = family.named_together(subject, [facts[nth][1] for nth in places], states.get(subject))
+            keys[places[0]] = [*keys[places[0]], *named]
+    return keys
+
+
+def _states(family: Family[Any, Any], subjects: list[bytes], reader: Reader) -> dict[bytes, Any]:
+    aliases = reader.get_many(ALIASES, [family.code + subject for subject in subjects])
+    roots = {subject: root for subject, root in zip(subjects, aliases, strict=True) if root is not None}
+    known = list(dict.fromkeys(roots.values()))
+    with family_code():
+        states = {
+            root: family.decode(encoded)
+            for root, encoded in zip(known, reader.get_many(family.table, known), strict=True)
+            if encoded is not None
+        }
+    return {subject: states[root] for subject, root in roots.items() if root in states}
