@@ -44,7 +44,8 @@ def fold_connected(
     for root in {*roots.values(), *unheard}:
         known[components[root][0]].append(root)
     yield
-    yield from _fold_components(family, merged, known, reader, rules, batch, sweeps)
+    named_in = {component: components[component] for component in merged}
+    yield from _fold_components(family, merged, known, named_in, reader, rules, batch, sweeps)
 
 
 def fold_swept(
@@ -57,7 +58,7 @@ def fold_swept(
 ) -> Steps[None]:
     """Apply sweeps to subjects of which nothing new is known, a subject a step."""
     known = {root: [root] for root in subjects}
-    yield from _fold_components(family, {}, known, reader, rules, batch, sweeps)
+    yield from _fold_components(family, {}, known, {}, reader, rules, batch, sweeps)
 
 
 def _roots(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> Steps[dict[bytes, bytes]]:
@@ -67,6 +68,14 @@ def _roots(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> 
         aliases = reader.get_many(ALIASES, [family.code + key for key in some])
         roots.update((key, root) for key, root in zip(some, aliases, strict=True) if root is not None)
         yield
+    moved = dict.fromkeys(roots.values(), b"")
+    while moved:
+        # A state beyond its bound does not know all of its members: where it moved, its former keys lead on.
+        some = list(moved)
+        aliases = reader.get_many(ALIASES, [family.code + root for root in some])
+        moved = {root: on for root, on in zip(some, aliases, strict=True) if on not in (None, root)}
+        roots.update((key, moved[root]) for key, root in roots.items() if root in moved)
+        moved = dict.fromkeys(moved.values(), b"")
     return roots
 
 
@@ -74,12 +83,13 @@ def _fold_components(
     family: Family[Any, Any],
     merged: Mapping[bytes, Sequence[Any]],
     known: Mapping[bytes, Sequence[bytes]],
+    named_in: Mapping[bytes, Sequence[bytes]],
     reader: Reader,
     rules: Rules,
     batch: Batch,
     sweeps: Sweeps,
 ) -> Steps[None]:
-    """Fold components, each with its facts and with the keys of the states that it had."""
+    """Fold components, each with its facts, the keys of the states that it had, and all keys named for it."""
     for some in chunks({**merged, **known}):
         wanted = [root for component in some for root in known.get(component, ())]
         olds = dict(zip(wanted, reader.get_many(family.table, wanted), strict=True))
@@ -89,7 +99,8 @@ def _fold_components(
                 had = {root: old for root in known.get(component, ()) if (old := olds[root]) is not None}
                 facts = merged.get(component, ())
                 if facts or had:
-                    state_bytes += _fold_component(family, component, facts, had, rules, batch, sweeps)
+                    named = named_in.get(component, ())
+                    state_bytes += _fold_component(family, component, facts, had, named, rules, batch, sweeps)
                 yield
         batch.wrote(state_bytes)
 
@@ -99,6 +110,7 @@ def _fold_component(
     scope: bytes,
     facts: Sequence[Any],
     olds: dict[bytes, bytes],
+    named: Sequence[bytes],
     rules: Rules,
     batch: Batch,
     sweeps: Sweeps,
@@ -112,9 +124,12 @@ def _fold_component(
     members = family.members(scope, after)
     root = min(members)
     encoded = family.encode(after)
+    writes = batch.writes
+    if family.beyond(after) is not None:
+        # It does not list all that it is known by: whatever was named is led to it all the same.
+        writes.setdefault(ALIASES, {}).update((family.code + key, root) for key in named)
     if olds == {root: encoded}:
         return 0
-    writes = batch.writes
     table = writes.setdefault(family.table, {})
     table.update(dict.fromkeys(olds))
     table[root] = encoded

@@ -66,10 +66,11 @@ def _of_variables(
     Asterisk drops quotes and backslashes of a variable: its ids may be an attempt's without being equal, so
     that channels which an attempt's lead to make no further one.
     """
-    taken = {unique for one in found if one.root for unique in graph.legs(one.root)[1]}
+    taken = [unique for one in found if one.root for unique in graph.legs(one.root)[1]]
+    led = graph.first_above(taken)
     taken_names = set(asked)
     for name, uniques in named.items():
-        free = [unique for unique in uniques if taken.isdisjoint(graph.above(unique))]
+        free = [unique for unique in uniques if unique not in led]
         tenant = tenant_of(call, free)
         if tenant and (tenant, *name) not in taken_names:
             script = Template(variable_of(call, free, "script"))

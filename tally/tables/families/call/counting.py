@@ -1,21 +1,24 @@
 """The counters of one attempt of a call, of its queues and operators (docs/counters.md)."""
 
+from bisect import bisect_left
+
 from tally.schemas.bounded import cause_key
 from tally.tables.contribution import Counts
 from tally.tables.families.call.journey import Journey, was_attempted
 from tally.tables.families.call.legs import Graph
-from tally.tables.families.call.operators import missed_by, operators_of, served
+from tally.tables.families.call.operators import missed_by, served
 from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel
-from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_of
+from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_by_detail
 from tally.tables.families.family import earliest
 from tally.tables.rules import Rules
 
 DROP_US = 2_000_000
 """An operator must be there within 2 s of the customer's answer (47 CFR 64.1200(a)(7))."""
+QUEUED = (JOIN, ABANDON)
 VERDICTS = {"HUMAN": "answered_human", "MACHINE": "answered_machine"}
 
 
-def counts_of(graph: Graph, journey: Journey, customers: set[str], rules: Rules) -> Counts:
+def counts_of(graph: Graph, journey: Journey, rules: Rules) -> Counts:
     """Return the counters of an attempt's row."""
     counts: Counts = {}
     if was_attempted(journey):
@@ -29,9 +32,9 @@ def counts_of(graph: Graph, journey: Journey, customers: set[str], rules: Rules)
     leg = graph.channels[journey.leg] if journey.leg else None
     if leg and leg.hangup:
         counts[f"hangup_causes.{cause_key(leg.hangup[1])}"] = 1
-    _add_queues(graph, journey, customers, counts)
-    _add_operators(graph, journey, customers, counts)
-    if _is_dropped(graph, journey, counts, customers, rules):
+    _add_queues(graph, journey, counts)
+    _add_operators(graph, journey, counts)
+    if _is_dropped(graph, journey, counts, rules):
         counts["dropped"] = 1
     return {name: value for name, value in counts.items() if value}
 
@@ -51,19 +54,23 @@ def _answer_counts(graph: Graph, journey: Journey) -> Counts:
     return counts
 
 
-def _add_queues(graph: Graph, journey: Journey, customers: set[str], counts: Counts) -> None:
+def _add_queues(graph: Graph, journey: Journey, counts: Counts) -> None:
     request = graph.channels[journey.leg].request if journey.leg else None
-    connects = (journey.heard[unique][0][0] for unique in operators_of(journey, customers))
+    connects = (journey.heard[unique][0][0] for unique in journey.operators)
     last_connect = max(connects, default=0)
     for unique in sorted(journey.own & graph.channels.keys()):
         channel = graph.channels[unique]
+        if not any(key.startswith(QUEUED) for key in channel.moments):
+            continue
+        unjoins, abandons = times_by_detail(channel, UNJOIN), times_by_detail(channel, ABANDON)
         for queue, joins in _queue_times(channel, JOIN).items():
             _add(counts, "queue_joins", queue, "joins", len(joins))
-            waits = (_wait_seconds(channel, queue, at_us) for at_us in joins)
+            ends = sorted((*unjoins.get(queue, ()), *abandons.get(queue, ())))
+            waits = (_wait_seconds(channel, ends, at_us) for at_us in joins)
             _add(counts, "queue_wait_s", queue, "wait_s", sum(waits))
-        for queue, abandons in _queue_times(channel, ABANDON).items():
+        for queue, given_up_us in _queue_times(channel, ABANDON).items():
             given_up = sum(
-                request is not None and request[0] <= at_us and last_connect <= at_us for at_us in abandons
+                request is not None and request[0] <= at_us and last_connect <= at_us for at_us in given_up_us
             )
             _add(counts, "queue_abandoned", queue, "abandoned", given_up)
 
@@ -88,18 +95,16 @@ def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
     return found
 
 
-def _wait_seconds(channel: Channel, queue: str, joined_us: int) -> int:
+def _wait_seconds(channel: Channel, ends: list[int], joined_us: int) -> int:
     """Return how long a caller waited: to the next leave or abandon of that queue, else to the hang-up."""
-    ends = [*times_of(channel, UNJOIN, queue), *times_of(channel, ABANDON, queue)]
-    later = [at_us for at_us in ends if at_us >= joined_us]
-    if not later and channel.hangup:
-        later = [max(channel.hangup[0], joined_us)]
-    return (min(later) - joined_us) // 1_000_000 if later else 0
+    next_end = bisect_left(ends, joined_us)
+    if next_end < len(ends):
+        return (ends[next_end] - joined_us) // 1_000_000
+    return max(channel.hangup[0] - joined_us, 0) // 1_000_000 if channel.hangup else 0
 
 
-def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: Counts) -> None:
-    operators = operators_of(journey, customers)
-    for unique in operators:
+def _add_operators(graph: Graph, journey: Journey, counts: Counts) -> None:
+    for unique in journey.operators:
         queue, _ = served(graph, unique)
         _add(counts, "connects", queue, "connects", 1)
         _add(counts, "talk_s", queue, "talk_s", seconds_of(journey.heard[unique]))
@@ -111,14 +116,12 @@ def _add_operators(graph: Graph, journey: Journey, customers: set[str], counts: 
         _add(counts, "ring_no_answer", served(graph, unique)[0], "ring_no_answer", 1)
 
 
-def _is_dropped(graph: Graph, journey: Journey, counts: Counts, customers: set[str], rules: Rules) -> bool:
+def _is_dropped(graph: Graph, journey: Journey, counts: Counts, rules: Rules) -> bool:
     """Return whether a human who was meant for an operator had none in time."""
     meant = "queue_joins" in counts or journey.attempt.template.name in rules.operator_scripts
     if "answered_human" not in counts or not meant or journey.up_us is None:
         return False
-    first_connect = min(
-        (journey.heard[unique][0][0] for unique in operators_of(journey, customers)), default=None
-    )
+    first_connect = min((journey.heard[unique][0][0] for unique in journey.operators), default=None)
     leg = graph.channels[journey.leg] if journey.leg else None
     ended = leg.hangup[0] if leg and leg.hangup else None
     # Nothing happens when the time is over: a later connect, or the end, says that it is.

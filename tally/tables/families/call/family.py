@@ -83,24 +83,24 @@ class CallFamily(Family[CallFact, Call]):
         pbx = split_parts(key.partition(b"/")[0])[0]
         graph = Graph(state.channels)
         journeys = journeys_of(graph, attempts_of(state, graph))
-        customers = {unique for journey in journeys for unique in journey.legs}
         parts = []
         for journey in journeys:
             if journey.attempt.campaign:
-                parts.append(_part(graph, journey, customers, rules))
-            parts += operator_parts(graph, journey, customers, pbx, journey.attempt.tenant)
+                parts.append(_part(graph, journey, rules))
+            parts += operator_parts(graph, journey, pbx, journey.attempt.tenant)
         return [part for part in parts if part.counts]
 
 
-def _part(graph: Graph, journey: Journey, customers: set[str], rules: Rules) -> Part:
+def _part(graph: Graph, journey: Journey, rules: Rules) -> Part:
     attempt = journey.attempt
-    channels = [graph.channels[unique] for unique in journey.own if unique in graph.channels]
-    times = [*attempt.asked_ms, *(at_us // 1000 for c in channels for at_us in (c.first[0], c.last_us))]
+    own = [unique for unique in journey.own if unique in graph.channels]
+    times = [*attempt.asked_ms, *(graph.channels[unique].first[0] // 1000 for unique in own)]
+    times += [graph.last_us(unique) // 1000 for unique in own]
     if attempt.response:
         times.append(attempt.response[0] // 1000)
     return Part(
         RowKey(attempt.tenant, attempt.campaign, attempt.template),
-        counts_of(graph, journey, customers, rules),
+        counts_of(graph, journey, rules),
         min(times),
         max(times),
         channel="voice",

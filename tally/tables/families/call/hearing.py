@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.state import ENTER, LEAVE, UNTIMED, Channel
@@ -21,12 +21,28 @@ class Step(Struct):
     is_over: bool = False
 
 
-def heard_by(graph: Graph, customers: Collection[str]) -> dict[str, Heard]:
+class Inside(Struct):
+    """Who is in one bridge, by what that means to customers."""
+
+    customers: set[str] = field(default_factory=set)
+    locals: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
+
+
+class Reach(Struct):
+    """All bridges that are connected through Local channels, and these with their other halves."""
+
+    bridges: set[str]
+    locals: set[str]
+
+
+def heard_by(graph: Graph, customers: Collection[str], legs: Collection[str]) -> dict[str, Heard]:
     """Return for each customer's channel when each other one that is no Local channel was connected with it.
 
-    One pass for all of them: an operator's channel may stay up all day, and serve hundreds of calls.
+    `legs` are all channels of customers: they are nobody whom a customer could be connected with. One pass
+    for all of them: an operator's channel may stay up all day, and serve hundreds of calls.
     """
-    hearing = _Hearing(graph, frozenset(customers))
+    hearing = _Hearing(graph, frozenset(customers), frozenset(legs))
     steps = _steps(graph.channels)
     for at_us in sorted(steps):
         hearing.go_on(at_us, steps[at_us])
@@ -36,21 +52,28 @@ def heard_by(graph: Graph, customers: Collection[str]) -> dict[str, Heard]:
 class _Hearing:
     """Who is in which bridge at a moment, and since when customers have been connected with whom."""
 
-    def __init__(self, graph: Graph, customers: frozenset[str]) -> None:
+    def __init__(self, graph: Graph, customers: frozenset[str], legs: frozenset[str]) -> None:
         self._graph = graph
         self._customers = customers
+        self._legs = legs
         self._bridges: dict[str, str] = {}
-        self._inside: dict[str, set[str]] = defaultdict(set)
+        self._inside: dict[str, Inside] = defaultdict(Inside)
+        nobody: frozenset[str] = frozenset()
+        self._with = dict.fromkeys(customers, nobody)
         self._since: dict[str, dict[str, int]] = {customer: {} for customer in customers}
         self._spans: dict[str, Heard] = {customer: defaultdict(list) for customer in customers}
 
     def go_on(self, at_us: int, steps: dict[str, Step]) -> None:
-        """Move the channels of one moment, and look again at the customers whom that may concern."""
-        concerned = self._near(steps)
+        """Move the channels of one moment, and look again at the customers whom that may concern.
+
+        A customer who comes or goes concerns no other one; an operator or a Local all who are beside it.
+        """
+        movers = [unique for unique in steps if unique not in self._legs or self._is_local(unique)]
+        concerned = self._customers & steps.keys()
+        concerned |= self._beside(movers)
         for unique, step in steps.items():
             self._move(unique, step)
-        for customer in (concerned | self._near(steps)) & self._customers:
-            self._look(customer, at_us)
+        self._look(concerned | self._beside(movers), at_us)
 
     def spans(self) -> dict[str, Heard]:
         """Return all connections; one that has not ended has no end."""
@@ -59,30 +82,50 @@ class _Hearing:
                 self._spans[customer][other].append((at_us, None))
         return self._spans
 
-    def _look(self, customer: str, at_us: int) -> None:
-        since = self._since[customer]
-        now = {
-            unique
-            for unique in self._near([customer])
-            if unique != customer and not self._graph.channels[unique].is_local
-        }
-        for gone in since.keys() - now:
-            self._spans[customer][gone].append((since.pop(gone), at_us))
-        for new in now - since.keys():
-            since[new] = at_us
+    def _look(self, customers: Iterable[str], at_us: int) -> None:
+        """Compare whom each customer is connected with now and before; those side by side have the same."""
+        now_of: dict[str | None, frozenset[str]] = {}
+        # By identity, and with the sets themselves, so that they live as long as their ids are asked for.
+        changes: dict[tuple[int, int], tuple[frozenset[str], frozenset[str], frozenset[str]]] = {}
+        for customer in customers:
+            place = None if self._is_local(customer) else self._bridges.get(customer, "")
+            now = now_of.get(place) if place is not None else None
+            if now is None:
+                reach = self._reach([customer])
+                now = frozenset().union(*(self._inside[bridge].others for bridge in reach.bridges))
+                now_of[place] = now
+            before = self._with[customer]
+            change = changes.get((id(before), id(now)))
+            if change is None:
+                change = changes[id(before), id(now)] = (before - now, now - before, before)
+            self._with[customer] = now
+            since, spans = self._since[customer], self._spans[customer]
+            for gone in change[0]:
+                spans[gone].append((since.pop(gone), at_us))
+            for new in change[1]:
+                since[new] = at_us
 
-    def _near(self, uniques: Iterable[str]) -> set[str]:
-        """Return all channels that are connected with these now, themselves among them."""
-        found = set(uniques)
-        waiting = list(found)
+    def _beside(self, uniques: Iterable[str]) -> set[str]:
+        """Return the customers who are connected with some of these now, or are one of their halves."""
+        reach = self._reach(uniques)
+        return set(self._customers & reach.locals).union(
+            *(self._inside[bridge].customers for bridge in reach.bridges)
+        )
+
+    def _reach(self, uniques: Iterable[str]) -> Reach:
+        """Return the bridges that these channels are in, and whatever Locals connect with them."""
+        reach = Reach(set(), set())
+        waiting = [half for unique in uniques for half in self._graph.both_halves(unique)]
         while waiting:
             unique = waiting.pop()
+            if self._is_local(unique):
+                reach.locals.add(unique)
             bridge = self._bridges.get(unique)
-            beside = self._inside[bridge] if bridge else ()
-            new = {*beside, *self._graph.both_halves(unique)} - found
-            found |= new
-            waiting.extend(new)
-        return found
+            if bridge is not None and bridge not in reach.bridges:
+                reach.bridges.add(bridge)
+                for beside in self._inside[bridge].locals:
+                    waiting.extend(self._graph.both_halves(beside))
+        return reach
 
     def _move(self, unique: str, step: Step) -> None:
         """Move one channel; what it enters and leaves in one moment it has left, unless it was in before."""
@@ -91,10 +134,23 @@ class _Hearing:
         after = max(stays, default=None if before in step.left else before)
         after = None if step.is_over else after
         if before is not None:
-            self._inside[self._bridges.pop(unique)].discard(unique)
+            for kind in self._kinds(unique, self._bridges.pop(unique)):
+                kind.discard(unique)
         if after is not None:
             self._bridges[unique] = after
-            self._inside[after].add(unique)
+            for kind in self._kinds(unique, after):
+                kind.add(unique)
+
+    def _kinds(self, unique: str, bridge: str) -> list[set[str]]:
+        """Return the sets of a bridge that a channel is in."""
+        inside = self._inside[bridge]
+        kinds = [inside.locals] if self._is_local(unique) else []
+        if unique in self._customers:
+            kinds.append(inside.customers)
+        return kinds or ([] if unique in self._legs else [inside.others])
+
+    def _is_local(self, unique: str) -> bool:
+        return self._graph.channels[unique].is_local
 
 
 def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:

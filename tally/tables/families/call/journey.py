@@ -15,7 +15,6 @@ class Journey(Struct, frozen=True):
     attempt: Attempt
     own: set[str]
     """The attempt's first channel, the customer's legs, and the Local ones between."""
-    legs: list[str]
     leg: str | None
     """The customer's leg."""
     up_us: int | None
@@ -25,7 +24,9 @@ class Journey(Struct, frozen=True):
     is_lost: bool
     """Whether it ended while nobody looked."""
     heard: Heard
-    """When each channel that is not the customer's was connected with it."""
+    """When each channel that is no customer's was connected with it."""
+    operators: list[str]
+    """The legs of operators: those channels, in order."""
 
 
 def journeys_of(graph: Graph, attempts: list[Attempt]) -> list[Journey]:
@@ -33,7 +34,7 @@ def journeys_of(graph: Graph, attempts: list[Attempt]) -> list[Journey]:
     legs = [_legs(graph, attempt) for attempt in attempts]
     mains = [customers_leg(graph.channels, dialled) for dialled, _ in legs]
     up = {leg for leg in mains if leg is not None and graph.channels[leg].up_us is not None}
-    heard = heard_by(graph, up)
+    heard = heard_by(graph, up, {leg for dialled, _ in legs for leg in dialled})
     return [
         _journey(graph, attempt, dialled, own, leg, heard.get(leg or "", {}))
         for attempt, (dialled, own), leg in zip(attempts, legs, mains, strict=True)
@@ -50,13 +51,13 @@ def _journey(
     return Journey(
         attempt,
         own,
-        legs,
         leg,
         up_us,
         is_answered,
         None if is_answered else _outcome(graph, attempt, legs, channel, reason),
         _is_lost(graph, attempt, channel),
         heard,
+        sorted(heard),
     )
 
 

@@ -1,6 +1,7 @@
 """Which channels of a call are the customer's, and which lead to them."""
 
-from collections import defaultdict
+from bisect import bisect_left
+from collections import defaultdict, deque
 from collections.abc import Iterable
 
 from tally.tables.families.call.state import Channel
@@ -18,6 +19,9 @@ class Graph:
                 self._dialled[caller].append(unique)
         self._other = _halves(channels)
         self._holds: dict[str, list[tuple[int, int]]] = {}
+        self._last_us: dict[str, int] = {}
+        self.served: dict[str, tuple[str, str]] = {}
+        """Queue and interface of operators' legs, as `operators.served` found them."""
         self.missed_by: dict[str, list[str]] = defaultdict(list)
         """Legs of operators who let a caller of a queue ring, by that caller."""
         for unique, channel in channels.items():
@@ -29,6 +33,12 @@ class Graph:
         if unique not in self._holds:
             self._holds[unique] = holds_of(self.channels[unique])
         return self._holds[unique]
+
+    def last_us(self, unique: str) -> int:
+        """Return when a channel was last heard of, read once as well."""
+        if unique not in self._last_us:
+            self._last_us[unique] = self.channels[unique].last_us
+        return self._last_us[unique]
 
     def other_half(self, unique: str) -> str | None:
         """Return the other half of a Local channel, if it was seen."""
@@ -55,18 +65,20 @@ class Graph:
         self._follow(unique, found, passed)
         return list(found), passed | {*found, *self.both_halves(unique)}
 
-    def _follow(self, unique: str, found: dict[str, None], passed: set[str]) -> None:
-        if unique in passed:
-            return
-        dialled = self._behind(unique)
-        if not dialled:
-            channel = self.channels[unique]
-            if channel.is_over or not channel.is_local:
-                found[unique] = None
-            return
-        passed.update(self.both_halves(unique))
-        for dest in dialled:
-            self._follow(dest, found, passed)
+    def _follow(self, root: str, found: dict[str, None], passed: set[str]) -> None:
+        waiting = [root]
+        while waiting:
+            unique = waiting.pop()
+            if unique in passed:
+                continue
+            dialled = self._behind(unique)
+            if not dialled:
+                channel = self.channels[unique]
+                if channel.is_over or not channel.is_local:
+                    found[unique] = None
+                continue
+            passed.update(self.both_halves(unique))
+            waiting.extend(reversed(dialled))
 
     def _behind(self, unique: str) -> list[str]:
         channel = self.channels[unique]
@@ -85,21 +97,52 @@ class Graph:
         for caller in dict.fromkeys([unique, *first]):
             for dest in self._dialled.get(caller, []):
                 legs, passed = self.legs(dest)
-                found.update(dict.fromkeys(leg for leg in legs if leg not in first))
+                found.update(dict.fromkeys(legs))
                 own |= passed
-        return list(found), own
+        of_first = set(first)
+        return [leg for leg in found if leg not in of_first], own
 
     def above(self, unique: str) -> Iterable[str]:
         """Return a channel, and those that led to it, nearest first: its callers and the halves of Locals."""
         seen: set[str] = set()
-        waiting = [unique]
+        waiting = deque([unique])
         while waiting:
-            name = waiting.pop(0)
+            name = waiting.popleft()
             if name in seen or name not in self.channels:
                 continue
             seen.add(name)
             yield name
             waiting.extend([*self.both_halves(name), *self.channels[name].callers])
+
+    def nearest(self, sources: Iterable[str]) -> dict[str, str]:
+        """Return for each channel that some of these led to the nearest, of equally near ones the smallest.
+
+        A channel is the nearest to itself. This asks once for all channels, of which each has all before it
+        above it.
+        """
+        level = {unique: unique for unique in sources}
+        found = dict(level)
+        while level:
+            below: dict[str, str] = {}
+            for unique, source in level.items():
+                for leg in (*self.both_halves(unique), *self.dialled_by(unique)):
+                    if leg not in found:
+                        below[leg] = min(source, below.get(leg, source))
+            found.update(below)
+            level = below
+        return found
+
+    def first_above(self, sources: Iterable[str]) -> dict[str, str]:
+        """Return for each channel that some of these led to the first one of them, in the order given."""
+        found: dict[str, str] = {}
+        for source in sources:
+            waiting = [source]
+            while waiting:
+                unique = waiting.pop()
+                if unique not in found:
+                    found[unique] = source
+                    waiting.extend((*self.both_halves(unique), *self.dialled_by(unique)))
+        return found
 
 
 def _halves(channels: dict[str, Channel]) -> dict[str, str]:
@@ -114,12 +157,22 @@ def _halves(channels: dict[str, Channel]) -> dict[str, str]:
     other: dict[str, str] = {}
     for name, firsts in by_name.items():
         seconds = by_name.get(name[:-1] + "2", []) if name.endswith(";1") else []
-        for first in firsts:
-            made_us = channels[first].first[0]
-            if seconds:
-                second = min(seconds, key=lambda unique: (abs(channels[unique].first[0] - made_us), unique))
+        if seconds:
+            made = sorted((channels[second].first[0], second) for second in seconds)
+            for first in firsts:
+                second = closest(made, channels[first].first[0])
                 other[first], other[second] = second, first
     return other
+
+
+def closest(made: list[tuple[int, str]], at_us: int) -> str:
+    """Return what was made closest in time, of (time, name) in order; of equally close ones the smallest."""
+    later = bisect_left(made, (at_us, ""))
+    near = made[later : later + 1]
+    if later:
+        # The first of those that were made at the latest moment before.
+        near.append(made[bisect_left(made, (made[later - 1][0], ""))])
+    return min((abs(made_us - at_us), unique) for made_us, unique in near)[1]
 
 
 def order_of(channel: Channel, unique: str) -> tuple[int, str]:

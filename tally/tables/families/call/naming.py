@@ -1,10 +1,10 @@
 """Which channels belong to which attempt: by the ids of send results, and by their variables."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 
 from tally.schemas.call_facts import Role
-from tally.tables.families.call.legs import Graph, order_of
+from tally.tables.families.call.legs import Graph, closest, order_of
 from tally.tables.families.call.state import Asked, Call
 
 FIRST_ATTEMPT = "1"
@@ -46,25 +46,44 @@ def named_channels(
 ) -> dict[Name, list[str]]:
     """Return by (campaign, contact, attempt) the channels whose variables name them, the first one first."""
     told = _told(call, asked, roots)
-    found: dict[Name, list[str]] = defaultdict(list)
-    for unique, channel in sorted(call.channels.items(), key=lambda item: order_of(item[1], item[0])):
+    of_whom: dict[Name, list[str]] = defaultdict(list)
+    in_order = sorted(call.channels.items(), key=lambda item: order_of(item[1], item[0]))
+    for unique, channel in in_order:
         if whom := channel.whom:
-            found[_name_of(call, graph, asked, told, unique, whom)].append(unique)
+            of_whom[whom].append(unique)
+    sources: dict[Name, list[str]] = defaultdict(list)
+    for unique, name in told.items():
+        sources[name[:2]].append(unique)
+    asked_at: dict[Name, list[tuple[int, str]]] = defaultdict(list)
+    for key, parts in asked.items():
+        asked_at[parts[1:3]].append((first_ms(call.asked[key]) * 1000, parts[3]))
+    names: dict[str, Name] = {}
+    for whom, uniques in of_whom.items():
+        known = graph.nearest(sources[whom]) if whom in sources else {}
+        names.update((unique, told[known[unique]]) for unique in uniques if unique in known)
+        rest = [unique for unique in uniques if unique not in known]
+        names.update(_closest_attempts(call, graph, whom, uniques, rest, sorted(asked_at.get(whom, ()))))
+    found: dict[Name, list[str]] = defaultdict(list)
+    for unique, _ in in_order:
+        if unique in names:
+            found[names[unique]].append(unique)
     return found
 
 
-def _name_of(
-    call: Call, graph: Graph, asked: Mapping[str, Name], told: Mapping[str, Name], unique: str, whom: Name
-) -> Name:
-    """Return the attempt of a channel: its own, its callers', or the one asked for closest in time."""
-    own = told.get(unique, ())
-    if own[:2] == whom:
-        return own
-    # Its callers' variables are its own, the attempt perhaps not among them.
-    above = list(graph.above(unique))
-    names = (told[caller] for caller in above if caller in told)
-    inherited = next((name for name in names if name[:2] == whom), None)
-    return inherited or (*whom, _closest(call, asked, whom, above))
+def _closest_attempts(
+    call: Call, graph: Graph, whom: Name, uniques: list[str], rest: list[str], asked_at: list[tuple[int, str]]
+) -> Iterator[tuple[str, Name]]:
+    """Yield for the rest of a contact's channels the attempt that was asked for closest in time to each.
+
+    `uniques` are all of the contact's, in the order of their first sight; `asked_at` is sorted.
+    """
+    # A channel begins with the first of them that led to it.
+    begun = graph.first_above(uniques) if rest and len(asked_at) > 1 else {}
+    for unique in rest:
+        if begun:
+            yield unique, (*whom, closest(asked_at, call.channels[begun[unique]].first[0]))
+        else:
+            yield unique, (*whom, asked_at[0][1] if asked_at else FIRST_ATTEMPT)
 
 
 def _told(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> dict[str, Name]:
@@ -74,16 +93,6 @@ def _told(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> di
         if (whom := channel.whom) and "attempt" in channel.variables:
             told[unique] = (*whom, channel.variables["attempt"][1])
     return told
-
-
-def _closest(call: Call, asked: Mapping[str, Name], whom: Name, uniques: Collection[str]) -> str:
-    """Return the contact's attempt that was asked for closest in time to the first of its channels here."""
-    of_contact = [(first_ms(call.asked[key]), parts[3]) for key, parts in asked.items() if parts[1:3] == whom]
-    if not of_contact:
-        return FIRST_ATTEMPT
-    channels = (call.channels[unique] for unique in uniques)
-    begun_us = min(channel.first[0] for channel in channels if channel.whom == whom)
-    return min((abs(at_ms * 1000 - begun_us), attempt) for at_ms, attempt in of_contact)[1]
 
 
 def named_by(

@@ -13,11 +13,6 @@ Served = tuple[str, str]
 """Queue and interface of an operator's leg; the queue is empty where none called it."""
 
 
-def operators_of(journey: Journey, customers: set[str]) -> list[str]:
-    """Return the legs of operators: connected with the customer, no customer's and no Local one."""
-    return sorted(unique for unique in journey.heard if unique not in customers)
-
-
 def missed_by(graph: Graph, journey: Journey) -> list[str]:
     """Return the legs of operators who let this attempt's customer ring."""
     return sorted({unique for caller in journey.own for unique in graph.missed_by.get(caller, ())})
@@ -25,6 +20,12 @@ def missed_by(graph: Graph, journey: Journey) -> list[str]:
 
 def served(graph: Graph, unique: str) -> Served:
     """Return the queue and the interface that a leg was called for; without them, the channel's own peer."""
+    if unique not in graph.served:
+        graph.served[unique] = _served(graph, unique)
+    return graph.served[unique]
+
+
+def _served(graph: Graph, unique: str) -> Served:
     for above in graph.above(unique):
         channel = graph.channels[above]
         if above != unique and not channel.is_local:
@@ -39,11 +40,9 @@ def _peer(channel: Channel) -> str:
     return channel.name.rpartition("-")[0] or channel.name
 
 
-def operator_parts(
-    graph: Graph, journey: Journey, customers: set[str], pbx: str, tenant: str
-) -> Iterator[Part]:
+def operator_parts(graph: Graph, journey: Journey, pbx: str, tenant: str) -> Iterator[Part]:
     """Return what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
-    for unique in operators_of(journey, customers):
+    for unique in journey.operators:
         spans = journey.heard[unique]
         counts = {"connects": 1, "talk_s": seconds_of(spans)}
         if spans[-1][1] is None and not graph.channels[unique].is_over:
@@ -72,5 +71,5 @@ def _operator_part(graph: Graph, unique: str, counts: Counts, pbx: str, tenant: 
         RowKey(tenant, "", Template(pbx, served(graph, unique)[1])),
         {name: value for name, value in counts.items() if value},
         channel.first[0] // 1000,
-        channel.last_us // 1000,
+        graph.last_us(unique) // 1000,
     )

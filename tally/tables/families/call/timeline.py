@@ -1,6 +1,8 @@
 """Times of one channel: what happened when, and for how long."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from tally.tables.families.call.state import HOLD, UNHOLD, UNTIMED, Channel
 
@@ -20,6 +22,15 @@ def times_of(channel: Channel, letter: str, detail: str = "") -> list[int]:
     return sorted(found)
 
 
+def times_by_detail(channel: Channel, letter: str) -> Mapping[str, list[int]]:
+    """Return when something happened on a channel, by bridge or queue, each in order."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for key, times in channel.moments.items():
+        if key.startswith(letter):
+            found[key[1:].split(UNTIMED, 1)[0]].update(times)
+    return {detail: sorted(times) for detail, times in found.items()}
+
+
 def seconds_of(spans: Sequence[Span]) -> int:
     """Return the whole seconds of all spans that have ended."""
     return sum(until - since for since, until in spans if until is not None) // 1_000_000
@@ -30,14 +41,12 @@ def hold_seconds(holds: Sequence[tuple[int, int]], while_connected: Sequence[Spa
 
     A hold counts where it begins while connected: an operator's channel may serve several customers.
     """
-    return (
-        sum(
-            until - held
-            for held, until in holds
-            if any(since <= held and (end is None or held < end) for since, end in while_connected)
-        )
-        // 1_000_000
-    )
+    held_us = 0
+    for since, end in while_connected:
+        first = bisect_left(holds, (since, 0))
+        last = len(holds) if end is None else bisect_left(holds, (end, 0))
+        held_us += sum(until - held for held, until in holds[first:last])
+    return held_us // 1_000_000
 
 
 def holds_of(channel: Channel) -> list[tuple[int, int]]:

@@ -1,0 +1,123 @@
+"""What calls of odd shapes cost: twice as long a chain takes about twice the CPU, and none ends a worker."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Glimpse, Kind, Role
+from tally.schemas.keyed import KeyedFact
+from tally.schemas.keys import FREE_FORM, join_parts
+from tally.tables.families.call.family import CallFamily
+from tally.tables.rules import Rules
+from tests.support.cpu import doubling
+from tests.support.partition import MemoryPartition
+
+AT_US = 1_795_000_000_000_000
+NAMED: dict[Role, str] = {"campaign": "c1", "contact": "0", "tenant": "t1"}
+FAMILY = CallFamily()
+KEY = b"pbx1/uu0"
+MOST = 2.6
+BATCH_SECONDS = 1.0
+"""Of CPU, for a batch of the usual size: a sixth of what a worker's session allows."""
+BATCH = 1_000
+
+
+def seen(at: int, kind: Kind, *glimpses: Glimpse, detail: str = "") -> ChannelsSeen:
+    return ChannelsSeen(AT_US + at, kind, list(glimpses), detail)
+
+
+def channel(name: str, **variables: str) -> Glimpse:
+    return Glimpse(name, "u0", f"PJSIP/t-{name}", 6, variables)  # type: ignore[arg-type]  # roles by name
+
+
+def dials(count: int) -> list[CallFact]:
+    """Each channel dials the next one, and all show one contact."""
+    chain = [channel(f"u{n}", **NAMED) for n in range(count + 1)]
+    return [seen(n, "dial", chain[n], chain[n + 1]) for n in range(count)]
+
+
+def locals_in_locals(count: int) -> list[CallFact]:
+    """Each Local channel's other half dials the next Local channel."""
+    halves = [
+        [Glimpse(f"{half}{n}", "u0", f"Local/9@dial-{n};{half}", 0, NAMED) for half in (1, 2)]
+        for n in range(count)
+    ]
+    shown: list[CallFact] = [seen(0, "seen", *pair) for pair in halves]
+    return shown + [seen(n, "dial", halves[n][1], halves[n + 1][0]) for n in range(count - 1)]
+
+
+def one_contact(count: int) -> list[CallFact]:
+    """A dialler that gives all its calls one contact, and only an ActionID."""
+    facts: list[CallFact] = []
+    for n in range(count):
+        ids = [("action_id", f"a{n}")]
+        facts.append(Dialled("t1", "c1", "0", str(n), "accepted", AT_US // 1000 + n, FREE_FORM, ids, False))
+        facts.append(seen(n * 1000, "seen", Glimpse(f"u{n}", "", "PJSIP/t-1", 0, NAMED)))
+    return facts
+
+
+def one_operator(count: int) -> list[CallFact]:
+    """An operator whose channel stays up all day, and takes call after call."""
+    facts: list[CallFact] = []
+    operator = channel("op")
+    for n in range(count):
+        customer = channel(f"u{n}", campaign="c1", contact=str(n), attempt="1", tenant="t1")
+        for after, who in enumerate((customer, operator)):
+            facts.append(seen(100 * n + after, "enter", who, detail=f"b{n}"))
+            facts.append(seen(100 * n + 50 + after, "leave", who, detail=f"b{n}"))
+        facts += [seen(100 * n + 10, "hold", operator), seen(100 * n + 20, "unhold", operator)]
+    return facts
+
+
+def one_bridge(count: int) -> list[CallFact]:
+    """Customers who all meet in one bridge."""
+    return [seen(n, "enter", channel(f"u{n}", **NAMED, attempt=str(n)), detail="b") for n in range(count)]
+
+
+def queues(count: int) -> list[CallFact]:
+    """A caller who is moved from queue to queue."""
+    kinds: tuple[Kind, ...] = ("join", "unjoin")
+    return [
+        seen(n + later, kind, channel("u0", **NAMED), detail=f"q{n}")
+        for n in range(count)
+        for later, kind in enumerate(kinds)
+    ]
+
+
+SHAPES: dict[str, tuple[Callable[[int], list[CallFact]], int]] = {
+    "dials in a chain": (dials, 400),
+    "Local channels in Local channels": (locals_in_locals, 250),
+    "calls of one contact": (one_contact, 200),
+    "calls of one operator": (one_operator, 150),
+    "customers in one bridge": (one_bridge, 400),
+    "queues of one caller": (queues, 400),
+}
+
+
+@pytest.mark.parametrize(("facts", "size"), SHAPES.values(), ids=SHAPES)
+def test_counting_twice_as_much_costs_about_twice_as_much(
+    facts: Callable[[int], list[CallFact]], size: int
+) -> None:
+    small, large = FAMILY.merge(None, facts(size)), FAMILY.merge(None, facts(2 * size))
+    assert not large.is_beyond
+
+    assert (
+        doubling(
+            lambda: FAMILY.contribution(KEY, small, Rules()),
+            lambda: FAMILY.contribution(KEY, large, Rules()),
+            MOST,
+        )
+        <= MOST
+    )
+
+
+@pytest.mark.parametrize(("facts", "_"), SHAPES.values(), ids=SHAPES)
+def test_no_batch_of_a_call_of_any_size_takes_long(facts: Callable[[int], list[CallFact]], _: int) -> None:
+    partition = MemoryPartition()
+    rest = [KeyedFact(CALL, join_parts("pbx1"), fact) for fact in facts(3_000)]
+    while rest:
+        began = time.process_time()
+        partition.fold(rest[:BATCH], Rules())
+        assert time.process_time() - began < BATCH_SECONDS
+        rest = rest[BATCH:]
