@@ -48,6 +48,15 @@ CALL_MEMBERS = Bound(
     "identifiers, channels, dials, attempts, ids and moments of a call",
     "the call counts nothing, and is `incomplete`",
 )
+QUEUE_NAME = Bound(
+    "queue_name", "value", 64, "bytes of a queue's name", "its digest is its name: `sha256:` and 32 digits"
+)
+OPERATOR_TEXT = Bound(
+    "operator_text", "value", 64, "characters of an operator's name, or of the reason of a pause", "cut off"
+)
+OPERATOR_QUEUES = Bound(
+    "operator_queues", "state", 200, "queues of an operator", "the operator shows none, and is `incomplete`"
+)
 
 CLAIMANTS = Bound(
     "claimants",
@@ -56,13 +65,16 @@ CLAIMANTS = Bound(
     "further attempts that claim one message",
     "message `incomplete`: those of the smallest claims count",
 )
-
 BOUNDS: tuple[Bound, ...] = (
     RECORD,
     ATTEMPTS,
     ATTEMPT_MESSAGES,
     CLAIMANTS,
     CALL_MEMBERS,
+    CALL_MEMBERS,
+    QUEUE_NAME,
+    OPERATOR_TEXT,
+    OPERATOR_QUEUES,
 )
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

@@ -33,8 +33,9 @@ Kind = Literal[
 
 VariableRole = Literal["campaign", "contact", "attempt", "script", "tenant", "amd"]
 """What a channel variable is to us."""
-Role = VariableRole | Literal["tenant_field", "tenant_header"]
-"""A tenant may also come from the channel's own field, and from the record's header."""
+Role = VariableRole | Literal["tenant_bound", "tenant_field", "tenant_header"]
+"""A tenant may also come from the channel's own field, and from the record's header: bound where no other
+may be named, as it is unless the header `tenants` says so."""
 
 UP = 6
 RINGING = 5
@@ -73,6 +74,8 @@ class Originated(Struct, frozen=True, array_like=True, tag=2):
     unique: str
     """Empty where Asterisk says `<unknown>`."""
     reason: int
+    bound: str = ""
+    """The tenant that the PBX is bound to."""
 
 
 class Dialled(Struct, frozen=True, array_like=True, tag=3):

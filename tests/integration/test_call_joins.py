@@ -5,7 +5,7 @@ Every number was worked out by hand from docs/calls.md; the fold and plain SQL h
 
 import pytest
 
-from tests.support.call_judges import Recount
+from tests.support.call_judges import Recount, counted
 from tests.support.call_packets import (
     CUSTOMER,
     UP,
@@ -114,9 +114,15 @@ def test_an_event_that_shows_campaign_and_contact_outranks_earlier_ones_that_sho
 
 NAMED = ("CAMPAIGN_ID=c1", "CONTACT_ID=a", "ATTEMPT_ID=2")
 TENANTS: dict[str, tuple[Lines, dict[str, str], set[str]]] = {
-    "variable": ([("ChanVariable", "TENANT_ID=v"), ("Tenantid", "f")], {"tenant": "h"}, {"v"}),
-    "field": ([("Tenantid", "f")], {"tenant": "h"}, {"f"}),
-    "header": ([], {"tenant": "h"}, {"h"}),
+    "variable": (
+        [("ChanVariable", "TENANT_ID=v"), ("Tenantid", "f")],
+        {"tenant": "h", "tenants": "any"},
+        {"v"},
+    ),
+    "field": ([("Tenantid", "f")], {"tenant": "h", "tenants": "any"}, {"f"}),
+    "header": ([], {"tenant": "h", "tenants": "any"}, {"h"}),
+    "variable without header": ([("ChanVariable", "TENANT_ID=v"), ("Tenantid", "f")], {}, {"v"}),
+    "bound": ([("ChanVariable", "TENANT_ID=v"), ("Tenantid", "f")], {"tenant": "h"}, {"h"}),
     "none": ([], {}, set()),
 }
 
@@ -131,6 +137,26 @@ def test_the_tenant_of_a_call_without_send_result(
 
     assert stats.tenants == tenants
     assert len(stats.campaigns) == len(tenants)
+
+
+def test_a_pbx_that_is_bound_to_a_tenant_says_nothing_of_anothers_attempts(recount: Recount) -> None:
+    leg = Channel("x")
+    events = [
+        born(0, leg, *NAMED, "TENANT_ID=t1"),
+        response(0.5, 4, "act", "x"),
+        *answers(1, leg),
+        hangup(9, leg),
+    ]
+    bound = [(topic, body, {**headers, "tenant": "t2"}) for topic, body, headers in events]
+    ids = {"action_id": "act", "channel_id": "x"}
+    sent = [send(attempt=one, call=ids) for one in ("1", "2")]
+
+    by_tenant = {row["tenant"]: counted(row) for row in recount(*sent, *bound).everything[0]}
+
+    assert by_tenant == {
+        "t1": {"requested": 2},
+        "t2": {"attempted": 1, "answered": 1, "connected_s": 8, "hangup_causes": {"16": 1}},
+    }
 
 
 def test_variables_join_the_attempt_of_their_name_whichever_tenant_sent_it(recount: Recount) -> None:

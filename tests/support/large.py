@@ -118,6 +118,6 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
         Shape("calls of one contact", _of_one_contact, size=100),
         Shape("channels of one action", _originated, size=100),
     ),
-    "operators": (Shape("queues", _queue),),
+    "operators": (Shape("queues", _queue, size=60),),
 }
 """By table."""

@@ -168,6 +168,10 @@ def test_headers_name_the_pbx_the_time_and_the_tenant_where_there_is_one() -> No
         ("received_at", b"1795350870000"),
         ("tenant", b"t1"),
     ]
+    assert headers_of(Taken(b"", 1), pbx.model_copy(update={"tenants": "any"}))[2:] == [
+        ("tenant", b"t1"),
+        ("tenants", b"any"),
+    ]
     anyone = pbx.model_copy(update={"tenant": None})
     assert headers_of(Taken(b"", 1, "too_large"), anyone)[1:] == [
         ("received_at", b"1"),

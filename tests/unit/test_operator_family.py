@@ -1,7 +1,11 @@
 """Operators: the latest description of each membership holds, and each tenant sees its own."""
 
+import random
 from itertools import permutations
 
+import pytest
+
+from tally.schemas.bounds import OPERATOR_QUEUES
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.keys import RowKey, Template, join_parts
 from tally.tables.families.operator import OperatorFamily
@@ -49,3 +53,16 @@ def test_a_removed_membership_and_one_that_a_sweep_did_not_find_are_none() -> No
     assert removed == {row("t1"): {"memberships.name=Ann": 1}}
     assert FAMILY.contribution(KEY, swept, Rules()) == []
     assert FAMILY.merge(swept, [seen(1_000)]) == FAMILY.merge(None, [seen(1_000)])
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_an_operator_has_queues_up_to_the_bound_in_any_order(over: int) -> None:
+    facts = [seen(nth, f"q{nth}") for nth in range(OPERATOR_QUEUES.most + over)]
+    random.Random(over).shuffle(facts)
+    whole = FAMILY.merge(None, facts)
+    joined = FAMILY.join([FAMILY.merge(None, [fact]) for fact in reversed(facts)])
+
+    assert FAMILY.encode(whole) == FAMILY.encode(joined)
+    assert FAMILY.encode(FAMILY.merge(whole, facts[:1])) == FAMILY.encode(whole)
+    assert FAMILY.beyond(whole) == (OPERATOR_QUEUES if over > 0 else None)
+    assert bool(FAMILY.contribution(KEY, whole, Rules())) == (over <= 0)

@@ -6,8 +6,8 @@ from hashlib import blake2b
 from tally.schemas.ami.events import NO_ATTEMPT
 from tally.schemas.ami.moment import Moment
 from tally.schemas.ami.packet import Packet
-from tally.schemas.ami.reading import Reading
-from tally.schemas.ami.text import unescaped
+from tally.schemas.ami.reading import Reading, Whose
+from tally.schemas.ami.text import queue_name, unescaped
 from tally.schemas.call_facts import ChannelsSeen, Glimpse, Kind, Originated, Role
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
@@ -23,12 +23,12 @@ _BRIDGES = frozenset({"enter", "leave"})
 _QUEUES = frozenset({"join", "unjoin", "abandon", "agent", "ring_no_answer"})
 
 
-def seen(kind: Kind, packet: Packet, at: Moment, tenant: str, reading: Reading) -> ChannelsSeen | None:
+def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
     """Return what an event shows; None for a phantom channel.
 
     Raises BadEvent `missing_field` where it shows no channel, or lacks the bridge or queue that it is about.
     """
-    glimpses = _glimpses(packet, tenant, reading)
+    glimpses = _glimpses(packet, whose, reading)
     if not glimpses:
         raise BadEvent("missing_field", "$.Uniqueid")
     if any(glimpse.name == NO_ATTEMPT for glimpse in glimpses):
@@ -37,32 +37,32 @@ def seen(kind: Kind, packet: Packet, at: Moment, tenant: str, reading: Reading) 
     if kind in _BRIDGES:
         detail = blake2b(_id(packet, "BridgeUniqueid").encode(), digest_size=6).hexdigest()
     elif kind in _QUEUES:
-        detail = _id(packet, "Queue")
+        detail = queue_name(_id(packet, "Queue"))
     return ChannelsSeen(
         at.us, kind, glimpses, detail, _text(packet.get("interface")), _cause(kind, packet), at.mark
     )
 
 
-def originated(packet: Packet, at: Moment) -> Originated | None:
+def originated(packet: Packet, at: Moment, whose: Whose, _reading: Reading) -> Originated | None:
     """Return how an Originate ended; None where nothing tells which one."""
     action_id, unique = packet.get("actionid"), packet.get("uniqueid")
     unique = "" if unique == UNKNOWN else unique
     if not action_id and not unique:
         return None
-    return Originated(at.us, _text(action_id), _text(unique), number(packet, "reason"))
+    return Originated(at.us, _text(action_id), _text(unique), number(packet, "reason"), whose.bound)
 
 
-def variable_set(packet: Packet, at: Moment, tenant: str, reading: Reading) -> ChannelsSeen | None:
+def variable_set(packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
     """Return a variable of ours that was set on a channel; its value is not escaped here."""
     role = reading.variables.get(packet.get("variable").lstrip("_"))
-    return _with_variable(role, packet.get("value"), packet, at, tenant, reading) if role else None
+    return _with_variable(role, packet.get("value"), packet, at, whose, reading) if role else None
 
 
-def verdict(packet: Packet, at: Moment, tenant: str, reading: Reading) -> ChannelsSeen | None:
+def verdict(packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
     """Return what a UserEvent of ours says of who answered."""
     if not reading.amd_event or packet.get("userevent") != reading.amd_event:
         return None
-    return _with_variable("amd", packet.get("status"), packet, at, tenant, reading)
+    return _with_variable("amd", packet.get("status"), packet, at, whose, reading)
 
 
 def number(packet: Packet, name: str) -> int:
@@ -72,32 +72,34 @@ def number(packet: Packet, name: str) -> int:
 
 
 def _with_variable(
-    role: Role, value: str, packet: Packet, at: Moment, tenant: str, reading: Reading
+    role: Role, value: str, packet: Packet, at: Moment, whose: Whose, reading: Reading
 ) -> ChannelsSeen | None:
-    fact = seen("seen", packet, at, tenant, reading) if value and "uniqueid" in packet else None
-    if fact:
+    fact = seen("seen", packet, at, whose, reading) if value and "uniqueid" in packet else None
+    if fact and not (role == "tenant" and whose.is_bound):
         fact.channels[0].variables[role] = _value(value)
     return fact
 
 
-def _glimpses(packet: Packet, tenant: str, reading: Reading) -> list[Glimpse]:
+def _glimpses(packet: Packet, whose: Whose, reading: Reading) -> list[Glimpse]:
     """Return every channel that the packet shows whole: its own first, then its Dest, then others."""
     return [
-        _glimpse(packet, prefix, tenant, reading)
+        _glimpse(packet, prefix, whose, reading)
         for prefix in PREFIXES
         if f"{prefix}channel" in packet and packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
     ]
 
 
-def _glimpse(packet: Packet, prefix: str, tenant: str, reading: Reading) -> Glimpse:
+def _glimpse(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> Glimpse:
     state = packet.get(f"{prefix}channelstate")
+    variables = dict(_variables(packet.all(f"{prefix}chanvariable"), reading))
+    if whose.is_bound:
+        variables.pop("tenant", None)
     return Glimpse(
         checked_text(packet.get(f"{prefix}uniqueid"), "$.Uniqueid", MAX_META_ID),
         _text(packet.get(f"{prefix}linkedid")),
         _text(packet.get(f"{prefix}channel")),
         int(state) if len(state) == 1 and state.isascii() and state.isdigit() else -1,
-        dict(_variables(packet.all(f"{prefix}chanvariable"), reading))
-        | dict(_tenants(packet.get(f"{prefix}tenantid"), tenant)),
+        variables | dict(_tenants(packet.get(f"{prefix}tenantid"), whose)),
     )
 
 
@@ -109,11 +111,14 @@ def _variables(entries: list[str], reading: Reading) -> Iterable[tuple[Role, str
             yield role, _value(unescaped(value))
 
 
-def _tenants(field: str, header: str) -> Iterable[tuple[Role, str]]:
-    """Yield what a channel's own field says, and the record's header, which is about all of its channels."""
-    if header:
-        yield "tenant_header", header
-    if field:
+def _tenants(field: str, whose: Whose) -> Iterable[tuple[Role, str]]:
+    """Yield what a channel's own field says, and the record's header, which is about all of its channels.
+
+    A PBX that is bound to a tenant has no channels of others, whatever the field says.
+    """
+    if whose.tenant:
+        yield ("tenant_bound" if whose.is_bound else "tenant_header"), whose.tenant
+    if field and not whose.is_bound:
         yield "tenant_field", _value(field)
 
 

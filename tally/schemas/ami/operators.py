@@ -3,11 +3,11 @@
 from tally.schemas.ami.channels import number
 from tally.schemas.ami.moment import Moment
 from tally.schemas.ami.packet import Packet
+from tally.schemas.ami.text import queue_name
+from tally.schemas.bounds import OPERATOR_TEXT
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.errors import BadEvent
-from tally.schemas.fields import MAX_ID, checked_text
-
-MAX_TEXT = 64
+from tally.schemas.fields import MAX_ID, MAX_META_ID, checked_text
 
 
 def member_seen(event: str, packet: Packet, at: Moment, tenant: str) -> MemberSeen:
@@ -21,7 +21,7 @@ def member_seen(event: str, packet: Packet, at: Moment, tenant: str) -> MemberSe
         raise BadEvent("missing_field", "$.Queue" if interface else "$.Interface")
     return MemberSeen(
         checked_text(interface, "$.Interface", MAX_ID),
-        checked_text(queue, "$.Queue", MAX_ID),
+        queue_name(checked_text(queue, "$.Queue", MAX_META_ID)),
         at.us,
         tenant,
         _text(packet.get("membername") or packet.get("name")),
@@ -36,4 +36,4 @@ def member_seen(event: str, packet: Packet, at: Moment, tenant: str) -> MemberSe
 
 
 def _text(value: str) -> str:
-    return value.replace("\0", "")[:MAX_TEXT]
+    return value.replace("\0", "")[: OPERATOR_TEXT.most]

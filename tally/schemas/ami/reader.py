@@ -7,9 +7,9 @@ from tally.schemas.ami import channels, operators
 from tally.schemas.ami.events import KINDS, KNOWN, MEMBERS, NOISE
 from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, packet_of, read_packet
-from tally.schemas.ami.reading import READING, Reading
+from tally.schemas.ami.reading import READING, Reading, Whose
 from tally.schemas.ami.text import decoded
-from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Swept
+from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Swept
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, checked_text, producer_id
 from tally.schemas.keys import join_parts
@@ -20,7 +20,9 @@ Headers = Iterable[tuple[str, bytes | None]]
 Own = dict[str, bytes | None]
 NONSENSE = "nonsense"
 """Header of what the bridge could not read as a packet; its pieces may look like one."""
-SWEEPING = frozenset({"FullyBooted", "CoreShowChannelsComplete", "QueueStatusComplete"})
+ANY = "any"
+"""The header `tenants` of a PBX whose channels may name other tenants than its own."""
+NOBODYS = Whose()
 RESYNC = "tally-resync-"
 """Begins the ActionIDs of the bridge's own lists, which are whole; another's list may be of one queue."""
 LIST_US = 1_000_000
@@ -116,20 +118,28 @@ def _read(
     if not pbx:
         raise BadEvent("missing_field", "$.pbx")
     key = join_parts(checked_text(pbx, "$.pbx", MAX_ID))
-    tenant = _own(packet, headers, "tenant")
-    if tenant:
-        tenant = producer_id(tenant, "$.tenant")
-    at = moment_of(packet, _own(packet, headers, "received_at"))
+    whose = _whose(packet, headers)
+    at = moment_of(packet, _own(packet, headers, "received_at"), published_ms)
     if name in KINDS:
-        if fact := channels.seen(KINDS[name], packet, at, tenant, reading):
-            routed.add(CALL, key, fact)
+        if seen := channels.seen(KINDS[name], packet, at, whose, reading):
+            routed.add(CALL, key, seen)
     elif name in MEMBERS:
-        routed.add(OPERATOR, key, operators.member_seen(name, packet, _by(published_ms, at), tenant))
+        routed.add(OPERATOR, key, operators.member_seen(name, packet, _by(published_ms, at), whose.tenant))
     elif name in _SAYING:
-        if fact := _SAYING[name](packet, at, tenant, reading):
+        if fact := _SAYING[name](packet, at, whose, reading):
             routed.add(CALL, key, fact)
     else:
-        _READ_OTHERS[name](key, packet, _by(published_ms, at) if name in SWEEPING else at, routed)
+        _SWEEPS[name](key, packet, _by(published_ms, at), routed)
+
+
+def _whose(packet: Packet, headers: Own) -> Whose:
+    """Return whose PBX it is: its tenant is everything's there, unless the record allows any."""
+    tenant, tenants = _own(packet, headers, "tenant"), _own(packet, headers, "tenants")
+    if tenants not in ("", ANY):
+        raise BadEvent("wrong_type", "$.tenants", f"`{ANY}`, or nothing")
+    if not tenant:
+        return NOBODYS
+    return Whose(producer_id(tenant, "$.tenant"), is_bound=tenants != ANY)
 
 
 def _by(published_ms: int | None, at: Moment) -> Moment:
@@ -143,11 +153,6 @@ def _own(packet: Packet, headers: Own, name: str) -> str:
     """Return one of Tally's own fields: a header of the record, or a field of its JSON object."""
     value = headers.get(name)
     return packet.get(name) if value is None else decoded(value)
-
-
-def _response(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
-    if fact := channels.originated(packet, at):
-        routed.add(CALL, key, fact)
 
 
 def _booted(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
@@ -169,12 +174,12 @@ def _queues_listed(key: bytes, packet: Packet, at: Moment, routed: Routed) -> No
         routed.add(OPERATOR, key, Swept(max(at.us - LIST_US, 0)))
 
 
-_SAYING: Mapping[str, Callable[[Packet, Moment, str, Reading], ChannelsSeen | None]] = {
+_SAYING: Mapping[str, Callable[[Packet, Moment, Whose, Reading], ChannelsSeen | Originated | None]] = {
+    "OriginateResponse": channels.originated,
     "VarSet": channels.variable_set,
     "UserEvent": channels.verdict,
 }
-_READ_OTHERS: Mapping[str, Callable[[bytes, Packet, Moment, Routed], None]] = {
-    "OriginateResponse": _response,
+_SWEEPS: Mapping[str, Callable[[bytes, Packet, Moment, Routed], None]] = {
     "FullyBooted": _booted,
     "CoreShowChannelsComplete": _channels_listed,
     "QueueStatusComplete": _queues_listed,

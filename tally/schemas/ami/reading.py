@@ -25,3 +25,16 @@ class Reading(Struct, frozen=True):
 
 
 READING = Reading()
+
+
+class Whose(Struct, frozen=True):
+    """Whose PBX an event came from, as far as its record says."""
+
+    tenant: str = ""
+    is_bound: bool = False
+    """Whether nothing in the event may name another tenant."""
+
+    @property
+    def bound(self) -> str:
+        """The tenant that the PBX is bound to; empty where it is to none."""
+        return self.tenant if self.is_bound else ""

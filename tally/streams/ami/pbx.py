@@ -32,6 +32,7 @@ class Pbx(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="as in send results; a label of metrics")
     tenant: str | None = Field(None, min_length=1, max_length=128, description="whose calls these are")
+    tenants: Literal["one", "any"] = Field("one", description="`any`: its channels may name other tenants")
     host: str = Field(min_length=1, description="address or name")
     port: int = Field(5038, ge=1, le=65535, description="TLS is mostly on 5039")
     username: str = Field(min_length=1, description="section of manager.conf")

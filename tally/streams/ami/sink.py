@@ -89,6 +89,8 @@ def headers_of(taken: Taken, pbx: Pbx) -> Headers:
     headers = [("pbx", pbx.name.encode()), ("received_at", str(taken.received_at_ms).encode())]
     if pbx.tenant is not None:
         headers.append(("tenant", pbx.tenant.encode()))
+    if pbx.tenants == "any":
+        headers.append(("tenants", b"any"))
     if taken.nonsense:
         # A piece of a packet that is too large may look like a packet by itself.
         headers.append(("nonsense", taken.nonsense.encode()))

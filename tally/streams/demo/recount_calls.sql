@@ -88,11 +88,12 @@ END $$;
 
 -- One record is one packet, as text or as a JSON object. What is neither is a dead letter.
 CREATE UNLOGGED TABLE recount.call_record AS
-SELECT row_number() OVER () AS record, headers, doc, CASE WHEN doc IS NULL THEN body END AS body
+SELECT row_number() OVER () AS record, kafka_ms, headers, doc, CASE WHEN doc IS NULL THEN body END AS body
 FROM (
-    SELECT headers, body, CASE WHEN body ~ '^\s*\{' THEN recount.as_json(convert_to(body, 'UTF8')) END AS doc
+    SELECT kafka_ms, headers, body, CASE WHEN body ~ '^\s*\{' THEN recount.as_json(convert_to(body, 'UTF8')) END AS doc
     FROM (
-        SELECT coalesce(headers, '{}') AS headers, recount.call_text(body) AS body
+        SELECT CASE WHEN kafka_ms > 0 THEN kafka_ms END AS kafka_ms, coalesce(headers, '{}') AS headers,
+            recount.call_text(body) AS body
         FROM recount.raw
         WHERE topic = 'ami-events' AND octet_length(body) <= recount.most('record')
     ) AS text_record
@@ -134,6 +135,8 @@ SELECT
     record,
     coalesce(headers ->> 'pbx', said.pbx) AS pbx,
     coalesce(headers ->> 'tenant', said.tenant) AS tenant,
+    coalesce(headers ->> 'tenants', said.tenants, '') AS tenants,
+    kafka_ms,
     coalesce(headers ->> 'received_at', said.received_at) AS received_at,
     fields
 FROM recount.call_record
@@ -142,7 +145,7 @@ FROM recount.call_record
         FROM (
             SELECT record, key, array_agg(value ORDER BY place) AS list
             FROM recount.call_line JOIN recount.call_record USING (record)
-            WHERE doc IS NULL OR key NOT IN ('pbx', 'tenant', 'received_at')
+            WHERE doc IS NULL OR key NOT IN ('pbx', 'tenant', 'tenants', 'received_at')
             GROUP BY record, key
         ) AS lists
         GROUP BY record
@@ -151,6 +154,7 @@ FROM recount.call_record
         SELECT record,
             min(value) FILTER (WHERE key = 'pbx') AS pbx,
             min(value) FILTER (WHERE key = 'tenant') AS tenant,
+            min(value) FILTER (WHERE key = 'tenants') AS tenants,
             min(value) FILTER (WHERE key = 'received_at') AS received_at
         FROM recount.call_line JOIN recount.call_record USING (record)
         WHERE doc IS NOT NULL
@@ -162,15 +166,28 @@ CREATE FUNCTION recount.call_first(fields jsonb, key text) RETURNS text LANGUAGE
     SELECT (fields -> key) ->> 0
 $$;
 
+-- The name of a queue, which is its digest where it is too long for one.
+CREATE FUNCTION recount.call_queue(fields jsonb) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN octet_length(name) > recount.most('queue_name')
+        THEN 'sha256:' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 32) ELSE name END
+    FROM (SELECT recount.call_first(fields, 'queue') AS name) AS given
+$$;
+
 CREATE FUNCTION recount.call_stamp_us(written text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN written ~ '^[0-9]{1,12}(\.[0-9]{1,9})?$' AND written::numeric < 253402300800
         THEN trunc(written::numeric * 1000000)::bigint END
 $$;
 
--- Copies of one content are one packet, which came when the first of them did.
+-- From 2009 on, and not more than a day after Kafka's time of the record, where that is known.
+CREATE FUNCTION recount.call_is_possible(at_us bigint, kafka_ms bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT at_us / 1000 BETWEEN 1230768000000 AND least(kafka_ms + 86400000, 253402300799999)
+$$;
+
+-- Copies of one content are one packet, which came when the first of them did. A PBX is bound to its record's
+-- tenant, unless that allows any.
 CREATE UNLOGGED TABLE recount.call_packet AS
 SELECT
-    row_number() OVER () AS packet, pbx, fields, at_us, is_stamped, tenant,
+    row_number() OVER () AS packet, pbx, fields, at_us, kafka_ms, is_stamped, tenant, bound,
     recount.call_first(fields, 'event') AS event,
     nullif(recount.call_first(fields, 'uniqueid'), '') COLLATE "C" AS uniqueid,
     nullif(recount.call_first(fields, 'destuniqueid'), '') COLLATE "C" AS dest
@@ -179,13 +196,17 @@ FROM (
         pbx COLLATE "C" AS pbx, fields,
         coalesce(recount.call_stamp_us(stamp), 1000 * min(received_ms)) AS at_us,
         stamp IS NOT NULL AS is_stamped,
-        min(recount.id(to_jsonb(tenant)) COLLATE "C") AS tenant
+        min(recount.id(to_jsonb(tenant)) COLLATE "C") AS tenant,
+        min(recount.id(to_jsonb(tenant)) COLLATE "C") FILTER (WHERE tenants = '') AS bound,
+        CASE WHEN bool_and(kafka_ms IS NOT NULL) THEN max(kafka_ms) END AS kafka_ms
     FROM recount.call_content
         CROSS JOIN LATERAL (
             SELECT nullif(recount.call_first(fields, 'timestamp'), '') AS stamp,
                 CASE WHEN received_at ~ '^[0-9]{1,15}$' THEN received_at::bigint END AS received_ms
         ) AS times
     WHERE char_length(pbx) BETWEEN 1 AND 128 AND (stamp IS NULL OR recount.call_stamp_us(stamp) IS NOT NULL)
+        AND tenants IN ('', 'any')
+        AND recount.call_is_possible(coalesce(recount.call_stamp_us(stamp), 1000 * received_ms), kafka_ms)
     GROUP BY pbx, fields, stamp
 ) AS distinct_content
 WHERE at_us IS NOT NULL
@@ -201,7 +222,7 @@ ANALYZE recount.call_packet;
 -- Every snapshot of a channel, under any prefix (Dest, LocalOne, Transferee ...).
 CREATE UNLOGGED TABLE recount.call_sighting AS
 SELECT
-    packet, pbx, at_us, tenant,
+    packet, pbx, at_us, tenant, bound,
     recount.call_first(fields, prefix || 'uniqueid') COLLATE "C" AS uniqueid,
     recount.call_first(fields, prefix || 'channel') COLLATE "C" AS name,
     recount.call_first(fields, prefix || 'channelstate') AS state,
@@ -277,16 +298,16 @@ SELECT pbx, event, at_us, uniqueid, dest, recount.call_first(fields, 'dialstatus
 FROM recount.call_packet
 WHERE event IN ('DialBegin', 'DialState', 'DialEnd') AND dest IS NOT NULL;
 
--- The latest sweep of a PBX: what was last seen before it is gone.
+-- The latest sweep of a PBX: what was last seen before it is gone. None is later than Kafka's time of it.
 CREATE UNLOGGED TABLE recount.call_sweep AS
-SELECT pbx, max(at_us - 1000000 * (uptime_s + 1)) AS at_us
+SELECT pbx, max(least(at_us, 1000 * kafka_ms + 999) - 1000000 * (uptime_s + 1)) AS at_us
 FROM (
-    SELECT pbx, at_us, CASE WHEN uptime ~ '^[0-9]{1,10}$' THEN uptime::bigint END AS uptime_s
+    SELECT pbx, at_us, kafka_ms, CASE WHEN uptime ~ '^[0-9]{1,10}$' THEN uptime::bigint END AS uptime_s
     FROM recount.call_packet
         CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'uptime') AS uptime) AS named
     WHERE event = 'FullyBooted'
     UNION ALL
-    SELECT pbx, at_us, 0 FROM recount.call_packet WHERE event = 'CoreShowChannelsComplete'
+    SELECT pbx, at_us, kafka_ms, 0 FROM recount.call_packet WHERE event = 'CoreShowChannelsComplete'
 ) AS swept
 GROUP BY pbx;
 
@@ -306,7 +327,7 @@ GROUP BY pbx, dest;
 CREATE UNLOGGED TABLE recount.call_channel AS
 SELECT
     pbx, uniqueid, name, starts_with(name, 'Local/') AS is_local,
-    first_us,
+    bound, first_us,
     least(up_us, answered_us) AS up_us,
     coalesce(was_ringing, false) OR coalesce(was_rung, false) AS rang,
     call_hangup.at_us AS hangup_us, cause,
@@ -316,6 +337,7 @@ SELECT
 FROM (
     SELECT pbx, uniqueid,
         (array_agg(name ORDER BY at_us, name))[1] AS name,
+        (array_agg(bound ORDER BY at_us, bound) FILTER (WHERE bound IS NOT NULL))[1] AS bound,
         min(at_us) AS first_us,
         min(at_us) FILTER (WHERE state = '6') AS up_us,
         bool_or(state = '5') AS was_ringing
@@ -481,7 +503,7 @@ SELECT
     recount.id(to_jsonb(whom.campaign)) COLLATE "C" AS campaign,
     recount.id(to_jsonb(whom.contact)) COLLATE "C" AS contact,
     recount.id(to_jsonb(attempt.value)) COLLATE "C" AS attempt,
-    recount.id(to_jsonb(tenant.value)) COLLATE "C" AS tenant
+    bound, coalesce(bound, recount.id(to_jsonb(tenant.value)) COLLATE "C") AS tenant
 FROM recount.call_channel
     JOIN recount.call_whom AS whom USING (pbx, uniqueid)
     LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'ATTEMPT_ID') AS attempt USING (pbx, uniqueid)
@@ -512,7 +534,7 @@ FROM recount.call_send
 WHERE call_send.pbx IS NOT NULL AND value IS NOT NULL;
 
 CREATE UNLOGGED TABLE recount.call_response AS
-SELECT pbx, at_us,
+SELECT pbx, at_us, bound,
     nullif(uniqueid, '<unknown>') AS uniqueid,
     nullif(recount.call_first(fields, 'actionid'), '') COLLATE "C" AS action_id,
     CASE WHEN reason ~ '^[0-9]{1,6}$' THEN reason::int END AS reason
@@ -520,19 +542,23 @@ FROM recount.call_packet
     CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'reason') AS reason) AS named
 WHERE event = 'OriginateResponse';
 
--- The channel that an attempt's ids name. One that several name is the one's that was asked for first.
+-- The channel that an attempt's ids name. One that several name is the one's that was asked for first. What is
+-- bound to one tenant is no other's.
 CREATE UNLOGGED TABLE recount.call_id_root AS
 SELECT DISTINCT ON (pbx, uniqueid) id, pbx, kind, uniqueid
 FROM (
     SELECT DISTINCT ON (id) id, pbx, kind, uniqueid
     FROM (
-        SELECT id, pbx, kind, value AS uniqueid, NULL::bigint AS at_us FROM recount.call_sent_id WHERE kind < 5
+        SELECT id, pbx, kind, value AS uniqueid, NULL::bigint AS at_us, NULL AS answers
+        FROM recount.call_sent_id WHERE kind < 5
         UNION ALL
-        SELECT id, pbx, kind, uniqueid, at_us
+        SELECT id, pbx, kind, uniqueid, at_us, bound
         FROM recount.call_sent_id JOIN recount.call_response USING (pbx)
         WHERE kind = 5 AND action_id = value
     ) AS named
         JOIN recount.call_channel USING (pbx, uniqueid)
+        JOIN (SELECT id, tenant FROM recount.call_sent) AS asking USING (id)
+    WHERE coalesce(tenant = bound, true) AND coalesce(tenant = answers, true)
     ORDER BY id, kind, coalesce(at_us, first_us), uniqueid, pbx
 ) AS best
     JOIN recount.call_sent USING (id)
@@ -573,7 +599,7 @@ ANALYZE recount.call_naming, recount.call_above, recount.call_told;
 -- Any other is of the attempt of the nearest one above. Without one the contact's attempt is meant that was
 -- asked for closest in time to the first one above, without that the attempt 1.
 CREATE UNLOGGED TABLE recount.call_named AS
-SELECT naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.first_us,
+SELECT naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.bound, naming.first_us,
     (array_agg(told.attempt ORDER BY distance, above.uniqueid) FILTER (WHERE told.attempt IS NOT NULL))[1] AS attempt,
     min(also.first_us) AS begun_us
 FROM recount.call_naming AS naming
@@ -582,7 +608,7 @@ FROM recount.call_naming AS naming
         = (above.pbx, above.uniqueid, naming.campaign, naming.contact)
     LEFT JOIN recount.call_naming AS also ON (also.pbx, also.uniqueid, also.campaign, also.contact)
         = (above.pbx, above.uniqueid, naming.campaign, naming.contact)
-GROUP BY naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.first_us;
+GROUP BY naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.bound, naming.first_us;
 
 CREATE UNLOGGED TABLE recount.call_named_send AS
 SELECT DISTINCT ON (named.pbx, named.uniqueid) named.pbx, named.uniqueid, sent.id
@@ -592,6 +618,7 @@ FROM recount.call_named AS named
         FROM recount.call_sent JOIN recount.call_send USING (tenant, campaign, contact, attempt)
     ) AS sent ON sent.pbx = named.pbx AND sent.campaign = named.campaign AND sent.contact = named.contact
         AND sent.attempt = coalesce(named.attempt, sent.attempt)
+        AND sent.tenant = coalesce(named.bound, sent.tenant)
 ORDER BY named.pbx, named.uniqueid, (sent.tenant = named.tenant) IS TRUE DESC,
     CASE WHEN named.attempt IS NULL THEN abs(sent.asked_us - named.begun_us) END, sent.attempt, sent.tenant;
 
@@ -679,8 +706,8 @@ CREATE UNLOGGED TABLE recount.call_reason AS
 SELECT DISTINCT ON (id) id, at_us, reason
 FROM (
     SELECT id, at_us, reason
-    FROM recount.call_sent_id JOIN recount.call_response USING (pbx)
-    WHERE kind = 5 AND action_id = value
+    FROM recount.call_sent_id JOIN recount.call_response USING (pbx) JOIN recount.call_sent USING (id)
+    WHERE kind = 5 AND action_id = value AND coalesce(tenant = bound, true)
     UNION ALL
     SELECT id, at_us, reason FROM recount.call_root JOIN recount.call_response USING (pbx, uniqueid)
 ) AS response
@@ -819,7 +846,7 @@ CREATE UNLOGGED TABLE recount.call_member AS
 SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, queue, interface
 FROM (
     SELECT pbx, at_us, dest AS start,
-        recount.call_first(fields, 'queue') COLLATE "C" AS queue,
+        recount.call_queue(fields) COLLATE "C" AS queue,
         nullif(recount.call_first(fields, 'interface'), '') COLLATE "C" AS interface
     FROM recount.call_packet
     WHERE dest IS NOT NULL
@@ -888,13 +915,13 @@ WHERE event = 'AgentRingNoAnswer' AND operator.uniqueid = dest;
 
 -- A channel's joins of a queue; without Timestamp they are one.
 CREATE UNLOGGED TABLE recount.call_queue_event AS
-SELECT pbx, event, uniqueid, recount.call_first(fields, 'queue') COLLATE "C" AS queue, at_us
+SELECT pbx, event, uniqueid, recount.call_queue(fields) COLLATE "C" AS queue, at_us
 FROM recount.call_packet
 WHERE event IN ('QueueCallerJoin', 'QueueCallerLeave', 'QueueCallerAbandon') AND uniqueid IS NOT NULL
 GROUP BY pbx, event, uniqueid, queue, at_us, is_stamped
 HAVING is_stamped OR event <> 'QueueCallerJoin'
 UNION
-SELECT pbx, event, uniqueid, recount.call_first(fields, 'queue') COLLATE "C" AS queue, min(at_us)
+SELECT pbx, event, uniqueid, recount.call_queue(fields) COLLATE "C" AS queue, min(at_us)
 FROM recount.call_packet
 WHERE event = 'QueueCallerJoin' AND uniqueid IS NOT NULL AND NOT is_stamped
 GROUP BY pbx, event, uniqueid, queue;

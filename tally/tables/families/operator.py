@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from tally.schemas.bounds import OPERATOR_QUEUES, Bound
 from tally.schemas.call_facts import OPERATOR, OperatorFact, Swept
 from tally.schemas.keys import RowKey, Template, join_parts, split_parts
 from tally.tables.contribution import Counts, Part
@@ -38,6 +39,8 @@ class Operator(Struct, frozen=True, array_like=True):
 
     interface: str
     queues: dict[str, Membership]
+    is_beyond: bool = False
+    """Whether there were more queues than the bound: then none is kept."""
 
 
 _state_decoder = msgspec.msgpack.Decoder(Operator)
@@ -67,6 +70,9 @@ class OperatorFamily(Family[OperatorFact, Operator]):
     def join(self, states: Sequence[Operator]) -> Operator:
         return _join_all(states)
 
+    def beyond(self, state: Operator) -> Bound | None:
+        return OPERATOR_QUEUES if state.is_beyond else None
+
     def sweep_us(self, fact: OperatorFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None
 
@@ -75,7 +81,7 @@ class OperatorFamily(Family[OperatorFact, Operator]):
             queue: msgspec.structs.replace(known, gone=known.at_us < at_us)
             for queue, known in state.queues.items()
         }
-        return Operator(state.interface, queues)
+        return msgspec.structs.replace(state, queues=queues)
 
     def is_open(self, state: Operator) -> bool:
         return any(not known.gone for known in state.queues.values())
@@ -116,11 +122,15 @@ def _of(fact: OperatorFact) -> Operator:
 
 
 def _join_all(states: Sequence[Operator]) -> Operator:
+    if any(state.is_beyond for state in states):
+        return Operator(states[0].interface, {}, is_beyond=True)
     queues: dict[str, Membership] = {}
     for state in states:
         for queue, membership in state.queues.items():
             known = msgspec.structs.replace(membership, gone=False)
             queues[queue] = max(known, queues.get(queue, known))
+    if len(queues) > OPERATOR_QUEUES.most:
+        return Operator(states[0].interface, {}, is_beyond=True)
     return Operator(states[0].interface, ordered(queues))
 
 

@@ -1,5 +1,7 @@
 """AMI events become facts or one named bad part; nothing a PBX sends is an exception."""
 
+import hashlib
+
 import orjson
 import pytest
 from hypothesis import example, given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from tally.schemas.ami.packet import MAX_LINES
 from tally.schemas.ami.reader import read_ami
 from tally.schemas.ami.reading import Reading
+from tally.schemas.bounds import QUEUE_NAME
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Swept
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.families.family import packed
@@ -49,7 +52,7 @@ def test_an_event_says_what_became_of_its_channel() -> None:
         "pbx01-1795350870.1",
         6,
     )
-    assert glimpse.variables == {"campaign": "4001", "contact": 'a "b"', "tenant_header": "t1"}
+    assert glimpse.variables == {"campaign": "4001", "contact": 'a "b"', "tenant_bound": "t1"}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +89,7 @@ def test_what_is_no_utf_8_is_latin_1_so_that_no_event_is_lost_for_a_name() -> No
     assert hangup(HANGUP.replace(b"carrier", b"caf\xe9")).channels[0].name == "PJSIP/café-00000001"
 
 
+SECONDS = "unix seconds, with or without a fraction"
 BAD = {
     "no pbx": (HANGUP, HEADERS[1:], "missing_field at $.pbx"),
     "pbx null": (HANGUP, (("pbx", None), HEADERS[1]), "missing_field at $.pbx"),
@@ -95,12 +99,25 @@ BAD = {
         (HEADERS[0], ("received_at", None)),
         "missing_field at $.received_at",
     ),
-    "bad time": (HANGUP.replace(b"Timestamp: ", b"Timestamp: x"), HEADERS, "bad_time at $.Timestamp"),
-    "time of next year's format": (HANGUP.replace(b".904228", b"T9"), HEADERS, "bad_time at $.Timestamp"),
+    "bad time": (
+        HANGUP.replace(b"Timestamp: ", b"Timestamp: x"),
+        HEADERS,
+        f"bad_time at $.Timestamp ({SECONDS})",
+    ),
+    "time of next year's format": (
+        HANGUP.replace(b".904228", b"T9"),
+        HEADERS,
+        f"bad_time at $.Timestamp ({SECONDS})",
+    ),
     "bad receipt": (
         HANGUP.replace(b"Timestamp", b"Time"),
         (HEADERS[0], ("received_at", b"now")),
-        "bad_time at $.received_at",
+        "bad_time at $.received_at (unix milliseconds)",
+    ),
+    "another word than any": (
+        HANGUP,
+        (*HEADERS, ("tenants", b"all")),
+        "wrong_type at $.tenants (`any`, or nothing)",
     ),
     "no channel": (HANGUP.replace(b"Uniqueid", b"Id"), HEADERS, "missing_field at $.Uniqueid"),
     "NUL in an id": (HANGUP.replace(b"870.3", b"870\x00"), HEADERS, "bad_id at $.Uniqueid"),
@@ -176,8 +193,8 @@ def test_lists_and_starts_sweep_a_pbx_whole_lists_of_members_only_those_of_the_b
 
 
 def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
-    ahead = b"Event: CoreShowChannelsComplete\r\nTimestamp: 1826886873.5\r\n"
-    member = b"Event: QueueMemberStatus\r\nTimestamp: 1826886873.5\r\nQueue: q\r\nInterface: PJSIP/1\r\n"
+    ahead = b"Event: CoreShowChannelsComplete\r\nTimestamp: 1795437273.5\r\n"
+    member = b"Event: QueueMemberStatus\r\nTimestamp: 1795437273.5\r\nQueue: q\r\nInterface: PJSIP/1\r\n"
     published_ms = 1_795_350_873_999
     (listed,) = read_ami(ahead, HEADERS, Reading(), published_ms).facts
     (known,) = read_ami(member, HEADERS, Reading(), published_ms).facts
@@ -186,6 +203,57 @@ def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
     assert isinstance(known.fact, MemberSeen)
     assert listed.fact.at_us == published_ms * 1000 - 1_000_000
     assert known.fact.at_us == published_ms * 1000
+
+
+EARLIEST_MS = 1_230_768_000_000
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("published_ms", [None, 1_795_350_873_000])
+@pytest.mark.parametrize("is_stamped", [True, False])
+def test_an_event_lies_between_2009_and_a_day_after_its_record(
+    published_ms: int | None, is_stamped: bool
+) -> None:
+    def is_read(at_ms: int) -> bool:
+        value, headers = HANGUP, HEADERS
+        if is_stamped:
+            value = HANGUP.replace(b"1795350873.904228", b"%d.%03d" % divmod(at_ms, 1000))
+        else:
+            value = HANGUP.replace(b"Timestamp: 1795350873.904228\r\n", b"")
+            headers = (HEADERS[0], ("received_at", b"%d" % at_ms), HEADERS[2])
+        routed = read_ami(value, headers, Reading(), published_ms)
+        assert [bad.reason for bad in routed.bad] == ([] if routed.facts else ["bad_time"])
+        return bool(routed.facts)
+
+    latest_ms = 253_402_300_799_999 if published_ms is None else published_ms + DAY_MS
+    assert [is_read(EARLIEST_MS + more) for more in (-1, 0, 1)] == [False, True, True]
+    assert [is_read(latest_ms + more) for more in (-1, 0, 1)] == [True, True, False]
+
+
+QUEUE_JOIN = HANGUP.replace(b"Event: Hangup", b"Event: QueueCallerJoin\r\nQueue: %s")
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_queues_name_is_a_digest_where_it_is_longer_than_any(over: int) -> None:
+    name = "é" * 20 + "q" * (QUEUE_NAME.most - 40 + over)
+    member = f"Event: QueueMemberAdded\r\nQueue: {name}\r\nInterface: PJSIP/201".encode()
+    (known,) = read_ami(member, HEADERS).facts
+    assert isinstance(known.fact, MemberSeen)
+
+    digest = f"sha256:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+    assert hangup(QUEUE_JOIN.replace(b"%s", name.encode())).detail == (digest if over > 0 else name)
+    assert known.fact.queue == (digest if over > 0 else name)
+
+
+def test_a_pbx_is_bound_to_the_tenant_of_its_records_unless_these_allow_any() -> None:
+    value = HANGUP.replace(b"Cause: 16", b"Tenantid: t3\r\nChanVariable: TENANT_ID=t2")
+    bound, free = hangup(value), hangup(value, (*HEADERS, ("tenants", b"any")))
+
+    tenants = [
+        {r: v for r, v in fact.channels[0].variables.items() if "tenant" in r} for fact in (bound, free)
+    ]
+    assert tenants == [{"tenant_bound": "t1"}, {"tenant": "t2", "tenant_header": "t1", "tenant_field": "t3"}]
+    assert hangup(as_json(value, tenants="any")) == free
 
 
 def test_a_response_to_originate_knows_its_channel_or_not() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct, structs
 
-from tally.schemas.keys import FREE_FORM, Template, split_parts
+from tally.schemas.keys import FREE_FORM, Template, join_parts, split_parts
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.naming import (
     Name,
@@ -15,11 +15,8 @@ from tally.tables.families.call.naming import (
     tenant_of,
     variable_of,
 )
-from tally.tables.families.call.state import JOIN, Asked, Call
+from tally.tables.families.call.state import JOIN, Asked, Call, Response
 from tally.tables.families.recipient import RANKED
-
-Response = tuple[int, str, int]
-"""When, Uniqueid, Reason."""
 
 
 class Attempt(Struct, frozen=True):
@@ -39,6 +36,7 @@ class Attempt(Struct, frozen=True):
 
 def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
     """Return all attempts of a call: those of send results, and those that only variables name."""
+    call = _of_its_tenant(call)
     asked = {key: tuple(split_parts(key.encode())) for key in call.asked}
     roots = roots_by_id(call, graph)
     named = named_channels(call, graph, asked, roots)
@@ -52,6 +50,18 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
         found += _of_queues(call)
     by_channel = _responses_by_channel(call)
     return [_with_response(attempt, by_channel) for attempt in found]
+
+
+def _of_its_tenant(call: Call) -> Call:
+    """Return a call with the attempts of one tenant alone, where its PBX is bound to it."""
+    bound = [
+        *(told for one in call.channels.values() if (told := one.variables.get("tenant_bound"))),
+        *((at_us, tenant) for at_us, _, _, tenant in call.responses.values() if tenant),
+    ]
+    if not bound:
+        return call
+    mine = join_parts(min(bound)[1]).decode() + "/"
+    return structs.replace(call, asked={key: one for key, one in call.asked.items() if key.startswith(mine)})
 
 
 def _of_variables(

@@ -131,7 +131,7 @@ def variable_of(call: Call, uniques: list[str], role: Role) -> str:
 
 def tenant_of(call: Call, uniques: list[str]) -> str:
     """Return whose channels these are, as far as they say; empty if they don't."""
-    roles: tuple[Role, ...] = ("tenant", "tenant_field", "tenant_header")
+    roles: tuple[Role, ...] = ("tenant_bound", "tenant", "tenant_field", "tenant_header")
     return next((value for role in roles if (value := variable_of(call, uniques, role))), "")
 
 

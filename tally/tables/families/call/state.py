@@ -81,6 +81,10 @@ class Channel(Struct, frozen=True, array_like=True):
         return self.hangup is not None or self.gone
 
 
+Response = tuple[int, str, int, str]
+"""An OriginateResponse: when, Uniqueid, Reason, and the tenant that the PBX is bound to."""
+
+
 class Asked(Struct, frozen=True, array_like=True):
     """What send results say of one attempt."""
 
@@ -98,7 +102,7 @@ class Call(Struct, frozen=True, array_like=True):
     channels: dict[str, Channel] = {}
     asked: dict[str, Asked] = {}
     """By tenant, campaign, contact and attempt, joined as in keys."""
-    responses: dict[str, tuple[int, str, int]] = {}
-    """By ActionID, else NUL and Uniqueid: time, Uniqueid and Reason of the first OriginateResponse."""
+    responses: dict[str, Response] = {}
+    """The first one by ActionID, else by NUL and Uniqueid."""
     is_beyond: bool = False
     """Whether more was known of it than its bound: then only its first identifiers are kept."""

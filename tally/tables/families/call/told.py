@@ -84,8 +84,8 @@ def call_of(fact: CallFact) -> Call:
     match fact:
         case ChannelsSeen():
             return Call(identifiers, _channels_of(fact))
-        case Originated(at_us, action_id, unique, reason):
-            return Call(identifiers, responses={action_id or f"\0{unique}": (at_us, unique, reason)})
+        case Originated(at_us, action_id, unique, reason, bound):
+            return Call(identifiers, responses={action_id or f"\0{unique}": (at_us, unique, reason, bound)})
         case Dialled(tenant, campaign, contact, attempt, outcome, at_ms, template, ids, second):
             key = join_parts(tenant, campaign, contact, attempt).decode()
             return Call(identifiers, asked={key: Asked({outcome: (at_ms, template)}, sorted(ids), second)})
