@@ -57,7 +57,6 @@ OPERATOR_TEXT = Bound(
 OPERATOR_QUEUES = Bound(
     "operator_queues", "state", 200, "queues of an operator", "the operator shows none, and is `incomplete`"
 )
-
 CLAIMANTS = Bound(
     "claimants",
     "state",
@@ -65,12 +64,12 @@ CLAIMANTS = Bound(
     "further attempts that claim one message",
     "message `incomplete`: those of the smallest claims count",
 )
+
 BOUNDS: tuple[Bound, ...] = (
     RECORD,
     ATTEMPTS,
     ATTEMPT_MESSAGES,
     CLAIMANTS,
-    CALL_MEMBERS,
     CALL_MEMBERS,
     QUEUE_NAME,
     OPERATOR_TEXT,
