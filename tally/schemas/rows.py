@@ -68,6 +68,8 @@ class Progress(Struct, frozen=True, array_like=True):
     """By table, and `facts`: the logs that this transaction was written to and counted from."""
     states: dict[str, int] = field(default_factory=dict)
     """By table of a family: how many states there are."""
+    contested: int = 0
+    """Messages that several tenants claim."""
 
 
 PROGRESS_KEY = b"\x00progress"

@@ -6,15 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tally.deploy import migrate
 from tally.schemas.keys import split_parts
 from tally.streams import dead_letters, generation, topics
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
+from tally.tables.contribution import is_contested
 from tally.tables.families.message import MessageFamily
+from tally.tables.rules import Rules
 
+MESSAGES = MessageFamily()
 DEADLINE_SECONDS = 20.0
 SCAN_SECONDS = 300.0
 SHOWN = 20
@@ -36,7 +39,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("postgres", _postgres),
         ("migrations", _migrations),
         ("generation", _generation),
-        ("waiting states by business number", _waiting),
+        ("messages by business number", _messages),
         ("dead letters by reason", _dead_letters),
     ]
     return [await _finding(name, check, settings) for name, check in checks]
@@ -91,14 +94,43 @@ async def _generation(settings: Settings) -> str:
     return f"Postgres shows {shown or 'none yet'}, this is {settings.generation}"
 
 
-async def _waiting(settings: Settings) -> str:
-    """Count messages whose send result has not come; most belong to no campaign and never will."""
-    family = MessageFamily()
-    waiting: dict[bytes, bool] = {}
-    changelog = settings.names.changelog(family.table)
+async def _messages(settings: Settings) -> str:
+    census = Census()
+    changelog = settings.names.changelog(MESSAGES.table)
     async for record in read_to_end(settings.kafka_client(), [changelog], SCAN_SECONDS):
-        waiting[record.key] = record.value is not None and family.waits(family.decode(record.value))
-    numbers = Counter(split_parts(key)[0] for key, waits in waiting.items() if waits)
+        census.take(record.key, record.value)
+    return str(census)
+
+
+class Census(Struct):
+    """Messages whose send result has not come, and messages that several tenants claim.
+
+    Most of the former belong to no campaign and never will. Of the claims of the latter all but one
+    tenant's are wrong: somebody publishes message ids that are not theirs.
+    """
+
+    waiting: set[bytes] = field(default_factory=set)
+    contested: set[bytes] = field(default_factory=set)
+
+    def take(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the messages' changelog; a later one of the same message replaces it."""
+        self.waiting.discard(key)
+        self.contested.discard(key)
+        if value is None:
+            return
+        state = MESSAGES.decode(value)
+        if MESSAGES.waits(state):
+            self.waiting.add(key)
+        elif state.others and is_contested(MESSAGES.contribution(key, state, Rules())):
+            self.contested.add(key)
+
+    def __str__(self) -> str:
+        waiting, contested = _by_number(self.waiting), _by_number(self.contested)
+        return f"waiting for a send result: {waiting}; claimed by several tenants: {contested}"
+
+
+def _by_number(messages: set[bytes]) -> str:
+    numbers = Counter(split_parts(key)[0] for key in messages)
     shown = [f"{number}: {count}" for number, count in numbers.most_common(SHOWN)]
     return ", ".join([*shown, *(["..."] if len(numbers) > SHOWN else [])]) or "none"
 

@@ -90,6 +90,7 @@ METRICS: tuple[Metric, ...] = (
         sqlstate_class=SQLSTATE_CLASSES,
     ),
     _gauge("tally_waiting_states", "messages with a status and no send result yet, in all partitions"),
+    _gauge("tally_contested_messages", "messages that several tenants claim, in all partitions"),
     _counter(
         "tally_dead_letters_total",
         "raw records that could not be read, and facts that could not be counted",

@@ -140,6 +140,7 @@ class Process:
         reader = Reader(view, lag, settings.generation, time.monotonic, settings.live_lag_seconds)
         self._metrics.follow("tally_lag_seconds", lambda: _or_nan(reader.lag_seconds()))
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
+        self._metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
         self._metrics.follow("tally_facts_set_aside", lambda: _summed(view, "set_aside"))
         return reader
 

@@ -23,6 +23,11 @@ class Part(Struct, frozen=True, gc=False):
     """What an attempt went over, where the state knows it."""
 
 
+def is_contested(parts: Sequence[Part]) -> bool:
+    """Return whether one state counts for several tenants: more than one of them claims its message."""
+    return len(parts) > 1 and len({part.row.tenant for part in parts}) > 1
+
+
 class Change(Struct, gc=False):
     """What a batch changes in one row: deltas of counts, and the wider span and labels."""
 

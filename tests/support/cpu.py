@@ -53,3 +53,25 @@ def _cpu_seconds(work: Work, repeats: int) -> float:
     for _ in range(repeats):
         work()
     return time.process_time() - began
+
+
+def largest_step(begun: Callable[[], Iterator[None]], most_seconds: float) -> float:
+    """Return the CPU of the longest step of a computation in steps, the least of several tries.
+
+    Only where it is more than `most_seconds` there is another try.
+    """
+    longest = 0.0
+    with _without_collector():
+        for _ in range(TRIES):
+            longest = _longest_step(begun())
+            if longest <= most_seconds:
+                break
+    return longest
+
+
+def _longest_step(steps: Iterator[None]) -> float:
+    longest, began = 0.0, time.process_time()
+    for _ in steps:
+        now = time.process_time()
+        longest, began = max(longest, now - began), now
+    return max(longest, time.process_time() - began)

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tally.agents.fold.batch import fold_batch
 from tally.schemas.bounds import CLAIMANTS
 from tally.schemas.facts import MESSAGE, RECIPIENT, AttemptResult, Claim, Claimed, StatusSeen
 from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import FREE_FORM, RowKey, Template, join_parts
+from tally.streams.doctor import Census
 from tally.tables.families.message import Message, MessageFamily
 from tally.tables.rules import Rules
-from tests.support.partition import MemoryPartition
+from tests.support.partition import MemoryPartition, record
 
 FAMILY = MessageFamily()
 KEY = join_parts("n1", "wamid.1")
@@ -150,3 +152,26 @@ def test_of_more_attempts_than_the_bound_the_smallest_claims_count_in_every_orde
     assert FAMILY.beyond(state) is (CLAIMANTS if more > 0 else None)
     assert counted(state, "claimed_elsewhere") == {("t1", "c1", "promo"): CLAIMANTS.most + min(more, 0)}
     assert FAMILY.encode(state) == FAMILY.encode(merged(*claims))
+
+
+def test_a_message_of_several_tenants_is_counted_once_and_named_by_its_business_number_alone() -> None:
+    foreign = replace(ATTEMPT, tenant="t2", at_ms=1_001)
+    partition, census, contested = MemoryPartition(), Census(), []
+    for claim in (ATTEMPT, replace(ATTEMPT, attempt="2"), foreign, replace(foreign, tenant="t3"), foreign):
+        fact = record(0, KeyedFact(MESSAGE, KEY, Claimed(claim)))
+        folded = fold_batch([fact], partition, Rules())
+        partition.apply(folded.writes)
+        contested.append(folded.contested)
+        census.take(KEY, partition.tables[FAMILY.table][KEY])
+
+    assert contested == [0, 0, 1, 0, 0]
+    assert str(census) == "waiting for a send result: none; claimed by several tenants: n1: 1"
+
+
+def test_a_message_that_waits_is_told_until_its_send_result_comes() -> None:
+    census = Census()
+    census.take(KEY, FAMILY.encode(FAMILY.merge(None, [StatusSeen("read", 5)])))
+    assert str(census) == "waiting for a send result: n1: 1; claimed by several tenants: none"
+
+    census.take(KEY, FAMILY.encode(merged(ATTEMPT)))
+    assert str(census) == "waiting for a send result: none; claimed by several tenants: none"

@@ -14,7 +14,7 @@ from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
 from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
-from tally.tables.contribution import Part
+from tally.tables.contribution import Part, is_contested
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND
 from tally.tables.reading import Reader, Writes
@@ -42,8 +42,10 @@ class Folded(Struct):
     facts: dict[str, int]
     """Facts by table."""
     oldest_raw_at_ms: int
-    waiting: int
+    waiting: int = 0
     """How many more subjects wait for their send result."""
+    contested: int = 0
+    """How many more subjects several tenants claim."""
 
 
 def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> Folded:
@@ -65,10 +67,9 @@ def fold_steps(
     known, TooMuchAtOnce and WideSweep beyond the limits. No facts change nothing.
     """
     if not records:
-        return Folded({}, {}, 0, 0)
+        return Folded({}, {}, 0)
     batch = Batch(limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.swept_subjects))
     counted = {}
-    waiting = 0
     for family, of_family in _by_family(records).items():
         counted[family.table] = len(of_family)
         decode = family.decode_fact
@@ -78,10 +79,10 @@ def fold_steps(
         if family.connects:
             yield from fold_connected(family, facts, reader, rules, batch, is_swept)
         else:
-            waiting += yield from _fold_plain(family, facts, reader, rules, batch)
+            yield from _fold_plain(family, facts, reader, rules, batch)
     yield from _move_rows(batch, reader, next_offset=records[-1].offset + 1)
     oldest_ms = oldest_raw_at_ms(record.value for record in records)
-    return Folded(batch.writes, counted, oldest_ms, waiting)
+    return Folded(batch.writes, counted, oldest_ms, batch.waiting, batch.contested)
 
 
 def sweep_steps(
@@ -92,7 +93,7 @@ def sweep_steps(
     sweeps = Sweeps(sweep.family, {sweep.family.code + sweep.scope: sweep.at_us})
     yield from fold_swept(sweep.family, subjects, reader, rules, batch, sweeps)
     yield from _move_rows(batch, reader, next_offset)
-    return Folded(batch.writes, {}, 0, 0)
+    return Folded(batch.writes, {}, 0)
 
 
 def sweep_at(record: FactRecord) -> Sweep:
@@ -143,9 +144,8 @@ def _fold_plain(
     reader: Reader,
     rules: Rules,
     batch: Batch,
-) -> Steps[int]:
-    """Fold facts whose subject is their key; return how many more subjects wait."""
-    waiting = 0
+) -> Steps[None]:
+    """Fold facts whose subject is their key."""
     by_key: dict[bytes, list[Any]] = defaultdict(list)
     for key, fact in facts:
         by_key[key].append(fact)
@@ -162,15 +162,16 @@ def _fold_plain(
                     continue
                 table[key] = encoded
                 state_bytes += len(encoded)
-                waiting += family.waits(after)
+                batch.waiting += family.waits(after)
                 was: Sequence[Part] = ()
                 if before is not None:
-                    waiting -= family.waits(before)
+                    batch.waiting -= family.waits(before)
                     was = family.contribution(key, before, rules)
-                batch.changes.move(was, family.contribution(key, after, rules))
+                now = family.contribution(key, after, rules)
+                batch.contested += is_contested(now) - is_contested(was)
+                batch.changes.move(was, now)
                 yield
         batch.wrote(state_bytes)
-    return waiting
 
 
 def _check_sizes(table: str, entries: dict[bytes, bytes | None]) -> None:

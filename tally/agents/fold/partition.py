@@ -240,6 +240,7 @@ class PartitionFold:
             before.set_aside + lost,
             before.waiting + folded.waiting,
             failure if failure is not None and failure.offset >= next_offset else None,
+            contested=before.contested + folded.contested,
         )
 
     async def _fail(self, culprit: FactRecord, error: FamilyFailure) -> None:

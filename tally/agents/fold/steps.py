@@ -48,6 +48,10 @@ class Batch(Struct):
     changes: Changes = field(default_factory=Changes)
     writes: Writes = field(default_factory=dict)
     written_bytes: int = 0
+    waiting: int = 0
+    """How many more subjects wait for their send result."""
+    contested: int = 0
+    """How many more subjects several tenants claim."""
 
     def wrote(self, state_bytes: int) -> None:
         """Note so many bytes of states more. Raises TooMuchAtOnce."""
