@@ -47,11 +47,14 @@ CALL_OUTCOMES = (
     "call_failed",
 )
 ORPHANS = 7
+ANOTHER = "another tenant"
 
 
-def sent_to(campaign: str, wamid: str, at_s: int = AT_S, number: str = NUMBER) -> RawRecord:
+def sent_to(
+    campaign: str, wamid: str, at_s: int = AT_S, number: str = NUMBER, tenant: str = TENANT
+) -> RawRecord:
     result = send_result(
-        tenant=TENANT,
+        tenant=tenant,
         campaign=campaign,
         contact={"id": wamid, "phone": f"+316{len(campaign):08d}"},
         message_id=wamid,
@@ -82,6 +85,7 @@ def strays() -> Iterator[RawRecord]:
     yield sent_to("reused-first", "wamid.reused", AT_S)
     yield sent_to("reused-later", "wamid.reused", AT_S + 60)
     yield sent_to("reused-elsewhere", "wamid.reused", AT_S + 90, number="106540352249999")
+    yield sent_to("foreign", "wamid.reused", AT_S + 90, tenant=ANOTHER)
     yield told("wamid.reused", "read", AT_S + 120)
 
 
@@ -96,15 +100,18 @@ async def test_every_pair_of_statuses_and_every_broken_call_has_an_outcome_with_
         await assert_exact(whole, whole.workers[0], sender.sent)
         async with Answers(whole.workers[0].url) as answers:
             totals = {one["campaign"]: one["totals"] for one in await answers.campaigns(TENANT)}
-        waiting = (await read(whole.workers[0])).value("tally_waiting_states")
+            (foreign,) = await answers.campaigns(ANOTHER)
+        readings = await read(whole.workers[0])
         exits = whole.exits
 
     found = {pair: _counted(totals["-".join(pair)]) for pair in product(STATUSES, STATUSES)}
     assert found == {pair: OUTCOMES[frozenset(pair)] for pair in product(STATUSES, STATUSES)}
-    assert waiting == ORPHANS
+    assert readings.value("tally_waiting_states") == ORPHANS
+    assert readings.value("tally_contested_messages") == 1
     reused = [totals[f"reused-{which}"] for which in ("first", "later", "elsewhere")]
-    assert [(one["attempts"], one["accepted"], one["read"]) for one in reused] == [
-        *((1, 1, 1), (1, 0, 0), (1, 1, 0))
+    shown = ("attempts", "accepted", "claimed_elsewhere", "read")
+    assert [tuple(one[name] for name in shown) for one in (*reused, foreign["totals"])] == [
+        *((1, 1, 0, 1), (1, 0, 1, 0), (1, 1, 0, 0), (1, 0, 1, 0))
     ]
     calls = totals[CAMPAIGN]
     decided = sum(calls[name] for name in CALL_OUTCOMES)
