@@ -19,6 +19,7 @@ from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.rows import Progress, decode_row, encode
 from tally.schemas.topics import COUNTERS, OPEN
+from tally.tables.families.registry import FAMILIES
 from tally.tables.reading import Writes
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore
@@ -46,7 +47,7 @@ class MemoryStore(MemoryPartition):
         """Next offset, and how many states there were."""
         self.committed: Callable[[], object] = lambda: None
 
-    async def open(self) -> None: ...
+    async def open(self, told: object) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -55,7 +56,8 @@ class MemoryStore(MemoryPartition):
 
     async def commit(self, writes: Writes, progress: Progress) -> None:
         self.apply(writes)
-        self.progress = progress
+        held = {family.table: len(self.tables[family.table]) for family in FAMILIES}
+        self.progress = structs.replace(progress, states=held)
         states = sum(len(entries) for table, entries in writes.items() if table in ("calls", "customers"))
         self.transactions.append((progress.next_offset, states))
         await asyncio.sleep(0)
@@ -103,6 +105,17 @@ def at_once(facts: list[Keyed]) -> MemoryPartition:
     partition = MemoryPartition()
     partition.fold(facts, Rules())
     return partition
+
+
+async def test_progress_says_how_many_messages_wait_and_how_many_several_tenants_claim() -> None:
+    message = join_parts("n1", "wamid.0")
+    foreign = KeyedFact(MESSAGE, message, Claimed(Claim(1_795_000_000_001, "t2", "c", "8", "1")))
+    store = MemoryStore()
+    await folded(store, [KeyedFact(MESSAGE, message, StatusSeen("sent", 5)), claimed(1)])
+    assert (store.progress.waiting, store.progress.contested) == (1, 0)
+
+    await folded(store, [claimed(0), claimed(1), foreign, claimed(0), foreign])
+    assert (store.progress.waiting, store.progress.contested) == (0, 1)
 
 
 async def test_a_sweep_of_many_calls_comes_in_portions_and_counts_as_one_would() -> None:
