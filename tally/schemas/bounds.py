@@ -27,6 +27,25 @@ class Bound(Struct, frozen=True):
 
 
 RECORD = Bound("record", "reader", 4 * MIB, "bytes of a raw record", "dead letter `too_large`")
+
+BATCH_BEYOND = "one dead letter `too_large` of the whole batch; what follows it counts"
+BATCH = Bound(
+    "batch", "reader", 2 * RECORD.most, "bytes that a compressed batch of records unpacks to", BATCH_BEYOND
+)
+BATCH_RECORDS = Bound("batch_records", "reader", 50_000, "records of a compressed batch", BATCH_BEYOND)
+HEADERS = Bound("headers", "reader", 100, "headers of a record", "later headers are not looked at")
+
+LETTER_END = Bound(
+    "letter_end",
+    "value",
+    64 * KIB,
+    "bytes that a dead letter keeps of each end of a value beyond `record`",
+    "the middle is left out; size, SHA-256 and origin are kept",
+)
+LETTER_KEY = Bound(
+    "letter_key", "value", 4 * KIB, "bytes of a record's key in its dead letter", "the first ones are kept"
+)
+
 ATTEMPTS = Bound(
     "attempts",
     "state",
@@ -67,6 +86,11 @@ CLAIMANTS = Bound(
 
 BOUNDS: tuple[Bound, ...] = (
     RECORD,
+    BATCH,
+    BATCH_RECORDS,
+    HEADERS,
+    LETTER_END,
+    LETTER_KEY,
     ATTEMPTS,
     ATTEMPT_MESSAGES,
     CLAIMANTS,

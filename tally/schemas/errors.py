@@ -15,6 +15,7 @@ Reason = Literal[
     "unknown_version",
     "unknown_object",
     "bad_packet",
+    "bad_batch",
     "code_failure",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)

@@ -1,18 +1,24 @@
 """Reading topics from start to end, as they are now: for people and for recounts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tally.streams.transport.batches import bound_unpacking
 
 POLL_MS = 500
 
 
 async def read_to_end(
-    kafka: dict[str, Any], topics: Sequence[str], deadline_seconds: float
-) -> AsyncIterator[Any]:
-    """Yield every committed record that the topics hold at the start of the call. Raises TimeoutError."""
+    kafka: dict[str, Any], topics: Sequence[str], deadline_seconds: float, since_ms: int | None = None
+) -> AsyncGenerator[Any, None]:
+    """Yield every committed record that the topics hold at the start of the call. Raises TimeoutError.
+
+    With `since_ms` those of each partition from the first one on that Kafka has had since that time.
+    """
+    bound_unpacking()
     consumer = AIOKafkaConsumer(
         **kafka,
         isolation_level="read_committed",
@@ -33,6 +39,9 @@ async def read_to_end(
         consumer.assign(partitions)
         ends = await asyncio.wait_for(consumer.end_offsets(partitions), deadline_seconds)
         starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), deadline_seconds)
+        if since_ms is not None:
+            found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+            starts = {tp: ends[tp] if at is None else at.offset for tp, at in found.items()}
         for tp in partitions:
             consumer.seek(tp, starts[tp])
         todo = {tp for tp in partitions if starts[tp] < ends[tp]}
@@ -44,6 +53,32 @@ async def read_to_end(
                     if record.offset < ends[tp]:
                         yield record
             todo = {tp for tp in todo if await consumer.position(tp) < ends[tp]}
+    finally:
+        await consumer.stop()
+
+
+async def time_of(
+    kafka: dict[str, Any], topic: str, partition: int, offset: int, deadline_seconds: float
+) -> int | None:
+    """Return Kafka's time of one record, in ms; None where it is not there, or not any more."""
+    bound_unpacking()
+    consumer = AIOKafkaConsumer(
+        **kafka, enable_auto_commit=False, max_partition_fetch_bytes=1, fetch_max_wait_ms=100
+    )
+    tp = TopicPartition(topic, partition)
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            await consumer.start()
+            if topic not in await consumer.topics() or partition not in consumer.partitions_for_topic(topic):
+                return None
+            consumer.assign([tp])
+            starts, ends = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])
+            if not starts[tp] <= offset < ends[tp]:
+                return None
+            consumer.seek(tp, offset)
+            records = (await consumer.getmany(tp, timeout_ms=POLL_MS)).get(tp, ())
+            at_ms: int | None = next((one.timestamp for one in records if one.offset >= offset), None)
+            return at_ms
     finally:
         await consumer.stop()
 

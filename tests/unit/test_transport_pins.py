@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import aiokafka
 import pytest
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
@@ -16,7 +17,12 @@ from mode.threads import QueueServiceThread
 
 @pytest.mark.parametrize(
     ("package", "pinned"),
-    [("faust-streaming", "0.15.3"), ("mode-streaming", "0.7.1"), ("aiokafka", "0.14.0")],
+    [
+        ("faust-streaming", "0.15.3"),
+        ("mode-streaming", "0.7.1"),
+        ("aiokafka", "0.14.0"),
+        ("cramjam", "2.14.0"),
+    ],
 )
 def test_versions_are_those_that_were_read(package: str, pinned: str) -> None:
     assert version(package) == pinned
@@ -35,6 +41,7 @@ def test_versions_are_those_that_were_read(package: str, pinned: str) -> None:
         (App, "_new_transport"),
         (QueueServiceThread, "call_thread"),
         (PartitionRecords, "_consumer_record"),
+        (fetcher, "MemoryRecords"),
         (SubscriptionState, "subscription"),
         (Assignment, "state_value"),
         (Assignment, "tps"),
@@ -43,7 +50,7 @@ def test_versions_are_those_that_were_read(package: str, pinned: str) -> None:
         (TopicPartitionState, "paused"),
     ],
 )
-def test_names_that_are_used_or_overridden_exist(owner: type, name: str) -> None:
+def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> None:
     assert hasattr(owner, name)
 
 
@@ -56,6 +63,11 @@ def test_names_that_are_used_or_overridden_exist(owner: type, name: str) -> None
         (Fetcher, "self._records ="),
         (Fetcher, "self._records[tp] = FetchResult("),
         (FetchResult, "self._partition_records ="),
+        (Fetcher, "records = MemoryRecords(part_data[-1])"),
+        (PartitionRecords, "self._records ="),
+        (PartitionRecords, "while records.has_next():\n            next_batch = records.next_batch()"),
+        (PartitionRecords, "for record in next_batch:"),
+        (PartitionRecords, "record.checksum,"),
         (PartitionRecords, "self._consumer_record(tp, record)"),
         (aiokafka.AIOKafkaConsumer, "self._subscription ="),
         (GroupCoordinator, "self.generation ="),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tally.streams.transport.assignment import Assignment, NotOwned
 from tally.streams.transport.fetching import Fetched, Piece
 from tally.streams.transport.options import Limits
-from tally.streams.transport.runs import PartitionRuns, Run
+from tally.streams.transport.runs import PartitionRuns, Run, sizes_of
 
-LIMITS = Limits(max_records=3, max_bytes=100, max_outstanding=2, max_waiting=2)
+LIMITS = Limits(max_records=3, max_bytes=400, max_outstanding=2, max_waiting=2)
 ONE, OTHER = TP("facts", 0), TP("facts", 1)
 
 
@@ -21,6 +21,8 @@ ONE, OTHER = TP("facts", 0), TP("facts", 1)
 class Record:
     offset: int
     value: bytes | None = b"0123456789"
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def records(first: int, last: int) -> list[Record]:
@@ -46,7 +48,7 @@ steps = st.lists(
     st.one_of(
         # A fetch: offsets go on after a hole; markers may follow.
         st.tuples(
-            st.just("fetch"), st.lists(st.integers(1, 3), max_size=8), st.integers(0, 2), st.integers(0, 120)
+            st.just("fetch"), st.lists(st.integers(1, 3), max_size=8), st.integers(0, 2), st.integers(0, 420)
         ),
         st.tuples(st.just("deliver")),
         st.tuples(st.just("ack"), st.integers(0, 5)),
@@ -77,7 +79,8 @@ def test_nothing_is_skipped_repeated_or_committed_before_it_is_done(script: list
             began = True
         elif step[0] == "deliver" and (run := runs.next_run()) is not None:
             assert len(run.records) <= LIMITS.max_records
-            size = sum(len(record.value or b"") for record in run.records)
+            size = run.size_bytes
+            assert size == sum(sizes_of(run.records))
             assert size <= LIMITS.max_bytes or len(run.records) == 1
             delivered += offsets(run)
             unacked.append(run)
@@ -187,7 +190,7 @@ def test_how_much_may_wait_does_not_depend_on_how_much_may_be_under_way() -> Non
 
 def test_few_large_records_fill_a_partition_too() -> None:
     runs = partition()
-    runs.received([Record(0, b"0" * 150), Record(1, b"0" * 50)], 2)
+    runs.received([Record(0, b"0" * 500), Record(1, b"0" * 300)], 2)
 
     assert runs.is_full
 
@@ -305,3 +308,37 @@ def test_a_paused_partition_is_resumed_once_it_has_room() -> None:
         assignment.partitions[ONE].next_run()
 
     assert [assignment.with_room_again(), assignment.with_room_again()] == [[ONE], []]
+
+
+def test_a_key_and_headers_count_as_what_they_take() -> None:
+    (size,) = sizes_of([Record(0, b"123", b"45", (("name", b"67"),))])
+
+    assert size == 100 + 3 + 2 + 100 + 4 + 2
+
+
+def test_all_partitions_together_hand_out_no_more_than_they_may_and_go_on_when_one_is_done() -> None:
+    limits = Limits(max_records=1, max_outstanding=9, max_all_bytes=600)
+    assignment = Assignment(limits, lambda: None)
+    assignment.begin({ONE, OTHER}, 1)
+    big = [Record(offset, b"0" * 200) for offset in range(5)]
+    assignment.receive(Fetched(1, {tp: Piece(big, 5, 0, paused=False) for tp in (ONE, OTHER)}))
+
+    runs = list(assignment.deliverable("facts")) + list(assignment.deliverable("facts"))
+    assert [run.size_bytes for run in runs] == [300, 300]
+
+    runs[0].ack()
+    assert len(list(assignment.deliverable("facts"))) == 1
+
+
+def test_nothing_more_is_fetched_while_enough_waits() -> None:
+    assignment = Assignment(Limits(max_records=1, max_outstanding=9, max_all_bytes=600), lambda: None)
+    assignment.begin({ONE, OTHER}, 1)
+    said = [assignment.has_enough]
+
+    big = [Record(offset, b"0" * 200) for offset in range(2)]
+    assignment.receive(Fetched(1, {ONE: Piece(big, 2, 0, paused=False)}))
+    said.append(assignment.has_enough)
+    next(assignment.deliverable("facts"))
+    said.append(assignment.has_enough)
+
+    assert said == [False, True, False]

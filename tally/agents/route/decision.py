@@ -16,6 +16,10 @@ from tally.schemas.whatsapp.idle import read_idle
 from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
 from tally.tables.dead_letters import Delivered
+from tally.tables.unread import Unread
+
+LAST_MS = (1 << 48) - 1
+"""The latest time that the facts log has room for, ten thousand years from now."""
 
 EventOutcome = Literal["good", "partly_bad", "bad"]
 
@@ -69,16 +73,33 @@ class RoutedRun(Struct):
     outcomes: Counter[EventOutcome] = field(default_factory=Counter)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
+    def add(self, other: "RoutedRun") -> None:
+        """Take what further records come to, but for their facts."""
+        self.bad += other.bad
+        self.outcomes.update(other.outcomes)
+        self.seen.update(other.seen)
+
+
+def read_record(source: str, record: RawRecord, reading: Reading = READING) -> tuple[Routed, int]:
+    """Read one raw record; return what it comes to and Kafka's time of it, in ms, 0 where there is none.
+
+    A time that only a producer's clock can have said is brought within what a time may be.
+    """
+    raw_at_ms = record.timestamp or 0
+    if not 0 <= raw_at_ms <= LAST_MS:
+        raw_at_ms = 0 if raw_at_ms < 0 else LAST_MS
+    if type(record) is Unread:
+        return Routed(bad=[record.bad]), raw_at_ms
+    return READERS[source](record.value, record.headers, reading, raw_at_ms or None), raw_at_ms
+
 
 def route_run(source: str, records: Sequence[RawRecord], reading: Reading = READING) -> RoutedRun:
     """Read raw records of one source into facts and dead letters."""
-    read = READERS[source]
     run = RoutedRun()
     facts = run.facts
     seen: list[tuple[str, str]] = []
     for record in records:
-        raw_at_ms = max(record.timestamp or 0, 0)
-        routed = read(record.value, record.headers, reading, raw_at_ms or None)
+        routed, raw_at_ms = read_record(source, record, reading)
         facts.append((routed.facts, raw_at_ms))
         seen += routed.seen
         if routed.bad:

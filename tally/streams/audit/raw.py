@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from tally.agents.audit.counting import folded
-from tally.agents.route.decision import READERS
+from tally.agents.route.decision import READERS, read_record
 from tally.schemas.keyed import head
 from tally.schemas.keys import partition_of
 from tally.streams.audit.copies import Copies
@@ -12,6 +12,7 @@ from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.families.family import packed
 from tally.tables.store.local import LocalStore, Meta
+from tally.tables.unread import stands_in
 
 DEADLINE_SECONDS = 3600.0
 BATCH_FACTS = 2_000
@@ -31,9 +32,9 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
     stores = {partition: copies.store("raw", partition) for partition in range(partitions)}
     waiting: defaultdict[int, list[Fact]] = defaultdict(list)
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
-        read = READERS[logical[record.topic]]
-        published_ms = max(record.timestamp or 0, 0) or None
-        for keyed in read(record.value, record.headers, settings.reading, published_ms).facts:
+        if stands_in(record):
+            continue
+        for keyed in read_record(logical[record.topic], record, settings.reading)[0].facts:
             facts = waiting[partition_of(keyed.key, partitions)]
             facts.append(Fact(len(facts), keyed.key, head(keyed.family, 0) + packed(keyed.fact)))
         for partition in [p for p, facts in waiting.items() if len(facts) >= BATCH_FACTS]:

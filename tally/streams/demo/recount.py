@@ -11,6 +11,7 @@ import orjson
 from tally.schemas.bounds import BOUNDS
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
+from tally.tables.unread import stands_in
 
 SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")
 COPY_ROWS = 5_000
@@ -53,7 +54,8 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
     count = 0
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
         place = (logical[record.topic], record.partition, record.offset, record.timestamp)
-        rows.append((*place, record.value, headers_of(record.headers)))
+        body = None if stands_in(record) else record.value
+        rows.append((*place, body, headers_of(record.headers)))
         count += 1
         if len(rows) == COPY_ROWS:
             await _copy(connection, rows)

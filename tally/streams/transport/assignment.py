@@ -79,8 +79,25 @@ class Assignment:
     def deliverable(self, topic: str) -> Iterator[Run]:
         """Yield the runs of a topic that may be delivered, the partitions in turn."""
         partitions = [runs for tp, runs in self.partitions.items() if tp.topic == topic]
-        while found := [run for runs in partitions if (run := runs.next_run()) is not None]:
-            yield from found
+        left_bytes = self._limits.max_all_bytes - sum(
+            runs.outstanding_bytes for runs in self.partitions.values()
+        )
+        found = True
+        while found:
+            found = False
+            for runs in partitions:
+                if left_bytes <= 0:
+                    return
+                if (run := runs.next_run()) is not None:
+                    found = True
+                    left_bytes -= run.size_bytes
+                    yield run
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether so much waits, of all partitions, that nothing more should be fetched."""
+        waiting = sum(runs.backlog_bytes for runs in self.partitions.values())
+        return waiting >= self._limits.max_all_bytes
 
     def with_room_again(self) -> list[TP]:
         """Return the paused partitions that may be fetched again, each once."""

@@ -106,12 +106,13 @@ class RunConsumer(driver.Consumer):
     def _collect(self) -> None:
         """Take what the fetch under way brought, and start the next: there is always one, never two.
 
-        Two would take both of the workers that serve the consumer's thread, and a commit none.
+        Two would take both of the workers that serve the consumer's thread, and a commit none. And none where
+        enough waits to be handed out.
         """
         if self._fetching is not None and self._fetching.done():
             fetched, self._fetching = self._fetching.result(), None
             self._ours.receive(fetched)
-        if self._fetching is None:
+        if self._fetching is None and not self._ours.has_enough:
             fetch = cast(FetchThread, self._thread).fetch(FETCH_SECONDS)
             self._fetching = asyncio.ensure_future(fetch)
             self._fetching.add_done_callback(lambda _: self._woken.set())

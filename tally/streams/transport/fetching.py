@@ -15,6 +15,8 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
+from tally.schemas.bounds import BATCH
+from tally.streams.transport.batches import Budget, bound_unpacking
 from tally.streams.transport.options import Options
 
 MAX_POLL_INTERVAL_MS = 300_000
@@ -59,19 +61,25 @@ class AsParsed(dict[TopicPartition, Any]):
     """The client's fetched partitions, whose records are handed out as its parser has made them.
 
     It would make a second object of each, with topic and partition once more, which takes longer than to
-    parse it; a run knows both.
+    parse it; a run knows both. And what is unpacked of all of them at once has one budget.
     """
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self._budget = budget
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         if type(result) is FetchResult:
-            result._partition_records._consumer_record = _as_it_is
+            records = result._partition_records
+            records._consumer_record = _as_it_is
+            records._records.budget = self._budget
         super().__setitem__(tp, result)
 
 
-def _hand_out_as_parsed(fetcher: Any) -> None:
+def _hand_out_as_parsed(fetcher: Any, budget: Budget) -> None:
     """Put the client's fetched partitions, and those that come later, into a map of ours; once."""
     if type(fetcher._records) is not AsParsed:
-        before, fetcher._records = fetcher._records, AsParsed()
+        before, fetcher._records = fetcher._records, AsParsed(budget)
         for tp, result in before.items():
             fetcher._records[tp] = result
 
@@ -86,6 +94,7 @@ class FetchThread(AIOKafkaConsumerThread):
     options: Options
     ours: Ours
     _epochs: dict[TP, int]
+    _budget: Budget
     _brought_few = False
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - Faust's
@@ -93,6 +102,8 @@ class FetchThread(AIOKafkaConsumerThread):
         # Pinned, since without tables and standbys Faust silently falls back to round robin.
         self._assignor = self.app.assignor
         self._epochs = {}
+        self._budget = Budget(BATCH.most)
+        bound_unpacking()
         return AIOKafkaConsumer(
             **options.client,
             client_id=self.app.conf.broker_client_id,
@@ -125,9 +136,10 @@ class FetchThread(AIOKafkaConsumerThread):
 
     async def _fetch(self, timeout_seconds: float) -> Fetched:
         consumer = self._ensure_consumer()
-        _hand_out_as_parsed(consumer._fetcher)
+        _hand_out_as_parsed(consumer._fetcher, self._budget)
         if self._brought_few:
             await asyncio.sleep(self.options.gather_seconds)
+        self._budget.renew()
         records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))
         if consumer._closed:
             raise ConsumerStoppedError

@@ -8,17 +8,20 @@ from msgspec import Struct
 
 
 class Limits(Struct, frozen=True):
-    """How much is handed out at once; all of them are bounds for each partition."""
+    """How much is handed out at once; all but the last are bounds for each partition."""
 
     max_records: int = 1_000
     """Records of one run."""
-    max_bytes: int = 8 << 20
-    """Bytes of the values of one run; a single larger record is a run of its own."""
+    max_bytes: int = 4 << 20
+    """Of what the records of one run take in memory; a single larger record is a run of its own."""
     max_outstanding: int = 4
     """Runs that are delivered and not acknowledged."""
     max_waiting: int = 1
     """Runs that wait until they may be delivered: a partition with as many is not fetched from. One is
     enough, since the client fetches the next while it waits; more only hold memory."""
+    max_all_bytes: int = 16 << 20
+    """Of what is under way of all partitions together, and again of what waits: more is not handed out, and
+    not fetched. One run and one fetch may go beyond."""
 
 
 class Options(Struct, frozen=True):

@@ -1,23 +1,29 @@
 """Runs of records, and which offset may be committed: the bookkeeping of one partition. Pure."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from tally.streams.transport.options import Limits
+
+RECORD_BYTES = 100
+"""What one record takes in memory beside its bytes."""
 
 
 class Run:
     """Consecutive records of one partition; a hole in their offsets holds nothing to be read."""
 
-    __slots__ = ("_owner", "is_done", "next_offset", "partition", "records", "topic")
+    __slots__ = ("_owner", "is_done", "next_offset", "partition", "records", "size_bytes", "topic")
 
-    def __init__(self, records: Sequence[Any], owner: "PartitionRuns") -> None:
+    def __init__(self, records: Sequence[Any], owner: "PartitionRuns", size_bytes: int) -> None:
         self.topic = owner.topic
         self.partition = owner.partition
         self.records = records
         self.next_offset: int = records[-1].offset + 1
+        self.size_bytes = size_bytes
+        """What all records take in memory."""
         self.is_done = False
         """Whether the run was acknowledged."""
         self._owner = owner
@@ -38,7 +44,7 @@ class Run:
         """
         if not self.is_done:
             self.is_done = True
-            self._owner.run_acked()
+            self._owner.run_acked(self)
 
 
 class PartitionRuns:
@@ -50,7 +56,10 @@ class PartitionRuns:
         self._limits = limits
         self._notify = acked
         self._backlog: deque[Any] = deque()
-        self._backlog_bytes = 0
+        self.backlog_bytes = 0
+        """What waits takes in memory."""
+        self._sizes: deque[int] = deque()
+        """Of each record that waits."""
         self._delivered: deque[Run] = deque()
         self._position: int | None = None
         self._point: int | None = None
@@ -58,6 +67,8 @@ class PartitionRuns:
         """Made false where the partition is given away or sought."""
         self.outstanding = 0
         """Runs that are delivered and not acknowledged."""
+        self.outstanding_bytes = 0
+        """What their records take in memory."""
         self.committed: int | None = None
         """What the group knows, as far as we told it."""
 
@@ -71,7 +82,7 @@ class PartitionRuns:
         limits = self._limits
         return (
             len(self._backlog) + further_records >= limits.max_records * limits.max_waiting
-            or self._backlog_bytes >= limits.max_bytes * limits.max_waiting
+            or self.backlog_bytes >= limits.max_bytes * limits.max_waiting
         )
 
     def received(self, records: Sequence[Any], position: int) -> None:
@@ -79,32 +90,43 @@ class PartitionRuns:
 
         That is beyond the last record where transaction markers or aborted records follow.
         """
+        sizes = sizes_of(records)
         self._backlog.extend(records)
-        self._backlog_bytes += _value_bytes(records)
+        self._sizes.extend(sizes)
+        self.backlog_bytes += sum(sizes)
         self._position = position
 
     def next_run(self) -> Run | None:
         """Hand out the oldest records that wait, or None: nothing waits, or enough is under way."""
         if not self._backlog or self.outstanding >= self._limits.max_outstanding:
             return None
-        records = self._cut()
-        self._backlog_bytes -= _value_bytes(records)
-        run = Run(records, self)
+        count, size_bytes = self._next()
+        pop, forget = self._backlog.popleft, self._sizes.popleft
+        records = [pop() for _ in range(count)]
+        for _ in records:
+            forget()
+        self.backlog_bytes -= size_bytes
+        run = Run(records, self, size_bytes)
         self._delivered.append(run)
         self.outstanding += 1
+        self.outstanding_bytes += size_bytes
         return run
 
-    def _cut(self) -> list[Any]:
-        candidates = list(islice(self._backlog, self._limits.max_records))
-        count = len(candidates)
-        if _value_bytes(candidates) > self._limits.max_bytes:
-            count = _within(candidates, self._limits.max_bytes)
-        pop = self._backlog.popleft
-        return [pop() for _ in range(count)]
+    def _next(self) -> tuple[int, int]:
+        """Return how many records the next run has, at least one, and what they take."""
+        most_bytes = self._limits.max_bytes
+        sizes = list(islice(self._sizes, self._limits.max_records))
+        total = sum(sizes)
+        if total > most_bytes:
+            ends = list(accumulate(sizes))
+            count = max(bisect_right(ends, most_bytes), 1)
+            return count, ends[count - 1]
+        return len(sizes), total
 
-    def run_acked(self) -> None:
+    def run_acked(self, run: Run) -> None:
         """Note that one of the delivered runs is done; called by the run."""
         self.outstanding -= 1
+        self.outstanding_bytes -= run.size_bytes
         self._notify()
 
     def commit_point(self) -> int | None:
@@ -120,16 +142,16 @@ class PartitionRuns:
         return self._point
 
 
-def _value_bytes(records: Sequence[Any]) -> int:
-    """Return the size of all values together."""
-    return sum([len(record.value or b"") for record in records])
+def sizes_of(records: Sequence[Any]) -> list[int]:
+    """Return what each record takes in memory, with key and headers: a producer may put megabytes there."""
+    return [
+        RECORD_BYTES
+        + len(record.value or b"")
+        + len(record.key or b"")
+        + (_headers_bytes(record.headers) if record.headers else 0)
+        for record in records
+    ]
 
 
-def _within(records: Sequence[Any], max_bytes: int) -> int:
-    """Return how many of the first records are within a size, at least one."""
-    total = 0
-    for count, record in enumerate(records):
-        total += len(record.value or b"")
-        if total > max_bytes:
-            return max(count, 1)
-    return len(records)
+def _headers_bytes(headers: Sequence[tuple[str, bytes | None]]) -> int:
+    return sum(RECORD_BYTES + len(name) + len(value or b"") for name, value in headers)

@@ -1,0 +1,200 @@
+"""What a fetch brought, taken apart batch by batch within bounds; what cannot be is handed out as bytes.
+
+Takes the place of the client's own class, in the one name by which its fetcher knows it. The client's own
+unpacks a batch to whatever it comes to, and raises where a record is none: then every worker that meets the
+batch ends, for ever. Here such a batch is one record, `Unread`, and what follows is read as ever.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
+
+from tally.schemas.bounds import BATCH, BATCH_RECORDS, HEADERS, MIB
+from tally.schemas.errors import Bad, Reason
+from tally.streams.transport.leniently import leniently, longest
+from tally.streams.transport.runs import RECORD_BYTES
+from tally.streams.transport.unpacking import TooLarge, Unpackable, unpack
+from tally.tables.unread import unread
+
+PART = struct.Struct(">qi")
+"""Base offset and length: what every batch of every format begins with."""
+MAGIC_AT, OLD_ATTRIBUTES_AT, ATTRIBUTES_AT = 16, 17, 21
+HEAD_BYTES = 61
+"""Of a batch; then come its records."""
+CODEC_BITS, CONTROL_BIT = 0x07, 0x20
+OLD_PARSED = 2
+"""Formats before this one are those of brokers before 0.11."""
+LONG_BYTES = MIB
+"""From here on a single record may hold so many headers that they are not all made into objects."""
+
+
+class Budget:
+    """How many bytes of compressed batches one fetch may unpack; what is beyond is fetched once more."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._left_bytes = most_bytes
+
+    def renew(self) -> None:
+        """Begin another fetch."""
+        self._left_bytes = self._most_bytes
+
+    def spend(self, size_bytes: int) -> None:
+        """Note what a batch comes to."""
+        self._left_bytes -= size_bytes
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether what is left has to be fetched once more."""
+        return self._left_bytes <= 0
+
+
+class Batches:
+    """The batches of one partition in one fetch, one after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._view = memoryview(data)
+        self._at = 0
+        self.budget = Budget(BATCH.most)
+        """Whoever fetches many partitions at once gives all of them the same one."""
+
+    def size_in_bytes(self) -> int:
+        """Return the size of all batches as they were fetched."""
+        return len(self._data)
+
+    def has_next(self) -> bool:
+        """Whether there is another whole batch, and the budget is not spent."""
+        return self._end() is not None and not self.budget.is_spent
+
+    def _end(self) -> int | None:
+        if len(self._data) - self._at < PART.size:
+            return None
+        end: int = self._at + PART.size + PART.unpack_from(self._data, self._at)[1]
+        return end if end <= len(self._data) else None
+
+    def next_batch(self) -> Any:
+        """Return the next batch, or None. Raises CorruptRecordException where it is shorter than any."""
+        end = self._end()
+        if end is None:
+            return None
+        part = self._view[self._at : end]
+        if len(part) <= ATTRIBUTES_AT + 1:
+            raise CorruptRecordException(f"a batch of {len(part)} bytes")
+        self._at = end
+        magic = part[MAGIC_AT]
+        if magic < OLD_PARSED:
+            return LegacyRecordBatch(part, magic) if not part[OLD_ATTRIBUTES_AT] & CODEC_BITS else _Old(part)
+        if len(part) < HEAD_BYTES:
+            raise CorruptRecordException(f"a batch of {len(part)} bytes")
+        if part[ATTRIBUTES_AT + 1] & CONTROL_BIT:
+            return DefaultRecordBatch(part)
+        return Batch(part, self.budget)
+
+
+class Batch:
+    """One batch, as the client's fetcher looks at it."""
+
+    __slots__ = (
+        "_batch",
+        "_budget",
+        "_part",
+        "base_offset",
+        "is_control_batch",
+        "is_transactional",
+        "next_offset",
+        "producer_id",
+    )
+
+    def __init__(self, part: memoryview, budget: Budget) -> None:
+        batch = self._batch = DefaultRecordBatch(part)
+        self._part = part
+        self._budget = budget
+        self.base_offset: int = batch.base_offset
+        self.next_offset: int = batch.next_offset
+        self.producer_id: int = batch.producer_id
+        self.is_transactional: bool = batch.is_transactional
+        self.is_control_batch = False
+
+    def validate_crc(self) -> bool:
+        """Whether the bytes are those that the broker has taken."""
+        valid: bool = self._batch.validate_crc()
+        return valid
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield its records, or the one stand-in for all of them."""
+        try:
+            part = self._unpacked()
+            records = _records(part)
+        except TooLarge:
+            return self._unread("too_large")
+        except (Unpackable, CorruptRecordException, ValueError, IndexError):
+            return self._unread("bad_batch")
+        if part is not self._part:
+            self._budget.spend(len(part) + RECORD_BYTES * len(records))
+        return iter(records)
+
+    def _unpacked(self) -> memoryview:
+        codec: int = self._batch.compression_type
+        if not codec:
+            return self._part
+        if _count(self._part) > BATCH_RECORDS.most:
+            raise TooLarge
+        head = bytearray(self._part[:HEAD_BYTES])
+        head[ATTRIBUTES_AT + 1] &= ~CODEC_BITS
+        return memoryview(head + unpack(codec, self._part[HEAD_BYTES:], BATCH.most))
+
+    def _unread(self, reason: Reason) -> Iterator[Any]:
+        last = self.next_offset - 1
+        places = f"offset {last}" if last == self.base_offset else f"offsets {self.base_offset} to {last}"
+        bad = Bad(reason, f"a batch, {places}")
+        return iter([unread(self._part, self.base_offset, self._batch.max_timestamp, bad)])
+
+
+def _count(part: memoryview) -> int:
+    count: int = struct.unpack_from(">i", part, HEAD_BYTES - 4)[0]
+    return count
+
+
+def _records(part: memoryview) -> list[Any]:
+    """Return the records of a batch that is not compressed, each with its first headers."""
+    if len(part) >= LONG_BYTES and longest(part[HEAD_BYTES:], _count(part)) >= LONG_BYTES:
+        return leniently(part)
+    try:
+        records = list(DefaultRecordBatch(part))
+    except UnicodeDecodeError:  # a header's name: brokers do not look at it
+        return leniently(part)
+    for record in records:
+        if len(record.headers) > HEADERS.most:
+            del record.headers[HEADERS.most :]
+    return records
+
+
+class _Old:
+    """A compressed batch in a format that no broker has written for years; it is not taken apart."""
+
+    is_control_batch = is_transactional = False
+    producer_id = None
+
+    def __init__(self, part: memoryview) -> None:
+        self._part = part
+        self.base_offset: int = PART.unpack_from(part)[0]
+        self.next_offset = self.base_offset + 1
+
+    def validate_crc(self) -> bool:
+        """Not looked at: nothing is read from it."""
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        bad = Bad("bad_batch", f"a batch in a format before 2, up to offset {self.base_offset}")
+        return iter([unread(self._part, self.base_offset, -1, bad)])
+
+
+def bound_unpacking() -> None:
+    """Let every consumer of this process take its batches apart within bounds."""
+    fetcher.MemoryRecords = Batches
