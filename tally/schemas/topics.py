@@ -19,6 +19,8 @@ DAY_MS = 86_400_000
 RAW_LIMIT_BYTES = RECORD.most
 FACT_LIMIT_BYTES = MIB
 DEAD_LETTER_LIMIT_BYTES = 5 * MIB
+DEAD_LETTERS_BYTES = 1 << 30
+"""Of one partition: dead letters are kept longer than raw events, and garbage must not fill disks."""
 DELETE_RETENTION_MS = 7 * DAY_MS
 """How long a changelog keeps tombstones; a local store that slept half as long is rebuilt."""
 
@@ -32,6 +34,8 @@ class Topic(Struct, frozen=True):
     retention_ms: int | None
     as_facts: bool = False
     """Whether it must have as many partitions as the facts log: each is written with one of that log."""
+    retention_bytes: int | None = None
+    """Of one partition; None where only time decides."""
 
     def config(self, min_insync: int) -> dict[str, str]:
         """Return the topic's configuration in Kafka's own names.
@@ -53,7 +57,12 @@ class Topic(Struct, frozen=True):
                 "segment.ms": str(DAY_MS),
                 "min.cleanable.dirty.ratio": "0.3",
             }
-        return config | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        config |= {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        return (
+            config
+            if self.retention_bytes is None
+            else config | {"retention.bytes": str(self.retention_bytes)}
+        )
 
 
 class Names(Struct, frozen=True):
@@ -92,5 +101,7 @@ def declared(names: Names, tables: tuple[str, ...], partitions: int) -> list[Top
     changelogs = [
         Topic(names.changelog(table), partitions, FACT_LIMIT_BYTES, None, as_facts=True) for table in tables
     ]
-    dead = Topic(names.raw(DEAD_LETTERS), 4, DEAD_LETTER_LIMIT_BYTES, 30 * DAY_MS)
+    dead = Topic(
+        names.raw(DEAD_LETTERS), 4, DEAD_LETTER_LIMIT_BYTES, 30 * DAY_MS, retention_bytes=DEAD_LETTERS_BYTES
+    )
     return [*raw, facts, *changelogs, dead]

@@ -1,14 +1,27 @@
-"""Reading dead letters back: what could not be counted, and why."""
+"""Reading dead letters back: what could not be counted, and why.
 
+Anybody may have written to their topic, and there may be millions of them: one is read after the other, and
+what is none is counted and passed over.
+"""
+
+import heapq
 from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field, structs
 
+from tally.schemas.errors import REASONS
 from tally.schemas.topics import DEAD_LETTERS
-from tally.streams.log_reading import read_to_end
+from tally.streams.log_reading import read_to_end, time_of
 from tally.streams.settings import Settings
 
 DEADLINE_SECONDS = 120.0
+REMEMBERED = 100_000
+"""Origins, to list a letter once that a killed worker wrote twice: it begins again where it was last safe."""
+EARLIER_MS = 60_000
+"""Brokers' clocks agree within it, so that no letter is older than its record by more."""
 
 
 class DeadLetter(Struct, frozen=True):
@@ -21,24 +34,105 @@ class DeadLetter(Struct, frozen=True):
     at_ms: int
     key: bytes | None
     value: bytes
+    """The original bytes, or their first and last ones in one piece."""
+    size_bytes: int
+    """Of the original bytes."""
+    sha256: str = ""
+    """Of the original bytes, where `value` is not all of them."""
+
+
+class Summary(Struct):
+    """How many dead letters there are, and the newest of them, without their bytes."""
+
+    newest: list[DeadLetter] = []
+    by_reason: Counter[str] = field(default_factory=Counter)
+    foreign: int = 0
+    """Records of the topic that are no dead letters."""
 
 
 async def read(settings: Settings) -> list[DeadLetter]:
-    """Return all dead letters, oldest first; one that a killed worker wrote twice is listed once."""
-    letters: dict[str, DeadLetter] = {}
+    """Return all dead letters with their bytes, oldest first: for few of them."""
+    letters = [letter async for letter in each(settings) if letter is not None]
+    return sorted(letters, key=_age)
+
+
+async def each(settings: Settings, since_ms: int | None = None) -> AsyncGenerator[DeadLetter | None, None]:
+    """Yield each dead letter once, those of each partition in order; None for what is none.
+
+    Raises KafkaError, TimeoutError.
+    """
+    seen: dict[str, None] = {}
     topic = settings.names.raw(DEAD_LETTERS)
-    async for record in read_to_end(settings.kafka_client(), [topic], DEADLINE_SECONDS):
-        letter = letter_of({name: value.decode() for name, value in record.headers}, record.key, record.value)
-        letters.setdefault(letter.origin, letter)
-    return sorted(letters.values(), key=lambda letter: (letter.at_ms, letter.origin))
+    async with aclosing(read_to_end(settings.kafka_client(), [topic], DEADLINE_SECONDS, since_ms)) as records:
+        async for record in records:
+            letter = letter_of(record)
+            if letter is None:
+                yield None
+            elif letter.origin not in seen:
+                seen[letter.origin] = None
+                if len(seen) > REMEMBERED:
+                    del seen[next(iter(seen))]
+                yield letter
 
 
-def letter_of(headers: dict[str, str], key: bytes | None, value: bytes | None) -> DeadLetter:
-    """Return a dead letter from its record. Pure."""
-    origin = f"{headers['topic']}/{headers['partition']}/{headers['offset']}"
-    return DeadLetter(origin, headers["reason"], headers["detail"], int(headers["at"]), key, value or b"")
+async def summary(settings: Settings, reason: str = "", limit: int = 0) -> Summary:
+    """Count dead letters, and keep the newest so many of one reason or of all."""
+    found = Summary()
+    newest: list[tuple[tuple[int, str], DeadLetter]] = []
+    async for letter in each(settings):
+        if letter is None:
+            found.foreign += 1
+        elif reason in ("", letter.reason):
+            found.by_reason[letter.reason] += 1
+            if limit:
+                push = heapq.heappush if len(newest) < limit else heapq.heappushpop
+                push(newest, (_age(letter), structs.replace(letter, value=b"")))
+    found.newest = [letter for _, letter in sorted(newest, key=lambda one: one[0])]
+    return found
 
 
-def by_reason(letters: list[DeadLetter]) -> dict[str, int]:
-    """Count dead letters by reason, the most frequent first."""
-    return dict(Counter(letter.reason for letter in letters).most_common())
+async def find(settings: Settings, origin: str) -> DeadLetter | None:
+    """Return the dead letter of a raw record, or None. Raises ValueError where that is no origin.
+
+    Begins at the time of the raw record, if that is still there: no letter is older.
+    """
+    topic, partition, offset = _place(origin)
+    at_ms = await time_of(settings.kafka_client(), topic, partition, offset, DEADLINE_SECONDS)
+    since_ms = None if at_ms is None else max(at_ms - EARLIER_MS, 0)
+    async with aclosing(each(settings, since_ms)) as letters:
+        async for letter in letters:
+            if letter is not None and letter.origin == origin:
+                return letter
+    return None
+
+
+def _place(origin: str) -> tuple[str, int, int]:
+    topic, *numbers = origin.rsplit("/", 2)
+    try:
+        partition, offset = map(int, numbers)
+    except ValueError:
+        raise ValueError(f"{origin!r} is no topic/partition/offset") from None
+    return topic, partition, offset
+
+
+def _age(letter: DeadLetter) -> tuple[int, str]:
+    return letter.at_ms, letter.origin
+
+
+def letter_of(record: Any) -> DeadLetter | None:
+    """Return a dead letter from its record, or None where somebody else wrote it. Pure."""
+    headers = dict(_texts(record.headers))
+    value = record.value or b""
+    try:
+        origin = f"{headers['topic']}/{int(headers['partition'])}/{int(headers['offset'])}"
+        at_ms, size_bytes = int(headers["at"]), int(headers.get("size", len(value)))
+        reason, detail = headers["reason"], headers["detail"]
+    except (KeyError, ValueError):
+        return None
+    if reason not in REASONS or not 0 <= at_ms < 1 << 48:
+        return None
+    return DeadLetter(origin, reason, detail, at_ms, record.key, value, size_bytes, headers.get("sha256", ""))
+
+
+def _texts(headers: Any) -> Iterator[tuple[str, str]]:
+    return ((name, value.decode(errors="replace")) for name, value in headers if value is not None)

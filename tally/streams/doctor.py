@@ -136,5 +136,7 @@ def _by_number(messages: set[bytes]) -> str:
 
 
 async def _dead_letters(settings: Settings) -> str:
-    counts = dead_letters.by_reason(await dead_letters.read(settings))
-    return ", ".join(f"{reason}: {count}" for reason, count in counts.items()) or "none"
+    found = await dead_letters.summary(settings)
+    counts = [f"{reason}: {count}" for reason, count in found.by_reason.most_common()]
+    foreign = [f"and {found.foreign} records that are none"] if found.foreign else []
+    return ", ".join([*counts, *foreign]) or "none"

@@ -9,7 +9,7 @@ from tally.schemas.topics import Topic
 from tally.tables.topic_layout import Layout
 
 MIN_INSYNC = 2
-CHOSEN = frozenset({"retention.ms", "segment.ms", "min.cleanable.dirty.ratio"})
+CHOSEN = frozenset({"retention.ms", "retention.bytes", "segment.ms", "min.cleanable.dirty.ratio"})
 """What the operator may choose: it costs disk or time, and no number depends on it."""
 AT_LEAST = frozenset({"max.message.bytes", "min.insync.replicas", "delete.retention.ms"})
 

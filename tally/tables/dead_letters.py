@@ -3,17 +3,26 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
+from tally.schemas.bounds import KIB, LETTER_END, LETTER_KEY, RECORD
 from tally.schemas.errors import Bad, Reason
+from tally.schemas.kept import Kept, kept
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.tables.facts_log import DELIVERY_TIMEOUT_MS
 from tally.tables.producing import Headers, Sent, send_entries, settle
+from tally.tables.unread import Unread
 
 MAX_DETAIL = 1_000
+DETAILED_PARTS = 20
+"""Bad parts that a detail names; their paths are of a few dozen characters."""
+REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What brokers say of a batch that is larger than they take; a smaller one may do."""
 BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
 """Smaller than one record may be: a large one has a batch of its own, and many small ones share one."""
 
@@ -40,36 +49,78 @@ class Letter(NamedTuple):
 
     @property
     def value(self) -> bytes:
-        """The original bytes; a tombstone is kept as none."""
+        """The original bytes, as far as the client has them; a tombstone is kept as none."""
         return self.record.value or b""
 
+    def kept(self, size: "Size") -> Kept:
+        """Return what of the value is kept."""
+        if isinstance(self.record, Unread):
+            before = self.record.kept
+            smaller = kept(before.data, size.whole_bytes, size.end_bytes)
+            # Ends of ends are ends; size and digest stay those of all bytes.
+            return Kept(smaller.data, before.size_bytes, before.sha256 or smaller.sha256)
+        return kept(self.value, size.whole_bytes, size.end_bytes)
 
-def headers_of(letter: Letter, at_ms: int) -> Headers:
-    """Return a dead letter's headers; (topic, partition, offset) tell its origin. Pure."""
-    return [
+    @property
+    def key(self) -> bytes | None:
+        """The record's key, or the first bytes of a long one."""
+        key = self.record.key
+        return None if key is None else key[: LETTER_KEY.most]
+
+
+class Size(NamedTuple):
+    """How large a dead letter's value may be."""
+
+    whole_bytes: int
+    """Up to here a value is kept whole."""
+    end_bytes: int
+    """Of a longer one, so many from each end."""
+
+
+SIZES = (
+    Size(RECORD.most, LETTER_END.most),
+    *(Size(0, end_bytes) for end_bytes in (LETTER_END.most, 4 * KIB, 256, 0)),
+)
+"""What is tried, one after the other, where brokers refuse a letter for its size."""
+
+
+def headers_of(letter: Letter, found: Kept, at_ms: int) -> Headers:
+    """Return a dead letter's headers; (topic, partition, offset) tell its origin. Pure.
+
+    Where the value is not whole, `size` and `sha256` are those of the original bytes.
+    """
+    headers = [
         ("reason", letter.reason.encode()),
-        ("detail", letter.detail[:MAX_DETAIL].encode()),
+        ("detail", letter.detail[:MAX_DETAIL].encode(errors="backslashreplace")),
         ("topic", letter.topic.encode()),
         ("partition", b"%d" % letter.partition),
         ("offset", b"%d" % letter.record.offset),
         ("at", b"%d" % at_ms),
     ]
+    if not found.is_whole:
+        headers += [("size", b"%d" % found.size_bytes), ("sha256", found.sha256.encode())]
+    return headers
 
 
 def detail_of(bad: Sequence[Bad]) -> str:
-    """Return the paths of all bad parts of one record; never their values. Pure."""
-    return "; ".join(map(str, bad))
+    """Return the paths of the first bad parts of one record, and how many more; never their values. Pure."""
+    more = len(bad) - DETAILED_PARTS
+    named = "; ".join(map(str, islice(bad, DETAILED_PARTS)))
+    return named if more <= 0 else f"{named}; and {more} more"
 
 
 class DeadLetters:
-    """The producer of dead letters of one process."""
+    """The producer of dead letters of one process.
+
+    Not an idempotent one: that one has no way on after a batch that was refused. A letter that is written
+    twice is listed once.
+    """
 
     def __init__(self, kafka: dict[str, Any], topic: str, now_ms: Callable[[], int]) -> None:
         self._topic = topic
         self._now_ms = now_ms
         self._producer = AIOKafkaProducer(
             **kafka,
-            enable_idempotence=True,
             acks="all",
             max_batch_size=BATCH_BYTES,
             max_request_size=DEAD_LETTER_LIMIT_BYTES,
@@ -83,20 +134,40 @@ class DeadLetters:
         self._partitions = len(await self._producer.partitions_for(self._topic))
 
     async def keep(self, letters: Sequence[Letter]) -> None:
-        """Write dead letters and wait until the brokers have all of them. Raises KafkaError."""
+        """Write dead letters and wait until the brokers have all of them. Raises KafkaError.
+
+        What brokers refuse for its size is written alone, and then smaller and smaller.
+        """
         grouped: defaultdict[int, list[Letter]] = defaultdict(list)
         for letter in letters:
-            grouped[crc32(letter.record.key or letter.value) % self._partitions].append(letter)
-        await settle([asyncio.ensure_future(self._send(*one)) for one in grouped.items()])
+            grouped[crc32(letter.key or letter.value) % self._partitions].append(letter)
+        await settle([asyncio.ensure_future(self._keep(*one)) for one in grouped.items()])
 
-    async def _send(self, partition: int, letters: Sequence[Letter]) -> None:
+    async def _keep(self, partition: int, letters: Sequence[Letter]) -> None:
+        try:
+            await self._send(partition, letters, SIZES[0])
+        except REFUSED:
+            for letter in letters:
+                await self._keep_one(partition, letter)
+
+    async def _keep_one(self, partition: int, letter: Letter) -> None:
+        *sizes, smallest = SIZES
+        for size in sizes:
+            try:
+                return await self._send(partition, [letter], size)
+            except REFUSED:
+                continue
+        return await self._send(partition, [letter], smallest)
+
+    async def _send(self, partition: int, letters: Sequence[Letter], size: Size) -> None:
         at_ms = self._now_ms()
+        found = [letter.kept(size) for letter in letters]
         sent: list[Sent] = await send_entries(
             self._producer,
             self._topic,
             partition,
-            [(letter.record.key, letter.value) for letter in letters],
-            [headers_of(letter, at_ms) for letter in letters],
+            [(letter.key, one.data) for letter, one in zip(letters, found, strict=True)],
+            [headers_of(letter, one, at_ms) for letter, one in zip(letters, found, strict=True)],
         )
         await settle([part.future for part in sent])
 

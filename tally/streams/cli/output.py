@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON for programs, errors in one line."""
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NoReturn
@@ -8,6 +9,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
@@ -15,9 +17,32 @@ NO_TERMINAL_WIDTH = 120
 """Columns where the output goes to a file or a pipe."""
 
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys, all but tab and newline: an id could set the clipboard, or turn a line around."""
+UNESCAPED = re.compile(r"[\x7f-\x9f]")
+"""What JSON writes as it is, and some terminals obey."""
+
+
+def plain(text: str) -> str:
+    """Return a text with the characters that a terminal would obey written out. Pure."""
+    return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+class PlainConsole(Console):
+    """Prints texts as they are: no markup is read in them, and nothing in them commands the terminal.
+
+    Ids, names and reasons come from events. In rich's markup `[/bold]` in a campaign's id is an error, and
+    `[link=...]` a link.
+    """
+
+    def render_str(self, text: str, **more: Any) -> Text:
+        """Return a text to be printed, for every string that is printed alone or in a table."""
+        return super().render_str(plain(text), **more | {"markup": False, "emoji": False})
+
+
 def _console(stderr: bool = False) -> Console:
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=NO_TERMINAL_WIDTH)
+    found = PlainConsole(stderr=stderr)
+    return found if found.is_terminal else PlainConsole(stderr=stderr, width=NO_TERMINAL_WIDTH)
 
 
 console = _console()
@@ -32,7 +57,9 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())  # noqa: T201 - standard output is for this
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    # They can only stand in strings, where this means the same.
+    print(UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # noqa: T201 - standard output is for this
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
@@ -40,5 +67,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     table = Table(*columns, title=title, box=None, header_style="bold", title_justify="left")
     for row in rows:
         table.add_row(*row)
-    target = console if console.is_terminal else Console(width=220)
+    target = console if console.is_terminal else PlainConsole(width=220)
     target.print(table)

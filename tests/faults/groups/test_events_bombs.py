@@ -1,0 +1,56 @@
+"""D9: records that are larger once they are unpacked, and records of garbage, beside good ones."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tally.schemas.bounds import LETTER_END, MIB
+from tally.streams.simulator.poison import send_result
+from tally.streams.simulator.records import SEND_RESULTS, as_producers_write
+from tests.faults.groups.bombs import CODECS, SIZES_MIB, padded, peak_mib, send_bomb
+from tests.faults.groups.letters import kept
+from tests.faults.judging import verdict
+from tests.faults.oracle import Sender
+from tests.faults.stack import stack
+from tests.support.judge import simulated
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(400)]
+
+MOST_MIB = 400
+WHOLE_RECORD_MIB = 5
+"""This one's batch may be unpacked; the record itself is too large."""
+
+
+async def test_a_record_that_is_larger_once_it_is_unpacked_is_one_dead_letter_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    good = simulated(591, contacts_per_campaign=20)
+    half = len(good) // 2
+    value = as_producers_write(send_result())
+    bombs: dict[str, tuple[str, int]] = {}
+    async with stack(tmp_path, ("a",)) as whole, Sender(whole.settings) as sender:
+        worker, topic = whole.workers[0], whole.settings.names.raw(SEND_RESULTS)
+        await whole.start()
+        await sender.send(good[:half])
+        for codec in CODECS:
+            for size_mib in SIZES_MIB:
+                offset = await send_bomb(whole.settings, SEND_RESULTS, codec, padded(value, size_mib))
+                if offset is not None:
+                    bombs[f"{topic}/0/{offset}"] = codec, size_mib
+        await sender.send(good[half:])
+        found = await verdict(whole, worker, sender.sent)
+        letters, exits, memory_mib = await kept(whole), whole.exits, peak_mib(worker)
+
+    of_bombs = [letter for letter in letters if letter.origin in bombs]
+    assert exits == []
+    assert Counter(letter.origin for letter in of_bombs) == Counter(bombs.keys())
+    assert {letter.reason for letter in of_bombs} == {"too_large"}
+    assert max(len(letter.value) for letter in of_bombs) <= 2 * LETTER_END.most
+    whole_records = [one for one in of_bombs if bombs[one.origin][1] == WHOLE_RECORD_MIB]
+    assert [letter.size_bytes for letter in whole_records] == [WHOLE_RECORD_MIB * MIB] * len(CODECS)
+    # Of 300 MiB Snappy makes more than a batch may have: that one is refused to its producer.
+    assert len(bombs) == len(CODECS) * len(SIZES_MIB) - 1
+    assert (found.lost, found.doubled, found.differences, found.audit.drift) == (0, 0, [], [])
+    assert (found.arrived.missing, found.arrived.invented) == (0, len(bombs))
+    assert memory_mib < MOST_MIB
