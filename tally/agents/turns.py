@@ -1,7 +1,10 @@
 """Turns: long computations of one event loop come one at a time, and who waits for an answer runs between."""
 
 import asyncio
+from collections.abc import Callable
 
+TURN_SECONDS = 0.02
+"""How long one turn lasts at most, but for the step that it ends with."""
 BREATHS = 4
 """Rounds of the event loop between two computations.
 
@@ -31,6 +34,25 @@ class Turns:
         finally:
             # Not now: what is ready by then goes first. And whoever was cancelled holds up nobody.
             loop.call_soon(_pass_on, mine, BREATHS)
+
+
+class Pace:
+    """One computation that takes turn after turn; only when it pauses depends on the clock."""
+
+    def __init__(self, turns: Turns, monotonic: Callable[[], float]) -> None:
+        self._turns = turns
+        self._monotonic = monotonic
+        self._until = 0.0
+
+    async def begin(self) -> None:
+        """Take a turn."""
+        await self._turns.take()
+        self._until = self._monotonic() + TURN_SECONDS
+
+    async def pause(self) -> None:
+        """Between two steps: take another turn where this one has lasted long enough."""
+        if self._monotonic() >= self._until:
+            await self.begin()
 
 
 def _pass_on(turn: "asyncio.Future[None]", breaths: int) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -20,9 +20,13 @@ DELIVERY_TIMEOUT_MS = 60_000
 Entry = tuple[bytes, bytes]
 
 
-def by_partition(facts: Iterable[Timed], partitions: int) -> dict[int, list[Entry]]:
-    """Encode facts with their raw events' Kafka times; return records by partition. Pure."""
-    grouped: dict[int, list[Entry]] = defaultdict(list)
+Grouped = defaultdict[int, list[Entry]]
+"""Records by partition."""
+
+
+def by_partition(facts: Iterable[Timed], partitions: int, more: Grouped | None = None) -> Grouped:
+    """Encode facts with their raw events' Kafka times; return records, after those that are there. Pure."""
+    grouped: Grouped = defaultdict(list) if more is None else more
     for keyed, raw_at_ms in facts:
         key = keyed.key
         value = head(keyed.family, raw_at_ms) + packed(keyed.fact)
@@ -107,7 +111,10 @@ class FactsLog:
 
         Facts are encoded at once and not kept: waiting takes far longer.
         """
-        grouped = by_partition(facts, self.partitions)
+        return self.append_entries(by_partition(facts, self.partitions))
+
+    def append_entries(self, grouped: Mapping[int, list[Entry]]) -> Awaitable[object]:
+        """Append facts that are encoded; as `append`."""
         return settle([self._lanes[partition].append(entries) for partition, entries in grouped.items()])
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """What has been read is let go of before anybody waits for Kafka: it was a twentieth of a worker's memory."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from weakref import ref
@@ -13,10 +13,9 @@ from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.settings import FoldSettings
 from tally.agents.route.loop import Route
 from tally.agents.turns import Turns
-from tally.schemas.keyed import Timed
 from tally.schemas.rows import Progress
 from tally.tables.dead_letters import DeadLetters
-from tally.tables.facts_log import FactsLog
+from tally.tables.facts_log import Entry, FactsLog
 from tally.tables.reading import Writes
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore
@@ -48,6 +47,7 @@ class HeldRun:
 
     def __init__(self, *records: Held) -> None:
         self.records = list(records)
+        self.size_bytes = sum(len(one.value) for one in records)
         self.refs = [ref(one) for one in records]
         self.acked = False
 
@@ -65,12 +65,14 @@ class HeldRun:
 class SlowFactsLog:
     """Takes facts, and answers once the test says so."""
 
+    partitions = 1
+
     def __init__(self) -> None:
         self.facts = 0
         self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def append(self, facts: Iterable[Timed]) -> Awaitable[object]:
-        self.facts += len(list(facts))
+    def append_entries(self, grouped: Mapping[int, list[Entry]]) -> Awaitable[object]:
+        self.facts += sum(map(len, grouped.values()))
         return self.answer
 
 
@@ -101,7 +103,7 @@ class SlowStore(MemoryPartition):
         self.committed: list[list[bytes]] = []
         self._run = run
 
-    async def open(self) -> None: ...
+    async def open(self, _opening: object) -> None: ...
 
     async def close(self) -> None: ...
 

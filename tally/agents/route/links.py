@@ -21,13 +21,16 @@ class Links:
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
 
-    def fresh(self, read: Iterable[tuple[Iterable[Keyed], int]]) -> tuple[list[Timed], set[bytes]]:
+    def fresh(
+        self, read: Iterable[tuple[Iterable[Keyed], int]], said: set[bytes] | None = None
+    ) -> tuple[list[Timed], set[bytes]]:
         """Return the facts that say something new, and their links, to be noted once the facts are safe.
 
-        Facts come by raw event, each with its time.
+        Facts come by raw event, each with its time. Links that are `said` already are repeated as well, and
+        further ones are added to them.
         """
         kept: list[Timed] = []
-        said: set[bytes] = set()
+        said = set() if said is None else said
         young, old = self._young, self._old
         for facts, raw_at_ms in read:
             for keyed in facts:

@@ -1,17 +1,20 @@
 """Route's loop: read a run, append its facts, keep its dead letters, and only then let its offset move."""
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
 from tally.agents.route.links import Links
-from tally.agents.turns import Turns
+from tally.agents.route.pieces import is_long, pieces, portions
+from tally.agents.turns import Pace, Turns
 from tally.schemas.ami.reading import READING, Reading
+from tally.schemas.bounds import RECORD
 from tally.schemas.errors import Reason
 from tally.tables.dead_letters import DeadLetters, Letter, detail_of
-from tally.tables.facts_log import FactsLog
+from tally.tables.facts_log import FactsLog, Grouped, by_partition
 
 
 class RawRun(Protocol):
@@ -23,6 +26,8 @@ class RawRun(Protocol):
     def partition(self) -> int: ...  # noqa: D102
     @property
     def records(self) -> Sequence[RawRecord]: ...  # noqa: D102 - said above
+    @property
+    def size_bytes(self) -> int: ...  # noqa: D102 - of their values
     @property
     def is_current(self) -> bool: ...  # noqa: D102 - whether its partition is still ours
 
@@ -47,6 +52,8 @@ Routing = tuple[str, RawRun, RoutedRun]
 """A run of a source, and what it comes to."""
 
 MAX_PASS_RECORDS = 5_000
+MAX_PASS_BYTES = RECORD.most
+"""Of values; a run that is larger is a pass of its own."""
 DEAD_LETTERS_AT_ONCE = 500
 PASSES = 2
 """While one pass waits for its acknowledgements, the next one reads."""
@@ -56,7 +63,8 @@ class Route:
     """Turns raw runs into facts, pass after pass; a pass takes all runs that have come meanwhile.
 
     So the fewest requests go out when there is most to do. The order of runs does not matter: merging is a
-    join. How many there can be is bounded by the transport.
+    join. How many there can be is bounded by the transport. A pass gives way to others some fifty times a
+    second; a long record is read in a thread, where the interpreter switches every few milliseconds.
     """
 
     def __init__(
@@ -90,24 +98,38 @@ class Route:
             task.add_done_callback(self._ended)
 
     async def _pass(self) -> None:
-        await self._turns.take()
+        pace = Pace(self._turns, time.monotonic)
+        await pace.begin()
         # A run of a partition that was given away meanwhile is read by its next owner.
         runs = [(source, run) for source, run in self._take() if run.is_current]
-        routed = [(source, run, route_run(source, run.records, self._reading)) for source, run in runs]
-        appended, links = self._append(routed)
-        await asyncio.gather(self._keep(routed), appended)
+        entries: Grouped = defaultdict(list)
+        links: set[bytes] = set()
+        routed = [(source, run, await self._read(source, run, entries, links, pace)) for source, run in runs]
+        await asyncio.gather(self._keep(routed), self._facts.append_entries(entries))
         self._links.note(links)
         for source, run, found in routed:
             run.ack()
             self._watch.routed(source, found)
 
-    def _append(self, routed: Iterable[Routing]) -> tuple[Awaitable[object], set[bytes]]:
-        """Hand over the facts that say something new, and let go of everything but them and dead letters."""
-        facts, links = self._links.fresh([event for _, _, found in routed for event in found.facts])
-        for _, run, found in routed:
-            run.release()
-            found.facts.clear()
-        return self._facts.append(facts), links
+    async def _read(
+        self, source: str, run: RawRun, entries: Grouped, links: set[bytes], pace: Pace
+    ) -> RoutedRun:
+        """Read a run, add its facts to the entries, and let go of everything but them and dead letters."""
+        found = RoutedRun()
+        for piece in pieces(run.records):
+            if is_long(piece[0]):
+                some = await asyncio.to_thread(route_run, source, piece, self._reading)
+                await pace.begin()
+            else:
+                some = route_run(source, piece, self._reading)
+                await pace.pause()
+            for portion in portions(some.facts):
+                fresh, _ = self._links.fresh(portion, links)
+                by_partition(fresh, self._facts.partitions, entries)
+                await pace.pause()
+            found.add(some)
+        run.release()
+        return found
 
     async def _keep(self, routed: Iterable[Routing]) -> None:
         """Write the dead letters of some runs, a few hundred at a time."""
@@ -124,11 +146,15 @@ class Route:
                 self._watch.dead_letters(source, reason, count)
 
     def _take(self) -> list[tuple[str, RawRun]]:
-        taken = [self._waiting.popleft()] if self._waiting else []
-        records = sum(len(run.records) for _, run in taken)
-        while self._waiting and records + len(self._waiting[0][1].records) <= MAX_PASS_RECORDS:
+        taken: list[tuple[str, RawRun]] = []
+        records = size_bytes = 0
+        while self._waiting:
+            run = self._waiting[0][1]
+            records += len(run.records)
+            size_bytes += run.size_bytes
+            if taken and (records > MAX_PASS_RECORDS or size_bytes > MAX_PASS_BYTES):
+                break
             taken.append(self._waiting.popleft())
-            records += len(taken[-1][1].records)
         return taken
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
