@@ -76,6 +76,35 @@ OPERATOR_TEXT = Bound(
 OPERATOR_QUEUES = Bound(
     "operator_queues", "state", 200, "queues of an operator", "the operator shows none, and is `incomplete`"
 )
+IDENTIFIER_LINKS = Bound(
+    "identifier_links",
+    "state",
+    20,
+    "phones, or user ids, that one identifier of a customer is shown together with",
+    "it identifies nobody: `tally_identifiers_refused_total`",
+)
+IDENTIFIER_MESSAGES = Bound(
+    "identifier_messages",
+    "state",
+    2_000,
+    "messages that a phone or user id is shown together with",
+    "it identifies nobody: `tally_identifiers_refused_total`",
+)
+CUSTOMER = Bound(
+    "customer",
+    "state",
+    500_000,
+    "bytes of what is known of one customer",
+    "those of its identifiers that connect most identify nobody, and are `incomplete`",
+)
+REMEMBERED_LINKS = Bound(
+    "remembered_links",
+    "reader",
+    24 * MIB,
+    "bytes of pairs of identifiers that route remembers to have said",
+    "the older half is forgotten, and said once more",
+)
+
 CLAIMANTS = Bound(
     "claimants",
     "state",
@@ -98,6 +127,10 @@ BOUNDS: tuple[Bound, ...] = (
     QUEUE_NAME,
     OPERATOR_TEXT,
     OPERATOR_QUEUES,
+    IDENTIFIER_LINKS,
+    IDENTIFIER_MESSAGES,
+    CUSTOMER,
+    REMEMBERED_LINKS,
 )
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

@@ -102,7 +102,8 @@ class Inbound(Struct, frozen=True, array_like=True, gc=False):
 class Sighting(Struct, frozen=True, array_like=True, gc=False):
     """These identifiers belong to one customer, who was sent this, or wrote this.
 
-    Identifiers are `p` + digits of a phone, `u` + business-scoped id, `w` + digest of a wamid.
+    Identifiers are `p` + digits of a phone, `u` + business-scoped id, `w` + digest of a wamid. There is at
+    most one of the last kind: the message that is sent or spoken of, which comes first.
     """
 
     identifiers: list[bytes]

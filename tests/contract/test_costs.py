@@ -19,7 +19,7 @@ from tests.support.large import SHAPES, Shape
 
 MOST = 2.6
 """Of a doubled size: twice, and room for caches and for m log m."""
-LAWFUL = ("messages", "recipients", "calls", "operators")
+LAWFUL = ("messages", "recipients", "customers", "calls", "operators")
 every_shape = pytest.mark.parametrize(
     ("family", "shape"),
     [

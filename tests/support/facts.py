@@ -67,11 +67,22 @@ RESULTS = st.builds(
     st.just(b"") | DIGESTS,
 )
 
-IDENTIFIERS = st.sampled_from([b"p1", b"p2", b"p3", b"uBR.1", b"uBR.2", b"w" + b"a" * 12, b"w" + b"b" * 12])
+PEOPLE = st.lists(
+    st.sampled_from([b"p1", b"p2", b"p3", b"uBR.1", b"uBR.2"]), min_size=1, max_size=3, unique=True
+)
+
+
+def _sighting(people: list[bytes], message: bytes, claim: Claim | None, inbound: Inbound | None) -> Sighting:
+    if not message:
+        return Sighting(people, None, inbound)
+    return Sighting([b"w" + message, *people], None if claim is None else Send(message, claim), inbound)
+
+
 SIGHTINGS = st.builds(
-    Sighting,
-    st.lists(IDENTIFIERS, min_size=1, max_size=3, unique=True),
-    st.none() | st.builds(Send, DIGESTS, CLAIMS),
+    _sighting,
+    PEOPLE,
+    st.just(b"") | DIGESTS,
+    st.none() | CLAIMS,
     st.none() | st.builds(Inbound, DIGESTS, SECONDS),
 )
 

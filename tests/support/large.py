@@ -51,12 +51,14 @@ def _attempt(nth: int) -> AttemptResult:
 
 
 def _send(nth: int) -> Sighting:
-    return Sighting([b"p1", b"w" + _digest(nth)], send=Send(_digest(nth), _claim(nth)))
+    return Sighting([b"w" + _digest(nth), b"p1"], send=Send(_digest(nth), _claim(nth)))
 
 
 def _campaign_and_reply(nth: int) -> Sighting:
     claim = Claim(AT_MS + nth, "t1", f"c{nth}", "8", "1", PROMO)
-    return Sighting([b"p1"], Send(_digest(nth), claim), Inbound(_digest(nth), AT_S + nth))
+    return Sighting(
+        [b"w" + _digest(nth), b"p1"], Send(_digest(nth), claim), Inbound(_digest(nth), AT_S + nth)
+    )
 
 
 def _phone(nth: int) -> Sighting:
@@ -108,7 +110,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     ),
     "customers": (
         Shape("sends", _send),
-        Shape("campaigns and replies", _campaign_and_reply),
+        Shape("campaigns and replies", _campaign_and_reply, size=200),
         Shape("phones of one user id", _phone),
     ),
     "calls": (

@@ -1,6 +1,6 @@
 """A fact that only repeats who a customer is is left out, once the facts log is known to hold it."""
 
-from tally.agents.route.links import Links
+from tally.agents.route.links import LINK_BYTES, Links
 from tally.schemas.facts import MESSAGE, Claim, Inbound, Send, StatusSeen
 from tally.schemas.keyed import Keyed, KeyedFact, KeyedSighting, Timed
 
@@ -52,12 +52,20 @@ def test_what_a_send_result_has_linked_a_status_need_not_say() -> None:
     assert _fresh(links, more) == [more]
 
 
-def test_who_is_seen_without_a_message_is_linked_by_the_first_identifier() -> None:
+def test_a_pair_is_a_pair_whichever_event_shows_it_and_in_whatever_order() -> None:
     links = Links()
-    _said(links, _seen(b"", PHONE, b"u1"))
+    _said(links, _sent(MINE, PHONE, b"u1"))
     others = [_seen(b"", PHONE, b"u2"), _seen(b"", b"p31600000002", b"u1")]
 
-    assert _fresh(links, _seen(b"", PHONE, b"u1"), *others) == others
+    assert _fresh(links, _seen(b"", b"u1", PHONE), _seen(MINE, b"u1", PHONE), *others) == others
+
+
+def test_identifiers_that_are_connected_but_were_never_shown_together_are_a_new_link() -> None:
+    links = Links()
+    _said(links, _seen(MINE, PHONE), _seen(MINE, b"u1"))
+    together = _seen(MINE, PHONE, b"u1")
+
+    assert _fresh(links, together) == [together]
 
 
 def test_links_of_another_business_number_are_other_links() -> None:
@@ -77,10 +85,19 @@ def test_sends_replies_and_other_families_are_never_left_out() -> None:
     assert _fresh(links, *facts) == facts
 
 
-def test_beyond_what_is_remembered_the_older_half_is_forgotten_first() -> None:
-    links = Links(remembered=8)
-    each = [_seen(b"%b/%d" % (NUMBER, n), PHONE) for n in range(12)]
+def test_beyond_the_bytes_that_are_remembered_the_older_half_is_forgotten_first() -> None:
+    each = [_seen(b"%b/%02d" % (NUMBER, n), PHONE) for n in range(12)]
+    link_bytes = LINK_BYTES + len(each[0].message) + 1 + len(PHONE)
+    links = Links(remembered_bytes=8 * link_bytes)
     for one in each:
         _said(links, one)
 
     assert _fresh(links, *each) == each[:5]
+
+
+def test_the_longest_ids_are_remembered_in_no_more_bytes_than_short_ones() -> None:
+    links = Links(remembered_bytes=1 << 20)
+    for n in range(2_000):
+        _said(links, _seen(b"%b/%d" % (NUMBER, n), b"u" + b"x" * 2_048))
+
+    assert sum(map(len, links._young | links._old)) < 1 << 20

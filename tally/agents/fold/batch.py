@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tally.agents.fold.connected import fold_connected, fold_swept
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
+from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.rows import moved_rows
 from tally.agents.fold.steps import NO_LIMITS, Batch, Limits, Steps, chunks, finished
 from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
@@ -76,7 +77,9 @@ def fold_steps(
         with family_code():
             facts = [(record.key, decode(record.value[HEAD_BYTES:])) for record in of_family]
         yield
-        if family.connects:
+        if family.parts:
+            yield from fold_parted(family, facts, reader, rules, batch)
+        elif family.connects:
             yield from fold_connected(family, facts, reader, rules, batch, is_swept)
         else:
             yield from _fold_plain(family, facts, reader, rules, batch)

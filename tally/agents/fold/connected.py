@@ -34,8 +34,8 @@ def fold_connected(
     keys = all_subjects(family, facts, reader)
     yield
     named = {key: None for several in keys for key in several}
-    roots = yield from _roots(family, named, reader)
-    components = _components(keys, roots, unheard)
+    roots = yield from roots_of(family, named, reader)
+    components = components_of(keys, roots, unheard)
     yield
     merged: dict[bytes, list[Any]] = defaultdict(list)
     for several, (_, fact) in zip(keys, facts, strict=True):
@@ -61,7 +61,7 @@ def fold_swept(
     yield from _fold_components(family, {}, known, {}, reader, rules, batch, sweeps)
 
 
-def _roots(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> Steps[dict[bytes, bytes]]:
+def roots_of(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> Steps[dict[bytes, bytes]]:
     """Return the key under which each subject's state lives, of those that have one."""
     roots: dict[bytes, bytes] = {}
     for some in chunks(named, ALIASES_AT_ONCE):
@@ -145,7 +145,7 @@ def _fold_component(
     return len(encoded)
 
 
-def _components(
+def components_of(
     groups: Iterable[Sequence[bytes]], roots: dict[bytes, bytes], alone: Iterable[bytes]
 ) -> dict[bytes, list[bytes]]:
     """Return for each key and root all that belong together with it, the same list for all of these."""

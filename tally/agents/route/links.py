@@ -1,23 +1,28 @@
 """Links that the facts log already holds: saying them again would change no state."""
 
 from collections.abc import Iterable
+from itertools import combinations
 
+from tally.schemas.bounds import REMEMBERED_LINKS
 from tally.schemas.keyed import Keyed, KeyedSighting, Timed
 
-REMEMBERED = 100_000
-"""Links at most, some 150 bytes each; beyond that the older half is forgotten and said once more."""
+LINK_BYTES = 120
+"""What remembering a link takes beside its own bytes."""
 
 
 class Links:
-    """Leaves out facts that only repeat which identifiers belong to one customer.
+    """Leaves out facts that only repeat which identifiers were shown together.
 
-    Each status of a message repeats what its send result has said; the union of what is known is the same
-    without it (merging is a join). What counts is what the brokers have acknowledged to this process; where
-    the fold has given up on such a fact, its subject is marked as incomplete.
+    Each status of a message repeats what its send result has said. What is known of an identifier is a union
+    over all pairs that events show, and it is the same without a fact of which every pair is known (merging
+    is a join). So a fact is left out only if all of its pairs are, never because its identifiers are
+    connected already. What counts is what the brokers have acknowledged to this process; where the fold has
+    given up on such a fact, its subject is marked as incomplete.
     """
 
-    def __init__(self, remembered: int = REMEMBERED) -> None:
-        self._half = remembered // 2
+    def __init__(self, remembered_bytes: int = REMEMBERED_LINKS.most) -> None:
+        self._half_bytes = remembered_bytes // 2
+        self._young_bytes = 0
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
 
@@ -48,14 +53,18 @@ class Links:
     def note(self, links: set[bytes]) -> None:
         """Remember links of which the facts log holds the facts."""
         self._young |= links
-        if len(self._young) > self._half:
+        self._young_bytes += sum(map(len, links)) + LINK_BYTES * len(links)
+        if self._young_bytes > self._half_bytes:
             self._old, self._young = self._young, set()
+            self._young_bytes = 0
 
 
 def _links(sighting: KeyedSighting) -> list[bytes]:
-    """Return each pair that connects the message, else the first identifier, with another one."""
+    """Return each pair of identifiers that a fact shows together, in one way of writing it."""
     # NUL parts them: phones and ids hold none. A message's key begins with its number's and a slash.
-    if message := sighting.message:
-        return [message + b"\0" + other for other in sighting.identifiers]
-    first, *others = sighting.identifiers
-    return [b"\0".join((sighting.key, first, other)) for other in others]
+    identifiers = sighting.identifiers
+    links = [sighting.message + b"\0" + other for other in identifiers] if sighting.message else []
+    if len(identifiers) > 1:
+        key = sighting.key
+        links += [b"\0".join((key, *pair)) for pair in combinations(sorted(identifiers), 2)]
+    return links

@@ -368,6 +368,8 @@ SELECT
     recount.user_id(item ->> 'from_user_id') AS from_user_id,
     recount.user_id(item ->> 'from_parent_user_id') AS from_parent_user_id,
     (item #>> '{context,id}') COLLATE "C" AS quoted_id,
+    CASE WHEN jsonb_array_length(recount.items(value -> 'messages')) = 1
+        AND jsonb_array_length(recount.items(value -> 'contacts')) = 1 THEN value #> '{contacts,0}' END AS only_contact,
     item
 FROM recount.change
     CROSS JOIN jsonb_array_elements(recount.items(value -> 'messages')) AS part (item)
@@ -450,6 +452,42 @@ FROM (
 ) AS shown (number_id, ids)
 WHERE cardinality(array_remove(ids, NULL)) > 0;
 
+-- A link: two identifiers that one clue shows together, in both directions.
+CREATE UNLOGGED TABLE recount.shown AS
+SELECT DISTINCT number_id, one.id, other.id AS other_id
+FROM recount.clue
+    CROSS JOIN unnest(ids) AS one (id)
+    CROSS JOIN unnest(ids) AS other (id)
+WHERE one.id <> other.id;
+
+-- Who wrote a message that counts as a reply: all ids that its sender goes by, else those of the only
+-- contact beside an only message.
+CREATE UNLOGGED TABLE recount.writer AS
+SELECT DISTINCT number_id, message_id, at_s, writer.id
+FROM recount.inbound
+    JOIN recount.replying_type USING (type)
+    CROSS JOIN unnest(CASE WHEN coalesce(from_phone, from_user_id, from_parent_user_id) IS NOT NULL
+        THEN ARRAY[from_phone, from_user_id, from_parent_user_id]
+        ELSE ARRAY[
+            recount.phone(only_contact ->> 'wa_id'),
+            recount.user_id(only_contact ->> 'user_id'),
+            recount.user_id(only_contact ->> 'parent_user_id')]
+        END) AS writer (id)
+WHERE writer.id IS NOT NULL;
+
+-- An identifier that is shown with too many others identifies nobody.
+CREATE UNLOGGED TABLE recount.refused AS
+SELECT number_id, id
+FROM (
+    SELECT number_id, id, split_part(other_id, ' ', 1) AS other_kind FROM recount.shown
+    UNION ALL
+    SELECT number_id, id, 'message' FROM (SELECT DISTINCT number_id, id, message_id FROM recount.writer) AS wrote
+) AS shown_with
+GROUP BY number_id, id
+HAVING count(*) FILTER (WHERE other_kind = 'phone') > recount.most('identifier_links')
+    OR count(*) FILTER (WHERE other_kind = 'user') > recount.most('identifier_links')
+    OR (id NOT LIKE 'message %' AND count(*) FILTER (WHERE other_kind = 'message') > recount.most('identifier_messages'));
+
 -- Every identifier at first is a customer of its own ...
 CREATE UNLOGGED TABLE recount.identifier AS
 SELECT node, number_id, id, node AS customer
@@ -461,18 +499,15 @@ FROM (
 CREATE UNIQUE INDEX ON recount.identifier (node);
 CREATE INDEX ON recount.identifier (customer);
 
-ANALYZE recount.clue, recount.identifier;
+ANALYZE recount.shown, recount.refused, recount.identifier;
 
+-- (one that identifies nobody stays so; a message that it alone was shown with is a customer of its own, too)
 CREATE UNLOGGED TABLE recount.link AS
-WITH pair AS (
-    SELECT DISTINCT a.node AS one, b.node AS other
-    FROM recount.clue
-        CROSS JOIN unnest(ids[2:]) AS other_id
-        JOIN recount.identifier AS a ON a.number_id = clue.number_id AND a.id = ids[1]
-        JOIN recount.identifier AS b ON b.number_id = clue.number_id AND b.id = other_id
-    WHERE a.node <> b.node
-)
-SELECT one, other FROM pair UNION ALL SELECT other, one FROM pair;
+SELECT a.node AS one, b.node AS other
+FROM recount.shown
+    JOIN recount.identifier AS a USING (number_id, id)
+    JOIN recount.identifier AS b ON b.number_id = shown.number_id AND b.id = other_id
+WHERE NOT EXISTS (SELECT FROM recount.refused WHERE number_id = a.number_id AND id IN (a.id, b.id));
 
 ANALYZE recount.link;
 
@@ -639,13 +674,12 @@ CREATE INDEX ON recount.message (customer, accepted_s);
 
 -- -------------------------------------------------------------------------------------- replies
 
--- A message is one reply, at the earliest time that a copy of it names.
+-- A message is one reply, at the earliest time that a copy of it names; from an identifier that identifies
+-- nobody it is nobody's.
 CREATE UNLOGGED TABLE recount.reply AS
 SELECT identifier.customer, min(at_s) AS at_s
-FROM recount.inbound
-    JOIN recount.replying_type USING (type)
-    JOIN recount.identifier ON identifier.number_id = inbound.number_id
-        AND identifier.id = coalesce(from_phone, from_user_id, from_parent_user_id)
+FROM recount.writer JOIN recount.identifier USING (number_id, id)
+WHERE NOT EXISTS (SELECT FROM recount.refused WHERE number_id = writer.number_id AND id = writer.id)
 GROUP BY identifier.customer, message_id;
 
 CREATE INDEX ON recount.reply (customer, at_s);

@@ -1,7 +1,7 @@
 """What the fold knows of a family: nothing but this."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 import msgspec
@@ -25,6 +25,9 @@ class Family(ABC, Generic[F, S]):
     table: ClassVar[str]
     connects: ClassVar[bool] = False
     """Whether a fact may reveal that two subjects are one; then states live under their smallest key."""
+
+    parts: ClassVar[bool] = False
+    """Whether facts may show that a subject is several after all (only if it connects)."""
 
     sweeps: ClassVar[bool] = False
     """Whether a fact may say that whatever was not heard of since a moment is over (only if it connects)."""
@@ -63,6 +66,25 @@ class Family(ABC, Generic[F, S]):
 
         A state that is beyond a bound stays so: what is joined to it never takes it back.
         """
+        return None
+
+    def parted(self, state: S, known: Collection[bytes]) -> Sequence[S]:
+        """Return the subjects that a state turned out to be: connected ones, and those that stand apart.
+
+        `known` are the keys of those among them that stood apart before.
+        """
+        return (state,)
+
+    def stands_apart(self, state: S) -> bool:
+        """Return whether the subject connects no others, and its key alone names it."""
+        return False
+
+    def is_too_large(self, encoded: bytes) -> bool:
+        """Return whether a state has to be relieved."""
+        return False
+
+    def relieved(self, state: S) -> S | None:
+        """Return a state that is too large so that `parted` makes several of it; None where it cannot be."""
         return None
 
     def encode(self, state: S) -> bytes:

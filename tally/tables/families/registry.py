@@ -5,7 +5,7 @@ from typing import Any
 from tally.schemas.keyed import VERSION
 from tally.schemas.topics import ALIASES, COUNTERS, OPEN, SWEEPS
 from tally.tables.families.call.family import CallFamily
-from tally.tables.families.customer import CustomerFamily
+from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.family import Family
 from tally.tables.families.message import MessageFamily
 from tally.tables.families.operator import OperatorFamily

@@ -6,28 +6,20 @@ them. The state's key is the business number and the smallest identifier.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
-from msgspec import Struct
 
+from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
+from tally.schemas.bounds import Bound
 from tally.schemas.facts import CUSTOMER, Claim, Sighting
 from tally.schemas.keys import RowKey, Template
 from tally.tables.contribution import Counts, Part
-from tally.tables.families.family import Family, ordered
+from tally.tables.families.customer.merge import known_of
+from tally.tables.families.customer.parting import parted, relieved
+from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person
+from tally.tables.families.family import Family
 from tally.tables.rules import Rules
-
-
-class Customer(Struct, frozen=True, array_like=True, gc=False):
-    """Everything known of one customer of one business number."""
-
-    identifiers: list[bytes]
-    """Sorted; the first one names the state."""
-    sends: dict[bytes, Claim]
-    """Claim by digest of the message; of several claims of one message the smallest."""
-    inbound: dict[bytes, int]
-    """First second by digest of each message from the customer that counts as a reply."""
-
 
 _state_decoder = msgspec.msgpack.Decoder(Customer)
 _fact_decoder = msgspec.msgpack.Decoder(Sighting)
@@ -39,47 +31,63 @@ class CustomerFamily(Family[Sighting, Customer]):
     code = CUSTOMER
     table = "customers"
     connects = True
+    parts = True
     decode_fact = staticmethod(_fact_decoder.decode)
     decode = staticmethod(_state_decoder.decode)
+
+    def __init__(self, most: Most | None = None) -> None:
+        self.most = most or Most()
 
     def subjects(self, key: bytes, fact: Sighting) -> Sequence[bytes]:
         return [key + b"/" + identifier for identifier in fact.identifiers]
 
     def members(self, key: bytes, state: Customer) -> Sequence[bytes]:
-        number, _, _ = key.partition(b"/")
-        return [number + b"/" + identifier for identifier in state.identifiers]
+        scope = key.partition(b"/")[0] + b"/"
+        if state.apart:
+            return [scope + name for name in state.apart]
+        messages = [scope + MESSAGE + digest for digest in state.messages]
+        return [*(scope + name for name in state.people), *messages]
 
     def merge(self, state: Customer | None, facts: Sequence[Sighting]) -> Customer:
-        known = (
-            _Known() if state is None else _Known(set(state.identifiers), {**state.sends}, {**state.inbound})
-        )
+        known = known_of(state, self.most)
         for fact in facts:
-            known.identifiers.update(fact.identifiers)
-            if (send := fact.send) is not None:
-                known.take_send(send.message, send.claim)
-            if (inbound := fact.inbound) is not None:
-                known.take_inbound(inbound.message, inbound.at_s)
+            known.see(fact)
         return known.customer()
 
     def join(self, states: Sequence[Customer]) -> Customer:
         first, *others = states
-        known = _Known(set(first.identifiers), {**first.sends}, {**first.inbound})
+        if not others:
+            return first
+        known = known_of(first, self.most)
         for other in others:
-            known.identifiers.update(other.identifiers)
-            for message, claim in other.sends.items():
-                known.take_send(message, claim)
-            for message, at_s in other.inbound.items():
-                known.take_inbound(message, at_s)
+            known.add(other)
         return known.customer()
+
+    def parted(self, state: Customer, known: Collection[bytes]) -> Sequence[Customer]:
+        return parted(state, {key.partition(b"/")[2] for key in known})
+
+    def relieved(self, state: Customer) -> Customer | None:
+        return relieved(state, self.most)
+
+    def is_too_large(self, encoded: bytes) -> bool:
+        return len(encoded) > self.most.state_bytes
+
+    def stands_apart(self, state: Customer) -> bool:
+        return bool(state.apart)
+
+    def beyond(self, state: Customer) -> Bound | None:
+        return CUSTOMER_BOUND if any(state.apart.values()) else None
 
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:
         """Count the customer once per template and once per campaign, in row `*`."""
-        sends = [claim for claim in state.sends.values() if claim.campaign]
+        claims = [sent.claim for sent in state.messages.values()]
+        sends = [claim for claim in claims if claim is not None and claim.campaign]
         times: dict[RowKey, list[int]] = defaultdict(list)
         for send in sends:
             for row in _rows(send):
                 times[row].append(send.at_ms)
-        replied, touched = _replied(sends, state.inbound, rules) if state.inbound else ({}, set())
+        replies = _replies(state.people.values())
+        replied, touched = _replied(sends, replies, rules) if replies and sends else ({}, set())
         parts = []
         for row, sent_ms in times.items():
             known = [*sent_ms, *replied.get(row, ())]
@@ -87,30 +95,20 @@ class CustomerFamily(Family[Sighting, Customer]):
         return parts
 
 
-class _Known(Struct, gc=False):
-    """A state in the making."""
-
-    identifiers: set[bytes] = set()
-    sends: dict[bytes, Claim] = {}
-    inbound: dict[bytes, int] = {}
-
-    def take_send(self, message: bytes, claim: Claim) -> None:
-        mine = self.sends.get(message)
-        self.sends[message] = claim if mine is None or claim.rank < mine.rank else mine
-
-    def take_inbound(self, message: bytes, at_s: int) -> None:
-        self.inbound[message] = min(at_s, self.inbound.get(message, at_s))
-
-    def customer(self) -> Customer:
-        return Customer(sorted(self.identifiers), ordered(self.sends), ordered(self.inbound))
+def _replies(people: Iterable[Person]) -> list[int]:
+    """Return the seconds in which the customer replied: each message once, when it was first seen."""
+    first: dict[bytes, int] = {}
+    for person in people:
+        for digest, at_s in person.inbound.items():
+            first[digest] = min(at_s, first.get(digest, at_s))
+    return sorted(set(first.values()))
 
 
 def _replied(
-    sends: Sequence[Claim], inbound: dict[bytes, int], rules: Rules
+    sends: Sequence[Claim], replies: list[int], rules: Rules
 ) -> tuple[dict[RowKey, list[int]], set[RowKey]]:
     """Return the rows that replies credit, with the times in ms, and those that they credit by last touch."""
     sends = sorted(sends, key=_touch)
-    replies = sorted(set(inbound.values()))
     window = rules.reply_window_seconds
     touched = {_rows(sends[i]) for at_s in replies if (i := _last_touch(sends, at_s, window)) is not None}
     replied: dict[RowKey, list[int]] = defaultdict(list)

@@ -1,0 +1,217 @@
+"""Folding subjects that facts connect, and that further facts may show to be several after all.
+
+An identifier that connects too much stands apart: it connects nobody, is a subject of its own, and what it
+had connected is parted, in the same batch. So no state grows for ever, nor depends on the order of facts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from tally.agents.fold.connected import components_of, roots_of
+from tally.agents.fold.failure import family_code
+from tally.agents.fold.steps import AT_ONCE, Batch, Steps, chunks
+from tally.schemas.topics import ALIASES
+from tally.tables.contribution import Part
+from tally.tables.families.family import Family
+from tally.tables.reading import Reader
+from tally.tables.rules import Rules
+
+APART = b"-"
+"""In place of a root: this subject stands apart, and its state lives under its own key."""
+
+
+class Component(Struct):
+    """What of a batch belongs together."""
+
+    facts: list[Any] = []
+    named: list[bytes] = []
+    """Keys that its facts name and that connect."""
+    roots: list[bytes] = []
+    apart: list[bytes] = []
+    """Keys that its facts name and that stood apart before."""
+
+
+def fold_parted(
+    family: Family[Any, Any],
+    facts: Sequence[tuple[bytes, Any]],
+    reader: Reader,
+    rules: Rules,
+    batch: Batch,
+) -> Steps[None]:
+    """Fold facts, a component a step, or some of the subjects that one is parted into."""
+    with family_code():
+        keys = [family.subjects(key, fact) for key, fact in facts]
+    yield
+    named = {key: None for several in keys for key in several}
+    roots = yield from roots_of(family, named, reader)
+    components = _components(facts, keys, roots)
+    yield
+    fold = _Parting(family, roots, rules, batch)
+    for some in chunks(components):
+        wanted = list({key for component in some for key in (*component.roots, *component.apart)})
+        states = zip(wanted, reader.get_many(family.table, wanted), strict=True)
+        olds = {key: old for key, old in states if old is not None}
+        with family_code():
+            for component in some:
+                yield from fold.component(component, olds)
+        batch.wrote(fold.take_bytes())
+    with family_code():
+        yield from fold.apart()
+    batch.wrote(fold.take_bytes())
+
+
+def _components(
+    facts: Sequence[tuple[bytes, Any]], keys: list[Sequence[bytes]], roots: dict[bytes, bytes]
+) -> list[Component]:
+    """Gather facts by what connects them; a fact of subjects that stand apart is about the first of these."""
+    apart = {key for key, root in roots.items() if root == APART}
+    groups = keys
+    if apart:
+        groups = [[key for key in several if key not in apart] or several[:1] for several in keys]
+    connecting = {key: root for key, root in roots.items() if root != APART} if apart else roots
+    together = components_of(groups, connecting, ())
+    found: dict[bytes, Component] = {}
+    for (_, fact), several, group in zip(facts, keys, groups, strict=True):
+        first = together[group[0]][0]
+        component = found.get(first)
+        if component is None:
+            component = found[first] = Component()
+        component.facts.append(fact)
+        component.named += several
+    for component in found.values():
+        named = list(dict.fromkeys(component.named))
+        component.roots = list({connecting[key]: None for key in named if key in connecting})
+        if apart:
+            component.apart = [key for key in named if key in apart]
+            named = [key for key in named if key not in apart]
+        component.named = named
+    return list(found.values())
+
+
+class _Parting:
+    """What a batch writes of one family."""
+
+    def __init__(
+        self,
+        family: Family[Any, Any],
+        roots: dict[bytes, bytes],
+        rules: Rules,
+        batch: Batch,
+    ) -> None:
+        self._family = family
+        self._roots = roots
+        self._rules = rules
+        self._batch = batch
+        self._table = batch.writes.setdefault(family.table, {})
+        self._aliases = batch.writes.setdefault(ALIASES, {})
+        self._written_bytes = 0
+        self._apart: defaultdict[bytes, list[Any]] = defaultdict(list)
+        self._apart_olds: dict[bytes, bytes] = {}
+
+    def take_bytes(self) -> int:
+        """Return how many bytes of states were written since this was last asked."""
+        taken, self._written_bytes = self._written_bytes, 0
+        return taken
+
+    def component(self, component: Component, olds: dict[bytes, bytes]) -> Steps[None]:
+        """Merge one component, part it where it is several, and write what changed."""
+        family = self._family
+        befores = {root: family.decode(olds[root]) for root in component.roots}
+        known = [*befores.values(), *(family.decode(olds[key]) for key in component.apart)]
+        after = family.merge(family.join(known) if known else None, component.facts)
+        self._apart_olds.update((key, olds[key]) for key in component.apart)
+        connected = []
+        key = next(iter(component.named or component.apart))
+        is_parted = False
+        for count, (state, encoded) in enumerate(self._parted(after, component.apart), start=1):
+            if count % AT_ONCE == 0:
+                yield
+            if family.stands_apart(state):
+                (name,) = family.members(key, state)
+                self._apart[name].append(state)
+                is_parted = is_parted or name not in component.apart
+            else:
+                connected.append((state, encoded))
+        if not is_parted and len(connected) == 1 and len(befores) <= 1:
+            root = min(component.named + component.roots)
+            if not befores or root in befores:
+                # Nearly always: the subject is one, as it was, and only what the facts name may be new.
+                self._name(root, component.named, self._roots)
+                self._write(befores, olds, {root: connected[0]})
+                yield
+                return
+        yield from self._rename(key, befores, olds, connected)
+
+    def apart(self) -> Steps[None]:
+        """Write what stands apart: several components may have heard of the same."""
+        family, olds = self._family, self._apart_olds
+        for key, states in self._apart.items():
+            after = family.join(states)
+            if key not in olds:
+                self._aliases[family.code + key] = APART
+                self._batch.identifiers_refused += 1
+            befores = {key: family.decode(olds[key])} if key in olds else {}
+            self._write(befores, olds, {key: (after, family.encode(after))})
+            yield
+
+    def _parted(self, state: Any, known: Sequence[bytes]) -> Iterator[tuple[Any, bytes]]:
+        """Yield the subjects that a state is, each encoded, and none larger than it may be."""
+        family = self._family
+        rest = list(family.parted(state, known))
+        while rest:
+            state = rest.pop()
+            encoded = family.encode(state)
+            if family.is_too_large(encoded) and (relieved := family.relieved(state)) is not None:
+                rest += family.parted(relieved, ())
+            else:
+                yield state, encoded
+
+    def _rename(
+        self,
+        key: bytes,
+        befores: dict[bytes, Any],
+        olds: dict[bytes, bytes],
+        connected: Sequence[tuple[Any, bytes]],
+    ) -> Steps[None]:
+        """Write subjects that have become one, or several, under the smallest keys they are known by."""
+        family = self._family
+        was = {member: root for root, before in befores.items() for member in family.members(root, before)}
+        afters: dict[bytes, tuple[Any, bytes]] = {}
+        for state, encoded in connected:
+            members = family.members(key, state)
+            root = min(members)
+            afters[root] = state, encoded
+            self._name(root, members, was)
+            if len(afters) % AT_ONCE == 0:
+                yield
+        yield
+        self._write(befores, olds, afters)
+        yield
+
+    def _name(self, root: bytes, members: Iterable[bytes], was: dict[bytes, bytes]) -> None:
+        code = self._family.code
+        self._aliases.update((code + member, root) for member in members if was.get(member) != root)
+
+    def _write(
+        self, befores: dict[bytes, Any], olds: dict[bytes, bytes], afters: dict[bytes, tuple[Any, bytes]]
+    ) -> None:
+        """Put what changed in place of what was."""
+        family, rules = self._family, self._rules
+        was: list[Part] = []
+        now: list[Part] = []
+        for key, before in befores.items():
+            if key not in afters:
+                self._table[key] = None
+                was += family.contribution(key, before, rules)
+        for key, (state, encoded) in afters.items():
+            if olds.get(key) == encoded:
+                continue
+            self._table[key] = encoded
+            self._written_bytes += len(encoded)
+            if key in befores:
+                was += family.contribution(key, befores[key], rules)
+            now += family.contribution(key, state, rules)
+        self._batch.changes.move(was, now)

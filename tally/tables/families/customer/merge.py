@@ -1,0 +1,146 @@
+"""Learning more of a customer: unions and smallest values, so that neither order nor repetition counts."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tally.schemas.facts import Claim, Sighting
+from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person, Sent
+from tally.tables.families.family import ordered
+
+KIND = MESSAGE[0]
+
+
+class Known(Struct, gc=False):
+    """A state in the making."""
+
+    most: Most
+    people: dict[bytes, Person] = {}
+    messages: dict[bytes, Sent] = {}
+    shared: dict[bytes, list[bytes]] = {}
+    apart: dict[bytes, bool] = {}
+    heard: dict[bytes, dict[bytes, int]] = {}
+    """Inbound messages of people from whom more are known than before."""
+
+    def see(self, fact: Sighting) -> None:
+        """Take what one part of a raw event shows; a message is the first of its identifiers."""
+        names: Sequence[bytes] = fact.identifiers
+        first = names[0]
+        if first[0] == KIND:
+            names = names[1:]
+            self._message(first[1:], names, None if fact.send is None else fact.send.claim)
+        for name in names:
+            self._person(name, names)
+        if (inbound := fact.inbound) is not None:
+            for name in names:
+                self._inbound(name, {inbound.message: inbound.at_s})
+
+    def add(self, other: Customer) -> None:
+        """Take all that another state knows."""
+        for name, by_size in other.apart.items():
+            self.set_apart(name, by_size)
+        for name, person in other.people.items():
+            self._person(name, person.shown_with)
+            if person.inbound:
+                self._inbound(name, person.inbound)
+        for digest, sent in other.messages.items():
+            self._message(digest, sent.shown_with, sent.claim)
+        for digest, names in other.shared.items():
+            self._share(digest, names)
+
+    def set_apart(self, name: bytes, by_size: bool = False) -> None:
+        """Let an identifier stand apart for ever; what it was linked with know that themselves."""
+        self.apart[name] = by_size or self.apart.get(name, False)
+        if name[0] != KIND:
+            self.people.pop(name, None)
+        elif (sent := self.messages.get(digest := name[1:])) is not None:
+            self._share(digest, sent.shown_with)
+            self.messages[digest] = Sent([], sent.claim)
+
+    def customer(self) -> Customer:
+        """Return the state, in its canonical order."""
+        for name, inbound in self.heard.items():
+            if (person := self.people.get(name)) is not None:
+                self.people[name] = Person(person.shown_with, ordered(inbound))
+        self._count_messages()
+        return Customer(
+            ordered(self.people), ordered(self.messages), ordered(self.shared), ordered(self.apart)
+        )
+
+    def _person(self, name: bytes, names: Sequence[bytes]) -> None:
+        person = self.people.get(name)
+        if person is None:
+            if name in self.apart:
+                return
+            self.people[name] = person = Person([], {})
+        if len(names) == 1 and names[0] == name:
+            return
+        shown_with = _union(person.shown_with, names, name)
+        if len(shown_with) > self.most.links and self.most.has_too_many(shown_with):
+            self.set_apart(name)
+        elif shown_with is not person.shown_with:
+            self.people[name] = Person(shown_with, person.inbound)
+
+    def _inbound(self, name: bytes, more: dict[bytes, int]) -> None:
+        person = self.people.get(name)
+        if person is None:  # it stands apart: a message from nobody in particular
+            return
+        known = self.heard.get(name)
+        if known is None:
+            known = self.heard[name] = dict(person.inbound)
+        for digest, at_s in more.items():
+            known[digest] = min(at_s, known.get(digest, at_s))
+
+    def _message(self, digest: bytes, names: Sequence[bytes], claim: Claim | None) -> None:
+        sent = self.messages.get(digest)
+        shown_with: list[bytes] = [] if sent is None else sent.shown_with
+        if sent is not None:
+            claim = _smaller(sent.claim, claim)
+        if self.apart and MESSAGE + digest in self.apart:
+            self._share(digest, names)
+        else:
+            shown_with = _union(shown_with, names)
+        self.messages[digest] = Sent(shown_with, claim)
+        if len(shown_with) > self.most.links and self.most.has_too_many(shown_with):
+            self.set_apart(MESSAGE + digest)
+
+    def _share(self, digest: bytes, names: Sequence[bytes]) -> None:
+        if names:
+            self.shared[digest] = _union(self.shared.get(digest, []), names)
+
+    def _count_messages(self) -> None:
+        """Set those phones and user ids apart that are linked with too many messages."""
+        messages = len(self.messages) + len(self.shared)
+        for person in self.people.values():
+            messages += len(person.inbound)
+        if messages <= self.most.messages:
+            return
+        count = Counter({name: len(person.inbound) for name, person in self.people.items()})
+        for sent in self.messages.values():
+            count.update(sent.shown_with)
+        for names in self.shared.values():
+            count.update(names)
+        for name in [name for name in self.people if count[name] > self.most.messages]:
+            self.set_apart(name)
+
+
+def known_of(state: Customer | None, most: Most) -> Known:
+    """Return a state that can be added to; the state itself stays as it is."""
+    if state is None:
+        return Known(most)
+    return Known(most, dict(state.people), dict(state.messages), dict(state.shared), dict(state.apart))
+
+
+def _union(known: list[bytes], names: Sequence[bytes], own: bytes = b"") -> list[bytes]:
+    """Return known names and more, sorted, without one's own; the known ones themselves if none is new."""
+    more = [name for name in names if name not in known and name != own]
+    if not more:
+        return known
+    return more if len(more) == 1 and not known else sorted({*known, *more})
+
+
+def _smaller(left: Claim | None, right: Claim | None) -> Claim | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return right if right.rank < left.rank else left
