@@ -2,8 +2,9 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import asyncpg
 import pytest
@@ -23,8 +24,10 @@ from tally.streams.simulator.campaign import campaign
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
+from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules
 from tests.faults.events import troubled
+from tests.support.customers import bounds
 from tests.support.partition import MemoryPartition
 
 PARTITIONS = 4
@@ -86,7 +89,10 @@ def operators(rows: Sequence[tuple[int, RowKey, Row]]) -> dict[Key, Numbers]:
     }
 
 
-async def recounted(database: str, records: Sequence[RawRecord]) -> dict[Key, Numbers]:
+async def recounted(
+    database: str, records: Sequence[RawRecord], most: Mapping[str, int] = MappingProxyType({})
+) -> dict[Key, Numbers]:
+    """Return what plain SQL counts, with the bounds of the registry but for those that are given."""
     connection: asyncpg.Connection[asyncpg.Record] = await connect(load({}, postgres_dsn=database))
     try:
         await begin(connection)
@@ -95,6 +101,8 @@ async def recounted(database: str, records: Sequence[RawRecord]) -> dict[Key, Nu
             for offset, record in enumerate(records)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
+        for bound in most.items():
+            await connection.execute("UPDATE recount.bound SET most = $2 WHERE name = $1", *bound)
         await recount(connection)
         return await recounted_tables(connection)
     finally:
@@ -135,6 +143,23 @@ async def test_facts_that_contradict_each_other_count_as_plain_sql_decides(datab
 
     assert len(expected) > 20
     assert differences(expected, answers(folded(records))) == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("links", "messages"), [(1, 3), (1, 20), (20, 2)])
+async def test_identifiers_that_connect_too_much_identify_nobody_in_plain_sql_either(
+    database: str, links: int, messages: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    records = troubled(rng, campaign(rng, START_S, Size(contacts_per_campaign=30)))
+    most = {"identifier_links": links, "identifier_messages": messages}
+    expected = await recounted(database, records, most)
+    with bounds(Most(links=links, messages=messages)):
+        found = answers(folded(records))
+
+    assert expected != await recounted(database, records)
+    assert differences(expected, found) == []
 
 
 def parts(rng: random.Random, records: Sequence[RawRecord]) -> Iterator[list[RawRecord]]:
