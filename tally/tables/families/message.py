@@ -54,7 +54,7 @@ class MessageFamily(Family[MessageFact, Message]):
     def merge(self, state: Message | None, facts: Sequence[MessageFact]) -> Message:
         # One copy for all facts: a state for each, joined one by one, took three times as long.
         after = Message() if state is None else copy(state)
-        contested: list[Claim] = []
+        contested: list[Claim] | None = None
         for fact in facts:
             if isinstance(fact, StatusSeen):
                 _take_status(after, fact)
@@ -62,12 +62,13 @@ class MessageFamily(Family[MessageFact, Message]):
                 if after.claim is None:
                     after.claim = fact.claim
                 elif after.claim != fact.claim:
+                    contested = [] if contested is None else contested
                     contested.append(fact.claim)
             else:
                 after.quoted_s = earliest(after.quoted_s, fact.at_s)
                 if fact.clicked:
                     after.clicked_s = earliest(after.clicked_s, fact.at_s)
-        if contested:
+        if contested is not None:
             _settle(after, contested)
         return after
 
