@@ -113,6 +113,31 @@ CLAIMANTS = Bound(
     "message `incomplete`: those of the smallest claims count",
 )
 
+ELEMENTS = Bound(
+    "elements",
+    "reader",
+    80_000,
+    "elements of a raw JSON record: its commas, `[` and `{`, those within texts as well",
+    "dead letter `too_many_parts`",
+)
+BAD_PARTS = Bound(
+    "bad_parts", "shown", 100, "bad parts of a record that its dead letter lists", "counted, not listed"
+)
+PACKET_LINES = Bound(
+    "packet_lines",
+    "reader",
+    1_000,
+    "lines of an AMI packet, or strings of the JSON object in its place",
+    "dead letter `bad_packet`",
+)
+TEMPLATE = Bound(
+    "template",
+    "value",
+    256,
+    "bytes of a template's name, and of its language",
+    "its first 55 characters, `~` and 32 hex digits of its SHA-256",
+)
+
 BOUNDS: tuple[Bound, ...] = (
     RECORD,
     BATCH,
@@ -120,6 +145,10 @@ BOUNDS: tuple[Bound, ...] = (
     HEADERS,
     LETTER_END,
     LETTER_KEY,
+    ELEMENTS,
+    BAD_PARTS,
+    PACKET_LINES,
+    TEMPLATE,
     ATTEMPTS,
     ATTEMPT_MESSAGES,
     CLAIMANTS,

@@ -8,6 +8,7 @@ Reason = Literal[
     "not_json",
     "not_text",
     "too_large",
+    "too_many_parts",
     "wrong_type",
     "missing_field",
     "bad_time",

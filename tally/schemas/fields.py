@@ -14,12 +14,16 @@ MAX_ID = 128
 MAX_META_ID = 512
 MAX_SECONDS = 253_402_300_799
 """9999-12-31T23:59:59Z: later ones are no dates for Postgres clients and for people."""
+MAX_MS = MAX_SECONDS * 1000 + 999
+MAX_DIGITS = 15
+"""Of a time in text."""
 EARLIEST_MS = 1_230_768_000_000
 """2009-01-01T00:00:00Z: WhatsApp began in that year; wrong units and clocks without a battery lie before."""
 AHEAD_MS = 86_400_000
 """How much later than its record was published an event may say that it happened: a day."""
 
 DIGEST_BYTES = 12
+_SPAN = "from 2009 to a day after the record"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -50,6 +54,10 @@ def checked_text(value: str, path: str, limit: int) -> str:
 
 def meta_id(part: Mapping[str, Any], name: str, path: str) -> str:
     """Return one of Meta's ids, always a string."""
+    value = part.get(name)
+    # The path is only made where it is needed: making it costs more than all the rest.
+    if type(value) is str and 0 < len(value) <= MAX_META_ID and "\0" not in value:
+        return value
     where = f"{path}.{name}"
     return checked_text(typed(required(part, name, path), str, where), where, MAX_META_ID)
 
@@ -59,6 +67,8 @@ def optional_meta_id(part: Mapping[str, Any], name: str, path: str) -> str | Non
     value = part.get(name)
     if value is None or value == "":
         return None
+    if type(value) is str and len(value) <= MAX_META_ID and "\0" not in value:
+        return value
     where = f"{path}.{name}"
     return checked_text(typed(value, str, where), where, MAX_META_ID)
 
@@ -75,36 +85,67 @@ def canonical_id(text: str) -> str:
     return text.lower() if len(text) == 36 and _UUID.fullmatch(text) else text
 
 
-def unix_seconds(value: Any, path: str) -> int:
-    """Return Meta's timestamp: unix seconds, as text or as integer. Raises BadEvent `bad_time`."""
-    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= 12:
-        value = int(value)
-    if type(value) is not int or not 0 <= value <= MAX_SECONDS:
-        raise BadEvent("bad_time", path)
-    return value
-
-
-def unix_ms(value: Any, path: str) -> int:
-    """Return a producer's time: unix milliseconds, or RFC 3339 with zone. Raises BadEvent `bad_time`."""
-    if type(value) is str and _RFC_3339.fullmatch(value):
-        try:
-            value = (datetime.fromisoformat(value.upper()) - _EPOCH) // _MILLISECOND
-        except ValueError:
-            raise BadEvent("bad_time", path) from None
-    if type(value) is not int or not 0 <= value <= MAX_SECONDS * 1000 + 999:
-        raise BadEvent("bad_time", path)
-    return value
-
-
 def latest_ms(published_ms: int | None) -> int:
     """Return the last time that an event may name, by Kafka's time of its record; None is not known."""
-    most_ms = MAX_SECONDS * 1000 + 999
-    return most_ms if published_ms is None else min(published_ms + AHEAD_MS, most_ms)
+    return MAX_MS if published_ms is None or published_ms > MAX_MS - AHEAD_MS else published_ms + AHEAD_MS
 
 
 def is_plausible(at_ms: int, published_ms: int | None) -> bool:
     """Return whether an event of a record may have happened then: from 2009 on, and not a day ahead of it."""
     return EARLIEST_MS <= at_ms <= latest_ms(published_ms)
+
+
+def event_seconds(value: Any, path: str, latest: int = MAX_MS) -> int:
+    """Return Meta's time of an event: unix seconds, as text or as integer, at most the latest time in ms.
+
+    Raises BadEvent `bad_time`.
+    """
+    at_s = value
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
+        at_s = int(value)
+    if type(at_s) is not int or not EARLIEST_MS <= at_s * 1000 <= latest:
+        raise BadEvent("bad_time", path, _seconds_wanted(at_s, latest))
+    return at_s
+
+
+def unix_ms(value: Any, path: str) -> int:
+    """Return any time: unix milliseconds, or RFC 3339 with zone. Raises BadEvent `bad_time`."""
+    at_ms = _from_rfc_3339(value) if type(value) is str else value
+    if type(at_ms) is not int or not 0 <= at_ms <= MAX_MS:
+        raise BadEvent("bad_time", path)
+    return at_ms
+
+
+def event_ms(value: Any, path: str, latest: int = MAX_MS) -> int:
+    """Return a producer's time of an event, in either form, at most the latest time.
+
+    Raises BadEvent `bad_time`.
+    """
+    at_ms = _from_rfc_3339(value) if type(value) is str else value
+    if type(at_ms) is not int or not EARLIEST_MS <= at_ms <= latest:
+        raise BadEvent("bad_time", path, _ms_wanted(value, latest))
+    return at_ms
+
+
+def _from_rfc_3339(text: str) -> int | None:
+    if not _RFC_3339.fullmatch(text):
+        return None
+    try:
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MILLISECOND
+    except ValueError:
+        return None
+
+
+def _seconds_wanted(given: Any, latest: int) -> str:
+    if type(given) is int and EARLIEST_MS <= given <= latest:
+        return "milliseconds? unix seconds are wanted"
+    return f"unix seconds, {_SPAN}"
+
+
+def _ms_wanted(given: Any, latest: int) -> str:
+    if type(given) is int and EARLIEST_MS <= given * 1000 <= latest:
+        return "seconds? unix milliseconds are wanted"
+    return f"unix milliseconds or RFC 3339 with a zone, {_SPAN}"
 
 
 def phone_identifier(phone: str) -> bytes:

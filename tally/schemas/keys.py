@@ -1,8 +1,11 @@
 """Keys: how ids become subject keys, partition keys and row keys, and which partition is theirs."""
 
+from hashlib import sha256
 from zlib import crc32
 
 from msgspec import Struct
+
+from tally.schemas.bounds import TEMPLATE
 
 SEPARATOR = "/"
 
@@ -43,6 +46,24 @@ class Template(Struct, frozen=True, array_like=True, order=True, gc=False):
 
 
 FREE_FORM = Template()
+_PREFIX_CHARACTERS = 55
+_DIGEST_DIGITS = 32
+
+
+def bounded_template(name: str, language: str) -> Template:
+    """Return a template's identity: `-` in a language is `_`, and longer names are short again."""
+    return Template(bounded_name(name), bounded_name(language.replace("-", "_")))
+
+
+def bounded_name(name: str) -> str:
+    """Return a name of 256 bytes at most: of a longer one its beginning and a digest of all of it.
+
+    A row's names stand in an index of Postgres, whose entries have 2,704 bytes at most. Cutting the name
+    off alone would make one template of two.
+    """
+    if len(name) * 4 <= TEMPLATE.most or len(written := name.encode()) <= TEMPLATE.most:
+        return name
+    return f"{name[:_PREFIX_CHARACTERS]}~{sha256(written).hexdigest()[:_DIGEST_DIGITS]}"
 
 
 class RowKey(Struct, frozen=True, order=True, gc=False):

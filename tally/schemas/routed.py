@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
+from tally.schemas.bounds import BAD_PARTS
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import Fact
 from tally.schemas.keyed import Keyed, KeyedFact
-from tally.schemas.topics import RAW_LIMIT_BYTES
+from tally.schemas.scan import check_size
 
 
 class Routed(Struct, gc=False):
@@ -16,8 +17,18 @@ class Routed(Struct, gc=False):
 
     facts: list[Keyed] = []
     bad: list[Bad] = []
+    """The bad parts, the first hundred of them."""
+    refused: int = 0
+    """How many bad parts there are in all."""
     seen: list[tuple[str, str]] = []
     """(kind, name) of each thing the event held; names come from closed lists, the rest is `other`."""
+
+    def refuse(self, bad: Bad, place: str = "", index: int = 0) -> None:
+        """Note a bad part; `place` is the list that it is in, and the bad part's path goes on from there."""
+        self.refused += 1
+        if self.refused > BAD_PARTS.most:
+            return
+        self.bad.append(Bad(bad.reason, f"{place}[{index}]{bad.path}", bad.expected) if place else bad)
 
     def add(self, family: bytes, key: bytes, fact: Fact) -> None:
         """Take one fact."""
@@ -29,17 +40,19 @@ class Routed(Struct, gc=False):
 
     def see_unknown(self, kind: str, part: dict[str, Any], known: frozenset[str]) -> None:
         """Count the fields of a part that nobody has told us of."""
-        self.seen += [("unknown_field", kind)] * len(part.keys() - known)
+        if not known.issuperset(part):
+            self.seen += [("unknown_field", kind)] * len(part.keys() - known)
 
 
 def read_object(value: bytes | None) -> dict[str, Any]:
     """Decode a raw event's JSON object.
 
-    Raises BadEvent: `too_large`, `not_text` (no UTF-8), `not_json`, `wrong_type` (JSON, but no object).
+    Raises BadEvent: `too_large`, `too_many_parts`, `not_text` (no UTF-8), `not_json`, `wrong_type` (JSON,
+    but no object).
     Of repeated keys the last holds; integers beyond 64 bits become floats (both orjson's way).
     """
-    if value is not None and len(value) > RAW_LIMIT_BYTES:
-        raise BadEvent("too_large")
+    if value is not None:
+        check_size(value)
     try:
         body = orjson.loads(value or b"")
     except orjson.JSONDecodeError:

@@ -8,16 +8,17 @@ from tally.schemas.facts import Channel, Outcome
 from tally.schemas.fields import (
     MAX_ID,
     checked_text,
+    event_ms,
+    latest_ms,
     meta_id,
     optional_meta_id,
     phone_identifier,
     producer_id,
     required,
     typed,
-    unix_ms,
     user_identifier,
 )
-from tally.schemas.keys import FREE_FORM, Template, join_parts
+from tally.schemas.keys import FREE_FORM, Template, bounded_template, join_parts
 from tally.schemas.routed import Routed, read_object
 from tally.schemas.send_facts import Checked, add_facts
 
@@ -35,17 +36,20 @@ FIELDS = frozenset(
 )
 
 
-def read_send(value: bytes | None) -> Routed:
-    """Turn one send result into facts about the message, the recipient and the customer."""
+def read_send(value: bytes | None, published_ms: int | None = None) -> Routed:
+    """Turn one send result into facts about the message, the recipient and the customer.
+
+    `published_ms` is Kafka's time of the record: nothing in it happened more than a day later.
+    """
     routed = Routed()
     try:
-        _read(read_object(value), routed)
+        _read(read_object(value), latest_ms(published_ms), routed)
     except BadEvent as error:
-        routed.bad.append(error.bad)
+        routed.refuse(error.bad)
     return routed
 
 
-def _read(body: dict[str, Any], routed: Routed) -> None:
+def _read(body: dict[str, Any], latest: int, routed: Routed) -> None:
     _version(body)
     tenant = producer_id(required(body, "tenant", "$"), "$.tenant")
     channel = _one_of(body, "channel", CHANNELS)
@@ -55,7 +59,7 @@ def _read(body: dict[str, Any], routed: Routed) -> None:
     if "campaign" not in body:
         raise BadEvent("missing_field", "$.campaign")
     campaign = None if body["campaign"] is None else producer_id(body["campaign"], "$.campaign")
-    at_ms = unix_ms(required(body, "time", "$"), "$.time")
+    at_ms = event_ms(required(body, "time", "$"), "$.time", latest)
     attempt = _attempt(body.get("attempt"))
     template = _template(body.get("template"), channel)
     contact, who = _contact(body, campaign is not None, outcome in ("accepted", "requested"))
@@ -110,7 +114,7 @@ def _template(template: Any, channel: Channel) -> tuple[Template, str]:
         language = optional_meta_id(template, "language", "$.template") or ""
     label = template.get("id")
     return (
-        Template(name, language.replace("-", "_")),
+        bounded_template(name, language),
         "" if label is None else producer_id(label, "$.template.id"),
     )
 

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_META_ID
-from tally.schemas.topics import RAW_LIMIT_BYTES
+from tally.schemas.scan import may_be_read
 
 MAX_INTEGER = (1 << 63) - 1
 """Beyond 64 bits an integer is a float for the general reader's parser, or no JSON at all."""
@@ -23,4 +23,4 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, BadEvent)
 def may_be_usual(value: bytes | None) -> TypeGuard[bytes]:
     """Return whether a typed decode may say what the general reader says of a record's value."""
     # A U+0000 makes an id a bad one, and the declared types let it pass.
-    return value is not None and len(value) <= RAW_LIMIT_BYTES and b"\\u0000" not in value
+    return value is not None and may_be_read(value) and b"\\u0000" not in value

@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from tally.schemas.fields import MAX_ID, MAX_SECONDS, canonical_id, phone_identifier, unix_ms, user_identifier
+from tally.schemas.bounds import TEMPLATE
+from tally.schemas.fields import (
+    MAX_ID,
+    MAX_SECONDS,
+    canonical_id,
+    event_ms,
+    latest_ms,
+    phone_identifier,
+    user_identifier,
+)
 from tally.schemas.keys import Template
 from tally.schemas.routed import Routed
 from tally.schemas.send_facts import Checked, add_facts
@@ -25,9 +34,13 @@ class _Contact(Struct, forbid_unknown_fields=True, gc=False):
     user_id: MaybeMetaId = None
 
 
+_Name = Annotated[str, Meta(min_length=1, max_length=TEMPLATE.most // 4)]
+"""Within its bound whatever its characters are; of longer ones the general reader looks at the bytes."""
+
+
 class _Template(Struct, forbid_unknown_fields=True, gc=False):
-    name: MetaId
-    language: MetaId
+    name: _Name
+    language: _Name
     id: _Id | None = None
 
 
@@ -49,13 +62,13 @@ _decode = msgspec.json.Decoder(_Body).decode
 _OUTCOME = ("outcome", "accepted")
 
 
-def read_usual_send(value: bytes | None) -> Routed | None:
+def read_usual_send(value: bytes | None, published_ms: int | None = None) -> Routed | None:
     """Turn one send result into facts, or return None where it is not a usual one."""
     if not may_be_usual(value):
         return None
     try:
         body = _decode(value)
-        at_ms = unix_ms(body.time, "")
+        at_ms = event_ms(body.time, "", latest_ms(published_ms))
     except UNREADABLE:
         return None
     who = _who(body.contact)

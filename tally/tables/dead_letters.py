@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
@@ -11,8 +10,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from tally.schemas.bounds import KIB, LETTER_END, LETTER_KEY, RECORD
-from tally.schemas.errors import Bad, Reason
+from tally.schemas.errors import Reason
 from tally.schemas.kept import Kept, kept
+from tally.schemas.routed import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.tables.facts_log import DELIVERY_TIMEOUT_MS
 from tally.tables.producing import Headers, Sent, send_entries, settle
@@ -102,11 +102,12 @@ def headers_of(letter: Letter, found: Kept, at_ms: int) -> Headers:
     return headers
 
 
-def detail_of(bad: Sequence[Bad]) -> str:
+def detail_of(routed: Routed) -> str:
     """Return the paths of the first bad parts of one record, and how many more; never their values. Pure."""
-    more = len(bad) - DETAILED_PARTS
-    named = "; ".join(map(str, islice(bad, DETAILED_PARTS)))
-    return named if more <= 0 else f"{named}; and {more} more"
+    named = routed.bad[:DETAILED_PARTS]
+    more = routed.refused - len(named)
+    listed = "; ".join(map(str, named))
+    return listed if more <= 0 else f"{listed}; and {more} more"
 
 
 class DeadLetters:

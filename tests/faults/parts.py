@@ -75,7 +75,7 @@ CLOCKS: dict[str, Change] = {
     "epoch 0": _set(0),
     "year 9999": _set(MAX_SECONDS),
 }
-"""What a clock may say; the reader accepts all of it."""
+"""What a clock may say; to the last two the reader says `bad_time`."""
 SEND_CONFLICTS: dict[str, Json] = {
     "another time": {"time": 1_795_350_000_000},
     "a smaller template": {"template": {"name": "aaa", "language": "nl"}},
@@ -97,11 +97,13 @@ def parts_of(place: int, record: RawRecord) -> Iterator[Part]:
 
 def _parts_in(place: int, entry: str, value: Json) -> Iterator[Part]:
     metadata = value.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("phone_number_id"), str):
+        return
     for kind, name in (("statuses", "status"), ("messages", "type")):
         for item in _objects(value.get(kind)):
             is_named = isinstance(item.get("id"), str) and isinstance(item.get(name), str)
             has_time = str(item.get("timestamp")).isascii() and str(item.get("timestamp")).isdigit()
-            if isinstance(metadata, dict) and is_named and has_time:
+            if is_named and has_time:
                 yield Part(place, entry, metadata, kind, item)
 
 

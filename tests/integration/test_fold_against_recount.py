@@ -11,6 +11,7 @@ import pytest
 
 from tally.agents.route.decision import READERS
 from tally.agents.view.answer import campaign_answer
+from tally.schemas.ami.reading import READING
 from tally.schemas.keyed import Keyed
 from tally.schemas.keys import RowKey, partition_of
 from tally.schemas.rows import Row, decode_row
@@ -33,6 +34,8 @@ from tests.support.partition import MemoryPartition
 PARTITIONS = 4
 BATCH = 200
 START_S = 1_795_350_873
+PUBLISHED_MS = (START_S + 90 * 86_400) * 1000
+"""Kafka's time of every record: later than all that is simulated, but for clocks that are years ahead."""
 SEEDS = (1, 2, 3, random.SystemRandom().randrange(1_000_000))
 HALVES = 820419
 """Among what this seed loses is every event that shows campaign and contact of some channels together."""
@@ -52,7 +55,7 @@ LOST_SHARE = 0.3
 def folded(records: Sequence[RawRecord]) -> list[MemoryPartition]:
     facts: defaultdict[int, list[Keyed]] = defaultdict(list)
     for record in records:
-        for keyed in READERS[record.topic](record.value, record.headers).facts:
+        for keyed in READERS[record.topic](record.value, record.headers, READING, PUBLISHED_MS).facts:
             facts[partition_of(keyed.key, PARTITIONS)].append(keyed)
     partitions = [MemoryPartition() for _ in range(PARTITIONS)]
     for number, of_it in facts.items():
@@ -97,7 +100,7 @@ async def recounted(
     try:
         await begin(connection)
         rows = [
-            (record.topic, 0, offset, None, record.value, headers_of(record.headers))
+            (record.topic, 0, offset, PUBLISHED_MS, record.value, headers_of(record.headers))
             for offset, record in enumerate(records)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)

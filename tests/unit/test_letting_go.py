@@ -31,7 +31,7 @@ GOOD = (EXAMPLES / "send-results" / "accepted.json").read_bytes()
 class Held:
     """A record, raw or a fact, that tells when nobody holds it any more."""
 
-    timestamp = 1_795_000_000_000
+    timestamp = 1_795_350_900_000
     headers = ()
 
     def __init__(self, value: bytes, key: bytes = b"", offset: int = 0) -> None:

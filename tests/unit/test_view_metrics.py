@@ -112,11 +112,11 @@ def test_every_reason_of_a_dead_letter_and_every_raw_topic_has_a_series() -> Non
 ODD_WEBHOOK = b"""{"object": "whatsapp_business_account", "entry": [{"changes": [
   {"field": "invented", "value": {}},
   {"field": "messages", "value": {"metadata": {"phone_number_id": "1"},
-    "statuses": [{"id": "w1", "status": "invented", "timestamp": "1", "odd": 1, "recipient_id": "2"},
+    "statuses": [{"id": "w1", "status": "invented", "timestamp": "1795350873", "odd": 1, "recipient_id": "2"},
                  {"type": "call"}],
-    "messages": [{"id": "w2", "type": "invented", "timestamp": "1", "from": "2"}]}}]}]}"""
+    "messages": [{"id": "w2", "type": "invented", "timestamp": "1795350873", "from": "2"}]}}]}]}"""
 ODD_SEND = b"""{"tenant": 1, "channel": "whatsapp", "campaign": 1, "contact": {"id": 1}, "outcome": "queued",
-  "phone_number_id": "1", "time": 1, "odd": 1}"""
+  "phone_number_id": "1", "time": 1795350873904, "odd": 1}"""
 
 
 @pytest.mark.parametrize("routed", [read_webhook(ODD_WEBHOOK), read_send(ODD_SEND)])

@@ -44,16 +44,21 @@ class Read(Protocol):
         published_ms: int | None = None,
         /,
     ) -> Routed:
-        """Read one record; only AMI events look at headers, settings and Kafka's time of it."""
+        """Read one record; only AMI events look at headers."""
 
 
-def _webhook(value: bytes | None, *_: object) -> Routed:
-    quick = read_usual if value and b'"statuses"' in value else read_idle
-    return quick(value) or read_webhook(value)
+def _webhook(
+    value: bytes | None, _headers: Headers = (), _reading: Reading = READING, published_ms: int | None = None
+) -> Routed:
+    is_usual = value is not None and b'"statuses"' in value
+    quick = read_usual(value, published_ms) if is_usual else read_idle(value)
+    return quick or read_webhook(value, published_ms)
 
 
-def _send(value: bytes | None, *_: object) -> Routed:
-    return read_usual_send(value) or read_send(value)
+def _send(
+    value: bytes | None, _headers: Headers = (), _reading: Reading = READING, published_ms: int | None = None
+) -> Routed:
+    return read_usual_send(value, published_ms) or read_send(value, published_ms)
 
 
 READERS: Mapping[str, Read] = {
@@ -89,7 +94,7 @@ def read_record(source: str, record: RawRecord, reading: Reading = READING) -> t
     if not 0 <= raw_at_ms <= LAST_MS:
         raw_at_ms = 0 if raw_at_ms < 0 else LAST_MS
     if type(record) is Unread:
-        return Routed(bad=[record.bad]), raw_at_ms
+        return Routed(bad=[record.bad], refused=1), raw_at_ms
     return READERS[source](record.value, record.headers, reading, raw_at_ms or None), raw_at_ms
 
 

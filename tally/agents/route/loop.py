@@ -134,7 +134,7 @@ class Route:
     async def _keep(self, routed: Iterable[Routing]) -> None:
         """Write the dead letters of some runs, a few hundred at a time."""
         letters = [
-            (source, Letter(run.topic, run.partition, record, one.bad[0].reason, detail_of(one.bad)))
+            (source, Letter(run.topic, run.partition, record, one.bad[0].reason, detail_of(one)))
             for source, run, found in routed
             for record, one in found.bad
         ]

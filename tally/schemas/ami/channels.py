@@ -11,6 +11,7 @@ from tally.schemas.ami.text import queue_name, unescaped
 from tally.schemas.call_facts import ChannelsSeen, Glimpse, Kind, Originated, Role
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
+from tally.schemas.keys import bounded_name
 
 UNKNOWN = "<unknown>"
 PREFIXES = (
@@ -76,7 +77,7 @@ def _with_variable(
 ) -> ChannelsSeen | None:
     fact = seen("seen", packet, at, whose, reading) if value and "uniqueid" in packet else None
     if fact and not (role == "tenant" and whose.is_bound):
-        fact.channels[0].variables[role] = _value(value)
+        fact.channels[0].variables[role] = _value(role, value)
     return fact
 
 
@@ -108,7 +109,8 @@ def _variables(entries: list[str], reading: Reading) -> Iterable[tuple[Role, str
         name, _, value = entry.partition("=")
         role = reading.variables.get(name.lstrip("_"))
         if role and value:
-            yield role, _value(unescaped(value))
+            # Cut off before, too: of millions of escapes the first ones are enough.
+            yield role, _value(role, unescaped(value[:MAX_META_ID]))
 
 
 def _tenants(field: str, whose: Whose) -> Iterable[tuple[Role, str]]:
@@ -119,7 +121,7 @@ def _tenants(field: str, whose: Whose) -> Iterable[tuple[Role, str]]:
     if whose.tenant:
         yield ("tenant_bound" if whose.is_bound else "tenant_header"), whose.tenant
     if field and not whose.is_bound:
-        yield "tenant_field", _value(field)
+        yield "tenant_field", _value("tenant_field", field)
 
 
 def _cause(kind: Kind, packet: Packet) -> int:
@@ -132,10 +134,15 @@ def _text(value: str) -> str:
     return value.replace("\0", "")[:MAX_META_ID]
 
 
-def _value(value: str) -> str:
-    """Return a variable's value; longer ones are cut off, since no id of ours is longer."""
+def _value(role: Role, value: str) -> str:
+    """Return a variable's value; longer ones are cut off, since no id of ours is longer.
+
+    A script is bounded as a send result's template is, which may be the same one.
+    """
     if "\0" in value:
         raise BadEvent("bad_id", "$.ChanVariable")
+    if role == "script":
+        return bounded_name(value.strip()[:MAX_META_ID])
     return canonical_id(value.strip()[:MAX_ID])
 
 

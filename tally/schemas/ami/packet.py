@@ -6,8 +6,7 @@ case and may repeat. Source: Asterisk's main/manager.c.
 
 from collections.abc import Iterable, Mapping
 
-MAX_LINES = 1_000
-"""More lines than any event has; a packet with more is nonsense."""
+from tally.schemas.bounds import PACKET_LINES
 
 
 class Packet:
@@ -51,8 +50,8 @@ def read_packet(text: str) -> Packet:
     The value begins after the first colon and one space; everything else belongs to it.
     """
     lines = text.strip("\r\n").split("\n")
-    if len(lines) > MAX_LINES:
-        raise ValueError(f"more than {MAX_LINES} lines")
+    if len(lines) > PACKET_LINES.most:
+        raise ValueError(f"more than {PACKET_LINES.most} lines")
     return Packet(_field(line.removesuffix("\r"), number) for number, line in enumerate(lines, 1))
 
 
@@ -66,7 +65,9 @@ def packet_of(fields: Mapping[str, str | list[str]]) -> Packet:
 
 
 def _field(line: str, number: int) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon or not name.strip():
+    colon = line.find(":")
+    name = line[: max(colon, 0)].strip()
+    if not name:
         raise ValueError(f"line {number} is no field")
-    return name.strip(), value.removeprefix(" ")
+    # One copy of the value: it may have megabytes.
+    return name, line[colon + (2 if line.startswith(" ", colon + 1) else 1) :]

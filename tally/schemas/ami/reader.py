@@ -9,6 +9,7 @@ from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, packet_of, read_packet
 from tally.schemas.ami.reading import READING, Reading, Whose
 from tally.schemas.ami.text import decoded
+from tally.schemas.bounds import PACKET_LINES
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Swept
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, checked_text, producer_id
@@ -54,7 +55,7 @@ def read_ami(
             _read(name, packet, own, reading, routed, published_ms)
         routed.see("ami_event", name, KNOWN | {"response"})
     except BadEvent as error:
-        routed.bad.append(error.bad)
+        routed.refuse(error.bad)
     return routed
 
 
@@ -89,6 +90,9 @@ def _packet(value: bytes | None) -> Packet:
         raise BadEvent("too_large")
     if body.lstrip()[:1] == b"{":
         return packet_of(_strings(read_object(body)))
+    # Before it is decoded: four million lines are a list of four million.
+    if body.strip(b"\r\n").count(b"\n") >= PACKET_LINES.most:
+        raise BadEvent("bad_packet")
     try:
         return read_packet(decoded(body))
     except ValueError:
@@ -96,7 +100,12 @@ def _packet(value: bytes | None) -> Packet:
 
 
 def _strings(body: dict[str, Any]) -> Mapping[str, str | list[str]]:
-    """Check that an object holds strings, and lists of them; `received_at` may be an integer."""
+    """Check that an object holds strings, and lists of them; `received_at` may be an integer.
+
+    There are no more of them than a packet may have lines.
+    """
+    if sum(len(value) if type(value) is list else 1 for value in body.values()) > PACKET_LINES.most:
+        raise BadEvent("bad_packet")
     fields: dict[str, str | list[str]] = {}
     for name, value in body.items():
         if type(value) is str or (type(value) is list and all(type(one) is str for one in value)):

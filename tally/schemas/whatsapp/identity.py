@@ -24,23 +24,28 @@ SYSTEM_USER_KEYS = ("user_id", "parent_user_id", "previous_user_id", "previous_p
 
 def identifiers(part: dict[str, Any], path: str, phones: Iterable[str], users: Iterable[str]) -> list[bytes]:
     """Return the identifiers under these keys; absent, null and empty ones say nothing."""
-    found = [phone_identifier(i) for name in phones if (i := optional_meta_id(part, name, path))]
-    found += [user_identifier(i) for name in users if (i := optional_meta_id(part, name, path))]
+    found: list[bytes] = []
+    for names, identifier in ((phones, phone_identifier), (users, user_identifier)):
+        found += [
+            identifier(shown)
+            for name in names
+            if name in part and (shown := optional_meta_id(part, name, path))
+        ]
     return found
 
 
-def contact_identifiers(contact: dict[str, Any], path: str) -> list[bytes]:
+def contact_identifiers(contact: dict[str, Any]) -> list[bytes]:
     """Return what one contacts[] entry shows together."""
-    return identifiers(contact, path, ("wa_id",), CONTACT_USER_KEYS)
+    return identifiers(contact, "", ("wa_id",), CONTACT_USER_KEYS)
 
 
-def renamed_identifiers(rename: dict[str, Any], path: str) -> list[bytes]:
+def renamed_identifiers(rename: dict[str, Any]) -> list[bytes]:
     """Return the former and the present ids of a `user_id_update`: one and the same customer."""
-    found = identifiers(rename, path, ("wa_id",), ())
+    found = identifiers(rename, "", ("wa_id",), ())
     for name in CONTACT_USER_KEYS:
         change = rename.get(name)
         if isinstance(change, dict):
-            found += identifiers(change, f"{path}.{name}", (), ("previous", "current"))
+            found += identifiers(change, f".{name}", (), ("previous", "current"))
         elif change is not None:
-            raise BadEvent("wrong_type", f"{path}.{name}")
+            raise BadEvent("wrong_type", f".{name}")
     return found

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tally.schemas.routed import Routed
-from tally.schemas.topics import RAW_LIMIT_BYTES
+from tally.schemas.scan import may_be_read
 from tally.schemas.typed import UNREADABLE
 from tally.schemas.whatsapp.webhook import COUNTED, FIELDS
 
@@ -41,7 +41,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 def read_idle(value: bytes | None) -> Routed | None:
     """Return what was seen in a POST body that counts nothing, or None where it might."""
     # Bytes beyond ASCII are skipped without a look at whether they are text; Meta escapes them.
-    if value is None or len(value) > RAW_LIMIT_BYTES or not value.isascii():
+    if value is None or not may_be_read(value) or not value.isascii():
         return None
     try:
         body = _decode(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tally.schemas.errors import BadEvent
 from tally.schemas.facts import MESSAGE, Inbound, Quoted
-from tally.schemas.fields import digest, meta_id, optional_meta_id, required, typed, unix_seconds
+from tally.schemas.fields import digest, event_seconds, meta_id, optional_meta_id, required, typed
 from tally.schemas.keyed import KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
@@ -31,15 +31,18 @@ TYPES = REPLY_TYPES | {
 }
 
 
-def read_message(message: dict[str, Any], path: str, number: str, sender: Any, routed: Routed) -> None:
-    """Read one inbound message. `sender` is the POST's only contact, if it has just one. Raises BadEvent."""
-    wamid = meta_id(message, "id", path)
-    kind = typed(required(message, "type", path), str, f"{path}.type")
-    at_s = unix_seconds(required(message, "timestamp", path), f"{path}.timestamp")
-    who = _identifiers(message, path, kind)
+def read_message(message: dict[str, Any], number: str, sender: Any, latest: int, routed: Routed) -> None:
+    """Read one inbound message. `sender` is the POST's only contact, if it has just one.
+
+    Its time is at most the latest one in ms. Raises BadEvent, whose path begins at the message.
+    """
+    wamid = meta_id(message, "id", "")
+    kind = typed(required(message, "type", ""), str, ".type")
+    at_s = event_seconds(required(message, "timestamp", ""), ".timestamp", latest)
+    who = _identifiers(message, kind)
     if not who and kind in REPLY_TYPES:
-        who = _only_contact(sender, path)
-    quoted = _quoted(message, path)
+        who = _only_contact(sender)
+    quoted = _quoted(message)
     routed.see("message", kind, TYPES)
     inbound = Inbound(digest(wamid), at_s) if kind in REPLY_TYPES else None
     if inbound or len(who) > 1:
@@ -48,27 +51,25 @@ def read_message(message: dict[str, Any], path: str, number: str, sender: Any, r
         routed.add(MESSAGE, join_parts(number, quoted), Quoted(at_s, clicked=kind == "button"))
 
 
-def _identifiers(message: dict[str, Any], path: str, kind: str) -> list[bytes]:
+def _identifiers(message: dict[str, Any], kind: str) -> list[bytes]:
     """Return the sender's identifiers; a system message links the former and the present ones."""
-    who = identifiers(message, path, ("from",), SENDER_USER_KEYS)
+    who = identifiers(message, "", ("from",), SENDER_USER_KEYS)
     if kind == "system" and (system := message.get("system")) is not None:
-        where = f"{path}.system"
-        who += identifiers(typed(system, dict, where), where, SYSTEM_PHONE_KEYS, SYSTEM_USER_KEYS)
+        who += identifiers(typed(system, dict, ".system"), ".system", SYSTEM_PHONE_KEYS, SYSTEM_USER_KEYS)
     return who
 
 
-def _only_contact(sender: Any, path: str) -> list[bytes]:
+def _only_contact(sender: Any) -> list[bytes]:
     """Return the ids of the only contact beside an only message without a sender of its own."""
-    who = contact_identifiers(sender, path) if isinstance(sender, dict) else []
+    who = contact_identifiers(sender) if isinstance(sender, dict) else []
     if not who:
-        raise BadEvent("missing_field", f"{path}.from")
+        raise BadEvent("missing_field", ".from")
     return who
 
 
-def _quoted(message: dict[str, Any], path: str) -> str | None:
+def _quoted(message: dict[str, Any]) -> str | None:
     """Return the id of the message that this one refers to: present on taps and swiped replies only."""
     context = message.get("context")
     if context is None:
         return None
-    where = f"{path}.context"
-    return optional_meta_id(typed(context, dict, where), "id", where)
+    return optional_meta_id(typed(context, dict, ".context"), "id", ".context")

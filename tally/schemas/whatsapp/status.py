@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
-from tally.schemas.fields import MAX_ID, meta_id, required, typed, unix_seconds
+from tally.schemas.fields import MAX_ID, event_seconds, meta_id, required, typed
 from tally.schemas.keyed import KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
@@ -28,18 +28,22 @@ STATUS_KEYS = frozenset(
 )
 
 
-def read_status(status: dict[str, Any], path: str, number: str, routed: Routed) -> None:
-    """Read one status into the message's fact and the link of its recipient. Raises BadEvent."""
+def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Routed) -> None:
+    """Read one status into the message's fact and the link of its recipient.
+
+    `number` is the key of its business number; its time is at most the latest one in ms. Raises BadEvent,
+    whose path begins at the status.
+    """
     if status.get("type") == "call":
         routed.see("status", "call", frozenset({"call"}))
         return
-    wamid = meta_id(status, "id", path)
-    name = typed(required(status, "status", path), str, f"{path}.status")
-    at_s = unix_seconds(required(status, "timestamp", path), f"{path}.timestamp")
+    wamid = meta_id(status, "id", "")
+    name = typed(required(status, "status", ""), str, ".status")
+    at_s = event_seconds(required(status, "timestamp", ""), ".timestamp", latest)
     pricing = _pricing(status.get("pricing"), name, at_s)
     error = error_of(status.get("errors")) if name == "failed" else None
-    key = join_parts(number, wamid)
-    recipient = _recipient(status, path, join_parts(number), key)
+    key = b"%b/%b" % (number, join_parts(wamid))
+    recipient = _recipient(status, number, key)
     routed.see("status", name, STATUSES)
     routed.see_unknown("status", status, STATUS_KEYS)
     if name in COUNTED or pricing is not None:
@@ -48,16 +52,16 @@ def read_status(status: dict[str, Any], path: str, number: str, routed: Routed) 
         routed.facts.append(recipient)
 
 
-def _recipient(status: dict[str, Any], path: str, number: bytes, message: bytes) -> KeyedSighting | None:
+def _recipient(status: dict[str, Any], number: bytes, message: bytes) -> KeyedSighting | None:
     """Return the recipient's identifiers together with the message: its send may name another phone.
 
     A message to a group has many recipients; each participant's ids belong together, the message's
     to none of them.
     """
     if status.get("recipient_type") == "group":
-        found = identifiers(status, path, ("recipient_participant_id",), PARTICIPANT_USER_KEYS)
+        found = identifiers(status, "", ("recipient_participant_id",), PARTICIPANT_USER_KEYS)
         return KeyedSighting(number, b"", found) if len(found) > 1 else None
-    found = identifiers(status, path, ("recipient_id",), RECIPIENT_USER_KEYS)
+    found = identifiers(status, "", ("recipient_id",), RECIPIENT_USER_KEYS)
     return KeyedSighting(number, message, found) if found else None
 
 
@@ -68,13 +72,16 @@ def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:
     category, kind = (
         part if isinstance(part := pricing.get(key), str) else None for key in ("category", "type")
     )
-    return priced(name, at_s, category, kind)
+    return priced(name[:MAX_ID], at_s, (category or "")[:MAX_ID], (kind or "")[:MAX_ID])
 
 
 @lru_cache(maxsize=1024)
-def priced(name: str, at_s: int, category: str | None, kind: str | None) -> Pricing:
-    """Return the price as a status of this name and second gives it; what is not there is empty."""
-    return Pricing(PRICING_RANK.get(name, 0), at_s, (category or "")[:MAX_ID], (kind or "")[:MAX_ID])
+def priced(name: str, at_s: int, category: str, kind: str) -> Pricing:
+    """Return the price as a status of this name and second gives it; what is not there is empty.
+
+    Whoever asks cuts the texts off: what is remembered here must be short.
+    """
+    return Pricing(PRICING_RANK.get(name, 0), at_s, category, kind)
 
 
 def error_of(errors: Any) -> str | None:

@@ -11,8 +11,16 @@ import msgspec
 import orjson
 from msgspec import Meta, Raw, Struct
 
+from tally.schemas.errors import BadEvent
 from tally.schemas.facts import MESSAGE, StatusSeen
-from tally.schemas.fields import MAX_SECONDS, phone_identifier, unix_seconds, user_identifier
+from tally.schemas.fields import (
+    MAX_ID,
+    MAX_SECONDS,
+    event_seconds,
+    latest_ms,
+    phone_identifier,
+    user_identifier,
+)
 from tally.schemas.keyed import KeyedFact, KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed
@@ -32,9 +40,13 @@ class _Contact(Struct, forbid_unknown_fields=True, gc=False):
     profile: _Profile | None = None
 
 
+_Priced = Annotated[str, Meta(max_length=MAX_ID)] | None
+"""What is remembered of prices must be short: longer texts are cut off by the general reader."""
+
+
 class _Pricing(Struct, forbid_unknown_fields=True, gc=False):
-    category: str | None = None
-    type: str | None = None
+    category: _Priced = None
+    type: _Priced = None
     billable: bool | None = None
     pricing_model: str | None = None
 
@@ -95,22 +107,23 @@ _decode = msgspec.json.Decoder(_Body).decode
 _FIELD = ("field", "messages")
 
 
-def read_usual(value: bytes | None) -> Routed | None:
+def read_usual(value: bytes | None, published_ms: int | None = None) -> Routed | None:
     """Split one POST body into facts, or return None where it is not a usual one."""
     if not may_be_usual(value):
         return None
     routed = Routed()
+    latest_s = latest_ms(published_ms) // 1000
     try:
         for entry in _decode(value).entry:
             for change in entry.changes:
                 routed.seen.append(_FIELD)
-                _read_value(change.value, routed)
+                _read_value(change.value, latest_s, routed)
     except UNREADABLE:
         return None
     return routed
 
 
-def _read_value(value: _Value, routed: Routed) -> None:
+def _read_value(value: _Value, latest_s: int, routed: Routed) -> None:
     key = _key(value.metadata.phone_number_id)
     for contact in value.contacts:
         if contact.user_id or contact.parent_user_id:
@@ -118,12 +131,16 @@ def _read_value(value: _Value, routed: Routed) -> None:
             if len(linked) > 1:
                 routed.facts.append(KeyedSighting(key, b"", linked))
     for status in value.statuses:
-        _read_status(status, key, routed)
+        _read_status(status, key, latest_s, routed)
 
 
-def _read_status(status: _Status, key: bytes, routed: Routed) -> None:
+def _read_status(status: _Status, key: bytes, latest_s: int, routed: Routed) -> None:
     name, at_s, told = status.status, _seconds(status.timestamp), status.pricing
-    pricing = None if told is None else priced(name, at_s, told.category, told.type)
+    if at_s > latest_s:
+        raise BadEvent("bad_time")
+    pricing = None
+    if told is not None:
+        pricing = priced(name, at_s, told.category or "", told.type or "")
     errors = orjson.loads(memoryview(status.errors))
     error = error_of(errors) if name == "failed" else None
     message = b"%b/%b" % (key, join_parts(status.id))
@@ -148,7 +165,7 @@ def _identifiers(phone: str | None, user: str | None, parent: str | None) -> lis
 
 @lru_cache(maxsize=1024)
 def _seconds(timestamp: str | int) -> int:
-    return unix_seconds(timestamp, "")
+    return event_seconds(timestamp, "")
 
 
 @lru_cache(maxsize=1024)

@@ -5,10 +5,10 @@ A POST may hold many entries, changes, statuses and messages: all of them count
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from tally.schemas.errors import BadEvent
-from tally.schemas.fields import meta_id, required, typed
+from tally.schemas.errors import Bad, BadEvent
+from tally.schemas.fields import latest_ms, meta_id, required, typed
 from tally.schemas.keyed import KeyedSighting
 from tally.schemas.keys import join_parts
 from tally.schemas.routed import Routed, read_object
@@ -36,11 +36,16 @@ FIELDS = frozenset(
 COUNTED = frozenset({"messages", "user_id_update"})
 """Fields whose values move counters; of all others only contacts are read (idle.py)."""
 
-Part = Callable[[dict[str, Any], str], None]
+NO_OBJECT = Bad("wrong_type", "")
+Part = Callable[[dict[str, Any], int], None]
+"""Reads a part of a list, at its index; the path of a BadEvent that it raises begins at the part."""
 
 
-def read_webhook(value: bytes | None) -> Routed:
-    """Split one POST body into facts; bad parts are listed with their paths and the rest counts."""
+def read_webhook(value: bytes | None, published_ms: int | None = None) -> Routed:
+    """Split one POST body into facts; bad parts are listed with their paths and the rest counts.
+
+    `published_ms` is Kafka's time of the record: no event happened more than a day later.
+    """
     routed = Routed()
     try:
         body = read_object(value)
@@ -48,72 +53,88 @@ def read_webhook(value: bytes | None) -> Routed:
             raise BadEvent("unknown_object", "$.object")
         entries = typed(required(body, "entry", "$"), list, "$.entry")
     except BadEvent as error:
-        routed.bad.append(error.bad)
+        routed.refuse(error.bad)
         return routed
-    _each(entries, "$.entry", routed, lambda entry, path: _read_entry(entry, path, routed))
+    _Webhook(routed, latest_ms(published_ms)).read_entries(entries)
     return routed
 
 
-def _each(parts: list[Any], path: str, routed: Routed, read: Part) -> None:
-    """Read every part of a list; a bad one is noted and its neighbours go on."""
-    for index, part in enumerate(parts):
-        where = f"{path}[{index}]"
-        try:
-            read(typed(part, dict, where), where)
-        except BadEvent as error:
-            routed.bad.append(error.bad)
+class _Webhook(NamedTuple):
+    """What all parts of one POST are read into, and the latest time that any may name."""
+
+    routed: Routed
+    latest: int
+
+    def read_entries(self, entries: list[Any]) -> None:
+        place = "$.entry"
+        self._each(entries, place, lambda entry, index: self._read_entry(entry, f"{place}[{index}]"))
+
+    def _each(self, parts: list[Any], place: str, read: Part) -> None:
+        """Read every part of a list; a bad one is noted and its neighbours go on.
+
+        A path is made for each bad part that is listed and for no other: a list may hold nothing else.
+        """
+        for index, part in enumerate(parts):
+            if type(part) is not dict:
+                self.routed.refuse(NO_OBJECT, place, index)
+                continue
+            try:
+                read(part, index)
+            except BadEvent as error:
+                self.routed.refuse(error.bad, place, index)
+
+    def _read_entry(self, entry: dict[str, Any], path: str) -> None:
+        changes = typed(required(entry, "changes", ""), list, ".changes")
+        place = f"{path}.changes"
+        self._each(changes, place, lambda change, index: self._read_change(change, f"{place}[{index}]"))
+
+    def _read_change(self, change: dict[str, Any], path: str) -> None:
+        field = typed(required(change, "field", ""), str, ".field")
+        self.routed.see("field", field, FIELDS)
+        value = change.get("value")
+        if field == "messages":
+            value = typed(required(change, "value", ""), dict, ".value")
+        if isinstance(value, dict):
+            self._read_value(value, f"{path}.value", field)
+
+    def _read_value(self, value: dict[str, Any], path: str, field: str) -> None:
+        """Read one change's value. Calls have statuses of their own, which are none of ours."""
+        routed, latest = self.routed, self.latest
+        contacts = _list(value, "contacts")
+        messages = _list(value, "messages") if field == "messages" else []
+        statuses = _list(value, "statuses") if field == "messages" else []
+        renames = _list(value, "user_id_update") if field == "user_id_update" else []
+        if field == "messages" and (errors := _list(value, "errors")):
+            routed.seen += [("value_error", "account")] * len(errors)
+        if not (contacts or messages or statuses or renames):
+            return
+        number = _number(value, field)
+        if number is None:
+            return
+
+        key = join_parts(number)
+
+        def link(identifiers: list[bytes]) -> None:
+            if len(identifiers) > 1:
+                routed.facts.append(KeyedSighting(key, b"", identifiers))
+
+        self._each(contacts, f"{path}.contacts", lambda part, _: link(contact_identifiers(part)))
+        self._each(renames, f"{path}.user_id_update", lambda part, _: link(renamed_identifiers(part)))
+        self._each(statuses, f"{path}.statuses", lambda part, _: read_status(part, key, latest, routed))
+        sender = contacts[0] if len(contacts) == len(messages) == 1 else None
+        self._each(
+            messages, f"{path}.messages", lambda part, _: read_message(part, number, sender, latest, routed)
+        )
 
 
-def _read_entry(entry: dict[str, Any], path: str, routed: Routed) -> None:
-    where = f"{path}.changes"
-    changes = typed(required(entry, "changes", path), list, where)
-    _each(changes, where, routed, lambda change, at: _read_change(change, at, routed))
-
-
-def _read_change(change: dict[str, Any], path: str, routed: Routed) -> None:
-    field = typed(required(change, "field", path), str, f"{path}.field")
-    routed.see("field", field, FIELDS)
-    value = change.get("value")
-    if field == "messages":
-        value = typed(required(change, "value", path), dict, f"{path}.value")
-    if isinstance(value, dict):
-        _read_value(value, f"{path}.value", field, routed)
-
-
-def _read_value(value: dict[str, Any], path: str, field: str, routed: Routed) -> None:
-    """Read one change's value. Calls have statuses of their own, which are none of ours."""
-    contacts = _list(value, "contacts", path)
-    messages = _list(value, "messages", path) if field == "messages" else []
-    statuses = _list(value, "statuses", path) if field == "messages" else []
-    renames = _list(value, "user_id_update", path) if field == "user_id_update" else []
-    if field == "messages" and (errors := _list(value, "errors", path)):
-        routed.seen += [("value_error", "account")] * len(errors)
-    if not (contacts or messages or statuses or renames):
-        return
-    number = _number(value, path, field)
-    if number is None:
-        return
-
-    def link(identifiers: list[bytes]) -> None:
-        if len(identifiers) > 1:
-            routed.facts.append(KeyedSighting(join_parts(number), b"", identifiers))
-
-    _each(contacts, f"{path}.contacts", routed, lambda c, at: link(contact_identifiers(c, at)))
-    _each(renames, f"{path}.user_id_update", routed, lambda r, at: link(renamed_identifiers(r, at)))
-    _each(statuses, f"{path}.statuses", routed, lambda s, at: read_status(s, at, number, routed))
-    sender = contacts[0] if len(contacts) == len(messages) == 1 else None
-    _each(messages, f"{path}.messages", routed, lambda m, at: read_message(m, at, number, sender, routed))
-
-
-def _number(value: dict[str, Any], path: str, field: str) -> str | None:
+def _number(value: dict[str, Any], field: str) -> str | None:
     """Return the business number's id; a change that counts nothing may go without."""
-    metadata = value.get("metadata")
+    metadata, path = value.get("metadata"), ".value.metadata"
     if field != "messages" and not (isinstance(metadata, dict) and metadata.get("phone_number_id")):
         return None
-    metadata = typed(required(value, "metadata", path), dict, f"{path}.metadata")
-    return meta_id(metadata, "phone_number_id", f"{path}.metadata")
+    return meta_id(typed(required(value, "metadata", ".value"), dict, path), "phone_number_id", path)
 
 
-def _list(value: dict[str, Any], name: str, path: str) -> list[Any]:
+def _list(value: dict[str, Any], name: str) -> list[Any]:
     found = value.get(name)
-    return [] if found is None else typed(found, list, f"{path}.{name}")
+    return [] if found is None else typed(found, list, f".value.{name}")

@@ -126,16 +126,22 @@ CREATE FUNCTION recount.without_exponents(doc text) RETURNS text LANGUAGE sql IM
     ) WITH ORDINALITY AS tokens (token, place)
 $$;
 
--- The document, or null where it is none. U+0000 is legal in JSON text and impossible in jsonb: it
+-- How many values a document may hold: one for each comma and each opening bracket, in texts as well.
+CREATE FUNCTION recount.elements(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT char_length(doc) - char_length(translate(doc, ',[{', ''))
+$$;
+
+-- The document, or null where it is none, or has too many elements. U+0000 is legal in JSON text and impossible in jsonb: it
 -- becomes the noncharacter U+FDD0, so that a NUL in somebody's chat text harms nothing and a NUL in an
 -- id is found by recount.name().
-CREATE FUNCTION recount.as_json(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION recount.as_json(body bytea) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     doc text := recount.as_text(body);
     brackets int := 2 * length(doc) - length(replace(doc, '[', '')) - length(replace(doc, '{', ''));
 BEGIN
     -- Nesting is not left to Postgres: 100,000 levels are an error there (its stack), not "no JSON".
-    IF doc IS NULL OR (brackets > 1024 AND recount.nesting(doc) > 1024) THEN
+    IF doc IS NULL OR recount.elements(doc) > recount.most('elements')
+        OR (brackets > 1024 AND recount.nesting(doc) > 1024) THEN
         RETURN NULL;
     END IF;
     IF strpos(doc, '\u0000') > 0 THEN
@@ -189,14 +195,20 @@ CREATE FUNCTION recount.is_fine(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE 
     SELECT recount.is_absent(v) OR v = '""' OR recount.name(v) IS NOT NULL
 $$;
 
--- Meta's times: whole unix seconds, as a string of digits or as an integer, up to the year 9999.
-CREATE FUNCTION recount.seconds(v jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN jsonb_typeof(v) IN ('string', 'number') AND v #>> '{}' ~ '^[0-9]{1,12}$'
-        AND (v #>> '{}')::bigint <= 253402300799 THEN (v #>> '{}')::bigint END
+-- A time that an event may name: not before 2009, and not after the latest one, a day after Kafka's time of
+-- the record. Where that is not known (null), up to the year 9999.
+CREATE FUNCTION recount.plausible_ms(at_ms bigint, latest_ms bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN at_ms BETWEEN 1230768000000 AND least(latest_ms, 253402300799999) THEN at_ms END
+$$;
+
+-- Meta's times: whole unix seconds, as a string of digits or as an integer.
+CREATE FUNCTION recount.seconds(v jsonb, latest_ms bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN jsonb_typeof(v) IN ('string', 'number') AND v #>> '{}' ~ '^[0-9]{1,15}$'
+        THEN recount.plausible_ms((v #>> '{}')::bigint * 1000, latest_ms) / 1000 END
 $$;
 
 -- Times of send results: unix ms as an integer, or RFC 3339 with its zone. Fractions are cut to ms.
-CREATE FUNCTION recount.unix_ms(v jsonb) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION recount.unix_ms(v jsonb, latest_ms bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     written text := v #>> '{}';
     ms bigint;
@@ -216,8 +228,14 @@ BEGIN
                 - (left(right(written, 6), 1) || right(written, 2))::int * 60000;
         END IF;
     END IF;
-    RETURN CASE WHEN ms BETWEEN 0 AND 253402300799999 THEN ms END;
+    RETURN recount.plausible_ms(ms, latest_ms);
 END $$;
+
+-- A template's name or language: a longer one is its first 55 characters and a digest of all of it.
+CREATE FUNCTION recount.short_name(shown text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN octet_length(shown) <= recount.most('template') THEN shown
+        ELSE left(shown, 55) || '~' || left(encode(sha256(convert_to(shown, 'UTF8')), 'hex'), 32) END
+$$;
 
 -- The two kinds of identifier of a person. A phone is its digits; one without digits is itself.
 CREATE FUNCTION recount.phone(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -233,7 +251,9 @@ $$;
 
 -- A record larger than its bound is a dead letter.
 CREATE UNLOGGED TABLE recount.event AS
-SELECT topic, kafka_partition, kafka_offset, recount.as_json(body) AS body
+SELECT topic, kafka_partition, kafka_offset,
+    CASE WHEN kafka_ms > 0 THEN kafka_ms + 86400000 END AS latest_ms,
+    recount.as_json(body) AS body
 FROM recount.raw
 WHERE octet_length(body) <= recount.most('record');
 
@@ -248,8 +268,9 @@ WITH field AS MATERIALIZED (
         recount.id(body #> '{contact,id}') COLLATE "C" AS contact,
         CASE WHEN recount.is_absent(body -> 'attempt') THEN '1' ELSE recount.id(body -> 'attempt') END
             COLLATE "C" AS attempt,
-        coalesce(body #>> '{template,name}', '') COLLATE "C" AS template_name,
-        replace(coalesce(body #>> '{template,language}', ''), '-', '_') COLLATE "C" AS template_language,
+        recount.short_name(coalesce(body #>> '{template,name}', '')) COLLATE "C" AS template_name,
+        recount.short_name(replace(coalesce(body #>> '{template,language}', ''), '-', '_')) COLLATE "C"
+            AS template_language,
         recount.name(body -> 'phone_number_id') COLLATE "C" AS number_id,
         recount.name(body -> 'message_id') COLLATE "C" AS message_id,
         recount.name(body #> '{contact,phone}') AS phone,
@@ -257,7 +278,7 @@ WITH field AS MATERIALIZED (
         recount.name(body #> '{contact,user_id}') AS user_id,
         ((body #>> '{error,source}') || ':' || (body #>> '{error,code}')) COLLATE "C" AS error_key,
         recount.words(body -> 'reason') AS reason,
-        recount.unix_ms(body -> 'time') AS at_ms,
+        recount.unix_ms(body -> 'time', latest_ms) AS at_ms,
         body
     FROM recount.event
     WHERE topic = 'send-results' AND jsonb_typeof(body) = 'object'
@@ -323,6 +344,7 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
 CREATE UNLOGGED TABLE recount.change AS
 SELECT
     row_number() OVER (ORDER BY kafka_partition, kafka_offset, entry.place, change.place) AS arrival,
+    latest_ms,
     change.item ->> 'field' AS field,
     change.item -> 'value' AS value,
     recount.name(change.item #> '{value,metadata,phone_number_id}') COLLATE "C" AS number_id
@@ -338,7 +360,7 @@ SELECT
     arrival, place, number_id,
     recount.name(item -> 'id') COLLATE "C" AS message_id,
     recount.words(item -> 'status') AS status,
-    recount.seconds(item -> 'timestamp') AS at_s,
+    recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
     item ->> 'recipient_type' IS NOT DISTINCT FROM 'group' AS in_group,
     item
 FROM recount.change
@@ -347,7 +369,7 @@ WHERE field = 'messages'
     AND item ->> 'type' IS DISTINCT FROM 'call'
     AND recount.name(item -> 'id') IS NOT NULL
     AND recount.words(item -> 'status') IS NOT NULL
-    AND recount.seconds(item -> 'timestamp') IS NOT NULL
+    AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
     AND recount.is_fine(item -> 'recipient_id')
     AND recount.is_fine(item -> 'recipient_user_id')
     AND recount.is_fine(item -> 'recipient_parent_user_id')
@@ -363,7 +385,7 @@ SELECT
     number_id,
     recount.name(item -> 'id') AS message_id,
     recount.words(item -> 'type') AS type,
-    recount.seconds(item -> 'timestamp') AS at_s,
+    recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
     recount.phone(item ->> 'from') AS from_phone,
     recount.user_id(item ->> 'from_user_id') AS from_user_id,
     recount.user_id(item ->> 'from_parent_user_id') AS from_parent_user_id,
@@ -376,7 +398,7 @@ FROM recount.change
 WHERE field = 'messages'
     AND recount.name(item -> 'id') IS NOT NULL
     AND recount.words(item -> 'type') IS NOT NULL
-    AND recount.seconds(item -> 'timestamp') IS NOT NULL
+    AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
     AND recount.is_fine(item -> 'from')
     AND recount.is_fine(item -> 'from_user_id')
     AND recount.is_fine(item -> 'from_parent_user_id')

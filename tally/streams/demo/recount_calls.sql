@@ -117,9 +117,14 @@ FROM recount.call_record
     ) WITH ORDINALITY AS items (item, place)
 WHERE doc IS NOT NULL;
 
--- Values that are no strings, or hold a NUL, make a bad packet.
+-- Values that are no strings, or hold a NUL, make a bad packet, and so do too many of them.
 CREATE UNLOGGED TABLE recount.call_bad_record AS
-SELECT DISTINCT record
+SELECT record
+FROM recount.call_line
+GROUP BY record
+HAVING count(*) > recount.most('packet_lines')
+UNION
+SELECT record
 FROM recount.call_record CROSS JOIN jsonb_each(doc) AS field (key, value)
 WHERE (lower(key) <> 'received_at' OR jsonb_typeof(value) <> 'number')
     AND CASE jsonb_typeof(value)
@@ -442,7 +447,7 @@ WITH field AS MATERIALIZED (
         recount.id(body #> '{contact,id}') COLLATE "C" AS contact,
         CASE WHEN recount.is_absent(body -> 'attempt') THEN '1' ELSE recount.id(body -> 'attempt') END
             COLLATE "C" AS attempt,
-        coalesce(body #>> '{template,name}', '') COLLATE "C" AS template_name,
+        recount.short_name(coalesce(body #>> '{template,name}', '')) COLLATE "C" AS template_name,
         recount.name(body -> 'pbx') COLLATE "C" AS pbx,
         recount.name(body #> '{call,action_id}') COLLATE "C" AS action_id,
         recount.name(body #> '{call,channel_id}') COLLATE "C" AS channel_id,
@@ -450,7 +455,7 @@ WITH field AS MATERIALIZED (
         recount.name(body #> '{call,linked_id}') COLLATE "C" AS linked_id,
         body #>> '{call,customer_leg}' AS customer_leg,
         recount.words(body -> 'reason') AS reason,
-        recount.unix_ms(body -> 'time') AS at_ms,
+        recount.unix_ms(body -> 'time', latest_ms) AS at_ms,
         -- Asked of attempts that reached a PBX; others have it or not.
         body ->> 'outcome' IN ('requested', 'accepted')
             OR (recount.name(body -> 'pbx') IS NOT NULL
@@ -673,7 +678,7 @@ FROM (
             (array_agg(sighting.tenant ORDER BY sighting.at_us, sighting.tenant)
                 FILTER (WHERE sighting.tenant IS NOT NULL))[1]),
         named.campaign, named.contact, named.attempt, named.pbx,
-        coalesce((array_agg(script.value ORDER BY script.at_us, script.value)
+        coalesce((array_agg(recount.short_name(script.value) ORDER BY script.at_us, script.value)
             FILTER (WHERE script.value IS NOT NULL))[1], ''),
         false, false
     FROM recount.call_named_only AS named

@@ -6,7 +6,7 @@ CREATE TABLE recount.raw (
     topic           text   NOT NULL,  -- logical name: webhook-events, send-results or ami-events
     kafka_partition int    NOT NULL,
     kafka_offset    bigint NOT NULL,
-    kafka_ms        bigint,           -- Kafka's time of the record; null: not known, and no time is too late
+    kafka_ms        bigint,           -- Kafka's time of the record; null or not above 0: not known, and no time is too late
     body            bytea,            -- null: a tombstone
     headers         jsonb  NOT NULL DEFAULT '{}'
 );

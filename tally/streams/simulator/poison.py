@@ -17,9 +17,14 @@ from tally.streams.simulator.samples import sample, value_of
 SMALL_BYTES = 10_000
 NUL = "\x00"
 BAD_TIMES: tuple[Any, ...] = (
-    *(True, -1, 1795350873904.0, 10**16),
+    *(True, -1, 0, 1795350873904.0, 10**16),
+    *(1795350873, 1_230_767_999_999, "2008-12-31T23:59:59.999Z", "1970-01-21T18:42:30Z"),
     *("1795350873904", "2026-11-22T12:34:34", "2026-02-30T12:00:00Z", "yesterday", ""),
     [],
+)
+BAD_TIMESTAMPS: tuple[Any, ...] = (
+    *(True, "yesterday", "", 1750030073.5, -1, "-1"),
+    *(0, "1230767999", 1750030073904, "253402300800"),
 )
 
 
@@ -59,7 +64,10 @@ def _texts() -> Iterator[Poison]:
         ("lone surrogate", good[:-1] + b',"x":"\\ud800"}', "not_json"),
         ("raw control character", good[:-1] + b',"x":"\n"}', "not_json"),
         ("depth 1025", b'{"x":' + b"[" * 1024 + b"]" * 1024 + b"}", "not_json"),
-        ("depth 100000", b'{"x":' + b"[" * 99_999 + b"]" * 99_999 + b"}", "not_json"),
+        ("depth 70000", b'{"x":' + b"[" * 69_999 + b"]" * 69_999 + b"}", "not_json"),
+        ("depth 100000", b'{"x":' + b"[" * 99_999 + b"]" * 99_999 + b"}", "too_many_parts"),
+        ("100000 values", good[:-1] + b',"x":[' + b"1," * 99_999 + b"1]}", "too_many_parts"),
+        ("a text of 100000 commas", good[:-1] + b',"x":"' + b"," * 100_000 + b'"}', "too_many_parts"),
         ("invalid UTF-8", good[:-1] + b',"x":"\xff"}', "not_text"),
         ("surrogate in UTF-8", good[:-1] + b',"x":"\xed\xa0\x80"}', "not_text"),
         ("gzip bomb", gzip.compress(bytes(1_000_000), mtime=0), "not_text"),
@@ -201,7 +209,18 @@ def _parts(parts: str, name: str, required: tuple[str, ...]) -> Iterator[Poison]
     yield _part("id empty", "bad_id", name, parts, id="")
     yield _part("id of 513 characters", "bad_id", name, parts, id="x" * 513)
     yield _part("id with U+0000", "bad_id", name, parts, id="wamid." + NUL)
-    for time in (True, "yesterday", "", 1750030073.5, -1, "-1"):
+    for time in (
+        True,
+        "yesterday",
+        "",
+        1750030073.5,
+        -1,
+        "-1",
+        0,
+        "1230767999",
+        1750030073904,
+        "253402300800",
+    ):
         yield _part(f"timestamp {time!r}", "bad_time", name, parts, timestamp=time)
 
 

@@ -1,9 +1,11 @@
 """Dead letters beside the records that they are of."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 
 from tally.agents.route.decision import READERS
+from tally.schemas.ami.reading import READING
 from tally.streams import dead_letters
 from tally.streams.dead_letters import DeadLetter
 from tally.streams.simulator.records import RawRecord
@@ -16,8 +18,12 @@ async def kept(whole: Stack) -> list[DeadLetter]:
 
 
 def unreadable(records: Iterable[RawRecord]) -> Counter[tuple[bytes, str]]:
-    """Return bytes and reason of each record that cannot be read, wholly or in part."""
-    read = ((record, READERS[record.topic](record.value, record.headers).bad) for record in records)
+    """Return bytes and reason of each record that cannot be read, wholly or in part, if it comes now."""
+    now_ms = int(time.time() * 1000)
+    read = (
+        (record, READERS[record.topic](record.value, record.headers, READING, now_ms).bad)
+        for record in records
+    )
     return Counter((record.value or b"", bad[0].reason) for record, bad in read if bad)
 
 

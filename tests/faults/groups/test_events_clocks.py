@@ -36,7 +36,7 @@ STARTS = {
     "a day fast": NOW_S + DAY_S,
     "year 9999": MAX_SECONDS - 60 * DAY_S,
 }
-"""Where the producers' clocks begin; of the first one some times are negative, and no times."""
+"""Where the producers' clocks begin: what the first and the last one say happened at no time at all."""
 KEYS_OVER_ORACLE = 1.01
 DEADLINE_SECONDS = 60.0
 SUBJECTS = """
@@ -82,6 +82,7 @@ async def test_clocks_of_producers_from_epoch_0_to_the_year_9999_make_no_state_a
 
     assert exits == []
     assert letters == unreadable(records)
+    assert {reason for _, reason in letters} == {"bad_time"}
     assert all(held.values())
     for table, count in subjects.items():
         assert held[table] <= KEYS_OVER_ORACLE * count, (held, subjects)

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tally.schemas.ami.packet import MAX_LINES
 from tally.schemas.ami.reader import read_ami
 from tally.schemas.ami.reading import Reading
-from tally.schemas.bounds import QUEUE_NAME
+from tally.schemas.bounds import PACKET_LINES, QUEUE_NAME
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Swept
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.families.family import packed
@@ -123,7 +122,7 @@ BAD = {
     "NUL in an id": (HANGUP.replace(b"870.3", b"870\x00"), HEADERS, "bad_id at $.Uniqueid"),
     "NUL in a variable": (HANGUP.replace(b"=4001", b"=40\x00"), HEADERS, "bad_id at $.ChanVariable"),
     "a line that is none": (b"Event: Hangup\r\nnothing", HEADERS, "bad_packet at $"),
-    "too many lines": (b"Event: Hangup\r\n" + b"a: b\r\n" * MAX_LINES, HEADERS, "bad_packet at $"),
+    "too many lines": (b"Event: Hangup\r\n" + b"a: b\r\n" * PACKET_LINES.most, HEADERS, "bad_packet at $"),
     "neither event nor response": (b"Key: value", HEADERS, "bad_packet at $.Event"),
     "empty": (b"", HEADERS, "bad_packet at $"),
     "a tombstone": (None, HEADERS, "bad_packet at $"),

@@ -31,7 +31,7 @@ def facts(**fields: Any) -> list[Any]:
 
 
 def bad(**fields: Any) -> list[str]:
-    return [str(found) for found in read_send(orjson.dumps(ACCEPTED | fields)).bad]
+    return [f"{found.reason} at {found.path}" for found in read_send(orjson.dumps(ACCEPTED | fields)).bad]
 
 
 def test_an_accepted_send_is_a_fact_of_recipient_message_and_customer() -> None:

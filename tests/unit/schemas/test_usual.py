@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tally.schemas.bounds import ELEMENTS
 from tally.schemas.routed import Routed
+from tally.schemas.scan import elements
 from tally.schemas.sends import read_send
 from tally.schemas.usual_sends import read_usual_send
 from tally.schemas.whatsapp.idle import read_idle
+from tally.schemas.whatsapp.status import priced
 from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
 from tally.streams.simulator.campaign import campaign
@@ -24,10 +27,13 @@ from tally.streams.simulator.world import Size
 from tests.bench import load
 from tests.bench.noise_events import webhooks
 
-READERS = {
+READERS: dict[str, tuple[tuple[Any, ...], Any]] = {
     WEBHOOK_EVENTS: ((read_usual, read_idle), read_webhook),
     SEND_RESULTS: ((read_usual_send,), read_send),
 }
+START_S = 1_700_000_000
+PUBLISHED_MS = (START_S - 86_000) * 1000
+"""Kafka's time of records of which some are of a day later, and some are not."""
 STRANGE: tuple[Any, ...] = (
     *(
         None,
@@ -52,6 +58,7 @@ STRANGE: tuple[Any, ...] = (
     ),
     *("2025-11-01T10:00:00Z", "AB-1", "550E8400-E29B-41D4-A716-446655440000", "en-US", "failed", "deleted"),
     *({"code": 1}, [{"code": 5}], {"category": 1, "type": None}, 2**63, 2**64, 10**30, 10**400, 253402300800),
+    *(START_S, str(START_S), START_S * 1000, 1_230_767_999, "1230768000", "1999-12-31T00:00:00Z"),
     *([{"code": 2**64}], [{"code": -(2**63) - 1}], [{"code": 131026, "x": 10**400}]),
 )
 HUGE = (b"1e999", b"0" * 399)
@@ -70,16 +77,22 @@ KNOWN = (
 
 
 def _said(routed: Routed) -> tuple[Any, ...]:
-    return routed.facts, routed.bad, routed.seen
+    return routed.facts, routed.bad, routed.refused, routed.seen
 
 
 def _agree(topic: str, value: bytes | None) -> bool:
     """Assert that the quick readers agree where they speak; return whether one did."""
     quick, general = READERS[topic]
-    spoken = [(read, said) for read in quick if (said := read(value)) is not None]
-    for read, said in spoken:
-        is_allowed_more = read is read_idle and _is_too_large_for_the_general_reader(value)
-        assert _said(said) == _said(general(value)) or (is_allowed_more and not said.facts), value
+    spoken = 0
+    for published_ms in (None, PUBLISHED_MS):
+        for read in quick:
+            said = read(value) if read is read_idle else read(value, published_ms)
+            if said is None:
+                continue
+            spoken += published_ms is None
+            if read is read_idle and not said.facts and _is_too_large_for_the_general_reader(value):
+                continue
+            assert _said(said) == _said(general(value, published_ms)), value
     return bool(spoken)
 
 
@@ -89,7 +102,7 @@ def _is_too_large_for_the_general_reader(value: bytes | None) -> bool:
 
 
 def _simulated() -> list[tuple[str, bytes | None]]:
-    records = campaign(Random(11), 1_700_000_000, Size(contacts_per_campaign=60))
+    records = campaign(Random(11), START_S, Size(contacts_per_campaign=60))
     return [(record.topic, record.value) for record in records if record.topic in READERS]
 
 
@@ -184,3 +197,33 @@ def test_both_readers_agree_on_usual_events_with_broken_bytes(
         )
     )
     _agree(topic, value[:at] + piece + value[at + data.draw(st.integers(0, 3)) :])
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_the_readers_of_usual_events_leave_what_has_too_many_elements_to_the_general_one(more: int) -> None:
+    status = b'{"id":"w","status":"sent","timestamp":"1700000000","biz_opaque_callback_data":"%b"}'
+    value = b'{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"messages","value":' + (
+        b'{"metadata":{"phone_number_id":"1"},"statuses":[%b]}}]}]}' % status
+    )
+    body = value % (b"," * (ELEMENTS.most + more - elements(value)))
+
+    assert elements(body) == ELEMENTS.most + more
+    assert (read_usual(body) is None) is (more > 0)
+    assert _agree(WEBHOOK_EVENTS, body) is (more <= 0)
+    assert [bad.reason for bad in read_webhook(body).bad] == ["too_many_parts"] * (more > 0)
+
+
+def test_a_price_of_four_megabytes_is_not_remembered() -> None:
+    """What is remembered of prices has the length of its key, which is the sender's."""
+    price = {"category": "c" * 1_000_000, "type": "t" * 1_000_000}
+    part = {"id": "w", "status": "sent", "timestamp": "1700000000", "pricing": price}
+    value = {"metadata": {"phone_number_id": "1"}, "statuses": [part]}
+    change = {"field": "messages", "value": value}
+    body = {"object": "whatsapp_business_account", "entry": [{"changes": [change]}]}
+    priced.cache_clear()
+
+    assert read_usual(orjson.dumps(body)) is None
+    assert len(read_webhook(orjson.dumps(body)).facts) == 1
+    assert priced.cache_info().currsize == 1
+    assert priced("sent", 1_700_000_000, "c" * 128, "t" * 128)
+    assert priced.cache_info().currsize == 1
