@@ -69,7 +69,9 @@ async def time_of(
     try:
         async with asyncio.timeout(deadline_seconds):
             await consumer.start()
-            if topic not in await consumer.topics() or partition not in consumer.partitions_for_topic(topic):
+            if topic not in await consumer.topics():
+                return None
+            if partition not in await partitions_of(consumer, topic, deadline_seconds):
                 return None
             consumer.assign([tp])
             starts, ends = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])

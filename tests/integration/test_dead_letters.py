@@ -1,0 +1,123 @@
+"""Dead letters on a real broker: written whatever their size, read back beside whatever else is there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import sha256
+
+import orjson
+import pytest
+import pytest_asyncio
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from typer.testing import CliRunner
+
+from tally.schemas.bounds import LETTER_END, MIB
+from tally.schemas.topics import DEAD_LETTERS
+from tally.streams import dead_letters, doctor, topics
+from tally.streams.cli.main import app
+from tally.streams.roles import unix_ms
+from tally.streams.settings import Settings, variable
+from tally.tables.dead_letters import DeadLetters, Letter
+from tests.support.transport import producing
+
+pytestmark = pytest.mark.asyncio
+
+FOREIGN = b"hello"
+HOSTILE = b"\x1b]52;c;aGVsbG8=\x07[/bold]"
+
+
+class Raw:
+    key = None
+
+    def __init__(self, offset: int, value: bytes) -> None:
+        self.offset = offset
+        self.value = value
+
+
+def letter(settings: Settings, offset: int, value: bytes, detail: str = "not_json at $") -> Letter:
+    return Letter(settings.names.raw("send-results"), 0, Raw(offset, value), "not_json", detail)
+
+
+@pytest_asyncio.fixture
+async def keeping(settings: Settings) -> AsyncIterator[DeadLetters]:
+    """Declare topics, publish ten raw records, and yield who keeps dead letters."""
+    await topics.declare(settings)
+    async with producing(settings.kafka_bootstrap) as producer:
+        for number in range(10):
+            await producer.send_and_wait(settings.names.raw("send-results"), b"%d" % number, partition=0)
+    made = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
+    await made.start()
+    yield made
+    await made.close()
+
+
+async def asked(settings: Settings, *arguments: str) -> tuple[int, str]:
+    """Run `tally dead-letters`; return exit code and output."""
+    environment = {
+        variable("kafka_bootstrap"): settings.kafka_bootstrap,
+        variable("topic_prefix"): settings.topic_prefix,
+    }
+    found = await asyncio.to_thread(CliRunner().invoke, app, ["dead-letters", *arguments], env=environment)
+    return found.exit_code, found.stdout
+
+
+async def test_records_of_others_are_passed_over_wherever_dead_letters_are_read(
+    settings: Settings, keeping: DeadLetters
+) -> None:
+    topic = settings.names.raw(DEAD_LETTERS)
+    async with producing(settings.kafka_bootstrap) as producer:
+        await producer.send_and_wait(topic, FOREIGN, partition=0)
+        await producer.send_and_wait(topic, key=b"key", partition=1)
+        await producer.send_and_wait(topic, FOREIGN, partition=2, headers=[("topic", b"x"), ("at", b"y")])
+    await keeping.keep([letter(settings, offset, HOSTILE, HOSTILE.decode()) for offset in range(5)])
+    await keeping.keep([letter(settings, 3, HOSTILE, HOSTILE.decode())])
+
+    found = await dead_letters.summary(settings, limit=2)
+    listed_code, listed = await asked(settings, "list", "--limit", "2")
+    shown_code, shown = await asked(settings, "show", found.newest[0].origin)
+    json_code, as_json = await asked(settings, "show", found.newest[0].origin, "--json")
+
+    assert (found.by_reason, found.foreign, len(found.newest)) == ({"not_json": 5}, 3, 2)
+    assert (listed_code, shown_code, json_code) == (0, 0, 0)
+    assert "5 dead letters: not_json 5; 3 records of the topic are none" in listed
+    assert orjson.loads(as_json)["value"] == HOSTILE.decode()
+    for text in (listed, shown, as_json):
+        assert not {"\x1b", "\x07"} & set(text)
+        assert "[/bold]" in text
+    assert await doctor._dead_letters(settings) == "not_json: 5, and 3 records that are none"
+
+
+async def test_one_letter_is_found_by_its_origin_whether_its_record_is_still_there_or_not(
+    settings: Settings, keeping: DeadLetters
+) -> None:
+    await keeping.keep([letter(settings, offset, b"value %d" % offset) for offset in range(12)])
+    raw = settings.names.raw("send-results")
+
+    found = [await dead_letters.find(settings, f"{raw}/0/{offset}") for offset in (0, 9, 10, 11, 12)]
+    elsewhere = await dead_letters.find(settings, "no-such-topic/0/1")
+
+    assert [one and one.value for one in found] == [*(b"value %d" % n for n in (0, 9, 10, 11)), None]
+    assert elsewhere is None
+    assert (await asked(settings, "show", f"{raw}/0/9", "--raw")) == (0, "value 9")
+    assert (await asked(settings, "show", f"{raw}/0/12"))[0] == 1
+    for no_origin in ("nothing", f"{raw}/0/x"):
+        assert (await asked(settings, "show", no_origin))[0] == 2
+
+
+@pytest.mark.parametrize(("most_bytes", "kept_bytes"), [(1_000_000, 2 * LETTER_END.most), (2_000, 512)])
+async def test_a_broker_that_takes_less_gets_less(
+    settings: Settings, keeping: DeadLetters, most_bytes: int, kept_bytes: int
+) -> None:
+    topic = settings.names.raw(DEAD_LETTERS)
+    value, small = b"<" + bytes(3 * MIB) + b">", [b"%d" % number for number in range(20)]
+    async with topics.admin(settings) as client:
+        config = {"max.message.bytes": str(most_bytes)}
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
+
+    await keeping.keep([letter(settings, offset, one) for offset, one in enumerate([value, *small])])
+    await keeping.keep([letter(settings, 21, b"afterwards")])
+
+    letters = await dead_letters.read(settings)
+    large = next(one for one in letters if one.size_bytes == len(value))
+    assert {one.value for one in letters} >= {*small, b"afterwards"}
+    assert (len(large.value), large.sha256) == (kept_bytes, sha256(value).hexdigest())
+    assert (large.value[:1], large.value[-1:]) == (b"<", b">")
