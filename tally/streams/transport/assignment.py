@@ -62,7 +62,7 @@ class Assignment:
             return
         for tp, piece in fetched.pieces.items():
             if piece.epoch == self._epochs.get(tp, 0):
-                self.partitions[tp].received(piece.records, piece.position)
+                self.partitions[tp].received(piece.records, piece.position, piece.sizes)
                 if piece.paused:
                     self._paused.add(tp)
 

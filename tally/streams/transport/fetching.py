@@ -18,6 +18,7 @@ from faust.types import TP
 from tally.schemas.bounds import BATCH
 from tally.streams.transport.batches import Budget, bound_unpacking
 from tally.streams.transport.options import Options
+from tally.streams.transport.runs import sizes_of
 
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
@@ -39,6 +40,9 @@ class Piece(NamedTuple):
     epoch: int
     """How often the partition had been sought in this assignment when its records were taken."""
     paused: bool
+    sizes: Sequence[int] | None = None
+    """What each record takes in memory, where that is known: half a million tiny records can come at once,
+    and here they hold up nobody."""
 
 
 class Fetched(NamedTuple):
@@ -164,8 +168,9 @@ class FetchThread(AIOKafkaConsumerThread):
             state = assignment.state_value(tp)
             if state.has_valid_position:
                 key = TP(tp.topic, tp.partition)
+                taken = records.get(tp, ())
                 pieces[key] = Piece(
-                    records.get(tp, ()), state.position, self._epochs.get(key, 0), state.paused
+                    taken, state.position, self._epochs.get(key, 0), state.paused, sizes_of(taken)
                 )
         return pieces
 

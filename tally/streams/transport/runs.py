@@ -85,12 +85,12 @@ class PartitionRuns:
             or self.backlog_bytes >= limits.max_bytes * limits.max_waiting
         )
 
-    def received(self, records: Sequence[Any], position: int) -> None:
+    def received(self, records: Sequence[Any], position: int, sizes: Sequence[int] | None = None) -> None:
         """Take what one fetch brought, and where the reader stands after it.
 
         That is beyond the last record where transaction markers or aborted records follow.
         """
-        sizes = sizes_of(records)
+        sizes = sizes_of(records) if sizes is None else sizes
         self._backlog.extend(records)
         self._sizes.extend(sizes)
         self.backlog_bytes += sum(sizes)

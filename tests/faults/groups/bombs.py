@@ -1,5 +1,6 @@
 """Records that are larger once they are unpacked than they look on the wire."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
@@ -13,10 +14,19 @@ CODECS = ("gzip", "snappy", "lz4", "zstd")
 SIZES_MIB = (5, 64, 300)
 
 
-async def send_bomb(
-    settings: Settings, topic: str, codec: str, value: bytes, partition: int = 0
-) -> int | None:
+async def send_bomb(settings: Settings, topic: str, codec: str | None, value: bytes) -> int | None:
     """Publish one record as a batch of its own; return its offset, or None where the broker refuses it."""
+    try:
+        ((_, offset),) = await send_bombs(settings, topic, codec, value, [0])
+    except MessageSizeTooLargeError:
+        return None
+    return offset
+
+
+async def send_bombs(
+    settings: Settings, topic: str, codec: str | None, value: bytes, partitions: Iterable[int]
+) -> list[tuple[int, int]]:
+    """Publish one record to each partition, each as a batch of its own; return partitions and offsets."""
     producer = AIOKafkaProducer(
         **settings.kafka_client(),
         compression_type=codec,
@@ -26,15 +36,16 @@ async def send_bomb(
     )
     await producer.start()
     try:
-        batch = producer.create_batch()
-        batch.append(key=b"bomb", value=value, timestamp=None)
-        sent = await producer.send_batch(batch, settings.names.raw(topic), partition=partition)
-        offset: int = (await sent).offset
-    except MessageSizeTooLargeError:
-        return None
+        sent = []
+        for partition in partitions:
+            batch = producer.create_batch()
+            batch.append(key=b"bomb", value=value, timestamp=None)
+            # One after the other: the producer holds them uncompressed.
+            done = await producer.send_batch(batch, settings.names.raw(topic), partition=partition)
+            sent.append((partition, (await done).offset))
     finally:
         await producer.stop()
-    return offset
+    return sent
 
 
 def padded(value: bytes, size_mib: int) -> bytes:

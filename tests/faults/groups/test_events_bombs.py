@@ -8,7 +8,7 @@ import pytest
 from tally.schemas.bounds import LETTER_END, MIB
 from tally.streams.simulator.poison import send_result
 from tally.streams.simulator.records import SEND_RESULTS, as_producers_write
-from tests.faults.groups.bombs import CODECS, SIZES_MIB, padded, peak_mib, send_bomb
+from tests.faults.groups.bombs import CODECS, SIZES_MIB, padded, peak_mib, send_bomb, send_bombs
 from tests.faults.groups.letters import kept
 from tests.faults.judging import verdict
 from tests.faults.oracle import Sender
@@ -20,6 +20,11 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(400)]
 MOST_MIB = 400
 WHOLE_RECORD_MIB = 5
 """This one's batch may be unpacked; the record itself is too large."""
+
+PACKED_MIB, PACKED_EACH = 7, 15
+PLAIN_EACH = 6
+PLAIN_SPARE_BYTES = 1_000
+"""Of what a broker takes; the record's own head needs some."""
 
 
 async def test_a_record_that_is_larger_once_it_is_unpacked_is_one_dead_letter_and_nothing_else(
@@ -53,4 +58,30 @@ async def test_a_record_that_is_larger_once_it_is_unpacked_is_one_dead_letter_an
     assert len(bombs) == len(CODECS) * len(SIZES_MIB) - 1
     assert (found.lost, found.doubled, found.differences, found.audit.drift) == (0, 0, [], [])
     assert (found.arrived.missing, found.arrived.invented) == (0, len(bombs))
+    assert memory_mib < MOST_MIB
+
+
+async def test_many_large_records_at_once_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    """A backlog of what is just within the bounds: each batch unpacks to 7 MiB, or is 4 MiB as it is."""
+    good = simulated(592, contacts_per_campaign=20)
+    value = as_producers_write(send_result())
+    async with stack(tmp_path, ("a",)) as whole, Sender(whole.settings) as sender:
+        worker, partitions = whole.workers[0], range(whole.settings.partitions)
+        sent = len(partitions) * PACKED_EACH
+        for codec in ("zstd", "gzip"):
+            await send_bombs(
+                whole.settings, SEND_RESULTS, codec, padded(value, PACKED_MIB), [*partitions] * PACKED_EACH
+            )
+        almost = padded(b"[" + value, 4)[:-PLAIN_SPARE_BYTES]
+        await send_bombs(whole.settings, SEND_RESULTS, None, almost, [*partitions] * PLAIN_EACH)
+        await sender.send(good)
+        await whole.start()
+        found = await verdict(whole, worker, sender.sent)
+        letters, exits, memory_mib = await kept(whole), whole.exits, peak_mib(worker)
+
+    reasons = Counter(letter.reason for letter in letters)
+    assert exits == []
+    assert reasons["too_large"] == 2 * sent
+    assert sum(letter.value == almost for letter in letters) == len(partitions) * PLAIN_EACH
+    assert (found.lost, found.doubled, found.differences, found.audit.drift) == (0, 0, [], [])
     assert memory_mib < MOST_MIB

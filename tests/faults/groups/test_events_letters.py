@@ -12,7 +12,7 @@ from tally.agents.route.decision import READERS
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS, RAW_TOPICS
 from tally.streams.log_reading import read_to_end
 from tally.streams.simulator.poison import small_poisons
-from tally.streams.topics import admin
+from tally.streams.topics import admin, wanted
 from tests.faults.events import record_of
 from tests.faults.groups.letters import as_kept, kept, unreadable
 from tests.faults.judging import assert_exact
@@ -54,11 +54,12 @@ async def test_while_dead_letters_cannot_be_written_no_offset_moves_past_one(tmp
 
 
 async def limit(whole: Stack, limit_bytes: int) -> None:
-    """Set how large a dead letter may be."""
-    topic = whole.settings.names.raw(DEAD_LETTERS)
-    config = {"max.message.bytes": str(limit_bytes)}
+    """Set how large a dead letter may be; whatever else is not named falls back to the broker's own."""
+    name = whole.settings.names.raw(DEAD_LETTERS)
+    declared = next(topic for topic in wanted(whole.settings) if topic.name == name)
+    config = declared.config(min_insync=1) | {"max.message.bytes": str(limit_bytes)}
     async with admin(whole.settings) as client:
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
 
 
 async def first_unrecorded(whole: Stack) -> list[str]:
