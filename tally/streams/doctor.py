@@ -9,15 +9,20 @@ import asyncpg
 from msgspec import Struct, field
 
 from tally.deploy import migrate
+from tally.schemas.bounds import CUSTOMER
 from tally.schemas.keys import split_parts
 from tally.streams import dead_letters, generation, topics
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.contribution import is_contested
+from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.message import MessageFamily
 from tally.tables.rules import Rules
 
+CUSTOMERS = CustomerFamily()
 MESSAGES = MessageFamily()
+LARGE_BYTES = 10_000
+"""Of a customer; smaller ones are not kept in mind."""
 DEADLINE_SECONDS = 20.0
 SCAN_SECONDS = 300.0
 SHOWN = 20
@@ -40,6 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("migrations", _migrations),
         ("generation", _generation),
         ("messages by business number", _messages),
+        ("customers by business number", _customers),
         ("dead letters by reason", _dead_letters),
     ]
     return [await _finding(name, check, settings) for name, check in checks]
@@ -127,6 +133,49 @@ class Census(Struct):
     def __str__(self) -> str:
         waiting, contested = _by_number(self.waiting), _by_number(self.contested)
         return f"waiting for a send result: {waiting}; claimed by several tenants: {contested}"
+
+
+async def _customers(settings: Settings) -> str:
+    crowds = Crowds()
+    changelog = settings.names.changelog(CUSTOMERS.table)
+    async for record in read_to_end(settings.kafka_client(), [changelog], SCAN_SECONDS):
+        crowds.take(record.key, record.value)
+    return str(crowds)
+
+
+class Crowds(Struct):
+    """Identifiers that are shown with too many others to identify anybody, and the largest customer there is.
+
+    A producer or a gateway has filled in one phone or user id for everybody, or one message id.
+    """
+
+    refused: set[bytes] = field(default_factory=set)
+    incomplete: set[bytes] = field(default_factory=set)
+    sizes: dict[bytes, int] = field(default_factory=dict)
+
+    def take(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the customers' changelog; a later one of the same key replaces it."""
+        self.refused.discard(key)
+        self.incomplete.discard(key)
+        self.sizes.pop(key, None)
+        if value is None:
+            return
+        state = CUSTOMERS.decode(value)
+        if CUSTOMERS.beyond(state) is not None:
+            self.incomplete.add(key)
+        if CUSTOMERS.stands_apart(state):
+            self.refused.add(key)
+        elif len(value) > LARGE_BYTES:
+            self.sizes[key] = len(value)
+
+    def __str__(self) -> str:
+        largest = max(self.sizes.values(), default=0)
+        size = f"{largest:,}" if largest else f"below {LARGE_BYTES:,}"
+        refused, incomplete = _by_number(self.refused), _by_number(self.incomplete)
+        return (
+            f"identifiers that identify nobody: {refused}; of these by the size of a customer: {incomplete};"
+            f" largest customer: {size} of {CUSTOMER.most:,} bytes"
+        )
 
 
 def _by_number(messages: set[bytes]) -> str:

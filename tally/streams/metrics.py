@@ -106,6 +106,10 @@ METRICS: tuple[Metric, ...] = (
     _gauge("tally_opening_offsets", "offsets of changelogs still to be read before partitions are open"),
     _histogram("tally_recovery_seconds", "time to open a partition's tables", RECOVERY_BUCKETS),
     _gauge("tally_partitions_owned", "partitions that this process works on", role=GROUP_ROLES),
+    _counter(
+        "tally_identifiers_refused_total",
+        "identifiers of customers that were shown with too many others: they identify nobody",
+    ),
     _gauge("tally_facts_set_aside", "facts given up on in all partitions; their numbers are too low"),
     _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),
     Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),

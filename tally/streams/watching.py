@@ -123,6 +123,10 @@ class Watch:
         self._metrics.observe("tally_commit_seconds", commit_s)
         self.progressed("fold")
 
+    def refused(self, partition: int, identifiers: int) -> None:  # noqa: ARG002
+        """Identifiers have come to identify nobody."""
+        self._metrics.count("tally_identifiers_refused_total", identifiers)
+
     def set_aside(self, partition: int, facts: int) -> None:  # noqa: ARG002
         """Facts were given up on."""
         self._metrics.count("tally_dead_letters_total", facts, topic=FACTS, reason="code_failure")

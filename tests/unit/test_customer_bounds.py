@@ -16,6 +16,7 @@ from tally.schemas.bounds import IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
 from tally.schemas.facts import CUSTOMER, Claim, Inbound, Send, Sighting
 from tally.schemas.keys import RowKey
 from tally.schemas.topics import ALIASES, COUNTERS
+from tally.streams.doctor import Crowds
 from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules
 from tests.support.customers import (
@@ -241,3 +242,20 @@ def test_further_sends_of_a_placeholder_are_cheap() -> None:
 
     assert time.process_time() - began < 5.0
     assert totals(partition)["t1", "c1"] == {"contacts_accepted": MESSAGES + 1_001}
+
+
+def test_a_batch_says_how_many_more_identifiers_identify_nobody_and_doctor_at_which_number() -> None:
+    facts = [sent(nth, b"p316%08d" % nth, b"ugateway") for nth in range(LINKS + 3)]
+    partition, crowds, refused_by_batch = MemoryPartition(), Crowds(), []
+    for nth, fact in enumerate([*facts, *facts]):
+        folded_one = fold_batch([record(nth, keyed(fact))], partition, RULES)
+        partition.apply(folded_one.writes)
+        refused_by_batch.append(folded_one.refused)
+        for key, value in folded_one.writes["customers"].items():
+            crowds.take(key, value)
+
+    assert refused_by_batch == [0] * LINKS + [1] + [0] * (len(facts) * 2 - LINKS - 1)
+    assert str(crowds) == (
+        f"identifiers that identify nobody: {NUMBER.decode()}: 1; of these by the size of a customer: none;"
+        " largest customer: below 10,000 of 500,000 bytes"
+    )

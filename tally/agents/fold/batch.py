@@ -47,6 +47,8 @@ class Folded(Struct):
     """How many more subjects wait for their send result."""
     contested: int = 0
     """How many more subjects several tenants claim."""
+    refused: int = 0
+    """How many more identifiers identify nobody."""
 
 
 def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> Folded:
@@ -85,7 +87,7 @@ def fold_steps(
             yield from _fold_plain(family, facts, reader, rules, batch)
     yield from _move_rows(batch, reader, next_offset=records[-1].offset + 1)
     oldest_ms = oldest_raw_at_ms(record.value for record in records)
-    return Folded(batch.writes, counted, oldest_ms, batch.waiting, batch.contested)
+    return Folded(batch.writes, counted, oldest_ms, batch.waiting, batch.contested, batch.refused)
 
 
 def sweep_steps(

@@ -152,7 +152,7 @@ class _Parting:
             after = family.join(states)
             if key not in olds:
                 self._aliases[family.code + key] = APART
-                self._batch.identifiers_refused += 1
+                self._batch.refused += 1
             befores = {key: family.decode(olds[key])} if key in olds else {}
             self._write(befores, olds, {key: (after, family.encode(after))})
             yield

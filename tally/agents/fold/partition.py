@@ -169,6 +169,8 @@ class PartitionFold:
         await self._store.commit(folded.writes, progress)
         self._commit_s = self._settings.monotonic() - computed
         self._settings.watch.folded(self._store.partition, folded.facts, fold_s, self._commit_s)
+        if folded.refused:
+            self._settings.watch.refused(self._store.partition, folded.refused)
 
     async def _computed(self, steps: Steps[Folded]) -> Folded | None:
         """Compute in turns with all else; return None where the partition was revoked meanwhile."""

@@ -30,6 +30,9 @@ class FoldWatch(Protocol):
     def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:
         """A batch of facts (by table) is counted."""
 
+    def refused(self, partition: int, identifiers: int) -> None:
+        """Identifiers have come to identify nobody."""
+
     def set_aside(self, partition: int, facts: int) -> None:
         """Facts were given up on."""
 

@@ -52,8 +52,8 @@ class Batch(Struct):
     """How many more subjects wait for their send result."""
     contested: int = 0
     """How many more subjects several tenants claim."""
-    identifiers_refused: int = 0
-    """Identifiers that have come to identify nobody."""
+    refused: int = 0
+    """How many more identifiers identify nobody."""
 
     def wrote(self, state_bytes: int) -> None:
         """Note so many bytes of states more. Raises TooMuchAtOnce."""
