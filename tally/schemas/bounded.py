@@ -43,6 +43,16 @@ PRICING_CATEGORIES: frozenset[str] = frozenset(
 )
 PRICING_TYPES: frozenset[str] = frozenset({"regular", "free_customer_service", "free_entry_point"})
 
+PLACEHOLDERS: frozenset[bytes] = frozenset(
+    {b"anonymous", b"n/a", b"nan", b"nil", b"none", b"null", b"undefined", b"unknown"}
+)
+"""What programs write in place of a phone or user id that they do not know, in lower case."""
+
+
+def is_placeholder(written: bytes) -> bool:
+    """Return whether a phone or user id is written like none: zeros alone, or one of the placeholders."""
+    return not written.strip(b"0") or written.lower() in PLACEHOLDERS
+
 
 def error_key(raw: str | None) -> str:
     """Return the counted key of a raw `source:code`; `other` for a failure that names none."""

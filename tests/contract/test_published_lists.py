@@ -22,6 +22,7 @@ async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> No
         replies = {row["type"] for row in await connection.fetch("SELECT type FROM recount.replying_type")}
         shows = {row["event"] for row in await connection.fetch("SELECT event FROM recount.call_showing")}
         bounds = {tuple(row) for row in await connection.fetch("SELECT name, most FROM recount.bound")}
+        placeholders = await connection.fetch("SELECT placeholder FROM recount.placeholder")
         window = await connection.fetchval("SELECT reply_window_seconds FROM recount.setting")
     finally:
         await connection.close()
@@ -33,5 +34,6 @@ async def test_the_recount_bounds_keys_as_the_registry_does(database: str) -> No
     }
     assert bounds == {(bound.name, bound.most) for bound in BOUNDS}
     assert replies == REPLY_TYPES
+    assert {row["placeholder"].encode() for row in placeholders} == bounded.PLACEHOLDERS
     assert shows == KINDS.keys()
     assert window == Rules().reply_window_seconds

@@ -34,7 +34,8 @@ def keyed(sighting: Sighting) -> Keyed:
     return KeyedFact(CUSTOMER, NUMBER, sighting)
 
 
-PEOPLE = [b"p%d" % n for n in range(1, 7)] + [b"uBR.%d" % n for n in range(1, 6)]
+PLACEHOLDERS = [b"p000", b"uUnknown"]
+PEOPLE = [b"p%d" % n for n in range(1, 7)] + [b"uBR.%d" % n for n in range(1, 6)] + PLACEHOLDERS
 DIGESTS = [b"%012d" % n for n in range(8)]
 NAMES = st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=3, unique=True)
 
@@ -75,7 +76,8 @@ def refused(facts: Sequence[Sighting], most: Most) -> set[bytes]:
     return {
         one
         for one, names in linked(facts).items()
-        if count(names, b"p") > most.links
+        if one in PLACEHOLDERS
+        or count(names, b"p") > most.links
         or count(names, b"u") > most.links
         or (one[:1] != b"w" and count(names, b"wi") > most.messages)
     }

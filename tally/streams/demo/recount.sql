@@ -79,6 +79,13 @@ FROM (
         ('button'), ('interactive'), ('order'), ('location'), ('contacts')
 ) AS replying (type);
 
+-- What programs write in place of a phone or user id that they do not know.
+CREATE TABLE recount.placeholder AS
+SELECT placeholder
+FROM (
+    VALUES ('anonymous'), ('n/a'), ('nan'), ('nil'), ('none'), ('null'), ('undefined'), ('unknown')
+) AS placeholders (placeholder);
+
 -- An attempt's outcome is the highest ranked of its results.
 CREATE TABLE recount.outcome_rank AS
 SELECT outcome, rank
@@ -497,8 +504,15 @@ FROM recount.inbound
         END) AS writer (id)
 WHERE writer.id IS NOT NULL;
 
--- An identifier that is shown with too many others identifies nobody.
+-- An identifier that is shown with too many others identifies nobody, nor does one that is written like none.
 CREATE UNLOGGED TABLE recount.refused AS
+SELECT number_id, id
+FROM recount.clue
+    CROSS JOIN unnest(ids) AS one (id)
+    CROSS JOIN regexp_replace(id COLLATE "C", '^(phone|user) ', '') AS written
+WHERE id NOT LIKE 'message %'
+    AND (written ~ '^0+$' OR lower(written) IN (SELECT placeholder FROM recount.placeholder))
+UNION
 SELECT number_id, id
 FROM (
     SELECT number_id, id, split_part(other_id, ' ', 1) AS other_kind FROM recount.shown

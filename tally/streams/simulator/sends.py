@@ -54,11 +54,14 @@ def _contact(rng: Random, attempt: Attempt, is_accepted: bool) -> Json:
     person = attempt.person
     if person.kind == "scoped_only":
         contact["user_id"] = person.user_id
-        return contact
-    if is_accepted or rng.random() < 0.5:
-        contact["phone"] = person.dialled
-    if is_accepted and rng.random() < 0.5:
-        contact["wa_id"] = person.wa_id
+    else:
+        if is_accepted or rng.random() < 0.5:
+            contact["phone"] = person.dialled
+        if is_accepted and rng.random() < 0.5:
+            contact["wa_id"] = person.wa_id
+    if is_accepted and (filled_in := attempt.campaign.filled_in) is not None:
+        name, value = filled_in
+        contact[name] = value if name == "phone" else contact.get(name, value)
     return contact
 
 

@@ -30,6 +30,7 @@ class Size:
     calls_per_campaign: int = 60
     duplicate_share: float = 0.1
     bad_share: float = 0.02
+    filled_in_share: float = 0.15  # of campaigns
     late_at_most_s: int | None = None  # None: no order at all, everything is shuffled
 
 
@@ -79,6 +80,8 @@ class Campaign:
     templates: tuple[Template, ...]
     start_s: int
     recipients: tuple[tuple[str | int, Person], ...]
+    filled_in: tuple[str, str] | None = None
+    """A field of contacts, and what its producer fills in where it has no value; of phones it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,9 @@ TEMPLATES = (
 )
 
 
+FILLED_IN = (("user_id", "0"), ("user_id", "gateway-7"), ("phone", "+0000000000"), ("wa_id", "unknown"))
+
+
 def _campaign_id(rng: Random, nth: int) -> str | int:
     if nth % 2:
         return 4000 + nth  # the same ids in every tenant
@@ -152,6 +158,7 @@ def tenant(rng: Random, nth: int, start_s: int, size: Size) -> Tenant:
             templates=() if i % 4 == 3 else tuple(rng.sample(TEMPLATES, 3)),
             start_s=start_s + i * 2 * 86_400,
             recipients=_recipients(rng, people, size.contacts_per_campaign),
+            filled_in=rng.choice(FILLED_IN) if rng.random() < size.filled_in_share else None,
         )
         for i in range(size.campaigns_per_tenant)
     )

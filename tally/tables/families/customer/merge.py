@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from tally.schemas.bounded import is_placeholder
 from tally.schemas.facts import Claim, Sighting
 from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person, Sent
 from tally.tables.families.family import ordered
@@ -72,6 +73,9 @@ class Known(Struct, gc=False):
         person = self.people.get(name)
         if person is None:
             if name in self.apart:
+                return
+            if is_placeholder(name[1:]):
+                self.set_apart(name)
                 return
             self.people[name] = person = Person([], {})
         if len(names) == 1 and names[0] == name:
