@@ -57,11 +57,11 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
     number = join_parts("106540352242922")
     sends = [
         KeyedFact(
-            CUSTOMER, number, Sighting([b"p0", b"w%12d" % n], Send(b"%12d" % n, Claim(n, "t", "c", str(n))))
+            CUSTOMER, number, Sighting([b"w%12d" % n, b"p5"], Send(b"%12d" % n, Claim(n, "t", "c", str(n))))
         )
         for n in range(40)
     ]
-    other = KeyedFact(CUSTOMER, number, Sighting([b"p1"], Send(b"other", Claim(1, "t", "c", "x"))))
+    other = KeyedFact(CUSTOMER, number, Sighting([b"wother", b"p1"], Send(b"other", Claim(1, "t", "c", "x"))))
     together = [*sends[:20], CLAIM, *sends[20:], other]
     await facts.append([(fact, 0) for fact in together])
     kept: list[tuple[int, str]] = []
@@ -74,7 +74,7 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
     assert after.progress.next_offset == len(together)
     assert after.progress.set_aside == len({offset for offset, _ in kept}) > 20
     assert all("StateTooLarge" in error for _, error in kept)
-    assert list(after.items(INCOMPLETE)) == [(b"c" + number + b"/p0", b"too_large")]
+    assert list(after.items(INCOMPLETE)) == [(b"c" + number + b"/p5", b"too_large")]
     assert rows[b"t/c"]["contacts_accepted"] == 2
     assert rows[b"t/c/promo/nl"]["accepted"] == 1
     await after.close()

@@ -5,10 +5,13 @@ trying again is of no use, and the partition goes on.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from tally.agents.fold.batch import FactRecord
+from tally.agents.fold.parted import APART
 from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES
 from tally.schemas.topics import ALIASES
+from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND, INCOMPLETE
 from tally.tables.reading import Reader
 
@@ -18,27 +21,49 @@ TOO_LARGE = b"too_large"
 def subject_of(record: FactRecord, reader: Reader) -> bytes:
     """Return the family's code and the key of the subject, as the table `incomplete` names it.
 
-    Of a sweep, or where the fact cannot even be decoded, its partition key is all that is known.
+    Where a fact would join several it is the largest: that one has no room for any other. Of a sweep, or
+    where the fact cannot even be decoded, its partition key is all that is known.
     """
     family = BY_KIND.get(record.value[:KIND_BYTES])
     if family is None:
         return record.key  # the fold itself says that it does not know such facts
-    try:
-        keys = family.subjects(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:]))
-    except Exception:  # whatever our own code raises on this fact: that is why it is here
-        keys = []
-    if not keys:
-        return family.code + record.key
-    if not family.connects:
-        return family.code + keys[0]
-    known = reader.get_many(ALIASES, [family.code + key for key in keys])
-    roots = sorted({root for root in known if root is not None})
-    # Where a fact would join several, none of them is too large by itself: the mark is of this union alone.
-    return family.code + (b"+".join(roots) or min(keys))
+    subjects = _subjects(family, record, reader)
+    if len(subjects) == 1:
+        return family.code + subjects[0]
+    states = reader.get_many(family.table, subjects)
+    sizes = [0 if state is None else len(state) for state in states]
+    return family.code + subjects[sizes.index(max(sizes))]
 
 
 def hopeless(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
-    """Return those facts whose subject is known to be larger than a record may be."""
-    subjects = [subject_of(record, reader) for record in records]
-    marks = reader.get_many(INCOMPLETE, subjects)
-    return [record for record, mark in zip(records, marks, strict=True) if mark == TOO_LARGE]
+    """Return those facts that are about a subject known to be larger than a record may be.
+
+    Whatever else such a fact would join: the large one alone is reason enough, so that a fact costs no more
+    than a look at the table.
+    """
+    about: list[tuple[FactRecord, bytes]] = []
+    for record in records:
+        family = BY_KIND.get(record.value[:KIND_BYTES])
+        keys = [record.key] if family is None else _subjects(family, record, reader)
+        code = b"" if family is None else family.code
+        about += [(record, code + key) for key in keys]
+    marks = reader.get_many(INCOMPLETE, [subject for _, subject in about])
+    lost = {record.offset for (record, _), mark in zip(about, marks, strict=True) if mark == TOO_LARGE}
+    return [record for record in records if record.offset in lost]
+
+
+def _subjects(family: Family[Any, Any], record: FactRecord, reader: Reader) -> list[bytes]:
+    """Return the keys of the states that a fact is about, in order; at least one."""
+    try:
+        keys = family.subjects(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:]))
+    except Exception:  # whatever our own code raises on this fact: that is why it is here
+        keys = ()
+    if not keys:
+        return [record.key]
+    if not family.connects:
+        return [keys[0]]
+    known = reader.get_many(ALIASES, [family.code + key for key in keys])
+    roots = {
+        key if root == APART else root for key, root in zip(keys, known, strict=True) if root is not None
+    }
+    return sorted(roots) or [min(keys)]
