@@ -8,7 +8,7 @@ import pytest
 
 from tally.agents.fold.failure import FamilyFailure, family_code, gives_up, next_failure
 from tally.agents.fold.inbox import Inbox
-from tally.agents.fold.intake import take
+from tally.agents.fold.intake import foreign, take
 from tally.agents.fold.rows import BrokenSum, move
 from tally.schemas.rows import Failure, Row
 from tally.tables.contribution import Change
@@ -48,6 +48,28 @@ def test_facts_before_progress_are_skipped_and_a_gap_is_never_jumped(
 
     assert [record.offset for record in intake.records] == taken
     assert intake.gap_at == gap_at
+
+
+FACT = Record(3, b"n1/wamid.1", b"m1" + bytes(6) + b"fact")
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (FACT._replace(value=b""), "no fact"),
+        (FACT._replace(value=b"x"), "no fact"),
+        (FACT._replace(value=b"m1" + bytes(5)), "no fact"),
+        (FACT._replace(key=b""), "no fact"),
+        (FACT._replace(value=b"zz" + FACT.value[2:]), "b'zz'; of a newer release"),
+    ],
+)
+def test_a_record_of_others_in_the_facts_log_is_found_by_its_offset(record: Record, said: str) -> None:
+    found = foreign([FACT._replace(offset=2), record, FACT._replace(offset=4)])
+
+    assert found is not None
+    assert found.offset == 3
+    assert said in found.what
+    assert foreign([FACT]) is None
 
 
 @pytest.mark.asyncio

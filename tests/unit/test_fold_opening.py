@@ -26,7 +26,7 @@ class Slow:
         self._opening = opening
         self.ready = asyncio.Event()
 
-    async def open(self) -> None:
+    async def open(self, _told: object) -> None:
         self._opening.append(self.partition)
         await self.ready.wait()
 

@@ -39,6 +39,7 @@ class MemoryStore(MemoryPartition):
 
     partition = 0
     recovered = 0
+    facts = "facts-g1"
 
     def __init__(self) -> None:
         super().__init__()

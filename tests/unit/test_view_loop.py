@@ -14,6 +14,7 @@ from tally.agents.view.loop import ViewLoop
 from tally.agents.view.model import View
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
+from tally.tables.store.errors import ForeignRecord
 from tests.support.view_rows import PROMO, progress
 
 TOPIC = "counters"
@@ -22,8 +23,9 @@ ROW_KEY = RowKey("t1", "c1", PROMO).encode()
 
 
 class Record(NamedTuple):
-    key: bytes
+    key: bytes | None
     value: bytes | None
+    offset: int = 0
 
 
 def row(next_offset: int) -> Record:
@@ -189,3 +191,25 @@ async def test_other_tasks_run_between_two_batches() -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert turns.count(0) <= 25
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"foreign", b"x"),
+        (None, b"x"),
+        (ROW_KEY, b"x"),
+        (b"\xff/c1", encode(Row(1, 1, 2, [], {}))),
+        (PROGRESS_KEY, b"x"),
+    ],
+)
+async def test_a_record_of_others_ends_the_view_with_an_error_that_names_its_place(
+    key: bytes | None, value: bytes
+) -> None:
+    consumer = ScriptedConsumer([{0: [row(1), Record(key, value, offset=41)]}], {0: 9})
+    loop = ViewLoop(View(1), TOPIC, lambda: consumer, lambda: NOW_MS, lambda _: None, lambda: 0.5)
+
+    with pytest.raises(ForeignRecord, match=r"counters\[0\] holds a record at offset 41 that is not Tally's"):
+        async with asyncio.timeout(20):
+            await loop.run()

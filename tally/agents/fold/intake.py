@@ -6,6 +6,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from tally.agents.fold.batch import FactRecord
+from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES
+from tally.tables.families.registry import BY_KIND
 
 
 class Run(Protocol):
@@ -38,3 +40,24 @@ def take(runs: Sequence[Run], next_offset: int) -> Intake:
         if record.offset != expected:
             return Intake([], gap_at=record.offset)
     return Intake(records)
+
+
+class Foreign(Struct, frozen=True):
+    """A record of the facts log that is no fact, or none that this release knows."""
+
+    offset: int
+    what: str
+
+
+def foreign(records: Sequence[FactRecord]) -> Foreign | None:
+    """Return the first of these records that is no fact of ours, if there is one."""
+    for record in records:
+        value = record.value
+        if not value or not record.key or len(value) < HEAD_BYTES:
+            return Foreign(record.offset, "no fact")
+        if value[:KIND_BYTES] not in BY_KIND:
+            return Foreign(
+                record.offset,
+                f"family and version {value[:KIND_BYTES]!r}; of a newer release? Upgrade folds before route",
+            )
+    return None

@@ -10,14 +10,14 @@ from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sw
 from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
 from tally.agents.fold.giving_up import TOO_LARGE, hopeless, subject_of
 from tally.agents.fold.inbox import Inbox
-from tally.agents.fold.intake import Run, take
+from tally.agents.fold.intake import Run, foreign, take
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.settings import FoldSettings
 from tally.agents.fold.steps import OF_A_TRANSACTION, Steps, TooMuchAtOnce, WideSweep, finished
 from tally.agents.fold.sweeps import open_subjects
 from tally.schemas.rows import Progress
 from tally.tables.families.registry import INCOMPLETE
-from tally.tables.store.errors import CopyUnfit, GapInLog, StatesMissing, StoreBroken
+from tally.tables.store.errors import CopyUnfit, ForeignRecord, GapInLog, StatesMissing, StoreBroken
 from tally.tables.store.partition import PartitionStore
 
 log = structlog.get_logger()
@@ -118,6 +118,8 @@ class PartitionFold:
         if intake.gap_at is not None:
             self._seek_back(intake.gap_at)
             return
+        if (found := foreign(intake.records)) is not None:
+            raise ForeignRecord(self._store.facts, self._store.partition, found.offset, found.what)
         for run in runs:
             run.release()
         rest = intake.records

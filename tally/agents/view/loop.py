@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from tally.agents.view.model import View
 from tally.schemas.rows import PROGRESS_KEY
+from tally.tables.store.errors import ForeignRecord
 
 log = structlog.get_logger()
 
@@ -92,7 +93,8 @@ class ViewLoop:
     async def run(self) -> None:
         """Read until cancelled; while Kafka is away the view keeps what it has, and lag grows.
 
-        Raises ChangelogReplaced, and OffsetOutOfRangeError where the changelog was cut under the reader.
+        Raises ChangelogReplaced, ForeignRecord, and OffsetOutOfRangeError where the changelog was cut under
+        the reader.
         """
         consumer = await self._started()
         try:
@@ -135,7 +137,7 @@ class ViewLoop:
         batch = await consumer.getmany(timeout_ms=round(POLL_SECONDS * 1000), max_records=BATCH_RECORDS)
         for place, records in batch.items():
             for record in records:
-                self._view.apply(place.partition, record.key, record.value)
+                self._apply(place, record)
                 if record.key == PROGRESS_KEY and self._view.is_ready(place.partition):
                     self._note_visible(place.partition)
         if self._ends:
@@ -143,6 +145,13 @@ class ViewLoop:
         # Records that are already fetched are handed out without a wait: give way to the other tasks.
         has_more = sum(map(len, batch.values())) >= BATCH_RECORDS
         await asyncio.sleep(0 if has_more else GATHER_SECONDS)
+
+    def _apply(self, place: TopicPartition, record: Any) -> None:
+        try:
+            self._view.apply(place.partition, record.key, record.value)
+        except (TypeError, ValueError, AttributeError) as error:
+            what = f"neither a row nor progress: {type(error).__name__}"
+            raise ForeignRecord(place.topic, place.partition, record.offset, what) from error
 
     async def _note_ready(self, consumer: ChangelogConsumer) -> None:
         """Mark the partitions that are read to their ends.

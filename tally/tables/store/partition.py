@@ -136,6 +136,11 @@ class PartitionStore:
         topic = self._settings.names.facts if log == FACTS else self._topics[log]
         return f"{topic}[{self.partition}]"
 
+    @property
+    def facts(self) -> str:
+        """The facts log that this partition is counted from."""
+        return self._settings.names.facts
+
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return committed values, None where there is none. Raises CopyUnfit, as all reading does."""
         values = self._local.get_many(table, keys)
