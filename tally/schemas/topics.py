@@ -8,6 +8,8 @@ from tally.schemas.bounds import MIB, RECORD
 
 RAW_TOPICS = ("webhook-events", "send-results", "ami-events")
 DEAD_LETTERS = "dead-letters"
+DEPLOYMENT = "deployment"
+"""Holds the id that the database has too (`tally/streams/deployment.py`); of all generations."""
 COUNTERS = "counters"
 ALIASES = "aliases"
 SWEEPS = "sweeps"
@@ -104,4 +106,5 @@ def declared(names: Names, tables: tuple[str, ...], partitions: int) -> list[Top
     dead = Topic(
         names.raw(DEAD_LETTERS), 4, DEAD_LETTER_LIMIT_BYTES, 30 * DAY_MS, retention_bytes=DEAD_LETTERS_BYTES
     )
-    return [*raw, facts, *changelogs, dead]
+    deployment = Topic(names.raw(DEPLOYMENT), 1, FACT_LIMIT_BYTES, None)
+    return [*raw, facts, *changelogs, dead, deployment]

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from tally.deploy import migrate
 from tally.schemas.bounds import CUSTOMER
 from tally.schemas.keys import split_parts
-from tally.streams import dead_letters, generation, topics
+from tally.streams import dead_letters, deployment, generation, topics
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.contribution import is_contested
@@ -44,6 +44,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("postgres", _postgres),
         ("migrations", _migrations),
         ("generation", _generation),
+        ("deployment", _deployment),
         ("messages by business number", _messages),
         ("customers by business number", _customers),
         ("dead letters by reason", _dead_letters),
@@ -98,6 +99,13 @@ async def _generation(settings: Settings) -> str:
             " it has caught up"
         )
     return f"Postgres shows {shown or 'none yet'}, this is {settings.generation}"
+
+
+async def _deployment(settings: Settings) -> str:
+    of_brokers, of_database = await deployment.shown(settings)
+    if of_brokers is not None and of_brokers != of_database:
+        raise deployment.ForeignDatabase(of_brokers, of_database)
+    return f"brokers and database belong together: {of_brokers or 'nothing flushed yet'}"
 
 
 async def _messages(settings: Settings) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 import faust
+import structlog
 
 from tally.agents.flush.loop import Flush
 from tally.agents.flush.ports import Policy, Ports
@@ -23,6 +24,8 @@ from tally.agents.view.reader import Reader
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams import health, topics
 from tally.streams.brokers import wait_for_brokers
+from tally.streams.deployment import Deployment, OwnWriter
+from tally.streams.fatal import describe
 from tally.streams.metrics import GROUP_ROLES, Metrics
 from tally.streams.roles import fold_app, route_app, unix_ms
 from tally.streams.settings import Settings
@@ -35,9 +38,12 @@ from tally.tables.dead_letters import DeadLetters
 from tally.tables.facts_log import FactsLog
 from tally.tables.families.registry import TABLES
 from tally.tables.postgres.database import Database
+from tally.tables.postgres.failures import PostgresFailure
 from tally.tables.postgres.writer import Writer
 
 FOLD_CLOSE_SECONDS = 15.0
+
+log = structlog.get_logger()
 
 Owned = Callable[[], frozenset[int]]
 
@@ -62,6 +68,7 @@ class Process:
         await topics.declare(settings)
         logs = TopicLogs(settings.kafka_client(), log_topics(settings.names, TABLES))
         await logs.check_first()
+        writer = await self._writer(logs) if "flush" in roles else None
         facts = FactsLog(settings.kafka_client(), settings.names.facts)
         dead_letters = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
         await facts.start()
@@ -73,8 +80,8 @@ class Process:
         self._services["logs"] = LogWatch(logs.connect, view.progress, self._partitions).run
         self._serve(self._reader(view) if "view" in roles else None)
         owned = self._fold(dead_letters) if "fold" in roles else None
-        if "flush" in roles:
-            await self._flush(view, owned)
+        if writer is not None:
+            self._flush(writer, view, owned)
         if "route" in roles:
             reading = self._settings.reading
             route = Route(facts, dead_letters, self._watch, _route_failed, self._turns, reading)
@@ -112,11 +119,25 @@ class Process:
         self._at_the_end("fold", lambda: assignment.close(FOLD_CLOSE_SECONDS))
         return lambda: assignment.partitions
 
-    async def _flush(self, view: View, owned: Owned | None) -> None:
+    async def _writer(self, logs: TopicLogs) -> OwnWriter:
+        """Connect to Postgres, and end here where its database is another deployment's.
+
+        Before the groups are joined: else partitions would be counted here that are flushed to nobody.
+        """
         settings = self._settings
         dsn = settings.postgres_dsn.get_secret_value()
         database = await Database.open(dsn, connections=settings.postgres_pool_size)
         self._at_the_end("postgres", database.close)
+        deployment = Deployment(settings, database, logs.store_ids)
+        writer = OwnWriter(Writer(database, settings.generation), deployment.check, time.monotonic)
+        try:
+            await writer.check()
+        except PostgresFailure as failure:
+            log.warning("cannot look yet whose database this is", error=describe(failure))
+        return writer
+
+    def _flush(self, writer: OwnWriter, view: View, owned: Owned | None) -> None:
+        settings = self._settings
         everything = frozenset(range(self._partitions))
 
         def caught_up() -> frozenset[int]:
@@ -125,7 +146,7 @@ class Process:
 
         ports = Ports(
             source=view,
-            writer=Writer(database, settings.generation),
+            writer=writer,
             partitions=caught_up,
             outcomes=self._watch,
             clock=time.monotonic,

@@ -111,6 +111,13 @@ class TopicLogs:
                     compare(progress, layouts, topics)
                     return
 
+    async def store_ids(self) -> list[str]:
+        """Return the store id of every partition in which anything was counted."""
+        async with asyncio.timeout(DEADLINE_SECONDS), self.connect() as (ask, _):
+            partitions = (await ask())[COUNTERS].partitions
+            found = [await self._progress_of(partition) for partition in range(partitions)]
+        return [progress.store_id for progress in found if progress is not None]
+
     async def _progress_of(self, partition: int) -> Progress | None:
         counters = {COUNTERS: self._topics[COUNTERS]}
         async with Changelogs(dict(self._client), counters, partition) as changelogs:

@@ -12,6 +12,7 @@ from tally.streams.cli import (
     config,
     dead_letters,
     demo,
+    deployment,
     doctor,
     down,
     generation,
@@ -40,6 +41,7 @@ app.command("ami")(ami.ami)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(topics.app, name="topics")
 app.add_typer(generation.app, name="generation")
+app.add_typer(deployment.app, name="deployment")
 app.command("config")(config.config)
 app.command("publish")(publish.publish)
 app.add_typer(dead_letters.app, name="dead-letters")

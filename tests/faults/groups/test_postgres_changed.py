@@ -86,7 +86,8 @@ async def _taken_back_and_applied(deployment: Stack) -> None:
     """Let columns be gone until Postgres has said so by name: then somebody has to act."""
     worker = deployment.workers[0]
     before = await read(worker)
-    await asyncio.to_thread(migrate.down, deployment.dsn)
+    for _ in ("the table of the deployment", "columns of calls"):
+        await asyncio.to_thread(migrate.down, deployment.dsn)
     await until_read(worker, lambda now: now.failed("42") > before.failed("42"), 30, "no column is missed")
     await asyncio.to_thread(migrate.up, deployment.dsn)
 

@@ -1,0 +1,10 @@
+-- migrate:up
+-- Which deployment this database belongs to: the brokers hold the same id (tally/streams/deployment.py).
+-- Empty until the first flush; a role that flushes needs SELECT, INSERT and UPDATE on it.
+CREATE TABLE tally.deployment (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    id     text NOT NULL
+);
+
+-- migrate:down
+DROP TABLE tally.deployment;

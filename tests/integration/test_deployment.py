@@ -1,0 +1,98 @@
+"""A worker of another environment on our brokers: it ends before it counts, and ours goes on."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tally.deploy import migrate
+from tally.streams import deployment
+from tally.streams.settings import variable
+from tests.support.judge import counted, prepare, publish, simulated, verdict
+from tests.support.servers import LEAVE, Kafka, Postgres, execute
+from tests.support.workers import environment_of, settings_of, until_exit, workers
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+
+EXIT_SECONDS = 60.0
+
+
+@pytest.fixture
+def other(postgres: Postgres) -> Iterator[str]:
+    """Return the DSN of another environment's database."""
+    name = f"other_{uuid4().hex}"
+    asyncio.run(execute(postgres.dsn, f"CREATE DATABASE {name}"))
+    try:
+        yield urlunsplit(urlsplit(postgres.dsn)._replace(path=f"/{name}"))
+    finally:
+        asyncio.run(execute(postgres.dsn, LEAVE.format(name=name)))
+        asyncio.run(execute(postgres.dsn, f"DROP DATABASE {name}"))
+
+
+async def test_a_stray_worker_ends_before_it_counts_and_numbers_in_postgres_stay_true(
+    kafka: Kafka, database: str, other: str, tmp_path: Path
+) -> None:
+    environment = environment_of(kafka.bootstrap, database, f"d{uuid4().hex[:8]}-")
+    await prepare(environment)
+    await asyncio.to_thread(migrate.up, other)
+    with workers(environment, tmp_path, "ours", "stray") as (ours, stray):
+        stray.environment[variable("postgres_dsn")] = other
+        ours.start()
+        await ours.ready()
+        await publish(environment, simulated(7, contacts_per_campaign=10))
+        await counted(ours)
+        stray.start()
+        assert await until_exit(stray, EXIT_SECONDS) == 70
+        await publish(environment, simulated(8, contacts_per_campaign=10))
+        await counted(ours)
+        differences = await verdict(ours)
+        told = stray.log.read_text()
+
+    assert "foreign_database" in told
+    assert "worker started" not in told
+    assert differences == []
+    assert await flushed_to(other) == 0
+
+
+async def test_a_database_that_lost_its_id_is_ours_by_its_counters_and_another_is_adopted_by_hand(
+    kafka: Kafka, database: str, other: str, tmp_path: Path
+) -> None:
+    environment = environment_of(kafka.bootstrap, database, f"d{uuid4().hex[:8]}-")
+    await prepare(environment)
+    await asyncio.to_thread(migrate.up, other)
+    moved = {**environment, variable("postgres_dsn"): other}
+    with workers(environment, tmp_path, "a") as (worker,):
+        worker.start()
+        await worker.ready()
+        await publish(environment, simulated(7, contacts_per_campaign=10))
+        await counted(worker)
+        assert await verdict(worker) == []
+        worker.kill()
+        first = await deployment.shown(settings_of(environment))
+        await execute(database, "DELETE FROM tally.deployment")
+        worker.start()
+        await worker.ready()
+        assert await deployment.shown(settings_of(environment)) == first
+        worker.kill()
+        made = await deployment.adopt(settings_of(moved))
+        worker.environment.update(moved)
+        worker.start()
+        await worker.ready()
+        await counted(worker)
+
+    assert first[0] == first[1] is not None
+    assert await deployment.shown(settings_of(moved)) == (made, made)
+    assert await deployment.shown(settings_of(environment)) == (made, first[0])
+
+
+async def flushed_to(dsn: str) -> int:
+    connection = await asyncpg.connect(dsn)
+    try:
+        found: int = await connection.fetchval("SELECT count(*) FROM tally.flush_progress")
+        return found
+    finally:
+        await connection.close()
