@@ -4,9 +4,9 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tally.schemas.ami.reading import VARIABLES, Reading
@@ -148,6 +148,17 @@ class Settings(BaseSettings):
         pairs = [entry.partition("=") for entry in value.split(",") if entry.strip()]
         return {name.strip().lstrip("_"): role.strip() for name, _, role in pairs}
 
+    @model_validator(mode="after")
+    def _can_reach_kafka(self) -> Self:
+        """Refuse what would only fail a minute later, once brokers are waited for."""
+        if self.kafka_security.startswith("SASL") and not self.kafka_username:
+            raise ValueError(
+                f"{variable('kafka_username')}: is needed, since {variable('kafka_security')} says so"
+            )
+        if self.kafka_security.endswith("SSL"):
+            self._ssl_context()
+        return self
+
     @property
     def names(self) -> Names:
         """Names of topics and groups."""
@@ -178,9 +189,17 @@ class Settings(BaseSettings):
         return client
 
     def _ssl_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.kafka_ca_file)
+        """Return how to encrypt connections. Raises ValueError: a file cannot be read."""
+        try:
+            context = ssl.create_default_context(cafile=self.kafka_ca_file)
+        except OSError as error:
+            raise ValueError(_unreadable("kafka_ca_file", error)) from None
         if self.kafka_cert_file:
-            context.load_cert_chain(self.kafka_cert_file, self.kafka_key_file)
+            try:
+                context.load_cert_chain(self.kafka_cert_file, self.kafka_key_file, _no_password)
+            except OSError as error:
+                named = "kafka_cert_file" if self.kafka_key_file is None else "kafka_key_file"
+                raise ValueError(_unreadable(named, error)) from None
         return context
 
     def shown(self) -> list[tuple[str, str, str]]:
@@ -212,9 +231,22 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         raise SettingsError("; ".join(_problems(error))) from None
 
 
+def _unreadable(name: str, error: OSError) -> str:
+    """Say why a file of keys or certificates cannot be used, without its path or what is in it."""
+    return f"{variable(name)}: {error.strerror or type(error).__name__}"
+
+
+def _no_password() -> str:
+    """Stand in for OpenSSL's own question, which a process without a terminal would wait at."""
+    raise ValueError(f"{variable('kafka_key_file')}: the key is encrypted; give one without a pass phrase")
+
+
 def _problems(error: ValidationError) -> Iterable[str]:
     for problem in error.errors(include_input=False, include_url=False):
-        name, *path = map(str, problem["loc"] or ("settings",))
+        if not problem["loc"]:
+            yield problem["msg"].removeprefix("Value error, ")
+            continue
+        name, *path = map(str, problem["loc"])
         where = f" at {'.'.join(path)}" if path else ""
         yield f"{variable(name)}{where}: {problem['msg']}"
 

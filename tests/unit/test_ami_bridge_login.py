@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from tally.schemas.ami.packet import Packet
 from tally.streams.ami.actions import action
 from tally.streams.ami.backoff import LONGEST_SECONDS, REFUSED_SECONDS
 from tally.streams.ami.buffer import Buffer
+from tally.streams.ami.login import refusal
 from tally.streams.web.standalone import answers, http_app
 from tests.support.ami_bridge import Bridging, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events
@@ -203,3 +205,9 @@ async def test_health_and_metrics_are_served() -> None:
                 text = await (await client.get("/metrics")).text()
                 assert 'tally_ami_connected{pbx="pbx01"} 1.0' in text
                 assert 'tally_ami_gaps_total{pbx="pbx01",reason="buffer_full"} 0.0' in text
+
+
+def test_a_secret_that_a_pbx_echoes_is_not_shown() -> None:
+    answer = Packet([("Response", "Error"), ("Message", "no user with secret hunter2 here")])
+
+    assert refusal(answer, "hunter2") == "no user with secret *** here"

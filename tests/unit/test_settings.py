@@ -1,5 +1,8 @@
 """Settings are read once, from the environment, and never show a secret."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tally.streams.settings import SettingsError, load
@@ -13,6 +16,15 @@ from tally.streams.settings import SettingsError, load
         ({"TALLY_PARTITIONS": "0"}, "TALLY_PARTITIONS: "),
         ({"TALLY_ROLES": "fold,dance"}, "TALLY_ROLES at 1: "),
         ({"TALLY_KAFKA_SECURITY": "TELNET"}, "TALLY_KAFKA_SECURITY: "),
+        ({"TALLY_KAFKA_SECURITY": "SASL_SSL"}, "TALLY_KAFKA_USERNAME: is needed, since TALLY_KAFKA_SECURITY"),
+        (
+            {"TALLY_KAFKA_SECURITY": "SSL", "TALLY_KAFKA_CA_FILE": "nowhere.pem"},
+            "TALLY_KAFKA_CA_FILE: No such file or directory$",
+        ),
+        (
+            {"TALLY_KAFKA_SECURITY": "SSL", "TALLY_KAFKA_CERT_FILE": "nowhere.pem"},
+            "TALLY_KAFKA_CERT_FILE: No such file or directory$",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(environment: dict[str, str], message: str) -> None:
@@ -42,3 +54,20 @@ def test_clients_log_in_where_the_protocol_says_so() -> None:
     assert client["sasl_mechanism"] == "SCRAM-SHA-512"
     assert client["sasl_plain_password"] == "p"  # noqa: S105 - a test's
     assert client["ssl_context"].check_hostname
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_pass_phrase(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(  # noqa: S603 - our own command
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:secret", "-days", "1"),
+            *("-subj", "/CN=test", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    named = {"TALLY_KAFKA_CERT_FILE": str(certificate), "TALLY_KAFKA_KEY_FILE": str(key)}
+
+    with pytest.raises(SettingsError, match=r"^TALLY_KAFKA_KEY_FILE: the key is encrypted"):
+        load({"TALLY_KAFKA_SECURITY": "SSL", **named})

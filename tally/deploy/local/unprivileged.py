@@ -11,8 +11,9 @@ from tally.deploy.local.errors import UnsupportedPlatform
 
 ACCOUNT = "nobody"
 REACH = (
-    "--inh-caps=+dac_override",
-    "--ambient-caps=+dac_override",
+    # To walk through folders and to read is enough: what it writes to is its own.
+    "--inh-caps=+dac_read_search",
+    "--ambient-caps=+dac_read_search",
     # Or access(2), by which PostgreSQL looks for its own programs, would not honour the capability.
     "--securebits=+no_setuid_fixup",
 )

@@ -16,12 +16,14 @@ async def log_in(session: Session, pbx: Pbx, seconds: float) -> None:
     The classes of events are a part of the login: asked for later, FullyBooted would be missed.
     """
     await session.greeted(seconds)
-    fields = [("Username", pbx.username), *await _proof(session, pbx, seconds), ("Events", pbx.events)]
+    secret = _secret(pbx)
+    proof = await _proof(session, pbx, secret, seconds)
+    fields = [("Username", pbx.username), *proof, ("Events", pbx.events)]
     try:
         answer = await session.ask("Login", *fields, seconds=seconds)
     except ValueError as error:
         raise LoginRefused(f"the login cannot be sent: {error}") from None
-    if refused := refusal(answer):
+    if refused := refusal(answer, secret):
         raise LoginRefused(f"the PBX refuses the login: {refused}")
     if answer.get("response").lower() != "success":
         raise LoginRefused("the PBX answers the login with neither Success nor Error")
@@ -37,19 +39,20 @@ async def add_filters(session: Session, pbx: Pbx, seconds: float) -> dict[str, s
     return refused
 
 
-def refusal(answer: Packet) -> str:
-    """Return a server's words where it refuses; empty where it does not."""
+def refusal(answer: Packet, secret: str = "") -> str:
+    """Return a server's words where it refuses, without a secret that it echoes; empty where it does not."""
     if answer.get("response").lower() != "error":
         return ""
-    return answer.get("message")[:MESSAGE_CHARACTERS] or "no reason given"
+    message = answer.get("message")
+    shown = message.replace(secret, "***") if secret else message
+    return shown[:MESSAGE_CHARACTERS] or "no reason given"
 
 
-async def _proof(session: Session, pbx: Pbx, seconds: float) -> list[tuple[str, str]]:
-    secret = _secret(pbx)
+async def _proof(session: Session, pbx: Pbx, secret: str, seconds: float) -> list[tuple[str, str]]:
     if pbx.auth == "plain":
         return [("Secret", secret)]
     answer = await session.ask("Challenge", ("AuthType", "MD5"), seconds=seconds)
-    if refused := refusal(answer):
+    if refused := refusal(answer, secret):
         raise LoginRefused(f"the PBX refuses a challenge: {refused}")
     if not answer.get("challenge"):
         raise LoginRefused("the PBX gives no challenge: the key would be the secret's own digest")

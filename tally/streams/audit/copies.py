@@ -1,7 +1,10 @@
 """Copies of a deployment's partitions, made from their changelogs in a folder that goes away."""
 
 import asyncio
+import fcntl
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +15,9 @@ from tally.tables.families.registry import TABLES
 from tally.tables.store.local import LocalStore
 from tally.tables.store.recovery import Changelogs
 
+PREFIX = "tally-audit-"
+LOCK = "lock"
+YOUNG_SECONDS = 60.0
 COPY_SECONDS = 3600.0
 """As long as a partition of very many states may take."""
 
@@ -47,10 +53,34 @@ class Copies:
             local.close()
 
 
+def sweep(temporary: Path) -> list[Path]:
+    """Remove the copies of audits that were killed, and return them: they hold phones, and are large."""
+    swept = []
+    for folder in temporary.glob(f"{PREFIX}*"):
+        try:
+            if time.time() - folder.stat().st_mtime < YOUNG_SECONDS:
+                continue  # whoever has just made it may not hold it yet
+            with held(folder):
+                shutil.rmtree(folder)
+                swept.append(folder)
+        except OSError:  # another user's, or an audit is at work in it
+            continue
+    return swept
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder as long as an audit is at work in it. Raises OSError: another one does."""
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
 @contextmanager
 def copies(settings: Settings) -> Iterator[Copies]:
     """Keep copies in a folder of their own while they are needed."""
-    with tempfile.TemporaryDirectory(prefix="tally-audit-") as folder:
+    sweep(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, held(Path(folder)):
         kept = Copies(settings, Path(folder))
         try:
             yield kept

@@ -1,10 +1,15 @@
 """`tally ami`: the bridge from Asterisk PBXs to Kafka."""
 
+import structlog
+
 from tally.streams import logs
 from tally.streams.ami.process import bridge_parts
 from tally.streams.cli.output import fail
+from tally.streams.exposure import exposed_pbxs
 from tally.streams.settings import load
 from tally.streams.worker import run_worker
+
+log = structlog.get_logger()
 
 
 def ami() -> None:
@@ -17,4 +22,6 @@ def ami() -> None:
     if not settings.ami_pbxs:
         fail("TALLY_AMI_PBXS names no PBX", code=2)
     logs.configure(settings)
+    for line in exposed_pbxs(settings):
+        log.warning(line)
     run_worker(lambda: bridge_parts(settings))

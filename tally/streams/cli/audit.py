@@ -1,6 +1,7 @@
 """`tally audit`: whether the numbers are what they are counted from."""
 
 import asyncio
+import signal
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from tally.streams.audit.asking import NoAnswer, address
 from tally.streams.audit.examine import AWAY, Audit, examine
 from tally.streams.audit.process import audit_parts
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.exposure import keep_private
 from tally.streams.settings import load
 from tally.streams.worker import run_worker
 
@@ -41,7 +43,9 @@ def audit(
     Works on copies in a temporary folder; workers may run. Exit code 1 if any counter differs, 2 if the audit
     could not be made. With --every it goes on until it is asked to stop, and ends with 0.
     """
+    keep_private()
     if every is None:
+        _leave_when_asked()
         _once(raw, view, campaign, json)
         return
     if campaign or json:
@@ -53,6 +57,15 @@ def audit(
     settings = load()
     logs.configure(settings)
     run_worker(lambda: audit_parts(settings, raw, view, every))
+
+
+def _leave_when_asked() -> None:
+    """End in order on SIGTERM, so that the copies are removed; Python's own way would leave them."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def _once(raw: bool, view: str, campaign: str, json: bool) -> None:

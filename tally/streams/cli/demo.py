@@ -17,6 +17,7 @@ from tally.streams.demo.answers import NotYet
 from tally.streams.demo.database import fresh_database
 from tally.streams.demo.judgement import Judgement
 from tally.streams.demo.run import Demo, log_file
+from tally.streams.exposure import private_folder
 from tally.streams.free_port import free_port
 from tally.streams.settings import load, variable
 from tally.streams.stack import HalfAStack, running
@@ -52,8 +53,10 @@ def demo(
 
 async def _demo(folder: Path, contacts: int, seed: int, keep: bool) -> Judgement:
     name = f"demo-{int(time.time())}-"
-    state = folder / "state"
-    shutil.rmtree(state, ignore_errors=True)
+    state = private_folder(folder) / "state"
+    # Copies of former demos only: the folder may be somebody else's, too.
+    for former in state.glob("demo-*-tally-g*"):
+        shutil.rmtree(former)
     more = {
         variable("topic_prefix"): name,
         variable("state_folder"): str(state),

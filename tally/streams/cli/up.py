@@ -14,6 +14,7 @@ from tally.streams import topics
 from tally.streams.cli.output import console, fail
 from tally.streams.demo.answers import Answers, NotYet
 from tally.streams.demo.run import log_file
+from tally.streams.exposure import private_folder
 from tally.streams.free_port import free_port
 from tally.streams.settings import Settings, load, variable
 from tally.streams.stack import HalfAStack, running
@@ -21,6 +22,10 @@ from tally.streams.supervisor import Supervisor
 from tally.streams.try_it import commands, write_environment
 
 READY_SECONDS = 120.0
+OPEN_TO_ALL = (
+    "the embedded Kafka asks nobody who they are: every user of this machine can read what is published,"
+    " publish, and delete topics"
+)
 
 
 def up(
@@ -45,8 +50,10 @@ async def _up(folder: Path) -> None:
         variable("web_port"): str(free_port(load().web_port)),
         variable("state_folder"): os.environ.get(variable("state_folder"), str(folder / "state")),
     }
-    with running(folder, _say, **more) as stack:
+    with running(private_folder(folder), _say, **more) as stack:
         settings = stack.settings
+        if stack.is_embedded:
+            _say(OPEN_TO_ALL)
         await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
         # Embedded brokers are nobody else's: what an earlier release declared there is set right.
         await topics.declare(settings, mend=stack.is_embedded)

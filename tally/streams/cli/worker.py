@@ -3,13 +3,17 @@
 import os
 from typing import Annotated
 
+import structlog
 import typer
 
 from tally.streams import logs
 from tally.streams.allocator import share_heaps
+from tally.streams.exposure import exposed, keep_private
 from tally.streams.process import Process
 from tally.streams.settings import load
 from tally.streams.worker import run_worker
+
+log = structlog.get_logger()
 
 
 def worker(
@@ -24,5 +28,8 @@ def worker(
     """
     settings = load(roles=roles) if roles else load()
     logs.configure(settings)
+    keep_private()
+    for line in exposed(settings):
+        log.warning(line)
     share_heaps(os.environ)
     run_worker(lambda: Process(settings).build())

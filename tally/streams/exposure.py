@@ -1,0 +1,55 @@
+"""What a process leaves open to others, said at its start. Pure but for `keep_private`."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+
+from tally.streams.settings import Settings, variable
+
+PRIVATE_UMASK = 0o077
+PRIVATE_FOLDER = 0o700
+
+
+def keep_private() -> None:
+    """Let whatever this process makes from now on be readable by its own user alone: states hold phones."""
+    os.umask(PRIVATE_UMASK)
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder, or close one that is there, so that only its owner gets into it; return it."""
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    folder.chmod(PRIVATE_FOLDER)
+    return folder
+
+
+def exposed(settings: Settings) -> list[str]:
+    """Return what everybody should know who starts a worker with these settings."""
+    found = []
+    if not _is_loopback(settings.web_host):
+        found.append(
+            f"{variable('web_host')} is {settings.web_host}: the read API asks nobody who they are, and"
+            " answers whoever reaches it"
+        )
+    if settings.kafka_security == "SASL_PLAINTEXT" and settings.kafka_sasl_mechanism == "PLAIN":
+        found.append(f"{variable('kafka_security')} is SASL_PLAINTEXT: the password travels in the clear")
+    return found
+
+
+def exposed_pbxs(settings: Settings) -> list[str]:
+    """Return what everybody should know who starts a bridge with these settings."""
+    found = []
+    for pbx in settings.ami_pbxs:
+        if pbx.tls and not pbx.verify:
+            found.append(f"PBX {pbx.name}: its certificate is not checked, so that anybody may pose as it")
+        if not pbx.tls and pbx.auth == "plain" and not _is_loopback(pbx.host):
+            found.append(f"PBX {pbx.name}: the secret travels in the clear; set tls, or auth to md5")
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
