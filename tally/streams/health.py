@@ -37,6 +37,8 @@ class Readiness(Struct, frozen=True):
     """Age of the latest moment that is counted; None where none is known."""
     joining: tuple[str, ...] = ()
     """Roles that have not been assigned anything by their group yet, not even nothing."""
+    opening_left_seconds: float | None = None
+    """In how long the tables that are being read now will be ready; None where no rate is known."""
 
 
 def live(pulses: Mapping[str, Pulse], now_s: float, stuck_seconds: float) -> Verdict:
@@ -60,7 +62,9 @@ def ready(state: Readiness, lag_limit_seconds: float) -> Verdict:
         reasons.append(f"view: {state.ready_partitions} of {state.partitions} partitions are read")
     reasons += [f"{role}: has not joined its group yet" for role in state.joining]
     if state.opening:
-        reasons.append(f"fold: {state.opening} partitions are being recovered")
+        left_s = state.opening_left_seconds
+        when = "" if left_s is None else f", those that are read now for another {left_s:.0f} s"
+        reasons.append(f"fold: {state.opening} partitions are being recovered{when}")
     if state.lag_seconds is None:
         reasons.append("lag: not known yet")
     elif state.lag_seconds > lag_limit_seconds:

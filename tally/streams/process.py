@@ -60,6 +60,7 @@ class Process:
         self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
         self._turns = Turns()
         self._partitions = 0
+        self._metrics.follow("tally_opening_offsets", lambda: float(self._watch.offsets_to_open))
 
     async def build(self) -> Parts:
         """Wait for brokers, declare the topics, connect, and return what is to be run."""
@@ -190,11 +191,12 @@ class Process:
     def _ready(self, reader: Reader | None) -> health.Verdict:
         """Decide on readiness; a process that serves no numbers need not be caught up with them."""
         opening, joining = len(self._watch.to_open), self._joining()
+        left_s = self._watch.opening_left_seconds()
         if reader is None:
-            state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining)
+            state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining, left_s)
         else:
             ready = reader.view.ready_partitions
-            state = health.Readiness(ready, self._partitions, opening, reader.lag_seconds(), joining)
+            state = health.Readiness(ready, self._partitions, opening, reader.lag_seconds(), joining, left_s)
         return health.ready(state, self._settings.live_lag_seconds)
 
     def _joining(self) -> tuple[str, ...]:

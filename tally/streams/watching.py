@@ -103,6 +103,18 @@ class Watch:
         began_s = known.began_s if known and known.done <= done else self._monotonic()
         self.openings[partition] = Opening(done, whole, began_s)
 
+    @property
+    def offsets_to_open(self) -> int:
+        """Offsets of changelogs that are still to be read."""
+        return sum(opening.whole - opening.done for opening in self.openings.values())
+
+    def opening_left_seconds(self) -> float | None:
+        """Return in how long the partitions that are read now will be open; None where no rate is known."""
+        now_s = self._monotonic()
+        left = [opening.left_seconds(now_s) for opening in self.openings.values()]
+        known = [left_s for left_s in left if left_s is not None]
+        return max(known) if known else None
+
     def rebuilt(self, why: Rebuilt) -> None:
         """A local copy was wiped, to be read anew."""
         self._metrics.count("tally_local_copies_rebuilt_total", reason=why)

@@ -1,6 +1,6 @@
 """What agents report becomes a pulse: work that waits, and when some was last done."""
 
-from tally.streams.health import Pulse, live
+from tally.streams.health import Pulse, Readiness, live, ready
 from tally.streams.metrics import Metrics
 from tally.streams.watching import Watch
 
@@ -65,3 +65,22 @@ def test_a_fold_that_opens_its_tables_is_not_judged_by_the_facts_that_wait_for_i
 
     watch.opened(0, 120.0, 1)
     assert watch.pulses() != {}
+
+
+def test_an_opening_says_how_much_is_left_and_when_it_will_be_done() -> None:
+    now_s = 100.0
+    watch = Watch(Metrics("test"), lambda: now_s, lambda: 0.0)
+    assert (watch.offsets_to_open, watch.opening_left_seconds()) == (0, None)
+    watch.opening(0, 0, 1_000)
+    assert watch.opening_left_seconds() is None
+    now_s = 110.0
+    watch.opening(0, 250, 1_000)
+    watch.opening(1, 10, 10)
+
+    assert watch.offsets_to_open == 750
+    assert watch.opening_left_seconds() == 30.0
+    assert ready(Readiness(1, 1, 2, 0.0, opening_left_seconds=watch.opening_left_seconds()), 2.0).reasons == (
+        "fold: 2 partitions are being recovered, those that are read now for another 30 s",
+    )
+    watch.opened(0, 1.0, 1)
+    assert watch.offsets_to_open == 0
