@@ -34,7 +34,7 @@ def fold_connected(
     keys = all_subjects(family, facts, reader)
     yield
     named = {key: None for several in keys for key in several}
-    roots = yield from roots_of(family, named, reader)
+    roots = yield from _roots_of(family, named, reader)
     components = components_of(keys, roots, unheard)
     yield
     merged: dict[bytes, list[Any]] = defaultdict(list)
@@ -61,13 +61,19 @@ def fold_swept(
     yield from _fold_components(family, {}, known, {}, reader, rules, batch, sweeps)
 
 
-def roots_of(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> Steps[dict[bytes, bytes]]:
-    """Return the key under which each subject's state lives, of those that have one."""
-    roots: dict[bytes, bytes] = {}
+def aliases_of(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> Steps[dict[bytes, bytes]]:
+    """Return what each subject's alias says, of those that have one."""
+    found: dict[bytes, bytes] = {}
     for some in chunks(named, ALIASES_AT_ONCE):
         aliases = reader.get_many(ALIASES, [family.code + key for key in some])
-        roots.update((key, root) for key, root in zip(some, aliases, strict=True) if root is not None)
+        found.update((key, alias) for key, alias in zip(some, aliases, strict=True) if alias is not None)
         yield
+    return found
+
+
+def _roots_of(family: Family[Any, Any], named: Iterable[bytes], reader: Reader) -> Steps[dict[bytes, bytes]]:
+    """Return the key under which each subject's state lives, of those that have one."""
+    roots = yield from aliases_of(family, named, reader)
     moved = dict.fromkeys(roots.values(), b"")
     while moved:
         # A state beyond its bound does not know all of its members: where it moved, its former keys lead on.

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tally.agents.fold.connected import components_of, roots_of
+from tally.agents.fold.connected import aliases_of, components_of
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.steps import AT_ONCE, Batch, Steps, chunks
 from tally.schemas.topics import ALIASES
@@ -46,7 +46,7 @@ def fold_parted(
         keys = [family.subjects(key, fact) for key, fact in facts]
     yield
     named = {key: None for several in keys for key in several}
-    roots = yield from roots_of(family, named, reader)
+    roots = yield from aliases_of(family, named, reader)
     components = _components(facts, keys, roots)
     yield
     fold = _Parting(family, roots, rules, batch)
