@@ -623,6 +623,41 @@ def test_customers_are_connected_components(recount: Recount) -> None:
     assert len({find(n) for n in range(size)}) == stats["c1"]["contacts_accepted"]
 
 
+@pytest.mark.parametrize(("people", "reached", "replied"), [(19, 1, 1), (20, 1, 1), (21, 21, 1)])
+def test_a_user_id_that_is_shown_with_more_than_20_phones_identifies_nobody(
+    recount: Recount, people: int, reached: int, replied: int
+) -> None:
+    everybody = [f"316{nth:08d}" for nth in range(people)]
+    stats = recount(
+        *(send(message_id=f"w{phone}", contact=contact(phone, phone)) for phone in everybody),
+        hook(contacts=[{"wa_id": phone, "user_id": "gateway"} for phone in everybody]),
+        inbound(sender=everybody[0], from_user_id="gateway"),
+    )
+
+    assert pick(stats["c1"], "contacts_accepted", "replied") == (reached, replied)
+
+
+@pytest.mark.parametrize("user_id", ["0", "000", "Unknown", "NULL"])
+def test_an_identifier_that_is_written_like_none_identifies_nobody(recount: Recount, user_id: str) -> None:
+    stats = recount(
+        send(message_id="w1", contact=contact("a", "31600000001", user_id=user_id)),
+        send(message_id="w2", contact=contact("b", "31600000002", user_id=user_id)),
+        send(message_id="w3", contact=contact("c", "+000-000")),
+        send(message_id="w4", contact=contact("d", "+000-000")),
+        inbound(sender="31600000002", from_user_id=user_id),
+    )
+
+    # Of the messages to the phone of zeros each is a customer of its own.
+    assert pick(stats["c1"], "contacts_accepted", "replied") == (4, 1)
+
+
+def test_a_reply_without_a_sender_is_its_only_contacts(recount: Recount) -> None:
+    said = {"id": "in", "type": "text", "timestamp": f"{NOW + 60}"}
+    stats = recount(send(message_id="w1"), hook(messages=[said], contacts=[{"wa_id": PHONE}]))
+
+    assert stats["c1"]["replied"] == 1
+
+
 def test_a_message_is_quoted_by_any_type_and_clicked_by_buttons_only(recount: Recount) -> None:
     quotes = ["text", "reaction", "interactive", "button", "button", "unsupported"]
     stats = recount(

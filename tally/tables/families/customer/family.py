@@ -97,9 +97,10 @@ class CustomerFamily(Family[Sighting, Customer]):
 
 def _replies(people: Iterable[Person]) -> list[int]:
     """Return the seconds in which the customer replied: each message once, when it was first seen."""
+    heard = [person.inbound for person in people if person.inbound]
     first: dict[bytes, int] = {}
-    for person in people:
-        for digest, at_s in person.inbound.items():
+    for inbound in heard:
+        for digest, at_s in inbound.items():
             first[digest] = min(at_s, first.get(digest, at_s))
     return sorted(set(first.values()))
 
