@@ -19,7 +19,7 @@ from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.postgres.columns import Rows
 from tally.tables.postgres.database import Database
-from tally.tables.postgres.deployment import database_id, holds_counters_of, judge, keep_id, put_id
+from tally.tables.postgres.deployment import Holds, database_id, judge, keep_id, put_id, whose_counters
 from tally.tables.postgres.failures import Away
 from tally.tables.postgres.progress import FlushProgress
 
@@ -33,11 +33,12 @@ log = structlog.get_logger()
 class ForeignDatabase(Exception):
     """The database belongs to another deployment than the brokers."""
 
-    def __init__(self, of_brokers: str, of_database: str | None) -> None:
+    def __init__(self, of_brokers: str | None, of_database: str | None) -> None:
         super().__init__(
-            f"foreign_database: counters on these brokers go to the database of deployment {of_brokers}, and"
-            f" TALLY_POSTGRES_DSN names one of {of_database or 'none yet'}: name the right brokers, prefix or"
-            " database; if this one is to take the other's place, run `tally deployment adopt`"
+            f"foreign_database: these brokers are of deployment {of_brokers or '(none yet)'}, and"
+            f" TALLY_POSTGRES_DSN names a database of {of_database or '(none yet)'}, or one with others'"
+            " counters: name the right brokers, prefix or database; if they are to belong together, run"
+            " `tally deployment adopt`"
         )
 
 
@@ -61,22 +62,22 @@ class Deployment:
         """
         held = await database_id(self._database)
         known = await of_brokers(self._settings)
-        counted_here = known is not None and held is None and await self._is_counted_here()
-        verdict = judge(known, held, counted_here)
+        has_both = known is not None and held is not None
+        verdict = judge(known, held, "ours" if has_both else await self._whose())
         if verdict == "claim":
             held = await keep_id(self._database, uuid4().hex)
             await _write(self._settings, {held: _now()})
             # Another worker may have been first, with another database.
             known = await of_brokers(self._settings)
-            verdict = judge(known, held, counted_here=False)
+            verdict = judge(known, held, "nothing")
         if verdict == "foreign":
-            raise ForeignDatabase(known or "", held)
+            raise ForeignDatabase(known, held)
         if verdict == "restore" and known is not None:
             await keep_id(self._database, known)
             log.warning("the database had lost the id of its deployment", deployment=known)
 
-    async def _is_counted_here(self) -> bool:
-        return await holds_counters_of(self._database, await self._store_ids())
+    async def _whose(self) -> Holds:
+        return await whose_counters(self._database, await self._store_ids())
 
 
 class OwnWriter:

@@ -89,6 +89,29 @@ async def test_a_database_that_lost_its_id_is_ours_by_its_counters_and_another_i
     assert await deployment.shown(settings_of(environment)) == (made, first[0])
 
 
+async def test_a_worker_on_other_brokers_does_not_write_into_a_database_that_has_its_own(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    """Another generation would not be kept apart by the rows' own keys."""
+    environment = environment_of(kafka.bootstrap, database, f"d{uuid4().hex[:8]}-")
+    staging = environment_of(kafka.bootstrap, database, f"d{uuid4().hex[:8]}-", generation="2")
+    await prepare(environment)
+    await prepare(staging)
+    with workers(environment, tmp_path, "ours", "other") as (ours, other):
+        other.environment.update(staging)
+        ours.start()
+        await ours.ready()
+        await publish(environment, simulated(7, contacts_per_campaign=10))
+        await counted(ours)
+        assert await verdict(ours) == []
+        flushed = await flushed_to(database)
+        other.start()
+        assert await until_exit(other, EXIT_SECONDS) == 70
+
+    assert "foreign_database" in other.log.read_text()
+    assert await flushed_to(database) == flushed
+
+
 async def flushed_to(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
     try:

@@ -9,26 +9,30 @@ from aiokafka.errors import KafkaConnectionError
 
 from tally.agents.flush.ports import RowWriter
 from tally.streams.deployment import AGAIN_SECONDS, ForeignDatabase, OwnWriter
-from tally.tables.postgres.deployment import Verdict, judge
+from tally.tables.postgres.deployment import Holds, Verdict, judge
 from tally.tables.postgres.failures import Away
 
 
 @pytest.mark.parametrize(
-    ("of_brokers", "of_database", "counted_here", "verdict"),
+    ("of_brokers", "of_database", "holds", "verdict"),
     [
-        (None, None, False, "claim"),
-        (None, "a", False, "claim"),
-        ("a", "a", False, "ours"),
-        ("a", "b", False, "foreign"),
-        ("a", "b", True, "foreign"),
-        ("a", None, False, "foreign"),
-        ("a", None, True, "restore"),
+        (None, None, "nothing", "claim"),
+        (None, None, "ours", "claim"),
+        (None, None, "others", "foreign"),
+        (None, "a", "nothing", "claim"),
+        (None, "a", "ours", "claim"),
+        (None, "a", "others", "foreign"),
+        ("a", "a", "ours", "ours"),
+        ("a", "b", "ours", "foreign"),
+        ("a", None, "nothing", "foreign"),
+        ("a", None, "ours", "restore"),
+        ("a", None, "others", "foreign"),
     ],
 )
-def test_a_database_is_ours_by_its_id_or_where_it_lost_it_by_its_counters(
-    of_brokers: str | None, of_database: str | None, counted_here: bool, verdict: Verdict
+def test_a_database_is_ours_by_its_id_and_where_one_is_missing_by_its_counters(
+    of_brokers: str | None, of_database: str | None, holds: Holds, verdict: Verdict
 ) -> None:
-    assert judge(of_brokers, of_database, counted_here) == verdict
+    assert judge(of_brokers, of_database, holds) == verdict
 
 
 class Asked:

@@ -8,22 +8,27 @@ from tally.tables.postgres.database import Database
 READ = "SELECT id FROM tally.deployment"
 KEEP = "INSERT INTO tally.deployment (id) VALUES ($1) ON CONFLICT DO NOTHING"
 PUT = "INSERT INTO tally.deployment (id) VALUES ($1) ON CONFLICT (single) DO UPDATE SET id = EXCLUDED.id"
-COUNTED = "SELECT EXISTS (SELECT FROM tally.flush_progress WHERE store_id = ANY($1))"
+COUNTED = """
+SELECT CASE WHEN count(*) = 0 THEN 'nothing' WHEN bool_or(store_id = ANY($1)) THEN 'ours' ELSE 'others' END
+FROM tally.flush_progress
+"""
 
 Verdict = Literal["ours", "claim", "restore", "foreign"]
+Holds = Literal["nothing", "ours", "others"]
+"""Whose changelogs the counters in a database are of."""
 
 
-def judge(of_brokers: str | None, of_database: str | None, counted_here: bool) -> Verdict:
+def judge(of_brokers: str | None, of_database: str | None, holds: Holds) -> Verdict:
     """Decide whether a database is this deployment's, by the ids that brokers and database hold. Pure.
 
-    A database without an id is ours where it holds counters of our own changelogs: its table was made anew.
-    Any other has to be named by hand, since it may be empty because it is another environment's.
+    Where one of the two has no id yet, the counters in the database tell. An empty database that meets
+    brokers which know another has to be named by hand: it may be another environment's.
     """
+    if of_brokers is not None and of_database is not None:
+        return "ours" if of_brokers == of_database else "foreign"
     if of_brokers is None:
-        return "claim"
-    if of_database is None:
-        return "restore" if counted_here else "foreign"
-    return "ours" if of_brokers == of_database else "foreign"
+        return "foreign" if holds == "others" else "claim"
+    return "restore" if holds == "ours" else "foreign"
 
 
 async def database_id(database: Database) -> str | None:
@@ -47,8 +52,8 @@ async def put_id(database: Database, deployment: str) -> None:
         await connection.execute(PUT, deployment)
 
 
-async def holds_counters_of(database: Database, store_ids: Sequence[str]) -> bool:
-    """Return whether anything of these changelogs was ever flushed here. Raises Away, Refused."""
+async def whose_counters(database: Database, store_ids: Sequence[str]) -> Holds:
+    """Return whether what was flushed here is of these changelogs. Raises Away, Refused."""
     async with database.transaction() as connection:
-        found: bool = await connection.fetchval(COUNTED, list(store_ids))
+        found: Holds = await connection.fetchval(COUNTED, list(store_ids))
     return found
