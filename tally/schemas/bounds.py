@@ -27,6 +27,19 @@ class Bound(Struct, frozen=True):
 
 
 RECORD = Bound("record", "reader", 4 * MIB, "bytes of a raw record", "dead letter `too_large`")
+TEMPLATES_SHOWN = Bound(
+    "templates_shown",
+    "shown",
+    1_000,
+    "templates in one answer, the smallest by name and language",
+    "added up in `templates_more`; Postgres has every one",
+)
+CAMPAIGNS_SHOWN = Bound(
+    "campaigns_shown", "shown", 500, "campaigns in one answer", "the next page: `next_cursor`"
+)
+OPERATORS_SHOWN = Bound(
+    "operators_shown", "shown", 1_000, "operators in one answer", "the next page: `next_cursor`"
+)
 
 BATCH_BEYOND = "one dead letter `too_large` of the whole batch; what follows it counts"
 BATCH = Bound(
@@ -160,6 +173,9 @@ BOUNDS: tuple[Bound, ...] = (
     IDENTIFIER_MESSAGES,
     CUSTOMER,
     REMEMBERED_LINKS,
+    TEMPLATES_SHOWN,
+    CAMPAIGNS_SHOWN,
+    OPERATORS_SHOWN,
 )
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

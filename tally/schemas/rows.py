@@ -29,6 +29,18 @@ class Row(RowHead, array_like=True, frozen=True, gc=False):
     """What its attempts went over; describes the row, and only widens."""
 
 
+class RowOutline(RowHead, array_like=True, frozen=True, gc=False):
+    """A row's head, and whether it counts anything; its counts are passed over."""
+
+    labels: msgspec.Raw
+    counts: msgspec.Raw
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether anything is counted."""
+        return self.counts != _NO_COUNTS
+
+
 class Failure(Struct, frozen=True, array_like=True):
     """A fact that made family code raise: where it is and how often it has been tried."""
 
@@ -76,9 +88,11 @@ PROGRESS_KEY = b"\x00progress"
 """Key of the progress record in the counters changelog; no row key begins with NUL."""
 
 _row_decoder = msgspec.msgpack.Decoder(Row)
+_outline_decoder = msgspec.msgpack.Decoder(RowOutline)
 _head_decoder = msgspec.msgpack.Decoder(RowHead)
 _progress_decoder = msgspec.msgpack.Decoder(Progress)
 encode = msgspec.msgpack.Encoder().encode
+_NO_COUNTS = msgspec.Raw(encode({}))
 
 
 def decode_row(value: bytes) -> Row:
@@ -89,6 +103,11 @@ def decode_row(value: bytes) -> Row:
 def decode_head(value: bytes) -> RowHead:
     """Decode the beginning of a row's changelog value, and pass over its counts."""
     return _head_decoder.decode(value)
+
+
+def decode_outline(value: bytes) -> RowOutline:
+    """Decode the beginning of a row's changelog value, and see whether there are counts."""
+    return _outline_decoder.decode(value)
 
 
 def decode_progress(value: bytes) -> Progress:

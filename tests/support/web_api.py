@@ -44,8 +44,8 @@ ODD_IDS += ['"', "\\", "a&b=c", "*", "//", "x" * 128, ":", "~", "..."]
 class Api:
     """A running web server over a view that the test fills by hand."""
 
-    def __init__(self, port: int, http: aiohttp.ClientSession) -> None:
-        self.view = View(2)
+    def __init__(self, port: int, http: aiohttp.ClientSession, partitions: int = 2) -> None:
+        self.view = View(partitions)
         self.lag = LagTracker()
         self.live, self.ready = Verdict(), Verdict(("lag: not known yet",))
         self.metrics = Metrics("0.0.0")
@@ -55,7 +55,7 @@ class Api:
 
     def catch_up(self) -> None:
         """All partitions are read, and everything up to now is counted."""
-        for partition in range(2):
+        for partition in range(self.view.partitions):
             self.view.set_ready(partition)
             put_progress(self.view, partition, 10 + partition)
         self.lag.take_ends(Moment(time.monotonic(), time.time_ns() // 1_000_000), {})
@@ -77,7 +77,7 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(*, debug: bool) -> AsyncIterator[Api]:
+async def serving(*, debug: bool, partitions: int = 2) -> AsyncIterator[Api]:
     """Serve the read API, of a Faust app in production or in its debug mode."""
     port = free_port(0)
     app = faust.App(
@@ -89,7 +89,7 @@ async def serving(*, debug: bool) -> AsyncIterator[Api]:
         debug=debug,
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
-        running = Api(port, http)
+        running = Api(port, http, partitions)
         register(app, running.site(), running.reader())
         await app.web.start()
         try:

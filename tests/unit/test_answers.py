@@ -1,5 +1,6 @@
 """Answers say what the rows add up to, in the published form."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.view.answer import campaign_answer, campaign_summary, rates, rfc_3339, shaped
+from tally.agents.view.sums import Totals
+from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.metrics import API_ORDER, BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES
 from tally.schemas.rows import Row
@@ -75,6 +78,13 @@ def example_rows() -> list[Keyed]:
     return [row(PROMO, EXAMPLE), row(None, own)]
 
 
+def summed(rows: list[Keyed]) -> Totals:
+    totals = Totals()
+    for _, key, row in rows:
+        totals.add(key.template, row)
+    return totals
+
+
 def number(rows: list[Keyed], flat: str) -> int:
     """The definition: sums over templates, or row `*` where a counter does not add up over them."""
     adds_up = BY_NAME[flat.partition(".")[0]].adds_up
@@ -122,7 +132,7 @@ def test_a_campaign_shows_what_concerns_its_channels_in_the_order_of_the_api(
     channels: list[str], names: tuple[str, ...], rates_of: list[str]
 ) -> None:
     rows = [row(NEWS, dict.fromkeys(FLAT, 1)), row(PROMO, {"contacts": 1}, 1, channels=channels)]
-    answer, summary = campaign_answer(rows), campaign_summary(rows, 0, 1)
+    answer, summary = campaign_answer(rows), campaign_summary(summed(rows), 0, 1)
     assert len(answer["templates"]) == 2
     for totals, found in (
         (answer["totals"], answer["rates"]),
@@ -191,7 +201,7 @@ def test_the_order_in_which_rows_came_does_not_matter(rows: list[Keyed]) -> None
 
 @given(CAMPAIGN_ROWS)
 def test_a_list_shows_the_same_totals_and_rates_as_the_campaign(rows: list[Keyed]) -> None:
-    answer, summary = campaign_answer(rows), campaign_summary(rows, 0, 1500)
+    answer, summary = campaign_answer(rows), campaign_summary(summed(rows), 0, 1500)
     assert {name: summary[name] for name in ("channel", "totals", "rates")} == {
         name: answer[name] for name in ("channel", "totals", "rates")
     }
@@ -222,6 +232,37 @@ def test_a_templates_ids_are_the_smallest_of_all_partitions() -> None:
         promo["template"]["ids"]
         == sorted({f"id-{n}" for n in range(0, 16, 2)} | {f"id-{n}" for n in range(1, 9)})[:8]
     )
+
+
+@pytest.mark.parametrize("count", [TEMPLATES_SHOWN.most + n for n in (-1, 0, 1, 250)])
+@pytest.mark.parametrize("channel", ["whatsapp", "voice"])
+def test_beyond_its_bound_an_answer_shows_the_smallest_templates_and_the_others_as_one(
+    count: int, channel: str
+) -> None:
+    rows = [
+        row(Template(f"t{n:05}", "de"), EXAMPLE | {"talk_s": n}, n % 3, channels=[channel])
+        for n in range(count)
+    ]
+    gone = [row(Template(f"a{n:05}", "de"), {}) for n in range(5)]  # came to zeros: nothing of them shows
+    Random(count).shuffle(rows)
+    answer, most = campaign_answer([*rows, *gone, row(None, {"replied": 9})]), TEMPLATES_SHOWN.most
+    names = [one["template"]["name"] for one in answer["templates"]]
+    assert names == [f"t{n:05}" for n in range(min(count, most))]
+    assert answer["totals"]["contacts"] == 4 * count
+    if count <= most:
+        assert "templates_more" not in answer
+        return
+    more = answer["templates_more"]
+    assert more["templates"] == count - most
+    for name, number in more["counters"].items():
+        if isinstance(number, int):
+            shown = sum(one["counters"][name] for one in answer["templates"])
+            assert number == answer["totals"][name] - shown
+    # Distinct customers of several templates are in no row.
+    assert answer["totals"].keys() - more["counters"].keys() == (
+        {"contacts_accepted", "replied", "replied_last_touch"} if channel == "whatsapp" else set()
+    )
+    assert more["rates"].keys() == answer["rates"].keys() - {"reply"}
 
 
 def test_an_error_code_may_hold_a_dot() -> None:

@@ -1,6 +1,7 @@
 """Receipts, pages and entity tags."""
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from tally.agents.view.model import View
 from tally.agents.view.reader import Reader, entity_tag
 from tally.agents.view.recent import Place
 from tally.schemas.keys import RowKey
+from tally.tables.pieces import at_once
 from tests.support.view_rows import PROMO, put, put_operator, put_progress
 
 PARTITIONS = 2
@@ -97,7 +99,7 @@ def test_pages_one_after_the_other_list_each_campaign_once_newest_activity_first
     found: list[str] = []
     after: Place | None = None
     while True:
-        page, after = reader.page("t1", after, since_ms, frozenset(ids), limit)
+        page, after = at_once(reader.page("t1", after, since_ms, frozenset(ids), limit))
         found += [campaign.campaign for campaign in page]
         assert len(page) == limit or after is None
         if after is None:
@@ -110,7 +112,7 @@ def test_a_list_does_not_show_campaigns_without_counts_nor_other_tenants() -> No
     view = campaigns({"c1": 1, "c2": 2})
     put(view, RowKey("t1", "c2", PROMO), {}, next_offset=2)
     put(view, RowKey("t2", "c3", PROMO), {"contacts": 1})
-    page, following = reader_at(view, LagTracker()).page("t1", None, 0, frozenset(), 1)
+    page, following = at_once(reader_at(view, LagTracker()).page("t1", None, 0, frozenset(), 1))
     assert [campaign.campaign for campaign in page] == ["c1"]
     assert following is None
 
@@ -120,39 +122,42 @@ def test_rows_of_operators_are_on_no_page() -> None:
     put_operator(view, "t1", "PJSIP/201", {"connects": 3})
     reader = reader_at(view, LagTracker())
     for ids in (frozenset[str](), frozenset({"", "c1"})):
-        page, _ = reader.page("t1", None, 0, ids, 10)
+        page, _ = at_once(reader.page("t1", None, 0, ids, 10))
         assert [campaign.campaign for campaign in page] == ["c1"]
     assert reader.campaign("t1", "") is None
 
 
-def test_a_summary_is_made_anew_once_its_campaign_changed() -> None:
+@pytest.mark.asyncio
+async def test_a_summary_is_made_anew_once_its_campaign_changed() -> None:
     view = campaigns({"c1": 1})
     reader = reader_at(view, LagTracker())
-    (campaign,), _ = reader.page("t1", None, 0, frozenset(), 1)
-    assert b'"contacts":1' in orjson.dumps(reader.summary(campaign))
-    kept = campaign.summary
-    reader.summary(campaign)
-    assert campaign.summary is kept
+    (campaign,), _ = at_once(reader.page("t1", None, 0, frozenset(), 1))
+    (first,) = await reader.summaries([campaign])
+    assert b'"contacts":1' in first.entry
+    assert (await reader.summaries([campaign]))[0].entry is first.entry
     put(view, RowKey("t1", "c1", PROMO), {"contacts": 7}, next_offset=2)
-    assert b'"contacts":7' in orjson.dumps(reader.summary(campaign))
+    assert b'"contacts":7' in (await reader.summaries([campaign]))[0].entry
 
 
-def test_an_answer_is_made_anew_once_its_campaign_changed() -> None:
+@pytest.mark.asyncio
+async def test_an_answer_is_kept_until_its_campaign_changes() -> None:
     view = campaigns({"c1": 1})
     reader = reader_at(view, LagTracker())
     campaign = reader.campaign("t1", "c1")
     assert campaign is not None
-    first = reader.answer(campaign)
-    assert reader.answer(campaign) is first
+    first = await reader.answer(campaign)
+    assert first.version == await reader.version(campaign)
+    assert reader.kept(campaign, first.version) is first.entry
     put(view, RowKey("t1", "c1", PROMO), {"contacts": 7}, next_offset=2)
-    assert reader.answer(campaign)["totals"]["contacts"] == 7
+    assert reader.kept(campaign, await reader.version(campaign)) is None
+    assert orjson.loads((await reader.answer(campaign)).entry)["totals"]["contacts"] == 7
 
 
 def tag(view: View, lag: LagTracker, now_s: float, generation: int = 1) -> str:
     reader = reader_at(view, lag, now_s, generation)
     found = reader.campaign("t1", "c1")
     assert found is not None
-    return entity_tag(reader.receipt(), [found])
+    return entity_tag(reader.receipt(), [at_once(found.looking(with_totals=False)).version])
 
 
 def test_a_tag_names_generation_rows_and_state_and_neither_time_nor_lag() -> None:

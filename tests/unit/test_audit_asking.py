@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tally.agents.audit.answers import CampaignAnswer, Receipt
+from tally.agents.audit.answers import CampaignAnswer, OperatorsAnswer, Receipt
 from tally.streams.audit.asking import Asking, NoAnswer
 
 
@@ -47,6 +47,27 @@ async def test_an_id_is_asked_for_as_it_is_whatever_it_holds() -> None:
 async def test_what_is_no_answer_of_a_worker_of_this_generation_is_refused(status: int, body: bytes) -> None:
     with pytest.raises(NoAnswer):
         await ask(("t1", "c1"), status=status, body=body)
+
+
+@pytest.mark.asyncio
+async def test_all_pages_of_operators_are_one_answer_that_speaks_of_what_all_of_them_had_read() -> None:
+    def page(name: str, progress: dict[str, int], cursor: str | None) -> dict[str, Any]:
+        operator = {"pbx": "a", "operator": name, "counts": {"connects": 1}}
+        receipt = {"generation": 1, "progress": progress}
+        return {"operators": [operator], "next_cursor": cursor, "receipt": receipt}
+
+    pages = {"": page("1", {"0": 5, "1": 7}, "x/y"), "x/y": page("2", {"0": 6, "1": 3}, None)}
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(pages[request.query.get("cursor", "")])
+
+    app = web.Application()
+    app.router.add_get("/v1/tenants/t1/operators", answer)
+    async with TestServer(app) as server, Asking(str(server.make_url("/")), generation=1) as asking:
+        found = await asking.ask(("t1", ""))
+    assert isinstance(found, OperatorsAnswer)
+    assert [one.operator for one in found.operators] == ["1", "2"]
+    assert found.receipt == Receipt(1, {0: 5, 1: 3})
 
 
 @pytest.mark.parametrize("url", ["", "nowhere", "ftp://host", "http://", "http://[host"])

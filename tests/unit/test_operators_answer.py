@@ -13,10 +13,11 @@ from tally.agents.view.answer import rfc_3339
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Membership, Operator
 from tally.agents.view.operators import operator_answer, state_of
-from tally.agents.view.reader import Reader
+from tally.agents.view.reader import OperatorsPage, Reader
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.keys import RowKey, Template, join_parts
 from tally.tables.families.operator import OperatorFamily
+from tally.tables.pieces import at_once
 from tally.tables.rules import Rules
 from tests.support.view_rows import put, put_operator
 
@@ -52,7 +53,7 @@ def reader_of(view: View) -> Reader:
 
 
 def ask(view: View, tenant: str = "t1") -> list[Any]:
-    return list(orjson.loads(reader_of(view).operators(tenant)))
+    return list(orjson.loads(at_once(reader_of(view).operators(tenant)).entries))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_an_operator_of_whom_nothing_is_counted_any_more_is_not_shown() -> None:
     assert [one["operator"] for one in ask(view)] == ["B"]
     view.apply(0, RowKey("t1", "", Template("pbx01", "B")).encode(), None)
     assert ask(view) == []
-    assert view.operators("t1") == []
+    assert at_once(reader_of(view).operators("t1")) == OperatorsPage(b"[]", None)
 
 
 def test_a_description_that_this_version_does_not_know_is_not_shown() -> None:
@@ -231,13 +232,37 @@ def test_a_description_that_this_version_does_not_know_is_not_shown() -> None:
     assert [one["queue"] for one in operator["queues"]] == ["q1"]
 
 
+@given(
+    st.sets(st.tuples(st.sampled_from("ab"), st.integers(1, 12)), max_size=12),
+    st.integers(1, 5),
+    st.booleans(),
+)
+def test_pages_one_after_the_other_list_each_operator_once_in_order(
+    known: set[tuple[str, int]], limit: int, only_busy: bool
+) -> None:
+    view = View(1)
+    for pbx, n in known:
+        put_operator(view, "t1", f"{n:02}", counts_of("q", status=1 + n % 2, since_ms=1), pbx=pbx)
+    states, after, found = frozenset({"in_call"} if only_busy else ()), None, list[tuple[str, int]]()
+    while True:
+        page = at_once(reader_of(view).operators("t1", frozenset(), states, after, limit))
+        entries = orjson.loads(page.entries)
+        found += [(one["pbx"], int(one["operator"])) for one in entries]
+        assert len(entries) == limit or page.following is None
+        if (after := page.following) is None:
+            break
+    assert found == sorted((pbx, n) for pbx, n in known if n % 2 or not only_busy)
+
+
 def test_pbx_and_state_choose_operators() -> None:
     view = View(1)
     for pbx, interface, status in (("a", "1", 1), ("a", "2", 2), ("b", "1", 6)):
         put_operator(view, "t1", interface, counts_of("q", status=status, since_ms=1), pbx=pbx)
 
     def found(pbxs: set[str], states: set[str]) -> list[str]:
-        chosen = orjson.loads(reader_of(view).operators("t1", frozenset(pbxs), frozenset(states)))
+        chosen = orjson.loads(
+            at_once(reader_of(view).operators("t1", frozenset(pbxs), frozenset(states))).entries
+        )
         return [one["pbx"] + one["operator"] for one in chosen]
 
     assert found({"a"}, set()) == ["a1", "a2"]
@@ -250,7 +275,7 @@ def test_a_kept_entry_is_made_anew_when_its_row_changes_or_its_wrap_up_ends_even
     reader = Reader(view, LagTracker(), 1, lambda: 0.0, now_ms=lambda: now_ms[0])
 
     def state() -> tuple[str, str]:
-        (operator,) = orjson.loads(reader.operators("t1"))
+        (operator,) = orjson.loads(at_once(reader.operators("t1")).entries)
         return operator["state"], operator["queues"][0]["state"]
 
     put_operator(view, "t1", "A", counts_of("q", status=1, since_ms=1, last_call_s=NOW_S - 5, wrapup_s=15))
@@ -272,7 +297,7 @@ def test_five_hundred_operators_are_read_in_less_than_20_ms() -> None:
 
     def seconds() -> float:
         began_s = time.perf_counter()
-        assert reader.operators("t1").count(b'"operator"') == 500
+        assert at_once(reader.operators("t1")).entries.count(b'"operator"') == 500
         return time.perf_counter() - began_s
 
     assert min(seconds() for _ in range(5)) < 0.02

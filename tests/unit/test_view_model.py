@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import ChangelogReplaced, View
+from tally.agents.view.operator_rows import Operator
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import PROGRESS_KEY, Row, RowHead, decode_head, encode
+from tally.tables.pieces import at_once
 from tests.support.view_rows import (
     NEWS,
     PROMO,
@@ -37,9 +40,18 @@ def read(changes: list[Change], view: View | None = None) -> View:
     return view
 
 
+def version(campaign: Campaign) -> bytes:
+    return at_once(campaign.looking(with_totals=False)).version
+
+
+def operators(view: View, tenant: str) -> list[Operator]:
+    names = view.operators.names(tenant)
+    return [one for name in names if (one := view.operators.one(tenant, name))]
+
+
 def versions(view: View) -> dict[tuple[str, str], bytes]:
     names = {(key.tenant, key.campaign) for p in range(PARTITIONS) for key in view.rows(p)}
-    return {name: found.version for name in names if (found := view.find(*name))}
+    return {name: version(found) for name in names if (found := view.find(*name))}
 
 
 @given(CHANGES)
@@ -175,6 +187,69 @@ def test_activity_spans_all_rows_of_a_campaign() -> None:
     assert (found.first_ms, found.last_ms) == (40, 60)
 
 
+@given(CHANGES, st.lists(st.booleans(), max_size=12))
+def test_looking_again_and_again_shows_what_looking_once_does(
+    changes: list[Change], looks: list[bool]
+) -> None:
+    changes = in_order(changes)
+    whole, watched = read(changes), View(PARTITIONS)
+    for n, change in enumerate(changes):
+        read([change], watched)
+        if (found := watched.find("t1", "c1")) and n < len(looks):
+            at_once(found.looking(with_totals=looks[n]))
+    for view in (whole, watched):
+        for key in list(view.rows(0))[:1]:
+            view.apply(0, key.encode(), None)
+    once, often = whole.find("t1", "c1"), watched.find("t1", "c1")
+    assert (once is None) is (often is None)
+    if once is not None and often is not None:
+        first, second = (at_once(found.looking(with_totals=True)) for found in (once, often))
+        assert second.version == first.version
+        for name in ("counts", "channels"):
+            one, two = getattr(first.totals, name), getattr(second.totals, name)
+            assert {key: n for key, n in two.items() if n} == one
+
+
+def test_what_changes_while_somebody_looks_is_seen_by_the_next_look() -> None:
+    view = View(1)
+    for n in range(200):
+        put(view, RowKey("t1", "c1", Template(f"t{n}")), {"contacts": 1})
+    found = view.find("t1", "c1")
+    assert found is not None
+    first = found.looking(with_totals=True)
+    next(first)
+    put(view, RowKey("t1", "c1", Template("t199")), {"contacts": 5}, next_offset=2)
+    put(view, RowKey("t1", "c1", Template("new")), {"contacts": 10}, next_offset=2)
+    assert at_once(first).totals.counts == {"contacts": 200}
+    assert at_once(found.looking(with_totals=True)).totals.counts == {"contacts": 214}
+    for n in range(200):  # more than is taken up one by one
+        put(view, RowKey("t1", "c1", Template(f"t{n}")), {"contacts": 2}, next_offset=3)
+    assert at_once(found.looking(with_totals=True)).totals.counts == {"contacts": 410}
+
+
+def test_a_span_that_becomes_shorter_is_found_anew_whatever_comes_meanwhile() -> None:
+    view = View(2)
+    put(view, KEY, {"contacts": 1}, span=(10, 90))
+    put(view, RowKey("t1", "c1", NEWS), {"contacts": 1}, span=(20, 50))
+    put(view, RowKey("t1", "c2", NEWS), {"contacts": 1}, span=(20, 60))
+    put(view, KEY, {"contacts": 1}, next_offset=2, span=(30, 40))
+    assert [found.campaign for found in view.recent("t1")] == ["c1", "c2"]
+    steps = view.narrowing("t1")
+    next(steps)
+    put(view, RowKey("t1", "c1", None), {"replied": 1}, span=(25, 55))
+    at_once(steps)
+    found = view.find("t1", "c1")
+    assert found is not None
+    assert (found.first_ms, found.last_ms) == (20, 55)
+    assert [found.campaign for found in view.recent("t1")] == ["c2", "c1"]
+    put(view, RowKey("t1", "c1", None), {"replied": 1}, next_offset=3, span=(25, 26))
+    given_up = view.narrowing("t1")
+    next(given_up)
+    given_up.close()
+    at_once(view.narrowing("t1"))
+    assert (found.first_ms, found.last_ms) == (20, 50)
+
+
 def test_a_row_without_a_campaign_is_no_campaign() -> None:
     view = View(1)
     put(view, KEY, {"contacts": 1})
@@ -183,10 +258,10 @@ def test_a_row_without_a_campaign_is_no_campaign() -> None:
     assert view.find("t1", "") is None
     assert view.campaign("t1", "") == []
     assert [found.campaign for found in view.recent("t1")] == ["c1"]
-    assert [operator.interface for operator in view.operators("t1")] == ["PJSIP/201"]
+    assert [operator.interface for operator in operators(view, "t1")] == ["PJSIP/201"]
     for key in list(view.rows(0)):
         view.apply(0, key.encode(), None)
-    assert (view.operators("t1"), list(view.recent("t1"))) == ([], [])
+    assert (operators(view, "t1"), list(view.recent("t1"))) == ([], [])
 
 
 def test_rows_of_operators_are_heard_of_and_kept_as_all_rows() -> None:
@@ -198,7 +273,7 @@ def test_rows_of_operators_are_heard_of_and_kept_as_all_rows() -> None:
     key = RowKey("t1", "", Template("pbx01", "PJSIP/201"))
     assert heard == [key]
     assert view.rows(0)[key].counts == {"connects": 3}
-    assert [operator.counts["connects"] for operator in view.operators("t1")] == [3]
+    assert [operator.counts["connects"] for operator in operators(view, "t1")] == [3]
 
 
 @given(CHANGES)
@@ -207,7 +282,7 @@ def test_operators_are_the_same_however_often_they_were_read_in_between(changes:
     whole, watched = read(changes), View(PARTITIONS)
     for change in changes:
         read([change], watched)
-        watched.operators("t1")
+        operators(watched, "t1")
     for tenant in ("t1", "t/2"):
-        found, expected = (sorted(view.operators(tenant), key=repr) for view in (watched, whole))
+        found, expected = (sorted(operators(view, tenant), key=repr) for view in (watched, whole))
         assert found == expected

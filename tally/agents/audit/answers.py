@@ -60,10 +60,11 @@ class OperatorAnswer(Struct, frozen=True):
 
 
 class OperatorsAnswer(Struct, frozen=True):
-    """What all operators of one tenant have done."""
+    """What operators of one tenant have done: all of them, or one page."""
 
     receipt: Receipt
     operators: list[OperatorAnswer]
+    next_cursor: str | None = None
 
 
 Answer = CampaignAnswer | OperatorsAnswer
@@ -75,6 +76,14 @@ class Compared(Struct, frozen=True):
     drift: tuple[Drift, ...] = ()
     late_rows: int = 0
     """Rows that the answer cannot be held to."""
+
+
+def together(pages: Sequence[OperatorsAnswer]) -> OperatorsAnswer:
+    """Return pages as one answer, which speaks of what all of them had read."""
+    progress = [page.receipt.progress for page in pages]
+    least = {partition: min(one.get(partition, 0) for one in progress) for partition in progress[0]}
+    receipt = Receipt(pages[0].receipt.generation, least)
+    return OperatorsAnswer(receipt, [one for page in pages for one in page.operators])
 
 
 def compared(scope: Scope, rows: Sequence[Keyed], answer: Answer) -> Compared:

@@ -2,60 +2,84 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from tally.agents.view.channels import channel_of, channels_of, numbers_of
+from tally.agents.view.channels import channel_of, channels_named, numbers_of
+from tally.agents.view.sums import Counts, Sums, Totals, adding_up, flat
+from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.keys import RowKey, Template
-from tally.schemas.metrics import BY_NAME, COUNTERS, DERIVED, DISTRIBUTIONS, MAPS, RATES
-from tally.schemas.rows import LABELS, Row
+from tally.schemas.metrics import BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, RATES
+from tally.schemas.rows import Row
 from tally.tables.durations import Summary, summarise
+from tally.tables.pieces import Steps, at_once
 
 Json = dict[str, Any]
-Counts = dict[str, int]
+OfTemplate = tuple[Template | None, Iterable[Row]]
+"""Rows of one template, or of None the campaign's own; a template's may come in several parts."""
 
 DIGITS = 4
 """Rates are rounded to so many digits."""
 
-_ADDS_UP = frozenset(counter.name for counter in COUNTERS if counter.adds_up)
 _DERIVED = {derived.name: derived for derived in DERIVED}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Flat(NamedTuple):
-    """A key of a row's counts, taken apart."""
-
-    name: str
-    entry: str
-    adds_up: bool
-
-
 def campaign_answer(rows: Sequence[tuple[int, RowKey, Row]]) -> Json:
     """Return channel, totals, rates and templates of a campaign."""
-    templates = _by_template(rows)
-    channels = channels_of(rows)
+    filled = {key.template for _, key, row in rows if row.counts and key.template is not None}
+    return at_once(answering(filled, ((key.template, (row,)) for _, key, row in rows)))
+
+
+def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[Json]:
+    """Make a campaign's answer of its rows, and of those templates of which anything is counted.
+
+    Shows the smallest of them by name and language; the others come as one, of which only what adds up is
+    known: how many distinct customers they have together is in no row.
+    """
+    chosen, count = yield from smallest(filled, TEMPLATES_SHOWN.most)
+    sums = Sums(chosen)
+    for template, its_rows in rows:
+        sums.add(template, its_rows)
+        yield
+    channels = channels_named(sums.channels)
     names = numbers_of(channels)
-    totals = shaped(_totals(templates), names)
-    return {
+    totals = shaped(sums.totals(), names)
+    templates = []
+    for template in chosen:
+        shown = shaped(sums.by_template[template], names)
+        templates.append(_template_answer(template, shown, sums.labels_of(template)))
+        yield
+    answer = {
         "channel": channel_of(channels),
         "totals": totals,
         "rates": rates(totals),
-        "templates": [
-            _template_answer(template, shaped(counts, names), _labels(rows, template))
-            for template, counts in sorted((t, c) for t, c in templates.items() if t is not None)
-            if any(counts.values())
-        ],
+        "templates": templates,
     }
+    return answer | _more(count - len(chosen), sums.others, names)
 
 
-def campaign_summary(rows: Sequence[tuple[int, RowKey, Row]], first_ms: int, last_ms: int) -> Json:
+def smallest(templates: Iterable[Template], most: int) -> Steps[tuple[list[Template], int]]:
+    """Return the smallest templates in order, at most so many, and how many there are."""
+    kept: list[Template] = []
+    waiting: list[Template] = []
+    count = 0
+    for count, template in enumerate(templates, start=1):  # noqa: B007 - the last one is the number of all
+        if len(kept) < most or template < kept[-1]:
+            waiting.append(template)
+        if len(waiting) >= most:
+            kept, waiting = sorted(kept + waiting)[:most], []
+        yield
+    return sorted(kept + waiting)[:most], count
+
+
+def campaign_summary(totals: Totals, first_ms: int, last_ms: int) -> Json:
     """Return what a list of campaigns shows of one: channel, totals, rates and its span of activity."""
-    channels = channels_of(rows)
-    totals = shaped(_totals(_by_template(rows)), numbers_of(channels))
+    channels = channels_named(channel for channel, rows in totals.channels.items() if rows)
+    shown = shaped(totals.counts, numbers_of(channels))
     return {
         "channel": channel_of(channels),
-        "totals": totals,
-        "rates": rates(totals),
+        "totals": shown,
+        "rates": rates(shown),
         "first_activity": rfc_3339(first_ms),
         "last_activity": rfc_3339(last_ms),
     }
@@ -64,8 +88,8 @@ def campaign_summary(rows: Sequence[tuple[int, RowKey, Row]], first_ms: int, las
 def shaped(counts: Mapping[str, int], names: Sequence[str]) -> Json:
     """Return the named numbers of flat counts in the form of answers, derived ones too; no zeros in maps."""
     entries: dict[str, Counts] = {name: {} for name in (*MAPS, *DISTRIBUTIONS)}
-    for flat, value in counts.items():
-        name, entry, _ = _flat(flat)
+    for key, value in counts.items():
+        name, entry, _ = flat(key)
         if entry and value and name in entries:
             entries[name][entry] = value
     return {name: _number(name, counts, entries) for name in names}
@@ -85,36 +109,18 @@ def rfc_3339(at_ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _by_template(rows: Iterable[tuple[int, RowKey, Row]]) -> dict[Template | None, Counts]:
-    """Sum each template over partitions; None is the campaign's own row `*`."""
-    templates: dict[Template | None, Counts] = {}
-    for _, key, row in rows:
-        _add(templates.setdefault(key.template, {}), row.counts)
-    return templates
+def _more(count: int, counts: Counts, names: Sequence[str]) -> Json:
+    """Return what an answer says of templates that it does not show, only where there are any."""
+    if not count:
+        return {}
+    shown = shaped(adding_up(counts), [name for name in names if _adds_up(name)])
+    return {"templates_more": {"templates": count, "counters": shown, "rates": rates(shown)}}
 
 
-def _totals(templates: Mapping[Template | None, Counts]) -> Counts:
-    totals: Counts = {}
-    known = totals.get
-    for template, counts in templates.items():
-        of_templates = template is not None
-        for flat, value in counts.items():
-            if _flat(flat).adds_up is of_templates:
-                totals[flat] = known(flat, 0) + value
-    return totals
-
-
-@cache
-def _flat(flat: str) -> _Flat:
-    """Take a key apart; there are as many as counters, listed entries, buckets and queues: a few thousand."""
-    name, _, entry = flat.partition(".")
-    return _Flat(name, entry, name in _ADDS_UP)
-
-
-def _add(counts: Counts, more: Mapping[str, int]) -> None:
-    known = counts.get
-    for flat, value in more.items():
-        counts[flat] = known(flat, 0) + value
+def _adds_up(name: str) -> bool:
+    if derived := _DERIVED.get(name):
+        return all(BY_NAME[part].adds_up for part in (*derived.plus, *derived.minus))
+    return BY_NAME[name].adds_up
 
 
 def _number(name: str, counts: Mapping[str, int], entries: Mapping[str, Counts]) -> Any:
@@ -146,10 +152,3 @@ def _template_answer(template: Template, shown: Json, labels: list[str]) -> Json
         "counters": shown,
         "rates": rates(shown),
     }
-
-
-def _labels(rows: Iterable[tuple[int, RowKey, Row]], template: Template) -> list[str]:
-    """Return a template's ids of all partitions, as few as one row keeps: the smallest."""
-    return sorted({label for _, key, row in rows if key.template == template for label in row.labels})[
-        :LABELS
-    ]

@@ -2,65 +2,240 @@
 
 from hashlib import blake2b
 
-from tally.schemas.keys import RowKey
-from tally.schemas.rows import Row, RowHead, decode_row, encode
+from msgspec import Struct, field
+
+from tally.agents.view.sums import Totals
+from tally.schemas.keys import RowKey, Template
+from tally.schemas.rows import Row, RowHead, decode_head, decode_outline, decode_row, encode
+from tally.tables.pieces import Steps
 
 Keyed = tuple[int, RowKey, Row]
+Slot = tuple[int, bytes]
+"""A partition and the newest row that it has, as the changelog has it."""
+Slots = tuple[Slot, ...]
+"""The rows of one template, by partition."""
+Snapshot = list[tuple[Template | None, Slots]]
 
 VERSION_BYTES = 12
+MOST_CHANGES = 64
+"""Templates that may change between two looks before everything is looked at anew: a look at so many takes
+some milliseconds, and is one step."""
+
+
+_DIGESTS = 1 << 8 * VERSION_BYTES
+_NO_SPAN = (1 << 62, -1)
+
+
+class Look(Struct, frozen=True):
+    """What the rows of one moment come to."""
+
+    digest: int
+    """The same in every process that has read the same rows."""
+    totals: Totals = field(default_factory=Totals)
+    is_summed: bool = False
+    """Whether the totals were asked for."""
+
+    @property
+    def version(self) -> bytes:
+        """The digest as bytes."""
+        return self.digest.to_bytes(VERSION_BYTES, "big")
+
+
+class _Watched(Struct):
+    """A look, and the templates that have changed since with their rows as they were."""
+
+    look: Look | None = None
+    former: dict[Template | None, Slots] = {}
 
 
 class Campaign:
-    """What is known of one campaign: its newest row of each partition and template."""
+    """What is known of one campaign: its newest row of each template and partition.
 
-    __slots__ = ("_is_empty", "_version", "campaign", "first_ms", "last_ms", "summary", "tenant", "values")
+    Rows without a campaign, those of operators, are kept in the same form.
+    """
+
+    __slots__ = (
+        *("_meanwhile", "_watched", "campaign", "filled", "first_ms", "is_too_wide", "last_ms"),
+        *("size", "slots", "summary", "tenant"),
+    )
 
     def __init__(self, tenant: str, campaign: str) -> None:
         self.tenant = tenant
         self.campaign = campaign
-        self.values: dict[tuple[int, RowKey], bytes] = {}
+        self.slots: dict[Template | None, Slots] = {}
+        self.size = 0
+        """How many rows there are."""
+        self.filled = 0
+        """How many of them count anything: rows that lost everything are kept as zeros, and show nothing."""
         self.first_ms = self.last_ms = 0
-        self.summary: bytes | None = None
-        """What a list shows of it, as its reader left it here; void once a row changes."""
-        self._version: bytes | None = None
-        self._is_empty: bool | None = None
+        self.is_too_wide = False
+        """Whether a row's span has become shorter, so that the campaign's may be too long."""
+        self.summary: tuple[int, bytes] | None = None
+        """What a list shows of it at one digest, as its reader left it here."""
+        self._watched: _Watched | None = None
+        self._meanwhile: tuple[int, int] | None = None
 
-    def put(self, partition: int, key: RowKey, value: bytes, head: RowHead) -> bool:
-        """Take a newer row; return whether the last activity moved."""
-        is_later = not self.values or head.last_ms > self.last_ms
-        if is_later:
-            self.last_ms = head.last_ms
-        if not self.values or head.first_ms < self.first_ms:
-            self.first_ms = head.first_ms
-        self.values[partition, key] = value
-        self._changed()
-        return is_later
+    def value(self, template: Template | None, partition: int) -> bytes | None:
+        """Return a row as its changelog has it."""
+        for place, value in self.slots.get(template, ()):
+            if place == partition:
+                return value
+        return None
 
-    def drop(self, partition: int, key: RowKey) -> None:
-        """Forget a row."""
-        del self.values[partition, key]
-        self._changed()
+    def put(self, partition: int, template: Template | None, value: bytes) -> bool:
+        """Take a row unless a newer one is known; return whether it was taken."""
+        slots = self.slots.get(template, ())
+        known = next((held for place, held in slots if place == partition), None)
+        outline = decode_outline(value)
+        former = None
+        if known is not None:
+            former = decode_outline(known)
+            if known == value or outline.next_offset < former.next_offset:
+                return False
+        self._note(template, slots)
+        others = [slot for slot in slots if slot[0] != partition] if former else slots
+        self.slots[template] = (
+            tuple(sorted((*others, (partition, value)))) if others else ((partition, value),)
+        )
+        self.size += former is None
+        self.filled += outline.is_filled - (former is not None and former.is_filled)
+        self._span(outline, former)
+        return True
+
+    def drop(self, partition: int, template: Template | None) -> bool:
+        """Forget a row; return whether there was one."""
+        slots = self.slots.get(template, ())
+        kept = tuple(slot for slot in slots if slot[0] != partition)
+        if len(kept) == len(slots):
+            return False
+        self._note(template, slots)
+        self.size -= 1
+        self.is_too_wide = True
+        self.filled -= any(decode_outline(value).is_filled for place, value in slots if place == partition)
+        if kept:
+            self.slots[template] = kept
+        else:
+            del self.slots[template]
+        return True
 
     def rows(self) -> list[Keyed]:
         """Return the newest row of each partition and template."""
-        return [(*place, decode_row(value)) for place, value in self.values.items()]
+        return [
+            (partition, RowKey(self.tenant, self.campaign, template), decode_row(value))
+            for template, slots in self.slots.items()
+            for partition, value in slots
+        ]
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is counted: rows that lost everything are kept as zeros, and show nothing."""
-        if self._is_empty is None:
-            self._is_empty = not any(decode_row(value).counts for value in self.values.values())
-        return self._is_empty
+        """Whether nothing is counted."""
+        return not self.filled
+
+    def snapshot(self) -> Snapshot:
+        """Return the rows of this moment."""
+        return list(self.slots.items())
+
+    def forget(self) -> None:
+        """Let go of what was looked at: nobody watches."""
+        self._watched = self.summary = None
+
+    def looking(self, *, with_totals: bool) -> Steps[Look]:
+        """Look at the rows of the moment in which this begins; only at what has changed, if one watches."""
+        watched = self._watched
+        if watched is not None and (look := watched.look) and (look.is_summed or not with_totals):
+            watched.look, watched.former = self._caught_up(look, watched.former), {}
+            return watched.look
+        watched = self._watched = _Watched()
+        snapshot = self.snapshot()
+        digest = yield from self.digesting(snapshot)
+        totals = (yield from _summing(snapshot)) if with_totals else Totals()
+        watched.look = Look(digest, totals, with_totals)
+        return watched.look
 
     @property
-    def version(self) -> bytes:
-        """A digest of the rows: the same in every process that has read the same, until one changes."""
-        if self._version is None:
-            entries = sorted(
-                (partition, key.encode(), value) for (partition, key), value in self.values.items()
-            )
-            self._version = blake2b(encode(entries), digest_size=VERSION_BYTES).digest()
-        return self._version
+    def digest(self) -> int | None:
+        """The digest of the rows of this moment, where it is known without looking."""
+        watched = self._watched
+        return None if watched is None or watched.look is None or watched.former else watched.look.digest
 
-    def _changed(self) -> None:
-        self._version = self.summary = self._is_empty = None
+    def digesting(self, snapshot: Snapshot) -> Steps[int]:
+        """Return a digest of rows: the same in every process that has read the same, until one changes."""
+        digest = 0
+        for template, slots in snapshot:
+            # A sum, so that it does not depend on the order in which rows came.
+            digest += self._digest(template, slots)
+            yield
+        return digest % _DIGESTS
+
+    def narrowing(self) -> Steps[None]:
+        """Find the span of activity anew; one that nobody finishes leaves it as it was, too long."""
+        if self._meanwhile is not None:
+            return  # somebody else is at it
+        span = self._meanwhile = _NO_SPAN
+        self.is_too_wide = False
+        is_found = False
+        try:
+            for _, slots in self.snapshot():
+                for _, value in slots:
+                    span = _wider(span, decode_head(value))
+                yield
+            is_found = True
+        finally:
+            seen, self._meanwhile = self._meanwhile, None
+            if is_found and span != _NO_SPAN:
+                self.first_ms, self.last_ms = min(span[0], seen[0]), max(span[1], seen[1])
+            self.is_too_wide |= not is_found
+
+    def _caught_up(self, look: Look, former: dict[Template | None, Slots]) -> Look:
+        digest, totals = look.digest, look.totals.copy()
+        for template, before in former.items():
+            now = self.slots.get(template, ())
+            digest += self._digest(template, now) - self._digest(template, before)
+            if look.is_summed:
+                _move(totals, template, before, now)
+        return Look(digest % _DIGESTS, totals, look.is_summed)
+
+    def _digest(self, template: Template | None, slots: Slots) -> int:
+        """Return a template's part of the digest; nothing where it has no rows."""
+        if not slots:
+            return 0
+        named = encode((self.tenant, self.campaign, template, slots))
+        return int.from_bytes(blake2b(named, digest_size=VERSION_BYTES).digest(), "big")
+
+    def _note(self, template: Template | None, slots: Slots) -> None:
+        if (watched := self._watched) is not None:
+            watched.former.setdefault(template, slots)
+            if len(watched.former) > MOST_CHANGES:
+                self._watched = None
+
+    def _span(self, now: RowHead, former: RowHead | None) -> None:
+        known = (self.first_ms, self.last_ms) if self.size > 1 else _NO_SPAN
+        self.first_ms, self.last_ms = _wider(known, now)
+        if self._meanwhile is not None:
+            self._meanwhile = _wider(self._meanwhile, now)
+        if former is not None and (former.first_ms < now.first_ms or former.last_ms > now.last_ms):
+            self.is_too_wide = self.size > 1
+
+
+def _wider(span: tuple[int, int], head: RowHead) -> tuple[int, int]:
+    return min(span[0], head.first_ms), max(span[1], head.last_ms)
+
+
+def _summing(snapshot: Snapshot) -> Steps[Totals]:
+    totals = Totals()
+    for template, slots in snapshot:
+        for _, value in slots:
+            totals.add(template, decode_row(value))
+            yield
+    return totals
+
+
+def _move(totals: Totals, template: Template | None, before: Slots, now: Slots) -> None:
+    """Take from totals what rows were, and add what they are."""
+    kept = set(before) & set(now)
+    for slot in before:
+        if slot not in kept:
+            totals.add(template, decode_row(slot[1]), -1)
+    for slot in now:
+        if slot not in kept:
+            totals.add(template, decode_row(slot[1]))

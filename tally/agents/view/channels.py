@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from tally.schemas.facts import Channel
-from tally.schemas.keys import RowKey
 from tally.schemas.metrics import API_ORDER, BY_NAME, COUNTERS, DERIVED
-from tally.schemas.rows import Row
 
 Channels = frozenset[Channel]
 
@@ -28,10 +26,9 @@ _OF_COUNTER: dict[str, Channels] = {counter.name: _OF_FAMILY[counter.family] for
 _DERIVED = {derived.name: derived for derived in DERIVED}
 
 
-def channels_of(rows: Iterable[tuple[int, RowKey, Row]]) -> Channels:
+def channels_named(named: Iterable[str]) -> Channels:
     """Return the channels that a campaign's attempts went over; before any is known, WhatsApp."""
-    named = {channel for _, _, row in rows for channel in row.channels}
-    return frozenset(channel for channel in BOTH if channel in named) or WHATSAPP
+    return BOTH & frozenset(named) or WHATSAPP
 
 
 def channel_of(channels: Channels) -> Channel:

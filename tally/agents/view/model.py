@@ -1,21 +1,14 @@
 """The memory view: the newest rows of every campaign and of every operator, from all partitions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tally.agents.view.campaign import Campaign, Keyed
-from tally.agents.view.kept_rows import KeptRows, Values
-from tally.agents.view.operator_rows import Operator, OperatorRows
+from tally.agents.view.kept_rows import KeptRows
+from tally.agents.view.operator_rows import OperatorRows
 from tally.agents.view.recent import Place, Recent
 from tally.schemas.keys import RowKey
-from tally.schemas.rows import (
-    PROGRESS_KEY,
-    Progress,
-    Row,
-    RowHead,
-    decode_head,
-    decode_progress,
-    decode_row,
-)
+from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_progress, decode_row
+from tally.tables.pieces import Steps
 
 Listener = Callable[[int, RowKey], None]
 
@@ -35,12 +28,14 @@ class View:
         self.partitions = partitions
         self.listeners: list[Listener] = []
         """Called for each changed row."""
-        self._values: list[Values] = [{} for _ in range(partitions)]
+        self.operators = OperatorRows()
         self._progress: list[Progress | None] = [None] * partitions
         self._ready: set[int] = set()
         self._campaigns: dict[tuple[str, str], Campaign] = {}
+        self._of_operators: dict[tuple[str, str], Campaign] = {}
+        """Rows without a campaign, as campaigns that nobody can ask for."""
         self._recent: dict[str, Recent] = {}
-        self._operators = OperatorRows()
+        self._too_wide: dict[str, dict[str, Campaign]] = {}
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Take one committed changelog record. Raises ChangelogReplaced."""
@@ -53,7 +48,15 @@ class View:
 
     def rows(self, partition: int) -> Mapping[RowKey, Row]:
         """Return the newest rows of a partition; live, not a copy."""
-        return KeptRows(self._values[partition])
+        return KeptRows(partition, self._groups)
+
+    def _groups(self, key: RowKey | None) -> Iterable[Campaign]:
+        """Return the rows of a key's campaign, or all of this moment."""
+        if key is None:
+            return [*self._campaigns.values(), *self._of_operators.values()]
+        groups = self._campaigns if key.campaign else self._of_operators
+        found = groups.get((key.tenant, key.campaign))
+        return () if found is None else (found,)
 
     def progress(self, partition: int) -> Progress | None:
         """Return what a partition's last transaction left behind, or None before its first."""
@@ -94,9 +97,14 @@ class View:
                 if found := self.find(tenant, place.campaign):
                     yield found
 
-    def operators(self, tenant: str) -> list[Operator]:
-        """Return a tenant's operators, in no order."""
-        return self._operators.of(tenant)
+    def narrowing(self, tenant: str) -> Steps[None]:
+        """Find the spans of those campaigns anew of which a row's span has become shorter."""
+        for campaign in list(self._too_wide.get(tenant, {}).values()):
+            yield from campaign.narrowing()
+            if not campaign.is_too_wide:
+                self._too_wide[tenant].pop(campaign.campaign, None)
+            if campaign.size:
+                self._recent[tenant].move(campaign.campaign, campaign.last_ms)
 
     def _take_progress(self, partition: int, value: bytes | None) -> None:
         known = self._progress[partition]
@@ -107,39 +115,34 @@ class View:
             self._progress[partition] = progress
 
     def _take_row(self, partition: int, key: RowKey, value: bytes) -> None:
-        values = self._values[partition]
-        known, head = values.get(key), decode_head(value)
-        if known is not None and (known == value or head.next_offset < decode_head(known).next_offset):
+        groups = self._campaigns if key.campaign else self._of_operators
+        found = groups.get((key.tenant, key.campaign))
+        if found is None:
+            found = groups[key.tenant, key.campaign] = Campaign(key.tenant, key.campaign)
+        last_ms, was_known = found.last_ms, found.size > 0
+        if not found.put(partition, key.template, value):
             return
-        values[key] = value
-        if key.campaign:
-            self._put(partition, key, value, head)
-        else:
-            self._operators.put(partition, key, decode_row(value))
+        if not key.campaign:
+            self.operators.put(partition, key, decode_row(value))
+        elif found.last_ms != last_ms or not was_known:
+            self._recent.setdefault(key.tenant, Recent()).move(key.campaign, found.last_ms)
+        self._too_wide_again(found)
         for listener in self.listeners:
             listener(partition, key)
 
-    def _put(self, partition: int, key: RowKey, value: bytes, head: RowHead) -> None:
-        found = self._campaign(key)
-        if found.put(partition, key, value, head):
-            self._recent[key.tenant].move(key.campaign, found.last_ms)
-
     def _drop(self, partition: int, key: RowKey) -> None:
-        if self._values[partition].pop(key, None) is None:
+        groups = self._campaigns if key.campaign else self._of_operators
+        found = groups.get((key.tenant, key.campaign))
+        if found is None or not found.drop(partition, key.template):
             return
         if not key.campaign:
-            self._operators.drop(partition, key)
-            return
-        found = self._campaign(key)
-        found.drop(partition, key)
-        if not found.values:
-            del self._campaigns[key.tenant, key.campaign]
-            self._recent[key.tenant].remove(key.campaign)
+            self.operators.drop(partition, key)
+        self._too_wide_again(found)
+        if not found.size:
+            del groups[key.tenant, key.campaign]
+            if key.campaign:
+                self._recent[key.tenant].remove(key.campaign)
 
-    def _campaign(self, key: RowKey) -> Campaign:
-        name = (key.tenant, key.campaign)
-        found = self._campaigns.get(name)
-        if found is None:
-            found = self._campaigns[name] = Campaign(*name)
-            self._recent.setdefault(key.tenant, Recent())
-        return found
+    def _too_wide_again(self, found: Campaign) -> None:
+        if found.is_too_wide and found.campaign:
+            self._too_wide.setdefault(found.tenant, {})[found.campaign] = found

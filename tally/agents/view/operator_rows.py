@@ -77,15 +77,19 @@ class OperatorRows:
             del self._rows[key.tenant][key.template][partition]
             self._forget(key.tenant, key.template)
 
-    def of(self, tenant: str) -> list[Operator]:
-        """Return a tenant's operators of whom something is known, in no order."""
-        if tenant not in self._rows:
-            return []
+    def names(self, tenant: str) -> list[Template]:
+        """Return (PBX, interface) of a tenant's operators, in no order."""
+        return list(self._rows.get(tenant, ()))
+
+    def one(self, tenant: str, name: Template) -> Operator | None:
+        """Return an operator of whom something is known, read once for each state of the rows."""
+        rows = self._rows.get(tenant, {}).get(name)
+        if rows is None:
+            return None
         read = self._read.setdefault(tenant, {})
-        for template, rows in self._rows.get(tenant, {}).items():
-            if template not in read:
-                read[template] = self._described(template, rows)
-        return [operator for operator in read.values() if operator is not None]
+        if name not in read:
+            read[name] = self._described(name, rows)
+        return read[name]
 
     def _described(self, template: Template, rows: Mapping[int, Row]) -> Operator | None:
         """Return an operator; memberships that were told without a tenant are those of all it served."""

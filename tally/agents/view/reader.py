@@ -1,27 +1,57 @@
 """What the edges ask: answers and receipts of one moment, from the view and the lag."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from hashlib import blake2b
 from itertools import islice, takewhile
+from typing import NamedTuple, TypeVar
 
 import orjson
+from msgspec import Struct
 
 from tally.agents.lag.tracker import LagTracker
-from tally.agents.view.answer import Json, campaign_answer, campaign_summary
-from tally.agents.view.campaign import Campaign
+from tally.agents.turns import Turns
+from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
+from tally.agents.view.campaign import Campaign, Look, Slots, Snapshot
+from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.receipt import Receipt, write_receipt
 from tally.agents.view.recent import Place
+from tally.schemas.bounds import OPERATORS_SHOWN
+from tally.schemas.keys import Template
+from tally.schemas.rows import decode_outline, decode_row
+from tally.tables.pieces import Steps, in_pieces
+
+T = TypeVar("T")
 
 TAG_BYTES = 12
-KEPT_ANSWERS = 256
-"""Answers that are kept while their rows stay as they are: many people watch few campaigns."""
+WATCHED = 2_000
+"""Campaigns of which it is kept what was looked at: what a list shows of them needs only what has changed."""
+
+LONG_ROWS = 5_000
+LONG_AT_ONCE = 4
+"""Answers of more rows than that are made a few at a time: each holds its rows meanwhile."""
 
 NONE: frozenset[str] = frozenset()
+
+
+class CampaignShown(NamedTuple):
+    """A campaign as an answer shows it, and the version of the rows that it shows."""
+
+    version: bytes
+    entry: bytes
+
+
+class OperatorsPage(Struct, frozen=True):
+    """A page of operators as JSON, and behind which one the next begins."""
+
+    entries: bytes
+    following: Template | None
 
 
 def unix_ms() -> int:
@@ -47,7 +77,10 @@ class Reader:
         self._monotonic = monotonic
         self._live_lag_ms = round(live_lag_seconds * 1000)
         self._now_ms = now_ms
-        self._answer = lru_cache(KEPT_ANSWERS)(self._make_answer)
+        self._turns = Turns()
+        self._answers = KeptAnswers()
+        self._watched: OrderedDict[tuple[str, str], Campaign] = OrderedDict()
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     def receipt(self) -> Receipt:
         """Return the receipt of what the view holds now."""
@@ -64,52 +97,135 @@ class Reader:
         """Return a campaign of which something is counted."""
         return self.view.find(tenant, campaign)
 
-    def answer(self, campaign: Campaign) -> Json:
-        """Return all numbers of a campaign; shared with later callers, so not to be changed."""
-        return self._answer(campaign.tenant, campaign.campaign, campaign.version)
+    async def in_pieces(self, steps: Steps[T]) -> T:
+        """Run a computation; what is long takes turns with other answers, and gives way to all else."""
+        return await in_pieces(steps, self._turns.take)
 
-    def summary(self, campaign: Campaign) -> orjson.Fragment:
-        """Return a campaign's entry in a list, made once for each state of its rows."""
-        if campaign.summary is None:
-            summary = campaign_summary(campaign.rows(), campaign.first_ms, campaign.last_ms)
-            campaign.summary = orjson.dumps({"campaign": campaign.campaign, **summary})
-        return orjson.Fragment(campaign.summary)
+    async def version(self, campaign: Campaign) -> bytes:
+        """Return the version of a campaign's rows, not of before this was asked."""
+        self._watch(campaign)
+        async with self._bounded(campaign.size):
+            return (await self.in_pieces(campaign.looking(with_totals=False))).version
+
+    def kept(self, campaign: Campaign, version: bytes) -> bytes | None:
+        """Return the answer of a version, where it is kept."""
+        return self._answers.get(_answer_key(campaign, version))
+
+    async def answer(self, campaign: Campaign) -> CampaignShown:
+        """Return all numbers of a campaign as a JSON object, not of before this was asked."""
+        async with self._bounded(campaign.size):
+            version, entry = await self.in_pieces(_answer(campaign))
+        self._answers.keep(_answer_key(campaign, version), entry)
+        return CampaignShown(version, entry)
+
+    async def summaries(self, campaigns: Sequence[Campaign]) -> list[CampaignShown]:
+        """Return what a list shows of campaigns, each made once for each state of its rows."""
+        async with self._bounded(sum(campaign.size for campaign in campaigns)):
+            return await self.in_pieces(self._summaries(campaigns))
+
+    def _summaries(self, campaigns: Sequence[Campaign]) -> Steps[list[CampaignShown]]:
+        shown = []
+        for campaign in campaigns:
+            self._watch(campaign)
+            look = yield from campaign.looking(with_totals=True)
+            if campaign.summary is None or campaign.summary[0] != look.digest:
+                summary = campaign_summary(look.totals, campaign.first_ms, campaign.last_ms)
+                campaign.summary = look.digest, orjson.dumps({"campaign": campaign.campaign, **summary})
+            shown.append(CampaignShown(look.version, campaign.summary[1]))
+            yield
+        return shown
 
     def page(
         self, tenant: str, after: Place | None, since_ms: int, ids: frozenset[str], limit: int
-    ) -> tuple[list[Campaign], Place | None]:
+    ) -> Steps[tuple[list[Campaign], Place | None]]:
         """Return a page of a tenant's campaigns, newest activity first, and where the next one begins.
 
         A campaign that becomes active between two pages moves before them: it is on the first page then.
         """
+        yield from self.view.narrowing(tenant)
         campaigns = self._chosen(tenant, ids, after) if ids else self.view.recent(tenant, after)
         active = takewhile(lambda campaign: campaign.last_ms >= since_ms, campaigns)
         found = list(islice(active, limit + 1))
         return found[:limit], _place(found[limit - 1]) if len(found) > limit else None
 
-    def operators(self, tenant: str, pbxs: frozenset[str] = NONE, states: frozenset[str] = NONE) -> bytes:
-        """Return a tenant's operators at this moment, by PBX and interface, as JSON; an empty set is all."""
-        now_ms = self._now_ms()
-        chosen = [one for one in self.view.operators(tenant) if not pbxs or one.pbx in pbxs]
-        chosen.sort(key=lambda operator: (operator.pbx, operator.interface))
-        shown = [_shown(operator, now_ms) for operator in chosen]
-        return b"[" + b",".join(one.entry for one in shown if not states or one.state in states) + b"]"
+    def operators(
+        self,
+        tenant: str,
+        pbxs: frozenset[str] = NONE,
+        states: frozenset[str] = NONE,
+        after: Template | None = None,
+        limit: int = OPERATORS_SHOWN.most,
+    ) -> Steps[OperatorsPage]:
+        """Return a page of a tenant's operators at this moment, by PBX and interface; an empty set is all."""
+        now_ms, operators = self._now_ms(), self.view.operators
+        names = [name for name in operators.names(tenant) if not pbxs or name.name in pbxs]
+        found: list[bytes] = []
+        last = after
+        while True:
+            following = (name for name in names if last is None or name > last)
+            chosen, count = yield from smallest(following, limit)
+            for name in chosen:
+                operator = operators.one(tenant, name)
+                shown = None if operator is None else _shown(operator, now_ms)
+                if shown is not None and (not states or shown.state in states):
+                    if len(found) == limit:
+                        return OperatorsPage(_listed(found), last)
+                    found.append(shown.entry)
+                last = name
+                yield
+            if count <= len(chosen):
+                return OperatorsPage(_listed(found), None)
 
-    def _make_answer(self, tenant: str, campaign: str, _version: bytes) -> Json:
-        rows = self.view.campaign(tenant, campaign)
-        return {"tenant": tenant, "campaign": campaign, **campaign_answer(rows)}
+    def _watch(self, campaign: Campaign) -> None:
+        """Keep what is looked at of a campaign, and forget the one asked for longest ago."""
+        place = (campaign.tenant, campaign.campaign)
+        self._watched[place] = campaign
+        self._watched.move_to_end(place)
+        if len(self._watched) > WATCHED:
+            self._watched.popitem(last=False)[1].forget()
+
+    def _bounded(self, rows: int) -> AbstractAsyncContextManager[object]:
+        return self._long if rows > LONG_ROWS else nullcontext()
 
     def _chosen(self, tenant: str, ids: Iterable[str], after: Place | None) -> list[Campaign]:
         found = [campaign for name in ids if (campaign := self.view.find(tenant, name))]
         return sorted((c for c in found if after is None or _place(c) > after), key=_place)
 
 
-def entity_tag(receipt: Receipt, campaigns: Iterable[Campaign], *more: object) -> str:
+def entity_tag(receipt: Receipt, versions: Iterable[bytes], *more: object) -> str:
     """Return the tag of an answer: the same in every worker that holds the same rows in the same state."""
     digest = blake2b(repr((receipt.generation, receipt.state, receipt.incomplete, more)).encode())
-    for campaign in campaigns:
-        digest.update(repr(campaign.campaign).encode() + campaign.version)
+    for version in versions:
+        digest.update(version)
     return digest.hexdigest()[: 2 * TAG_BYTES]
+
+
+def _answer(campaign: Campaign) -> Steps[tuple[bytes, bytes]]:
+    """Return a campaign's answer and the version of the rows that it is made of."""
+    snapshot, digest = campaign.snapshot(), campaign.digest
+    are_filled = campaign.filled == campaign.size
+    if digest is None:
+        digest = yield from campaign.digesting(snapshot)
+    filled = (template for template, slots in snapshot if are_filled or _is_filled(slots))
+    answer = yield from answering(filter(None, filled), _rows(snapshot))
+    named = {"tenant": campaign.tenant, "campaign": campaign.campaign}
+    return Look(digest).version, orjson.dumps(named | answer)
+
+
+def _is_filled(slots: Slots) -> bool:
+    return any(decode_outline(value).is_filled for _, value in slots)
+
+
+def _rows(snapshot: Snapshot) -> Iterator[OfTemplate]:
+    return ((template, [decode_row(value) for _, value in slots]) for template, slots in snapshot)
+
+
+def _answer_key(campaign: Campaign, version: bytes) -> AnswerKey:
+    return AnswerKey(campaign.tenant, campaign.campaign, version)
+
+
+def _listed(entries: list[bytes]) -> bytes:
+    return b"[" + b",".join(entries) + b"]"
 
 
 def _shown(operator: Operator, now_ms: int) -> Shown:

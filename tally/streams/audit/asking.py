@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from tally.agents.audit.answers import Answer, CampaignAnswer, OperatorsAnswer, Scope
+from tally.agents.audit.answers import Answer, CampaignAnswer, OperatorsAnswer, Scope, together
 
 DEADLINE_SECONDS = 10.0
 ANSWERED = (200, 404)
@@ -39,8 +39,14 @@ class Asking:
         """Return what the worker says of a campaign, or of a tenant's operators. Raises NoAnswer."""
         tenant, campaign = scope
         if not campaign:
-            return await self._get(f"/v1/tenants/{_part(tenant)}/operators", OperatorsAnswer)
+            return await self._operators(f"/v1/tenants/{_part(tenant)}/operators")
         return await self._get(f"/v1/tenants/{_part(tenant)}/campaigns/{_part(campaign)}", CampaignAnswer)
+
+    async def _operators(self, path: str) -> OperatorsAnswer:
+        pages = [await self._get(path, OperatorsAnswer)]
+        while cursor := pages[-1].next_cursor:
+            pages.append(await self._get(f"{path}?cursor={quote(cursor, safe='')}", OperatorsAnswer))
+        return together(pages)
 
     async def _get(self, path: str, wanted: type[Wanted]) -> Wanted:
         try:

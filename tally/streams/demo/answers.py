@@ -38,11 +38,18 @@ class Answers:
 
     async def campaigns(self, tenant: str) -> list[dict[str, Any]]:
         """Return all campaigns of a tenant with their totals."""
+        return await self._pages(f"/v1/tenants/{tenant}/campaigns", "campaigns")
+
+    async def operators(self, tenant: str) -> list[dict[str, Any]]:
+        """Return all operators of a tenant."""
+        return await self._pages(f"/v1/tenants/{tenant}/operators", "operators")
+
+    async def _pages(self, path: str, name: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
-            page = await self.get(f"/v1/tenants/{tenant}/campaigns?limit={PAGE}{cursor}")
-            found += page["campaigns"]
+            page = await self.get(f"{path}?limit={PAGE}{cursor}")
+            found += page[name]
             if page["next_cursor"] is None:
                 return found
             cursor = f"&cursor={page['next_cursor']}"

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from tally.schemas.bounds import TEMPLATES_SHOWN
+from tally.schemas.metrics import API_ORDER
 from tally.streams.demo.answers import Answers
 from tally.streams.demo.comparison import Difference, Drift, differences, drift
 from tally.streams.demo.recount import Row, connect, copy_raw, fetch, recount
@@ -57,7 +59,8 @@ async def judge(settings: Settings, answers: Answers) -> Judgement:
         in_postgres, postgres = await flushed_table(connection, recounted)
     finally:
         await connection.close()
-    return Judgement(raw_events, recounted, view, postgres, old, differences(recounted, view), in_postgres)
+    in_view = differences(as_shown(recounted), view)
+    return Judgement(raw_events, recounted, view, postgres, old, in_view, in_postgres)
 
 
 async def recounted_tables(connection: Any) -> Table:
@@ -83,11 +86,21 @@ async def view_table(answers: Answers, tenants: set[str]) -> Table:
                 template = part["template"]
                 key = (tenant, name, template["name"], template["language"])
                 found[key] = dict(zip(KEY_COLUMNS, key, strict=True)) | part["counters"]
-        operators = (await answers.get(f"/v1/tenants/{tenant}/operators"))["operators"]
+        operators = await answers.operators(tenant)
         found |= _operators(
             [{"tenant": tenant, **_without_queues(one), **one["counts"]} for one in operators]
         )
     return found
+
+
+def as_shown(recounted: Table) -> Table:
+    """Return a recount without those templates that an answer adds up, since a campaign has too many."""
+    names: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for key, row in recounted.items():
+        if len(key) > CAMPAIGN_PARTS and key[1] != OPERATORS and any(row.get(name) for name in API_ORDER):
+            names.setdefault(key[:CAMPAIGN_PARTS], []).append(key)
+    added_up = {key for keys in names.values() for key in sorted(keys)[TEMPLATES_SHOWN.most :]}
+    return {key: row for key, row in recounted.items() if key not in added_up}
 
 
 async def flushed_table(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:

@@ -20,6 +20,12 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
     )
 
 
+def with_receipt(answer: bytes, receipt: Any, headers: Mapping[str, str]) -> web.Response:
+    """Return an answer, a JSON object with members, and its receipt as the last of them."""
+    body = b"".join((answer[:-1], b',"receipt":', orjson.dumps(receipt), b"}"))
+    return web.Response(body=body, content_type="application/json", headers={**NO_CACHE, **headers})
+
+
 def unchanged(request: web.Request, tag: str) -> web.Response | None:
     """Return 304 where the client says that it has the answer of this tag (RFC 9110, 13.1.2)."""
     for known in request.if_none_match or ():

@@ -10,8 +10,18 @@ from msgspec import Struct
 
 from tally.agents.view.operators import STATES
 from tally.agents.view.reader import entity_tag
+from tally.schemas.bounds import OPERATORS_SHOWN
+from tally.schemas.keys import Template, join_parts, split_parts
 from tally.streams.web.bodies import json_response, tagged, unchanged
-from tally.streams.web.parameters import BadParameter, read_id
+from tally.streams.web.parameters import (
+    NO_CURSOR,
+    BadParameter,
+    read_id,
+    read_limit,
+    read_text,
+    single,
+    write_text,
+)
 from tally.streams.web.site import READER
 
 
@@ -20,10 +30,13 @@ class OperatorsQuery(Struct, frozen=True):
 
     pbxs: frozenset[str]
     states: frozenset[str]
+    after: Template | None = None
+    """Behind which operator the page begins."""
+    limit: int = OPERATORS_SHOWN.most
 
 
 class OperatorsView(View):
-    """GET /v1/tenants/{tenant}/operators: all of a tenant's operators with their live states."""
+    """GET /v1/tenants/{tenant}/operators: a tenant's operators with their live states."""
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """Answer with operators by PBX and interface, and a receipt."""
@@ -31,11 +44,19 @@ class OperatorsView(View):
         tenant = read_id("tenant", tenant)
         query = read_operators_query({name: request.query.getall(name) for name in request.query})
         receipt = reader.receipt()
-        operators = reader.operators(tenant, query.pbxs, query.states)
+        page = await reader.in_pieces(
+            reader.operators(tenant, query.pbxs, query.states, query.after, query.limit)
+        )
+        following = write_operator_cursor(page.following)
         # Of the answer, not of its rows: a wrap-up ends by the clock, without a row that changes.
-        tag = entity_tag(receipt, (), tenant, blake2b(operators).digest())
+        tag = entity_tag(receipt, (), tenant, blake2b(page.entries).digest(), following)
         return unchanged(request, tag) or json_response(
-            {"tenant": tenant, "operators": orjson.Fragment(operators), "receipt": receipt.answer()},
+            {
+                "tenant": tenant,
+                "operators": orjson.Fragment(page.entries),
+                "next_cursor": following,
+                "receipt": receipt.answer(),
+            },
             headers=tagged(tag),
         )
 
@@ -45,4 +66,26 @@ def read_operators_query(query: Mapping[str, Sequence[str]]) -> OperatorsQuery:
     states = frozenset(query.get("state", ()))
     if not states.issubset(STATES):
         raise BadParameter(f"state must be one of {', '.join(STATES)}")
-    return OperatorsQuery(frozenset(query.get("pbx", ())), states)
+    cursor, limit = single(query, "cursor"), single(query, "limit")
+    return OperatorsQuery(
+        frozenset(query.get("pbx", ())),
+        states,
+        read_operator_cursor(cursor) if cursor is not None else None,
+        read_limit(limit, OPERATORS_SHOWN.most) if limit is not None else OPERATORS_SHOWN.most,
+    )
+
+
+def write_operator_cursor(after: Template | None) -> str | None:
+    """Return the text by which the next page is asked for."""
+    return None if after is None else write_text(join_parts(after.name, after.language))
+
+
+def read_operator_cursor(cursor: str) -> Template:
+    """Undo `write_operator_cursor`. Raises BadParameter."""
+    try:
+        after = Template(*split_parts(read_text(cursor)))
+    except (TypeError, ValueError):
+        raise BadParameter(NO_CURSOR) from None
+    if write_operator_cursor(after) != cursor:
+        raise BadParameter(NO_CURSOR)
+    return after

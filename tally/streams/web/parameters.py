@@ -7,12 +7,14 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from tally.agents.view.recent import Place
+from tally.schemas.bounds import CAMPAIGNS_SHOWN
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import producer_id, unix_ms
 
 DEFAULT_LIMIT = 50
-MAX_LIMIT = 500
+MAX_LIMIT = CAMPAIGNS_SHOWN.most
 MAX_IDS = 500
+NO_CURSOR = "cursor must be the next_cursor of an earlier answer"
 
 
 class BadParameter(Exception):
@@ -49,10 +51,10 @@ def read_id(name: str, text: str) -> str:
 
 def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
     """Return what a list is asked for; each parameter with all its values. Raises BadParameter."""
-    cursor, limit, since = (_single(query, name) for name in ("cursor", "limit", "since"))
+    cursor, limit, since = (single(query, name) for name in ("cursor", "limit", "since"))
     return ListQuery(
         after=read_cursor(cursor) if cursor is not None else None,
-        limit=_limit(limit) if limit is not None else DEFAULT_LIMIT,
+        limit=read_limit(limit, MAX_LIMIT) if limit is not None else DEFAULT_LIMIT,
         since_ms=_since(since) if since is not None else 0,
         ids=_ids(query.get("id", ())),
     )
@@ -62,32 +64,43 @@ def write_cursor(place: Place | None) -> str | None:
     """Return the text by which the next page is asked for."""
     if place is None:
         return None
-    return urlsafe_b64encode(f"{-place.minus_last_ms}:{place.campaign}".encode()).rstrip(b"=").decode()
+    return write_text(f"{-place.minus_last_ms}:{place.campaign}".encode())
 
 
 def read_cursor(cursor: str) -> Place:
     """Undo `write_cursor`. Raises BadParameter."""
     try:
-        text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
-        last_ms, colon, campaign = text.partition(":")
+        last_ms, colon, campaign = read_text(cursor).decode().partition(":")
         place = Place(-int(last_ms), campaign)
     except ValueError:
-        raise BadParameter("cursor must be the next_cursor of an earlier answer") from None
+        raise BadParameter(NO_CURSOR) from None
     if not colon or write_cursor(place) != cursor:
-        raise BadParameter("cursor must be the next_cursor of an earlier answer")
+        raise BadParameter(NO_CURSOR)
     return place
 
 
-def _single(query: Mapping[str, Sequence[str]], name: str) -> str | None:
+def write_text(value: bytes) -> str:
+    """Return bytes as a cursor names them in an address."""
+    return urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def read_text(cursor: str) -> bytes:
+    """Undo `write_text`. Raises ValueError."""
+    return urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
+
+
+def single(query: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """Return the one value of a parameter, None where it is not given. Raises BadParameter."""
     values = query.get(name, ())
     if len(values) > 1:
         raise BadParameter(f"{name} must be given once")
     return values[0] if values else None
 
 
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MAX_LIMIT):
-        raise BadParameter(f"limit must be a whole number from 1 to {MAX_LIMIT}")
+def read_limit(text: str, most: int) -> int:
+    """Return how many are asked for. Raises BadParameter."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise BadParameter(f"limit must be a whole number from 1 to {most}")
     return int(text)
 
 

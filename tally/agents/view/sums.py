@@ -1,0 +1,103 @@
+"""Sums over rows: a campaign's totals, and what its templates come to. Pure."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tally.schemas.keys import Template
+from tally.schemas.metrics import COUNTERS
+from tally.schemas.rows import LABELS, Row
+
+Counts = dict[str, int]
+
+KEPT_NAMES = 1 << 16
+"""Keys of counts that are kept taken apart: counters, listed entries, buckets, and queues of campaigns."""
+
+_ADDS_UP = frozenset(counter.name for counter in COUNTERS if counter.adds_up)
+
+
+class Flat(NamedTuple):
+    """A key of a row's counts, taken apart."""
+
+    name: str
+    entry: str
+    adds_up: bool
+    """Whether a campaign's number is the sum over its templates; if not, row `*` holds it."""
+
+
+@lru_cache(KEPT_NAMES)
+def flat(key: str) -> Flat:
+    """Take a key of counts apart."""
+    name, _, entry = key.partition(".")
+    return Flat(name, entry, name in _ADDS_UP)
+
+
+class Totals(Struct):
+    """What all rows of a campaign come to, and the channels that they name."""
+
+    counts: Counts = {}
+    channels: dict[str, int] = {}
+    """By channel, in how many rows it is."""
+
+    def add(self, template: Template | None, row: Row, times: int = 1) -> None:
+        """Add a row; with -1, take it back."""
+        counts, of_templates = self.counts, template is not None
+        for key, value in row.counts.items():
+            if flat(key).adds_up is of_templates:
+                counts[key] = counts.get(key, 0) + times * value
+        for channel in row.channels:
+            self.channels[channel] = self.channels.get(channel, 0) + times
+
+    def copy(self) -> "Totals":
+        """Return the same, to be changed."""
+        return Totals(dict(self.counts), dict(self.channels))
+
+
+class Sums:
+    """What chosen templates come to, all others together, and row `*`; rows come one by one."""
+
+    def __init__(self, chosen: Iterable[Template]) -> None:
+        self.by_template: dict[Template, Counts] = {template: {} for template in chosen}
+        self.labels: dict[Template, set[str]] = {}
+        self.others: Counts = {}
+        self.own: Counts = {}
+        self.channels: set[str] = set()
+
+    def add(self, template: Template | None, rows: Iterable[Row]) -> None:
+        """Add rows of a template, or of None the campaign's own."""
+        counts = self.own if template is None else self.by_template.get(template, self.others)
+        known, channels = counts.get, self.channels
+        for row in rows:
+            for key, value in row.counts.items():
+                counts[key] = known(key, 0) + value
+            for channel in row.channels:
+                if channel not in channels:
+                    channels.add(channel)
+            if row.labels and template is not None and counts is not self.others:
+                self.labels.setdefault(template, set()).update(row.labels)
+
+    def labels_of(self, template: Template) -> list[str]:
+        """Return a template's ids of all partitions, as few as one row keeps: the smallest."""
+        return sorted(self.labels.get(template, ()))[:LABELS]
+
+    def totals(self) -> Counts:
+        """Return the campaign's numbers: sums over all templates, or what row `*` holds."""
+        totals: Counts = {}
+        for counts in (*self.by_template.values(), self.others):
+            _add(totals, counts, of_templates=True)
+        _add(totals, self.own, of_templates=False)
+        return totals
+
+
+def adding_up(counts: Mapping[str, int]) -> Counts:
+    """Return those counts that may be added over templates."""
+    return {key: value for key, value in counts.items() if flat(key).adds_up}
+
+
+def _add(totals: Counts, more: Mapping[str, int], *, of_templates: bool) -> None:
+    known = totals.get
+    for key, value in more.items():
+        if flat(key).adds_up is of_templates:
+            totals[key] = known(key, 0) + value
