@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         0.2, ge=0.05, le=10, description="how often the group's offsets are committed"
     )
     flush_seconds: float = Field(1.0, ge=0.05, le=600, description="how often dirty rows go to Postgres")
-    flush_rows: int = Field(1_000, ge=1, le=100_000, description="or once there are so many of them")
+    flush_rows: int = Field(1_000, ge=1, le=10_000, description="or once there are so many of them")
     lag_seconds: float = Field(0.2, ge=0.02, le=60, description="how often lag is measured")
     live_lag_seconds: float = Field(
         2.0, ge=0.1, le=3600, description="lag up to which numbers are called live"

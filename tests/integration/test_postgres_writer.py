@@ -191,7 +191,7 @@ async def test_the_unacceptable_row_among_a_thousand_is_found_and_nothing_is_wri
         writer = Writer(database, 1)
         with pytest.raises(Unacceptable):
             await writer.write(0, rows, progress(1), None)
-        assert set(await writer.unacceptable(0, rows)) == {BAD_ROWS[bad][0]}
+        assert set(await writer.unacceptable(0, rows, 16)) == {BAD_ROWS[bad][0]}
         assert await fetch(migrated, "SELECT 1 FROM tally.counters") == []
         assert await writer.read_progress([0]) == {}
 
@@ -202,7 +202,7 @@ async def test_the_search_for_unacceptable_rows_is_bounded_and_ends_when_repeate
     rounds = 0
     async with opened(migrated) as database:
         writer = Writer(database, 1)
-        while found := await writer.unacceptable(0, rows):
+        while found := await writer.unacceptable(0, rows, 16):
             rows = [sent for sent in rows if sent[0] not in found]
             rounds += 1
         assert await writer.write(0, rows, progress(1), None) == 50

@@ -1,10 +1,10 @@
 """Doubles for the flush: a feed that commits by hand, a Postgres in memory that can lose replies, ears."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 
 from tally.agents.flush.loop import Flush
-from tally.agents.flush.ports import Policy, Ports, RowWriter
+from tally.agents.flush.ports import Policy, Ports, RowSource, RowWriter
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import Progress, Row
 from tally.tables.postgres.columns import Rows
@@ -34,6 +34,11 @@ class CommittedRows:
 
     def rows(self, partition: int) -> Mapping[RowKey, Row]:
         return self._rows.setdefault(partition, {})
+
+    def offsets(self, partition: int) -> Iterator[tuple[RowKey, int] | None]:
+        yield None
+        for changed, value in list(self.rows(partition).items()):
+            yield changed, value.next_offset
 
     def progress(self, partition: int) -> Progress | None:
         return self._progress.get(partition)
@@ -70,6 +75,8 @@ class MemoryPostgres:
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
         """What happens once between the making of a batch and its transaction: a writer that was paused."""
         self.largest_batch = 0
+        self.found = 0
+        """Rows that were searched for and found to be unstorable."""
 
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
         self._answer()
@@ -99,9 +106,11 @@ class MemoryPostgres:
             raise Away("connection", "", "ConnectionResetError")
         return len(rows)
 
-    async def unacceptable(self, partition: int, rows: Rows) -> dict[RowKey, str]:
+    async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
         self._answer()
-        return {changed: "22021" for changed, _ in rows if (partition, changed) in self.unstorable}
+        found = [changed for changed, _ in rows if (partition, changed) in self.unstorable][:most]
+        self.found += len(found)
+        return dict.fromkeys(found, "22021")
 
     def of(self, partition: int) -> dict[RowKey, Row]:
         return {changed: value for (where, changed), value in self.rows.items() if where == partition}
@@ -134,7 +143,7 @@ class Hands:
 
     def __init__(
         self,
-        source: CommittedRows,
+        source: RowSource,
         writer: RowWriter,
         partitions: Set[int] = frozenset({0}),
         policy: Policy = DEFAULT,

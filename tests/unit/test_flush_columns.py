@@ -7,7 +7,8 @@ import pytest
 
 from tally.schemas.keys import FREE_FORM
 from tally.schemas.metrics import COUNTERS
-from tally.tables.postgres.columns import COUNTED, KEY, VALUES, encoded, place, record
+from tally.tables.pieces import at_once
+from tally.tables.postgres.columns import COUNTED, KEY, VALUES, encoding, place, record
 from tally.tables.postgres.failures import Away, PostgresFailure, Refused, Unacceptable, named
 from tests.support.flush_doubles import PROMO, key, row
 
@@ -33,13 +34,13 @@ def test_a_counter_that_the_registry_does_not_know_is_left_to_a_newer_writer() -
 def test_every_writer_locks_rows_in_one_order_the_campaigns_own_row_included() -> None:
     keys = [key(template=None), key(template=FREE_FORM), key(template=PROMO), key("a"), key("b", tenant="t0")]
     rows = [(name, row(1)) for name in keys]
-    assert encoded(rows) == encoded(rows[::-1])
+    assert at_once(encoding(rows)) == at_once(encoding(rows[::-1]))
     assert len(set(map(place, keys))) == len(keys)
 
 
 def test_rows_are_sent_as_one_list_of_their_records() -> None:
     rows = [(key(f"campaign-{n}"), row(n)) for n in range(3)]
-    assert json.loads(encoded(rows)) == [record(*one) for one in rows]
+    assert json.loads(at_once(encoding(rows))) == [record(*one) for one in rows]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import pytest
 
 from tally.agents.flush.backoff import LONGEST_SECONDS, Backoff
 from tally.agents.flush.decision import Batch, Since, Unflushed, resend_from, standing
+from tally.agents.flush.searches import SEARCHED_ROWS, SEARCHED_SECONDS, Searches
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import Progress, Row
+from tally.tables.pieces import at_once
 from tally.tables.postgres.progress import FlushProgress
 from tests.support.flush_doubles import key, row
 
@@ -23,12 +25,17 @@ def progress(next_offset: int) -> Progress:
 
 def opened(found: FlushProgress | None = None, **rows: Row) -> Unflushed:
     unflushed = Unflushed(COLUMNS)
-    unflushed.reconcile(found, {key(name): value for name, value in rows.items()}, 0.0)
+    reconcile(unflushed, found, {key(name): value for name, value in rows.items()})
     return unflushed
 
 
-def take(unflushed: Unflushed, rows: dict[RowKey, Row], next_offset: int, limit: int = 1000) -> Batch:
-    batch = unflushed.take(rows, progress(next_offset), limit)
+def reconcile(unflushed: Unflushed, found: FlushProgress | None, rows: dict[RowKey, Row]) -> bool:
+    offsets = [(name, value.next_offset) for name, value in rows.items()]
+    return at_once(unflushed.reconcile(found, [None, *offsets], 0.0))
+
+
+def take(unflushed: Unflushed, next_offset: int, limit: int = 1000) -> Batch:
+    batch = unflushed.take(progress(next_offset), limit)
     assert batch is not None
     return batch
 
@@ -77,7 +84,7 @@ def test_a_closed_partition_remembers_nothing_and_finds_its_rows_when_it_opens()
     unflushed.close()
     unflushed.change(B, Since(2, 0.0))
     assert unflushed.dirty == {}
-    assert unflushed.reconcile(None, {C: row(3)}, 0.0) is False
+    assert reconcile(unflushed, None, {C: row(3)}) is False
     assert list(unflushed.dirty) == [C]
 
 
@@ -85,34 +92,33 @@ def test_the_oldest_rows_go_first_and_flush_progress_stops_at_the_oldest_that_is
     unflushed = opened()
     for offset, changed in enumerate([A, B, C], start=10):
         unflushed.change(changed, Since(offset, 0.0))
-    rows = {A: row(11), B: row(12), C: row(13)}
-    first = take(unflushed, rows, 13, limit=2)
-    assert [changed for changed, _ in first.rows] == [A, B]
+    first = take(unflushed, 13, limit=2)
+    assert list(first.since) == [A, B]
     assert first.progress == held(12)
     unflushed.done(first)
-    assert take(unflushed, rows, 13).progress == held(13, flushes=2)
+    assert take(unflushed, 13).progress == held(13, flushes=2)
 
 
 def test_flush_progress_moves_without_rows_when_facts_changed_none() -> None:
     unflushed = opened(held(5))
-    batch = take(unflushed, {}, 9)
-    assert (batch.rows, batch.progress, batch.seen) == ([], held(9, flushes=2), held(5))
+    batch = take(unflushed, 9)
+    assert (batch.since, batch.progress, batch.seen) == ({}, held(9, flushes=2), held(5))
 
 
 def test_nothing_is_sent_when_nothing_moved() -> None:
-    assert opened(held(5)).take({}, progress(5), 1000) is None
+    assert opened(held(5)).take(progress(5), 1000) is None
 
 
 def test_rows_of_a_transaction_whose_progress_is_still_to_come_do_not_move_flush_progress() -> None:
     unflushed = opened(held(5))
     unflushed.change(A, Since(5, 0.0))
-    assert take(unflushed, {A: row(9)}, 5).progress.next_offset == 5
+    assert take(unflushed, 5).progress.next_offset == 5
 
 
 def test_a_row_that_changes_while_it_is_being_written_is_dirty_afterwards() -> None:
     unflushed = opened()
     unflushed.change(A, Since(1, 0.0))
-    batch = take(unflushed, {A: row(2)}, 2)
+    batch = take(unflushed, 2)
     unflushed.change(A, Since(2, 1.0))
     unflushed.done(batch)
     assert unflushed.dirty == {A: Since(2, 1.0)}
@@ -121,7 +127,7 @@ def test_a_row_that_changes_while_it_is_being_written_is_dirty_afterwards() -> N
 def test_a_batch_that_failed_is_as_old_as_before() -> None:
     unflushed = opened()
     unflushed.change(A, Since(1, 0.0))
-    batch = take(unflushed, {A: row(2)}, 2)
+    batch = take(unflushed, 2)
     unflushed.change(B, Since(2, 1.0))
     unflushed.change(A, Since(3, 2.0))
     unflushed.put_back(batch)
@@ -134,8 +140,8 @@ def test_flush_progress_never_passes_a_withheld_row() -> None:
     unflushed.change(B, Since(4, 0.0))
     unflushed.withhold([A], retry_at_seconds=300.0)
     unflushed.change(A, Since(5, 1.0))
-    batch = take(unflushed, {B: row(6)}, 6)
-    assert ([changed for changed, _ in batch.rows], batch.progress.next_offset) == ([B], 3)
+    batch = take(unflushed, 6)
+    assert (list(batch.since), batch.progress.next_offset) == ([B], 3)
 
 
 def test_a_withheld_row_is_tried_again_when_its_time_has_come() -> None:
@@ -150,7 +156,7 @@ def test_a_withheld_row_is_tried_again_when_its_time_has_come() -> None:
 
 def test_what_this_flusher_left_there_is_nothing_new() -> None:
     unflushed = opened(held(5))
-    assert unflushed.reconcile(held(5), {A: row(9)}, 0.0) is False
+    assert reconcile(unflushed, held(5), {A: row(9)}) is False
     assert unflushed.dirty == {}
 
 
@@ -170,14 +176,48 @@ def test_progress_of_somebody_else_makes_rows_dirty_from_there_on_or_all_of_them
 ) -> None:
     rows = {A: row(2), B: row(12)}
     unflushed = opened(held(10, flushes=3))
-    assert unflushed.reconcile(found, rows, 0.0) is True
+    assert reconcile(unflushed, found, rows) is True
     assert list(unflushed.dirty) == dirty
 
 
 def test_progress_where_there_was_none_makes_all_rows_dirty() -> None:
     unflushed = opened(None)
-    assert unflushed.reconcile(held(12), {A: row(2)}, 0.0) is True
+    assert reconcile(unflushed, held(12), {A: row(2)}) is True
     assert list(unflushed.dirty) == [A]
+
+
+def test_what_changes_while_somebody_reconciles_is_dirty_and_a_half_reconciliation_is_none() -> None:
+    unflushed = Unflushed(COLUMNS)
+    steps = unflushed.reconcile(None, [(A, 1), (B, 2)], 0.0)
+    next(steps)
+    unflushed.change(C, Since(3, 1.0))
+    unflushed.change(B, Since(3, 1.0))
+    assert at_once(steps) is False
+    assert dict(unflushed.dirty) == {A: Since(0, 0.0), B: Since(0, 0.0), C: Since(3, 1.0)}
+    given_up = unflushed.reconcile(held(9), [(A, 1), (B, 2)], 2.0)
+    next(given_up)
+    given_up.close()
+    assert unflushed.dirty_rows == 0
+    assert reconcile(unflushed, held(1), {A: row(1), B: row(2)}) is False
+    assert unflushed.dirty_rows == 2
+
+
+def test_flush_progress_waits_for_the_last_of_the_oldest_rows() -> None:
+    unflushed = opened(None, a=row(1), b=row(2))
+    unflushed.change(C, Since(7, 1.0))
+    assert take(unflushed, 9, limit=1).progress.next_offset == 0
+    assert take(unflushed, 9, limit=1).progress.next_offset == 7
+    assert take(unflushed, 9, limit=1).progress.next_offset == 9
+
+
+def test_rows_are_searched_for_so_often_a_minute_and_what_was_not_found_is_given_back() -> None:
+    searches = Searches()
+    assert [searches.reserve(0.0) for _ in range(5)] == [16, 16, 16, 2, 0]
+    assert searches.free_at_seconds() == SEARCHED_SECONDS
+    searches.give_back(2)
+    assert searches.reserve(59.9) == 2
+    assert searches.reserve(60.0) == 16
+    assert SEARCHED_ROWS == 50
 
 
 def test_backoff_doubles_up_to_its_bound_and_ends_with_a_success() -> None:

@@ -9,6 +9,7 @@ from tally.agents.flush.decision import WITHHELD_SECONDS
 from tally.agents.flush.loop import pause_seconds
 from tally.agents.flush.partition import FOREIGN_STORE
 from tally.agents.flush.ports import Policy, set_or_after
+from tally.agents.flush.searches import SEARCHED_ROWS
 from tally.tables.postgres.progress import FlushProgress
 from tests.support.flush_doubles import CommittedRows, Hands, MemoryPostgres, key
 
@@ -194,6 +195,26 @@ async def test_a_withheld_row_is_tried_again_rarely_and_forgiven(flushing: Flush
     await flushing.hands.tick()
     await flushing.hands.tick(WITHHELD_SECONDS)
     assert flushing.hands.heard.failures == ["22", "22"]
+    flushing.postgres.unstorable = set()
+    await flushing.hands.tick(WITHHELD_SECONDS)
+    assert flushing.is_exact()
+
+
+@pytest.mark.asyncio
+async def test_some_of_thousands_of_unstorable_rows_are_found_a_minute_and_others_go_on() -> None:
+    flushing = Flushing(max_rows=100)
+    bad, good = [f"bad{n}" for n in range(3_000)], [f"good{n}" for n in range(500)]
+    flushing.postgres.unstorable = {(0, key(name)) for name in bad}
+    flushing.source.count(0, 10, *bad, *good)
+    await flushing.hands.tick()
+    assert set(flushing.postgres.of(0)) == {key(name) for name in good}
+    assert flushing.hands.heard.standing[:2] == (0, 3_000)
+    for minute in range(1, 4):
+        assert flushing.postgres.found == minute * SEARCHED_ROWS
+        flushing.source.count(0, 10 + minute, *good)
+        await flushing.hands.tick(60.0)
+        assert flushing.postgres.rows[0, key("good499")].counts == {"accepted": 10 + minute}
+        assert flushing.postgres.progress[0].next_offset == 0
     flushing.postgres.unstorable = set()
     await flushing.hands.tick(WITHHELD_SECONDS)
     assert flushing.is_exact()

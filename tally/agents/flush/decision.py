@@ -1,13 +1,14 @@
 """What is still to be flushed of one partition, and what goes into the next transaction. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from tally.schemas.keys import RowKey
-from tally.schemas.rows import Progress, Row
+from tally.schemas.rows import Progress
+from tally.tables.pieces import Steps
 from tally.tables.postgres.progress import FlushProgress
 
 WITHHELD_SECONDS = 300.0
@@ -31,9 +32,8 @@ class Withheld(NamedTuple):
 
 
 class Batch(Struct, frozen=True):
-    """What one transaction writes: rows, and flush progress as it is afterwards."""
+    """What one transaction writes: these rows, and flush progress as it is afterwards."""
 
-    rows: list[tuple[RowKey, Row]]
     since: dict[RowKey, Since]
     progress: FlushProgress
     seen: FlushProgress | None
@@ -63,33 +63,57 @@ def resend_from(held: FlushProgress | None, columns: str) -> int:
 class Unflushed:
     """The dirty rows of one partition, oldest first, and the flush progress last seen in Postgres.
 
-    Holds one entry a row however often the row changes, so that it stays bounded while Postgres is away.
+    Holds one entry a row however often the row changes, so that it stays bounded while Postgres is away. No
+    step costs more than the rows that it is about: half a million may be dirty.
     """
 
     def __init__(self, columns: str) -> None:
         self._columns = columns
         self._opened = False
         self._seen: FlushProgress | None = None
-        self.dirty: dict[RowKey, Since] = {}
+        self._oldest: dict[RowKey, Since] = {}
+        """Rows found dirty, put back or released: they go before those that have changed, in no order."""
+        self._since: Since | None = None
+        """Not later than any of the oldest; moves on when all of them are gone."""
+        self._changed: dict[RowKey, Since] = {}
         self.withheld: dict[RowKey, Withheld] = {}
+        self._withheld_offset: int | None = None
+        """The smallest offset since which a withheld row is dirty; found anew once one is released."""
+
+    @property
+    def dirty(self) -> dict[RowKey, Since]:
+        """All dirty rows, in the order in which they go."""
+        return {**self._oldest, **self._changed}
+
+    @property
+    def dirty_rows(self) -> int:
+        """How many rows are dirty, those apart that are withheld."""
+        return len(self._oldest) + len(self._changed)
+
+    @property
+    def dirty_since(self) -> Since | None:
+        """Since when the oldest row is dirty, or a little before."""
+        return self._since if self._oldest else next(iter(self._changed.values()), None)
 
     def close(self) -> None:
         """Forget everything; the next reconciliation opens the partition again."""
         self._opened = False
-        self._seen = None
-        self.dirty = {}
-        self.withheld = {}
+        self._seen = self._since = self._withheld_offset = None
+        self._oldest, self._changed, self.withheld = {}, {}, {}
 
     def change(self, key: RowKey, since: Since) -> None:
         """Note that a row changed; a closed partition finds its dirty rows when it opens."""
-        if self._opened and key not in self.withheld:
-            self.dirty.setdefault(key, since)
+        if self._opened and key not in self.withheld and key not in self._oldest:
+            self._changed.setdefault(key, since)
 
-    def reconcile(self, held: FlushProgress | None, rows: Mapping[RowKey, Row], now_seconds: float) -> bool:
+    def reconcile(
+        self, held: FlushProgress | None, rows: Iterable[tuple[RowKey, int] | None], now_seconds: float
+    ) -> Steps[bool]:
         """Take over what Postgres holds; return whether it is not what this flusher left there.
 
-        Another flusher's progress is as good as our own: rows from there on are dirty. Where progress went
-        back or vanished (a dump was restored), or was written by another version, every row is.
+        `rows` are all rows with their offsets, which may change between two steps: whoever changes one says
+        so by `change`. Another flusher's progress is as good as our own: rows from there on are dirty. Where
+        progress went back or vanished (a dump was restored), or was written by another version, every row is.
         """
         was_open = self._opened
         if was_open and held == self._seen:
@@ -99,24 +123,37 @@ class Unflushed:
             start = 0
         self._opened, self._seen = True, held
         since = Since(start, now_seconds)
-        self._add({key: since for key, row in rows.items() if row.next_offset >= start})
+        is_whole = False
+        try:
+            for row in rows:
+                if row is not None and row[1] >= start:
+                    self._make_dirty(row[0], since)
+                yield
+            is_whole = True
+        finally:
+            if not is_whole:
+                self.close()
         return was_open
 
-    def take(self, rows: Mapping[RowKey, Row], progress: Progress, limit: int) -> Batch | None:
+    def take(self, progress: Progress, limit: int) -> Batch | None:
         """Take the next batch, or None where neither rows nor flush progress have to move.
 
         Afterwards the batch is in nobody's hands: hand it to `done` or to `put_back`.
         """
-        since = {key: self.dirty.pop(key) for key in list(islice(self.dirty, limit))}
-        left = [*islice(self.dirty.values(), 1), *(row.since for row in self.withheld.values())]
-        next_offset = min([progress.next_offset, *(row.next_offset for row in left)])
+        taken = [*islice(self._oldest, limit)]
+        taken += islice(self._changed, limit - len(taken))
+        since = {key: self._pop(key) for key in taken}
+        left = [one.next_offset for one in (self.dirty_since,) if one is not None]
+        if self.withheld:
+            left.append(self._least_withheld())
+        next_offset = min([progress.next_offset, *left])
         seen = self._seen
         if not since and seen is not None and seen.next_offset == next_offset:
             return None
         flushed = FlushProgress(
             next_offset, progress.store_id, self._columns, 1 if seen is None else seen.flushes + 1
         )
-        return Batch([(key, rows[key]) for key in since], since, flushed, seen)
+        return Batch(since, flushed, seen)
 
     def done(self, batch: Batch) -> None:
         """Note that a batch is in Postgres."""
@@ -124,27 +161,42 @@ class Unflushed:
 
     def put_back(self, batch: Batch) -> None:
         """Make the rows of a batch dirty again, since when they were."""
-        self._add(batch.since)
+        for key, since in batch.since.items():
+            self._make_dirty(key, since)
 
     def withhold(self, keys: Iterable[RowKey], retry_at_seconds: float) -> None:
         """Set dirty rows aside that Postgres cannot store; flush progress does not pass them."""
         for key in keys:
-            self.withheld[key] = Withheld(self.dirty.pop(key), retry_at_seconds)
+            row = self.withheld[key] = Withheld(self._pop(key), retry_at_seconds)
+            if self._withheld_offset is not None:
+                self._withheld_offset = min(self._withheld_offset, row.since.next_offset)
 
     def release(self, now_seconds: float) -> None:
         """Make withheld rows dirty again whose time has come."""
-        due = {key: row.since for key, row in self.withheld.items() if row.retry_at_seconds <= now_seconds}
-        self.withheld = {key: row for key, row in self.withheld.items() if key not in due}
-        self._add(due)
+        due = [key for key, row in self.withheld.items() if row.retry_at_seconds <= now_seconds]
+        for key in due:
+            self._make_dirty(key, self.withheld.pop(key).since)
+        if due:
+            self._withheld_offset = None
 
-    def _add(self, rows: Mapping[RowKey, Since]) -> None:
-        """Add dirty rows, keeping the oldest first and the older of two times of one row."""
-        if not rows:
+    def _least_withheld(self) -> int:
+        if self._withheld_offset is None:
+            self._withheld_offset = min(row.since.next_offset for row in self.withheld.values())
+        return self._withheld_offset
+
+    def _make_dirty(self, key: RowKey, since: Since) -> None:
+        """Put a row before those that have changed, with the older of two times."""
+        if key in self.withheld:
             return
-        both = {key: since for key, since in rows.items() if key not in self.withheld}
-        for key, since in self.dirty.items():
-            both[key] = min(since, both.get(key, since))
-        self.dirty = dict(sorted(both.items(), key=lambda row: row[1]))
+        known = self._oldest.get(key) or self._changed.pop(key, since)
+        self._oldest[key] = since = min(since, known)
+        self._since = since if self._since is None else min(self._since, since)
+
+    def _pop(self, key: RowKey) -> Since:
+        since = self._oldest.pop(key, None) or self._changed.pop(key)
+        if not self._oldest:
+            self._since = None
+        return since
 
 
 def _went_on(seen: FlushProgress | None, held: FlushProgress | None) -> bool:

@@ -7,6 +7,7 @@ import structlog
 from tally.agents.flush.backoff import Backoff
 from tally.agents.flush.partition import PartitionFlush, note_failure
 from tally.agents.flush.ports import Policy, Ports
+from tally.agents.flush.searches import Searches
 from tally.schemas.keys import RowKey
 from tally.tables.postgres.failures import PostgresFailure
 
@@ -34,6 +35,7 @@ class Flush:
         self._policy = policy
         self._flushed: dict[int, PartitionFlush] = {}
         self._backoff = Backoff()
+        self._searches = Searches()
         self._full = asyncio.Event()
         self._never = asyncio.Event()
         self._at_once = asyncio.Semaphore(policy.partitions_at_once)
@@ -72,7 +74,7 @@ class Flush:
             self._backoff.succeeded()
             async with asyncio.TaskGroup() as tasks:
                 for partition, flushed in self._flushed.items():
-                    if flushed.prepare(held.get(partition)):
+                    if await flushed.prepare(held.get(partition)):
                         tasks.create_task(self._flush(flushed))
         self._tell()
 
@@ -81,7 +83,7 @@ class Flush:
             await flushed.flush()
 
     def _opened(self, partition: int) -> PartitionFlush:
-        return PartitionFlush(partition, self._ports, self._policy)
+        return PartitionFlush(partition, self._ports, self._policy, self._searches)
 
     def _changed(self, partition: int, key: RowKey) -> None:
         flushed = self._flushed.get(partition)
@@ -90,12 +92,12 @@ class Flush:
 
     def _tell(self) -> None:
         owed = [flushed.unflushed for flushed in self._flushed.values()]
-        oldest = [next(iter(rows.dirty.values())).at_seconds for rows in owed if rows.dirty]
+        oldest = [since.at_seconds for rows in owed if (since := rows.dirty_since) is not None]
         if self._backoff.since_seconds is not None:
             # Rows that were dirty when Postgres went away may not be known yet.
             oldest.append(self._backoff.since_seconds)
         self._ports.outcomes.unflushed(
-            sum(len(rows.dirty) for rows in owed),
+            sum(rows.dirty_rows for rows in owed),
             sum(len(rows.withheld) for rows in owed),
             self._ports.clock() - min(oldest) if oldest else 0.0,
         )

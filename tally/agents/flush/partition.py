@@ -1,5 +1,6 @@
 """Flushing one partition: compare with Postgres, send what is dirty, set aside what cannot be stored."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -7,8 +8,11 @@ import structlog
 from tally.agents.flush.backoff import Backoff
 from tally.agents.flush.decision import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
 from tally.agents.flush.ports import Policy, Ports
+from tally.agents.flush.searches import Searches
 from tally.schemas.keys import RowKey
-from tally.tables.postgres.columns import FINGERPRINT
+from tally.schemas.rows import Row
+from tally.tables.pieces import Steps, in_pieces
+from tally.tables.postgres.columns import FINGERPRINT, Rows
 from tally.tables.postgres.failures import PostgresFailure, Unacceptable
 from tally.tables.postgres.progress import FlushProgress, ProgressMoved
 
@@ -23,8 +27,9 @@ FOREIGN_STORE = (
 class PartitionFlush:
     """Flushes one partition; Postgres failing is told by `trouble` and tried again, never raised."""
 
-    def __init__(self, partition: int, ports: Ports, policy: Policy) -> None:
+    def __init__(self, partition: int, ports: Ports, policy: Policy, searches: Searches) -> None:
         self.unflushed = Unflushed(FINGERPRINT)
+        self._searches = searches
         self._partition = partition
         self._ports = ports
         self._policy = policy
@@ -39,14 +44,14 @@ class PartitionFlush:
 
     def changed(self, key: RowKey) -> bool:
         """Note that a row changed; return whether a whole transaction has just come together."""
-        dirty = len(self.unflushed.dirty)
+        dirty_rows = self.unflushed.dirty_rows
         progress = self._ports.source.progress(self._partition)
         self.unflushed.change(
             key, Since(0 if progress is None else progress.next_offset, self._ports.clock())
         )
-        return dirty < len(self.unflushed.dirty) == self._policy.max_rows
+        return dirty_rows < self.unflushed.dirty_rows == self._policy.max_rows
 
-    def prepare(self, held: FlushProgress | None) -> bool:
+    async def prepare(self, held: FlushProgress | None) -> bool:
         """Reconcile with the flush progress that Postgres holds; return whether to flush now."""
         progress = self._ports.source.progress(self._partition)
         self._stand(standing(held, progress))
@@ -54,16 +59,17 @@ class PartitionFlush:
             self.unflushed.close()
             return False
         now_seconds = self._ports.clock()
-        if self.unflushed.reconcile(held, self._ports.source.rows(self._partition), now_seconds):
+        offsets = self._ports.source.offsets(self._partition)
+        if await in_pieces(self.unflushed.reconcile(held, offsets, now_seconds)):
             self._ports.outcomes.failed("moved")
-            self._log.warning("flush progress moved", dirty_rows=len(self.unflushed.dirty))
+            self._log.warning("flush progress moved", dirty_rows=self.unflushed.dirty_rows)
         self.unflushed.release(now_seconds)
         return now_seconds >= self._backoff.until_seconds
 
     async def flush(self) -> None:
         """Send what is dirty now, and move flush progress."""
         try:
-            await self._send(len(self.unflushed.dirty))
+            await self._send(self.unflushed.dirty_rows)
         except ProgressMoved:
             # Somebody else flushed since the comparison; the next one shows how far.
             self._log.debug("flush progress moved meanwhile")
@@ -76,8 +82,7 @@ class PartitionFlush:
         """Send batches until as many rows are settled as were dirty; what became dirty since can wait."""
         while True:
             progress = self._ports.source.progress(self._partition)
-            rows = self._ports.source.rows(self._partition)
-            if progress is None or not (batch := self.unflushed.take(rows, progress, self._policy.max_rows)):
+            if progress is None or not (batch := self.unflushed.take(progress, self._policy.max_rows)):
                 return
             owed_rows -= await self._settle(batch)
             if owed_rows <= 0:
@@ -86,29 +91,40 @@ class PartitionFlush:
     async def _settle(self, batch: Batch) -> int:
         """Write a batch; return how many of its rows were written or withheld."""
         began_seconds = self._ports.clock()
+        rows: Rows = []
         try:
-            news = await self._ports.writer.write(self._partition, batch.rows, batch.progress, batch.seen)
+            # What changes meanwhile may be newer than flush progress says, and is dirty again.
+            rows = await in_pieces(_read(self._ports.source.rows(self._partition), batch))
+            news = await self._ports.writer.write(self._partition, rows, batch.progress, batch.seen)
         except Unacceptable as failure:
             self.unflushed.put_back(batch)
-            return await self._withhold(batch, failure)
+            return await self._withhold(rows, failure)
         except BaseException:
             self.unflushed.put_back(batch)
             raise
         self.unflushed.done(batch)
         seconds = self._ports.clock() - began_seconds
-        self._ports.outcomes.flushed(len(batch.rows), seconds)
+        self._ports.outcomes.flushed(len(rows), seconds)
         self._log.debug(
             "flushed",
-            rows=len(batch.rows),
+            rows=len(rows),
             news=news,
             next_offset=batch.progress.next_offset,
             seconds=seconds,
         )
-        return len(batch.rows)
+        return len(rows)
 
-    async def _withhold(self, batch: Batch, failure: Unacceptable) -> int:
-        """Set aside the rows that made a batch unacceptable, and say which."""
-        found = await self._ports.writer.unacceptable(self._partition, batch.rows)
+    async def _withhold(self, rows: Rows, failure: Unacceptable) -> int:
+        """Set aside the rows that made a batch unacceptable, and say which; all of it, if too many were."""
+        if not (allowed := self._searches.reserve(self._ports.clock())):
+            self.unflushed.withhold([key for key, _ in rows], self._searches.free_at_seconds())
+            self._log.warning("rows wait for a search", sqlstate=failure.sqlstate, rows=len(rows))
+            return len(rows)
+        found: dict[RowKey, str] = {}
+        try:
+            found = await self._ports.writer.unacceptable(self._partition, rows, allowed)
+        finally:
+            self._searches.give_back(allowed - len(found))
         if not found:
             raise failure
         self.unflushed.withhold(found, self._ports.clock() + WITHHELD_SECONDS)
@@ -127,6 +143,14 @@ class PartitionFlush:
             self._log.error(FOREIGN_STORE)
         else:
             self._log.debug("flush stands", standing=now)
+
+
+def _read(rows: Mapping[RowKey, Row], batch: Batch) -> Steps[Rows]:
+    found = []
+    for key in batch.since:
+        found.append((key, rows[key]))
+        yield
+    return found
 
 
 def note_failure(failure: PostgresFailure, backoff: Backoff, ports: Ports, logger: Any) -> None:

@@ -1,7 +1,7 @@
 """What the flush needs of the world: rows, a writer, a clock, and who wants to know."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Protocol
 
@@ -21,6 +21,9 @@ class RowSource(Protocol):
     def rows(self, partition: int) -> Mapping[RowKey, Row]:
         """Return the newest row of each key."""
 
+    def offsets(self, partition: int) -> Iterator[tuple[RowKey, int] | None]:
+        """Yield key and next offset of each row, and now and then None; rows may change meanwhile."""
+
     def progress(self, partition: int) -> Progress | None:
         """Return the newest progress; it follows the rows of its transaction."""
 
@@ -36,8 +39,8 @@ class RowWriter(Protocol):
     ) -> int:
         """Write rows and move flush progress from what was seen; return how many rows were news."""
 
-    async def unacceptable(self, partition: int, rows: Rows) -> dict[RowKey, str]:
-        """Return SQLSTATE by row of rows that cannot be stored."""
+    async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
+        """Return SQLSTATE by row of rows that cannot be stored, of so many at most."""
 
 
 class Outcomes(Protocol):

@@ -50,6 +50,10 @@ class View:
         """Return the newest rows of a partition; live, not a copy."""
         return KeptRows(partition, self._groups)
 
+    def offsets(self, partition: int) -> Iterator[tuple[RowKey, int] | None]:
+        """Yield key and next offset of each row of a partition, and now and then None."""
+        return KeptRows(partition, self._groups).offsets()
+
     def _groups(self, key: RowKey | None) -> Iterable[Campaign]:
         """Return the rows of a key's campaign, or all of this moment."""
         if key is None:

@@ -10,6 +10,7 @@ import orjson
 from tally.schemas.keys import FREE_FORM, RowKey
 from tally.schemas.metrics import DISTRIBUTIONS, MAPS, PLAIN
 from tally.schemas.rows import Row
+from tally.tables.pieces import Steps
 
 Record = dict[str, Any]
 Rows = Sequence[tuple[RowKey, Row]]
@@ -75,7 +76,10 @@ def place(key: RowKey) -> tuple[str, str, str, str, bool]:
     return key.tenant, key.campaign, template.name, template.language, key.template is None
 
 
-def encoded(rows: Rows) -> str:
+def encoding(rows: Rows) -> Steps[str]:
     """Return rows as the JSON list that the upsert takes, in the order in which every writer locks them."""
-    ordered = sorted(rows, key=lambda row: place(row[0]))
-    return orjson.dumps([record(*row) for row in ordered]).decode()
+    records = []
+    for one in sorted(rows, key=lambda row: place(row[0])):
+        records.append(orjson.dumps(record(*one)).decode())
+        yield
+    return f"[{','.join(records)}]"

@@ -3,21 +3,19 @@
 from typing import Any
 
 from tally.schemas.keys import RowKey
-from tally.tables.postgres.columns import Rows, encoded
+from tally.tables.pieces import in_pieces
+from tally.tables.postgres.columns import Rows, encoding
 from tally.tables.postgres.failures import Unacceptable, named
 from tally.tables.postgres.statements import UPSERT_ROWS
 
-FOUND_AT_ONCE = 16
-"""The search ends with so many rows, so that it keeps its deadline whatever a batch looks like."""
-
 
 async def find_unacceptable(
-    connection: Any, generation: int, partition: int, rows: Rows
+    connection: Any, generation: int, partition: int, rows: Rows, most: int
 ) -> dict[RowKey, str]:
-    """Return the SQLSTATE of unacceptable rows, by halving; leaves the transaction as it was."""
+    """Return the SQLSTATE of at most so many unacceptable rows, by halving. Writes nothing."""
     found: dict[RowKey, str] = {}
     suspected = [rows]
-    while suspected and len(found) < FOUND_AT_ONCE:
+    while suspected and len(found) < most:
         part = suspected.pop()
         sqlstate = await _try(connection, generation, partition, part)
         if sqlstate is None:
@@ -35,7 +33,7 @@ async def _try(connection: Any, generation: int, partition: int, rows: Rows) -> 
     sqlstate = None
     await connection.execute("SAVEPOINT trial")
     try:
-        await connection.execute(UPSERT_ROWS, generation, partition, encoded(rows))
+        await connection.execute(UPSERT_ROWS, generation, partition, await in_pieces(encoding(rows)))
     except Exception as error:
         failure = named(error)
         if not isinstance(failure, Unacceptable):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tally.schemas.keys import RowKey
-from tally.tables.postgres.columns import Rows, encoded
+from tally.tables.pieces import in_pieces
+from tally.tables.postgres.columns import Rows, encoding
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.progress import FlushProgress, ProgressMoved
 from tally.tables.postgres.statements import BEGIN_PROGRESS, READ_PROGRESS, SWAP_PROGRESS, UPSERT_ROWS
@@ -43,7 +44,7 @@ class Writer:
         Raises ProgressMoved; Unacceptable, and nothing is written; Refused; Away, and whether anything was
         written is unknown: writing the same again is harmless.
         """
-        records = encoded(rows) if rows else None
+        records = await in_pieces(encoding(rows)) if rows else None
         async with self._database.transaction() as connection:
             # First, since it serialises the writers of a partition before any of them locks a row.
             await self._swap(connection, partition, progress, seen)
@@ -51,10 +52,10 @@ class Writer:
                 return 0
             return _changed(await connection.execute(UPSERT_ROWS, self._generation, partition, records))
 
-    async def unacceptable(self, partition: int, rows: Rows) -> dict[RowKey, str]:
+    async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
         """Return SQLSTATE by row of rows that Postgres cannot store, the first few; writes nothing."""
         async with self._database.transaction() as connection:
-            return await find_unacceptable(connection, self._generation, partition, rows)
+            return await find_unacceptable(connection, self._generation, partition, rows, most)
 
     async def _swap(
         self, connection: Any, partition: int, progress: FlushProgress, seen: FlushProgress | None
