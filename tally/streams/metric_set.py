@@ -60,7 +60,10 @@ class MetricSet:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics in the format that an Accept header asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (ValueError, TypeError):  # a version that is none: whoever asks so reads the plain one too
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
 
     def _build(self, kind: Kind, family: Callable[..., Any]) -> dict[tuple[str, Values], Any]:

@@ -19,6 +19,7 @@ from tally.schemas.whatsapp import inbound, status, webhook
 from tally.streams.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES
 from tally.tables.store.errors import Rebuilt
+from tally.streams.web.connections import CLOSED
 
 OTHER = "other"
 SOURCES = topics.RAW_TOPICS
@@ -109,6 +110,11 @@ METRICS: tuple[Metric, ...] = (
     _counter(
         "tally_identifiers_refused_total",
         "identifiers of customers that were shown with too many others: they identify nobody",
+    _gauge("tally_web_connections", "connections to the web port"),
+    _counter(
+        "tally_web_connections_closed_total",
+        "connections closed: no request in 10 s, answer not read in 60 s, too many, or all of them in use",
+        reason=CLOSED,
     ),
     _gauge("tally_facts_set_aside", "facts given up on in all partitions; their numbers are too low"),
     _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),

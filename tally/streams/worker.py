@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import faust
 from msgspec import Struct
 
+from tally.streams.descriptors import raise_descriptors
 from tally.streams.fatal import EXIT_CODE, die
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def run_worker(build: Callable[[], Awaitable[Parts]], *, stop_seconds: float = S
     Exits with another code within 10 s when an app crashes, a service ends or anything raises, and when
     the stop takes longer than its deadline.
     """
+    raise_descriptors()
     try:
         asyncio.run(_serve(build, stop_seconds))
     except BaseException as error:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import aiohttp
-import faust
 import orjson
 from yarl import URL
 
@@ -16,6 +15,7 @@ from tally.agents.view.reader import Reader
 from tally.streams.free_port import free_port
 from tally.streams.health import Verdict
 from tally.streams.metrics import Metrics
+from tally.streams.web.app import WebApp
 from tally.streams.web.routes import register
 from tally.streams.web.site import Site
 from tests.support.view_rows import put_progress
@@ -50,6 +50,7 @@ class Api:
         self.live, self.ready = Verdict(), Verdict(("lag: not known yet",))
         self.metrics = Metrics("0.0.0")
         self.now_ms = 1_795_350_900_000
+        self.port = port
         self._base = f"http://127.0.0.1:{port}"
         self._http = http
 
@@ -80,7 +81,7 @@ class Api:
 async def serving(*, debug: bool, partitions: int = 2) -> AsyncIterator[Api]:
     """Serve the read API, of a Faust app in production or in its debug mode."""
     port = free_port(0)
-    app = faust.App(
+    app = WebApp(
         "tally-web-test",
         broker="kafka://127.0.0.1:1",
         web_bind="127.0.0.1",

@@ -1,13 +1,18 @@
 """The Faust app that only serves: no consumer, no producer, just the web server."""
 
+from typing import Any
+
 import faust
 from faust.app.base import BootStrategy
-from faust.types import ServiceT
+from faust.types import AppT, ServiceT
+from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.reader import Reader
 from tally.streams.settings import Settings
+from tally.streams.web.connections import Closed
 from tally.streams.web.routes import register
-from tally.streams.web.site import Site
+from tally.streams.web.serving import WebServer
+from tally.streams.web.site import SITE, Site
 
 
 class WebOnly(BootStrategy):
@@ -22,10 +27,38 @@ class WebOnly(BootStrategy):
         return []
 
 
+class BoundedWeb(Web):
+    """Faust's web driver with a server of ours: its own knows no time-outs and no limit of connections."""
+
+    def __init__(self, app: AppT, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._site: WebServer | None = None
+
+    async def start_server(self) -> None:
+        """Start the web server."""
+        self._site = WebServer(self.web_app, self._closed)
+        self.web_app[SITE].metrics.follow("tally_web_connections", self._connections)
+        await self._site.start(self.app.conf.web_bind, self.app.conf.web_port)
+
+    async def stop_server(self) -> None:
+        """Stop the web server."""
+        if self._site is not None:
+            await self._site.stop()
+
+    def _connections(self) -> float:
+        return 0.0 if self._site is None else float(len(self._site.connections))
+
+    def _closed(self, reason: Closed) -> None:
+        self.web_app[SITE].metrics.count("tally_web_connections_closed_total", reason=reason)
+
+
 class WebApp(faust.App):
     """An app without consumer and producer."""
 
     BootStrategy = WebOnly
+
+    def _new_web(self) -> BoundedWeb:
+        return BoundedWeb(self)
 
     async def on_first_start(self) -> None:
         """Create none of Faust's folders: nothing is kept in them."""

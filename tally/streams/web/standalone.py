@@ -8,6 +8,7 @@ from aiohttp import web
 from tally.streams.health import Verdict
 from tally.streams.metric_set import MetricSet
 from tally.streams.web.operations import metrics_response, verdict_response
+from tally.streams.web.serving import WebServer
 
 
 def http_app(metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]]) -> web.Application:
@@ -35,10 +36,9 @@ def answers() -> Verdict:
 
 async def serve(app: web.Application, host: str, port: int) -> None:
     """Serve until cancelled. Raises OSError: the port is taken."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
+    server = WebServer(app, lambda _: None)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await server.start(host, port)
         await asyncio.Event().wait()  # until cancelled
     finally:
-        await runner.cleanup()
+        await server.stop()

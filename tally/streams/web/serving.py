@@ -1,0 +1,75 @@
+"""A web server that nobody can keep busy by doing nothing: time-outs, and a limit of connections."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiohttp import web, web_response
+
+from tally.streams.descriptors import most_descriptors
+from tally.streams.web.connections import (
+    KEEP_ALIVE_SECONDS,
+    SWEEP_SECONDS,
+    Closed,
+    Connection,
+    Connections,
+)
+from tally.streams.web.errors import Handler
+
+CONNECTIONS = 512
+SHARE = 4
+"""One descriptor in so many, at most, is for connections; files and Kafka need the others."""
+BACKLOG = 128
+STOP_SECONDS = 1.0
+
+# By default answers tell the versions of Python and aiohttp, also those that no handler of ours has made.
+web_response.SERVER_SOFTWARE = "tally"  # type: ignore[attr-defined]
+
+
+class WebServer:
+    """Serves one application on one address."""
+
+    def __init__(self, app: web.Application, closed: Callable[[Closed], None]) -> None:
+        most = max(1, min(CONNECTIONS, most_descriptors() // SHARE))
+        self.connections = Connections(most, time.monotonic, closed)
+        app.middlewares.insert(0, self._in_hand)
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=STOP_SECONDS
+        )
+        self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises OSError: the port is taken."""
+        await self._runner.setup()
+        protocols = self._runner.server
+        assert protocols is not None  # noqa: S101 - it is set up
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(protocols(), self.connections), host, port, backlog=BACKLOG, reuse_address=True
+        )
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Take no more connections, give what is being answered a second, and close."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeping
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+    @web.middleware
+    async def _in_hand(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        connection = self.connections.of(request.transport)
+        if connection is None:
+            return await handler(request)
+        with connection.answering():
+            return await handler(request)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.connections.sweep()

@@ -1,0 +1,180 @@
+"""Nobody keeps the web server busy by doing nothing: time-outs, a limit of connections, and what it tells."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+from tally.schemas.keys import RowKey, Template
+from tally.streams.descriptors import most_descriptors, raise_descriptors
+from tally.streams.free_port import free_port
+from tally.streams.web.connections import HEAD_SECONDS, READ_SECONDS, Closed
+from tally.streams.web.serving import CONNECTIONS, WebServer
+from tests.support.view_rows import put
+from tests.support.waiting import until
+from tests.support.web_api import Api, serving
+
+pytestmark = pytest.mark.asyncio
+SILENT = 2_000
+DEADLINE_SECONDS = 30.0
+ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Server:
+    """A web server by a clock that the test moves."""
+
+    def __init__(self, app: web.Application) -> None:
+        self.closed: list[Closed] = []
+        self.server = WebServer(app, self.closed.append)
+        self.later_s = 0.0
+        now_s = self.server.connections.now_s
+        self.server.connections.now_s = lambda: now_s() + self.later_s
+        self.port = free_port(0)
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def connect(self, ask: bytes = b"") -> Streams:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 10)
+        self.writers.append(writer)
+        writer.write(ask)
+        await writer.drain()
+        return reader, writer
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.later_s += seconds
+        self.server.connections.sweep()
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[Server]:
+    async def large(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * (16 << 20))
+
+    async def small(_: web.Request) -> web.Response:
+        return web.Response(text="here")
+
+    app = web.Application()
+    app.router.add_get("/", small)
+    app.router.add_get("/large", large)
+    running = Server(app)
+    await running.server.start("127.0.0.1", running.port)
+    try:
+        yield running
+    finally:
+        await running.server.stop()
+        for writer in running.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def is_closed(streams: Streams) -> bool:
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await streams[0].read() == b""
+    except ConnectionResetError:
+        return True
+
+
+async def test_2000_silent_connections_keep_nobody_out() -> None:
+    raise_descriptors()
+    if most_descriptors() < 3 * SILENT:
+        pytest.skip("this process may not have so many descriptors")
+    async with asyncio.timeout(2 * DEADLINE_SECONDS), serving(debug=False) as api, AsyncExitStack() as opened:
+        for _ in range(SILENT):
+            _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+            opened.callback(writer.close)
+        for _ in range(3):
+            response, _ = await api.ask("/health/live")
+            assert response.status == 200
+        _, body = await api.ask("/metrics")
+        samples = {
+            (sample.name, sample.labels.get("reason")): sample.value
+            for family in text_string_to_metric_families(body.decode())
+            for sample in family.samples
+        }
+        assert samples["tally_web_connections", None] <= CONNECTIONS
+        assert samples["tally_web_connections_closed_total", "crowded"] >= SILENT - CONNECTIONS
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_who_does_not_ask_in_time_is_closed(server: Server, begun: bytes) -> None:
+    streams = await server.connect(begun)
+    await until(lambda: len(server.server.connections) == 1)
+    server.pass_seconds(HEAD_SECONDS - 1)
+    assert server.closed == []
+    server.pass_seconds(2)
+    assert server.closed == ["no_request"]
+    assert await is_closed(streams)
+
+
+async def test_bytes_that_drip_do_not_begin_the_time_anew(server: Server) -> None:
+    _, writer = await server.connect()
+    for byte in b"GET / HTTP/1.1\r\nX: y":
+        if server.closed:
+            break
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0.005)
+        server.pass_seconds(HEAD_SECONDS / 10)
+    assert server.closed == ["no_request"]
+
+
+async def test_a_connection_that_asks_now_and_then_stays(server: Server) -> None:
+    reader, writer = await server.connect()
+    for _ in range(5):
+        writer.write(ASK)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(4) == b"here"
+        assert b"Server: tally\r\n" in head
+        server.pass_seconds(HEAD_SECONDS * 2)
+    assert server.closed == []
+    writer.write(b"GET")
+    await asyncio.sleep(0.05)
+    server.pass_seconds(HEAD_SECONDS + 1)
+    assert server.closed == ["no_request"]
+
+
+async def test_who_does_not_read_an_answer_in_time_is_closed(server: Server) -> None:
+    await server.connect(ASK.replace(b"/ ", b"/large ", 1))
+    connection = server.server.connections
+    await until(lambda: len(connection) == 1 and not any(one.in_hand for one in connection))
+    await asyncio.sleep(0.1)
+    server.pass_seconds(READ_SECONDS - 1)
+    assert server.closed == []
+    server.pass_seconds(2)
+    assert server.closed == ["not_read"]
+
+
+async def test_what_is_no_http_is_told_no_versions(server: Server) -> None:
+    reader, _ = await server.connect(b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        answer = await reader.read()
+    assert b" 400 Bad Request\r\n" in answer
+    assert b"Server: tally\r\n" in answer
+    assert b"aiohttp" not in answer
+
+
+@pytest.mark.parametrize("version", ["zz", "1.0.0", "", "9" * 50, "1.0.0;escaping=zz"])
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+async def test_metrics_are_answered_whatever_is_accepted(version: str, kind: str) -> None:
+    async with serving(debug=False) as api:
+        response, body = await api.ask("/metrics", headers={"Accept": f"{kind};version={version}"})
+        assert response.status == 200
+        assert b"tally_web_connections" in body
+
+
+async def test_an_answer_of_many_templates_is_whole() -> None:
+    async with serving(debug=False) as api:
+        for n in range(1_001):
+            put(api.view, RowKey("t1", "c1", Template(f"t{n}")), {"contacts": 1})
+        await asked_whole(api)
+
+
+async def asked_whole(api: Api) -> None:
+    response, body = await api.ask("/v1/tenants/t1/campaigns/c1")
+    assert response.status == 200
+    assert b'"templates_more":{"templates":1,' in body
