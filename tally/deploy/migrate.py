@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import files
@@ -14,6 +15,10 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # In our own schema, which dbmate makes where it is missing and no migration drops.
 TABLE = "tally.schema_migrations"
 DEADLINE_SECONDS = 120.0
+# How long to wait for a lock says a migration itself (`SET LOCAL lock_timeout`). dbmate shows no SQLSTATE: where
+# the server does not speak English a migration is not tried again.
+LOCKED = "due to lock timeout"
+PAUSE_SECONDS = 2.0
 # The driver waits for ever for a host that does not answer.
 CONNECT_TIMEOUT_SECONDS = 10
 _STATUS_LINE = re.compile(r"^\[(?P<mark>[X ])\] (?P<version>\d+)\S*\.sql$", re.MULTILINE)
@@ -32,13 +37,17 @@ class MigrationStatus:
 
 
 def up(dsn: str, migrations: Path = MIGRATIONS, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-    """Apply all pending migrations; several callers at once wait for each other. Raises MigrationError."""
-    _dbmate(dsn, migrations, deadline_seconds, "--migration-lock", "migrate", "--strict")
+    """Apply all pending migrations; several callers at once wait for each other. Raises MigrationError.
+
+    One that waits for somebody's lock gives up after seconds and is tried again until the deadline: whoever
+    waits for the whole table makes everybody else wait as well, the flush above all.
+    """
+    _again(dsn, migrations, deadline_seconds, "--migration-lock", "migrate", "--strict")
 
 
 def down(dsn: str, migrations: Path = MIGRATIONS, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-    """Take back the newest applied migration. Raises MigrationError."""
-    _dbmate(dsn, migrations, deadline_seconds, "--migration-lock", "rollback")
+    """Take back the newest applied migration, as `up` applies them. Raises MigrationError."""
+    _again(dsn, migrations, deadline_seconds, "--migration-lock", "rollback")
 
 
 def status(
@@ -81,6 +90,20 @@ def _is_loopback(host: str | None) -> bool:
         return host == "localhost" or (host is not None and ip_address(host).is_loopback)
     except ValueError:
         return False
+
+
+def _again(dsn: str, migrations: Path, deadline_seconds: float, *command: str) -> None:
+    ends = time.monotonic() + deadline_seconds
+    while True:
+        try:
+            _dbmate(dsn, migrations, ends - time.monotonic(), *command)
+            return
+        except MigrationError as error:
+            if LOCKED not in str(error):
+                raise
+            if time.monotonic() + PAUSE_SECONDS > ends:
+                raise MigrationError(f"{error}: a transaction holds a lock on Tally's tables") from None
+        time.sleep(PAUSE_SECONDS)
 
 
 def _dbmate(dsn: str, migrations: Path, deadline_seconds: float, *command: str) -> str:

@@ -100,6 +100,66 @@ def test_a_migration_ends_at_its_deadline_and_its_command_line_shows_no_password
     assert password not in "".join(lines) + str(caught.value)
 
 
+def test_a_migration_that_meets_a_lock_lets_others_through_and_is_tried_again(
+    database: str, migrations: Path
+) -> None:
+    migrate.up(database, migrations)
+    (migrations / "0003_wider.sql").write_text(
+        "-- migrate:up\nSET LOCAL lock_timeout = '100ms';\nALTER TABLE tally.first ADD COLUMN m int;\n"
+        "-- migrate:down\n"
+    )
+
+    async def migrated_beside_a_reader() -> float:
+        holder, other = await asyncpg.connect(database), await asyncpg.connect(database)
+        try:
+            reading = holder.transaction()
+            await reading.start()
+            await holder.fetch("SELECT * FROM tally.first")
+            migrating = asyncio.create_task(asyncio.to_thread(migrate.up, database, migrations, 60.0))
+            waited = []
+            for _ in range(20):
+                await asyncio.sleep(0.05)
+                began = monotonic()
+                await other.execute("INSERT INTO tally.first VALUES (1)")
+                waited.append(monotonic() - began)
+            assert not migrating.done()
+            await reading.rollback()
+            await migrating
+            return max(waited)
+        finally:
+            await holder.close()
+            await other.close()
+
+    assert asyncio.run(migrated_beside_a_reader()) < 5.0
+    assert migrate.status(database, migrations).pending == ()
+
+
+def test_a_lock_that_is_held_beyond_the_deadline_is_named(database: str, migrations: Path) -> None:
+    migrate.up(database, migrations)
+    (migrations / "0003_wider.sql").write_text(
+        "-- migrate:up\nSET LOCAL lock_timeout = '100ms';\nALTER TABLE tally.first ADD COLUMN m int;\n"
+        "-- migrate:down\n"
+    )
+
+    async def held() -> None:
+        holder = await asyncpg.connect(database)
+        try:
+            async with holder.transaction():
+                await holder.fetch("SELECT * FROM tally.first")
+                await asyncio.to_thread(migrate.up, database, migrations, 5.0)
+        finally:
+            await holder.close()
+
+    with pytest.raises(migrate.MigrationError, match="holds a lock on Tally's tables"):
+        asyncio.run(held())
+
+
+@pytest.mark.parametrize("path", sorted(migrate.MIGRATIONS.glob("*.sql")), ids=lambda path: path.stem)
+def test_each_migration_waits_for_a_lock_for_three_seconds_at_most(path: Path) -> None:
+    for section in path.read_text().split("-- migrate:")[1:]:
+        assert section.split("\n")[1] == "SET LOCAL lock_timeout = '3s';"
+
+
 def watch_command_lines(word: str, until: Callable[[], bool]) -> set[str]:
     seen: set[str] = set()
     while not until():

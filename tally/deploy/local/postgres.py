@@ -40,13 +40,13 @@ INITDB_OPTIONS = (
 )
 # One statement a line, as single-user mode reads them.
 FIRST_SQL = """\
-CREATE ROLE tally LOGIN CREATEDB PASSWORD '{password}';
+CREATE ROLE tally LOGIN CREATEDB CREATEROLE PASSWORD '{password}';
 CREATE DATABASE tally OWNER tally;
 """
 
 
 class LocalPostgres(LocalServer):
-    """An embedded PostgreSQL with a database `tally` of a user `tally`, who may make further databases.
+    """An embedded PostgreSQL with a database `tally` of a user `tally`, who may make more, and roles.
 
     The superuser has no password, so nobody can log in as it.
     """

@@ -1,4 +1,5 @@
 -- migrate:up
+SET LOCAL lock_timeout = '3s';
 CREATE SCHEMA IF NOT EXISTS tally;
 
 -- One row per (tenant, campaign, template) and partition, as an absolute value: what the fold counted
@@ -87,6 +88,7 @@ CREATE TABLE tally.current_generation (
 );
 
 -- migrate:down
+SET LOCAL lock_timeout = '3s';
 DROP TABLE tally.current_generation;
 DROP TABLE tally.flush_progress;
 DROP TABLE tally.counters;

@@ -1,4 +1,5 @@
 -- migrate:up
+SET LOCAL lock_timeout = '3s';
 -- Sums a JSON list of {"entry": n} over its elements, without entries that come to 0.
 CREATE FUNCTION tally.sum_entries(maps jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -128,6 +129,7 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
 GROUP BY tenant, campaign;
 
 -- migrate:down
+SET LOCAL lock_timeout = '3s';
 DROP VIEW tally.campaign_stats;
 DROP VIEW tally.campaign_template_stats;
 DROP FUNCTION tally.summarise_seconds(jsonb);

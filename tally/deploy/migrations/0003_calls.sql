@@ -1,4 +1,5 @@
 -- migrate:up
+SET LOCAL lock_timeout = '3s';
 -- Calls and operators. A row without a campaign is an operator's: its template is (PBX, interface), its
 -- memberships are those of now.
 ALTER TABLE tally.counters
@@ -203,6 +204,7 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
 GROUP BY tenant, template_name, template_language;
 
 -- migrate:down
+SET LOCAL lock_timeout = '3s';
 UPDATE tally.flush_progress SET columns = '';
 DROP VIEW tally.operator_stats;
 DROP VIEW tally.campaign_stats;
