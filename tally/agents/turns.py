@@ -20,7 +20,8 @@ class Turns:
     partitions under load a commit took half as long again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, breaths: int = BREATHS) -> None:
+        self._breaths = breaths
         self._last: asyncio.Future[None] | None = None
 
     async def take(self) -> None:
@@ -33,7 +34,7 @@ class Turns:
                 await before
         finally:
             # Not now: what is ready by then goes first. And whoever was cancelled holds up nobody.
-            loop.call_soon(_pass_on, mine, BREATHS)
+            loop.call_soon(_pass_on, mine, self._breaths)
 
 
 class Pace:

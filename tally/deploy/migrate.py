@@ -15,8 +15,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # In our own schema, which dbmate makes where it is missing and no migration drops.
 TABLE = "tally.schema_migrations"
 DEADLINE_SECONDS = 120.0
-# How long to wait for a lock says a migration itself (`SET LOCAL lock_timeout`). dbmate shows no SQLSTATE: where
-# the server does not speak English a migration is not tried again.
+# How long it waits for a lock says a migration itself (`SET LOCAL lock_timeout`). dbmate shows no SQLSTATE:
+# where the server does not speak English a migration is not tried again.
 LOCKED = "due to lock timeout"
 PAUSE_SECONDS = 2.0
 # The driver waits for ever for a host that does not answer.

@@ -18,8 +18,8 @@ from tally.schemas.errors import REASONS
 from tally.schemas.whatsapp import inbound, status, webhook
 from tally.streams.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES
-from tally.tables.store.errors import Rebuilt
 from tally.streams.web.connections import CLOSED
+from tally.tables.store.errors import Rebuilt
 
 OTHER = "other"
 SOURCES = topics.RAW_TOPICS
@@ -110,6 +110,7 @@ METRICS: tuple[Metric, ...] = (
     _counter(
         "tally_identifiers_refused_total",
         "identifiers of customers that were shown with too many others: they identify nobody",
+    ),
     _gauge("tally_web_connections", "connections to the web port"),
     _counter(
         "tally_web_connections_closed_total",

@@ -41,9 +41,11 @@ from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import PostgresFailure
 from tally.tables.postgres.writer import Writer
 
-FOLD_CLOSE_SECONDS = 15.0
-
 log = structlog.get_logger()
+
+FOLD_CLOSE_SECONDS = 15.0
+FLUSH_BREATHS = 1
+"""Rounds of the event loop between two pieces of the flush, whose partitions take turns."""
 
 Owned = Callable[[], frozenset[int]]
 
@@ -59,6 +61,7 @@ class Process:
         self._services: dict[str, Service] = {"beat": self._beat}
         self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
         self._turns = Turns()
+        self._flush_turns = Turns(FLUSH_BREATHS)
         self._partitions = 0
         self._metrics.follow("tally_opening_offsets", lambda: float(self._watch.offsets_to_open))
 
@@ -130,7 +133,9 @@ class Process:
         database = await Database.open(dsn, connections=settings.postgres_pool_size)
         self._at_the_end("postgres", database.close)
         deployment = Deployment(settings, database, logs.store_ids)
-        writer = OwnWriter(Writer(database, settings.generation), deployment.check, time.monotonic)
+        writer = OwnWriter(
+            Writer(database, settings.generation, self._flush_turns.take), deployment.check, time.monotonic
+        )
         try:
             await writer.check()
         except PostgresFailure as failure:
@@ -152,6 +157,7 @@ class Process:
             outcomes=self._watch,
             clock=time.monotonic,
             jitter=random.random,
+            between=self._flush_turns.take,
         )
         policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
         self._services["flush"] = Flush(ports, policy).run

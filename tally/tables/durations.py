@@ -29,6 +29,9 @@ _MIDDLE = [
     str((low + high - 1) // 2) for low, high in zip(_LOWER, [*_LOWER[1:], _LOWER[-1] + 1], strict=True)
 ]
 
+BUCKETS: tuple[str, ...] = tuple(_MIDDLE)
+"""All buckets of durations that are not negative, the shortest first."""
+
 
 class Summary(Struct, frozen=True):
     """A distribution as pages show it; milliseconds, None where nothing was counted."""

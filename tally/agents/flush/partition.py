@@ -60,7 +60,7 @@ class PartitionFlush:
             return False
         now_seconds = self._ports.clock()
         offsets = self._ports.source.offsets(self._partition)
-        if await in_pieces(self.unflushed.reconcile(held, offsets, now_seconds)):
+        if await in_pieces(self.unflushed.reconcile(held, offsets, now_seconds), self._ports.between):
             self._ports.outcomes.failed("moved")
             self._log.warning("flush progress moved", dirty_rows=self.unflushed.dirty_rows)
         self.unflushed.release(now_seconds)
@@ -94,7 +94,8 @@ class PartitionFlush:
         rows: Rows = []
         try:
             # What changes meanwhile may be newer than flush progress says, and is dirty again.
-            rows = await in_pieces(_read(self._ports.source.rows(self._partition), batch))
+            reading = _read(self._ports.source.rows(self._partition), batch)
+            rows = await in_pieces(reading, self._ports.between)
             news = await self._ports.writer.write(self._partition, rows, batch.progress, batch.seen)
         except Unacceptable as failure:
             self.unflushed.put_back(batch)

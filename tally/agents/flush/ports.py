@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import Progress, Row
+from tally.tables.pieces import give_way
 from tally.tables.postgres.columns import Rows
 from tally.tables.postgres.progress import FlushProgress
 
@@ -90,3 +91,5 @@ class Ports(Struct, frozen=True):
     jitter: Callable[[], float]
     """Uniform from 0 to 1."""
     pause: Callable[[asyncio.Event, float], Awaitable[None]] = set_or_after
+    between: Callable[[], Awaitable[None]] = give_way
+    """What comes between two pieces of a long computation."""

@@ -4,14 +4,15 @@ from hashlib import blake2b
 
 from msgspec import Struct, field
 
+from tally.agents.view.packed_rows import packed, unpacked
 from tally.agents.view.sums import Totals
 from tally.schemas.keys import RowKey, Template
-from tally.schemas.rows import Row, RowHead, decode_head, decode_outline, decode_row, encode
+from tally.schemas.rows import Row, RowHead, decode_head, decode_outline, encode
 from tally.tables.pieces import Steps
 
 Keyed = tuple[int, RowKey, Row]
 Slot = tuple[int, bytes]
-"""A partition and the newest row that it has, as the changelog has it."""
+"""A partition and the newest row that it has, packed."""
 Slots = tuple[Slot, ...]
 """The rows of one template, by partition."""
 Snapshot = list[tuple[Template | None, Slots]]
@@ -76,14 +77,15 @@ class Campaign:
         self._meanwhile: tuple[int, int] | None = None
 
     def value(self, template: Template | None, partition: int) -> bytes | None:
-        """Return a row as its changelog has it."""
+        """Return a row as it is kept."""
         for place, value in self.slots.get(template, ()):
             if place == partition:
                 return value
         return None
 
     def put(self, partition: int, template: Template | None, value: bytes) -> bool:
-        """Take a row unless a newer one is known; return whether it was taken."""
+        """Take a row's changelog value unless a newer one is known; return whether it was taken."""
+        value = packed(value)
         slots = self.slots.get(template, ())
         known = next((held for place, held in slots if place == partition), None)
         outline = decode_outline(value)
@@ -121,7 +123,7 @@ class Campaign:
     def rows(self) -> list[Keyed]:
         """Return the newest row of each partition and template."""
         return [
-            (partition, RowKey(self.tenant, self.campaign, template), decode_row(value))
+            (partition, RowKey(self.tenant, self.campaign, template), unpacked(value))
             for template, slots in self.slots.items()
             for partition, value in slots
         ]
@@ -225,7 +227,7 @@ def _summing(snapshot: Snapshot) -> Steps[Totals]:
     totals = Totals()
     for template, slots in snapshot:
         for _, value in slots:
-            totals.add(template, decode_row(value))
+            totals.add(template, unpacked(value))
             yield
     return totals
 
@@ -235,7 +237,7 @@ def _move(totals: Totals, template: Template | None, before: Slots, now: Slots) 
     kept = set(before) & set(now)
     for slot in before:
         if slot not in kept:
-            totals.add(template, decode_row(slot[1]), -1)
+            totals.add(template, unpacked(slot[1]), -1)
     for slot in now:
         if slot not in kept:
-            totals.add(template, decode_row(slot[1]))
+            totals.add(template, unpacked(slot[1]))

@@ -6,9 +6,12 @@ from tally.agents.view.campaign import Campaign, Keyed
 from tally.agents.view.kept_rows import KeptRows
 from tally.agents.view.operator_rows import OperatorRows
 from tally.agents.view.recent import Place, Recent
-from tally.schemas.keys import RowKey
+from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_progress, decode_row
 from tally.tables.pieces import Steps
+
+SHARED_TEMPLATES = 100_000
+"""Templates of which one object serves all campaigns; names that are made up for each contact are more."""
 
 Listener = Callable[[int, RowKey], None]
 
@@ -34,6 +37,7 @@ class View:
         self._campaigns: dict[tuple[str, str], Campaign] = {}
         self._of_operators: dict[tuple[str, str], Campaign] = {}
         """Rows without a campaign, as campaigns that nobody can ask for."""
+        self._templates: dict[Template, Template] = {}
         self._recent: dict[str, Recent] = {}
         self._too_wide: dict[str, dict[str, Campaign]] = {}
 
@@ -124,7 +128,7 @@ class View:
         if found is None:
             found = groups[key.tenant, key.campaign] = Campaign(key.tenant, key.campaign)
         last_ms, was_known = found.last_ms, found.size > 0
-        if not found.put(partition, key.template, value):
+        if not found.put(partition, self._one(key.template), value):
             return
         if not key.campaign:
             self.operators.put(partition, key, decode_row(value))
@@ -133,6 +137,14 @@ class View:
         self._too_wide_again(found)
         for listener in self.listeners:
             listener(partition, key)
+
+    def _one(self, template: Template | None) -> Template | None:
+        """Return the one object of equal templates: campaigns share theirs."""
+        if template is None:
+            return None
+        if len(self._templates) < SHARED_TEMPLATES:
+            return self._templates.setdefault(template, template)
+        return self._templates.get(template, template)
 
     def _drop(self, partition: int, key: RowKey) -> None:
         groups = self._campaigns if key.campaign else self._of_operators

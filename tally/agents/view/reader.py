@@ -20,11 +20,12 @@ from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
+from tally.agents.view.packed_rows import unpacked
 from tally.agents.view.receipt import Receipt, write_receipt
 from tally.agents.view.recent import Place
 from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template
-from tally.schemas.rows import decode_outline, decode_row
+from tally.schemas.rows import decode_outline
 from tally.tables.pieces import Steps, in_pieces
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ TAG_BYTES = 12
 WATCHED = 2_000
 """Campaigns of which it is kept what was looked at: what a list shows of them needs only what has changed."""
 
+BREATHS = 1
+"""Rounds of the event loop between two pieces: reading a dashboard is no less than counting."""
 LONG_ROWS = 5_000
 LONG_AT_ONCE = 4
 """Answers of more rows than that are made a few at a time: each holds its rows meanwhile."""
@@ -77,7 +80,7 @@ class Reader:
         self._monotonic = monotonic
         self._live_lag_ms = round(live_lag_seconds * 1000)
         self._now_ms = now_ms
-        self._turns = Turns()
+        self._turns = Turns(BREATHS)
         self._answers = KeptAnswers()
         self._watched: OrderedDict[tuple[str, str], Campaign] = OrderedDict()
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
@@ -217,7 +220,7 @@ def _is_filled(slots: Slots) -> bool:
 
 
 def _rows(snapshot: Snapshot) -> Iterator[OfTemplate]:
-    return ((template, [decode_row(value) for _, value in slots]) for template, slots in snapshot)
+    return ((template, [unpacked(value) for _, value in slots]) for template, slots in snapshot)
 
 
 def _answer_key(campaign: Campaign, version: bytes) -> AnswerKey:

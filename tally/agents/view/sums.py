@@ -37,22 +37,32 @@ def flat(key: str) -> Flat:
 class Totals(Struct):
     """What all rows of a campaign come to, and the channels that they name."""
 
-    counts: Counts = {}
+    of_templates: Counts = {}
+    own: Counts = {}
+    """What row `*` holds."""
     channels: dict[str, int] = {}
     """By channel, in how many rows it is."""
 
     def add(self, template: Template | None, row: Row, times: int = 1) -> None:
         """Add a row; with -1, take it back."""
-        counts, of_templates = self.counts, template is not None
+        counts = self.own if template is None else self.of_templates
+        known = counts.get
         for key, value in row.counts.items():
-            if flat(key).adds_up is of_templates:
-                counts[key] = counts.get(key, 0) + times * value
+            counts[key] = known(key, 0) + times * value
         for channel in row.channels:
             self.channels[channel] = self.channels.get(channel, 0) + times
 
+    @property
+    def counts(self) -> Counts:
+        """The campaign's numbers: sums over all templates, or what row `*` holds."""
+        totals: Counts = {}
+        _add(totals, self.of_templates, of_templates=True)
+        _add(totals, self.own, of_templates=False)
+        return totals
+
     def copy(self) -> "Totals":
         """Return the same, to be changed."""
-        return Totals(dict(self.counts), dict(self.channels))
+        return Totals(dict(self.of_templates), dict(self.own), dict(self.channels))
 
 
 class Sums:

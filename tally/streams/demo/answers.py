@@ -20,11 +20,12 @@ class NotYet(Exception):
 class Answers:
     """The read API and the metrics of one worker."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self.url = url
+        self._deadline_seconds = deadline_seconds
 
     async def __aenter__(self) -> "Answers":
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE_SECONDS))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._deadline_seconds))
         return self
 
     async def __aexit__(self, *_: object) -> None:

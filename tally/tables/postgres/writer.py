@@ -1,10 +1,10 @@
 """The Postgres writer: rows of one partition and its flush progress, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tally.schemas.keys import RowKey
-from tally.tables.pieces import in_pieces
+from tally.tables.pieces import give_way, in_pieces
 from tally.tables.postgres.columns import Rows, encoding
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.progress import FlushProgress, ProgressMoved
@@ -18,9 +18,12 @@ class Writer:
     Its role needs SELECT, INSERT and UPDATE on counters, flush_progress and current_generation.
     """
 
-    def __init__(self, database: Database, generation: int) -> None:
+    def __init__(
+        self, database: Database, generation: int, between: Callable[[], Awaitable[None]] = give_way
+    ) -> None:
         self._database = database
         self._generation = generation
+        self._between = between
 
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
         """Return the flush progress of those partitions that have one.
@@ -44,7 +47,7 @@ class Writer:
         Raises ProgressMoved; Unacceptable, and nothing is written; Refused; Away, and whether anything was
         written is unknown: writing the same again is harmless.
         """
-        records = await in_pieces(encoding(rows)) if rows else None
+        records = await in_pieces(encoding(rows), self._between) if rows else None
         async with self._database.transaction() as connection:
             # First, since it serialises the writers of a partition before any of them locks a row.
             await self._swap(connection, partition, progress, seen)
