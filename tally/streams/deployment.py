@@ -115,9 +115,9 @@ class OwnWriter:
         """Write, as the writer does."""
         return await self._writer.write(partition, rows, progress, seen)
 
-    async def unacceptable(self, partition: int, rows: Rows) -> dict[RowKey, str]:
+    async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
         """Ask, as the writer does."""
-        return await self._writer.unacceptable(partition, rows)
+        return await self._writer.unacceptable(partition, rows, most)
 
 
 async def of_brokers(settings: Settings) -> str | None:

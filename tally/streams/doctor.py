@@ -9,7 +9,7 @@ import asyncpg
 from msgspec import Struct, field
 
 from tally.deploy import migrate
-from tally.schemas.bounds import CUSTOMER
+from tally.schemas.bounds import CUSTOMER, TEMPLATES_SHOWN
 from tally.schemas.keys import split_parts
 from tally.streams import dead_letters, deployment, generation, topics
 from tally.streams.log_reading import read_to_end
@@ -26,6 +26,13 @@ LARGE_BYTES = 10_000
 DEADLINE_SECONDS = 20.0
 SCAN_SECONDS = 300.0
 SHOWN = 20
+MANY_TEMPLATES = """
+SELECT tenant, campaign, count(DISTINCT (template_name, template_language)) AS templates
+FROM tally.counters
+WHERE generation = $1 AND NOT whole_campaign AND campaign <> ''
+GROUP BY tenant, campaign HAVING count(DISTINCT (template_name, template_language)) > $2
+ORDER BY templates DESC LIMIT $3
+"""
 
 
 class Finding(Struct, frozen=True):
@@ -45,6 +52,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("migrations", _migrations),
         ("generation", _generation),
         ("deployment", _deployment),
+        ("campaigns with more templates than an answer shows", _many_templates),
         ("messages by business number", _messages),
         ("customers by business number", _customers),
         ("dead letters by reason", _dead_letters),
@@ -106,6 +114,17 @@ async def _deployment(settings: Settings) -> str:
     if of_brokers is not None and of_brokers != of_database:
         raise deployment.ForeignDatabase(of_brokers, of_database)
     return f"brokers and database belong together: {of_brokers or 'nothing flushed yet'}"
+
+
+async def _many_templates(settings: Settings) -> str:
+    """Name campaigns of which an answer adds templates up: mostly texts where names belong."""
+    connection = await _connect(settings)
+    try:
+        found = await connection.fetch(MANY_TEMPLATES, settings.generation, TEMPLATES_SHOWN.most, SHOWN + 1)
+    finally:
+        await connection.close()
+    shown = [f"{one['tenant']}/{one['campaign']}: {one['templates']}" for one in found[:SHOWN]]
+    return ", ".join([*shown, *(["..."] if len(found) > SHOWN else [])]) or "none"
 
 
 async def _messages(settings: Settings) -> str:

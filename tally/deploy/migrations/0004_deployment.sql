@@ -1,4 +1,5 @@
 -- migrate:up
+SET LOCAL lock_timeout = '3s';
 -- Which deployment this database belongs to: the brokers hold the same id (tally/streams/deployment.py).
 -- Empty until the first flush; a role that flushes needs SELECT, INSERT and UPDATE on it.
 CREATE TABLE tally.deployment (
@@ -7,4 +8,5 @@ CREATE TABLE tally.deployment (
 );
 
 -- migrate:down
+SET LOCAL lock_timeout = '3s';
 DROP TABLE tally.deployment;
