@@ -81,6 +81,9 @@ async def test_the_worker_flushes_and_the_reader_reads_every_view(granted: Grant
         assert held.next_offset == 5
     finally:
         await database.close()
+    tables = await fetch(granted.owner, "SELECT tablename FROM pg_tables WHERE schemaname = 'tally'")
+    for table in {one["tablename"] for one in tables} - {"schema_migrations"}:
+        await fetch(granted.dsn("tally_worker"), f"SELECT * FROM tally.{table}")  # noqa: S608
     reader = granted.dsn("tally_reader")
     for view in VIEWS:
         await fetch(reader, f"SELECT * FROM tally.{view}")  # noqa: S608 - names of our own
