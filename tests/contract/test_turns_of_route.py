@@ -10,8 +10,9 @@ import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from tally.agents.route.loop import Route
+from tally.agents.route.pieces import LONG_BYTES, LONG_ELEMENTS, PIECE_BYTES
 from tally.agents.turns import Turns
-from tally.schemas.bounds import MIB, RECORD
+from tally.schemas.bounds import ELEMENTS, MIB, RECORD
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.streams.simulator.poison import send_result
 from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, as_producers_write
@@ -106,16 +107,26 @@ def full(one: Callable[[int], Any], list_of: Callable[[list[Any]], bytes], most:
     return list_of([one(number) for number in range(count)])
 
 
+def elements(count: int) -> bytes:
+    """Return the body that takes any reader longest: each element is bad in a place of its own."""
+    return webhook([{}] * (count // 2))
+
+
 def send(number: int) -> bytes:
     return as_producers_write(send_result(message_id=f"wamid.{number}", contact={"id": number}))
 
 
 RUNS: dict[str, Callable[[], list[tuple[str, list[bytes]]]]] = {
     "ordinary send results": lambda: [(SEND_RESULTS, [send(n) for n in range(1_000)])] * 8,
-    "one body full of statuses": lambda: [(WEBHOOK_EVENTS, [full(status, webhook)])],
-    "bodies a little below what is read in a thread": lambda: [
-        (WEBHOOK_EVENTS, [full(status, webhook, 255 << 10)] * 16)
+    "one body full of statuses": lambda: [(WEBHOOK_EVENTS, [full(status, webhook, 2 * MIB)])],
+    "one body full of elements": lambda: [(WEBHOOK_EVENTS, [elements(ELEMENTS.most - 20)])],
+    "bodies of statuses a little below what is read in a thread": lambda: [
+        (WEBHOOK_EVENTS, [full(status, webhook, LONG_BYTES * 3 // 4)] * 16)
     ],
+    "bodies of elements a little below what is read in a thread": lambda: [
+        (WEBHOOK_EVENTS, [elements(LONG_ELEMENTS - 20)] * 40)
+    ],
+    "pieces of garbage": lambda: [(WEBHOOK_EVENTS, [elements(PIECE_BYTES // 3 - 200)] * 40)],
     "small records of garbage": lambda: [(SEND_RESULTS, [b"{" * 100] * 1_000)] * 5,
     "long records of garbage": lambda: [(SEND_RESULTS, [b"x" * RECORD.most])] * 16,
     "records beyond the bound": lambda: [(SEND_RESULTS, [b" " * (2 * RECORD.most - MIB)])] * 4,

@@ -30,7 +30,7 @@ class Raw:
         (-(1 << 62), 0),
         (-1, 0),
         (0, 0),
-        (1_795_000_000_000, 1_795_000_000_000),
+        (1_795_400_000_000, 1_795_400_000_000),
         (LAST_MS - 1, LAST_MS - 1),
         (LAST_MS, LAST_MS),
         (LAST_MS + 1, LAST_MS),
@@ -50,7 +50,7 @@ def test_a_batch_that_was_not_taken_apart_is_bad_and_not_read() -> None:
     stand_in = unread(memoryview(GOOD), 5, -1, bad)
 
     routed, at_ms = read_record("send-results", stand_in)
-    run = route_run("send-results", [stand_in, Raw(1)])
+    run = route_run("send-results", [stand_in, Raw(1_795_400_000_000)])
 
     assert (routed.facts, routed.bad, at_ms) == ([], [bad], 0)
     assert run.outcomes == {"bad": 1, "good": 1}

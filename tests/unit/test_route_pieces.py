@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.route.pieces import (
+    LONG_BYTES,
+    LONG_ELEMENTS,
     PIECE_BYTES,
     PIECE_RECORDS,
     PORTION_FACTS,
@@ -42,7 +45,22 @@ def test_pieces_are_all_records_in_order_and_none_is_larger_than_a_step(given_si
         assert 0 < len(piece) <= PIECE_RECORDS
         taken = [len(record.value or b"") for record in piece]
         assert len(piece) == 1 or sum(taken) <= PIECE_BYTES
-        assert is_long(piece[0]) == (taken[0] > PIECE_BYTES)
+        assert not is_long(piece[0]) or len(piece) == 1
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_a_record_is_long_by_its_bytes_or_by_its_elements(beyond: int) -> None:
+    many, long = Raw(0), Raw(LONG_BYTES + beyond)
+    many.value = b"," * (LONG_ELEMENTS + beyond) + bytes(PIECE_BYTES)
+
+    assert (is_long(many), is_long(long)) == (beyond > 0, beyond > 0)
+
+
+def test_a_short_record_is_never_long() -> None:
+    short = Raw(0)
+    short.value = b"," * PIECE_BYTES
+
+    assert not is_long(short)
 
 
 @given(st.lists(st.integers(0, 3 * PORTION_FACTS), max_size=5))

@@ -78,12 +78,6 @@ class RoutedRun(Struct):
     outcomes: Counter[EventOutcome] = field(default_factory=Counter)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, other: "RoutedRun") -> None:
-        """Take what further records come to, but for their facts."""
-        self.bad += other.bad
-        self.outcomes.update(other.outcomes)
-        self.seen.update(other.seen)
-
 
 def read_record(source: str, record: RawRecord, reading: Reading = READING) -> tuple[Routed, int]:
     """Read one raw record; return what it comes to and Kafka's time of it, in ms, 0 where there is none.
@@ -98,20 +92,25 @@ def read_record(source: str, record: RawRecord, reading: Reading = READING) -> t
     return READERS[source](record.value, record.headers, reading, raw_at_ms or None), raw_at_ms
 
 
-def route_run(source: str, records: Sequence[RawRecord], reading: Reading = READING) -> RoutedRun:
-    """Read raw records of one source into facts and dead letters."""
-    run = RoutedRun()
+def route_run(
+    source: str, records: Sequence[RawRecord], reading: Reading = READING, before: RoutedRun | None = None
+) -> RoutedRun:
+    """Read raw records of one source into facts and dead letters, after what earlier ones came to."""
+    run = RoutedRun() if before is None else before
     facts = run.facts
     seen: list[tuple[str, str]] = []
+    bad: list[tuple[Delivered, Routed]] = []
     for record in records:
         routed, raw_at_ms = read_record(source, record, reading)
         facts.append((routed.facts, raw_at_ms))
         seen += routed.seen
         if routed.bad:
-            run.bad.append((record, routed))
+            bad.append((record, routed))
     run.seen.update(seen)
-    run.outcomes.update(_outcome(routed) for _, routed in run.bad)
-    run.outcomes["good"] = len(records) - len(run.bad)
+    run.outcomes["good"] += len(records) - len(bad)
+    if bad:
+        run.bad += bad
+        run.outcomes.update(_outcome(routed) for _, routed in bad)
     return run
 
 

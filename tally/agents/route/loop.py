@@ -118,16 +118,16 @@ class Route:
         found = RoutedRun()
         for piece in pieces(run.records):
             if is_long(piece[0]):
-                some = await asyncio.to_thread(route_run, source, piece, self._reading)
+                await asyncio.to_thread(route_run, source, piece, self._reading, found)
                 await pace.begin()
             else:
-                some = route_run(source, piece, self._reading)
+                route_run(source, piece, self._reading, found)
                 await pace.pause()
-            for portion in portions(some.facts):
+            for portion in portions(found.facts):
                 fresh, _ = self._links.fresh(portion, links)
                 by_partition(fresh, self._facts.partitions, entries)
                 await pace.pause()
-            found.add(some)
+            found.facts.clear()
         run.release()
         return found
 

@@ -6,10 +6,13 @@ from itertools import islice
 from tally.agents.route.decision import RawRecord
 from tally.schemas.bounds import KIB
 from tally.schemas.keyed import Keyed
+from tally.schemas.scan import elements
 
 PIECE_RECORDS = 128
-PIECE_BYTES = 256 * KIB
-"""What is read in one step: any reader takes at most 250 ms of CPU for 4 MiB, so 16 ms for this."""
+PIECE_BYTES = 32 * KIB
+"""What is read in one step: of the worst garbage, `{},{},…`, this is 27 ms of CPU, of events one."""
+LONG_BYTES, LONG_ELEMENTS = 256 * KIB, 8_000
+"""Beyond either a record is read in a thread: CPU grows with elements, some 2.5 us for the worst of them."""
 PORTION_FACTS = 2_000
 """What is encoded in one step, some 5 ms; a single record may hold a hundred thousand statuses."""
 
@@ -19,7 +22,8 @@ Event = tuple[list[Keyed], int]
 
 def is_long(record: RawRecord) -> bool:
     """Whether one record alone is too long for a step."""
-    return _size(record) > PIECE_BYTES
+    value = record.value or b""
+    return len(value) > PIECE_BYTES and (len(value) > LONG_BYTES or elements(value) > LONG_ELEMENTS)
 
 
 def pieces(records: Sequence[RawRecord]) -> Iterator[Sequence[RawRecord]]:
