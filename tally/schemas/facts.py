@@ -22,6 +22,11 @@ class Claim(Struct, frozen=True, array_like=True, gc=False):
     template: Template = FREE_FORM
 
     @property
+    def scope(self) -> tuple[str, str]:
+        """Whose send it is."""
+        return self.tenant, self.campaign
+
+    @property
     def rank(self) -> tuple[bool, int, str, str, str, str, Template]:
         """The fixed order of claims: of several the smallest holds, and a campaign's before a null one."""
         return (

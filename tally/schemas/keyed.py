@@ -13,6 +13,7 @@ from msgspec import Struct
 from tally.schemas.facts import CUSTOMER, Fact, Inbound, Send, Sighting
 from tally.schemas.fields import message_identifier
 from tally.schemas.keys import split_parts
+from tally.schemas.notices import Notice
 
 VERSION = b"1"
 KIND_BYTES = 2
@@ -26,7 +27,7 @@ class KeyedFact(Struct, gc=False):
 
     family: bytes
     key: bytes
-    fact: Fact
+    fact: Fact | Notice
 
 
 class KeyedSighting(Struct, gc=False):

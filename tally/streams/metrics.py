@@ -12,7 +12,7 @@ from prometheus_client import Info
 
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import EventOutcome
-from tally.schemas import metrics, sends, topics
+from tally.schemas import metrics, notices, sends, topics
 from tally.schemas.ami import events
 from tally.schemas.errors import REASONS
 from tally.schemas.whatsapp import inbound, status, webhook
@@ -98,6 +98,17 @@ METRICS: tuple[Metric, ...] = (
         topic=LAG_TOPICS,
         reason=REASONS,
     ),
+    _counter(
+        "tally_lost_raw_records_total",
+        "raw records, at most, that were gone before this process could read them",
+        topic=SOURCES,
+    ),
+    _gauge(
+        "tally_incomplete",
+        "what is missing from the numbers and not acknowledged, by kind: docs/dashboards.md, receipts",
+        kind=notices.KINDS,
+    ),
+    _gauge("tally_incomplete_acknowledged", "what is missing and was acknowledged", kind=notices.KINDS),
     _counter("tally_rebalances_total", "assignments of partitions by a consumer group", role=GROUP_ROLES),
     _counter(
         "tally_local_copies_rebuilt_total",

@@ -4,7 +4,9 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
+from math import ceil
 
 import faust
 import structlog
@@ -21,6 +23,8 @@ from tally.agents.turns import Turns
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.agents.view.reader import Reader
+from tally.agents.view.receipt import Opening, Openings
+from tally.schemas.notices import KINDS
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams import health, topics
 from tally.streams.brokers import wait_for_brokers
@@ -88,7 +92,15 @@ class Process:
             self._flush(writer, view, owned)
         if "route" in roles:
             reading = self._settings.reading
-            route = Route(facts, dead_letters, self._watch, _route_failed, self._turns, reading)
+            route = Route(
+                facts,
+                dead_letters,
+                self._watch,
+                _route_failed,
+                self._turns,
+                reading,
+                self._settings.generation,
+            )
             self._apps.append(route_app(settings, route, self._watch))
         return Parts(self._apps, self._services)
 
@@ -165,11 +177,21 @@ class Process:
     def _reader(self, view: View) -> Reader:
         settings, lag = self._settings, LagTracker()
         self._services["lag"] = self._lag_loop(view, lag).run
-        reader = Reader(view, lag, settings.generation, time.monotonic, settings.live_lag_seconds)
+        reader = Reader(
+            view,
+            lag,
+            settings.generation,
+            time.monotonic,
+            settings.live_lag_seconds,
+            openings=self._openings,
+        )
         self._metrics.follow("tally_lag_seconds", lambda: _or_nan(reader.lag_seconds()))
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
         self._metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
         self._metrics.follow("tally_facts_set_aside", lambda: _summed(view, "set_aside"))
+        for kind in KINDS:
+            self._metrics.follow("tally_incomplete", partial(_lack, view, kind, False), kind=kind)
+            self._metrics.follow("tally_incomplete_acknowledged", partial(_lack, view, kind, True), kind=kind)
         return reader
 
     def _serve(self, reader: Reader | None) -> None:
@@ -190,6 +212,13 @@ class Process:
             random.random,
             settings.lag_seconds,
         )
+
+    def _openings(self) -> Openings:
+        now_s = time.monotonic()
+        return {
+            partition: Opening(one.done, one.whole, _whole(one.left_seconds(now_s)))
+            for partition, one in self._watch.openings.items()
+        }
 
     def _live(self) -> health.Verdict:
         return health.live(self._watch.pulses(), time.monotonic(), self._settings.stuck_seconds)
@@ -229,6 +258,15 @@ def _route_failed(error: BaseException) -> None:
 def _summed(view: View, field: str) -> float:
     known = (view.progress(partition) for partition in range(view.partitions))
     return float(sum(getattr(progress, field) for progress in known if progress is not None))
+
+
+def _lack(view: View, kind: str, is_acknowledged: bool) -> float:
+    lack = view.lacks.all
+    return float((lack.acknowledged if is_acknowledged else lack.incomplete).get(kind, 0))
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else ceil(seconds)
 
 
 def _or_nan(value: float | None) -> float:

@@ -6,6 +6,7 @@ from math import ceil
 from uuid import uuid4
 
 from faust.types import TP
+from msgspec import structs
 
 from tally.agents.fold.assignment import Assignment
 from tally.agents.fold.batch import FactRecord
@@ -65,7 +66,9 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
         watch.let_go("route")
 
     limits = Limits(settings.batch_records, max_outstanding=settings.outstanding_runs)
-    options = _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, limits)
+    options = structs.replace(
+        _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, limits), tells_starts=True
+    )
     app = consumer_app(names.group("route"), options)
 
     async def agent(runs: AsyncIterator[Run]) -> None:

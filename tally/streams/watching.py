@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Mapping
 
+import structlog
 from msgspec import Struct
 
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import RoutedRun
 from tally.schemas.errors import Reason
+from tally.schemas.notices import Reading
 from tally.streams.health import Pulse
 from tally.streams.metrics import SQLSTATE_CLASSES, Metrics
 from tally.streams.settings import Role
 from tally.tables.families.registry import FAMILIES
 from tally.tables.store.errors import Rebuilt
+
+log = structlog.get_logger()
 
 SINGULAR = {family.table: family.table.removesuffix("s") for family in FAMILIES}
 
@@ -119,6 +123,19 @@ class Watch:
         """A local copy was wiped, to be read anew."""
         self._metrics.count("tally_local_copies_rebuilt_total", reason=why)
 
+    def noticed(self, reading: Reading) -> None:
+        """Route has said in the facts log where it starts, or what was gone before it was read."""
+        if reading.lost is None:
+            log.info(
+                "a raw partition is read for the first time", **_place(reading), begun_at=reading.begun_at
+            )
+            return
+        lost = reading.lost[1] - reading.lost[0]
+        self._metrics.count("tally_lost_raw_records_total", lost, topic=reading.topic)
+        log.error(
+            "raw records were gone before they were read", **_place(reading), lost=lost, range=reading.lost
+        )
+
     def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldWatch's
         """A partition's tables are ready."""
         self.to_open.discard(partition)
@@ -169,3 +186,7 @@ class Watch:
         """So many records wait in each topic."""
         for topic, waiting in records.items():
             self._metrics.set("tally_lag_records", waiting, topic=topic)
+
+
+def _place(reading: Reading) -> dict[str, str | int]:
+    return {"topic": reading.topic, "partition": reading.partition}

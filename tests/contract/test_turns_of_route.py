@@ -44,7 +44,7 @@ class Raw:
 class RawRun:
     """A run of raw records."""
 
-    topic, partition, is_current = "raw", 0, True
+    topic, partition, is_current, start = "raw", 0, True, None
 
     def __init__(self, values: list[bytes]) -> None:
         self.records = [Raw(value) for value in values]
@@ -82,6 +82,7 @@ class Quiet:
 
     def routed(self, source: str, run: Any) -> None: ...
     def dead_letters(self, source: str, reason: Any, count: int) -> None: ...
+    def noticed(self, reading: Any) -> None: ...
 
 
 def status(number: int) -> dict[str, Any]:

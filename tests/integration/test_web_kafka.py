@@ -13,12 +13,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tally.agents.lag.loop import LagLoop
-from tally.agents.lag.offsets import Pipeline, kafka_offsets
+from tally.agents.lag.offsets import KafkaOffsets, Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
+from tally.tables.topic_layout import present_layouts
 from tests.support.servers import Kafka
 from tests.support.view_rows import PROMO, progress
 from tests.support.waiting import until
@@ -199,6 +200,15 @@ async def test_as_of_waits_for_route_and_then_for_the_view(kafka: Kafka) -> None
     ):
         route.assign([place])
         began = now()
+        await until(lambda: bool(measured))
+        assert tracker.as_of(counted) is None
+        ids = {
+            name: one.topic_id.hex()
+            for name, one in (await present_layouts(route._client, list(raw.values()))).items()
+        }
+        everywhere = [TopicPartition(name, p) for name in ids for p in range(PARTITIONS)]
+        route.assign(everywhere)
+        await route.commit({one: (0, ids[one.topic]) for one in everywhere})
         await until(lambda: is_fresh(began))
 
         await producer.send_and_wait(place.topic, b"raw", partition=place.partition)
@@ -208,7 +218,10 @@ async def test_as_of_waits_for_route_and_then_for_the_view(kafka: Kafka) -> None
         assert not is_fresh(arrived)
 
         await producer.send_and_wait(pipeline.facts, b"fact", partition=2)
-        await route.commit({place: 1})
+        await route.commit({place: (1, "another topic's")})
+        await asyncio.sleep(0.3)
+        assert measured[-1]["webhook-events"] == 1
+        await route.commit({place: (1, ids[place.topic])})
         await until(lambda: measured[-1] == {"webhook-events": 0, "send-results": 0, "facts": 1})
         await asyncio.sleep(0.3)
         assert not is_fresh(arrived)
@@ -219,7 +232,7 @@ async def test_as_of_waits_for_route_and_then_for_the_view(kafka: Kafka) -> None
 
 
 @pytest.mark.asyncio
-async def test_a_record_of_an_open_transaction_has_not_happened_yet(kafka: Kafka) -> None:
+async def test_an_end_is_behind_the_records_of_a_transaction_that_is_still_open(kafka: Kafka) -> None:
     name = f"lag-{uuid4().hex}"
     pipeline = Pipeline({"webhook-events": f"{name}-w"}, f"{name}-facts", PARTITIONS, f"{name}-route")
     await create_topics(kafka, f"{name}-w", pipeline.facts)
@@ -229,9 +242,12 @@ async def test_a_record_of_an_open_transaction_has_not_happened_yet(kafka: Kafka
     ):
         async with producer.transaction():
             await producer.send_and_wait(f"{name}-w", b"raw", partition=0)
-            assert (await offsets.raw_ends())["webhook-events", 0] == 0
+            assert await ends(offsets) == {0: 1, 1: 0, 2: 0}
         await asyncio.sleep(0.2)
         # The record and the transaction's marker.
-        assert (await offsets.raw_ends())["webhook-events", 0] == 2
-        assert await offsets.raw_begins() == {("webhook-events", p): 0 for p in range(PARTITIONS)}
+        assert await ends(offsets) == {0: 2, 1: 0, 2: 0}
         assert await offsets.committed() == {}
+
+
+async def ends(offsets: KafkaOffsets) -> dict[int, int]:
+    return {place.partition: end for place, end in (await offsets.raw_ends()).items()}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from tally.agents.fold.batch import fold_batch
 from tally.schemas.keyed import Keyed, head
+from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family, packed
@@ -58,5 +59,6 @@ class MemoryPartition:
                 yield family, key, value
 
     def counts(self) -> dict[bytes, dict[str, int]]:
-        rows = {key: decode_row(value).counts for key, value in self.tables[COUNTERS].items()}
+        held = self.tables[COUNTERS].items()
+        rows = {key: decode_row(value).counts for key, value in held if not key.startswith(NO_ROW)}
         return {key: counts for key, counts in rows.items() if counts}

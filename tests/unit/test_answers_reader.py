@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.model import View
 from tally.agents.view.reader import Reader, entity_tag
+from tally.agents.view.receipt import Opening
 from tally.agents.view.recent import Place
 from tally.schemas.keys import RowKey
+from tally.schemas.missing import Known, Subjects, subjects_key
+from tally.schemas.notices import CODE_FAILURE
+from tally.schemas.rows import encode
 from tally.tables.pieces import at_once
 from tests.support.view_rows import PROMO, put, put_operator, put_progress
 
@@ -48,7 +52,7 @@ def campaigns(activity: dict[str, int]) -> View:
 
 
 def test_a_receipt_is_as_the_contract_says() -> None:
-    assert reader_at(ready_view(), counted_moment()).receipt().answer() == {
+    assert reader_at(ready_view(), counted_moment()).receipt("t1", "c1").answer() == {
         "as_of": "2026-11-22T12:34:36.120Z",
         "lag_ms": 180,
         "state": "live",
@@ -58,26 +62,65 @@ def test_a_receipt_is_as_the_contract_says() -> None:
     }
 
 
+def lacking(view: View, count: int, acknowledged: int = 0, campaign: str = "c1") -> View:
+    """Let subjects of a campaign of t1 be incomplete."""
+    subjects = Subjects(count, 1, Known(acknowledged, "seen"))
+    view.apply(0, subjects_key(CODE_FAILURE, ("t1", campaign)), encode(subjects))
+    return view
+
+
 def test_a_receipt_says_what_is_incomplete_and_only_then() -> None:
-    view = ready_view()
-    put_progress(view, 0, 8813, set_aside=2)
-    put_progress(view, 1, 9035, set_aside=1)
-    assert reader_at(view, counted_moment()).receipt().answer()["incomplete"] == 3
+    reader = reader_at(lacking(ready_view(), 3), counted_moment())
+    shown = reader.receipt("t1", "c1").answer()
+    assert (shown["state"], shown["incomplete"], shown["incomplete_by"]) == (
+        "incomplete",
+        3,
+        {CODE_FAILURE: 3},
+    )
+    assert reader.receipt("t1").state == "incomplete"
+    for scope in (("t1", "c2"), ("t2", "c1"), ("t2",)):
+        other = reader.receipt(*scope).answer()
+        assert (other["state"], "incomplete" in other) == ("live", False)
+
+
+def test_what_is_acknowledged_alarms_no_more_hides_nothing_new_and_is_never_live() -> None:
+    known = reader_at(lacking(ready_view(), 3, acknowledged=3), counted_moment()).receipt("t1", "c1").answer()
+    assert known["state"] == "incomplete_acknowledged"
+    assert (known["incomplete_acknowledged"], "incomplete" in known) == (3, False)
+    more = reader_at(lacking(ready_view(), 5, acknowledged=3), counted_moment()).receipt("t1", "c1").answer()
+    assert (more["state"], more["incomplete"], more["incomplete_acknowledged"]) == ("incomplete", 2, 3)
+
+
+@pytest.mark.parametrize("acknowledged", [0, 3])
+def test_what_is_late_says_so_first_and_still_what_is_missing(acknowledged: int) -> None:
+    view = lacking(ready_view(), 3, acknowledged)
+    receipt = reader_at(view, counted_moment(), AT.monotonic_s + 60).receipt("t1", "c1").answer()
+    assert receipt["state"] == "catching_up"
+    assert receipt.get("incomplete", 0) + receipt.get("incomplete_acknowledged", 0) == 3
+
+
+def test_a_receipt_says_how_far_an_opening_has_come() -> None:
+    opening = {1: Opening(read=40, of=100, seconds_left=3), 0: Opening(0, 0, None)}
+    reader = Reader(ready_view(), LagTracker(), 1, lambda: 1.0, openings=lambda: opening)
+    assert reader.receipt("t1").answer()["opening"] == {
+        "0": {"read": 0, "of": 0, "seconds_left": None},
+        "1": {"read": 40, "of": 100, "seconds_left": 3},
+    }
 
 
 def test_before_anything_is_known_the_receipt_says_so() -> None:
-    receipt = reader_at(View(1), LagTracker()).receipt().answer()
+    receipt = reader_at(View(1), LagTracker()).receipt("t1", "c1").answer()
     assert (receipt["as_of"], receipt["lag_ms"], receipt["state"]) == (None, None, "catching_up")
     assert receipt["progress"] == {"0": 0}
 
 
 def test_an_answer_is_live_up_to_the_limit_of_lag_and_only_if_all_partitions_are_ready() -> None:
     lag = counted_moment()
-    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.0).receipt().state == "live"
-    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.1).receipt().state == "catching_up"
+    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.0).receipt("t1", "c1").state == "live"
+    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.1).receipt("t1", "c1").state == "catching_up"
     half = View(PARTITIONS)
     half.set_ready(0)
-    assert reader_at(half, lag).receipt().state == "catching_up"
+    assert reader_at(half, lag).receipt("t1", "c1").state == "catching_up"
 
 
 def test_lag_grows_while_nothing_is_measured() -> None:
@@ -157,7 +200,7 @@ def tag(view: View, lag: LagTracker, now_s: float, generation: int = 1) -> str:
     reader = reader_at(view, lag, now_s, generation)
     found = reader.campaign("t1", "c1")
     assert found is not None
-    return entity_tag(reader.receipt(), [at_once(found.looking(with_totals=False)).version])
+    return entity_tag(reader.receipt("t1", "c1"), [at_once(found.looking(with_totals=False)).version])
 
 
 def test_a_tag_names_generation_rows_and_state_and_neither_time_nor_lag() -> None:
@@ -172,8 +215,7 @@ def test_a_tag_names_generation_rows_and_state_and_neither_time_nor_lag() -> Non
     moved_on = view()
     put_progress(moved_on, 0, 9999)
     assert tag(moved_on, lag, now_s) == first
-    set_aside = view()
-    put_progress(set_aside, 0, 9999, set_aside=1)
+    set_aside = lacking(view(), 1)
     changed = view()
     put(changed, RowKey("t1", "c1", PROMO), {"contacts": 1}, next_offset=2)
     others = {

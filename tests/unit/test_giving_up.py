@@ -2,9 +2,12 @@
 
 import time
 
-from tally.agents.fold.giving_up import TOO_LARGE, hopeless, subject_of
+from tally.agents.fold.giving_up import hopeless, subject_of
+from tally.agents.fold.missing import Mark
 from tally.schemas.bounds import IDENTIFIER_LINKS
 from tally.schemas.facts import CUSTOMER, Sighting
+from tally.schemas.notices import TOO_LARGE
+from tally.schemas.rows import encode
 from tally.tables.families.registry import INCOMPLETE
 from tally.tables.rules import Rules
 from tests.support.customers import NUMBER, keyed
@@ -12,6 +15,7 @@ from tests.support.partition import MemoryPartition, Record, record
 
 RULES = Rules()
 LARGE = CUSTOMER + NUMBER + b"/p555"
+MARKED = encode(Mark({TOO_LARGE: (("t1", "c1"),)}))
 
 
 def about(nth: int, *identifiers: bytes) -> Record:
@@ -42,7 +46,7 @@ def test_a_fact_about_an_identifier_that_stands_apart_names_that_one() -> None:
 
 def test_a_fact_is_hopeless_by_the_one_subject_that_is_too_large() -> None:
     made = partition()
-    made.apply({INCOMPLETE: {LARGE: TOO_LARGE}})
+    made.apply({INCOMPLETE: {LARGE: MARKED}})
     joins, alone, other, unknown = (
         about(0, b"p111", b"p555"),
         about(1, b"p555"),
@@ -62,7 +66,7 @@ def test_a_subject_that_only_failed_is_not_hopeless() -> None:
 
 def test_a_thousand_facts_that_would_each_join_another_customer_to_a_large_one_cost_little() -> None:
     made = partition()
-    made.apply({INCOMPLETE: {LARGE: TOO_LARGE}})
+    made.apply({INCOMPLETE: {LARGE: MARKED}})
     made.fold([keyed(Sighting([b"w9%011d" % nth, b"p7%09d" % nth])) for nth in range(1_000)], RULES)
     late = [about(nth, b"w9%011d" % nth, b"p555") for nth in range(1_000)]
     began = time.process_time()

@@ -12,7 +12,7 @@ from tally.agents.lag import loop as lag_loop
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.tracker import LagTracker, Moment, RawPlace
 
-PLACE: RawPlace = ("webhook-events", 0)
+PLACE = RawPlace("webhook-events", 0, "w1")
 
 
 class CaughtUp:
@@ -24,10 +24,6 @@ class CaughtUp:
     def now(self) -> Moment:
         self.asked.append("clock")
         return Moment(float(len(self.asked)), len(self.asked))
-
-    async def raw_begins(self) -> Mapping[RawPlace, int]:
-        self.asked.append("begins")
-        return {PLACE: 0}
 
     async def raw_ends(self) -> Mapping[RawPlace, int]:
         self.asked.append("ends")
@@ -107,7 +103,7 @@ async def test_the_clock_comes_first_then_ends_then_commits_then_the_facts() -> 
     offsets, measured = CaughtUp(), list[Mapping[str, int]]()
     loop, tracker, _ = loop_over(offsets, measured)
     await run_until_measured(loop, measured, times=2)
-    assert offsets.asked[:9] == ["begins", *2 * ["clock", "ends", "committed", "facts"]]
+    assert offsets.asked[:8] == 2 * ["clock", "ends", "committed", "facts"]
     assert measured[0] == {"webhook-events": 0, "facts": 0}
     assert tracker.as_of({0: 3}) is not None
 

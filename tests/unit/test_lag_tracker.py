@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tally.agents.lag.tracker import MAX_SAMPLES, LagTracker, Moment, RawPlace
 
-PLACES: tuple[RawPlace, ...] = (("webhook-events", 0), ("send-results", 0))
+PLACES = (RawPlace("webhook-events", 0, "w1"), RawPlace("send-results", 0, "s1"))
 FACTS_PARTITIONS = 2
 
 
@@ -35,6 +35,8 @@ class Pipeline(RuleBasedStateMachine):
         self.viewed = dict.fromkeys(range(FACTS_PARTITIONS), 0)
         self.tracker = LagTracker()
         self.begins = dict.fromkeys(PLACES, 0)
+        self.gone = dict.fromkeys(PLACES, 0)
+        """How many of a place's records are no longer there."""
         self.poll = self._poll()
         self.last_asked: Moment | None = None
 
@@ -42,7 +44,6 @@ class Pipeline(RuleBasedStateMachine):
     def begin(self, begin: int) -> None:
         # Everything before `begin` was deleted by retention before this generation began.
         self.begins = dict.fromkeys(PLACES, begin)
-        self.tracker.take_begins(self.begins)
 
     @rule(
         place=st.sampled_from(PLACES),
@@ -53,17 +54,24 @@ class Pipeline(RuleBasedStateMachine):
         self.raw[place].append(RawRecord(number, self.now_ms, tuple(facts_partitions)))
         self.now_ms += 1
 
+    @rule(place=st.sampled_from(PLACES), records=st.integers(1, 4))
+    def retention_deletes(self, place: RawPlace, records: int) -> None:
+        self.gone[place] = min(len(self.raw[place]), self.gone[place] + records)
+
     @rule(place=st.sampled_from(PLACES))
     def route_appends(self, place: RawPlace) -> None:
-        for record in self.raw[place][self.routed[place] :]:
+        unread = self.raw[place][self.routed[place] :]
+        lost = unread[: max(0, self.gone[place] - self.routed[place])]
+        # That they are gone is a fact as well.
+        self.facts[0] += lost
+        for record in unread[len(lost) :]:
             for partition in record.facts_partitions:
                 self.facts[partition].append(record)
         self.routed[place] = len(self.raw[place])
 
     @rule(place=st.sampled_from(PLACES))
     def route_commits(self, place: RawPlace) -> None:
-        if self.routed[place]:
-            self.committed[place] = self.begins[place] + self.routed[place]
+        self.committed[place] = self.begins[place] + self.routed[place]
 
     @rule(place=st.sampled_from(PLACES))
     def route_is_killed(self, place: RawPlace) -> None:
@@ -92,7 +100,8 @@ class Pipeline(RuleBasedStateMachine):
         for records in self.raw.values():
             for record in records:
                 if record.at_ms < as_of.unix_ms:
-                    assert all(record in counted[p] for p in record.facts_partitions)
+                    is_counted = all(record in counted[p] for p in record.facts_partitions)
+                    assert is_counted or record in counted[0]
 
     @invariant()
     def lag_is_never_negative(self) -> None:
@@ -186,18 +195,26 @@ def test_an_idle_pipeline_is_as_fresh_as_its_last_poll() -> None:
     assert tracker.as_of({0: 7}) == moment(4)
 
 
-def test_a_raw_partition_that_was_never_read_is_caught_up_while_it_is_empty() -> None:
+def test_a_raw_partition_that_route_has_not_begun_to_read_is_not_caught_up_though_it_is_empty() -> None:
     tracker = LagTracker()
-    tracker.take_begins({PLACE: 500})
-    tracker.take_ends(moment(1), {PLACE: 500})
+    poll(tracker, 1, end=0, committed=0, facts_end=0)
+    assert tracker.as_of({0: 0}) == moment(1)
+    tracker.take_ends(moment(2), {PLACE: 0})
     tracker.take_committed({})
     tracker.take_facts_ends({0: 0})
-    assert tracker.as_of({}) == moment(1)
-    tracker.take_ends(moment(2), {PLACE: 501})
-    tracker.take_committed({})
+    assert tracker.as_of({0: 0}) == moment(1)
+
+
+def test_what_was_committed_in_a_topic_of_the_same_name_says_nothing() -> None:
+    tracker, anew = LagTracker(), PLACE._replace(topic_id="w2")
+    tracker.take_ends(moment(1), {PLACE: 7})
+    tracker.take_committed({anew: 9})
     tracker.take_facts_ends({0: 0})
-    assert tracker.as_of({}) == moment(1)
-    assert tracker.lag_records({}) == {"webhook-events": 1, "facts": 0}
+    assert tracker.as_of({0: 0}) is None
+    tracker.take_ends(moment(2), {anew: 9})
+    tracker.take_committed({anew: 9})
+    tracker.take_facts_ends({0: 0})
+    assert tracker.as_of({0: 0}) == moment(2)
 
 
 @given(st.integers(1, 3 * MAX_SAMPLES))
@@ -214,7 +231,7 @@ def test_a_long_stall_is_remembered_in_bounded_memory_and_ends_at_the_newest_mom
 
 def test_lag_is_counted_by_topic() -> None:
     tracker = LagTracker()
-    tracker.take_ends(moment(1), {PLACE: 10, (PLACE[0], 1): 5, PLACES[1]: 7})
-    tracker.take_committed({PLACE: 4, (PLACE[0], 1): 5})
+    tracker.take_ends(moment(1), {PLACE: 10, PLACE._replace(partition=1): 5, PLACES[1]: 7})
+    tracker.take_committed({PLACE: 4, PLACE._replace(partition=1): 5})
     tracker.take_facts_ends({0: 100, 1: 50})
     assert tracker.lag_records({0: 90}) == {"webhook-events": 6, "send-results": 7, "facts": 60}

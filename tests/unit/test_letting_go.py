@@ -43,7 +43,7 @@ class Held:
 class HeldRun:
     """A run of either kind that remembers its records no longer than it has to."""
 
-    topic, partition, is_current = "send-results", 0, True
+    topic, partition, is_current, start = "send-results", 0, True, None
 
     def __init__(self, *records: Held) -> None:
         self.records = list(records)
@@ -91,6 +91,7 @@ class RouteQuiet:
 
     def routed(self, source: str, run: Any) -> None: ...
     def dead_letters(self, source: str, reason: Any, count: int) -> None: ...
+    def noticed(self, reading: Any) -> None: ...
 
 
 class SlowStore(MemoryPartition):

@@ -8,6 +8,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tally.schemas.starts import Start
 from tally.streams.transport.assignment import Assignment, NotOwned
 from tally.streams.transport.fetching import Fetched, Piece
 from tally.streams.transport.options import Limits
@@ -342,3 +343,39 @@ def test_nothing_more_is_fetched_while_enough_waits() -> None:
     said.append(assignment.has_enough)
 
     assert said == [False, True, False]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=10),
+    st.integers(0, 3),
+    st.randoms(),
+)
+def test_a_start_comes_between_the_records_before_and_behind_it_and_is_waited_for(
+    fetches: list[tuple[int, bool]], at_once: int, random: Any
+) -> None:
+    runs = partition(Limits(max_records=3, max_outstanding=at_once + 1))
+    expected: list[object] = []
+    offset = 0
+    for count, has_start in fetches:
+        start = Start(f"id-{offset}", offset, 1) if has_start else None
+        expected += [start] if start else []
+        runs.received(records(offset, offset + count - 1), offset + count, None, start)
+        expected += range(offset, offset + count)
+        offset += count
+    seen: list[object] = []
+    under_way: list[Run] = []
+    while (found := handed_out(runs)) or under_way:
+        for run in found:
+            seen += [run.start] if run.start else offsets(run)
+        under_way += found
+        first_open = min((run.next_offset for run in under_way if not run.is_done), default=None)
+        point = runs.commit_point()
+        assert point is None or first_open is None or point <= first_open
+        done = random.choice(under_way)
+        done.ack()
+        under_way.remove(done)
+    assert seen == expected
+    assert runs.commit_point() == offset
+    starts = [one for one in expected if isinstance(one, Start)]
+    assert runs.topic_id == (starts[-1].topic_id if starts else "")

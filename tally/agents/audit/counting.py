@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from tally.agents.fold.batch import FactRecord, find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.recount import recount
-from tally.schemas.rows import PROGRESS_KEY, Row, decode_row
+from tally.schemas.missing import NO_ROW
+from tally.schemas.rows import Row, decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.registry import FAMILIES
 from tally.tables.reading import Writes
@@ -15,7 +16,7 @@ from tally.tables.store.local import LocalStore
 
 def whole_rows(local: LocalStore) -> Iterator[tuple[bytes, Row]]:
     """Yield the rows that a copy of a partition holds, by their keys."""
-    return ((key, decode_row(value)) for key, value in local.items(COUNTERS) if key != PROGRESS_KEY)
+    return ((key, decode_row(value)) for key, value in local.items(COUNTERS) if not key.startswith(NO_ROW))
 
 
 def rows_of(local: LocalStore) -> dict[bytes, tuple[int, dict[str, int]]]:

@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from tally.agents.fold.connected import fold_connected, fold_swept
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
+from tally.agents.fold.missing import Missing, mark_beyond
 from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.rows import moved_rows
 from tally.agents.fold.steps import NO_LIMITS, Batch, Limits, Steps, chunks, finished
 from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
-from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, oldest_raw_at_ms
+from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, VERSION, oldest_raw_at_ms
+from tally.schemas.notices import NOTICE, decode_notice
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part, is_contested
 from tally.tables.families.family import Family
@@ -62,18 +64,26 @@ def fold_steps(
     rules: Rules,
     limits: Limits = NO_LIMITS,
     is_swept: bool = False,
+    missing: Missing | None = None,
 ) -> Steps[Folded]:
     """Merge a batch of facts of one partition into what its tables hold, a subject a step.
 
-    `is_swept` says of sweeps that whatever they may end has been swept (`sweep_steps`). Raises FamilyFailure
+    `is_swept` says of sweeps that whatever they may end has been swept (`sweep_steps`), `missing` what was
+    given up on before and is to be written with the rest. Raises FamilyFailure
     where family code raises on one of the facts, UnknownFact for a fact of a family or version that is not
     known, TooMuchAtOnce and WideSweep beyond the limits. No facts change nothing.
     """
+    missing = missing or Missing(reader)
     if not records:
-        return Folded({}, {}, 0)
-    batch = Batch(limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.swept_subjects))
+        return Folded(missing.writes(0), {}, 0)
+    limits = limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.swept_subjects)
+    batch = Batch(missing, limits)
     counted = {}
-    for family, of_family in _by_family(records).items():
+    grouped = _by_kind(records)
+    with family_code():
+        for record in grouped.pop(NOTICE + VERSION, ()):
+            missing.notice(decode_notice(record.value[HEAD_BYTES:]))
+    for family, of_family in _by_family(grouped).items():
         counted[family.table] = len(of_family)
         decode = family.decode_fact
         with family_code():
@@ -87,6 +97,7 @@ def fold_steps(
             yield from _fold_plain(family, facts, reader, rules, batch)
     yield from _move_rows(batch, reader, next_offset=records[-1].offset + 1)
     oldest_ms = oldest_raw_at_ms(record.value for record in records)
+    _write_missing(batch, oldest_ms)
     return Folded(batch.writes, counted, oldest_ms, batch.waiting, batch.contested, batch.refused)
 
 
@@ -94,10 +105,11 @@ def sweep_steps(
     sweep: Sweep, subjects: list[bytes], reader: Reader, rules: Rules, next_offset: int, limits: Limits
 ) -> Steps[Folded]:
     """Sweep some of the open subjects of a scope, a subject a step. Raises as `fold_steps` does."""
-    batch = Batch(limits if len(subjects) > 1 else NO_LIMITS)
+    batch = Batch(Missing(reader), limits if len(subjects) > 1 else NO_LIMITS)
     sweeps = Sweeps(sweep.family, {sweep.family.code + sweep.scope: sweep.at_us})
     yield from fold_swept(sweep.family, subjects, reader, rules, batch, sweeps)
     yield from _move_rows(batch, reader, next_offset)
+    _write_missing(batch, 0)
     return Folded(batch.writes, {}, 0)
 
 
@@ -133,10 +145,20 @@ def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) ->
     return good
 
 
-def _by_family(records: Sequence[FactRecord]) -> dict[Family[Any, Any], list[FactRecord]]:
+def _write_missing(batch: Batch, since_ms: int) -> None:
+    for table, entries in batch.missing.writes(since_ms).items():
+        _check_sizes(table, entries)
+        batch.writes.setdefault(table, {}).update(entries)
+
+
+def _by_kind(records: Sequence[FactRecord]) -> dict[bytes, list[FactRecord]]:
     grouped: dict[bytes, list[FactRecord]] = defaultdict(list)
     for record in records:
         grouped[record.value[:KIND_BYTES]].append(record)
+    return grouped
+
+
+def _by_family(grouped: dict[bytes, list[FactRecord]]) -> dict[Family[Any, Any], list[FactRecord]]:
     for kind, of_kind in grouped.items():
         if kind not in BY_KIND:
             raise UnknownFact(f"fact at offset {of_kind[0].offset}: family and version {kind!r}")
@@ -163,6 +185,9 @@ def _fold_plain(
                 before = None if old is None else family.decode(old)
                 after = family.merge(before, merged)
                 encoded = family.encode(after)
+                if (bound := family.beyond(after)) is not None:
+                    befores = {} if before is None else {key: before}
+                    mark_beyond(batch.missing, family, bound, key, befores, after, merged, rules)
                 if encoded == old:
                     continue
                 table[key] = encoded

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tally.agents.fold.failure import family_code
+from tally.agents.fold.missing import mark_beyond
 from tally.agents.fold.revealing import all_subjects
 from tally.agents.fold.steps import Batch, Steps, chunks
 from tally.agents.fold.sweeps import Sweeps, latest_sweeps
@@ -131,9 +132,10 @@ def _fold_component(
     root = min(members)
     encoded = family.encode(after)
     writes = batch.writes
-    if family.beyond(after) is not None:
+    if (bound := family.beyond(after)) is not None:
         # It does not list all that it is known by: whatever was named is led to it all the same.
         writes.setdefault(ALIASES, {}).update((family.code + key, root) for key in named)
+        mark_beyond(batch.missing, family, bound, root, befores, after, facts, rules)
     if olds == {root: encoded}:
         return 0
     table = writes.setdefault(family.table, {})

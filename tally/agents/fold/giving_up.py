@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tally.agents.fold.batch import FactRecord
+from tally.agents.fold.missing import Missing, is_marked, scopes_of
 from tally.agents.fold.parted import APART
 from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES
+from tally.schemas.notices import TOO_LARGE, Scope
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND, INCOMPLETE
 from tally.tables.reading import Reader
-
-TOO_LARGE = b"too_large"
+from tally.tables.rules import Rules
 
 
 def subject_of(record: FactRecord, reader: Reader) -> bytes:
@@ -48,8 +49,39 @@ def hopeless(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
         code = b"" if family is None else family.code
         about += [(record, code + key) for key in keys]
     marks = reader.get_many(INCOMPLETE, [subject for _, subject in about])
-    lost = {record.offset for (record, _), mark in zip(about, marks, strict=True) if mark == TOO_LARGE}
+    lost = {
+        record.offset for (record, _), mark in zip(about, marks, strict=True) if is_marked(mark, TOO_LARGE)
+    }
     return [record for record in records if record.offset in lost]
+
+
+def give_up(missing: Missing, record: FactRecord, kind: str, reader: Reader, rules: Rules) -> None:
+    """Mark the subject of a fact that is set aside, for whomever its subjects or the fact itself count for.
+
+    What a marked subject counted for is said already; a further fact may name a campaign that it did not.
+    """
+    subject = subject_of(record, reader)
+    (mark,) = reader.get_many(INCOMPLETE, [subject])
+    scopes = _whose(record, kind, reader, rules)
+    if scopes or not is_marked(mark, kind):
+        missing.mark(subject, kind, scopes)
+
+
+def _whose(record: FactRecord, kind: str, reader: Reader, rules: Rules) -> set[Scope]:
+    """Return whose rows a fact, and the subjects it is about that are not marked yet, count for."""
+    family = BY_KIND.get(record.value[:KIND_BYTES])
+    if family is None:
+        return set()
+    subjects = _subjects(family, record, reader)
+    marks = reader.get_many(INCOMPLETE, [family.code + key for key in subjects])
+    try:
+        found = set(family.named(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:])))
+        for key, state, mark in zip(subjects, reader.get_many(family.table, subjects), marks, strict=True):
+            if state is not None and not is_marked(mark, kind):
+                found |= scopes_of(family.contribution(key, family.decode(state), rules))
+    except Exception:  # whatever our own code raises on this fact: then nobody can say whose it is
+        return set()
+    return found
 
 
 def _subjects(family: Family[Any, Any], record: FactRecord, reader: Reader) -> list[bytes]:

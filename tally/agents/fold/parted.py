@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tally.agents.fold.connected import aliases_of, components_of
 from tally.agents.fold.failure import family_code
+from tally.agents.fold.missing import mark_apart
 from tally.agents.fold.steps import AT_ONCE, Batch, Steps, chunks
 from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Part
@@ -131,6 +132,9 @@ class _Parting:
                 yield
             if family.stands_apart(state):
                 (name,) = family.members(key, state)
+                if (bound := family.beyond(state)) is not None:
+                    facts, missing = component.facts, self._batch.missing
+                    mark_apart(missing, family, bound, name, befores, facts, self._rules)
                 self._apart[name].append(state)
                 is_parted = is_parted or name not in component.apart
             else:

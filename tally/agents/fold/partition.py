@@ -8,15 +8,17 @@ from msgspec import structs
 
 from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sweep_steps
 from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
-from tally.agents.fold.giving_up import TOO_LARGE, hopeless, subject_of
+from tally.agents.fold.giving_up import give_up, hopeless
 from tally.agents.fold.inbox import Inbox
 from tally.agents.fold.intake import Run, foreign, take
+from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.settings import FoldSettings
 from tally.agents.fold.steps import OF_A_TRANSACTION, Steps, TooMuchAtOnce, WideSweep, finished
 from tally.agents.fold.sweeps import open_subjects
+from tally.schemas.keyed import oldest_raw_at_ms
+from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.rows import Progress
-from tally.tables.families.registry import INCOMPLETE
 from tally.tables.store.errors import CopyUnfit, ForeignRecord, GapInLog, StatesMissing, StoreBroken
 from tally.tables.store.partition import PartitionStore
 
@@ -151,7 +153,8 @@ class PartitionFold:
         began = self._settings.monotonic()
         lost = hopeless(records, self._store) if self._store.progress.set_aside else []
         hopeful = _without(records, lost) if lost else records
-        steps = fold_steps(hopeful, self._store, self._settings.rules, OF_A_TRANSACTION)
+        missing = self._given_up(lost, TOO_LARGE)
+        steps = fold_steps(hopeful, self._store, self._settings.rules, OF_A_TRANSACTION, missing=missing)
         try:
             folded = await self._computed(steps)
         except (FamilyFailure, TooMuchAtOnce, WideSweep) as error:
@@ -258,11 +261,18 @@ class PartitionFold:
             await self._store.commit({}, structs.replace(progress, failure=failure))
             raise error
         await self._keep([culprit], str(error))
-        mark = TOO_LARGE if error.too_large else str(culprit.offset).encode()
+        missing = self._given_up([culprit], TOO_LARGE if error.too_large else CODE_FAILURE)
         moved = structs.replace(
             progress, next_offset=culprit.offset + 1, set_aside=progress.set_aside + 1, failure=None
         )
-        await self._store.commit({INCOMPLETE: {subject_of(culprit, self._store): mark}}, moved)
+        await self._store.commit(missing.writes(oldest_raw_at_ms([culprit.value])), moved)
+
+    def _given_up(self, lost: list[FactRecord], kind: str) -> Missing:
+        """Return what is to be written of the subjects of facts that are set aside."""
+        missing = Missing(self._store)
+        for fact in lost:
+            give_up(missing, fact, kind, self._store, self._settings.rules)
+        return missing
 
     async def _keep(self, lost: list[FactRecord], error: str) -> None:
         """Keep facts that are given up on as dead letters."""

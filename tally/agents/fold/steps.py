@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
+from tally.agents.fold.missing import Missing
 from tally.tables.contribution import Changes
 from tally.tables.reading import Writes
 
@@ -44,6 +45,7 @@ OF_A_TRANSACTION = Limits(16 << 20, 1_000)
 class Batch(Struct):
     """What a batch of facts changes, as far as it is computed."""
 
+    missing: Missing
     limits: Limits = NO_LIMITS
     changes: Changes = field(default_factory=Changes)
     writes: Writes = field(default_factory=dict)

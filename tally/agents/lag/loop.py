@@ -19,14 +19,11 @@ RETRY_SECONDS = 1.0
 class Offsets(Protocol):
     """Where the pipeline's topics end and how far route has come, as Kafka says."""
 
-    async def raw_begins(self) -> Mapping[RawPlace, int]:
-        """Return where each partition of the raw topics begins."""
-
     async def raw_ends(self) -> Mapping[RawPlace, int]:
         """Return where each partition of the raw topics ends."""
 
     async def committed(self) -> Mapping[RawPlace, int]:
-        """Return route's committed offsets; a partition that was never committed is missing."""
+        """Return route's committed offsets; a partition that it has not begun to read is missing."""
 
     async def facts_ends(self) -> Mapping[int, int]:
         """Return where each partition of the facts log ends."""
@@ -67,7 +64,6 @@ class LagLoop:
 
     async def _measure_until_it_fails(self) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS) as deadline, self._connect() as offsets:
-            self._tracker.take_begins(await offsets.raw_begins())
             while True:
                 deadline.reschedule(asyncio.get_running_loop().time() + DEADLINE_SECONDS)
                 await self.measure(offsets)

@@ -6,10 +6,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import UnknownTopicOrPartitionError
 from msgspec import Struct
 
 from tally.agents.lag.tracker import RawPlace
+from tally.tables.topic_layout import Layout, present_layouts
 
 REQUEST_TIMEOUT_MS = 5_000
 
@@ -36,40 +37,50 @@ class KafkaOffsets:
         self._facts = [TopicPartition(pipeline.facts, p) for p in range(pipeline.facts_partitions)]
         self._coordinator: int | None = None
 
-    async def raw_begins(self) -> Mapping[RawPlace, int]:
-        """Return where each partition of the raw topics begins. Raises KafkaError."""
-        return self._by_place(await self._consumer.beginning_offsets(await self._raw_partitions()))
-
     async def raw_ends(self) -> Mapping[RawPlace, int]:
-        """Return where each partition of the raw topics ends. Raises KafkaError."""
-        return self._by_place(await self._consumer.end_offsets(await self._raw_partitions()))
+        """Return where each partition of the raw topics ends, open transactions and all. Raises KafkaError.
+
+        Topics are looked at each time, since an operator may add partitions, or make a topic anew.
+        """
+        layouts = await self._look()
+        places = [
+            TopicPartition(topic, partition)
+            for topic, layout in layouts.items()
+            for partition in range(layout.partitions)
+        ]
+        ends = await self._consumer.end_offsets(places)
+        if _ids(await self._look()) != (ids := _ids(layouts)):
+            raise UnknownTopicOrPartitionError("a raw topic was made anew meanwhile")
+        return {self._place(place, ids[place.topic]): end for place, end in ends.items()}
 
     async def committed(self) -> Mapping[RawPlace, int]:
-        """Return route's committed offsets. Raises KafkaError."""
+        """Return route's committed offsets, each with the id of the topic it is of. Raises KafkaError."""
         if self._coordinator is None:
             self._coordinator = await self._admin.find_coordinator(self._pipeline.group)
         found = await self._admin.list_consumer_group_offsets(self._pipeline.group, self._coordinator)
         if not found:
             # A broker that no longer coordinates the group answers like one that knows no offsets.
             self._coordinator = None
-        return self._by_place({place: meta.offset for place, meta in found.items() if meta.offset >= 0})
+        return {
+            self._place(place, meta.metadata): meta.offset
+            for place, meta in found.items()
+            if meta.offset >= 0 and place.topic in self._logical
+        }
 
     async def facts_ends(self) -> Mapping[int, int]:
         """Return where each partition of the facts log ends. Raises KafkaError."""
         ends = await self._consumer.end_offsets(self._facts)
         return {place.partition: end for place, end in ends.items()}
 
-    async def _raw_partitions(self) -> list[TopicPartition]:
-        """Return the raw topics' partitions; asked each time, since an operator may add some."""
-        topics = await self._admin.describe_topics(list(self._logical))
-        return [place for topic in topics for place in _partitions(topic)]
+    async def _look(self) -> Mapping[str, Layout]:
+        return await present_layouts(self._admin._client, list(self._logical))
 
-    def _by_place(self, offsets: Mapping[TopicPartition, int]) -> dict[RawPlace, int]:
-        return {
-            (self._logical[place.topic], place.partition): offset
-            for place, offset in offsets.items()
-            if place.topic in self._logical
-        }
+    def _place(self, place: TopicPartition, topic_id: str) -> RawPlace:
+        return RawPlace(self._logical[place.topic], place.partition, topic_id)
+
+
+def _ids(layouts: Mapping[str, Layout]) -> dict[str, str]:
+    return {name: layout.topic_id.hex() for name, layout in layouts.items()}
 
 
 @asynccontextmanager
@@ -79,8 +90,9 @@ async def kafka_offsets(pipeline: Pipeline, client: Mapping[str, Any]) -> AsyncI
         **client,
         group_id=None,
         enable_auto_commit=False,
-        # Records of an open transaction have not happened yet.
-        isolation_level="read_committed",
+        # An end is the high watermark. The last stable offset would leave out what other producers were told
+        # is safe, for as long as anybody keeps a transaction open before it.
+        isolation_level="read_uncommitted",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
     admin = AIOKafkaAdminClient(**client, request_timeout_ms=REQUEST_TIMEOUT_MS)
@@ -94,13 +106,3 @@ async def kafka_offsets(pipeline: Pipeline, client: Mapping[str, Any]) -> AsyncI
     finally:
         await admin.close()
         await consumer.stop()
-
-
-def _partitions(topic: Mapping[str, Any]) -> list[TopicPartition]:
-    if topic["error_code"]:
-        error: type[KafkaError] = for_code(topic["error_code"])
-        raise error(topic["topic"])
-    found = [TopicPartition(topic["topic"], part["partition"]) for part in topic["partitions"]]
-    if not found:
-        raise UnknownTopicOrPartitionError(topic["topic"])
-    return found

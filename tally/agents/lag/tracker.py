@@ -4,28 +4,44 @@ Why `as_of` is never too late. Let a sample be taken at time t: first the clock 
 topics' ends E. Any raw record from before t lies below E.
 
 1. Route appends the facts of a raw record, waits until they are safe, and only then lets the group's
-   offset move past it. So when committed offsets C, asked for after E, reach E everywhere, all facts of
-   those records are in the facts log by then.
+   offset move past it. What it finds to be gone is a fact as well, which says so. So when committed offsets
+   C, asked for after E, reach E everywhere, all facts of those records are in the facts log by then, or that
+   they are lost.
 2. The facts log's ends F are asked for after C. So all those facts lie below F.
 3. Fold's transaction holds rows and progress; the view applies a partition's rows before the progress that
    follows them. So once the view's progress reaches F in every partition, those facts are in its rows.
 
 Hence as_of = t. Each comparison is made with a later reading than the one before it: in any other order a
 record could slip through between two readings. Any subset of samples may be forgotten, `as_of` is only
-older then. A raw partition that the group has never committed counts as committed up to where the
-partition began: where its end is no further, nothing was in it.
+older then.
+
+E are high watermarks, the ends of what producers were told is safe. Route reads what is committed, and so
+no further than the first open transaction: until that ends nothing behind it is reached, and it is not
+live. Behind the last record may lie aborted ones and markers, which nobody is given; route commits its
+*position*, which passes them.
+
+A raw partition counts only once route has committed an offset in it, be it empty: before, nobody has looked
+whether its topic is the one that was read so far, and what of it is gone. C holds offsets of these very
+topics, by their ids: what was committed in a topic of the same name that is gone says nothing of its heir.
 """
 
 from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-RawPlace = tuple[str, int]
-"""A raw topic's logical name and a partition."""
-
 MAX_SAMPLES = 256
 FACTS = "facts"
 
 P = TypeVar("P")
+
+
+class RawPlace(NamedTuple):
+    """A partition of one raw topic."""
+
+    topic: str
+    """The logical name."""
+    partition: int
+    topic_id: str
+    """Of two topics that have had the name one after the other each has its own."""
 
 
 class Moment(NamedTuple):
@@ -39,7 +55,6 @@ class LagTracker:
     """Takes readings of the pipeline's ends and offsets, in the order in which they were asked for."""
 
     def __init__(self) -> None:
-        self._begins: Mapping[RawPlace, int] = {}
         self._ends: Mapping[RawPlace, int] = {}
         self._committed: Mapping[RawPlace, int] = {}
         self._facts_ends: Mapping[int, int] = {}
@@ -48,10 +63,6 @@ class LagTracker:
         self._logged: _Samples[int] = _Samples()
         self._counted: Moment | None = None
 
-    def take_begins(self, begins: Mapping[RawPlace, int]) -> None:
-        """Note where raw partitions begin; once is enough, and never after the ends of the same place."""
-        self._begins = begins
-
     def take_ends(self, asked_at: Moment, ends: Mapping[RawPlace, int]) -> None:
         """Take the raw topics' ends; `asked_at` is read before they are asked for."""
         self._ends = ends
@@ -59,8 +70,8 @@ class LagTracker:
 
     def take_committed(self, committed: Mapping[RawPlace, int]) -> None:
         """Take route's committed offsets, asked for after the ends."""
-        self._committed = {**self._begins, **committed}
-        self._routed = self._arrived.reached(self._committed) or self._routed
+        self._committed = committed
+        self._routed = self._arrived.reached(committed) or self._routed
 
     def take_facts_ends(self, ends: Mapping[int, int]) -> None:
         """Take the facts log's ends, asked for after the committed offsets."""
@@ -78,9 +89,10 @@ class LagTracker:
         """Return how many records wait in each topic, by the last readings."""
         lag: dict[str, int] = {}
         for place, end in self._ends.items():
-            lag[place[0]] = lag.get(place[0], 0) + max(0, end - self._committed.get(place, 0))
-        waiting = (end - progress.get(partition, 0) for partition, end in self._facts_ends.items())
-        return {**lag, FACTS: sum(max(0, records) for records in waiting)}
+            waiting = max(0, end - self._committed.get(place, 0))
+            lag[place.topic] = lag.get(place.topic, 0) + waiting
+        behind = (end - progress.get(partition, 0) for partition, end in self._facts_ends.items())
+        return {**lag, FACTS: sum(max(0, records) for records in behind)}
 
 
 class _Samples(Generic[P]):
@@ -102,7 +114,7 @@ class _Samples(Generic[P]):
         """Return the latest moment whose ends are all reached, and forget it with those before it."""
         for index in range(len(self._samples) - 1, -1, -1):
             moment, ends = self._samples[index]
-            if all(offsets.get(place, 0) >= end for place, end in ends.items()):
+            if all(offsets.get(place, -1) >= end for place, end in ends.items()):
                 del self._samples[: index + 1]
                 return moment
         return None

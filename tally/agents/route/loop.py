@@ -9,10 +9,13 @@ from typing import Protocol
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
 from tally.agents.route.links import Links
 from tally.agents.route.pieces import is_long, pieces, portions
+from tally.agents.route.starts import notice_of, reading_of
 from tally.agents.turns import Pace, Turns
 from tally.schemas.ami.reading import READING, Reading
 from tally.schemas.bounds import RECORD
 from tally.schemas.errors import Reason
+from tally.schemas.notices import Reading as Notice
+from tally.schemas.starts import Start
 from tally.tables.dead_letters import DeadLetters, Letter, detail_of
 from tally.tables.facts_log import FactsLog, Grouped, by_partition
 
@@ -30,6 +33,8 @@ class RawRun(Protocol):
     def size_bytes(self) -> int: ...  # noqa: D102 - of their values
     @property
     def is_current(self) -> bool: ...  # noqa: D102 - whether its partition is still ours
+    @property
+    def start(self) -> Start | None: ...  # noqa: D102 - where the next runs start; such a run has no records
 
     def release(self) -> None:
         """Let go of the records."""
@@ -46,6 +51,9 @@ class RouteWatch(Protocol):
 
     def dead_letters(self, source: str, reason: Reason, count: int) -> None:
         """So many raw records became dead letters."""
+
+    def noticed(self, reading: Notice) -> None:
+        """Reading starts anew or goes on behind a hole, and the facts log says so."""
 
 
 Routing = tuple[str, RawRun, RoutedRun]
@@ -75,7 +83,9 @@ class Route:
         failed: Callable[[BaseException], None],
         turns: Turns,
         reading: Reading = READING,
+        generation: int = 1,
     ) -> None:
+        self._generation = generation
         self._facts = facts
         self._dead_letters = dead_letters
         self._watch = watch
@@ -105,11 +115,15 @@ class Route:
         entries: Grouped = defaultdict(list)
         links: set[bytes] = set()
         routed = [(source, run, await self._read(source, run, entries, links, pace)) for source, run in runs]
+        notices = self._notices(runs)
+        by_partition(map(notice_of, notices), self._facts.partitions, entries)
         await asyncio.gather(self._keep(routed), self._facts.append_entries(entries))
         self._links.note(links)
         for source, run, found in routed:
             run.ack()
             self._watch.routed(source, found)
+        for notice in notices:
+            self._watch.noticed(notice)
 
     async def _read(
         self, source: str, run: RawRun, entries: Grouped, links: set[bytes], pace: Pace
@@ -130,6 +144,14 @@ class Route:
             found.facts.clear()
         run.release()
         return found
+
+    def _notices(self, runs: Iterable[tuple[str, RawRun]]) -> list[Notice]:
+        """Return what the facts log has to say of starts before the group's offsets may move behind them."""
+        starts = [(source, run, run.start) for source, run in runs if run.start is not None]
+        readings = (
+            reading_of(source, run.partition, start, self._generation) for source, run, start in starts
+        )
+        return [reading for reading in readings if reading is not None]
 
     async def _keep(self, routed: Iterable[Routing]) -> None:
         """Write the dead letters of some runs, a few hundred at a time."""

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tally.agents.view.campaign import Campaign, Keyed
 from tally.agents.view.kept_rows import KeptRows
+from tally.agents.view.lacks import Lacks
 from tally.agents.view.operator_rows import OperatorRows
 from tally.agents.view.recent import Place, Recent
 from tally.schemas.keys import RowKey, Template
+from tally.schemas.missing import is_missing
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_progress, decode_row
 from tally.tables.pieces import Steps
 
@@ -40,11 +42,14 @@ class View:
         self._templates: dict[Template, Template] = {}
         self._recent: dict[str, Recent] = {}
         self._too_wide: dict[str, dict[str, Campaign]] = {}
+        self.lacks = Lacks()
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Take one committed changelog record. Raises ChangelogReplaced."""
         if key == PROGRESS_KEY:
             self._take_progress(partition, value)
+        elif is_missing(key):
+            self.lacks.take(partition, key, value or b"")
         elif value is None:
             self._drop(partition, RowKey.decode(key))
         else:

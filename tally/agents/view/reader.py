@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import orjson
 from msgspec import Struct
 
-from tally.agents.lag.tracker import LagTracker
+from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.turns import Turns
 from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
 from tally.agents.view.campaign import Campaign, Look, Slots, Snapshot
@@ -21,7 +21,7 @@ from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.packed_rows import unpacked
-from tally.agents.view.receipt import Receipt, write_receipt
+from tally.agents.view.receipt import Basis, Openings, Receipt, write_receipt
 from tally.agents.view.recent import Place
 from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template
@@ -73,6 +73,7 @@ class Reader:
         monotonic: Callable[[], float],
         live_lag_seconds: float = 2.0,
         now_ms: Callable[[], int] = unix_ms,
+        openings: Callable[[], Openings] = dict,
     ) -> None:
         self.view = view
         self._lag = lag
@@ -80,21 +81,28 @@ class Reader:
         self._monotonic = monotonic
         self._live_lag_ms = round(live_lag_seconds * 1000)
         self._now_ms = now_ms
+        self._openings = openings
         self._turns = Turns(BREATHS)
         self._answers = KeptAnswers()
         self._watched: OrderedDict[tuple[str, str], Campaign] = OrderedDict()
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
-    def receipt(self) -> Receipt:
-        """Return the receipt of what the view holds now."""
-        progress = {partition: self.view.next_offset(partition) for partition in range(self.view.partitions)}
-        as_of = self._lag.as_of(progress)
-        return write_receipt(self.view, self._generation, as_of, self._monotonic(), self._live_lag_ms)
+    def receipt(self, tenant: str, campaign: str | None = None) -> Receipt:
+        """Return the receipt of what the view holds now of a campaign, or with None of a whole tenant."""
+        lack = self.view.lacks.of(tenant, campaign)
+        basis = Basis(self._as_of(), self._monotonic(), self._generation, self._live_lag_ms, self._openings())
+        return write_receipt(self.view, basis, lack)
 
     def lag_seconds(self) -> float | None:
         """Return the age of the latest moment that is known to be counted."""
-        lag_ms = self.receipt().lag_ms
-        return None if lag_ms is None else lag_ms / 1000
+        as_of = self._as_of()
+        return None if as_of is None else max(0.0, self._monotonic() - as_of.monotonic_s)
+
+    def _as_of(self) -> Moment | None:
+        view = self.view
+        return self._lag.as_of(
+            {partition: view.next_offset(partition) for partition in range(view.partitions)}
+        )
 
     def campaign(self, tenant: str, campaign: str) -> Campaign | None:
         """Return a campaign of which something is counted."""
@@ -197,7 +205,7 @@ class Reader:
 
 def entity_tag(receipt: Receipt, versions: Iterable[bytes], *more: object) -> str:
     """Return the tag of an answer: the same in every worker that holds the same rows in the same state."""
-    digest = blake2b(repr((receipt.generation, receipt.state, receipt.incomplete, more)).encode())
+    digest = blake2b(repr((receipt.generation, receipt.state, receipt.lack, more)).encode())
     for version in versions:
         digest.update(version)
     return digest.hexdigest()[: 2 * TAG_BYTES]

@@ -1,18 +1,36 @@
 """Receipts: what moment an answer speaks of, and whether it is whole. Pure."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 from tally.agents.lag.tracker import Moment
 from tally.agents.view.answer import Json, rfc_3339
+from tally.agents.view.lacks import NOTHING, Lack
 from tally.agents.view.model import View
 
-State = Literal["live", "catching_up"]
+State = Literal["live", "catching_up", "incomplete", "incomplete_acknowledged"]
+
+
+class Opening(Struct, frozen=True):
+    """How far this process has come with opening the tables of a partition."""
+
+    read: int
+    """Changelog records that have been read."""
+    of: int
+    """How many there are to read; 0 while that is not known."""
+    seconds_left: int | None
+    """By the pace so far; None before there is one."""
+
+
+Openings = Mapping[int, Opening]
 
 
 class Receipt(Struct, frozen=True):
-    """Goes out with every number. Everything that reached the raw topics before `as_of_ms` is counted."""
+    """Goes out with every number. Everything that reached the raw topics before `as_of_ms` is counted, but
+    for what the receipt says to be missing.
+    """
 
     as_of_ms: int | None
     """None until a first moment is known to be counted."""
@@ -22,11 +40,12 @@ class Receipt(Struct, frozen=True):
     ready: int
     partitions: int
     progress: tuple[int, ...]
-    incomplete: int
-    """Facts that were set aside: the numbers of their subjects are too low."""
+    lack: Lack = NOTHING
+    """What is missing, or may be, from the numbers that go out with it."""
+    opening: Openings = {}
 
     def answer(self) -> Json:
-        """Return the receipt as answers show it; `incomplete` only where something is."""
+        """Return the receipt as answers show it; what is missing or opens only where something does."""
         shown: Json = {
             "as_of": None if self.as_of_ms is None else rfc_3339(self.as_of_ms),
             "lag_ms": self.lag_ms,
@@ -35,23 +54,51 @@ class Receipt(Struct, frozen=True):
             "partitions": {"ready": self.ready, "of": self.partitions},
             "progress": {str(partition): offset for partition, offset in enumerate(self.progress)},
         }
-        return shown | {"incomplete": self.incomplete} if self.incomplete else shown
+        if self.lack.incomplete:
+            shown["incomplete"] = sum(self.lack.incomplete.values())
+            shown["incomplete_by"] = self.lack.incomplete
+        if self.lack.acknowledged:
+            shown["incomplete_acknowledged"] = sum(self.lack.acknowledged.values())
+        if self.opening:
+            shown["opening"] = {
+                str(partition): {"read": one.read, "of": one.of, "seconds_left": one.seconds_left}
+                for partition, one in sorted(self.opening.items())
+            }
+        return shown
 
 
-def write_receipt(
-    view: View, generation: int, as_of: Moment | None, now_s: float, live_lag_ms: int
-) -> Receipt:
-    """Return the receipt of what a view holds at the monotonic time `now_s`."""
-    lag_ms = None if as_of is None else max(0, round((now_s - as_of.monotonic_s) * 1000))
+class Basis(Struct, frozen=True):
+    """What all receipts of one moment have in common."""
+
+    as_of: Moment | None
+    now_s: float
+    """By the monotonic clock."""
+    generation: int
+    live_lag_ms: int
+    opening: Openings = {}
+
+
+def write_receipt(view: View, basis: Basis, lack: Lack) -> Receipt:
+    """Return the receipt of what a view holds, for numbers that lack this."""
+    as_of = basis.as_of
+    lag_ms = None if as_of is None else max(0, round((basis.now_s - as_of.monotonic_s) * 1000))
     whole = view.ready_partitions == view.partitions
-    known = [view.progress(partition) for partition in range(view.partitions)]
+    is_late = not whole or lag_ms is None or lag_ms > basis.live_lag_ms
     return Receipt(
         as_of_ms=None if as_of is None else as_of.unix_ms,
         lag_ms=lag_ms,
-        state="live" if whole and lag_ms is not None and lag_ms <= live_lag_ms else "catching_up",
-        generation=generation,
+        state="catching_up" if is_late else _state(lack),
+        generation=basis.generation,
         ready=view.ready_partitions,
         partitions=view.partitions,
-        progress=tuple(0 if progress is None else progress.next_offset for progress in known),
-        incomplete=sum(progress.set_aside for progress in known if progress is not None),
+        progress=tuple(view.next_offset(partition) for partition in range(view.partitions)),
+        lack=lack,
+        opening=basis.opening,
     )
+
+
+def _state(lack: Lack) -> State:
+    """Return what numbers are that are not late. What nobody has acknowledged comes first."""
+    if lack.incomplete:
+        return "incomplete"
+    return "incomplete_acknowledged" if lack.acknowledged else "live"

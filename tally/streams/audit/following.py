@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tally.agents.audit.versions import Versions
 from tally.schemas.keys import RowKey
-from tally.schemas.rows import PROGRESS_KEY, decode_row
+from tally.schemas.missing import NO_ROW
+from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
 from tally.streams.settings import Settings
 
@@ -32,7 +33,7 @@ class Following:
             while todo := {tp for tp in todo if await self._consumer.position(tp) < ends[tp]}:
                 for tp, records in (await self._consumer.getmany(*todo, timeout_ms=POLL_MS)).items():
                     for record in records:
-                        if record.key != PROGRESS_KEY and record.value is not None:
+                        if not record.key.startswith(NO_ROW) and record.value is not None:
                             row = decode_row(record.value)
                             versions.take(tp.partition, RowKey.decode(record.key), row)
 

@@ -79,14 +79,21 @@ class Answers:
 
     async def live_as_of_ms(self) -> float:
         """Return the moment that live answers speak of; 0 where they are not. Raises aiohttp.ClientError."""
-        receipt = (await self.get("/v1/tenants/-/campaigns?limit=1"))["receipt"]
+        receipt = await self._receipt()
         return _unix_ms(receipt["as_of"]) if receipt["state"] == "live" else 0.0
 
     async def _reached_ms(self) -> float:
+        """Return the moment up to which all is counted that is not gone; 0 while it is catching up."""
         try:
-            return await self.live_as_of_ms()
+            receipt = await self._receipt()
         except (aiohttp.ClientError, TimeoutError):
             return 0.0
+        return 0.0 if receipt["state"] == "catching_up" else _unix_ms(receipt["as_of"])
+
+    async def _receipt(self) -> dict[str, Any]:
+        page = await self.get("/v1/tenants/-/campaigns?limit=1")
+        receipt: dict[str, Any] = page["receipt"]
+        return receipt
 
     async def event_to_view(self) -> dict[float, float]:
         """Return the cumulative histogram of seconds from raw event to view: count by upper bound."""

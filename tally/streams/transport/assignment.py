@@ -24,6 +24,8 @@ class Assignment:
         self.partitions: dict[TP, PartitionRuns] = {}
         self.generation: int | None = None
         """The group's generation in which they are ours; None between a revoke and an assignment."""
+        self.topic_ids: dict[TP, str] = {}
+        """Of the offsets that are being committed."""
 
     def begin(self, partitions: set[TP], generation: int) -> None:
         """Take partitions over, all of them anew."""
@@ -62,7 +64,7 @@ class Assignment:
             return
         for tp, piece in fetched.pieces.items():
             if piece.epoch == self._epochs.get(tp, 0):
-                self.partitions[tp].received(piece.records, piece.position, piece.sizes)
+                self.partitions[tp].received(piece.records, piece.position, piece.sizes, piece.start)
                 if piece.paused:
                     self._paused.add(tp)
 

@@ -123,13 +123,12 @@ class RunConsumer(driver.Consumer):
                 cast(FetchThread, self._thread).resume_soon(tp, self._ours.generation)
 
     def _message(self, tp: TP, runs: list[Run]) -> Message:
-        first = runs[0].records[0]
         message = ConsumerMessage(
             topic=tp.topic,
             partition=tp.partition,
-            offset=first.offset,
+            offset=runs[0].next_offset,
             timestamp=0.0,
-            timestamp_type=first.timestamp_type,
+            timestamp_type=0,
             headers=None,
             key=None,
             value=cast(bytes, runs),
@@ -147,7 +146,10 @@ class RunConsumer(driver.Consumer):
         """Tell the group how far all partitions are done."""
         async with self._committing:
             moved = self._ours.moved()
-            if not moved or not await self._commit({tp: point for tp, (_, point) in moved.items()}):
+            if not moved:
+                return False
+            self._ours.topic_ids = {tp: runs.topic_id for tp, (runs, _) in moved.items()}
+            if not await self._commit({tp: point for tp, (_, point) in moved.items()}):
                 return False
             for runs, point in moved.values():
                 runs.committed = point

@@ -5,6 +5,7 @@ taking records and noting positions nothing else happens.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -12,11 +13,14 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from tally.schemas.bounds import BATCH
+from tally.schemas.starts import Start
 from tally.streams.transport.batches import Budget, bound_unpacking
+from tally.streams.transport.beginning import Beginnings
 from tally.streams.transport.options import Options
 from tally.streams.transport.runs import sizes_of
 
@@ -43,6 +47,8 @@ class Piece(NamedTuple):
     sizes: Sequence[int] | None = None
     """What each record takes in memory, where that is known: half a million tiny records can come at once,
     and here they hold up nobody."""
+    start: Start | None = None
+    """Where the records start, where there is news of it."""
 
 
 class Fetched(NamedTuple):
@@ -56,6 +62,11 @@ class Ours(Protocol):
     """What the main thread knows of the partitions; read here without a lock, one attribute at a time."""
 
     generation: int | None
+
+    @property
+    def partitions(self) -> Mapping[TP, object]: ...  # noqa: D102 - those that are ours
+    @property
+    def topic_ids(self) -> Mapping[TP, str]: ...  # noqa: D102 - of the offsets that are being committed
 
     def is_full_with(self, tp: TP, further_records: int) -> bool:
         """Return whether so many more records fill a partition's backlog."""
@@ -92,6 +103,24 @@ def _as_it_is(_: TopicPartition, record: Any) -> Any:
     return record
 
 
+class NotedCommits(AIOKafkaConsumer):  # type: ignore[misc]
+    """Commits with each offset the id of its topic: one that is made anew has other offsets."""
+
+    def __init__(self, ours: Ours, **options: Any) -> None:
+        super().__init__(**options)
+        self._ours = ours
+
+    async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Commit offsets. Raises as the client does."""
+        ids = self._ours.topic_ids
+        await super().commit(
+            {
+                tp: OffsetAndMetadata(at.offset, ids.get(TP(tp.topic, tp.partition), ""))
+                for tp, at in offsets.items()
+            }
+        )
+
+
 class FetchThread(AIOKafkaConsumerThread):
     """Creates the client and fetches from it; partitions whose backlog is full are left out."""
 
@@ -99,6 +128,7 @@ class FetchThread(AIOKafkaConsumerThread):
     ours: Ours
     _epochs: dict[TP, int]
     _budget: Budget
+    _beginnings: Beginnings
     _brought_few = False
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - Faust's
@@ -108,7 +138,9 @@ class FetchThread(AIOKafkaConsumerThread):
         self._epochs = {}
         self._budget = Budget(BATCH.most)
         bound_unpacking()
-        return AIOKafkaConsumer(
+        self._beginnings = Beginnings(lambda: time.time_ns() // 1_000_000, time.monotonic)
+        return NotedCommits(
+            self.ours,
             **options.client,
             client_id=self.app.conf.broker_client_id,
             group_id=self.app.conf.id,
@@ -143,6 +175,9 @@ class FetchThread(AIOKafkaConsumerThread):
         _hand_out_as_parsed(consumer._fetcher, self._budget)
         if self._brought_few:
             await asyncio.sleep(self.options.gather_seconds)
+        known = consumer._coordinator.generation
+        if self.options.tells_starts and known == self.ours.generation:
+            await self._beginnings.look(consumer, known, self.ours.partitions)
         self._budget.renew()
         records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))
         if consumer._closed:
@@ -159,7 +194,14 @@ class FetchThread(AIOKafkaConsumerThread):
         # unread answer would hold back all other partitions of the same broker.
         full = [tp for tp, taken in records.items() if self.ours.is_full_with(tp, len(taken))]
         consumer.pause(*full)
-        return Fetched(generation, self._pieces(consumer, records))
+        pieces = self._pieces(consumer, records)
+        if not self.options.tells_starts:
+            return Fetched(generation, pieces)
+        taken = {tp: (piece.records, piece.position) for tp, piece in pieces.items()}
+        starts = await self._beginnings.started(consumer, taken)
+        for tp in pieces.keys() - starts.keys():  # read again, once somebody can say from where
+            self._resume(tp, generation)
+        return Fetched(generation, {tp: pieces[tp]._replace(start=start) for tp, start in starts.items()})
 
     def _pieces(self, consumer: AIOKafkaConsumer, records: Mapping[Any, Sequence[Any]]) -> dict[TP, Piece]:
         assignment = consumer._subscription.subscription.assignment

@@ -49,3 +49,6 @@ class Options(Struct, frozen=True):
     session_timeout_ms: int = 6_000
     rebalance_timeout_ms: int = 30_000
     commit_seconds: float = 0.2
+    tells_starts: bool = False
+    """Whether a run without records comes before others wherever reading starts or a hole was found, and
+    commits hold the topic's id: so that no record can be lost without a word."""

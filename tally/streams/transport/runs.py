@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, islice
 from typing import Any
 
+from tally.schemas.starts import Start
 from tally.streams.transport.options import Limits
 
 RECORD_BYTES = 100
@@ -13,15 +14,21 @@ RECORD_BYTES = 100
 
 
 class Run:
-    """Consecutive records of one partition; a hole in their offsets holds nothing to be read."""
+    """Consecutive records of one partition; a hole in their offsets holds nothing to be read.
 
-    __slots__ = ("_owner", "is_done", "next_offset", "partition", "records", "size_bytes", "topic")
+    A run without records says where the next ones start.
+    """
 
-    def __init__(self, records: Sequence[Any], owner: "PartitionRuns", size_bytes: int) -> None:
+    __slots__ = ("_owner", "is_done", "next_offset", "partition", "records", "size_bytes", "start", "topic")
+
+    def __init__(
+        self, records: Sequence[Any], owner: "PartitionRuns", size_bytes: int, start: Start | None = None
+    ) -> None:
         self.topic = owner.topic
         self.partition = owner.partition
         self.records = records
-        self.next_offset: int = records[-1].offset + 1
+        self.start = start
+        self.next_offset: int = start.at if start is not None else records[-1].offset + 1
         self.size_bytes = size_bytes
         """What all records take in memory."""
         self.is_done = False
@@ -60,6 +67,9 @@ class PartitionRuns:
         """What waits takes in memory."""
         self._sizes: deque[int] = deque()
         """Of each record that waits."""
+        self._starts: deque[tuple[int, Start]] = deque()
+        """Each with how many records were received before it."""
+        self._received = self._handed_out = 0
         self._delivered: deque[Run] = deque()
         self._position: int | None = None
         self._point: int | None = None
@@ -71,6 +81,8 @@ class PartitionRuns:
         """What their records take in memory."""
         self.committed: int | None = None
         """What the group knows, as far as we told it."""
+        self.topic_id = ""
+        """Of the topic that the commit point is of; empty where nobody asked."""
 
     @property
     def is_full(self) -> bool:
@@ -85,11 +97,20 @@ class PartitionRuns:
             or self.backlog_bytes >= limits.max_bytes * limits.max_waiting
         )
 
-    def received(self, records: Sequence[Any], position: int, sizes: Sequence[int] | None = None) -> None:
-        """Take what one fetch brought, and where the reader stands after it.
+    def received(
+        self,
+        records: Sequence[Any],
+        position: int,
+        sizes: Sequence[int] | None = None,
+        start: Start | None = None,
+    ) -> None:
+        """Take what one fetch brought, where the reader stands after it, and news of where it starts.
 
-        That is beyond the last record where transaction markers or aborted records follow.
+        The reader is beyond the last record where transaction markers or aborted records follow.
         """
+        if start is not None:
+            self._starts.append((self._received, start))
+        self._received += len(records)
         sizes = sizes_of(records) if sizes is None else sizes
         self._backlog.extend(records)
         self._sizes.extend(sizes)
@@ -98,15 +119,21 @@ class PartitionRuns:
 
     def next_run(self) -> Run | None:
         """Hand out the oldest records that wait, or None: nothing waits, or enough is under way."""
-        if not self._backlog or self.outstanding >= self._limits.max_outstanding:
+        if self.outstanding >= self._limits.max_outstanding or not (self._backlog or self._starts):
             return None
-        count, size_bytes = self._next()
+        start: Start | None = None
+        count = size_bytes = 0
+        if self._starts and self._starts[0][0] == self._handed_out:
+            start = self._starts.popleft()[1]
+        else:
+            count, size_bytes = self._next()
         pop, forget = self._backlog.popleft, self._sizes.popleft
         records = [pop() for _ in range(count)]
         for _ in records:
             forget()
         self.backlog_bytes -= size_bytes
-        run = Run(records, self, size_bytes)
+        self._handed_out += count
+        run = Run(records, self, size_bytes, start)
         self._delivered.append(run)
         self.outstanding += 1
         self.outstanding_bytes += size_bytes
@@ -115,7 +142,8 @@ class PartitionRuns:
     def _next(self) -> tuple[int, int]:
         """Return how many records the next run has, at least one, and what they take."""
         most_bytes = self._limits.max_bytes
-        sizes = list(islice(self._sizes, self._limits.max_records))
+        most = self._starts[0][0] - self._handed_out if self._starts else self._limits.max_records
+        sizes = list(islice(self._sizes, min(most, self._limits.max_records)))
         total = sum(sizes)
         if total > most_bytes:
             ends = list(accumulate(sizes))
@@ -136,8 +164,12 @@ class PartitionRuns:
         transaction markers) need no bookkeeping. With nothing left it is the reader's position.
         """
         while self._delivered and self._delivered[0].is_done:
-            self._point = self._delivered.popleft().next_offset
-        if not self._delivered and not self._backlog and self._position is not None:
+            run = self._delivered.popleft()
+            self._point = run.next_offset
+            if run.start is not None:
+                self.topic_id = run.start.topic_id
+        waits = self._delivered or self._backlog or self._starts
+        if not waits and self._position is not None:
             self._point = self._position
         return self._point
 

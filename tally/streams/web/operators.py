@@ -43,7 +43,7 @@ class OperatorsView(View):
         reader = request.app[READER]
         tenant = read_id("tenant", tenant)
         query = read_operators_query({name: request.query.getall(name) for name in request.query})
-        receipt = reader.receipt()
+        receipt = reader.receipt(tenant)
         page = await reader.in_pieces(
             reader.operators(tenant, query.pbxs, query.states, query.after, query.limit)
         )

@@ -18,7 +18,7 @@ class CampaignView(View):
         """Answer with totals, rates, templates and a receipt; 404 where nothing is counted."""
         reader = request.app[READER]
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
-        receipt = reader.receipt()
+        receipt = reader.receipt(tenant, campaign)
         found = reader.campaign(tenant, campaign)
         if found is None:
             return error_response(
@@ -42,7 +42,7 @@ class CampaignsView(View):
         reader = request.app[READER]
         tenant = read_id("tenant", tenant)
         query = read_list_query({name: request.query.getall(name) for name in request.query})
-        receipt = reader.receipt()
+        receipt = reader.receipt(tenant)
         page = reader.page(tenant, query.after, query.since_ms, query.ids, query.limit)
         found, following = await reader.in_pieces(page)
         cursor = write_cursor(following)

@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 import msgspec
 
 from tally.schemas.bounds import Bound
+from tally.schemas.notices import Scope
 from tally.tables.contribution import Part
 from tally.tables.rules import Rules
 
@@ -106,6 +107,13 @@ class Family(ABC, Generic[F, S]):
     def is_open(self, state: S) -> bool:
         """Return whether a later sweep could still change the state."""
         return False
+
+    def named(self, key: bytes, fact: F) -> Sequence[Scope]:
+        """Return the tenants and campaigns that the fact itself names, whatever else is known of its subject.
+
+        Where a fact is set aside, it is missing from their numbers.
+        """
+        return ()
 
     @abstractmethod
     def contribution(self, key: bytes, state: S, rules: Rules) -> list[Part]:

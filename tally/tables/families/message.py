@@ -12,6 +12,7 @@ from tally.schemas.bounded import error_key, pricing_key
 from tally.schemas.bounds import CLAIMANTS, Bound
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.keys import RowKey
+from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.durations import bucket
 from tally.tables.families.family import Family, earliest
@@ -79,6 +80,9 @@ class MessageFamily(Family[MessageFact, Message]):
 
     def beyond(self, state: Message) -> Bound | None:
         return CLAIMANTS if len(state.others) > CLAIMANTS.most else None
+
+    def named(self, key: bytes, fact: MessageFact) -> Sequence[Scope]:
+        return [fact.claim.scope] if isinstance(fact, Claimed) else ()
 
     def waits(self, state: Message) -> bool:
         return state.claim is None

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from tally.schemas.bounds import OPERATOR_QUEUES, Bound
-from tally.schemas.call_facts import OPERATOR, OperatorFact, Swept
+from tally.schemas.call_facts import OPERATOR, MemberSeen, OperatorFact, Swept
 from tally.schemas.keys import RowKey, Template, join_parts, split_parts
+from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.family import Family, ordered
 from tally.tables.rules import Rules
@@ -85,6 +86,9 @@ class OperatorFamily(Family[OperatorFact, Operator]):
 
     def is_open(self, state: Operator) -> bool:
         return any(not known.gone for known in state.queues.values())
+
+    def named(self, key: bytes, fact: OperatorFact) -> Sequence[Scope]:
+        return [(fact.tenant, "")] if isinstance(fact, MemberSeen) and fact.tenant else ()
 
     def contribution(self, key: bytes, state: Operator, rules: Rules) -> list[Part]:
         current = {queue: known for queue, known in state.queues.items() if not known.gone}

@@ -10,6 +10,7 @@ from tally.schemas.bounded import error_key
 from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, Bound
 from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.keys import RowKey, Template, split_parts
+from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.family import Family, ordered
 from tally.tables.rules import Rules
@@ -109,6 +110,10 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
         if sum(len(attempt.messages) for attempt in state.attempts.values()) > ATTEMPT_MESSAGES.most:
             return ATTEMPT_MESSAGES
         return None
+
+    def named(self, key: bytes, fact: AttemptResult) -> Sequence[Scope]:
+        tenant, campaign, _ = split_parts(key)
+        return [(tenant, campaign)]
 
     def contribution(self, key: bytes, state: Recipient, rules: Rules) -> list[Part]:
         tenant, campaign, _ = split_parts(key)

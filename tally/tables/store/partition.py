@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec import Struct, structs
 
+from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_progress, encode
 from tally.schemas.topics import COUNTERS, Names
 from tally.tables.families.registry import FAMILIES
@@ -154,8 +155,8 @@ class PartitionStore:
         return self._local.keys_under(table, prefix, begin, most)
 
     def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the committed entries of a table; the progress record is none of them."""
-        return ((key, value) for key, value in self._local.items(table) if key != PROGRESS_KEY)
+        """Iterate over the committed entries of a table; what stands beside rows is none of them."""
+        return ((key, value) for key, value in self._local.items(table) if not key.startswith(NO_ROW))
 
     async def commit(self, writes: Writes, progress: Progress) -> None:
         """Write states, aliases, rows and progress as one transaction, and apply them here.

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
 from tally.schemas.keys import RowKey
+from tally.schemas.missing import decode_missing, is_missing
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, decode_progress
 from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS
 from tally.tables.store.errors import ForeignRecord, Rebuilt
@@ -215,12 +216,15 @@ def check_keyed(record: Any) -> None:
 
 
 def check_counters(record: Any) -> None:
-    """Raise ForeignRecord where a record of the counters changelog is neither a row nor progress."""
+    """Raise ForeignRecord where a record of the counters is neither a row nor what stands beside rows."""
     check_keyed(record)
     if record.key == PROGRESS_KEY:
         progress_of(record)
         return
     try:
+        if is_missing(record.key):
+            decode_missing(record.key, record.value)
+            return
         RowKey.decode(record.key)
         if record.value is not None:
             decode_head(record.value)

@@ -67,7 +67,7 @@ async def test_a_fact_that_family_code_cannot_take_is_set_aside_at_the_third_try
         await whole.start()
         await sender.send([*records[:half], *sent, *records[half:]], 500)
         found = await verdict(whole, whole.workers[0], sender.sent)
-        receipt, counters = await _answer(whole)
+        receipt, counters, others = await _answer(whole)
         letters = await dead_letters.read(whole.settings)
         marked, copies = await _marked(whole), await _copies(whole)
 
@@ -78,7 +78,9 @@ async def test_a_fact_that_family_code_cannot_take_is_set_aside_at_the_third_try
     # A process that ends has perhaps not yet said how far route came: the fact is said once more then, and
     # each copy is tried and set aside as the first.
     assert copies >= 1
-    assert receipt["incomplete"] == copies
+    # The subject is incomplete once, and for nobody else.
+    assert (receipt["state"], receipt["incomplete"]) == ("incomplete", 1)
+    assert others["state"] == "live"
     assert [code for _, code in whole.exits] == [WRONG] * (EXITS - 1) * copies
     assert [letter.origin.partition("/")[0] for letter in letters if letter.reason == "code_failure"] == [
         whole.settings.names.facts
@@ -98,10 +100,12 @@ def sent_to(contact: str) -> RawRecord:
     return RawRecord(SEND_RESULTS, None, as_producers_write(result))
 
 
-async def _answer(whole: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
+async def _answer(whole: Stack) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the campaign's receipt and totals, and the receipt of another tenant."""
     async with Answers(whole.workers[0].url) as answers:
-        listed = await answers.get(f"/v1/tenants/{TENANT}/campaigns/{CAMPAIGN.replace(' ', '%20')}")
-    return listed["receipt"], listed["totals"]
+        shown = await answers.get(f"/v1/tenants/{TENANT}/campaigns/{CAMPAIGN.replace(' ', '%20')}")
+        others = await answers.get("/v1/tenants/tenant-1/campaigns")
+    return shown["receipt"], shown["totals"], others["receipt"]
 
 
 async def _marked(whole: Stack) -> set[bytes]:

@@ -1,12 +1,13 @@
 """The family of calls: an attempt's channels joined with its send results, and what they count."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from tally.schemas.bounds import CALL_MEMBERS, Bound
-from tally.schemas.call_facts import CALL, CallFact, Swept
+from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Role, Swept
 from tally.schemas.keys import RowKey, split_parts
+from tally.schemas.notices import Scope
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
 from tally.tables.families.call.counting import counts_of
@@ -21,6 +22,8 @@ from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Call)
 _fact_decoder: msgspec.msgpack.Decoder[CallFact] = msgspec.msgpack.Decoder(CallFact)
+
+TENANT_ROLES: tuple[Role, ...] = ("tenant_bound", "tenant", "tenant_field", "tenant_header")
 
 
 class CallFamily(Family[CallFact, Call]):
@@ -61,6 +64,13 @@ class CallFamily(Family[CallFact, Call]):
 
     def beyond(self, state: Call) -> Bound | None:
         return CALL_MEMBERS if state.is_beyond else None
+
+    def named(self, key: bytes, fact: CallFact) -> Sequence[Scope]:
+        if isinstance(fact, Dialled):
+            return [(fact.tenant, fact.campaign)]
+        if not isinstance(fact, ChannelsSeen):
+            return ()
+        return [scope for channel in fact.channels for scope in _named(channel.variables)]
 
     def sweep_us(self, fact: CallFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None
@@ -105,3 +115,11 @@ def _part(graph: Graph, journey: Journey, rules: Rules) -> Part:
         max(times),
         channel="voice",
     )
+
+
+def _named(variables: Mapping[Role, str]) -> list[Scope]:
+    """Return whose a channel may be: of every tenant that is told, and where none is, anybody's."""
+    if "campaign" not in variables:
+        return []
+    tenants = {variables[role] for role in TENANT_ROLES if role in variables}
+    return [(tenant, variables["campaign"]) for tenant in sorted(tenants)] or [("", "")]

@@ -14,6 +14,7 @@ from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import Bound
 from tally.schemas.facts import CUSTOMER, Claim, Sighting
 from tally.schemas.keys import RowKey, Template
+from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.customer.merge import known_of
 from tally.tables.families.customer.parting import parted, relieved
@@ -77,6 +78,9 @@ class CustomerFamily(Family[Sighting, Customer]):
 
     def beyond(self, state: Customer) -> Bound | None:
         return CUSTOMER_BOUND if any(state.apart.values()) else None
+
+    def named(self, key: bytes, fact: Sighting) -> Sequence[Scope]:
+        return [fact.send.claim.scope] if fact.send is not None else ()
 
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:
         """Count the customer once per template and once per campaign, in row `*`."""

@@ -1,0 +1,158 @@
+"""What a transaction says of what is missing: notices from the facts log, and subjects that are incomplete.
+
+A subject is marked once, however many of its facts are set aside, and for each campaign that it may count
+for: by the rows that its state or the fact contributes to. Where there is none it concerns everybody. Pure.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tally.schemas.bounds import Bound
+from tally.schemas.missing import Subjects, Value, decode_missing, joined, noticed, subjects_key
+from tally.schemas.notices import Notice, Scope
+from tally.schemas.rows import encode
+from tally.schemas.topics import COUNTERS
+from tally.tables.contribution import Part
+from tally.tables.families.family import Family
+from tally.tables.families.registry import INCOMPLETE
+from tally.tables.reading import Reader, Writes
+from tally.tables.rules import Rules
+
+EVERYBODY: Scope = ("", "")
+MOST_SCOPES = 1_000
+"""Campaigns of one subject that are told apart; a subject of more concerns everybody."""
+
+
+class Mark(Struct, frozen=True, array_like=True):
+    """What the table `incomplete` says of a subject: by kind, whose numbers it makes incomplete."""
+
+    scopes: dict[str, tuple[Scope, ...]] = {}
+
+
+_decode_mark = msgspec.msgpack.Decoder(Mark).decode
+
+
+class Missing:
+    """What one transaction adds to what is missing; reads through to what the tables hold."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._values: dict[bytes, Value] = {}
+        self._marks: dict[bytes, Mark | None] = {}
+        self._more: Counter[tuple[str, Scope]] = Counter()
+
+    def notice(self, notice: Notice) -> None:
+        """Take a notice."""
+        key, said = noticed(notice)
+        known = self._value(key)
+        self._values[key] = said if known is None else joined(known, said)
+
+    def mark(
+        self, subject: bytes, kind: str, scopes: Iterable[Scope], formerly: Iterable[bytes] = ()
+    ) -> None:
+        """Mark a subject for those to whom it is news; `formerly` are its other keys in the table so far."""
+        kinds: dict[str, set[Scope]] = {}
+        for key in (subject, *formerly):
+            for name, those in self._mark(key).scopes.items():
+                kinds.setdefault(name, set()).update(those)
+        known = kinds.setdefault(kind, set())
+        # Whoever a subject counts for is told when it is marked; later it may count for nobody any more.
+        fresh = _fresh(known, set(scopes) or (set() if known else {EVERYBODY}))
+        known |= fresh
+        after = Mark({name: tuple(sorted(kinds[name])) for name in sorted(kinds)})
+        if after != self._mark(subject):
+            self._marks[subject] = after
+        self._marks.update((key, None) for key in formerly if self._mark(key).scopes)
+        self._more.update((kind, scope) for scope in fresh)
+
+    def writes(self, since_ms: int) -> Writes:
+        """Return what is to be written; of what is newly marked, `since_ms` is when."""
+        for (kind, scope), count in self._more.items():
+            key = subjects_key(kind, scope)
+            known = self._value(key)
+            before = known if isinstance(known, Subjects) else Subjects()
+            self._values[key] = Subjects(before.count + count, before.since_ms or since_ms, before.known)
+        self._more.clear()
+        found: Writes = {}
+        if self._values:
+            found[COUNTERS] = {key: encode(value) for key, value in self._values.items()}
+        if self._marks:
+            found[INCOMPLETE] = {
+                key: None if mark is None else encode(mark) for key, mark in self._marks.items()
+            }
+        return found
+
+    def _value(self, key: bytes) -> Value | None:
+        if key in self._values:
+            return self._values[key]
+        (raw,) = self._reader.get_many(COUNTERS, [key])
+        return None if raw is None else decode_missing(key, raw)
+
+    def _mark(self, subject: bytes) -> Mark:
+        if subject in self._marks:
+            return self._marks[subject] or Mark()
+        (raw,) = self._reader.get_many(INCOMPLETE, [subject])
+        return Mark() if raw is None else _decode_mark(raw)
+
+
+def _fresh(known: set[Scope], scopes: set[Scope]) -> set[Scope]:
+    """Return to whom it is news; who is told apart is bounded, and what concerns everybody is said."""
+    if EVERYBODY in known:
+        return set()
+    return {EVERYBODY} if len(known | scopes) > MOST_SCOPES else scopes - known
+
+
+def is_marked(raw: bytes | None, kind: str) -> bool:
+    """Return whether an entry of the table `incomplete` marks its subject with a kind."""
+    return raw is not None and kind in _decode_mark(raw).scopes
+
+
+def mark_beyond(
+    missing: Missing,
+    family: Family[Any, Any],
+    bound: Bound,
+    root: bytes,
+    befores: dict[bytes, Any],
+    after: Any,
+    facts: Sequence[Any],
+    rules: Rules,
+) -> None:
+    """Mark a subject whose state has outgrown a bound, for whomever it or one of its facts counts for.
+
+    What is beyond a bound is in no state: so each further fact says for itself whose it is.
+    """
+    scopes = _whose(family, root, befores, facts, rules)
+    scopes |= scopes_of(family.contribution(root, after, rules))
+    formerly = [family.code + key for key in befores if key != root]
+    missing.mark(family.code + root, bound.name, scopes, formerly)
+
+
+def mark_apart(
+    missing: Missing,
+    family: Family[Any, Any],
+    bound: Bound,
+    name: bytes,
+    befores: dict[bytes, Any],
+    facts: Sequence[Any],
+    rules: Rules,
+) -> None:
+    """Mark a subject that had to be parted from others, for whomever these and the facts count for."""
+    missing.mark(family.code + name, bound.name, _whose(family, name, befores, facts, rules))
+
+
+def _whose(
+    family: Family[Any, Any], key: bytes, states: dict[bytes, Any], facts: Sequence[Any], rules: Rules
+) -> set[Scope]:
+    scopes = {scope for fact in facts for scope in family.named(key, fact)}
+    for root, state in states.items():
+        scopes |= scopes_of(family.contribution(root, state, rules))
+    return scopes
+
+
+def scopes_of(parts: Iterable[Part]) -> set[Scope]:
+    """Return whose rows parts are of: tenants and campaigns; an operator's row is of its tenant."""
+    return {(part.row.tenant, part.row.campaign) for part in parts}

@@ -1,0 +1,82 @@
+"""What is missing from the numbers of a tenant or a campaign, summed as receipts show it. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from tally.schemas.missing import Entry, Value, decode_missing, entries_of, joined
+
+
+class Lack(Struct, frozen=True):
+    """What is missing, by kind: what an operator has acknowledged, and what not."""
+
+    incomplete: dict[str, int] = {}
+    acknowledged: dict[str, int] = {}
+
+
+NOTHING = Lack()
+KEPT_SUMS = 1_024
+"""Whoever asks may make up tenants: what is kept for them is bounded."""
+
+
+def lack_of(entries: Iterable[Entry]) -> Lack:
+    """Return the sums of some lines."""
+    incomplete, acknowledged = Counter[str](), Counter[str]()
+    for entry in entries:
+        acknowledged[entry.kind] += entry.acknowledged
+        incomplete[entry.kind] += entry.count - entry.acknowledged
+    return Lack(_positive(incomplete), _positive(acknowledged))
+
+
+def _positive(counts: Counter[str]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in sorted(counts) if counts[kind] > 0}
+
+
+class Lacks:
+    """What is missing in all partitions; hardly ever anything, so that sums are made when somebody asks."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[int, bytes], Value] = {}
+        self._sums: dict[tuple[str, str | None], Lack] = {}
+        self._all: tuple[list[Entry], Lack] | None = None
+
+    def take(self, partition: int, key: bytes, raw: bytes) -> None:
+        """Take a value; one that is older than what is known takes nothing back."""
+        value, known = decode_missing(key, raw), self._values.get((partition, key))
+        self._values[partition, key] = value if known is None else joined(known, value)
+        self._sums.clear()
+        self._all = None
+
+    @property
+    def all(self) -> Lack:
+        """What is missing from any number."""
+        return self._entries()[1]
+
+    def of(self, tenant: str, campaign: str | None = None) -> Lack:
+        """Return what may be missing from a campaign's numbers, or with None from any of a tenant's."""
+        entries, _ = self._entries()
+        if not entries:
+            return NOTHING
+        found = self._sums.get((tenant, campaign))
+        if found is None:
+            if len(self._sums) >= KEPT_SUMS:
+                self._sums.clear()
+            found = lack_of(entry for entry in entries if _concerns(entry, tenant, campaign))
+            self._sums[tenant, campaign] = found
+        return found
+
+    def _entries(self) -> tuple[list[Entry], Lack]:
+        if self._all is None:
+            values = self._values.items()
+            entries = [entry for (_, key), value in values for entry in entries_of(key, value)]
+            self._all = entries, lack_of(entries)
+        return self._all
+
+
+def _concerns(entry: Entry, tenant: str, campaign: str | None) -> bool:
+    """Return whether an entry concerns a campaign, or with None a tenant."""
+    if entry.concerns_all:
+        return True
+    whose, which = entry.scope
+    return whose == tenant and (campaign is None or which == campaign)
