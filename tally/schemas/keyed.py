@@ -13,11 +13,12 @@ from msgspec import Struct
 from tally.schemas.facts import CUSTOMER, Fact, Inbound, Send, Sighting
 from tally.schemas.fields import message_identifier
 from tally.schemas.keys import split_parts
-from tally.schemas.notices import Notice
+from tally.schemas.notices import NOTICE, Notice
 
 VERSION = b"1"
 KIND_BYTES = 2
 """One byte family, one byte version."""
+NOTICE_KIND = NOTICE + VERSION
 HEAD_BYTES = 8
 """The kind, and six bytes big-endian milliseconds of the raw record."""
 

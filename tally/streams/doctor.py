@@ -9,9 +9,10 @@ import asyncpg
 from msgspec import Struct, field
 
 from tally.deploy import migrate
-from tally.schemas.bounds import CUSTOMER, TEMPLATES_SHOWN
+from tally.schemas.bounds import BY_NAME, CUSTOMER, TEMPLATES_SHOWN
 from tally.schemas.keys import split_parts
-from tally.streams import dead_letters, deployment, generation, topics
+from tally.schemas.notices import UNITS
+from tally.streams import dead_letters, deployment, generation, incomplete, topics
 from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.contribution import is_contested
@@ -35,6 +36,10 @@ ORDER BY templates DESC LIMIT $3
 """
 
 
+class SomethingMissing(Exception):
+    """Numbers are too low, and nobody has acknowledged it."""
+
+
 class Finding(Struct, frozen=True):
     """One check: what was looked at, whether it is as it must be, and what to do if not."""
 
@@ -56,6 +61,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("messages by business number", _messages),
         ("customers by business number", _customers),
         ("dead letters by reason", _dead_letters),
+        ("what is missing", what_is_missing),
     ]
     return [await _finding(name, check, settings) for name, check in checks]
 
@@ -216,3 +222,23 @@ async def _dead_letters(settings: Settings) -> str:
     counts = [f"{reason}: {count}" for reason, count in found.by_reason.most_common()]
     foreign = [f"and {found.foreign} records that are none"] if found.foreign else []
     return ", ".join([*counts, *foreign]) or "none"
+
+
+async def what_is_missing(settings: Settings) -> str:
+    """Return what is missing from the numbers. Raises SomethingMissing: some of it is not acknowledged."""
+    lines = await incomplete.read(settings)
+    shown = [_missing(line) for line in lines[:SHOWN]] + (["..."] if len(lines) > SHOWN else [])
+    if any(line.count > line.acknowledged for line in lines):
+        raise SomethingMissing("; ".join(shown) + " (see `tally incomplete list`)")
+    return "; ".join(shown) or "nothing"
+
+
+def _missing(line: incomplete.Line) -> str:
+    """Return a line without whose it is: what is printed here may go anywhere."""
+    bound = BY_NAME.get(line.kind)
+    unit = UNITS.get(line.kind, "subjects")
+    why = f", more than {bound.most:,} {bound.of}" if bound else ""
+    open_count = line.count - line.acknowledged
+    if not open_count:
+        return f"{line.count} {unit} {line.kind}{why}, acknowledged"
+    return f"{open_count} of {line.count} {unit} {line.kind}{why}"

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from tally.schemas.keyed import Timed, head
 from tally.schemas.keys import partition_of
+from tally.schemas.notices import NOTICE, Notice
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.families.family import packed
 from tally.tables.producing import send_entries, settle
@@ -116,6 +117,15 @@ class FactsLog:
     def append_entries(self, grouped: Mapping[int, list[Entry]]) -> Awaitable[object]:
         """Append facts that are encoded; as `append`."""
         return settle([self._lanes[partition].append(entries) for partition, entries in grouped.items()])
+
+    async def tell(self, notices: Mapping[int, Notice], at_ms: int) -> None:
+        """Append one notice to each of some partitions, and wait until the brokers have them.
+
+        Raises KafkaError.
+        """
+        value_of = {partition: head(NOTICE, at_ms) + packed(notice) for partition, notice in notices.items()}
+        lanes = self._lanes
+        await settle([lanes[partition].append([(NOTICE, value)]) for partition, value in value_of.items()])
 
     async def close(self) -> None:
         """Flush and disconnect."""

@@ -6,7 +6,7 @@ from tally.agents.fold.giving_up import hopeless, subject_of
 from tally.agents.fold.missing import Mark
 from tally.schemas.bounds import IDENTIFIER_LINKS
 from tally.schemas.facts import CUSTOMER, Sighting
-from tally.schemas.notices import TOO_LARGE
+from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.rows import encode
 from tally.tables.families.registry import INCOMPLETE
 from tally.tables.rules import Rules
@@ -59,7 +59,7 @@ def test_a_fact_is_hopeless_by_the_one_subject_that_is_too_large() -> None:
 
 def test_a_subject_that_only_failed_is_not_hopeless() -> None:
     made = partition()
-    made.apply({INCOMPLETE: {LARGE: b"17"}})
+    made.apply({INCOMPLETE: {LARGE: encode(Mark({CODE_FAILURE: (("t1", "c1"),)}))}})
 
     assert hopeless([about(0, b"p555")], made) == []
 

@@ -14,8 +14,8 @@ from tally.agents.fold.rows import moved_rows
 from tally.agents.fold.steps import NO_LIMITS, Batch, Limits, Steps, chunks, finished
 from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
-from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, VERSION, oldest_raw_at_ms
-from tally.schemas.notices import NOTICE, decode_notice
+from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, NOTICE_KIND, oldest_raw_at_ms
+from tally.schemas.notices import decode_notice
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part, is_contested
 from tally.tables.families.family import Family
@@ -81,7 +81,7 @@ def fold_steps(
     counted = {}
     grouped = _by_kind(records)
     with family_code():
-        for record in grouped.pop(NOTICE + VERSION, ()):
+        for record in grouped.pop(NOTICE_KIND, ()):
             missing.notice(decode_notice(record.value[HEAD_BYTES:]))
     for family, of_family in _by_family(grouped).items():
         counted[family.table] = len(of_family)

@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tally.agents.fold.batch import FactRecord
-from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES
+from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, NOTICE_KIND
 from tally.tables.families.registry import BY_KIND
 
 
@@ -55,7 +55,7 @@ def foreign(records: Sequence[FactRecord]) -> Foreign | None:
         value = record.value
         if not value or not record.key or len(value) < HEAD_BYTES:
             return Foreign(record.offset, "no fact")
-        if value[:KIND_BYTES] not in BY_KIND:
+        if value[:KIND_BYTES] not in BY_KIND and value[:KIND_BYTES] != NOTICE_KIND:
             return Foreign(
                 record.offset,
                 f"family and version {value[:KIND_BYTES]!r}; of a newer release? Upgrade folds before route",

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from tally.agents.audit.counting import counted_from_states, rows_of
 from tally.agents.audit.drift import Counts, Drift, Source, comparable, drift
+from tally.agents.audit.left_out import count_of, counted_without, left_out
 from tally.streams.audit.against_view import against_view
 from tally.streams.audit.asking import NoAnswer
 from tally.streams.audit.copies import Copies, copies
@@ -18,6 +19,7 @@ from tally.streams.audit.stored import stored_rows
 from tally.streams.settings import Settings
 from tally.tables.postgres.failures import PostgresFailure
 from tally.tables.rules import Rules
+from tally.tables.store.local import LocalStore
 
 AWAY = (OSError, TimeoutError, KafkaError, PostgresFailure, NoAnswer)
 """What ends an audit because the world is away; it says nothing about the numbers."""
@@ -89,20 +91,27 @@ async def _against_raw(settings: Settings, kept: Copies, partitions: int, found:
         return "the raw topics no longer hold everything: their oldest events have expired"
     stores = await counted_from_raw(settings, kept, partitions)
     differing: list[Drift] = []
+    without = 0
     for partition, store in stores.items():
-        counted = _counts(rows_of(store))
+        differing += await settled(_raw_drift, settings, kept, partition, store)
+        held = await kept.refreshed(partition)
+        without += count_of(held, left_out(held, store))
         store.close()
-        differing += await settled(_raw_drift, kept, partition, counted)
     if await raw_offsets(settings) != before:
         return "events came in meanwhile: ask again when it is quiet"
     found.drift += differing
     found.compared.append("raw")
-    return "counted again"
+    return f"counted again, without {without} subjects that lack facts" if without else "counted again"
 
 
-async def _raw_drift(kept: Copies, partition: int, counted: Mapping[bytes, Counts]) -> list[Drift]:
+async def _raw_drift(settings: Settings, kept: Copies, partition: int, store: LocalStore) -> list[Drift]:
     """Compare rows with what raw events come to; the last of them may still be under way."""
-    return list(drift("raw", partition, _counts(rows_of(await kept.refreshed(partition))), counted))
+    held = await kept.refreshed(partition)
+    names = left_out(held, store)
+    if not names:
+        return list(drift("raw", partition, _counts(rows_of(held)), _counts(rows_of(store))))
+    ours, theirs = (counted_without(one, names, settings.rules) for one in (held, store))
+    return list(drift("raw", partition, ours, theirs))
 
 
 def _counts(rows: Mapping[bytes, tuple[int, Counts]]) -> dict[bytes, Counts]:

@@ -16,6 +16,7 @@ from tally.streams.cli import (
     doctor,
     down,
     generation,
+    incomplete,
     migrate,
     publish,
     topics,
@@ -45,6 +46,7 @@ app.add_typer(deployment.app, name="deployment")
 app.command("config")(config.config)
 app.command("publish")(publish.publish)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(incomplete.app, name="incomplete")
 app.command("doctor")(doctor.doctor)
 app.command("audit")(audit.audit)
 

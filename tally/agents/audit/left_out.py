@@ -1,0 +1,63 @@
+"""Subjects of which a fact was set aside: what they should count nobody can say, so an audit leaves them out.
+
+Which of its facts a subject lacks depends on when our code failed, or the state grew too large; raw events do
+not say. Subjects beyond a bound are compared as all others are: a bound falls by size alone. Pure.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tally.agents.fold.missing import is_marked
+from tally.agents.fold.recount import recount
+from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
+from tally.tables.families.family import Family
+from tally.tables.families.registry import FAMILIES, INCOMPLETE
+from tally.tables.rules import Rules
+from tally.tables.store.local import LocalStore
+
+Names = dict[bytes, set[bytes]]
+"""By family: every key under which a subject that is left out is known."""
+State = tuple[Family[Any, Any], bytes, bytes]
+
+
+def left_out(*stores: LocalStore) -> Names:
+    """Return the names of subjects that any of some counts of the same facts has set facts of aside.
+
+    What one count takes for a subject may be several in another: whoever shares a name is left out of all.
+    """
+    names: Names = {}
+    for store in stores:
+        for subject, mark in store.items(INCOMPLETE):
+            if is_marked(mark, CODE_FAILURE) or is_marked(mark, TOO_LARGE):
+                # A fact that would have joined several has marked them together.
+                names.setdefault(subject[:1], set()).update((subject[1:], *subject[1:].split(b"+")))
+    known = 0
+    while names and (size := sum(map(len, names.values()))) > known:
+        known = size
+        for store in stores:
+            for family, key, value in _states(store):
+                mine = names.get(family.code)
+                if mine and not mine.isdisjoint(members := family.members(key, family.decode(value))):
+                    mine.update(members)
+    return names
+
+
+def counted_without(store: LocalStore, names: Names, rules: Rules) -> dict[bytes, dict[str, int]]:
+    """Return the rows that a store's states come to without those that are left out."""
+    kept = (state for state in _states(store) if not _is_named(state, names))
+    return {key: row.counts for key, row in recount(kept, rules, next_offset=0).items()}
+
+
+def count_of(store: LocalStore, names: Names) -> int:
+    """Return how many subjects of a store are left out."""
+    return sum(_is_named(state, names) for state in _states(store))
+
+
+def _is_named(state: State, names: Names) -> bool:
+    family, key, value = state
+    mine = names.get(family.code, set())
+    return bool(mine) and not mine.isdisjoint(family.members(key, family.decode(value)))
+
+
+def _states(store: LocalStore, families: Iterable[Family[Any, Any]] = FAMILIES) -> Iterator[State]:
+    return ((family, key, value) for family in families for key, value in store.items(family.table))
