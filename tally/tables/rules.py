@@ -7,7 +7,7 @@ from msgspec import Struct
 from tally.schemas import bounded
 from tally.schemas.metrics import COUNTERS
 
-DEFINITIONS = 3
+DEFINITIONS = 4
 """Raised whenever a contribution comes to mean something else for the same state."""
 
 

@@ -3,11 +3,14 @@
 Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
 """
 
+from hashlib import sha256
+
 import pytest
 
 from tests.support.call_judges import Recount, counted
 from tests.support.call_packets import (
     CUSTOMER,
+    NOW,
     UP,
     Channel,
     Event,
@@ -19,6 +22,7 @@ from tests.support.call_packets import (
     hangup,
     lines_of,
     packet,
+    queue,
     response,
     rings,
     send,
@@ -197,3 +201,49 @@ def test_the_same_ids_on_another_pbx_are_another_call(recount: Recount) -> None:
     elsewhere = [(topic, body, {**headers, "pbx": "pbx02"}) for topic, body, headers in call]
 
     assert recount(send(), *elsewhere)["c1"] == {"requested": 1}
+
+
+def test_of_several_channels_that_ids_name_the_first_one_seen_is_the_attempts(recount: Recount) -> None:
+    first, later = Channel("z"), Channel("b")
+    stats = recount(
+        send("requested", 0, call={"channel_id": "b"}),
+        send("accepted", 0.5, call={"channel_id": "z"}),
+        *(born(1, first), hangup(3, first, 17)),
+        *(born(2, later), hangup(4, later, 21)),
+    )
+
+    assert stats["c1"] == {"requested": 1, "attempted": 1, "busy": 1, "hangup_causes": {"17": 1}}
+
+
+ODD = r"CONTACT_ID= a\"b\tc\\ "
+
+
+@pytest.mark.parametrize("variable_shown", [ODD, "CONTACT_ID=" + "a" * 129])
+def test_a_variables_value_is_unescaped_trimmed_and_no_longer_than_an_id(
+    recount: Recount, variable_shown: str
+) -> None:
+    leg = Channel("x")
+    stats = recount(
+        send("accepted", 0, contact='a"b\tc\\', call={"action_id": "elsewhere"}),
+        *(born(1, leg, "CAMPAIGN_ID=c1", variable_shown), hangup(3, leg, 17)),
+    )
+
+    found = {"attempted": 1, "busy": 1, "hangup_causes": {"17": 1}} if variable_shown == ODD else {}
+    assert stats["c1"] == {"requested": 1, **found}
+
+
+@pytest.mark.parametrize(("at", "counts"), [(1_230_767_999.5, 0), (1_230_768_000, 1)])
+def test_what_happened_before_2009_did_not(recount: Recount, at: float, counts: int) -> None:
+    leg = Channel("a")
+    stats = recount(send(), born(at - NOW, leg))
+
+    assert stats["c1"] == {"requested": 1, **({"attempted": 1} if counts else {})}
+
+
+@pytest.mark.parametrize("length", [63, 64, 65])
+def test_a_queue_goes_by_a_digest_where_its_name_is_longer_than_any(recount: Recount, length: int) -> None:
+    name = "é" * 20 + "q" * (length - 40)
+    shown = f"sha256:{sha256(name.encode()).hexdigest()[:32]}" if length > 64 else name
+    stats = recount(*answered(5), queue(3, "Join", CUSTOMER, name), queue(4, "Leave", CUSTOMER, name))
+
+    assert stats["c1"]["queues"] == {f"{shown}/joins": 1, f"{shown}/wait_s": 1}

@@ -14,6 +14,7 @@ from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
 from tally.schemas.keys import bounded_name
 
 UNKNOWN = "<unknown>"
+BLANKS = " \t\n\r\f\v"
 PREFIXES = (
     *("", "dest", "localone", "localtwo", "target", "transferer", "transferee", "transfertarget"),
     *("origtransferer", "secondtransferer", "parkee", "parker"),
@@ -77,7 +78,7 @@ def _with_variable(
 ) -> ChannelsSeen | None:
     fact = seen("seen", packet, at, whose, reading) if value and "uniqueid" in packet else None
     if fact and not (role == "tenant" and whose.is_bound):
-        fact.channels[0].variables[role] = _value(role, value)
+        _show(fact.channels[0].variables, role, value)
     return fact
 
 
@@ -92,7 +93,7 @@ def _glimpses(packet: Packet, whose: Whose, reading: Reading) -> list[Glimpse]:
 
 def _glimpse(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> Glimpse:
     state = packet.get(f"{prefix}channelstate")
-    variables = dict(_variables(packet.all(f"{prefix}chanvariable"), reading))
+    variables = _variables(packet.all(f"{prefix}chanvariable"), reading)
     if whose.is_bound:
         variables.pop("tenant", None)
     return Glimpse(
@@ -104,13 +105,31 @@ def _glimpse(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> Gli
     )
 
 
-def _variables(entries: list[str], reading: Reading) -> Iterable[tuple[Role, str]]:
+def _variables(entries: list[str], reading: Reading) -> dict[Role, str]:
+    found: dict[Role, str] = {}
     for entry in entries:
         name, _, value = entry.partition("=")
         role = reading.variables.get(name.lstrip("_"))
-        if role and value:
-            # Cut off before, too: of millions of escapes the first ones are enough.
-            yield role, _value(role, unescaped(value[:MAX_META_ID]))
+        # An escape is two characters: what is longer than this is too long without them as well.
+        if role and value and len(value) <= 2 * MAX_META_ID:
+            _show(found, role, unescaped(value))
+    return found
+
+
+def _show(found: dict[Role, str], role: Role, value: str) -> None:
+    """Add a variable; one without a value, or with one that no id is long enough for, says nothing.
+
+    A script may be as long as a send result's template, which may be the same one, and is bounded as that is.
+    """
+    if "\0" in value:
+        raise BadEvent("bad_id", "$.ChanVariable")
+    value = canonical_id(value.strip(BLANKS))
+    if not 0 < len(value) <= (MAX_META_ID if role == "script" else MAX_ID):
+        return
+    # One event may show it as `NAME` and as `__NAME`: the smallest holds, whichever comes first.
+    value = bounded_name(value) if role == "script" else value
+    if role not in found or value < found[role]:
+        found[role] = value
 
 
 def _tenants(field: str, whose: Whose) -> Iterable[tuple[Role, str]]:
@@ -121,7 +140,9 @@ def _tenants(field: str, whose: Whose) -> Iterable[tuple[Role, str]]:
     if whose.tenant:
         yield ("tenant_bound" if whose.is_bound else "tenant_header"), whose.tenant
     if field and not whose.is_bound:
-        yield "tenant_field", _value("tenant_field", field)
+        shown: dict[Role, str] = {}
+        _show(shown, "tenant_field", field)
+        yield from shown.items()
 
 
 def _cause(kind: Kind, packet: Packet) -> int:
@@ -132,18 +153,6 @@ def _cause(kind: Kind, packet: Packet) -> int:
 def _text(value: str) -> str:
     """Return a text that fits a key, and that Postgres can store."""
     return value.replace("\0", "")[:MAX_META_ID]
-
-
-def _value(role: Role, value: str) -> str:
-    """Return a variable's value; longer ones are cut off, since no id of ours is longer.
-
-    A script is bounded as a send result's template is, which may be the same one.
-    """
-    if "\0" in value:
-        raise BadEvent("bad_id", "$.ChanVariable")
-    if role == "script":
-        return bounded_name(value.strip()[:MAX_META_ID])
-    return canonical_id(value.strip()[:MAX_ID])
 
 
 def _id(packet: Packet, name: str) -> str:

@@ -232,7 +232,8 @@ SELECT
     recount.call_first(fields, prefix || 'channel') COLLATE "C" AS name,
     recount.call_first(fields, prefix || 'channelstate') AS state,
     nullif(recount.call_first(fields, prefix || 'linkedid'), '') COLLATE "C" AS linkedid,
-    recount.id(to_jsonb(recount.call_first(fields, prefix || 'tenantid'))) COLLATE "C" AS tenantid,
+    recount.id(to_jsonb(btrim(recount.call_first(fields, prefix || 'tenantid'), E' \t\n\r\f\x0b'))) COLLATE "C"
+        AS tenantid,
     fields -> (prefix || 'chanvariable') AS variables
 FROM recount.call_packet
     CROSS JOIN jsonb_object_keys(fields) AS key
@@ -247,23 +248,32 @@ WHERE key LIKE '%uniqueid'
 CREATE INDEX ON recount.call_sighting (pbx, uniqueid);
 ANALYZE recount.call_sighting;
 
--- Every configured variable that an event shows of a channel.
+-- What a snapshot wrote with C escapes, as Asterisk does.
+CREATE FUNCTION recount.call_unescaped(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN strpos(written, '\') = 0 THEN written ELSE (
+        SELECT string_agg(coalesce(translate(part[1], 'abfnrtv', E'\x07\b\f\n\r\t\x0b'), part[2]), '' ORDER BY place)
+        FROM regexp_matches(written, '\\(.)|([^\\]+|\\$)', 'g') WITH ORDINALITY AS parts (part, place)) END
+$$;
+
+-- Every configured variable that an event shows of a channel, without blanks around; longer ones say nothing.
 CREATE UNLOGGED TABLE recount.call_shown AS
-SELECT packet, pbx, uniqueid, name, at_us, value
+SELECT packet, pbx, uniqueid, name, at_us,
+    CASE WHEN name = 'SCRIPT_ID' THEN recount.short_name(value) ELSE value END COLLATE "C" AS value
 FROM (
     SELECT packet, pbx, uniqueid, at_us,
         ltrim(split_part(entry, '=', 1), '_') AS name,
-        substr(entry, strpos(entry, '=') + 1) COLLATE "C" AS value
+        recount.call_unescaped(substr(entry, strpos(entry, '=') + 1)) AS given
     FROM recount.call_sighting CROSS JOIN jsonb_array_elements_text(variables) AS entries (entry)
     WHERE strpos(entry, '=') > 0
     UNION ALL
     SELECT packet, pbx, uniqueid, at_us, ltrim(recount.call_first(fields, 'variable'), '_'),
-        recount.call_first(fields, 'value') COLLATE "C"
+        recount.call_first(fields, 'value')
     FROM recount.call_packet
     WHERE event = 'VarSet' AND uniqueid IS NOT NULL
 ) AS entry
     JOIN recount.call_variable_name USING (name)
-WHERE CASE WHEN name IN ('SCRIPT_ID', 'AMDSTATUS') THEN value <> '' ELSE recount.id(to_jsonb(value)) IS NOT NULL END;
+    CROSS JOIN LATERAL (SELECT btrim(given, E' \t\n\r\f\x0b') COLLATE "C" AS value) AS trimmed
+WHERE char_length(value) BETWEEN 1 AND CASE WHEN name = 'SCRIPT_ID' THEN 512 ELSE 128 END;
 
 CREATE INDEX ON recount.call_shown (packet, pbx, uniqueid);
 ANALYZE recount.call_shown;

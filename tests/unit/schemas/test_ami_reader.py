@@ -1,6 +1,7 @@
 """AMI events become facts or one named bad part; nothing a PBX sends is an exception."""
 
 import hashlib
+from itertools import permutations
 
 import orjson
 import pytest
@@ -311,3 +312,16 @@ def test_whatever_a_packet_holds_it_is_facts_of_bounded_size_or_one_bad_part(
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read(value: bytes) -> None:
     assert len(read_ami(value, HEADERS).bad) <= 1
+
+
+@pytest.mark.parametrize(
+    "entries", list(permutations(("__CAMPAIGN_ID= 4002 ", "CAMPAIGN_ID=4001", "CAMPAIGN_ID=" + "1" * 129)))
+)
+def test_of_several_values_in_one_event_the_smallest_holds_and_no_longer_one_than_an_id(
+    entries: tuple[str, ...],
+) -> None:
+    lines = "".join(f"ChanVariable: {entry}\r\n" for entry in entries).encode()
+    value = HANGUP.replace(b"ChanVariable: CAMPAIGN_ID=4001\r\n", lines)
+
+    assert hangup(value).channels[0].variables["campaign"] == "4001"
+    assert hangup(value.replace(b"=4001", b"=")).channels[0].variables["campaign"] == "4002"

@@ -35,10 +35,12 @@ def channels_named(call: Call, graph: Graph, asked: Asked) -> set[str]:
 
 def _root_by_id(call: Call, asked: Asked) -> str | None:
     """Return the channel that a send result names itself, or whose OriginateResponse has its ActionID."""
-    by_id = [value for wanted in BY_CHANNEL for name, value in asked.ids if name == wanted]
+    for wanted in BY_CHANNEL:
+        named = [value for name, value in asked.ids if name == wanted and value in call.channels]
+        if named:
+            return min(named, key=lambda unique: order_of(call.channels[unique], unique))
     responses = sorted(call.responses[value] for name, value in asked.ids if value in call.responses)
-    candidates = [*by_id, *(response[1] for response in responses)]
-    return next((unique for unique in candidates if unique in call.channels), None)
+    return next((unique for _, unique, _, _ in responses if unique in call.channels), None)
 
 
 def named_channels(
