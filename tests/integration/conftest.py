@@ -23,11 +23,11 @@ from tests.support.web_api import Api, serving
 def recount(request: pytest.FixtureRequest) -> Recount:
     """Count calls as Tally does, and by the recount in plain SQL: both have to give the same."""
     if request.param == "fold":
-        return lambda *events: by_fold(list(events))
+        return lambda *events, **more: by_fold(list(events), **more)
     dsn = request.getfixturevalue("database")
 
-    def run(*events: Event) -> Recounted:
-        return asyncio.run(by_sql(dsn, list(events)))
+    def run(*events: Event, **more: int) -> Recounted:
+        return asyncio.run(by_sql(dsn, list(events), **more))
 
     return run
 

@@ -247,3 +247,24 @@ def test_a_queue_goes_by_a_digest_where_its_name_is_longer_than_any(recount: Rec
     stats = recount(*answered(5), queue(3, "Join", CUSTOMER, name), queue(4, "Leave", CUSTOMER, name))
 
     assert stats["c1"]["queues"] == {f"{shown}/joins": 1, f"{shown}/wait_s": 1}
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(("ahead", "counts"), [(DAY, True), (DAY + 0.001, False)])
+def test_what_is_more_than_a_day_ahead_of_its_record_did_not_happen(
+    recount: Recount, ahead: float, counts: bool
+) -> None:
+    leg = Channel("a")
+    stats = recount(send(), born(ahead, leg), published_ms=NOW * 1000)
+
+    assert stats["c1"] == {"requested": 1, **({"attempted": 1} if counts else {})}
+
+
+def test_a_list_from_a_clock_that_is_ahead_is_of_its_record(recount: Recount) -> None:
+    leg = Channel("a")
+    complete = ami(3600, "CoreShowChannelsComplete", ListItems="0")
+    stats = recount(send(), born(0, leg), *answers(5, leg), complete, published_ms=(NOW + 5) * 1000)
+
+    assert stats["c1"] == UP

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from tally.agents.route.decision import READERS
+from tally.schemas.ami.reading import READING
 from tally.schemas.keys import RowKey, split_parts
 from tally.streams.demo.recount import begin
 from tally.tables.rules import Rules
@@ -43,13 +44,13 @@ def counted(row: Counters) -> Counters:
     return {name: value for name, value in row.items() if name not in NAMES and value}
 
 
-async def by_sql(dsn: str, events: list[Event]) -> Recounted:
-    """Count records in plain SQL."""
+async def by_sql(dsn: str, events: list[Event], published_ms: int | None = None) -> Recounted:
+    """Count records in plain SQL, all of which Kafka got at one time, if at any that is known."""
     connection = await asyncpg.connect(dsn, timeout=20, command_timeout=120)
     try:
         await begin(connection)
         rows = [
-            (topic, nth % 4, nth // 4, None, body, json.dumps(headers))
+            (topic, nth % 4, nth // 4, published_ms, body, json.dumps(headers))
             for nth, (topic, body, headers) in enumerate(events)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
@@ -66,13 +67,13 @@ async def by_sql(dsn: str, events: list[Event]) -> Recounted:
     return Recounted(*found)
 
 
-def by_fold(events: list[Event]) -> Recounted:
+def by_fold(events: list[Event], published_ms: int | None = None) -> Recounted:
     """Count records as Tally does, in one partition and two batches."""
     partition = MemoryPartition()
     facts = [
         keyed
         for topic, body, headers in events
-        for keyed in READERS[topic](body, [(name, value.encode()) for name, value in headers.items()]).facts
+        for keyed in READERS[topic](body, _encoded(headers), READING, published_ms).facts
     ]
     for some in (facts[::2], facts[1::2]):
         partition.fold(some, Rules())
@@ -90,6 +91,10 @@ def by_fold(events: list[Event]) -> Recounted:
             if of_calls:
                 operators.append({"tenant": row.tenant, "pbx": pbx, "operator": operator, **of_calls})
     return Recounted(summed(scripts), sorted(scripts, key=str), sorted(operators, key=str))
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[str, bytes]]:
+    return [(name, value.encode()) for name, value in headers.items()]
 
 
 def nested(counts: Counters) -> Counters:
