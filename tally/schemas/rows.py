@@ -19,8 +19,9 @@ class RowHead(Struct, array_like=True, frozen=True, gc=False):
 class Row(RowHead, array_like=True, frozen=True, gc=False):
     """The counters of one (tenant, campaign, template) in one partition.
 
-    `counts` has no zeros and is sorted by key. `first_ms`, `last_ms`, `labels` and `channels` only
-    widen: they describe the row and are no counters. The view hands rows to all who ask: none changes them.
+    `counts` has no zeros and is sorted by key. `first_ms` and `last_ms` are the first and the last time of
+    what is counted, as wide as it ever was since a recount; `labels` and `channels` only widen. The view
+    hands rows to all who ask: none changes them.
     """
 
     labels: list[str]

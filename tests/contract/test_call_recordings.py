@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tally.agents.fold.recount import corrections, recount
 from tally.schemas.keyed import Keyed
 from tally.schemas.keys import RowKey, split_parts
 from tally.schemas.topics import COUNTERS
@@ -136,5 +135,4 @@ def test_any_order_copies_collectors_and_cuts_give_the_same_states_and_counts(
 
     assert again.counts() == whole.counts()
     assert tables(again) == tables(whole)
-    counted = recount(again.states(), RULES, again.next_offset)
-    assert corrections(again.tables[COUNTERS], counted, again.next_offset) == {}
+    assert again.recounted(RULES) == again.counts()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tally.agents.fold.batch import fold_batch
+from tally.agents.fold.recount import recount
 from tally.schemas.keyed import Keyed, head
 from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import decode_row
@@ -62,3 +63,8 @@ class MemoryPartition:
         held = self.tables[COUNTERS].items()
         rows = {key: decode_row(value).counts for key, value in held if not key.startswith(NO_ROW)}
         return {key: counts for key, counts in rows.items() if counts}
+
+    def recounted(self, rules: Rules) -> dict[bytes, dict[str, int]]:
+        """Return what the states come to, to be compared with `counts`."""
+        rows = recount(self.states(), rules, self.next_offset)
+        return {key: row.counts for key, row in rows.items() if row.counts}

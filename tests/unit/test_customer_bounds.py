@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.parted import APART
-from tally.agents.fold.recount import corrections, recount
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
 from tally.schemas.facts import CUSTOMER, Claim, Inbound, Send, Sighting
 from tally.schemas.keys import RowKey
-from tally.schemas.topics import ALIASES, COUNTERS
-from tally.streams.doctor import Crowds
+from tally.schemas.topics import ALIASES
 from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules
 from tests.support.cpu import doubling
@@ -102,9 +100,8 @@ def test_a_recount_of_parted_customers_finds_nothing_to_correct(
 ) -> None:
     with bounds(FEW):
         partition = folded(facts, sizes)
-    counted = recount(partition.states(), RULES, partition.next_offset)
 
-    assert corrections(partition.tables[COUNTERS], counted, partition.next_offset) == {}
+    assert partition.recounted(RULES) == partition.counts()
 
 
 LINKS, MESSAGES = IDENTIFIER_LINKS.most, IDENTIFIER_MESSAGES.most

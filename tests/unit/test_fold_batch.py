@@ -14,6 +14,7 @@ from tally.schemas.errors import UnknownFact
 from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT
 from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import join_parts
+from tally.schemas.rows import Row, decode_row, encode
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.rules import Rules
 from tests.support.facts import CALL_FACTS, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, SIGHTINGS, SWEEPS
@@ -71,9 +72,34 @@ def test_any_batching_order_and_repetition_give_the_same_states_and_counts(
 @given(FACTS, st.lists(st.integers(1, 5), max_size=20))
 def test_a_recount_from_the_states_finds_nothing_to_correct(facts: list[Keyed], sizes: list[int]) -> None:
     partition = folded(facts, sizes)
-    counted = recount(partition.states(), RULES, partition.next_offset)
 
+    assert partition.recounted(RULES) == partition.counts()
+
+
+@given(FACTS, st.lists(st.integers(1, 5), max_size=20))
+def test_a_recount_narrows_spans_to_those_of_what_is_counted_and_then_finds_nothing_more(
+    facts: list[Keyed], sizes: list[int]
+) -> None:
+    partition = folded(facts, sizes)
+    counted = recount(partition.states(), RULES, partition.next_offset)
+    wide = {key: decode_row(value) for key, value in partition.tables[COUNTERS].items()}
+    partition.apply({COUNTERS: corrections(partition.tables[COUNTERS], counted, partition.next_offset)})
+    rows = {key: decode_row(value) for key, value in partition.tables[COUNTERS].items()}
+
+    for key, row in counted.items():
+        assert (rows[key].first_ms, rows[key].last_ms) == (row.first_ms, row.last_ms)
+        assert wide[key].first_ms <= row.first_ms <= row.last_ms <= wide[key].last_ms
     assert corrections(partition.tables[COUNTERS], counted, partition.next_offset) == {}
+
+
+def test_a_row_that_lost_everything_is_at_its_first_time_again() -> None:
+    held = encode(Row(5, 1_000, 9_000, [], {"sent": 1}))
+
+    (value,) = corrections({b"t/c": held}, {}, 7).values()
+
+    assert value is not None
+    assert decode_row(value) == Row(7, 1_000, 1_000, [], {})
+    assert corrections({b"t/c": value}, {}, 8) == {}
 
 
 @given(FACTS, st.lists(st.integers(1, 5), max_size=20))

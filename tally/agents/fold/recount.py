@@ -26,8 +26,9 @@ def corrections(
 ) -> dict[bytes, bytes | None]:
     """Return the rows that have to be written so that what is held equals what was counted.
 
-    A row that nothing contributes to any more is kept as zeros: rows are never deleted in a generation.
-    Spans and labels only widen, so that a message that moved to another campaign leaves no correction.
+    A row that nothing contributes to any more is kept as zeros, at its first time: rows are never deleted in
+    a generation. A span is that of what is counted: folding only widens it, so that a message that moved to
+    another campaign leaves the row's span as it was, and a recount narrows it. Labels only widen.
     """
     corrected: dict[bytes, bytes | None] = {}
     for key in held.keys() | counted.keys():
@@ -35,18 +36,23 @@ def corrections(
         new = counted.get(key)
         if old is None and new is not None:
             corrected[key] = encode(new)
-        elif old is not None and old.counts != (new.counts if new else {}):
-            corrected[key] = encode(_widened(old, new, next_offset))
+        elif old is not None and (row := _counted_anew(old, new, next_offset)) != old:
+            corrected[key] = encode(row)
     return corrected
 
 
-def _widened(old: Row, new: Row | None, next_offset: int) -> Row:
+def _counted_anew(old: Row, new: Row | None, next_offset: int) -> Row:
+    """Return the row as it was counted, or as it is held where that is the same."""
     if new is None:
-        return Row(next_offset, old.first_ms, old.last_ms, old.labels, {}, old.channels)
+        return (
+            Row(next_offset, old.first_ms, old.first_ms, old.labels, {}, old.channels) if old.counts else old
+        )
+    if (old.first_ms, old.last_ms, old.counts) == (new.first_ms, new.last_ms, new.counts):
+        return old
     return Row(
         next_offset,
-        min(old.first_ms, new.first_ms),
-        max(old.last_ms, new.last_ms),
+        new.first_ms,
+        new.last_ms,
         sorted({*old.labels, *new.labels})[:LABELS],
         new.counts,
         sorted({*old.channels, *new.channels}),
