@@ -16,6 +16,7 @@ Reason = Literal[
     "unknown_version",
     "unknown_object",
     "bad_packet",
+    "foreign_number",
     "bad_batch",
     "code_failure",
 ]

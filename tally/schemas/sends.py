@@ -19,6 +19,7 @@ from tally.schemas.fields import (
     user_identifier,
 )
 from tally.schemas.keys import FREE_FORM, Template, bounded_template, join_parts
+from tally.schemas.numbers import NOBODYS, Owners
 from tally.schemas.routed import Routed, read_object
 from tally.schemas.send_facts import Checked, add_facts
 
@@ -36,20 +37,21 @@ FIELDS = frozenset(
 )
 
 
-def read_send(value: bytes | None, published_ms: int | None = None) -> Routed:
+def read_send(value: bytes | None, published_ms: int | None = None, owners: Owners = NOBODYS) -> Routed:
     """Turn one send result into facts about the message, the recipient and the customer.
 
-    `published_ms` is Kafka's time of the record: nothing in it happened more than a day later.
+    `published_ms` is Kafka's time of the record: nothing in it happened more than a day later. `owners` says
+    whose business numbers are: what another tenant says of one is `foreign_number`.
     """
     routed = Routed()
     try:
-        _read(read_object(value), latest_ms(published_ms), routed)
+        _read(read_object(value), latest_ms(published_ms), owners, routed)
     except BadEvent as error:
         routed.refuse(error.bad)
     return routed
 
 
-def _read(body: dict[str, Any], latest: int, routed: Routed) -> None:
+def _read(body: dict[str, Any], latest: int, owners: Owners, routed: Routed) -> None:
     _version(body)
     tenant = producer_id(required(body, "tenant", "$"), "$.tenant")
     channel = _one_of(body, "channel", CHANNELS)
@@ -70,6 +72,8 @@ def _read(body: dict[str, Any], latest: int, routed: Routed) -> None:
     number = wamid = ""
     if channel == "whatsapp":
         number = meta_id(body, "phone_number_id", "$")
+        if owners.get(number, tenant) != tenant:
+            raise BadEvent("foreign_number", "$.phone_number_id")
         wamid = meta_id(body, "message_id", "$") if outcome == "accepted" else ""
     else:
         _dialled(body, routed, (tenant, campaign or "", contact, attempt), outcome, at_ms, template[0])

@@ -4,12 +4,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tally.schemas.bounds import MIB, RECORD
+from tally.schemas.bounds import KIB, MIB, RECORD
 
 RAW_TOPICS = ("webhook-events", "send-results", "ami-events")
 DEAD_LETTERS = "dead-letters"
 DEPLOYMENT = "deployment"
 """Holds the id that the database has too (`tally/streams/deployment.py`); of all generations."""
+NUMBERS = "numbers"
+"""By phone_number_id whose a business number is; kept for ever, and most deployments have none."""
 COUNTERS = "counters"
 ALIASES = "aliases"
 SWEEPS = "sweeps"
@@ -107,4 +109,5 @@ def declared(names: Names, tables: tuple[str, ...], partitions: int) -> list[Top
         names.raw(DEAD_LETTERS), 4, DEAD_LETTER_LIMIT_BYTES, 30 * DAY_MS, retention_bytes=DEAD_LETTERS_BYTES
     )
     deployment = Topic(names.raw(DEPLOYMENT), 1, FACT_LIMIT_BYTES, None)
-    return [*raw, facts, *changelogs, dead, deployment]
+    numbers = Topic(names.raw(NUMBERS), 1, 64 * KIB, None)
+    return [*raw, facts, *changelogs, dead, deployment, numbers]

@@ -20,6 +20,7 @@ from tally.schemas.fields import (
     user_identifier,
 )
 from tally.schemas.keys import Template
+from tally.schemas.numbers import NOBODYS, Owners
 from tally.schemas.routed import Routed
 from tally.schemas.send_facts import Checked, add_facts
 from tally.schemas.typed import MAX_INTEGER, UNREADABLE, MaybeMetaId, MetaId, may_be_usual
@@ -62,7 +63,9 @@ _decode = msgspec.json.Decoder(_Body).decode
 _OUTCOME = ("outcome", "accepted")
 
 
-def read_usual_send(value: bytes | None, published_ms: int | None = None) -> Routed | None:
+def read_usual_send(
+    value: bytes | None, published_ms: int | None = None, owners: Owners = NOBODYS
+) -> Routed | None:
     """Turn one send result into facts, or return None where it is not a usual one."""
     if not may_be_usual(value):
         return None
@@ -73,6 +76,8 @@ def read_usual_send(value: bytes | None, published_ms: int | None = None) -> Rou
         return None
     who = _who(body.contact)
     if not who:
+        return None
+    if owners and owners.get(body.phone_number_id, tenant := _text(body.tenant)) != tenant:
         return None
     routed = Routed(seen=[_OUTCOME])
     add_facts(routed, _checked(body, at_ms, who))

@@ -10,6 +10,7 @@ from math import ceil
 
 import faust
 import structlog
+from msgspec import structs
 
 from tally.agents.flush.loop import Flush
 from tally.agents.flush.ports import Policy, Ports
@@ -31,6 +32,7 @@ from tally.streams.brokers import wait_for_brokers
 from tally.streams.deployment import Deployment, OwnWriter
 from tally.streams.fatal import describe
 from tally.streams.metrics import GROUP_ROLES, Metrics
+from tally.streams.numbers import NumbersFollower
 from tally.streams.roles import fold_app, route_app, unix_ms
 from tally.streams.settings import Settings
 from tally.streams.watchdog import Stacks, Watchdog
@@ -101,6 +103,11 @@ class Process:
                 reading,
                 self._settings.generation,
             )
+            numbers = NumbersFollower(
+                settings, lambda owners: route.read_by(structs.replace(reading, owners=owners))
+            )
+            await numbers.start()
+            self._services["numbers"] = numbers.run
             self._apps.append(route_app(settings, route, self._watch))
         return Parts(self._apps, self._services)
 

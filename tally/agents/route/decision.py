@@ -56,9 +56,10 @@ def _webhook(
 
 
 def _send(
-    value: bytes | None, _headers: Headers = (), _reading: Reading = READING, published_ms: int | None = None
+    value: bytes | None, _headers: Headers = (), reading: Reading = READING, published_ms: int | None = None
 ) -> Routed:
-    return read_usual_send(value, published_ms) or read_send(value, published_ms)
+    owners = reading.owners
+    return read_usual_send(value, published_ms, owners) or read_send(value, published_ms, owners)
 
 
 READERS: Mapping[str, Read] = {

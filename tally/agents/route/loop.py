@@ -96,6 +96,10 @@ class Route:
         self._waiting: deque[tuple[str, RawRun]] = deque()
         self._passes: set[asyncio.Task[None]] = set()
 
+    def read_by(self, reading: Reading) -> None:
+        """Read what comes from now on by other settings."""
+        self._reading = reading
+
     def deliver(self, source: str, run: RawRun) -> None:
         """Take a run; it is acknowledged once its facts and dead letters are safe."""
         self._waiting.append((source, run))

@@ -1,10 +1,11 @@
-"""The settings that reading AMI events depends on: which channel variables mean what."""
+"""What reading raw events depends on beside them: what channel variables mean, and whose numbers are."""
 
 from collections.abc import Mapping
 
 from msgspec import Struct, field
 
 from tally.schemas.call_facts import VariableRole
+from tally.schemas.numbers import Owners
 
 VARIABLES: Mapping[str, VariableRole] = {
     "CAMPAIGN_ID": "campaign",
@@ -17,11 +18,12 @@ VARIABLES: Mapping[str, VariableRole] = {
 
 
 class Reading(Struct, frozen=True):
-    """What a deployment calls the variables that its dialler sets."""
+    """What a deployment calls the variables that its dialler sets, and whose its business numbers are."""
 
     variables: Mapping[str, VariableRole] = field(default_factory=lambda: VARIABLES)
     amd_event: str = ""
     """Name of a UserEvent that tells human from machine; its field `Status` has the verdict."""
+    owners: Owners = field(default_factory=dict)
 
 
 READING = Reading()

@@ -3,12 +3,15 @@
 from collections import defaultdict
 from typing import NamedTuple
 
+from msgspec import structs
+
 from tally.agents.audit.counting import folded
 from tally.agents.route.decision import READERS, read_record
 from tally.schemas.keyed import head
 from tally.schemas.keys import partition_of
 from tally.streams.audit.copies import Copies
 from tally.streams.log_reading import read_to_end
+from tally.streams.numbers import all_numbers, owners_of
 from tally.streams.settings import Settings
 from tally.tables.families.family import packed
 from tally.tables.store.local import LocalStore, Meta
@@ -30,11 +33,12 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
     """Return by partition a store with what the raw topics come to, as far as they are kept."""
     logical = {settings.names.raw(source): source for source in READERS}
     stores = {partition: copies.store("raw", partition) for partition in range(partitions)}
+    reading = structs.replace(settings.reading, owners=owners_of(await all_numbers(settings)))
     waiting: defaultdict[int, list[Fact]] = defaultdict(list)
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
         if stands_in(record):
             continue
-        for keyed in read_record(logical[record.topic], record, settings.reading)[0].facts:
+        for keyed in read_record(logical[record.topic], record, reading)[0].facts:
             facts = waiting[partition_of(keyed.key, partitions)]
             facts.append(Fact(len(facts), keyed.key, head(keyed.family, 0) + packed(keyed.fact)))
         for partition in [p for p, facts in waiting.items() if len(facts) >= BATCH_FACTS]:

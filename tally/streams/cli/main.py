@@ -18,6 +18,7 @@ from tally.streams.cli import (
     generation,
     incomplete,
     migrate,
+    numbers,
     publish,
     topics,
     up,
@@ -44,6 +45,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(generation.app, name="generation")
 app.add_typer(deployment.app, name="deployment")
 app.command("config")(config.config)
+app.add_typer(numbers.app, name="numbers")
 app.command("publish")(publish.publish)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(incomplete.app, name="incomplete")

@@ -10,6 +10,7 @@ import orjson
 
 from tally.schemas.bounds import BOUNDS
 from tally.streams.log_reading import read_to_end
+from tally.streams.numbers import all_numbers
 from tally.streams.settings import Settings
 from tally.tables.unread import stands_in
 
@@ -52,6 +53,8 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
     logical = {settings.names.raw(topic): topic for topic in RAW}
     rows: list[Copied] = []
     count = 0
+    numbers = [(number_id, number.tenant) for number_id, number in (await all_numbers(settings)).items()]
+    await connection.copy_records_to_table("number", schema_name="recount", records=numbers)
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
         place = (logical[record.topic], record.partition, record.offset, record.timestamp)
         body = None if stands_in(record) else record.value

@@ -16,7 +16,7 @@ BEGIN
     FOR relation IN
         SELECT relname, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
         FROM pg_class
-        WHERE relnamespace = 'recount'::regnamespace AND relkind IN ('r', 'v') AND relname NOT IN ('raw', 'bound')
+        WHERE relnamespace = 'recount'::regnamespace AND relkind IN ('r', 'v') AND relname NOT IN ('raw', 'bound', 'number')
     LOOP
         EXECUTE format('DROP %s IF EXISTS recount.%I CASCADE', relation.kind, relation.relname);
     END LOOP;
@@ -302,6 +302,9 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
             body -> 'channel' = '"whatsapp"'
             AND body -> 'outcome' IN ('"queued"', '"accepted"', '"failed"', '"skipped"', '"cancelled"')
             AND number_id IS NOT NULL
+            AND NOT EXISTS (
+                SELECT FROM recount.number AS known
+                WHERE known.number_id = field.number_id AND known.tenant <> field.tenant)
             AND (outcome <> 'accepted' OR message_id IS NOT NULL)
         )
         OR (

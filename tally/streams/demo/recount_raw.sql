@@ -11,4 +11,7 @@ CREATE TABLE recount.raw (
     headers         jsonb  NOT NULL DEFAULT '{}'
 );
 
+-- Whose a business number is, as the topic `numbers` says; one that is not here is anybody's.
+CREATE TABLE recount.number (number_id text PRIMARY KEY, tenant text NOT NULL);
+
 CREATE TABLE recount.bound (name text PRIMARY KEY, most bigint NOT NULL);

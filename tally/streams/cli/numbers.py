@@ -1,0 +1,72 @@
+"""`tally numbers`: whose a business number is."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+import typer
+from aiokafka.errors import KafkaError
+
+from tally.schemas.errors import BadEvent
+from tally.schemas.numbers import Number
+from tally.streams import numbers
+from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.settings import load
+
+app = typer.Typer(
+    help="Say whose a business number is: others' send results are refused.", no_args_is_help=True
+)
+
+NumberId = Annotated[str, typer.Argument(help="Meta's phone_number_id")]
+Found = TypeVar("Found")
+
+
+def _asked(question: Coroutine[Any, Any, Found]) -> Found:
+    try:
+        return asyncio.run(question)
+    except (KafkaError, TimeoutError) as error:
+        fail(f"{type(error).__name__}: {error}")
+    except BadEvent as error:
+        fail(f"{error}; nothing was set", code=2)
+
+
+@app.command("set")
+def set_number(
+    number_id: NumberId,
+    tenant: Annotated[str, typer.Argument(help="whose it is")],
+    name: Annotated[str | None, typer.Option(help="what people call it")] = None,
+    successor_of: Annotated[str | None, typer.Option(help="the id that it had before; only kept")] = None,
+) -> None:
+    """Say whose a number is; send results of other tenants become dead letters `foreign_number`."""
+    _asked(numbers.set_number(load(), number_id, Number(tenant, successor_of, name)))
+    console.print(f"{number_id} is {tenant}'s", highlight=False, markup=False)
+
+
+@app.command("remove")
+def remove(number_id: NumberId) -> None:
+    """Let a number be anybody's again."""
+    _asked(numbers.remove_number(load(), number_id))
+    console.print(f"{number_id} is anybody's", highlight=False, markup=False)
+
+
+@app.command("list")
+def list_numbers(json: Json = False) -> None:
+    """List the numbers that are set."""
+    found = sorted(_asked(numbers.all_numbers(load())).items())
+    if json:
+        print_json(
+            [
+                {
+                    "phone_number_id": number_id,
+                    "tenant": number.tenant,
+                    "successor_of": number.successor_of,
+                    "name": number.name,
+                }
+                for number_id, number in found
+            ]
+        )
+        return
+    print_table(
+        ("phone_number_id", "tenant", "successor of", "name"),
+        [(number_id, one.tenant, one.successor_of or "-", one.name or "-") for number_id, one in found],
+    )

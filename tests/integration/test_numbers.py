@@ -1,0 +1,102 @@
+"""Whose a business number is, told to a running worker: what others say of it becomes dead letters."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from tally.schemas.numbers import Number
+from tally.streams import dead_letters
+from tally.streams.demo.answers import Answers
+from tally.streams.numbers import all_numbers, remove_number, set_number
+from tally.streams.settings import Settings, load
+from tally.streams.simulator.records import SEND_RESULTS, RawRecord
+from tests.support.judge import counted, prepare, publish, verdict
+from tests.support.servers import Kafka
+from tests.support.workers import WorkerProcess, environment_of, workers
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
+
+FOLLOWED_SECONDS = 30.0
+
+
+def accepted(tenant: str, number_id: str, message_id: str) -> RawRecord:
+    return RawRecord(
+        SEND_RESULTS,
+        None,
+        orjson.dumps(
+            {
+                "tenant": tenant,
+                "channel": "whatsapp",
+                "campaign": "c",
+                "contact": {"id": message_id, "phone": "+31600000001"},
+                "template": {"name": "t", "language": "nl"},
+                "phone_number_id": number_id,
+                "outcome": "accepted",
+                "message_id": message_id,
+                "time": int(time.time() * 1000),
+            }
+        ),
+    )
+
+
+async def count_of(worker: WorkerProcess, tenant: str) -> int:
+    async with Answers(worker.url) as answers:
+        found: list[dict[str, Any]] = await answers.campaigns(tenant)
+    return sum(one["totals"]["accepted"] for one in found)
+
+
+async def refused(settings: Settings) -> list[str]:
+    return [letter.reason for letter in await dead_letters.read(settings)]
+
+
+async def test_what_another_tenant_says_of_a_number_is_a_dead_letter_until_the_number_is_anybodys_again(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    environment = environment_of(kafka.bootstrap, database, f"n{uuid4().hex[:8]}-")
+    await prepare(environment)
+    settings = load(environment)
+    await set_number(settings, "1", Number("a", name="Sales"))
+
+    with workers(environment, tmp_path, "one") as (worker,):
+        worker.start()
+        await worker.ready()
+        sent = [accepted("a", "1", "w1"), accepted("b", "1", "w1"), accepted("b", "1", "w2")]
+        await publish(environment, [*sent, accepted("b", "2", "w3")])
+        await counted(worker)
+
+        assert (await count_of(worker, "a"), await count_of(worker, "b")) == (1, 1)
+        assert await refused(settings) == ["foreign_number"] * 2
+        assert await verdict(worker) == []
+
+        await remove_number(settings, "1")
+        assert await all_numbers(settings) == {}
+        await until_counted_for(worker, environment, "b", "1", more_than=1)
+
+        await set_number(settings, "2", Number("a"))
+        await until_refused(settings, environment, "b", "2")
+
+
+async def until_counted_for(
+    worker: WorkerProcess, environment: dict[str, str], tenant: str, number_id: str, more_than: int
+) -> None:
+    """Publish until something counts: a worker hears of a change a moment later."""
+    ends_at = time.monotonic() + FOLLOWED_SECONDS
+    while await count_of(worker, tenant) <= more_than:
+        assert time.monotonic() < ends_at, "the number is still another's"
+        await publish(environment, [accepted(tenant, number_id, uuid4().hex)])
+        await counted(worker)
+
+
+async def until_refused(settings: Settings, environment: dict[str, str], tenant: str, number_id: str) -> None:
+    """Publish until something is refused."""
+    ends_at = time.monotonic() + FOLLOWED_SECONDS
+    before = len(await refused(settings))
+    while len(await refused(settings)) <= before:
+        assert time.monotonic() < ends_at, "the number is still anybody's"
+        await publish(environment, [accepted(tenant, number_id, uuid4().hex)])
+        await asyncio.sleep(0.2)

@@ -1,0 +1,99 @@
+"""Whose a business number is: what another tenant says of it moves nothing."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally.agents.route.decision import READERS
+from tally.schemas.ami.reading import Reading
+from tally.schemas.keyed import Keyed
+from tally.schemas.keys import RowKey
+from tally.schemas.numbers import BadNumber, Number, encode, read_number
+from tally.schemas.routed import Routed
+from tally.tables.rules import Rules
+from tests.support.partition import MemoryPartition
+from tests.unit.schemas.test_sends import ACCEPTED
+
+OWNED = ACCEPTED["phone_number_id"]
+READING = Reading(owners={OWNED: "a", "2": "b"})
+TENANTS = ("a", "b", "c")
+
+
+def routed(reading: Reading = READING, **fields: Any) -> Routed:
+    return READERS["send-results"](orjson.dumps(ACCEPTED | fields), (), reading, None)
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "queued", "cancelled"])
+def test_only_its_tenant_says_something_of_a_number_and_of_others_everybody(outcome: str) -> None:
+    said: dict[str, Any] = {"outcome": outcome, "reason": "x"}
+
+    assert not routed(READING, tenant="a", **said).bad
+    assert [str(bad) for bad in routed(READING, tenant="b", **said).bad] == [
+        "foreign_number at $.phone_number_id"
+    ]
+    assert not routed(READING, tenant="b", **said).facts
+    assert not routed(READING, tenant="b", phone_number_id="3", **said).bad
+    assert not routed(Reading(), tenant="b", **said).bad
+
+
+def test_a_voice_attempt_has_no_number_of_whatsapp() -> None:
+    assert not routed(tenant="b", channel="voice", outcome="queued").bad
+
+
+SENDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "tenant": st.sampled_from(TENANTS),
+            "phone_number_id": st.sampled_from((OWNED, "2", "3")),
+            "message_id": st.sampled_from(("w1", "w2")),
+            "time": st.sampled_from((1_795_350_873_904, 1_230_768_000_000)),
+            "campaign": st.sampled_from(("c", None)),
+        }
+    ),
+    max_size=12,
+)
+
+
+def rows_of(tenant: str, sends: list[dict[str, Any]]) -> dict[bytes, dict[str, int]]:
+    facts: list[Keyed] = [keyed for send in sends for keyed in routed(READING, **send).facts]
+    partition = MemoryPartition()
+    partition.fold(facts, Rules())
+    return {key: counts for key, counts in partition.counts().items() if RowKey.decode(key).tenant == tenant}
+
+
+@given(SENDS)
+def test_no_send_result_of_another_tenant_for_a_number_of_ones_own_moves_a_row(
+    sends: list[dict[str, Any]],
+) -> None:
+    foreign = [send for send in sends if send["phone_number_id"] == OWNED and send["tenant"] != "a"]
+
+    assert rows_of("a", sends) == rows_of("a", [send for send in sends if send not in foreign])
+
+
+def test_a_number_reads_back_and_its_tenant_is_written_as_in_send_results() -> None:
+    tenant = "550E8400-E29B-41D4-A716-446655440000"
+
+    assert read_number(b"1", encode(Number("7", "0", "Sales"))) == ("1", Number("7", "0", "Sales"))
+    assert read_number(b"1", encode(Number(tenant))) == ("1", Number(tenant.lower()))
+    assert read_number(b"1", None) == ("1", None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (None, b'{"tenant":"a"}'),
+        (b"", b'{"tenant":"a"}'),
+        (b"\xff", b'{"tenant":"a"}'),
+        (b"1", b"{}"),
+        (b"1", b'{"tenant":""}'),
+        (b"1", b'{"tenant":7}'),
+        (b"1", b'{"tenant":"a","colour":"red"}'),
+        (b"1", b"hello"),
+    ],
+)
+def test_what_is_no_number_says_so(key: bytes | None, value: bytes) -> None:
+    with pytest.raises(BadNumber):
+        read_number(key, value)
