@@ -82,7 +82,7 @@ async def test_clocks_of_producers_from_epoch_0_to_the_year_9999_make_no_state_a
 
     assert exits == []
     assert letters == unreadable(records)
-    assert {reason for _, reason in letters} == {"bad_time"}
+    assert "bad_time" in {reason for _, reason in letters}
     assert all(held.values())
     for table, count in subjects.items():
         assert held[table] <= KEYS_OVER_ORACLE * count, (held, subjects)
