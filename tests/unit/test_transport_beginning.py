@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tally.schemas.starts import Start
 from tally.streams.transport import beginning
-from tally.streams.transport.beginning import Beginnings, Committed, hole, start_of
+from tally.streams.transport.beginning import Beginnings, hole, start_of
+from tally.streams.transport.runs import Committed
 from tally.tables.topic_layout import Layout
 
 NOW_MS = 1_795_000_000_000

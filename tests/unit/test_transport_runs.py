@@ -12,7 +12,7 @@ from tally.schemas.starts import Start
 from tally.streams.transport.assignment import Assignment, NotOwned
 from tally.streams.transport.fetching import Fetched, Piece
 from tally.streams.transport.options import Limits
-from tally.streams.transport.runs import PartitionRuns, Run, sizes_of
+from tally.streams.transport.runs import Committed, PartitionRuns, Run, sizes_of
 
 LIMITS = Limits(max_records=3, max_bytes=400, max_outstanding=2, max_waiting=2)
 ONE, OTHER = TP("facts", 0), TP("facts", 1)
@@ -294,10 +294,26 @@ def test_a_commit_that_is_known_is_not_repeated() -> None:
         run.ack()
 
     ((runs, point),) = assignment.moved().values()
-    assert point == 3
+    assert point == Committed(3, "")
     runs.committed = point
 
     assert assignment.moved() == {}
+
+
+def test_the_same_offset_of_a_topic_that_was_made_anew_is_committed_once_more() -> None:
+    assignment = assigned(ONE)
+    for topic_id in ("old", "new"):
+        piece = Piece((), 0, 0, paused=False, start=Start(topic_id, 0, 1))
+        assignment.receive(Fetched(1, {ONE: piece}))
+        for run in assignment.deliverable(ONE.topic):
+            run.ack()
+        ((runs, point),) = assignment.moved().values()
+        assert point == Committed(0, topic_id)
+        runs.committed = point
+    assert assignment.moved() == {}
+
+    assignment.forget_commits()
+    assert [point for _, point in assignment.moved().values()] == [Committed(0, "new")]
 
 
 def test_a_paused_partition_is_resumed_once_it_has_room() -> None:

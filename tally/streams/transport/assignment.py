@@ -6,7 +6,7 @@ from faust.types import TP
 
 from tally.streams.transport.fetching import Fetched
 from tally.streams.transport.options import Limits
-from tally.streams.transport.runs import PartitionRuns, Run
+from tally.streams.transport.runs import Committed, PartitionRuns, Run
 
 
 class NotOwned(LookupError):
@@ -112,9 +112,18 @@ class Assignment:
         """Runs under way, of all partitions."""
         return sum(runs.outstanding for runs in self.partitions.values())
 
-    def moved(self) -> dict[TP, tuple[PartitionRuns, int]]:
-        """Return the offsets that may be committed and are not, each with the runs it comes from."""
+    def moved(self) -> dict[TP, tuple[PartitionRuns, Committed]]:
+        """Return the offsets that may be committed and are not, each with the runs it comes from.
+
+        The same offset of a topic that was made anew is another one.
+        """
         points = ((tp, runs, runs.commit_point()) for tp, runs in self.partitions.items())
-        return {
-            tp: (runs, point) for tp, runs, point in points if point is not None and point != runs.committed
-        }
+        known = ((tp, runs, Committed(at, runs.topic_id)) for tp, runs, at in points if at is not None)
+        return {tp: (runs, point) for tp, runs, point in known if point != runs.committed}
+
+    def forget_commits(self) -> None:
+        """Let all offsets be committed once more: with a topic the brokers forget what was committed in it,
+        and may do so after one of its name was made anew.
+        """
+        for runs in self.partitions.values():
+            runs.committed = None

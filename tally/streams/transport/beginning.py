@@ -9,7 +9,7 @@ is soon enough. A topic that was made anew is known by its id, which goes with e
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -17,18 +17,12 @@ from faust.types import TP
 
 from tally.schemas.notices import Range
 from tally.schemas.starts import Start
+from tally.streams.transport.runs import Committed
 from tally.tables.topic_layout import Layout, layouts
 
 LOOK_SECONDS = 1.0
 """How often topics are asked for their ids; until then a new topic's records are read as the old one's."""
 ASK_SECONDS = 5.0
-
-
-class Committed(NamedTuple):
-    """What the group knows of a partition: an offset, and the id of the topic it is of (empty: not said)."""
-
-    offset: int
-    topic_id: str
 
 
 def start_of(topic_id: str, log_start: int, committed: Committed | None, at_ms: int) -> Start:

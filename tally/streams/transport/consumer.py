@@ -7,6 +7,7 @@ tests/unit/test_transport_pins.py lists them and the versions they belong to.
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any, ClassVar, cast
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 FETCH_SECONDS = 0.2
 """Longest fetch: how soon the end of a partition is noticed where it holds only transaction markers."""
 COMMIT_SECONDS = 5.0
+AGAIN_SECONDS = 10.0
+"""How often what has not moved is committed once more."""
 
 
 class RunConsumer(driver.Consumer):
@@ -148,8 +151,8 @@ class RunConsumer(driver.Consumer):
             moved = self._ours.moved()
             if not moved:
                 return False
-            self._ours.topic_ids = {tp: runs.topic_id for tp, (runs, _) in moved.items()}
-            if not await self._commit({tp: point for tp, (_, point) in moved.items()}):
+            self._ours.topic_ids = {tp: point.topic_id for tp, (_, point) in moved.items()}
+            if not await self._commit({tp: point.offset for tp, (_, point) in moved.items()}):
                 return False
             for runs, point in moved.values():
                 runs.committed = point
@@ -158,8 +161,12 @@ class RunConsumer(driver.Consumer):
     @Service.task
     async def _commit_handler(self) -> None:
         # In place of Faust's, whose timer warns whenever a busy loop makes a short interval a little longer.
+        again_at_s = 0.0
         while not self.should_stop:
             await self.sleep(self.commit_interval)
+            if (now_s := time.monotonic()) >= again_at_s:
+                self._ours.forget_commits()
+                again_at_s = now_s + AGAIN_SECONDS
             await self.commit()
 
     async def verify_all_partitions_active(self) -> None:

@@ -4,13 +4,20 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import accumulate, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from tally.schemas.starts import Start
 from tally.streams.transport.options import Limits
 
 RECORD_BYTES = 100
 """What one record takes in memory beside its bytes."""
+
+
+class Committed(NamedTuple):
+    """What a group knows of a partition: an offset, and the id of the topic it is of (empty: not said)."""
+
+    offset: int
+    topic_id: str
 
 
 class Run:
@@ -79,7 +86,7 @@ class PartitionRuns:
         """Runs that are delivered and not acknowledged."""
         self.outstanding_bytes = 0
         """What their records take in memory."""
-        self.committed: int | None = None
+        self.committed: Committed | None = None
         """What the group knows, as far as we told it."""
         self.topic_id = ""
         """Of the topic that the commit point is of; empty where nobody asked."""

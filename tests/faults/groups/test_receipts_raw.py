@@ -75,14 +75,14 @@ async def _answer(answers: Answers) -> tuple[dict[str, Any], int]:
 async def _until(told: Told, state: str, accepted: int) -> dict[str, Any]:
     """Wait for an answer, asked for from now on, of a state and with so many accepted; return its receipt."""
     from_ms = time.time() * 1000
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            for at_ms, receipt, counted in reversed(told):
-                if at_ms < from_ms:
-                    break
-                if (receipt["state"], counted) == (state, accepted) and _ms(receipt["as_of"]) > from_ms:
-                    return receipt
-            await asyncio.sleep(POLL_SECONDS)
+    while time.time() * 1000 < from_ms + WAIT_SECONDS * 1000:
+        for at_ms, receipt, counted in reversed(told):
+            if at_ms < from_ms:
+                break
+            if (receipt["state"], counted) == (state, accepted) and _ms(receipt["as_of"]) > from_ms:
+                return receipt
+        await asyncio.sleep(POLL_SECONDS)
+    raise AssertionError(f"not {state} with {accepted}, but {told[-1]}")
 
 
 def _send(number: int) -> bytes:
