@@ -1,6 +1,6 @@
 """What families may cost: merging is linear in facts and state, joining in all states, counting nearly so.
 
-By CPU of this thread, never by the clock on the wall, and by doubling: what is linear takes twice as long for
+By CPU of this process, never by the clock on the wall, and by doubling: what is linear takes twice as long for
 twice as much, what is quadratic four times.
 """
 
@@ -15,20 +15,10 @@ from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tests.support.cpu import doubling
 from tests.support.facts import KEYS
-from tests.support.large import SHAPES, Shape
+from tests.support.large import SHAPES, Shape, every_shape
 
 MOST = 2.6
 """Of a doubled size: twice, and room for caches and for m log m."""
-LAWFUL = ("messages", "recipients", "customers", "calls", "operators")
-every_shape = pytest.mark.parametrize(
-    ("family", "shape"),
-    [
-        pytest.param(family, shape, id=f"{family.table}: {shape.name}")
-        for family in FAMILIES
-        for shape in SHAPES[family.table]
-        if family.table in LAWFUL
-    ],
-)
 
 
 def test_every_family_says_what_its_states_grow_by() -> None:

@@ -8,25 +8,14 @@ import pytest
 from tally.agents.fold.batch import fold_steps
 from tally.schemas.keyed import Keyed, KeyedFact
 from tally.tables.families.family import Family
-from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tests.support.cpu import largest_step
-from tests.support.large import SHAPES, Shape
+from tests.support.large import Shape, every_shape
 from tests.support.partition import MemoryPartition, record
 
 BATCH_FACTS = 5_000
 MOST_SECONDS = 0.05
-LAWFUL = ("messages", "recipients", "operators")
 Facts = Callable[[Family[Any, Any], Shape], list[Keyed]]
-every_shape = pytest.mark.parametrize(
-    ("family", "shape"),
-    [
-        pytest.param(family, shape, id=f"{family.table}: {shape.name}")
-        for family in FAMILIES
-        for shape in SHAPES[family.table]
-        if family.table in LAWFUL
-    ],
-)
 
 
 def about_one(family: Family[Any, Any], shape: Shape) -> list[Keyed]:

@@ -7,11 +7,13 @@ Each family has at least one shape, and one for every part of its state that gro
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from msgspec import Struct
 
 from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, Kind, MemberSeen, Originated
 from tally.schemas.facts import AttemptResult, Claim, Claimed, Inbound, Pricing, Send, Sighting, StatusSeen
 from tally.schemas.keys import Template
+from tally.tables.families.registry import FAMILIES
 
 PROMO = Template("promo", "pt_BR")
 AT_S = 1_795_000_000
@@ -123,3 +125,12 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     "operators": (Shape("queues", _queue, size=60),),
 }
 """By table."""
+
+every_shape = pytest.mark.parametrize(
+    ("family", "shape"),
+    [
+        pytest.param(family, shape, id=f"{family.table}: {shape.name}")
+        for family in FAMILIES
+        for shape in SHAPES.get(family.table, ())
+    ],
+)

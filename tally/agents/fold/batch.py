@@ -11,7 +11,7 @@ from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.missing import Missing, mark_beyond
 from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.rows import moved_rows
-from tally.agents.fold.steps import NO_LIMITS, Batch, Limits, Steps, chunks, finished
+from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, Batch, Limits, Steps, chunks, finished
 from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
 from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, NOTICE_KIND, oldest_raw_at_ms
@@ -86,9 +86,11 @@ def fold_steps(
     for family, of_family in _by_family(grouped).items():
         counted[family.table] = len(of_family)
         decode = family.decode_fact
-        with family_code():
-            facts = [(record.key, decode(record.value[HEAD_BYTES:])) for record in of_family]
-        yield
+        facts: list[tuple[bytes, Any]] = []
+        for some in chunks(of_family, FACTS_AT_ONCE):
+            with family_code():
+                facts += [(record.key, decode(record.value[HEAD_BYTES:])) for record in some]
+            yield
         if family.parts:
             yield from fold_parted(family, facts, reader, rules, batch)
         elif family.connects:

@@ -7,7 +7,7 @@ from typing import Any
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.missing import mark_beyond
 from tally.agents.fold.revealing import all_subjects
-from tally.agents.fold.steps import Batch, Steps, chunks
+from tally.agents.fold.steps import Batch, Steps, chunks, merging
 from tally.agents.fold.sweeps import Sweeps, latest_sweeps
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
@@ -32,6 +32,7 @@ def fold_connected(
     """
     sweeps = latest_sweeps(family, reader, [key for key, _ in facts])
     facts, unheard = sweeps.take(facts, reader, batch, is_swept)
+    yield
     keys = all_subjects(family, facts, reader)
     yield
     named = {key: None for several in keys for key in several}
@@ -107,7 +108,9 @@ def _fold_components(
                 facts = merged.get(component, ())
                 if facts or had:
                     named = named_in.get(component, ())
-                    state_bytes += _fold_component(family, component, facts, had, named, rules, batch, sweeps)
+                    state_bytes += yield from _fold_component(
+                        family, component, facts, had, named, rules, batch, sweeps
+                    )
                 yield
         batch.wrote(state_bytes)
 
@@ -121,12 +124,12 @@ def _fold_component(
     rules: Rules,
     batch: Batch,
     sweeps: Sweeps,
-) -> int:
+) -> Steps[int]:
     """Merge one component: all states it had, and its facts; return the bytes of its state."""
     befores = {root: family.decode(old) for root, old in olds.items()}
     after = family.join(list(befores.values())) if befores else None
     if facts:
-        after = family.merge(after, facts)
+        after = yield from merging(family, after, facts)
     after = sweeps.applied(scope, after)
     members = family.members(scope, after)
     root = min(members)

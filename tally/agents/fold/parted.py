@@ -13,7 +13,7 @@ from msgspec import Struct
 from tally.agents.fold.connected import aliases_of, components_of
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.missing import mark_apart
-from tally.agents.fold.steps import AT_ONCE, Batch, Steps, chunks
+from tally.agents.fold.steps import AT_ONCE, Batch, Steps, chunks, merging
 from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Part
 from tally.tables.families.family import Family
@@ -122,7 +122,7 @@ class _Parting:
         family = self._family
         befores = {root: family.decode(olds[root]) for root in component.roots}
         known = [*befores.values(), *(family.decode(olds[key]) for key in component.apart)]
-        after = family.merge(family.join(known) if known else None, component.facts)
+        after = yield from merging(family, family.join(known) if known else None, component.facts)
         self._apart_olds.update((key, olds[key]) for key in component.apart)
         connected = []
         key = next(iter(component.named or component.apart))

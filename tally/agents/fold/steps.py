@@ -4,20 +4,23 @@ A batch is computed in steps of a subject each, so that whoever drives them can 
 Only sizes decide how a batch is split, never a clock: it is split in the same way on every machine.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
 from tally.agents.fold.missing import Missing
 from tally.tables.contribution import Changes
+from tally.tables.families.family import Family
 from tally.tables.reading import Writes
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
 """A computation that pauses after each step and returns its result at the end."""
 
+FACTS_AT_ONCE = 500
+"""Facts that are decoded, or merged into one state, in one step."""
 AT_ONCE = 64
 """Subjects whose states are read together: each may be up to a megabyte."""
 
@@ -62,6 +65,15 @@ class Batch(Struct):
         self.written_bytes += state_bytes
         if self.written_bytes > self.limits.write_bytes:
             raise TooMuchAtOnce
+
+
+def merging(family: Family[Any, Any], state: Any, facts: Sequence[Any]) -> Steps[Any]:
+    """Merge facts, at least one, into a state: some hundred a step."""
+    for some in chunks(facts, FACTS_AT_ONCE):
+        if len(some) == FACTS_AT_ONCE:
+            yield
+        state = family.merge(state, some)
+    return state
 
 
 def finished(steps: Steps[T]) -> T:
