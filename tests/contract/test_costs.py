@@ -1,7 +1,7 @@
 """What families may cost: merging is linear in facts and state, joining in all states, counting nearly so.
 
-By CPU of this process, never by the clock on the wall, and by doubling: what is linear takes twice as long for
-twice as much, what is quadratic four times.
+By CPU of this process, never by the clock on the wall, and by doubling: what is linear takes twice as long
+for twice as much, what is quadratic four times.
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, Bound
+from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, TEMPLATE, Bound
 from tally.schemas.facts import AttemptResult
 from tally.schemas.keys import Template, join_parts
 from tally.tables.contribution import Part
@@ -16,8 +16,7 @@ KEY = join_parts("t1", "c1", "unknown")
 PROMO = Template("promo", "pt_BR")
 AROUND = (-1, 0, 1)
 LONGEST_ID = "\U0001f4de" * 128
-LONGEST_NAME = "é" * 128
-"""Of a template, and of its language: 256 bytes."""
+LONGEST_NAME = "x" * TEMPLATE.most
 WORST_BYTES = 800_000
 """Well under what a changelog record may hold."""
 
