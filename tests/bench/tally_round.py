@@ -95,7 +95,7 @@ async def _all_done(workers: Sequence[WorkerProcess], events: int, right: PeerRo
     began_ms = time.time() * 1000
     async with asyncio.timeout(COUNTED_SECONDS), Answers(viewing.url) as answers:
         await _nearly_all_taken(workers, events, first_s)
-        while await answers._reached_ms() <= began_ms:
+        while await answers.reached_ms() <= began_ms:
             await asyncio.sleep(END_POLL_SECONDS)
         await _until_flushed(viewing, right)
     done_s = time.time()

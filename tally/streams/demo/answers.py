@@ -72,7 +72,7 @@ class Answers:
         loop = asyncio.get_running_loop()
         began = loop.time()
         while loop.time() - began < deadline_seconds:
-            if await self._reached_ms() > before_ms:
+            if await self.reached_ms() > before_ms:
                 return loop.time() - began
             await asyncio.sleep(POLL_SECONDS)
         raise NotYet(f"not everything is counted after {deadline_seconds:g} s")
@@ -82,7 +82,7 @@ class Answers:
         receipt = await self._receipt()
         return _unix_ms(receipt["as_of"]) if receipt["state"] == "live" else 0.0
 
-    async def _reached_ms(self) -> float:
+    async def reached_ms(self) -> float:
         """Return the moment up to which all is counted that is not gone; 0 while it is catching up."""
         try:
             receipt = await self._receipt()

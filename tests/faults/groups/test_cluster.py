@@ -23,7 +23,7 @@ from tests.faults.stack import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(600)]
 
-PER_SECOND = 200
+PER_SECOND = 100
 LIVE_SECONDS = 30.0
 """So soon after a fault, without a hand, there are live numbers of after it."""
 WHOLE_SECONDS = 90.0
