@@ -204,6 +204,29 @@ def test_a_customer_that_outgrows_a_record_is_parted_where_it_connects_most_and_
     assert totals(partition)["t1", "c1"]["contacts_accepted"] > 100
 
 
+def chain(size: int) -> list[Sighting]:
+    """Return what shows phones, each with the next one, as those of one customer."""
+    return [fact for nth in range(size) for fact in (sent(nth, b"p%08d" % nth), _next(nth))]
+
+
+def _next(nth: int) -> Sighting:
+    return Sighting([b"p%08d" % nth, b"p%08d" % (nth + 1)])
+
+
+def test_parting_a_customer_that_has_grown_too_large_as_a_chain_costs_what_it_is_long() -> None:
+    def parting(size: int) -> Callable[[], object]:
+        partition = folded(chain(size))
+        records = [record(0, keyed(_next(size)))]
+
+        def work() -> None:
+            with bounds(Most(state_bytes=2_000)):
+                fold_batch(records, partition, RULES)
+
+        return work
+
+    assert doubling(parting(1_000), parting(2_000), 2.6) <= 2.6
+
+
 def webhook(contacts: int) -> list[Sighting]:
     return [Sighting([b"p316%08d" % nth, b"ugateway"]) for nth in range(contacts)]
 

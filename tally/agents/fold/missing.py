@@ -25,6 +25,8 @@ from tally.tables.rules import Rules
 EVERYBODY: Scope = ("", "")
 MOST_SCOPES = 1_000
 """Campaigns of one subject that are told apart; a subject of more concerns everybody."""
+MOST_NAMED = 10_000
+"""Campaigns that the marks of subjects parted from one state name in all: some hundred kilobytes of them."""
 
 
 class Mark(Struct, frozen=True, array_like=True):
@@ -131,17 +133,20 @@ def mark_beyond(
     missing.mark(family.code + root, bound.name, scopes, formerly)
 
 
-def mark_apart(
-    missing: Missing,
+def scopes_of_parted(
     family: Family[Any, Any],
-    bound: Bound,
-    name: bytes,
+    names: Sequence[bytes],
     befores: dict[bytes, Any],
     facts: Sequence[Any],
     rules: Rules,
-) -> None:
-    """Mark a subject that had to be parted from others, for whomever these and the facts count for."""
-    missing.mark(family.code + name, bound.name, _whose(family, name, befores, facts, rules))
+) -> set[Scope]:
+    """Return for whom subjects are to be marked that had to be parted from others, at least one.
+
+    It is whomever these and the facts count for, asked once for all: thousands may be parted from one state
+    at once. Where their marks would name too many campaigns in all, they concern everybody.
+    """
+    scopes = _whose(family, names[0], befores, facts, rules)
+    return {EVERYBODY} if len(names) * len(scopes) > MOST_NAMED else scopes
 
 
 def _whose(

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tally.agents.fold.connected import aliases_of, components_of
 from tally.agents.fold.failure import family_code
-from tally.agents.fold.missing import mark_apart
+from tally.agents.fold.missing import scopes_of_parted
 from tally.agents.fold.steps import AT_ONCE, Batch, Steps, chunks, merging
 from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Part
@@ -125,6 +125,7 @@ class _Parting:
         after = yield from merging(family, family.join(known) if known else None, component.facts)
         self._apart_olds.update((key, olds[key]) for key in component.apart)
         connected = []
+        beyond: list[bytes] = []
         key = next(iter(component.named or component.apart))
         is_parted = False
         for count, (state, encoded) in enumerate(self._parted(after, component.apart), start=1):
@@ -133,12 +134,14 @@ class _Parting:
             if family.stands_apart(state):
                 (name,) = family.members(key, state)
                 if (bound := family.beyond(state)) is not None:
-                    facts, missing = component.facts, self._batch.missing
-                    mark_apart(missing, family, bound, name, befores, facts, self._rules)
+                    beyond.append(name)
+                    kind = bound.name
                 self._apart[name].append(state)
                 is_parted = is_parted or name not in component.apart
             else:
                 connected.append((state, encoded))
+        if beyond:
+            yield from self._mark(kind, beyond, befores, component.facts)
         if not is_parted and len(connected) == 1 and len(befores) <= 1:
             root = min(component.named + component.roots)
             if not befores or root in befores:
@@ -148,6 +151,16 @@ class _Parting:
                 yield
                 return
         yield from self._rename(key, befores, olds, connected)
+
+    def _mark(
+        self, kind: str, names: Sequence[bytes], befores: dict[bytes, Any], facts: Sequence[Any]
+    ) -> Steps[None]:
+        """Mark subjects that had to be parted from others because these were too large."""
+        scopes = scopes_of_parted(self._family, names, befores, facts, self._rules)
+        for some in chunks(names):
+            yield
+            for name in some:
+                self._batch.missing.mark(self._family.code + name, kind, scopes)
 
     def apart(self) -> Steps[None]:
         """Write what stands apart: several components may have heard of the same."""
