@@ -7,14 +7,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from typer.testing import CliRunner
 
 from tally.streams.audit.examine import Audit, examine
-from tally.streams.cli.main import app
 from tally.streams.settings import load
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.servers import Kafka
-from tests.support.workers import WorkerProcess, environment_of, workers
+from tests.support.workers import WorkerProcess, environment_of, said, workers
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
 
@@ -49,7 +47,7 @@ async def flushed(environment: dict[str, str], with_raw: bool) -> Audit:
 
 
 async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_is_found(
-    environment: dict[str, str], worker: WorkerProcess, database: str, monkeypatch: pytest.MonkeyPatch
+    environment: dict[str, str], worker: WorkerProcess, database: str, tmp_path: Path
 ) -> None:
     await prepare(environment)
     worker.start()
@@ -66,10 +64,9 @@ async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_
     (wrong,) = (await examine(load(environment), with_raw=False)).drift
     assert (wrong.source, wrong.counter, wrong.counted - wrong.held) == ("postgres", "attempts", 7)
 
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    shown = await asyncio.to_thread(CliRunner().invoke, app, ["audit", "--campaign", "v7000"])
-    assert shown.exit_code == 1
-    assert "1 counters differ" in shown.output
-    elsewhere = await asyncio.to_thread(CliRunner().invoke, app, ["audit", "--campaign", "4001"])
-    assert elsewhere.exit_code == 0
+    log = tmp_path / "log"
+    exit_code, output = await said(environment, log, "audit", "--campaign", "v7000")
+    assert exit_code == 1, output
+    assert "1 counters differ" in output
+    exit_code, output = await said(environment, log, "audit", "--campaign", "4001")
+    assert exit_code == 0, output

@@ -14,6 +14,7 @@ from tally.streams.free_port import free_port
 from tally.streams.settings import Settings, load, variable
 
 READY_SECONDS = 45.0
+COMMAND_SECONDS = 60.0
 
 
 class WorkerProcess:
@@ -101,6 +102,16 @@ async def tally_process(
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+async def said(environment: dict[str, str], log: Path, *arguments: str) -> tuple[int, str]:
+    """Run a `tally` command to its end; return its exit code and what it printed.
+
+    A command may set handlers for signals, which only the main thread of a process can.
+    """
+    async with asyncio.timeout(COMMAND_SECONDS), tally_process(environment, log, *arguments) as process:
+        exit_code = await process.wait()
+    return exit_code, await asyncio.to_thread(log.read_text)
 
 
 def environment_of(bootstrap: str, dsn: str, prefix: str, **more: str) -> dict[str, str]:
