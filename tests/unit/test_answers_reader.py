@@ -15,7 +15,7 @@ from tally.schemas.missing import Known, Subjects, subjects_key
 from tally.schemas.notices import CODE_FAILURE
 from tally.schemas.rows import encode
 from tally.tables.pieces import at_once
-from tests.support.view_rows import PROMO, put, put_operator, put_progress
+from tests.support.view_rows import NEWS, PROMO, put, put_operator, put_progress
 
 PARTITIONS = 2
 AT = Moment(100.0, 1_795_350_876_120)
@@ -180,6 +180,24 @@ async def test_a_summary_is_made_anew_once_its_campaign_changed() -> None:
     assert (await reader.summaries([campaign]))[0].entry is first.entry
     put(view, RowKey("t1", "c1", PROMO), {"contacts": 7}, next_offset=2)
     assert b'"contacts":7' in (await reader.summaries([campaign]))[0].entry
+
+
+@pytest.mark.asyncio
+async def test_a_summary_shows_a_span_that_became_shorter_after_its_page_was_made() -> None:
+    view = campaigns({"c1": 90})
+    put(view, RowKey("t1", "c1", NEWS), {"contacts": 1}, span=(20, 30))
+    reader = reader_at(view, LagTracker())
+    (campaign,), _ = at_once(reader.page("t1", None, 0, frozenset(), 1))
+    put(view, RowKey("t1", "c1", PROMO), {"contacts": 1}, next_offset=2, span=(10, 40))
+    others = campaign.narrowing()
+    next(others)
+    (wide,) = await reader.summaries([campaign])
+    at_once(others)
+    (narrow,) = await reader.summaries([campaign])
+    shown = orjson.loads(narrow.entry)
+    times = [shown["first_activity"], shown["last_activity"]]
+    assert times == ["1970-01-01T00:00:00.010Z", "1970-01-01T00:00:00.040Z"]
+    assert wide.version != narrow.version
 
 
 @pytest.mark.asyncio

@@ -1,5 +1,7 @@
 """Laws of the memory view."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from tally.agents.view.model import ChangelogReplaced, View
 from tally.agents.view.operator_rows import Operator
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import PROGRESS_KEY, Row, RowHead, decode_head, encode
-from tally.tables.pieces import at_once
+from tally.tables.pieces import Steps, at_once
 from tests.support.view_rows import (
     NEWS,
     PROMO,
@@ -248,6 +250,50 @@ def test_a_span_that_becomes_shorter_is_found_anew_whatever_comes_meanwhile() ->
     given_up.close()
     at_once(view.narrowing("t1"))
     assert (found.first_ms, found.last_ms) == (20, 50)
+
+
+SPANS = st.tuples(st.integers(0, 9), st.integers(0, 9)).map(sorted)
+NARROWING = st.sampled_from(["begin", "step", "give up"])
+PLACES = st.tuples(
+    st.integers(0, PARTITIONS - 1), st.sampled_from(["c1", "c2"]), st.sampled_from([PROMO, NEWS])
+)
+MOVES = st.lists(st.one_of(st.tuples(PLACES, st.none() | SPANS), NARROWING), max_size=30)
+
+
+@given(MOVES)
+def test_spans_are_those_of_the_rows_once_they_are_sought_however_rows_and_seekers_took_turns(
+    moves: list[Any],
+) -> None:
+    view, seekers = View(PARTITIONS), list[Steps[None]]()
+    for next_offset, move in enumerate(moves):
+        if move == "begin":
+            seekers.append(view.narrowing("t1"))
+            next(seekers[-1], None)
+        elif move == "step":
+            for seeker in seekers:
+                next(seeker, None)
+        elif move == "give up":
+            if seekers:
+                seekers.pop(0).close()
+        else:
+            (partition, campaign, template), span = move
+            key = RowKey("t1", campaign, template)
+            if span is None:
+                view.apply(partition, key.encode(), None)
+            else:
+                put(view, key, {"contacts": 1}, partition, next_offset, tuple(span))
+    for seeker in seekers:
+        at_once(seeker)
+    at_once(view.narrowing("t1"))
+
+    shown = {found.campaign: (found.first_ms, found.last_ms) for found in view.recent("t1")}
+    expected: dict[str, tuple[int, int]] = {}
+    for partition in range(PARTITIONS):
+        for key, row in view.rows(partition).items():
+            first_ms, last_ms = expected.get(key.campaign, (row.first_ms, row.last_ms))
+            expected[key.campaign] = min(first_ms, row.first_ms), max(last_ms, row.last_ms)
+    assert shown == expected
+    assert list(shown) == sorted(shown, key=lambda campaign: (-shown[campaign][1], campaign))
 
 
 def test_a_row_without_a_campaign_is_no_campaign() -> None:

@@ -56,7 +56,7 @@ class Campaign:
     """
 
     __slots__ = (
-        *("_meanwhile", "_watched", "campaign", "filled", "first_ms", "is_too_wide", "last_ms"),
+        *("_has_narrowed", "_meanwhile", "_watched", "campaign", "filled", "first_ms", "last_ms"),
         *("size", "slots", "summary", "tenant"),
     )
 
@@ -69,12 +69,13 @@ class Campaign:
         self.filled = 0
         """How many of them count anything: rows that lost everything are kept as zeros, and show nothing."""
         self.first_ms = self.last_ms = 0
-        self.is_too_wide = False
-        """Whether a row's span has become shorter, so that the campaign's may be too long."""
-        self.summary: tuple[int, bytes] | None = None
-        """What a list shows of it at one digest, as its reader left it here."""
+        self.summary: tuple[bytes, bytes] | None = None
+        """What a list shows of it at one version, as its reader left it here."""
         self._watched: _Watched | None = None
+        self._has_narrowed = False
+        """Whether a row's span has become shorter since the campaign's was last sought."""
         self._meanwhile: tuple[int, int] | None = None
+        """The span of what came while the campaign's is being sought."""
 
     def value(self, template: Template | None, partition: int) -> bytes | None:
         """Return a row as it is kept."""
@@ -112,7 +113,7 @@ class Campaign:
             return False
         self._note(template, slots)
         self.size -= 1
-        self.is_too_wide = True
+        self._has_narrowed = True
         self.filled -= any(decode_outline(value).is_filled for place, value in slots if place == partition)
         if kept:
             self.slots[template] = kept
@@ -127,6 +128,11 @@ class Campaign:
             for template, slots in self.slots.items()
             for partition, value in slots
         ]
+
+    @property
+    def is_too_wide(self) -> bool:
+        """Whether its span may be longer than that of its rows."""
+        return self._has_narrowed or self._meanwhile is not None
 
     @property
     def is_empty(self) -> bool:
@@ -174,8 +180,7 @@ class Campaign:
         if self._meanwhile is not None:
             return  # somebody else is at it
         span = self._meanwhile = _NO_SPAN
-        self.is_too_wide = False
-        is_found = False
+        self._has_narrowed = is_found = False
         try:
             for _, slots in self.snapshot():
                 for _, value in slots:
@@ -186,7 +191,7 @@ class Campaign:
             seen, self._meanwhile = self._meanwhile, None
             if is_found and span != _NO_SPAN:
                 self.first_ms, self.last_ms = min(span[0], seen[0]), max(span[1], seen[1])
-            self.is_too_wide |= not is_found
+            self._has_narrowed |= not is_found
 
     def _caught_up(self, look: Look, former: dict[Template | None, Slots]) -> Look:
         digest, totals = look.digest, look.totals.copy()
@@ -216,7 +221,8 @@ class Campaign:
         if self._meanwhile is not None:
             self._meanwhile = _wider(self._meanwhile, now)
         if former is not None and (former.first_ms < now.first_ms or former.last_ms > now.last_ms):
-            self.is_too_wide = self.size > 1
+            # Of one row it is the row's, unless somebody holds the former row and will take it up again.
+            self._has_narrowed = self.size > 1 or self._meanwhile is not None
 
 
 def _wider(span: tuple[int, int], head: RowHead) -> tuple[int, int]:

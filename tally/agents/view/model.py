@@ -114,10 +114,11 @@ class View:
         """Find the spans of those campaigns anew of which a row's span has become shorter."""
         for campaign in list(self._too_wide.get(tenant, {}).values()):
             yield from campaign.narrowing()
+            if not campaign.size:
+                continue  # gone meanwhile
             if not campaign.is_too_wide:
                 self._too_wide[tenant].pop(campaign.campaign, None)
-            if campaign.size:
-                self._recent[tenant].move(campaign.campaign, campaign.last_ms)
+            self._recent[tenant].move(campaign.campaign, campaign.last_ms)
 
     def _take_progress(self, partition: int, value: bytes | None) -> None:
         known = self._progress[partition]
@@ -163,6 +164,7 @@ class View:
             del groups[key.tenant, key.campaign]
             if key.campaign:
                 self._recent[key.tenant].remove(key.campaign)
+                self._too_wide.get(key.tenant, {}).pop(key.campaign, None)
 
     def _too_wide_again(self, found: Campaign) -> None:
         if found.is_too_wide and found.campaign:
