@@ -5,6 +5,7 @@ what is none is counted and passed over.
 """
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -12,14 +13,18 @@ from typing import Any
 
 from msgspec import Struct, field, structs
 
+from tally.schemas import bounds
+from tally.schemas.bounds import Bound
 from tally.schemas.errors import REASONS
 from tally.schemas.topics import DEAD_LETTERS
 from tally.streams.log_reading import read_to_end, time_of
 from tally.streams.settings import Settings
+from tally.tables.dead_letters import DETAILED_PARTS
 
 DEADLINE_SECONDS = 120.0
 REMEMBERED = 100_000
 """Origins, to list a letter once that a killed worker wrote twice: it begins again where it was last safe."""
+_MORE = re.compile(r"; and (\d+) more$")
 EARLIER_MS = 60_000
 """Brokers' clocks agree within it, so that no letter is older than its record by more."""
 
@@ -46,6 +51,8 @@ class Summary(Struct):
 
     newest: list[DeadLetter] = []
     by_reason: Counter[str] = field(default_factory=Counter)
+    by_bound: Counter[str] = field(default_factory=Counter)
+    """How many were beyond a bound, or were cut at one."""
     foreign: int = 0
     """Records of the topic that are no dead letters."""
 
@@ -84,6 +91,7 @@ async def summary(settings: Settings, reason: str = "", limit: int = 0) -> Summa
             found.foreign += 1
         elif reason in ("", letter.reason):
             found.by_reason[letter.reason] += 1
+            found.by_bound.update(bound.name for bound in beyond(letter))
             if limit:
                 push = heapq.heappush if len(newest) < limit else heapq.heappushpop
                 push(newest, (_age(letter), structs.replace(letter, value=b"")))
@@ -132,6 +140,28 @@ def letter_of(record: Any) -> DeadLetter | None:
     if reason not in REASONS or not 0 <= at_ms < 1 << 48:
         return None
     return DeadLetter(origin, reason, detail, at_ms, record.key, value, size_bytes, headers.get("sha256", ""))
+
+
+def beyond(letter: DeadLetter) -> list[Bound]:
+    """Return the bounds that a dead letter's record was beyond, or that cut the letter. Pure."""
+    found = []
+    if letter.reason == "too_large" and letter.detail.startswith("too_large at a batch,"):
+        found.append(bounds.BATCH)
+    elif letter.reason == "too_large" and letter.size_bytes > bounds.RECORD.most:
+        found.append(bounds.RECORD)
+    elif letter.reason == "too_many_parts":
+        found.append(bounds.ELEMENTS)
+    elif (
+        letter.reason == "bad_packet" and letter.value.strip(b"\r\n").count(b"\n") >= bounds.PACKET_LINES.most
+    ):
+        found.append(bounds.PACKET_LINES)
+    if (more := _MORE.search(letter.detail)) and DETAILED_PARTS + int(more[1]) > bounds.BAD_PARTS.most:
+        found.append(bounds.BAD_PARTS)
+    if letter.sha256:
+        found.append(bounds.LETTER_END)
+    if len(letter.key or b"") == bounds.LETTER_KEY.most:  # or just as long as it may be
+        found.append(bounds.LETTER_KEY)
+    return found
 
 
 def _texts(headers: Any) -> Iterator[tuple[str, str]]:

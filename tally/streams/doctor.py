@@ -1,32 +1,22 @@
 """Diagnosis: can everything be reached, is everything as it must be, and what is waiting."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tally.deploy import migrate
-from tally.schemas.bounds import BY_NAME, CUSTOMER, TEMPLATES_SHOWN
-from tally.schemas.keys import split_parts
+from tally.schemas.bounds import BY_NAME, IDENTIFIER_LINKS, TEMPLATES_SHOWN
 from tally.schemas.notices import UNITS
-from tally.streams import dead_letters, deployment, generation, incomplete, topics
+from tally.streams import beyond, deployment, generation, incomplete, topics
 from tally.streams.log_reading import read_to_end
+from tally.streams.looks import MESSAGES, SCAN_SECONDS, SHOWN, Census, Looks
 from tally.streams.settings import Settings
-from tally.tables.contribution import is_contested
-from tally.tables.families.customer.family import CustomerFamily
-from tally.tables.families.message import MessageFamily
-from tally.tables.rules import Rules
 
-CUSTOMERS = CustomerFamily()
-MESSAGES = MessageFamily()
-LARGE_BYTES = 10_000
-"""Of a customer; smaller ones are not kept in mind."""
 DEADLINE_SECONDS = 20.0
-SCAN_SECONDS = 300.0
-SHOWN = 20
 MANY_TEMPLATES = """
 SELECT tenant, campaign, count(DISTINCT (template_name, template_language)) AS templates
 FROM tally.counters
@@ -50,25 +40,27 @@ class Finding(Struct, frozen=True):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Run every check; one that fails does not keep the others from running."""
-    checks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
-        ("kafka", _kafka),
-        ("topics", _topics),
-        ("postgres", _postgres),
-        ("migrations", _migrations),
-        ("generation", _generation),
-        ("deployment", _deployment),
-        ("campaigns with more templates than an answer shows", _many_templates),
-        ("messages by business number", _messages),
-        ("customers by business number", _customers),
-        ("dead letters by reason", _dead_letters),
-        ("what is missing", what_is_missing),
+    looks = Looks(settings)
+    checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        ("kafka", partial(_kafka, settings)),
+        ("topics", partial(_topics, settings)),
+        ("postgres", partial(_postgres, settings)),
+        ("migrations", partial(_migrations, settings)),
+        ("generation", partial(_generation, settings)),
+        ("deployment", partial(_deployment, settings)),
+        ("campaigns with more templates than an answer shows", partial(_many_templates, settings)),
+        ("messages by business number", partial(_messages, settings)),
+        ("customers by business number", partial(_customers, looks)),
+        ("dead letters by reason", partial(_dead_letters, looks)),
+        ("what is missing", partial(what_is_missing, looks)),
+        ("beyond a bound", partial(_beyond, looks)),
     ]
-    return [await _finding(name, check, settings) for name, check in checks]
+    return [await _finding(name, check) for name, check in checks]
 
 
-async def _finding(name: str, check: Callable[[Settings], Awaitable[str]], settings: Settings) -> Finding:
+async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
     try:
-        return Finding(name, True, await check(settings))
+        return Finding(name, True, await check())
     except Exception as error:
         return Finding(name, False, f"{type(error).__name__}: {error}")
 
@@ -141,96 +133,38 @@ async def _messages(settings: Settings) -> str:
     return str(census)
 
 
-class Census(Struct):
-    """Messages whose send result has not come, and messages that several tenants claim.
-
-    Most of the former belong to no campaign and never will. Of the claims of the latter all but one
-    tenant's are wrong: somebody publishes message ids that are not theirs.
-    """
-
-    waiting: set[bytes] = field(default_factory=set)
-    contested: set[bytes] = field(default_factory=set)
-
-    def take(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the messages' changelog; a later one of the same message replaces it."""
-        self.waiting.discard(key)
-        self.contested.discard(key)
-        if value is None:
-            return
-        state = MESSAGES.decode(value)
-        if MESSAGES.waits(state):
-            self.waiting.add(key)
-        elif state.others and is_contested(MESSAGES.contribution(key, state, Rules())):
-            self.contested.add(key)
-
-    def __str__(self) -> str:
-        waiting, contested = _by_number(self.waiting), _by_number(self.contested)
-        return f"waiting for a send result: {waiting}; claimed by several tenants: {contested}"
+async def _customers(looks: Looks) -> str:
+    return str(await looks.crowds())
 
 
-async def _customers(settings: Settings) -> str:
-    crowds = Crowds()
-    changelog = settings.names.changelog(CUSTOMERS.table)
-    async for record in read_to_end(settings.kafka_client(), [changelog], SCAN_SECONDS):
-        crowds.take(record.key, record.value)
-    return str(crowds)
-
-
-class Crowds(Struct):
-    """Identifiers that are shown with too many others to identify anybody, and the largest customer there is.
-
-    A producer or a gateway has filled in one phone or user id for everybody, or one message id.
-    """
-
-    refused: set[bytes] = field(default_factory=set)
-    incomplete: set[bytes] = field(default_factory=set)
-    sizes: dict[bytes, int] = field(default_factory=dict)
-
-    def take(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the customers' changelog; a later one of the same key replaces it."""
-        self.refused.discard(key)
-        self.incomplete.discard(key)
-        self.sizes.pop(key, None)
-        if value is None:
-            return
-        state = CUSTOMERS.decode(value)
-        if CUSTOMERS.beyond(state) is not None:
-            self.incomplete.add(key)
-        if CUSTOMERS.stands_apart(state):
-            self.refused.add(key)
-        elif len(value) > LARGE_BYTES:
-            self.sizes[key] = len(value)
-
-    def __str__(self) -> str:
-        largest = max(self.sizes.values(), default=0)
-        size = f"{largest:,}" if largest else f"below {LARGE_BYTES:,}"
-        refused, incomplete = _by_number(self.refused), _by_number(self.incomplete)
-        return (
-            f"identifiers that identify nobody: {refused}; of these by the size of a customer: {incomplete};"
-            f" largest customer: {size} of {CUSTOMER.most:,} bytes"
-        )
-
-
-def _by_number(messages: set[bytes]) -> str:
-    numbers = Counter(split_parts(key)[0] for key in messages)
-    shown = [f"{number}: {count}" for number, count in numbers.most_common(SHOWN)]
-    return ", ".join([*shown, *(["..."] if len(numbers) > SHOWN else [])]) or "none"
-
-
-async def _dead_letters(settings: Settings) -> str:
-    found = await dead_letters.summary(settings)
+async def _dead_letters(looks: Looks) -> str:
+    found = await looks.letters()
     counts = [f"{reason}: {count}" for reason, count in found.by_reason.most_common()]
     foreign = [f"and {found.foreign} records that are none"] if found.foreign else []
     return ", ".join([*counts, *foreign]) or "none"
 
 
-async def what_is_missing(settings: Settings) -> str:
+async def what_is_missing(looks: Looks) -> str:
     """Return what is missing from the numbers. Raises SomethingMissing: some of it is not acknowledged."""
-    lines = await incomplete.read(settings)
+    lines = await looks.lines()
     shown = [_missing(line) for line in lines[:SHOWN]] + (["..."] if len(lines) > SHOWN else [])
     if any(line.count > line.acknowledged for line in lines):
         raise SomethingMissing("; ".join(shown) + " (see `tally incomplete list`)")
     return "; ".join(shown) or "nothing"
+
+
+async def _beyond(looks: Looks) -> str:
+    """Say of each bound how much lies beyond it, where anybody can know."""
+    crowds, letters = await looks.crowds(), await looks.letters()
+    connection = await _connect(looks.settings)
+    try:
+        of_rows = await beyond.of_rows(connection, looks.settings.generation)
+    finally:
+        await connection.close()
+    of_customers = {IDENTIFIER_LINKS.name: crowds.by_links}
+    return beyond.told(
+        {**letters.by_bound, **beyond.of_lines(await looks.lines()), **of_rows, **of_customers}
+    )
 
 
 def _missing(line: incomplete.Line) -> str:

@@ -109,6 +109,7 @@ METRICS: tuple[Metric, ...] = (
         kind=notices.KINDS,
     ),
     _gauge("tally_incomplete_acknowledged", "what is missing and was acknowledged", kind=notices.KINDS),
+    _gauge("tally_campaigns_beyond_shown", "campaigns with more templates than an answer shows"),
     _counter("tally_rebalances_total", "assignments of partitions by a consumer group", role=GROUP_ROLES),
     _counter(
         "tally_local_copies_rebuilt_total",

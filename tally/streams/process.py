@@ -195,6 +195,7 @@ class Process:
         self._metrics.follow("tally_lag_seconds", lambda: _or_nan(reader.lag_seconds()))
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
         self._metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
+        self._metrics.follow("tally_campaigns_beyond_shown", lambda: float(view.beyond))
         self._metrics.follow("tally_facts_set_aside", lambda: _summed(view, "set_aside"))
         for kind in KINDS:
             self._metrics.follow("tally_incomplete", partial(_lack, view, kind, False), kind=kind)

@@ -14,6 +14,7 @@ from tally.schemas.bounds import LETTER_END, MIB
 from tally.schemas.topics import DEAD_LETTERS
 from tally.streams import dead_letters, doctor, topics
 from tally.streams.cli.main import app
+from tally.streams.looks import Looks
 from tally.streams.roles import unix_ms
 from tally.streams.settings import Settings, variable
 from tally.tables.dead_letters import DeadLetters, Letter
@@ -83,7 +84,7 @@ async def test_records_of_others_are_passed_over_wherever_dead_letters_are_read(
     for text in (listed, shown, as_json):
         assert not {"\x1b", "\x07"} & set(text)
         assert "[/bold]" in text
-    assert await doctor._dead_letters(settings) == "not_json: 5, and 3 records that are none"
+    assert await doctor._dead_letters(Looks(settings)) == "not_json: 5, and 3 records that are none"
 
 
 async def test_one_letter_is_found_by_its_origin_whether_its_record_is_still_there_or_not(

@@ -20,6 +20,7 @@ from tally.schemas.topics import COUNTERS
 from tally.streams.cli.main import app
 from tally.streams.doctor import SomethingMissing, what_is_missing
 from tally.streams.log_reading import read_to_end
+from tally.streams.looks import Looks
 from tally.streams.settings import Settings, variable
 from tally.tables.facts_log import FactsLog
 from tally.tables.store.partition import PartitionStore
@@ -79,7 +80,7 @@ async def test_what_is_missing_is_listed_and_can_be_acknowledged_and_what_is_new
     facts: FactsLog, settings: Settings, tmp_path: Path
 ) -> None:
     assert await listed(settings) == []
-    assert await what_is_missing(settings) == "nothing"
+    assert await what_is_missing(Looks(settings)) == "nothing"
     await facts.append([(lost(30, 100), 1_795_000_000_000)])
     await fold(settings, tmp_path / "a")
     (line,) = await listed(settings)
@@ -94,7 +95,7 @@ async def test_what_is_missing_is_listed_and_can_be_acknowledged_and_what_is_new
         "note": "",
     }
     with pytest.raises(SomethingMissing, match="70 of 70 raw records lost_records"):
-        await what_is_missing(settings)
+        await what_is_missing(Looks(settings))
 
     told = await tally(settings, "acknowledge", ID, "--note", "a disk of november")
     assert (told.exit_code, "70 raw records" in told.stdout) == (0, True)
@@ -102,7 +103,7 @@ async def test_what_is_missing_is_listed_and_can_be_acknowledged_and_what_is_new
     # Another owner, without a local copy.
     await fold(settings, tmp_path / "b")
     assert await lack(settings) == Lack({}, {LOST_RECORDS: 70})
-    assert "acknowledged" in await what_is_missing(settings)
+    assert "acknowledged" in await what_is_missing(Looks(settings))
 
     await facts.append([(lost(200, 205), 1_795_000_000_001)])
     await fold(settings, tmp_path / "b")

@@ -14,7 +14,7 @@ from tally.schemas.bounds import CLAIMANTS
 from tally.schemas.facts import MESSAGE, RECIPIENT, AttemptResult, Claim, Claimed, StatusSeen
 from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import FREE_FORM, RowKey, Template, join_parts
-from tally.streams.doctor import Census
+from tally.streams.looks import Census
 from tally.tables.families.message import Message, MessageFamily
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition, record

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import ChangelogReplaced, View
 from tally.agents.view.operator_rows import Operator
+from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import PROGRESS_KEY, Row, RowHead, decode_head, encode
 from tally.tables.pieces import Steps, at_once
@@ -250,6 +251,23 @@ def test_a_span_that_becomes_shorter_is_found_anew_whatever_comes_meanwhile() ->
     given_up.close()
     at_once(view.narrowing("t1"))
     assert (found.first_ms, found.last_ms) == (20, 50)
+
+
+def test_campaigns_with_more_templates_than_an_answer_shows_are_counted() -> None:
+    view, most = View(2), TEMPLATES_SHOWN.most
+    for n in range(most):
+        put(view, RowKey("t1", "c1", Template(f"t{n}")), {"contacts": 1})
+        put_operator(view, "t1", f"PJSIP/{n}", {"connects": 1})
+    put(view, RowKey("t1", "c1", None), {"replied": 1})
+    put_operator(view, "t1", "PJSIP/more", {"connects": 1})
+    assert view.beyond == 0
+    put(view, RowKey("t1", "c1", Template("more")), {"contacts": 1})
+    put(view, RowKey("t1", "c1", Template("more")), {"contacts": 1}, partition=1)
+    assert view.beyond == 1
+    view.apply(1, RowKey("t1", "c1", Template("more")).encode(), None)
+    assert view.beyond == 1
+    view.apply(0, RowKey("t1", "c1", Template("more")).encode(), None)
+    assert view.beyond == 0
 
 
 SPANS = st.tuples(st.integers(0, 9), st.integers(0, 9)).map(sorted)

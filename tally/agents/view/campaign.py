@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tally.agents.view.packed_rows import packed, unpacked
 from tally.agents.view.sums import Totals
+from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import Row, RowHead, decode_head, decode_outline, encode
 from tally.tables.pieces import Steps
@@ -133,6 +134,11 @@ class Campaign:
     def is_too_wide(self) -> bool:
         """Whether its span may be longer than that of its rows."""
         return self._has_narrowed or self._meanwhile is not None
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether it has more templates than an answer shows; rows of operators have none."""
+        return len(self.slots) > TEMPLATES_SHOWN.most + (None in self.slots) and bool(self.campaign)
 
     @property
     def is_empty(self) -> bool:

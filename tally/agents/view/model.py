@@ -42,6 +42,8 @@ class View:
         self._templates: dict[Template, Template] = {}
         self._recent: dict[str, Recent] = {}
         self._too_wide: dict[str, dict[str, Campaign]] = {}
+        self.beyond = 0
+        """How many campaigns have more templates than an answer shows."""
         self.lacks = Lacks()
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
@@ -133,13 +135,14 @@ class View:
         found = groups.get((key.tenant, key.campaign))
         if found is None:
             found = groups[key.tenant, key.campaign] = Campaign(key.tenant, key.campaign)
-        last_ms, was_known = found.last_ms, found.size > 0
+        last_ms, was_known, was_beyond = found.last_ms, found.size > 0, found.is_beyond
         if not found.put(partition, self._one(key.template), value):
             return
         if not key.campaign:
             self.operators.put(partition, key, decode_row(value))
         elif found.last_ms != last_ms or not was_known:
             self._recent.setdefault(key.tenant, Recent()).move(key.campaign, found.last_ms)
+        self.beyond += found.is_beyond - was_beyond
         self._too_wide_again(found)
         for listener in self.listeners:
             listener(partition, key)
@@ -155,8 +158,10 @@ class View:
     def _drop(self, partition: int, key: RowKey) -> None:
         groups = self._campaigns if key.campaign else self._of_operators
         found = groups.get((key.tenant, key.campaign))
+        was_beyond = found is not None and found.is_beyond
         if found is None or not found.drop(partition, key.template):
             return
+        self.beyond += found.is_beyond - was_beyond
         if not key.campaign:
             self.operators.drop(partition, key)
         self._too_wide_again(found)
