@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from tests.faults.judging import assert_exact
+from tests.faults.mistakes import Mistake, made
 from tests.faults.oracle import Sender
 from tests.faults.outages import How, broker_cut, postgres_away
 from tests.faults.page import certificate
@@ -36,12 +37,22 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     seeds = asked.seed or (*FIXED_SEEDS, SystemRandom().randrange(1_000_000))
     outcomes = [_run(seed, asked) for seed in seeds]
-    outages = [] if asked.seed and not asked.outages else _outages()
-    page = certificate(outcomes, outages, datetime.now(UTC))
+    is_whole = asked.outages or not asked.seed
+    outages = _outages() if is_whole else []
+    mistakes = _mistakes() if is_whole else []
+    page = certificate(outcomes, outages, mistakes, datetime.now(UTC))
     sys.stdout.write(page)
     if asked.write:
         PAGE.write_text(page)
-    return 0 if all(outcome.is_passed for outcome in outcomes) else 1
+    is_passed = all(one.is_passed for one in outcomes) and all(one.is_passed for one in mistakes)
+    return 0 if is_passed else 1
+
+
+def _mistakes() -> list[Mistake]:
+    """Make each mistake on servers of its own."""
+    _say("mistakes")
+    with tempfile.TemporaryDirectory(prefix="tally-mistakes-") as folder:
+        return list(made(Path(folder)))
 
 
 def _run(seed: int, asked: argparse.Namespace) -> Outcome:
@@ -96,7 +107,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=75)
     parser.add_argument("--kills", type=int, default=50, help="how many of the faults are SIGKILL")
     parser.add_argument("--seed", type=int, action="append", help="instead of three fixed and a random one")
-    parser.add_argument("--outages", action="store_true", help="the long outages even with seeds of your own")
+    parser.add_argument(
+        "--outages", action="store_true", help="the long outages and mistakes even with seeds of your own"
+    )
     parser.add_argument("--write", action="store_true", help="write docs/certificate.md")
     return parser.parse_args()
 

@@ -66,7 +66,8 @@ class OthersNemesis:
             await asyncio.wait_for(producer.start(), CALL_SECONDS)
             try:
                 topic = settings.names.raw("webhook-events")
-                await asyncio.wait_for(producer.send_and_wait(topic, bytes(BOMB_BYTES)), CALL_SECONDS)
+                sending = producer.send_and_wait(topic, bytes(BOMB_BYTES), headers=[("fault", b"bomb")])
+                await asyncio.wait_for(sending, CALL_SECONDS)
             except KafkaError:
                 pass  # refused to its producer, who knows that it is not there
             finally:

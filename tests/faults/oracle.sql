@@ -1,7 +1,8 @@
 -- What producers were told, beside what the raw topics hold. An acknowledged send has to be there, byte for byte;
--- one that was refused must not be; one whose answer was lost may be either way.
+-- one that was refused must not be; one whose answer was lost may be either way. What the faults themselves publish
+-- says so.
 WITH raw AS (
-    SELECT (headers ->> 'oracle-sent')::int AS number, topic, body FROM recount.raw
+    SELECT (headers ->> 'oracle-sent')::int AS number, topic, body FROM recount.raw WHERE NOT headers ? 'fault'
 ), there AS (
     SELECT sent.number FROM oracle.sent
     JOIN raw ON raw.number = sent.number AND raw.topic = sent.topic AND raw.body IS NOT DISTINCT FROM sent.body

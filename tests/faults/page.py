@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from msgspec import Struct, structs
 
+from tests.faults.mistakes import Mistake
 from tests.faults.run import PROGRESS_SECONDS, Outcome
 
 GIB = 1 << 30
@@ -29,16 +30,19 @@ Postgres has to be what plain SQL counts of the raw events; and every row what i
 """
 
 
-def certificate(outcomes: Sequence[Outcome], outages: Sequence[Struct], at: datetime) -> str:
+def certificate(
+    outcomes: Sequence[Outcome], outages: Sequence[Struct], mistakes: Sequence[Mistake], at: datetime
+) -> str:
     """Return the page."""
+    is_exact = all(one.is_exact for one in outcomes) and all(one.is_passed for one in mistakes)
     head = HEAD.format(
         at=at,
-        verdict="**everything was exact**." if all(one.is_exact for one in outcomes) else "**NOT exact**.",
+        verdict="**everything was exact**." if is_exact else "**NOT exact**.",
         seeds=" | ".join(f"seed {one.seed}" for one in outcomes),
         rules=" --- |" * len(outcomes),
     )
     rows = [_row(name, [str(figure(one)) for one in outcomes]) for name, figure in FIGURES.items()]
-    parts = [head + "\n".join(rows), _faults(outcomes), _outages(outages), machine()]
+    parts = [head + "\n".join(rows), _faults(outcomes), _outages(outages), _mistakes(mistakes), machine()]
     return "\n\n".join(part for part in parts if part is not None) + "\n"
 
 
@@ -90,6 +94,21 @@ def _outages(outages: Sequence[Struct]) -> str | None:
         return None
     head = "Outages at full length, events flowing (tests/faults/outages.py says what each figure is):\n\n"
     return head + "\n".join(f"* {type(outage).__name__.lower()}: {_told(outage)}" for outage in outages)
+
+
+def _mistakes(mistakes: Sequence[Mistake]) -> str | None:
+    if not mistakes:
+        return None
+    head = (
+        "Mistakes and misfortunes, each on a deployment of its own: a named error or an honest receipt,\n"
+        "never live while something is missing, and no number wrong (tests/faults/mistakes.py):\n\n"
+        "| what | tests passed | failed | skipped | took |\n| --- | --- | --- | --- | --- |\n"
+    )
+    rows = [
+        f"| {one.name} | {one.passed} | {one.failed} | {one.skipped} | {one.seconds:.0f} s |"
+        for one in mistakes
+    ]
+    return head + "\n".join(rows)
 
 
 def _told(outage: Struct) -> str:

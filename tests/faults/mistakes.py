@@ -1,0 +1,68 @@
+"""Mistakes and misfortunes that end in a named error or an honest receipt, each on a deployment of its own.
+
+They cannot strike a run that has to go on afterwards: a log that was deleted stays deleted.
+"""
+
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+GROUPS = "tests/faults/groups"
+ROOT = Path(__file__).parents[2]
+MOST_SECONDS = 3_600.0
+
+MISTAKES = {
+    "raw records deleted before anybody read them": f"{GROUPS}/test_receipts_raw.py",
+    "logs shrunk, deleted and made anew": "tests/integration/test_partition_logs.py",
+    "partitions raised, topics configured otherwise": "tests/integration/test_worker_logs.py",
+    "local copies damaged, states missing": "tests/integration/test_partition_copies.py",
+    "a worker of a second deployment": "tests/integration/test_deployment.py",
+    "clocks that step": f"{GROUPS}/test_events_clocks.py",
+    "records that are larger once they are unpacked": f"{GROUPS}/test_events_bombs.py",
+    "leaders that move, brokers that die, three of them": f"{GROUPS}/test_cluster.py",
+}
+"""What is done, and the tests that do it: never live while something is missing, no number wrong."""
+
+
+class Mistake(Struct, frozen=True):
+    """What came of one."""
+
+    name: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether all of its tests ran and passed."""
+        return self.passed > 0 and not self.failed
+
+
+def made(folder: Path) -> Iterator[Mistake]:
+    """Make each mistake in turn, and yield what came of it."""
+    for number, (name, tests) in enumerate(MISTAKES.items()):
+        report = folder / f"mistake-{number}.xml"
+        began_s = time.monotonic()
+        subprocess.run(  # noqa: S603 - our own tests
+            (sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", tests),
+            cwd=ROOT,
+            stdout=sys.stderr,
+            timeout=MOST_SECONDS,
+            check=False,
+        )
+        yield _read(name, report, time.monotonic() - began_s)
+
+
+def _read(name: str, report: Path, seconds: float) -> Mistake:
+    suites = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - written by pytest just now
+    numbers = [
+        [int(suite.get(what, "0")) for what in ("tests", "failures", "errors", "skipped")] for suite in suites
+    ]
+    tests, failures, errors, skipped = (sum(column) for column in zip(*numbers, strict=True))
+    return Mistake(name, tests - failures - errors - skipped, failures + errors, skipped, seconds)
