@@ -25,7 +25,7 @@ class Part(Struct, frozen=True, gc=False):
 
 def is_contested(parts: Sequence[Part]) -> bool:
     """Return whether one state counts for several tenants: more than one of them claims its message."""
-    return len(parts) > 1 and len({part.row.tenant for part in parts}) > 1
+    return len({part.row.tenant for part in parts}) > 1
 
 
 class Change(Struct, gc=False):

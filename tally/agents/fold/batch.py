@@ -200,7 +200,8 @@ def _fold_plain(
                     batch.waiting -= family.waits(before)
                     was = family.contribution(key, before, rules)
                 now = family.contribution(key, after, rules)
-                batch.contested += is_contested(now) - is_contested(was)
+                if len(now) > 1 or len(was) > 1:
+                    batch.contested += is_contested(now) - is_contested(was)
                 batch.changes.move(was, now)
                 yield
         batch.wrote(state_bytes)

@@ -107,9 +107,10 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
     def beyond(self, state: Recipient) -> Bound | None:
         if len(state.attempts) > ATTEMPTS.most:
             return ATTEMPTS
-        if sum(len(attempt.messages) for attempt in state.attempts.values()) > ATTEMPT_MESSAGES.most:
-            return ATTEMPT_MESSAGES
-        return None
+        messages = 0
+        for attempt in state.attempts.values():
+            messages += len(attempt.messages)
+        return ATTEMPT_MESSAGES if messages > ATTEMPT_MESSAGES.most else None
 
     def named(self, key: bytes, fact: AttemptResult) -> Sequence[Scope]:
         tenant, campaign, _ = split_parts(key)
