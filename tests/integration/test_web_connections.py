@@ -1,6 +1,7 @@
 """Nobody keeps the web server busy by doing nothing: time-outs, a limit of connections, and what it tells."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tally.schemas.keys import RowKey, Template
 from tally.streams.descriptors import most_descriptors, raise_descriptors
 from tally.streams.free_port import free_port
+from tally.streams.web.complaints import MOST_A_MINUTE
 from tally.streams.web.connections import HEAD_SECONDS, READ_SECONDS, Closed
 from tally.streams.web.serving import CONNECTIONS, WebServer
 from tests.support.view_rows import put
@@ -178,3 +180,22 @@ async def asked_whole(api: Api) -> None:
     response, body = await api.ask("/v1/tenants/t1/campaigns/c1")
     assert response.status == 200
     assert b'"templates_more":{"templates":1,' in body
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"GET / HTTP/9.9", b"GET /\x00 x y z", b"GET / HTTP/1.1\r\n+31612345678"]
+)
+async def test_malformed_requests_leave_few_lines_and_nothing_of_what_they_said(
+    server: Server, caplog: pytest.LogCaptureFixture, request_line: bytes
+) -> None:
+    for _ in range(3 * MOST_A_MINUTE):
+        reader, _ = await server.connect(request_line + b"\r\n\r\n")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            assert b"400" in await reader.readline()
+    records = [record for record in caplog.records if record.name.startswith("tally.streams.web.complaints")]
+    assert len(records) == MOST_A_MINUTE
+    for record in records:
+        assert (record.levelname, record.exc_info) == ("WARNING", None)
+        assert re.fullmatch(r"a malformed request: \w+", record.getMessage())
+    reader, _ = await server.connect(ASK)
+    assert b"200" in await reader.readline()

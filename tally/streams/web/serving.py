@@ -8,6 +8,7 @@ from contextlib import suppress
 from aiohttp import web, web_response
 
 from tally.streams.descriptors import most_descriptors
+from tally.streams.web.complaints import bounded_logger
 from tally.streams.web.connections import (
     KEEP_ALIVE_SECONDS,
     SWEEP_SECONDS,
@@ -35,7 +36,11 @@ class WebServer:
         self.connections = Connections(most, time.monotonic, closed)
         app.middlewares.insert(0, self._in_hand)
         self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=STOP_SECONDS
+            app,
+            access_log=None,
+            logger=bounded_logger(time.monotonic),
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            shutdown_timeout=STOP_SECONDS,
         )
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
