@@ -8,6 +8,7 @@ from tally.streams.settings import Settings, variable
 
 PRIVATE_UMASK = 0o077
 PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
 
 
 def keep_private() -> None:

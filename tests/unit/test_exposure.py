@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tally.streams.demo.run import log_file
 from tally.streams.exposure import exposed, exposed_pbxs, private_folder
 from tally.streams.settings import load
 
@@ -74,3 +75,12 @@ def test_a_folder_that_was_open_is_closed(tmp_path: Path) -> None:
     folder.mkdir(mode=0o755)
 
     assert stat.S_IMODE(private_folder(folder).stat().st_mode) == 0o700
+
+
+def test_a_workers_log_is_its_owners_alone_also_one_that_was_there(tmp_path: Path) -> None:
+    path = log_file(tmp_path / "demo")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("former lines")
+    path.chmod(0o644)
+    assert log_file(tmp_path / "demo") == path
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_text()) == (0o600, "former lines")

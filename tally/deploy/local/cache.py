@@ -1,16 +1,51 @@
 """Where files are kept that are the same for every embedded server of a user."""
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tally.deploy.local.errors import ForeignCache
+
+OWN_FOLDER, OWN_FILE = 0o700, 0o600
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """The user's cache folder for Tally: `$XDG_CACHE_HOME/tally`, else `~/.cache/tally`."""
     base = environment.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "tally"
+
+
+def own_folder(folder: Path) -> Path:
+    """Make a folder, or close one that is there, so that nobody else gets into it. Raises ForeignCache."""
+    folder.mkdir(mode=OWN_FOLDER, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.geteuid():
+        raise ForeignCache(folder)
+    folder.chmod(OWN_FOLDER)
+    return folder
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is there, and only this user could have written it.
+
+    For files that are made here, so that no lock knows their content; a digest beside them would be as
+    easy to change as they are.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    is_ours = found.st_uid == os.geteuid() and not found.st_mode & OTHERS_WRITE
+    return is_ours and stat.S_ISREG(found.st_mode)
+
+
+def put_in_place(made: Path, path: Path) -> None:
+    """Move a file that was made in staging to its place, closed to all others."""
+    made.chmod(OWN_FILE)
+    os.replace(made, path)
 
 
 @contextmanager

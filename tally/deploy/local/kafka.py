@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from tally.deploy.local.cache import staging
+from tally.deploy.local.cache import is_own, own_folder, put_in_place, staging
 from tally.deploy.local.jars import download_missing, kafka_folder, verified_jars
 from tally.deploy.local.java import ARCHIVED_OPTIONS, JAVA, archive_path, make_archive
 from tally.deploy.local.kafka_config import (
@@ -116,11 +116,14 @@ def _exactly(stream: BinaryIO, size_bytes: int) -> bytes:
 
 
 def install(folder: Path, say: Say) -> None:
-    """Bring everything that each start needs into the cache; does nothing where it is there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Bring everything that each start needs into the cache; does nothing where it is there.
+
+    Jars are held to the lock at each start. What is made here, and others could have changed, is made anew.
+    """
+    own_folder(folder)
     download_missing(folder, say)
     make_archive(folder, say)
-    if not (folder / CHECKPOINT).exists():
+    if not is_own(folder / CHECKPOINT):
         say("preparing Kafka (first time only)")
         _format_once(folder)
 
@@ -138,4 +141,4 @@ def _format_once(folder: Path) -> None:
         (stage / "server.properties").write_text(server_properties(Node(), 1, 2), encoding="ascii")
         tool = ("kafka.tools.StorageTool", "format", "-t", kafka_uuid(), "-c", "server.properties")
         run_tool(_java(folder, "-Xmx256m", *tool), cwd=stage, timeout_seconds=FORMAT_TIMEOUT_SECONDS)
-        os.replace(stage / "data" / CHECKPOINT, folder / CHECKPOINT)
+        put_in_place(stage / "data" / CHECKPOINT, folder / CHECKPOINT)

@@ -13,6 +13,7 @@ from tally.streams.demo.answers import Answers, quantile
 from tally.streams.demo.comparison import summed
 from tally.streams.demo.judgement import Judgement, judge, operators, templates, totals
 from tally.streams.demo.publisher import Publisher
+from tally.streams.exposure import PRIVATE_FILE
 from tally.streams.settings import Settings
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
@@ -120,6 +121,9 @@ class Demo:
 
 
 def log_file(folder: Path) -> Path:
-    """Return where the worker's log goes."""
+    """Return where the worker's log goes: a file for its owner alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / "worker.log"
+    path = folder / "worker.log"
+    path.touch(mode=PRIVATE_FILE)
+    path.chmod(PRIVATE_FILE)
+    return path
