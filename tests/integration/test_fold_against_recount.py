@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import asyncpg
 import pytest
@@ -23,7 +24,13 @@ from tally.streams.settings import load
 from tally.streams.simulator.calls import voice
 from tally.streams.simulator.campaign import campaign
 from tally.streams.simulator.mixed import mixed
-from tally.streams.simulator.records import RawRecord
+from tally.streams.simulator.records import (
+    SEND_RESULTS,
+    WEBHOOK_EVENTS,
+    RawRecord,
+    as_meta_writes,
+    as_producers_write,
+)
 from tally.streams.simulator.world import Size
 from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules
@@ -133,6 +140,80 @@ async def test_every_counter_of_calls_and_operators_is_what_plain_sql_counts(
     expected = await recounted(database, records)
 
     assert any(row.get("talk_s") for row in expected.values())
+    assert differences(expected, answers(folded(records))) == []
+
+
+IN_A_GROUP = {"recipient_type": "group", "recipient_id": 7, "recipient_participant_id": "31600000001"}
+SENDER = {"from": "31600000001"}
+MESSAGE = {"id": "in", "type": "text", "timestamp": str(START_S + 60)}
+ENTRY = {"wa_id": "31600000001"}
+VALUES: tuple[dict[str, Any], ...] = (
+    {"statuses": [{}], "messages": [{}], "contacts": True},
+    {"statuses": [{}], "messages": "x"},
+    {"statuses": 7, "messages": [{}]},
+    {"statuses": [{}], "messages": [{}], "errors": {"code": 1}},
+    {"statuses": [{"recipient_id": 7}]},
+    {"statuses": [{"recipient_participant_id": 7}]},
+    {"statuses": [IN_A_GROUP]},
+    {"statuses": [{**IN_A_GROUP, "recipient_participant_id": 7}]},
+    {"messages": [{"context": "x"}]},
+    {"messages": [{"system": 7}]},
+    {"messages": [{"system": {"wa_id": 7}}]},
+    {"messages": [{"type": "system", "system": 7}]},
+    {"messages": [{"type": "system", "system": {"previous_user_id": 7}}]},
+    {"messages": [{"from": ""}]},
+    {"messages": [{"from": "", "type": "reaction"}]},
+    {"messages": [{"from": ""}], "contacts": [ENTRY]},
+    {"messages": [{"from": ""}], "contacts": [ENTRY, ENTRY]},
+    {"messages": [{"from": ""}], "contacts": [{"wa_id": ""}]},
+    {"messages": [{"from": ""}], "contacts": [{"wa_id": 7}]},
+    {"messages": [{"from": ""}], "contacts": [{**ENTRY, "user_id": 7}]},
+)
+"""Of webhooks with parts that are no such parts, what differs from a good status and a good quote."""
+
+
+def bodies(nth: int, value: dict[str, Any]) -> list[RawRecord]:
+    """Return a send of a campaign of its own, and a webhook that speaks of its message."""
+    wamid = f"wamid.{nth}"
+    status = {"id": wamid, "status": "read", "timestamp": str(START_S + 60)}
+    message = {**MESSAGE, **SENDER, "context": {"id": wamid}}
+    parts = {
+        name: [base | part for part in value[name]] if type(value[name]) is list else value[name]
+        for name, base in (("statuses", status), ("messages", message))
+        if name in value
+    }
+    hook = {"metadata": {"phone_number_id": f"n{nth}"}, **value, **parts}
+    body = {
+        "object": "whatsapp_business_account",
+        "entry": [{"changes": [{"field": "messages", "value": hook}]}],
+    }
+    send = {
+        **{
+            "tenant": "t1",
+            "channel": "whatsapp",
+            "campaign": nth,
+            "outcome": "accepted",
+            "message_id": wamid,
+        },
+        **{
+            "contact": {"id": 1, "phone": "31600000001"},
+            "phone_number_id": f"n{nth}",
+            "time": START_S * 1000,
+        },
+    }
+    return [
+        RawRecord(SEND_RESULTS, None, as_producers_write(send)),
+        RawRecord(WEBHOOK_EVENTS, None, as_meta_writes(body)),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_what_is_a_bad_part_for_the_reader_is_one_for_plain_sql_too(database: str) -> None:
+    records = [record for nth, value in enumerate(VALUES) for record in bodies(nth, value)]
+    expected = await recounted(database, records)
+
+    assert len({row.get("read", 0) for row in expected.values()}) == 2
+    assert len({row.get("replied_quoted", 0) for row in expected.values()}) == 2
     assert differences(expected, answers(folded(records))) == []
 
 

@@ -97,14 +97,22 @@ class _Webhook(NamedTuple):
         if isinstance(value, dict):
             self._read_value(value, f"{path}.value", field)
 
+    def _list(self, value: dict[str, Any], path: str, name: str) -> list[Any]:
+        """Return one of a value's lists; one that is none is a bad part, and the others count."""
+        found = value.get(name)
+        if found is None or type(found) is list:
+            return found or []
+        self.routed.refuse(Bad("wrong_type", f"{path}.{name}"))
+        return []
+
     def _read_value(self, value: dict[str, Any], path: str, field: str) -> None:
         """Read one change's value. Calls have statuses of their own, which are none of ours."""
         routed, latest = self.routed, self.latest
-        contacts = _list(value, "contacts")
-        messages = _list(value, "messages") if field == "messages" else []
-        statuses = _list(value, "statuses") if field == "messages" else []
-        renames = _list(value, "user_id_update") if field == "user_id_update" else []
-        if field == "messages" and (errors := _list(value, "errors")):
+        contacts = self._list(value, path, "contacts")
+        messages = self._list(value, path, "messages") if field == "messages" else []
+        statuses = self._list(value, path, "statuses") if field == "messages" else []
+        renames = self._list(value, path, "user_id_update") if field == "user_id_update" else []
+        if field == "messages" and (errors := self._list(value, path, "errors")):
             routed.seen += [("value_error", "account")] * len(errors)
         if not (contacts or messages or statuses or renames):
             return
@@ -133,8 +141,3 @@ def _number(value: dict[str, Any], field: str) -> str | None:
     if field != "messages" and not (isinstance(metadata, dict) and metadata.get("phone_number_id")):
         return None
     return meta_id(typed(required(value, "metadata", ".value"), dict, path), "phone_number_id", path)
-
-
-def _list(value: dict[str, Any], name: str) -> list[Any]:
-    found = value.get(name)
-    return [] if found is None else typed(found, list, f".value.{name}")

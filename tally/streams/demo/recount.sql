@@ -202,6 +202,11 @@ CREATE FUNCTION recount.is_fine(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE 
     SELECT recount.is_absent(v) OR v = '""' OR recount.name(v) IS NOT NULL
 $$;
 
+-- What an optional part has to be: absent, null, or an object.
+CREATE FUNCTION recount.is_an_object(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT recount.is_absent(v) OR jsonb_typeof(v) = 'object'
+$$;
+
 -- A time that an event may name: not before 2009, and not after the latest one, a day after Kafka's time of
 -- the record. Where that is not known (null), up to the year 9999.
 CREATE FUNCTION recount.plausible_ms(at_ms bigint, latest_ms bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
@@ -380,43 +385,64 @@ WHERE field = 'messages'
     AND recount.name(item -> 'id') IS NOT NULL
     AND recount.words(item -> 'status') IS NOT NULL
     AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
-    AND recount.is_fine(item -> 'recipient_id')
-    AND recount.is_fine(item -> 'recipient_user_id')
-    AND recount.is_fine(item -> 'recipient_parent_user_id')
-    AND recount.is_fine(item -> 'parent_user_id')
-    AND recount.is_fine(item -> 'parent_recipient_user_id')
-    AND recount.is_fine(item -> 'recipient_participant_id')
-    AND recount.is_fine(item -> 'recipient_participant_user_id')
-    AND recount.is_fine(item -> 'recipient_participant_parent_user_id');
+    AND CASE WHEN item ->> 'recipient_type' IS NOT DISTINCT FROM 'group' THEN
+        recount.is_fine(item -> 'recipient_participant_id')
+        AND recount.is_fine(item -> 'recipient_participant_user_id')
+        AND recount.is_fine(item -> 'recipient_participant_parent_user_id')
+    ELSE
+        recount.is_fine(item -> 'recipient_id')
+        AND recount.is_fine(item -> 'recipient_user_id')
+        AND recount.is_fine(item -> 'recipient_parent_user_id')
+        AND recount.is_fine(item -> 'parent_user_id')
+        AND recount.is_fine(item -> 'parent_recipient_user_id')
+    END;
 
--- Messages of customers, of any type.
+-- Messages of customers, of any type. One of a replying type has a sender: ids of its own, else those of the
+-- only contact beside an only message. Without any it is a bad part, and quotes nothing either.
 CREATE UNLOGGED TABLE recount.inbound AS
-SELECT
-    number_id,
-    recount.name(item -> 'id') AS message_id,
-    recount.words(item -> 'type') AS type,
-    recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
-    recount.phone(item ->> 'from') AS from_phone,
-    recount.user_id(item ->> 'from_user_id') AS from_user_id,
-    recount.user_id(item ->> 'from_parent_user_id') AS from_parent_user_id,
-    (item #>> '{context,id}') COLLATE "C" AS quoted_id,
-    CASE WHEN jsonb_array_length(recount.items(value -> 'messages')) = 1
-        AND jsonb_array_length(recount.items(value -> 'contacts')) = 1 THEN value #> '{contacts,0}' END AS only_contact,
-    item
-FROM recount.change
-    CROSS JOIN jsonb_array_elements(recount.items(value -> 'messages')) AS part (item)
-WHERE field = 'messages'
-    AND recount.name(item -> 'id') IS NOT NULL
-    AND recount.words(item -> 'type') IS NOT NULL
-    AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
-    AND recount.is_fine(item -> 'from')
-    AND recount.is_fine(item -> 'from_user_id')
-    AND recount.is_fine(item -> 'from_parent_user_id')
-    AND recount.is_fine(item #> '{context,id}')
-    AND recount.is_fine(item #> '{system,wa_id}')
-    AND recount.is_fine(item #> '{system,new_wa_id}')
-    AND recount.is_fine(item #> '{system,user_id}')
-    AND recount.is_fine(item #> '{system,parent_user_id}');
+SELECT *
+FROM (
+    SELECT
+        number_id,
+        recount.name(item -> 'id') AS message_id,
+        recount.words(item -> 'type') AS type,
+        recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
+        recount.phone(item ->> 'from') AS from_phone,
+        recount.user_id(item ->> 'from_user_id') AS from_user_id,
+        recount.user_id(item ->> 'from_parent_user_id') AS from_parent_user_id,
+        (item #>> '{context,id}') COLLATE "C" AS quoted_id,
+        CASE WHEN jsonb_array_length(recount.items(value -> 'messages')) = 1
+            AND jsonb_array_length(recount.items(value -> 'contacts')) = 1
+            AND recount.is_fine(value #> '{contacts,0,wa_id}')
+            AND recount.is_fine(value #> '{contacts,0,user_id}')
+            AND recount.is_fine(value #> '{contacts,0,parent_user_id}')
+            THEN value #> '{contacts,0}' END AS only_contact,
+        item
+    FROM recount.change
+        CROSS JOIN jsonb_array_elements(recount.items(value -> 'messages')) AS part (item)
+    WHERE field = 'messages'
+        AND recount.name(item -> 'id') IS NOT NULL
+        AND recount.words(item -> 'type') IS NOT NULL
+        AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
+        AND recount.is_fine(item -> 'from')
+        AND recount.is_fine(item -> 'from_user_id')
+        AND recount.is_fine(item -> 'from_parent_user_id')
+        AND recount.is_an_object(item -> 'context')
+        AND recount.is_fine(item #> '{context,id}')
+        AND (
+            recount.words(item -> 'type') <> 'system'
+            OR (
+                recount.is_an_object(item -> 'system')
+                AND recount.is_fine(item #> '{system,wa_id}')
+                AND recount.is_fine(item #> '{system,new_wa_id}')
+                AND recount.is_fine(item #> '{system,user_id}')
+                AND recount.is_fine(item #> '{system,parent_user_id}')
+                AND recount.is_fine(item #> '{system,previous_user_id}')
+                AND recount.is_fine(item #> '{system,previous_parent_user_id}')))
+) AS message
+WHERE type NOT IN (SELECT type FROM recount.replying_type)
+    OR coalesce(from_phone, from_user_id, from_parent_user_id,
+        only_contact ->> 'wa_id', only_contact ->> 'user_id', only_contact ->> 'parent_user_id', '') <> '';
 
 
 -- ---------------------------------------------------------------------------- who is one customer
@@ -453,7 +479,9 @@ FROM (
             recount.phone(item #>> '{system,wa_id}'),
             recount.phone(item #>> '{system,new_wa_id}'),
             recount.user_id(item #>> '{system,user_id}'),
-            recount.user_id(item #>> '{system,parent_user_id}')]
+            recount.user_id(item #>> '{system,parent_user_id}'),
+            recount.user_id(item #>> '{system,previous_user_id}'),
+            recount.user_id(item #>> '{system,previous_parent_user_id}')]
         END
     FROM recount.inbound
     UNION ALL
@@ -477,6 +505,8 @@ FROM (
     FROM recount.change CROSS JOIN jsonb_array_elements(recount.items(value -> 'user_id_update')) AS entry (item)
     WHERE field = 'user_id_update'
         AND recount.is_fine(item -> 'wa_id')
+        AND recount.is_an_object(item -> 'user_id')
+        AND recount.is_an_object(item -> 'parent_user_id')
         AND recount.is_fine(item #> '{user_id,previous}')
         AND recount.is_fine(item #> '{user_id,current}')
         AND recount.is_fine(item #> '{parent_user_id,previous}')

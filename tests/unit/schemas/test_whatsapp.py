@@ -255,6 +255,15 @@ def test_a_body_that_cannot_be_read_is_bad_as_a_whole(raw: bytes | None, reason:
     assert routed.facts == []
 
 
+@pytest.mark.parametrize("name", ["contacts", "messages", "errors"])
+def test_a_list_that_is_none_is_a_bad_part_and_the_lists_beside_it_count(name: str) -> None:
+    value: dict[str, Any] = {"statuses": [status()], name: {"code": 1}}
+    raw = body(messages(**value))
+
+    assert bad(raw) == [f"wrong_type at $.entry[0].changes[0].value.{name}"]
+    assert len(read_webhook(raw).facts) == len(facts(statuses=[status()])) > 0
+
+
 def test_errors_of_the_account_are_counted_and_move_nothing() -> None:
     routed = read_webhook(body(messages(errors=[{"code": 130429}])))
 
