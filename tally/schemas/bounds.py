@@ -80,6 +80,13 @@ CALL_MEMBERS = Bound(
     "identifiers, channels, dials, attempts, ids and moments of a call",
     "the call counts nothing, and is `incomplete`",
 )
+CALL_CROWDS = Bound(
+    "crowd",
+    "state",
+    40_000,
+    "of a call: the enters and leaves of its bridges, times the square of how many channels were ever there",
+    "the call counts nothing, and is `incomplete`",
+)
 QUEUE_NAME = Bound(
     "queue_name", "value", 64, "bytes of a queue's name", "its digest is its name: `sha256:` and 32 digits"
 )
@@ -166,6 +173,7 @@ BOUNDS: tuple[Bound, ...] = (
     ATTEMPT_MESSAGES,
     CLAIMANTS,
     CALL_MEMBERS,
+    CALL_CROWDS,
     QUEUE_NAME,
     OPERATOR_TEXT,
     OPERATOR_QUEUES,

@@ -8,10 +8,13 @@ import pytest
 from tally.agents.audit.left_out import count_of, counted_without, left_out
 from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.missing import Missing
+from tally.schemas.bounds import CALL_MEMBERS
+from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Send, Sighting
 from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
+from tally.tables.families.registry import INCOMPLETE
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore, Meta
 from tests.support.partition import record
@@ -91,3 +94,20 @@ def test_a_subject_beyond_a_bound_is_compared_as_all_others(two: Two) -> None:
     fold(two.held, message(1))
     mark(two.held, MESSAGE + join_parts("n1", "wamid.1"), "attempts")
     assert left_out(*two) == {}
+
+
+def call(moments: int) -> list[Keyed]:
+    """Return a caller of a contact, of whom so many moments are known, from the last to the first."""
+    shown = Glimpse("u1", "", "PJSIP/t-1", 6, {"campaign": "c1", "contact": "8", "tenant": "t1"})
+    facts = [ChannelsSeen(1_795_000_000_000_000 + nth, "hold", [shown]) for nth in range(moments)]
+    return [KeyedFact(CALL, join_parts("pbx1"), fact) for fact in reversed(facts)]
+
+
+def test_a_call_beyond_its_bound_counts_nothing_in_either_count_and_is_not_left_out(two: Two) -> None:
+    facts = call(CALL_MEMBERS.most)
+    fold(two.raw, *facts)
+    for some in (facts[1_000:], facts[:1_000], call(3)):
+        fold(two.held, *some)
+    assert left_out(*two) == {}
+    assert [list(store.items(INCOMPLETE)) != [] for store in two] == [True, True]
+    assert [counted_without(store, {}, RULES) for store in two] == [{}, {}]

@@ -5,8 +5,8 @@ from functools import reduce
 
 import pytest
 
-from tally.schemas.bounds import CALL_MEMBERS
-from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Glimpse
+from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS
+from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Glimpse, Role
 from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import FREE_FORM, join_parts
 from tally.schemas.topics import ALIASES
@@ -66,6 +66,49 @@ def test_a_call_counts_up_to_its_bound_and_not_beyond_it_in_any_order(over: int)
         assert FAMILY.beyond(whole) is None
         assert size_of(whole) == CALL_MEMBERS.most + over
         assert FAMILY.contribution(KEY, whole, Rules())[0].counts["attempted"] == 1
+
+
+PRESENT = 20
+"""Channels in one bridge."""
+MOVES = CALL_CROWDS.most // PRESENT**2
+
+
+def crowd_of(moves: int) -> list[CallFact]:
+    """Return a call of 20 channels in two bridges that a Local connects, with so many enters."""
+    facts: list[CallFact] = [DIALLED]
+    named: dict[Role, str] = {"campaign": "c1", "contact": "8"}
+    for nth in range(PRESENT):
+        half = nth - PRESENT + 3
+        name = f"Local/9@dial-1;{half}" if half > 0 else f"PJSIP/t-{nth:08x}"
+        one = Glimpse(f"u{nth:05}", "", name, 6, named)
+        bridge = "b1" if nth % 2 else "b2"
+        facts += [ChannelsSeen(AT_US + n, "enter", [one], bridge) for n in range(nth, moves, PRESENT)]
+    return facts
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_call_in_whose_bridges_too_many_meet_counts_nothing_in_any_order(over: int) -> None:
+    facts = crowd_of(MOVES + over)
+    whole = FAMILY.merge(None, facts)
+    for seed in (1, 2):
+        random.Random(seed).shuffle(facts)
+        assert FAMILY.encode(state_of(facts, 7)) == FAMILY.encode(whole)
+
+    assert FAMILY.beyond(whole) == (CALL_CROWDS if over > 0 else None)
+    assert bool(FAMILY.contribution(KEY, whole, Rules())) == (over <= 0)
+
+
+def test_crowds_that_no_local_channel_connects_add_up() -> None:
+    """Two of 10 channels and 50 moves each are within the bound, eight times as few as one of 20 and 100."""
+    facts = [
+        ChannelsSeen(AT_US + n, "enter", [Glimpse(f"u{n % PRESENT:05}", "u0", "PJSIP/t-1")], f"b{n % 2}")
+        for n in range(400)
+    ]
+    whole = FAMILY.merge(None, facts)
+    assert sum(10**2 * 200 for _ in range(2)) == CALL_CROWDS.most
+    assert FAMILY.beyond(whole) is None
+    (more,) = [ChannelsSeen(AT_US + 400, "enter", [Glimpse("u00000", "u0", "PJSIP/t-1")], "b0")]
+    assert FAMILY.beyond(FAMILY.merge(whole, [more])) == CALL_CROWDS
 
 
 def test_a_call_beyond_its_bound_grows_no_more_and_takes_what_belongs_to_it() -> None:

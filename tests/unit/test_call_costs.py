@@ -1,16 +1,18 @@
 """What calls of odd shapes cost: twice as long a chain takes about twice the CPU, and none ends a worker."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tally.schemas.bounds import CALL_MEMBERS
 from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Glimpse, Kind, Role
 from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import FREE_FORM, join_parts
 from tally.tables.families.call.family import CallFamily
+from tally.tables.families.call.state import Call
 from tally.tables.rules import Rules
-from tests.support.cpu import doubling
+from tests.support.cpu import doubling, largest_step
 from tests.support.partition import MemoryPartition
 
 AT_US = 1_795_000_000_000_000
@@ -18,6 +20,8 @@ NAMED: dict[Role, str] = {"campaign": "c1", "contact": "0", "tenant": "t1"}
 FAMILY = CallFamily()
 KEY = b"pbx1/uu0"
 MOST = 2.6
+TURN_SECONDS = 0.05
+"""Of CPU, that no turn of the event loop may use: counting a call is in one."""
 BATCH_SECONDS = 1.0
 """Of CPU, for a batch of the usual size: a sixth of what a worker's session allows."""
 BATCH = 1_000
@@ -71,8 +75,34 @@ def one_operator(count: int) -> list[CallFact]:
 
 
 def one_bridge(count: int) -> list[CallFact]:
-    """Customers who all meet in one bridge."""
-    return [seen(n, "enter", channel(f"u{n}", **NAMED, attempt=str(n)), detail="b") for n in range(count)]
+    """Customers and operators who all meet in one bridge."""
+    facts: list[CallFact] = []
+    for n in range(count):
+        facts.append(seen(n, "enter", channel(f"u{n}", **NAMED, attempt=str(n)), detail="b"))
+        facts.append(seen(n, "enter", channel(f"op{n}"), detail="b"))
+    return facts
+
+
+def one_local(count: int) -> list[CallFact]:
+    """Six customers and six operators whom a Local channel connects again and again."""
+    first, second = (Glimpse(f"l{half}", "u0", f"Local/9@dial-1;{half}") for half in (1, 2))
+    facts: list[CallFact] = [seen(0, "seen", first, second), seen(1, "enter", first, detail="b")]
+    for n in range(6):
+        facts.append(seen(2, "enter", channel(f"u{n}", **NAMED, attempt=str(n)), detail="b"))
+        facts.append(seen(2, "enter", channel(f"op{n}"), detail="c"))
+    for n in range(count):
+        kinds: tuple[Kind, Kind] = ("enter", "leave")
+        facts.append(seen(10 + n, kinds[n % 2], second, detail="c"))
+    return facts
+
+
+def conferences(count: int) -> list[CallFact]:
+    """Bridges in which three customers meet two operators each, who stay."""
+    return [
+        seen(n, "enter", who, detail=f"b{n // 5}")
+        for n in range(count)
+        for who in [channel(f"u{n}", **NAMED, attempt=str(n)) if n % 5 < 3 else channel(f"op{n}")]
+    ]
 
 
 def queues(count: int) -> list[CallFact]:
@@ -90,7 +120,7 @@ SHAPES: dict[str, tuple[Callable[[int], list[CallFact]], int]] = {
     "Local channels in Local channels": (locals_in_locals, 250),
     "calls of one contact": (one_contact, 200),
     "calls of one operator": (one_operator, 150),
-    "customers in one bridge": (one_bridge, 400),
+    "many conferences": (conferences, 300),
     "queues of one caller": (queues, 400),
 }
 
@@ -112,7 +142,39 @@ def test_counting_twice_as_much_costs_about_twice_as_much(
     )
 
 
-@pytest.mark.parametrize(("facts", "_"), SHAPES.values(), ids=SHAPES)
+CROWDS: dict[str, tuple[Callable[[int], list[CallFact]], int]] = {
+    "everybody in one bridge": (one_bridge, 1),
+    "two crowds and a Local channel": (one_local, 1),
+}
+"""Shapes in which everybody is connected with everybody: there are more pairs than facts."""
+
+
+def largest(facts: Callable[[int], list[CallFact]]) -> Call:
+    """Return the call of a shape that is as large as one may be that counts."""
+    least, most = 1, CALL_MEMBERS.most
+    while least < most:
+        size = (least + most + 1) // 2
+        if FAMILY.beyond(FAMILY.merge(None, facts(size))):
+            most = size - 1
+        else:
+            least = size
+    return FAMILY.merge(None, facts(least))
+
+
+@pytest.mark.parametrize(("facts", "_"), (SHAPES | CROWDS).values(), ids=SHAPES | CROWDS)
+def test_the_largest_call_that_counts_takes_no_long_turn(
+    facts: Callable[[int], list[CallFact]], _: int
+) -> None:
+    call = largest(facts)
+
+    def counted() -> Iterator[None]:
+        FAMILY.contribution(KEY, call, Rules())
+        yield
+
+    assert largest_step(counted, TURN_SECONDS) <= TURN_SECONDS
+
+
+@pytest.mark.parametrize(("facts", "_"), (SHAPES | CROWDS).values(), ids=SHAPES | CROWDS)
 def test_no_batch_of_a_call_of_any_size_takes_long(facts: Callable[[int], list[CallFact]], _: int) -> None:
     partition = MemoryPartition()
     rest = [KeyedFact(CALL, join_parts("pbx1"), fact) for fact in facts(3_000)]

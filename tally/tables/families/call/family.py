@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tally.schemas.bounds import CALL_MEMBERS, Bound
+from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS, Bound
 from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Role, Swept
 from tally.schemas.keys import RowKey, split_parts
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
 from tally.tables.families.call.counting import counts_of
+from tally.tables.families.call.crowds import is_crowded
 from tally.tables.families.call.journey import Journey, journeys_of
 from tally.tables.families.call.legs import Graph
 from tally.tables.families.call.merge import join_channels, joined, names_of
@@ -63,7 +64,9 @@ class CallFamily(Family[CallFact, Call]):
         return joined(states)
 
     def beyond(self, state: Call) -> Bound | None:
-        return CALL_MEMBERS if state.is_beyond else None
+        if state.is_beyond:
+            return CALL_MEMBERS
+        return CALL_CROWDS if is_crowded(state.channels) else None
 
     def named(self, key: bytes, fact: CallFact) -> Sequence[Scope]:
         if isinstance(fact, Dialled):
@@ -89,7 +92,9 @@ class CallFamily(Family[CallFact, Call]):
         return any(not channel.is_over for channel in state.channels.values())
 
     def contribution(self, key: bytes, state: Call, rules: Rules) -> list[Part]:
-        """Count every attempt of the call, and the operators who took it."""
+        """Count every attempt of the call, and the operators who took it; nothing of a crowd."""
+        if is_crowded(state.channels):
+            return []
         pbx = split_parts(key.partition(b"/")[0])[0]
         graph = Graph(state.channels)
         journeys = journeys_of(graph, attempts_of(state, graph))

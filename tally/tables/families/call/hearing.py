@@ -56,6 +56,7 @@ class _Hearing:
         self._graph = graph
         self._customers = customers
         self._legs = legs
+        self._locals = {unique for unique, channel in graph.channels.items() if channel.is_local}
         self._bridges: dict[str, str] = {}
         self._inside: dict[str, Inside] = defaultdict(Inside)
         nobody: frozenset[str] = frozenset()
@@ -68,12 +69,16 @@ class _Hearing:
 
         A customer who comes or goes concerns no other one; an operator or a Local all who are beside it.
         """
-        movers = [unique for unique in steps if unique not in self._legs or self._is_local(unique)]
-        concerned = self._customers & steps.keys()
-        concerned |= self._beside(movers)
+        movers = [unique for unique in steps if unique not in self._legs or unique in self._locals]
+        # Not `&` with the keys: that looks at all customers.
+        concerned = {unique for unique in steps if unique in self._customers}
+        if movers:
+            concerned |= self._beside(movers)
         for unique, step in steps.items():
             self._move(unique, step)
-        self._look(concerned | self._beside(movers), at_us)
+        if movers:
+            concerned |= self._beside(movers)
+        self._look(concerned, at_us)
 
     def spans(self) -> dict[str, Heard]:
         """Return all connections; one that has not ended has no end."""
@@ -88,7 +93,7 @@ class _Hearing:
         # By identity, and with the sets themselves, so that they live as long as their ids are asked for.
         changes: dict[tuple[int, int], tuple[frozenset[str], frozenset[str], frozenset[str]]] = {}
         for customer in customers:
-            place = None if self._is_local(customer) else self._bridges.get(customer, "")
+            place = None if customer in self._locals else self._bridges.get(customer, "")
             now = now_of.get(place) if place is not None else None
             if now is None:
                 reach = self._reach([customer])
@@ -118,7 +123,7 @@ class _Hearing:
         waiting = [half for unique in uniques for half in self._graph.both_halves(unique)]
         while waiting:
             unique = waiting.pop()
-            if self._is_local(unique):
+            if unique in self._locals:
                 reach.locals.add(unique)
             bridge = self._bridges.get(unique)
             if bridge is not None and bridge not in reach.bridges:
@@ -144,13 +149,10 @@ class _Hearing:
     def _kinds(self, unique: str, bridge: str) -> list[set[str]]:
         """Return the sets of a bridge that a channel is in."""
         inside = self._inside[bridge]
-        kinds = [inside.locals] if self._is_local(unique) else []
+        kinds = [inside.locals] if unique in self._locals else []
         if unique in self._customers:
             kinds.append(inside.customers)
         return kinds or ([] if unique in self._legs else [inside.others])
-
-    def _is_local(self, unique: str) -> bool:
-        return self._graph.channels[unique].is_local
 
 
 def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:

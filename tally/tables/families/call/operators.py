@@ -15,6 +15,8 @@ Served = tuple[str, str]
 
 def missed_by(graph: Graph, journey: Journey) -> list[str]:
     """Return the legs of operators who let this attempt's customer ring."""
+    if not graph.missed_by:
+        return []
     return sorted({unique for caller in journey.own for unique in graph.missed_by.get(caller, ())})
 
 

@@ -51,9 +51,11 @@ def hold_seconds(holds: Sequence[tuple[int, int]], while_connected: Sequence[Spa
 
 def holds_of(channel: Channel) -> list[tuple[int, int]]:
     """Return the spans from Hold to the next Unhold, or to the hang-up, that have ended."""
-    holds = []
+    holds: list[tuple[int, int]] = []
     since: int | None = None
     steps = [(at_us, HOLD) for at_us in times_of(channel, HOLD)]
+    if not steps:
+        return holds
     steps += [(at_us, UNHOLD) for at_us in times_of(channel, UNHOLD)]
     if channel.hangup:
         steps.append((channel.hangup[0], UNHOLD))
