@@ -10,6 +10,7 @@ import asyncpg
 from tally.agents.route.decision import READERS
 from tally.schemas.ami.reading import READING
 from tally.schemas.keys import RowKey, split_parts
+from tally.schemas.metrics import BY_NAME
 from tally.streams.demo.recount import begin
 from tally.tables.rules import Rules
 from tests.support.call_packets import Event
@@ -21,8 +22,8 @@ Recount = Callable[..., "Recounted"]
 DEMO = files("tally.streams.demo")
 RESULTS = ("call_stats", "call_template_stats", "operator_stats")
 NAMES = frozenset({"tenant", "campaign", "template_name", "template_language", "pbx", "operator"})
-RECIPIENT = frozenset({"contacts", "attempts", "queued", "failed_at_send", "skipped", "cancelled"})
-"""Counters of the other recount."""
+OF_CALLS = frozenset({"requested", *(name for name, counter in BY_NAME.items() if counter.family == "call")})
+"""Counters that this recount has; the others are the other one's."""
 MAPS = ("hangup_causes", "queues")
 
 
@@ -81,10 +82,16 @@ def by_fold(events: list[Event], published_ms: int | None = None) -> Recounted:
     operators: list[Counters] = []
     for key, counts in partition.counts().items():
         row = RowKey.decode(key)
-        assert row.template is not None
+        if row.template is None:
+            continue  # what is distinct per campaign: none of it is of calls
         if row.campaign:
-            names = {"tenant": row.tenant, "campaign": row.campaign, "template_name": row.template.name}
-            scripts.append({**names, "template_language": "", **nested(counts)})
+            names = {
+                "tenant": row.tenant,
+                "campaign": row.campaign,
+                "template_name": row.template.name,
+                "template_language": row.template.language,
+            }
+            scripts.append({**names, **nested(counts)})
         else:
             pbx, operator = split_parts(key)[2:]
             of_calls = {name: n for name, n in counts.items() if "." not in name}
@@ -99,7 +106,7 @@ def _encoded(headers: dict[str, str]) -> list[tuple[str, bytes]]:
 
 def nested(counts: Counters) -> Counters:
     """Return the counters of calls as SQL has them, maps as maps."""
-    plain = {name: n for name, n in counts.items() if "." not in name and name not in RECIPIENT}
+    plain = {name: n for name, n in counts.items() if "." not in name and name in OF_CALLS}
     for name in MAPS:
         entries = {flat.partition(".")[2]: n for flat, n in counts.items() if flat.startswith(f"{name}.")}
         plain |= {name: entries} if entries else {}

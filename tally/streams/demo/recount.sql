@@ -620,13 +620,15 @@ WITH every_attempt AS (
         (array_agg(template_language ORDER BY rank DESC, template_name, template_language))[1] AS template_language,
         (array_agg(error_key ORDER BY at_ms, error_key) FILTER (WHERE outcome = 'failed'))[1] AS error_key,
         count(DISTINCT (number_id, message_id)) FILTER (WHERE outcome = 'accepted' AND channel = 'whatsapp')
-            AS messages
+            AS messages,
+        -- An attempt of both channels is one of WhatsApp.
+        bool_and(channel = 'voice') AND bool_or(outcome IN ('requested', 'accepted')) AS is_requested
     FROM recount.send JOIN recount.outcome_rank USING (outcome)
     WHERE campaign IS NOT NULL
     GROUP BY tenant, campaign, contact, attempt
 )
 SELECT
-    tenant, campaign, contact, attempt, first_ms, outcome, template_name, template_language, error_key,
+    tenant, campaign, contact, attempt, first_ms, outcome, template_name, template_language, error_key, is_requested,
     greatest(least(messages, recount.most('attempt_messages') - messages_before) - 1, 0) AS duplicates
 FROM (
     SELECT *, sum(messages) OVER (PARTITION BY tenant, campaign, contact ORDER BY place) - messages AS messages_before

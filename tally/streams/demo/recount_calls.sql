@@ -447,7 +447,8 @@ ANALYZE recount.call_walk, recount.call_lead, recount.call_way;
 
 -- ---------------------------------------------------------------------------------------- attempts
 
--- Voice send results of campaigns: one that breaks any row of the contract's table is a dead letter.
+-- Voice send results of campaigns that name a PBX and an id: one that breaks any row of the contract's table is a
+-- dead letter. Others say nothing of calls.
 CREATE UNLOGGED TABLE recount.call_send AS
 WITH field AS MATERIALIZED (
     SELECT
@@ -458,6 +459,8 @@ WITH field AS MATERIALIZED (
         CASE WHEN recount.is_absent(body -> 'attempt') THEN '1' ELSE recount.id(body -> 'attempt') END
             COLLATE "C" AS attempt,
         recount.short_name(coalesce(body #>> '{template,name}', '')) COLLATE "C" AS template_name,
+        recount.short_name(replace(coalesce(body #>> '{template,language}', ''), '-', '_')) COLLATE "C"
+            AS template_language,
         recount.name(body -> 'pbx') COLLATE "C" AS pbx,
         recount.name(body #> '{call,action_id}') COLLATE "C" AS action_id,
         recount.name(body #> '{call,channel_id}') COLLATE "C" AS channel_id,
@@ -475,11 +478,11 @@ WITH field AS MATERIALIZED (
     WHERE topic = 'send-results' AND jsonb_typeof(body) = 'object' AND body -> 'channel' = '"voice"'
 )
 SELECT
-    tenant, campaign, contact, attempt, outcome, template_name, at_ms,
-    CASE WHEN has_call THEN pbx END AS pbx,
-    action_id, channel_id, unique_id, linked_id, has_call AND (customer_leg = 'second') IS TRUE AS is_second
+    tenant, campaign, contact, attempt, outcome, template_name, template_language, at_ms, pbx,
+    action_id, channel_id, unique_id, linked_id, (customer_leg = 'second') IS TRUE AS is_second
 FROM field
-WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
+WHERE has_call
+    AND coalesce((body -> 'v')::text, 'null') IN ('null', '1')
     AND tenant IS NOT NULL AND campaign IS NOT NULL AND contact IS NOT NULL AND at_ms IS NOT NULL
     AND body -> 'outcome' IN ('"queued"', '"requested"', '"accepted"', '"failed"', '"skipped"', '"cancelled"')
     AND recount.is_fine(body #> '{contact,phone}')
@@ -501,15 +504,14 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
         AND recount.id(body #> '{error,code}') IS NOT NULL END
     AND CASE WHEN recount.is_absent(body -> 'reason') THEN outcome NOT IN ('skipped', 'cancelled')
         ELSE char_length(reason) <= 64 END
-    AND (NOT has_call OR (
-        char_length(pbx) <= 128
-        AND recount.is_fine(body #> '{call,action_id}')
-        AND recount.is_fine(body #> '{call,channel_id}')
-        AND recount.is_fine(body #> '{call,unique_id}')
-        AND recount.is_fine(body #> '{call,linked_id}')
-        AND coalesce(action_id, channel_id, unique_id, linked_id) IS NOT NULL
-        AND (recount.is_absent(body #> '{call,customer_leg}')
-            OR body #> '{call,customer_leg}' IN ('"first"', '"second"'))));
+    AND char_length(pbx) <= 128
+    AND recount.is_fine(body #> '{call,action_id}')
+    AND recount.is_fine(body #> '{call,channel_id}')
+    AND recount.is_fine(body #> '{call,unique_id}')
+    AND recount.is_fine(body #> '{call,linked_id}')
+    AND coalesce(action_id, channel_id, unique_id, linked_id) IS NOT NULL
+    AND (recount.is_absent(body #> '{call,customer_leg}')
+        OR body #> '{call,customer_leg}' IN ('"first"', '"second"'));
 
 -- The channels that name an attempt by their variables.
 CREATE UNLOGGED TABLE recount.call_naming AS
@@ -524,38 +526,234 @@ FROM recount.call_channel
     LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'ATTEMPT_ID') AS attempt USING (pbx, uniqueid)
     LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'TENANT_ID') AS tenant USING (pbx, uniqueid);
 
--- Attempts of send results, and the ids under which these know an attempt's call.
+-- Attempts of send results, and the ids under which these know an attempt's call. One whose results name several
+-- PBXs is an attempt of each, which knows what names it alone.
 CREATE UNLOGGED TABLE recount.call_sent AS
-SELECT row_number() OVER (ORDER BY tenant, campaign, contact, attempt) AS id, *
+SELECT row_number() OVER (ORDER BY tenant, campaign, contact, attempt, pbx) AS id, *
 FROM (
     SELECT
-        tenant, campaign, contact, attempt, 1000 * min(at_ms) AS asked_us,
-        (array_agg(template_name ORDER BY rank DESC, template_name))[1] AS template_name,
-        -- Of a contact beyond a bound the attempts that count (recount.sql).
-        bool_or(outcome IN ('requested', 'accepted')) AND (tenant, campaign, contact, attempt) IN (
-            SELECT tenant, campaign, contact, attempt FROM recount.attempt) AS is_requested,
+        tenant, campaign, contact, attempt, pbx, 1000 * min(at_ms) AS asked_us,
+        (array_agg(template_name ORDER BY rank DESC, template_name, template_language))[1] AS template_name,
+        (array_agg(template_language ORDER BY rank DESC, template_name, template_language))[1] AS template_language,
         bool_or(is_second) AS is_second
     FROM recount.call_send JOIN recount.call_outcome_rank USING (outcome)
-    GROUP BY tenant, campaign, contact, attempt
+    GROUP BY tenant, campaign, contact, attempt, pbx
 ) AS attempts;
 
 CREATE UNLOGGED TABLE recount.call_sent_id AS
-SELECT DISTINCT id, call_send.pbx, kind, value
+SELECT DISTINCT id, pbx, kind, value
 FROM recount.call_send
-    JOIN recount.call_sent USING (tenant, campaign, contact, attempt)
+    JOIN recount.call_sent USING (tenant, campaign, contact, attempt, pbx)
     CROSS JOIN LATERAL (
         VALUES (1, channel_id), (2, unique_id), (3, linked_id), (5, action_id)
     ) AS ids (kind, value)
-WHERE call_send.pbx IS NOT NULL AND value IS NOT NULL;
+WHERE value IS NOT NULL;
 
 CREATE UNLOGGED TABLE recount.call_response AS
-SELECT pbx, at_us, bound,
+SELECT packet, pbx, at_us, bound,
     nullif(uniqueid, '<unknown>') AS uniqueid,
     nullif(recount.call_first(fields, 'actionid'), '') COLLATE "C" AS action_id,
     CASE WHEN reason ~ '^[0-9]{1,6}$' THEN reason::int END AS reason
 FROM recount.call_packet
     CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'reason') AS reason) AS named
 WHERE event = 'OriginateResponse';
+
+-- -------------------------------------------------------------------------------- what is one call
+
+-- Campaign and contact as one event shows them of a channel.
+CREATE UNLOGGED TABLE recount.call_whom_shown AS
+SELECT packet, pbx, uniqueid,
+    recount.id(to_jsonb(min(value) FILTER (WHERE name = 'CAMPAIGN_ID'))) COLLATE "C" AS campaign,
+    recount.id(to_jsonb(min(value) FILTER (WHERE name = 'CONTACT_ID'))) COLLATE "C" AS contact
+FROM recount.call_shown
+WHERE name IN ('CAMPAIGN_ID', 'CONTACT_ID') AND (packet, pbx, uniqueid) IN (
+    SELECT packet, pbx, uniqueid FROM recount.call_sighting)
+GROUP BY packet, pbx, uniqueid;
+
+CREATE FUNCTION recount.call_contact(campaign text, contact text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT 'contact ' || jsonb_build_array(campaign, contact)::text
+$$;
+
+-- Names of a call that one event, one channel's variables, or the send results of one attempt show together.
+CREATE UNLOGGED TABLE recount.call_clue AS
+SELECT pbx, 'event ' || packet AS clue, 'channel ' || uniqueid AS name FROM recount.call_sighting
+UNION
+SELECT pbx, 'event ' || packet, 'channel ' || linkedid FROM recount.call_sighting WHERE linkedid IS NOT NULL
+UNION
+SELECT pbx, 'event ' || packet, recount.call_contact(campaign, contact)
+FROM recount.call_whom_shown WHERE campaign IS NOT NULL AND contact IS NOT NULL
+UNION
+SELECT pbx, 'event ' || packet, 'channel ' || uniqueid FROM recount.call_response WHERE uniqueid IS NOT NULL
+UNION
+SELECT pbx, 'event ' || packet, 'action ' || action_id FROM recount.call_response WHERE action_id IS NOT NULL
+UNION
+-- What was shown apart: every pair, since a later event may say which of them were first.
+SELECT pbx, 'variables ' || uniqueid, unnest(ARRAY[
+    'channel ' || uniqueid, recount.call_contact(one.campaign, other.contact)])
+FROM recount.call_whom_shown AS one JOIN recount.call_whom_shown AS other USING (pbx, uniqueid)
+WHERE one.contact IS NULL AND other.campaign IS NULL
+UNION
+SELECT pbx, 'attempt ' || id, recount.call_contact(campaign, contact) FROM recount.call_sent
+UNION
+SELECT pbx, 'attempt ' || id, CASE kind WHEN 5 THEN 'action ' ELSE 'channel ' END || value
+FROM recount.call_sent_id;
+
+-- Every name at first is a call of its own, and takes the smallest call that a clue leads to, until nothing
+-- changes: what is left are the connected components.
+CREATE UNLOGGED TABLE recount.call_name AS
+SELECT node, pbx, name, node AS call
+FROM (
+    SELECT row_number() OVER () AS node, pbx, name
+    FROM (SELECT DISTINCT pbx, name FROM recount.call_clue) AS distinct_names
+) AS numbered;
+
+CREATE UNIQUE INDEX ON recount.call_name (node);
+CREATE UNIQUE INDEX ON recount.call_name (pbx, name);
+CREATE INDEX ON recount.call_name (call);
+ANALYZE recount.call_clue, recount.call_name;
+
+CREATE UNLOGGED TABLE recount.call_link AS
+WITH star AS (
+    SELECT node, min(node) OVER (PARTITION BY pbx, clue) AS first_node
+    FROM recount.call_clue JOIN recount.call_name USING (pbx, name)
+)
+SELECT node AS one, first_node AS other FROM star WHERE node <> first_node
+UNION
+SELECT first_node, node FROM star WHERE node <> first_node;
+
+ANALYZE recount.call_link;
+
+DO $$
+DECLARE
+    relabelled bigint;
+BEGIN
+    LOOP
+        UPDATE recount.call_name
+        SET call = lowest.call
+        FROM (
+            SELECT mine.call AS old_call, min(theirs.call) AS call
+            FROM recount.call_link
+                JOIN recount.call_name AS mine ON mine.node = one
+                JOIN recount.call_name AS theirs ON theirs.node = other
+            WHERE theirs.call < mine.call
+            GROUP BY mine.call
+        ) AS lowest
+        WHERE call_name.call = lowest.old_call;
+        GET DIAGNOSTICS relabelled = ROW_COUNT;
+        EXIT WHEN relabelled = 0;
+    END LOOP;
+END $$;
+
+CREATE UNLOGGED TABLE recount.call_of_channel AS
+SELECT pbx, uniqueid, call
+FROM recount.call_channel JOIN recount.call_name USING (pbx)
+WHERE call_name.name = 'channel ' || uniqueid;
+
+CREATE UNIQUE INDEX ON recount.call_of_channel (pbx, uniqueid);
+ANALYZE recount.call_of_channel;
+
+-- Whose a call is, where its PBX is bound: as the first event says that does.
+CREATE UNLOGGED TABLE recount.call_bound AS
+SELECT DISTINCT ON (call) call, bound
+FROM (
+    SELECT pbx, 'event ' || packet AS clue, at_us, bound FROM recount.call_sighting
+    UNION ALL SELECT pbx, 'event ' || packet, at_us, bound FROM recount.call_response
+) AS said
+    JOIN recount.call_clue USING (pbx, clue)
+    JOIN recount.call_name USING (pbx, name)
+WHERE bound IS NOT NULL
+ORDER BY call, at_us, bound;
+
+-- Who came to a bridge and left it, and when; without Timestamp each content is one.
+CREATE UNLOGGED TABLE recount.call_move AS
+SELECT DISTINCT pbx, call, uniqueid, event, at_us, CASE WHEN NOT is_stamped THEN packet END AS unstamped,
+    recount.call_first(fields, 'bridgeuniqueid') COLLATE "C" AS bridge
+FROM recount.call_packet JOIN recount.call_of_channel USING (pbx, uniqueid)
+WHERE event IN ('BridgeEnter', 'BridgeLeave');
+
+-- Bridges that the halves of one Local were in are one crowd, and so on.
+CREATE UNLOGGED TABLE recount.call_crowd AS
+WITH RECURSIVE through AS (
+    SELECT DISTINCT call, bridge, left(name, -2) AS local
+    FROM recount.call_move JOIN recount.call_channel USING (pbx, uniqueid)
+    WHERE is_local AND right(name, 2) IN (';1', ';2')
+), reach (call, bridge, other) AS (
+    SELECT DISTINCT call, bridge, bridge FROM recount.call_move
+    UNION
+    SELECT reach.call, reach.bridge, theirs.bridge
+    FROM reach
+        JOIN through AS mine ON (mine.call, mine.bridge) = (reach.call, reach.other)
+        JOIN through AS theirs ON (theirs.call, theirs.local) = (mine.call, mine.local)
+)
+SELECT call, bridge, min(other) AS crowd
+FROM reach
+GROUP BY call, bridge;
+
+-- What is known of a call, and of which that is more than its bound: it counts nothing. Neither does one in whose
+-- bridges more met.
+CREATE UNLOGGED TABLE recount.call_beyond AS
+SELECT call
+FROM (
+    SELECT call, count(*) * count(DISTINCT uniqueid) ^ 2 AS size
+    FROM recount.call_move JOIN recount.call_crowd USING (call, bridge)
+    GROUP BY call, crowd
+) AS crowds
+GROUP BY call
+HAVING sum(size) > recount.most('crowd')
+UNION
+SELECT call
+FROM (
+    SELECT call FROM recount.call_name
+    UNION ALL
+    SELECT call FROM recount.call_of_channel
+    UNION ALL
+    SELECT call FROM recount.call_dialled JOIN recount.call_of_channel AS dialled
+        ON (dialled.pbx, dialled.uniqueid) = (call_dialled.pbx, leg)
+    UNION ALL
+    -- Operators' legs with each caller whom they let ring.
+    SELECT call FROM (
+        SELECT DISTINCT pbx, uniqueid AS caller, dest AS uniqueid FROM recount.call_packet
+        WHERE event = 'AgentRingNoAnswer' AND uniqueid IS NOT NULL
+    ) AS missed JOIN recount.call_of_channel USING (pbx, uniqueid)
+    UNION ALL
+    -- Campaigns and contacts that a channel showed apart, but the first of each.
+    SELECT call FROM (
+        SELECT DISTINCT pbx, uniqueid, kind, value,
+            dense_rank() OVER (PARTITION BY pbx, uniqueid, kind ORDER BY value) AS place
+        FROM recount.call_whom_shown
+            CROSS JOIN LATERAL (VALUES ('campaign', campaign), ('contact', contact)) AS shown (kind, value)
+        WHERE (campaign IS NULL) <> (contact IS NULL) AND value IS NOT NULL
+    ) AS apart JOIN recount.call_of_channel USING (pbx, uniqueid)
+    WHERE place > 1
+    UNION ALL
+    -- Moments.
+    SELECT call FROM recount.call_move
+    UNION ALL
+    SELECT call FROM (
+        SELECT DISTINCT pbx, uniqueid, event, at_us, CASE WHEN NOT is_stamped THEN packet END,
+            CASE WHEN event LIKE 'Queue%' THEN recount.call_queue(fields) END
+        FROM recount.call_packet
+        WHERE event IN ('Hold', 'Unhold', 'QueueCallerJoin', 'QueueCallerLeave', 'QueueCallerAbandon')
+    ) AS moment JOIN recount.call_of_channel USING (pbx, uniqueid)
+    UNION ALL
+    SELECT call FROM (
+        SELECT DISTINCT pbx, campaign, contact, tenant, attempt, outcome FROM recount.call_send
+    ) AS result JOIN recount.call_name USING (pbx)
+    WHERE name = recount.call_contact(campaign, contact)
+    UNION ALL
+    SELECT call FROM recount.call_sent_id JOIN recount.call_name USING (pbx)
+    WHERE name = CASE kind WHEN 5 THEN 'action ' ELSE 'channel ' END || value
+    UNION ALL
+    SELECT call FROM (
+        SELECT DISTINCT pbx, coalesce('action ' || action_id, 'channel ' || uniqueid) AS name
+        FROM recount.call_response
+    ) AS response JOIN recount.call_name USING (pbx, name)
+) AS known
+GROUP BY call
+HAVING count(*) > recount.most('call');
+
+
+-- ----------------------------------------------------------------------- where attempts begin
 
 -- The channel that an attempt's ids name. One that several name is the one's that was asked for first. What is
 -- bound to one tenant is no other's.
@@ -576,7 +774,7 @@ FROM (
     WHERE coalesce(tenant = bound, true) AND coalesce(tenant = answers, true)
     ORDER BY id, kind, coalesce(at_us, first_us), uniqueid, pbx
 ) AS best
-    JOIN recount.call_sent USING (id)
+    JOIN recount.call_sent USING (id, pbx)
 ORDER BY pbx, uniqueid, asked_us, id;
 
 -- What leads to a channel whose variables name a contact: who dialled it, the other half of a Local, and so on.
@@ -628,10 +826,7 @@ GROUP BY naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.te
 CREATE UNLOGGED TABLE recount.call_named_send AS
 SELECT DISTINCT ON (named.pbx, named.uniqueid) named.pbx, named.uniqueid, sent.id
 FROM recount.call_named AS named
-    JOIN (
-        SELECT DISTINCT call_sent.*, pbx
-        FROM recount.call_sent JOIN recount.call_send USING (tenant, campaign, contact, attempt)
-    ) AS sent ON sent.pbx = named.pbx AND sent.campaign = named.campaign AND sent.contact = named.contact
+    JOIN recount.call_sent AS sent ON sent.pbx = named.pbx AND sent.campaign = named.campaign AND sent.contact = named.contact
         AND sent.attempt = coalesce(named.attempt, sent.attempt)
         AND sent.tenant = coalesce(named.bound, sent.tenant)
 ORDER BY named.pbx, named.uniqueid, (sent.tenant = named.tenant) IS TRUE DESC,
@@ -671,13 +866,9 @@ WHERE sent.id IS NULL AND NOT EXISTS (
         JOIN recount.call_sent_root AS root ON (root.pbx, root.uniqueid) = (way.pbx, way.start)
     WHERE (above.pbx, above.start) = (named.pbx, named.uniqueid));
 
-CREATE UNLOGGED TABLE recount.call_attempt AS
-SELECT id, tenant, campaign, contact, attempt, NULL::text COLLATE "C" AS named_pbx,
-    template_name, is_requested, is_second
-FROM recount.call_sent
-UNION ALL
--- Attempts that no send result names. Without any tenant they count nowhere.
-SELECT (SELECT count(*) FROM recount.call_sent) + row_number() OVER (ORDER BY campaign, contact, attempt, pbx), *
+-- Attempts that no send result names. Without any tenant there is none.
+CREATE UNLOGGED TABLE recount.call_only AS
+SELECT *
 FROM (
     SELECT
         coalesce(
@@ -686,11 +877,10 @@ FROM (
             (array_agg(sighting.tenantid ORDER BY sighting.at_us, sighting.tenantid)
                 FILTER (WHERE sighting.tenantid IS NOT NULL))[1],
             (array_agg(sighting.tenant ORDER BY sighting.at_us, sighting.tenant)
-                FILTER (WHERE sighting.tenant IS NOT NULL))[1]),
+                FILTER (WHERE sighting.tenant IS NOT NULL))[1]) AS tenant,
         named.campaign, named.contact, named.attempt, named.pbx,
         coalesce((array_agg(recount.short_name(script.value) ORDER BY script.at_us, script.value)
-            FILTER (WHERE script.value IS NOT NULL))[1], ''),
-        false, false
+            FILTER (WHERE script.value IS NOT NULL))[1], '') AS template_name
     FROM recount.call_named_only AS named
         JOIN recount.call_sighting AS sighting USING (pbx, uniqueid)
         LEFT JOIN recount.call_variable AS script
@@ -699,29 +889,82 @@ FROM (
             ON (tenant_variable.pbx, tenant_variable.uniqueid, tenant_variable.name)
                 = (named.pbx, named.uniqueid, 'TENANT_ID')
     GROUP BY named.campaign, named.contact, named.attempt, named.pbx
-) AS only_named;
+) AS only_named
+WHERE tenant IS NOT NULL;
+
+-- All attempts of a campaign: where a call's PBX is bound, its tenant's alone, and none of a call beyond its bound.
+CREATE UNLOGGED TABLE recount.call_campaign_attempt AS
+SELECT made.*, call
+FROM (
+    SELECT tenant, campaign, contact, attempt, pbx, template_name, template_language, is_second, id AS sent
+    FROM recount.call_sent
+    UNION ALL
+    SELECT tenant, campaign, contact, attempt, pbx, template_name, '', false, NULL
+    FROM recount.call_only
+) AS made
+    JOIN recount.call_name ON call_name.pbx = made.pbx AND name = recount.call_contact(campaign, contact)
+    LEFT JOIN recount.call_bound USING (call)
+WHERE tenant = coalesce(bound, tenant) AND call NOT IN (SELECT call FROM recount.call_beyond);
+
+-- Callers of queues in calls without any such attempt: each channel that joined one is a caller for itself.
+CREATE UNLOGGED TABLE recount.call_caller AS
+SELECT pbx, uniqueid, coalesce(
+    (array_agg(bound ORDER BY at_us, bound) FILTER (WHERE bound IS NOT NULL))[1],
+    recount.id(to_jsonb(min(named.value))) COLLATE "C",
+    (array_agg(tenantid ORDER BY at_us, tenantid) FILTER (WHERE tenantid IS NOT NULL))[1],
+    (array_agg(tenant ORDER BY at_us, tenant) FILTER (WHERE tenant IS NOT NULL))[1]) AS tenant
+FROM recount.call_of_channel
+    JOIN (
+        SELECT DISTINCT pbx, uniqueid FROM recount.call_packet WHERE event = 'QueueCallerJoin'
+    ) AS joined USING (pbx, uniqueid)
+    JOIN (SELECT pbx, uniqueid, at_us, bound, tenantid, tenant FROM recount.call_sighting) AS sighting
+        USING (pbx, uniqueid)
+    LEFT JOIN (
+        SELECT pbx, uniqueid, value FROM recount.call_variable WHERE name = 'TENANT_ID'
+    ) AS named USING (pbx, uniqueid)
+WHERE call NOT IN (SELECT call FROM recount.call_campaign_attempt UNION SELECT call FROM recount.call_beyond)
+GROUP BY pbx, uniqueid;
+
+-- Everything that is counted for: attempts of campaigns, and callers, which are of none.
+CREATE UNLOGGED TABLE recount.call_attempt AS
+SELECT row_number() OVER () AS id, *
+FROM (
+    SELECT tenant, campaign, contact, attempt, pbx AS at_pbx, template_name, template_language, is_second, sent,
+        NULL AS caller
+    FROM recount.call_campaign_attempt
+    UNION ALL
+    SELECT tenant, NULL, NULL, NULL, pbx, '', '', false, NULL, uniqueid
+    FROM recount.call_caller
+    WHERE tenant IS NOT NULL
+) AS counted;
 
 CREATE UNLOGGED TABLE recount.call_root AS
-SELECT id, pbx, uniqueid, is_local
+SELECT id, channel.pbx, channel.uniqueid, is_local
 FROM (
-    SELECT id, pbx, uniqueid FROM recount.call_sent_root
+    SELECT attempt.id, root.pbx, root.uniqueid
+    FROM recount.call_sent_root AS root JOIN recount.call_attempt AS attempt ON sent = root.id
     UNION ALL
     (
         SELECT DISTINCT ON (id) id, pbx, recount.call_dialled_half(pbx, uniqueid)
         FROM recount.call_named_only AS named
-            JOIN recount.call_attempt AS made ON (made.named_pbx, made.campaign, made.contact, made.attempt)
+            JOIN recount.call_attempt AS made ON (made.at_pbx, made.campaign, made.contact, made.attempt)
                 = (named.pbx, named.campaign, named.contact, named.attempt)
             JOIN recount.call_channel USING (pbx, uniqueid)
+        WHERE sent IS NULL
         ORDER BY id, first_us, uniqueid
     )
+    UNION ALL
+    SELECT id, at_pbx, caller FROM recount.call_attempt WHERE caller IS NOT NULL
 ) AS begun
-    JOIN recount.call_channel USING (pbx, uniqueid);
+    JOIN recount.call_channel AS channel USING (pbx, uniqueid);
 
 CREATE UNLOGGED TABLE recount.call_reason AS
 SELECT DISTINCT ON (id) id, at_us, reason
 FROM (
-    SELECT id, at_us, reason
-    FROM recount.call_sent_id JOIN recount.call_response USING (pbx) JOIN recount.call_sent USING (id)
+    SELECT attempt.id, at_us, reason
+    FROM recount.call_sent_id AS named
+        JOIN recount.call_response USING (pbx)
+        JOIN recount.call_attempt AS attempt ON sent = named.id
     WHERE kind = 5 AND action_id = value AND coalesce(tenant = bound, true)
     UNION ALL
     SELECT id, at_us, reason FROM recount.call_root JOIN recount.call_response USING (pbx, uniqueid)
@@ -813,9 +1056,9 @@ CREATE INDEX ON recount.call_bridge_event (pbx, uniqueid);
 ANALYZE recount.call_bridge_event;
 
 CREATE UNLOGGED TABLE recount.call_stay AS
-SELECT pbx, uniqueid, bridge, int8range(at_us, until_us) AS time
+SELECT pbx, uniqueid, call, bridge, int8range(at_us, until_us) AS time
 FROM (
-    SELECT pbx, uniqueid, bridge, enter.at_us, least(
+    SELECT pbx, uniqueid, call, bridge, enter.at_us, least(
         (SELECT min(later.at_us) FROM recount.call_bridge_event AS later
             WHERE (later.pbx, later.uniqueid) = (enter.pbx, enter.uniqueid)
                 AND CASE later.event
@@ -823,7 +1066,9 @@ FROM (
                     ELSE later.bridge <> enter.bridge AND later.at_us > enter.at_us END),
         hangup_us
     ) AS until_us
-    FROM recount.call_bridge_event AS enter JOIN recount.call_channel USING (pbx, uniqueid)
+    FROM recount.call_bridge_event AS enter
+        JOIN recount.call_channel USING (pbx, uniqueid)
+        JOIN recount.call_of_channel USING (pbx, uniqueid)
     WHERE enter.event = 'BridgeEnter'
 ) AS entered
 WHERE coalesce(at_us < until_us, true);
@@ -832,7 +1077,8 @@ CREATE INDEX ON recount.call_stay (pbx, uniqueid);
 CREATE INDEX ON recount.call_stay (pbx, bridge);
 ANALYZE recount.call_stay;
 
--- Who is connected with the customer and when: in one bridge, and through the halves of Locals further.
+-- Who is connected with the customer and when: in one bridge, and through the halves of Locals further. Who belongs
+-- to another call is not (a ConfBridge).
 CREATE UNLOGGED TABLE recount.call_connected AS
 WITH RECURSIVE reach (id, pbx, uniqueid, goes_on, time) AS (
     SELECT id, pbx, uniqueid, true, int8range(NULL, hangup_us)
@@ -843,7 +1089,7 @@ WITH RECURSIVE reach (id, pbx, uniqueid, goes_on, time) AS (
     FROM reach
         CROSS JOIN LATERAL (
             SELECT theirs.uniqueid, mine.time * theirs.time AS time
-            FROM recount.call_stay AS mine JOIN recount.call_stay AS theirs USING (pbx, bridge)
+            FROM recount.call_stay AS mine JOIN recount.call_stay AS theirs USING (pbx, call, bridge)
             WHERE (mine.pbx, mine.uniqueid) = (reach.pbx, reach.uniqueid) AND theirs.uniqueid <> mine.uniqueid
             UNION ALL
             SELECT other, reach.time FROM recount.call_half AS half
@@ -1011,10 +1257,10 @@ FROM recount.call_own JOIN recount.call_variable USING (pbx, uniqueid)
 WHERE name = 'AMDSTATUS'
 ORDER BY id, at_us, value;
 
--- One row an attempt. Without any tenant it counts nowhere.
+-- One row an attempt, or a caller of no campaign.
 CREATE UNLOGGED TABLE recount.call_result AS
 SELECT
-    id, tenant, campaign, template_name, is_requested, is_attempted, is_gone,
+    id, tenant, campaign, template_name, template_language, is_attempted, is_gone,
     CASE WHEN is_answered THEN 'answered' WHEN is_decided AND NOT is_gone THEN unanswered_as END AS outcome,
     CASE WHEN is_answered THEN amd END AS answered_by,
     CASE WHEN hangup_us IS NOT NULL THEN
@@ -1044,8 +1290,7 @@ FROM recount.call_attempt
     LEFT JOIN (SELECT id, count(*) AS abandons FROM recount.call_abandon GROUP BY id) AS abandoned USING (id)
     LEFT JOIN (
         SELECT id, count(DISTINCT (pbx, dest)) AS unanswered FROM recount.call_ring_no_answer GROUP BY id
-    ) AS rung USING (id)
-WHERE tenant IS NOT NULL;
+    ) AS rung USING (id);
 
 
 -- --------------------------------------------------------------------------------- the counters
@@ -1068,20 +1313,24 @@ FROM (
 WHERE queue IS NOT NULL AND n > 0;
 
 CREATE UNLOGGED TABLE recount.call_map AS
-SELECT tenant, campaign, template_name, is_total,
+SELECT tenant, campaign, template_name, template_language, is_total,
     coalesce(jsonb_object_agg(key, n) FILTER (WHERE map = 'hangup_causes'), '{}') AS hangup_causes,
     coalesce(jsonb_object_agg(key, n) FILTER (WHERE map = 'queues'), '{}') AS queues
 FROM (
     SELECT tenant, campaign, coalesce(template_name, '') COLLATE "C" AS template_name,
+        coalesce(template_language, '') COLLATE "C" AS template_language,
         grouping(template_name) = 1 AS is_total, map, key, sum(n)::bigint AS n
     FROM recount.call_entry JOIN recount.call_result USING (id)
-    GROUP BY GROUPING SETS ((tenant, campaign, template_name, map, key), (tenant, campaign, map, key))
+    WHERE campaign IS NOT NULL
+    GROUP BY GROUPING SETS (
+        (tenant, campaign, template_name, template_language, map, key), (tenant, campaign, map, key))
 ) AS counted
-GROUP BY tenant, campaign, template_name, is_total;
+GROUP BY tenant, campaign, template_name, template_language, is_total;
 
 CREATE UNLOGGED TABLE recount.call_row AS
 SELECT
     tenant, campaign, coalesce(template_name, '') COLLATE "C" AS template_name,
+    coalesce(template_language, '') COLLATE "C" AS template_language,
     grouping(template_name) = 1 AS is_total,
     count(*) FILTER (WHERE is_requested) AS requested,
     count(*) FILTER (WHERE is_attempted) AS attempted,
@@ -1098,25 +1347,37 @@ SELECT
     count(*) FILTER (WHERE answered_by NOT IN ('HUMAN', 'MACHINE')) AS answered_unknown,
     count(*) FILTER (WHERE is_gone) AS ended_unknown,
     count(*) FILTER (WHERE is_dropped) AS dropped,
-    sum(connected_s)::bigint AS connected_s,
-    sum(talk_s)::bigint AS talk_s,
-    sum(hold_s)::bigint AS hold_s,
-    sum(queue_wait_s)::bigint AS queue_wait_s,
-    sum(queue_joins)::bigint AS queue_joins,
-    sum(queue_abandoned)::bigint AS queue_abandoned,
-    sum(connects)::bigint AS connects,
-    sum(ring_no_answer)::bigint AS ring_no_answer
-FROM recount.call_result
-GROUP BY GROUPING SETS ((tenant, campaign, template_name), (tenant, campaign));
+    coalesce(sum(connected_s), 0)::bigint AS connected_s,
+    coalesce(sum(talk_s), 0)::bigint AS talk_s,
+    coalesce(sum(hold_s), 0)::bigint AS hold_s,
+    coalesce(sum(queue_wait_s), 0)::bigint AS queue_wait_s,
+    coalesce(sum(queue_joins), 0)::bigint AS queue_joins,
+    coalesce(sum(queue_abandoned), 0)::bigint AS queue_abandoned,
+    coalesce(sum(connects), 0)::bigint AS connects,
+    coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer
+FROM (
+    SELECT tenant, campaign, template_name, template_language, false AS is_requested, is_attempted, outcome,
+        answered_by, is_gone, is_dropped, connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned,
+        connects, ring_no_answer
+    FROM recount.call_result
+    WHERE campaign IS NOT NULL
+    UNION ALL
+    -- A PBX was asked for these, whatever it then showed: they have the template of all their results (recount.sql).
+    SELECT tenant, campaign, template_name, template_language, true, false, NULL,
+        NULL, false, false, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM recount.attempt
+    WHERE is_requested
+) AS counted
+GROUP BY GROUPING SETS ((tenant, campaign, template_name, template_language), (tenant, campaign));
 
 CREATE TABLE recount.call_template_stats AS
 SELECT
-    tenant, campaign, template_name, '' AS template_language,
+    tenant, campaign, template_name, template_language,
     requested, attempted, answered, busy, no_answer, congestion, rejected, unreachable, call_cancelled, call_failed,
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
     connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned, connects, ring_no_answer,
     coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
-FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, is_total)
+FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE NOT is_total;
 
 CREATE TABLE recount.call_stats AS
@@ -1126,7 +1387,7 @@ SELECT
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
     connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned, connects, ring_no_answer,
     coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
-FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, is_total)
+FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE is_total;
 
 CREATE TABLE recount.operator_stats AS

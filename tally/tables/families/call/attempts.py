@@ -90,8 +90,8 @@ def _of_variables(
 def _of_queues(call: Call) -> Iterator[Attempt]:
     """Yield the callers of queues in a call of no campaign: they count for the operators who took them."""
     for unique, channel in call.channels.items():
-        if any(key[0] == JOIN for key in channel.moments):
-            yield Attempt(tenant_of(call, [unique]), "", FREE_FORM, False, [], unique, None)
+        if any(key[0] == JOIN for key in channel.moments) and (tenant := tenant_of(call, [unique])):
+            yield Attempt(tenant, "", FREE_FORM, False, [], unique, None)
 
 
 def _first(graph: Graph, named: list[str]) -> str | None:
