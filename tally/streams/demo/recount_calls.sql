@@ -513,6 +513,19 @@ WHERE has_call
     AND (recount.is_absent(body #> '{call,customer_leg}')
         OR body #> '{call,customer_leg}' IN ('"first"', '"second"'));
 
+-- Whose a channel is: what its PBX is bound to, its variable, its own field, its record.
+CREATE UNLOGGED TABLE recount.call_owner AS
+SELECT pbx, uniqueid, coalesce(
+    (array_agg(bound ORDER BY at_us, bound) FILTER (WHERE bound IS NOT NULL))[1],
+    recount.id(to_jsonb(min(named.value))) COLLATE "C",
+    (array_agg(tenantid ORDER BY at_us, tenantid) FILTER (WHERE tenantid IS NOT NULL))[1],
+    (array_agg(tenant ORDER BY at_us, tenant) FILTER (WHERE tenant IS NOT NULL))[1]) AS owner
+FROM (SELECT pbx, uniqueid, at_us, bound, tenantid, tenant FROM recount.call_sighting) AS sighting
+    LEFT JOIN (
+        SELECT pbx, uniqueid, value FROM recount.call_variable WHERE name = 'TENANT_ID'
+    ) AS named USING (pbx, uniqueid)
+GROUP BY pbx, uniqueid;
+
 -- The channels that name an attempt by their variables.
 CREATE UNLOGGED TABLE recount.call_naming AS
 SELECT
@@ -829,7 +842,8 @@ FROM recount.call_named AS named
     JOIN recount.call_sent AS sent ON sent.pbx = named.pbx AND sent.campaign = named.campaign AND sent.contact = named.contact
         AND sent.attempt = coalesce(named.attempt, sent.attempt)
         AND sent.tenant = coalesce(named.bound, sent.tenant)
-ORDER BY named.pbx, named.uniqueid, (sent.tenant = named.tenant) IS TRUE DESC,
+    JOIN recount.call_owner AS owned ON (owned.pbx, owned.uniqueid) = (named.pbx, named.uniqueid)
+ORDER BY named.pbx, named.uniqueid, (sent.tenant = owner) IS TRUE DESC,
     CASE WHEN named.attempt IS NULL THEN abs(sent.asked_us - named.begun_us) END, sent.attempt, sent.tenant;
 
 -- Where they begin: an id of the channel, variables that name the attempt, its ActionID, other variables. What
@@ -908,22 +922,13 @@ WHERE tenant = coalesce(bound, tenant) AND call NOT IN (SELECT call FROM recount
 
 -- Callers of queues in calls without any such attempt: each channel that joined one is a caller for itself.
 CREATE UNLOGGED TABLE recount.call_caller AS
-SELECT pbx, uniqueid, coalesce(
-    (array_agg(bound ORDER BY at_us, bound) FILTER (WHERE bound IS NOT NULL))[1],
-    recount.id(to_jsonb(min(named.value))) COLLATE "C",
-    (array_agg(tenantid ORDER BY at_us, tenantid) FILTER (WHERE tenantid IS NOT NULL))[1],
-    (array_agg(tenant ORDER BY at_us, tenant) FILTER (WHERE tenant IS NOT NULL))[1]) AS tenant
+SELECT pbx, uniqueid, owner AS tenant
 FROM recount.call_of_channel
     JOIN (
         SELECT DISTINCT pbx, uniqueid FROM recount.call_packet WHERE event = 'QueueCallerJoin'
     ) AS joined USING (pbx, uniqueid)
-    JOIN (SELECT pbx, uniqueid, at_us, bound, tenantid, tenant FROM recount.call_sighting) AS sighting
-        USING (pbx, uniqueid)
-    LEFT JOIN (
-        SELECT pbx, uniqueid, value FROM recount.call_variable WHERE name = 'TENANT_ID'
-    ) AS named USING (pbx, uniqueid)
-WHERE call NOT IN (SELECT call FROM recount.call_campaign_attempt UNION SELECT call FROM recount.call_beyond)
-GROUP BY pbx, uniqueid;
+    JOIN recount.call_owner USING (pbx, uniqueid)
+WHERE call NOT IN (SELECT call FROM recount.call_campaign_attempt UNION SELECT call FROM recount.call_beyond);
 
 -- Everything that is counted for: attempts of campaigns, and callers, which are of none.
 CREATE UNLOGGED TABLE recount.call_attempt AS

@@ -74,15 +74,16 @@ def _of_variables(
     """Yield the attempts that no send result names.
 
     Asterisk drops quotes and backslashes of a variable: its ids may be an attempt's without being equal, so
-    that channels which an attempt's lead to make no further one.
+    that channels which an attempt's lead to make no further one. All channels of a name that a send result
+    has are that attempt's, whatever tenant they name.
     """
     taken = [unique for one in found if one.root for unique in graph.legs(one.root)[1]]
     led = graph.first_above(taken)
-    taken_names = set(asked)
+    taken_names = {parts[1:] for parts in asked}
     for name, uniques in named.items():
         free = [unique for unique in uniques if unique not in led]
         tenant = tenant_of(call, free)
-        if tenant and (tenant, *name) not in taken_names:
+        if tenant and name not in taken_names:
             script = Template(variable_of(call, free, "script"))
             yield Attempt(tenant, name[0], script, False, [], _first(graph, free), None)
 

@@ -11,6 +11,7 @@ from tally.tables.families.call.timeline import Span
 
 Heard = dict[str, list[Span]]
 """By channel: when it was connected with a customer's."""
+NOBODY: frozenset[str] = frozenset()
 
 
 class Step(Struct):
@@ -58,9 +59,9 @@ class _Hearing:
         self._legs = legs
         self._locals = {unique for unique, channel in graph.channels.items() if channel.is_local}
         self._bridges: dict[str, str] = {}
+        self._over: set[str] = set()
         self._inside: dict[str, Inside] = defaultdict(Inside)
-        nobody: frozenset[str] = frozenset()
-        self._with = dict.fromkeys(customers, nobody)
+        self._with = dict.fromkeys(customers, NOBODY)
         self._since: dict[str, dict[str, int]] = {customer: {} for customer in customers}
         self._spans: dict[str, Heard] = {customer: defaultdict(list) for customer in customers}
 
@@ -95,6 +96,8 @@ class _Hearing:
         for customer in customers:
             place = None if customer in self._locals else self._bridges.get(customer, "")
             now = now_of.get(place) if place is not None else None
+            if customer in self._over:
+                now = NOBODY  # though the other half of a Local one may still be in a bridge
             if now is None:
                 reach = self._reach([customer])
                 now = frozenset().union(*(self._inside[bridge].others for bridge in reach.bridges))
@@ -137,7 +140,9 @@ class _Hearing:
         before = self._bridges.get(unique)
         stays = [bridge for bridge in step.entered if bridge not in step.left or bridge == before]
         after = max(stays, default=None if before in step.left else before)
-        after = None if step.is_over else after
+        if step.is_over:
+            self._over.add(unique)
+            after = None
         if before is not None:
             for kind in self._kinds(unique, self._bridges.pop(unique)):
                 kind.discard(unique)
@@ -156,7 +161,7 @@ class _Hearing:
 
 
 def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:
-    """Return by time and channel which bridges it left and entered, and whether it hung up."""
+    """Return by time and channel what bridges it left and entered, and if it hung up; then it enters none."""
     steps: dict[int, dict[str, Step]] = defaultdict(lambda: defaultdict(lambda: Step(set(), [])))
     for unique, channel in channels.items():
         for key, times in channel.moments.items():
@@ -164,7 +169,7 @@ def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:
             for at_us in times:
                 if key[0] == LEAVE:
                     steps[at_us][unique].left.add(bridge)
-                elif key[0] == ENTER:
+                elif key[0] == ENTER and (channel.hangup is None or at_us < channel.hangup[0]):
                     steps[at_us][unique].entered.append(bridge)
         if channel.hangup:
             steps[channel.hangup[0]][unique].is_over = True

@@ -1,0 +1,144 @@
+"""Small odd calls at random, which no PBX would make: the fold and plain SQL count the same of each.
+
+A story is a handful of events and send results of five channels in any order; stories share a run of the
+recount, and each has a PBX and campaigns of its own.
+"""
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.call_judges import OF_CALLS, Counters, by_fold, by_sql
+from tests.support.call_packets import (
+    Channel,
+    Event,
+    agent,
+    ami,
+    answers,
+    born,
+    dial,
+    hangup,
+    local,
+    queue,
+    request,
+    response,
+    send,
+    state,
+    talk,
+)
+
+STORIES = 60
+SEEDS = (1, 2, 100)
+VARIABLES = (
+    *("CAMPAIGN_ID=c1", "CAMPAIGN_ID=c2", "CONTACT_ID=a", "CONTACT_ID=b"),
+    *("ATTEMPT_ID=1", "ATTEMPT_ID=2", "TENANT_ID=t1", "TENANT_ID=t2", "SCRIPT_ID=s"),
+)
+OWNERS: tuple[dict[str, str], ...] = ({}, {"tenant": "t1"}, {"tenant": "t1", "tenants": "any"})
+CALL_IDS = (
+    {"action_id": "act-a"},
+    {"action_id": "act-b", "channel_id": "b"},
+    {"channel_id": "a"},
+    {"channel_id": "l1"},
+)
+NAMES = ("tenant", "campaign", "pbx", "operator", "template_name", "template_language")
+
+
+def events_of(rng: random.Random) -> Iterator[Event]:
+    first, operator = Channel("a"), Channel("b", "PJSIP/201-00000007", rng.choice(["a", "b"]))
+    channels = [first, operator, Channel("c"), *local("9@d-0", "l1", "l2", rng.choice(["l1", "a"]))]
+    for one in channels:
+        if rng.random() < 0.7:
+            yield born(rng.randrange(8) + rng.random(), one, *rng.sample(VARIABLES, rng.choice([0, 0, 2, 3])))
+    for _ in range(rng.randrange(2, 10)):
+        yield from event_of(rng, rng.randrange(12) + round(rng.random(), 5), *rng.sample(channels, 2))
+
+
+def event_of(rng: random.Random, at: float, one: Channel, by: Channel) -> list[Event]:
+    name, value = rng.choice(VARIABLES).split("=")
+    action, unique = rng.choice(["act-a", "act-b"]), rng.choice(["a", "b", "<unknown>"])
+    offered = rng.choice(["Called", "Connect", "RingNoAnswer"])
+    return rng.choice(
+        [
+            [born(at, one, *rng.sample(VARIABLES, rng.randrange(4)))],
+            [ami(at, "VarSet", one.snapshot(), Variable=name, Value=value)],
+            [dial("DialBegin", at, one, by)],
+            [dial("DialEnd", at, one, by, rng.choice(["BUSY", "NOANSWER", "CANCEL"]))],
+            answers(at, one, rng.choice([by, None])),
+            [hangup(at, one, rng.choice([0, 16, 17, 19]))],
+            talk(at, at + 3, one, by),
+            [queue(at, rng.choice(["Join", "Leave", "Abandon"]), one)],
+            [agent(at, offered, by, one, "PJSIP/201")],
+            [response(at, rng.choice([0, 3, 4, 5]), action, unique)],
+            [request(at, one)],
+            [state(at, one, rng.choice([5, 6]))],
+        ]
+    )
+
+
+def result_of(rng: random.Random) -> Event:
+    fields: dict[str, Any] = {
+        "tenant": rng.choice(["t1", "t1", "t2"]),
+        "attempt": rng.choice("12"),
+        "call": rng.choice(CALL_IDS),
+        "pbx": rng.choice(["pbx01", "pbx01", "pbx01", "pbx02"]),
+        "template": {"name": rng.choice("xy"), "language": rng.choice(["en", "pt-BR"])},
+    }
+    outcome = rng.choice(["requested", "accepted", "queued", "failed"])
+    if outcome == "accepted" and rng.random() < 0.3:
+        fields |= {
+            "channel": "whatsapp",
+            "phone_number_id": "n1",
+            "message_id": str(rng.randrange(1_000_000)),
+        }
+    if outcome in ("queued", "failed") and rng.random() < 0.5:
+        fields |= {"pbx": None, "call": None}
+    return send(outcome, rng.randrange(10), rng.choice("ab"), **fields)
+
+
+def story(rng: random.Random) -> list[Event]:
+    owner, has_two = rng.choice(OWNERS), rng.random() < 0.2
+    told = [
+        (topic, body, {**headers, **owner, **({"pbx": "pbx02"} if has_two and rng.random() < 0.5 else {})})
+        for topic, body, headers in events_of(rng)
+    ]
+    told += [result_of(rng) for _ in range(rng.randrange(3))]
+    rng.shuffle(told)
+    return told
+
+
+def apart(nth: int, event: Event) -> Event:
+    """Return an event of a story of its own, with its own PBXs and campaigns."""
+    topic, body, headers = event
+    body = re.sub(rb"CAMPAIGN_ID=c(\d)|Value: c(\d)", lambda found: found[0] + b"-%d" % nth, body)
+    if topic == "send-results":
+        said = json.loads(body)
+        pbx = said["pbx"] and f"{said['pbx']}-{nth}"
+        body = json.dumps({**said, "pbx": pbx, "campaign": f"c1-{nth}"}).encode()
+        return topic, body, headers
+    return topic, body, {**headers, "pbx": f"{headers['pbx']}-{nth}"}
+
+
+def named(rows: list[Counters]) -> dict[tuple[str, ...], Counters]:
+    """Return what rows count, by what they are of; a row that counts nothing is none."""
+    counted = (
+        (
+            tuple(row[name] for name in NAMES if name in row),
+            {n: v for n, v in row.items() if n in OF_CALLS and v},
+        )
+        for row in rows
+    )
+    return {key: counts for key, counts in counted if counts}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.asyncio
+async def test_both_judges_count_the_same_of_odd_calls(database: str, seed: int) -> None:
+    events = [apart(nth, event) for nth in range(STORIES) for event in story(random.Random(f"{seed}/{nth}"))]
+    fold, sql = by_fold(events), await by_sql(database, events)
+
+    for theirs, ours in zip(sql.everything, fold.everything, strict=True):
+        assert named(ours) == named(theirs)
