@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tally.schemas.bounds import LETTER_END, MIB
+from tally.schemas.bounds import LETTER_END, MIB, RECORD
 from tally.streams.simulator.poison import send_result
-from tally.streams.simulator.records import SEND_RESULTS, as_producers_write
+from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, as_producers_write
 from tests.faults.groups.bombs import CODECS, SIZES_MIB, padded, peak_mib, send_bomb, send_bombs
 from tests.faults.groups.letters import kept
 from tests.faults.judging import verdict
@@ -23,6 +23,7 @@ WHOLE_RECORD_MIB = 5
 
 PACKED_MIB, PACKED_EACH = 7, 15
 PLAIN_EACH = 6
+GARBAGE = 8
 PLAIN_SPARE_BYTES = 1_000
 """Of what a broker takes; the record's own head needs some."""
 
@@ -84,4 +85,35 @@ async def test_many_large_records_at_once_take_no_more_memory_than_a_few(tmp_pat
     assert reasons["too_large"] == 2 * sent
     assert sum(letter.value == almost for letter in letters) == len(partitions) * PLAIN_EACH
     assert (found.lost, found.doubled, found.differences, found.audit.drift) == (0, 0, [], [])
+    assert memory_mib < MOST_MIB
+
+
+@pytest.mark.parametrize("garbage", [b"[", b"{},", b'{"a":['])
+async def test_lists_of_garbage_are_a_dead_letter_each_and_never_become_objects_in_memory(
+    tmp_path: Path, garbage: bytes
+) -> None:
+    """Four kilobytes on the wire each; parsed, one of them would be millions of objects."""
+    good = simulated(593, contacts_per_campaign=20)
+    half = len(good) // 2
+    value = b"[" + garbage * ((RECORD.most - PLAIN_SPARE_BYTES) // len(garbage))
+    async with stack(tmp_path, ("a",)) as whole, Sender(whole.settings) as sender:
+        worker, partitions = whole.workers[0], range(whole.settings.partitions)
+        spread = [partitions[index % len(partitions)] for index in range(GARBAGE)]
+        await whole.start()
+        await sender.send(good[:half])
+        sent = {
+            f"{whole.settings.names.raw(topic)}/{partition}/{offset}"
+            for topic in (WEBHOOK_EVENTS, SEND_RESULTS)
+            for partition, offset in await send_bombs(whole.settings, topic, "gzip", value, spread)
+        }
+        await sender.send(good[half:])
+        found = await verdict(whole, worker, sender.sent)
+        letters, exits, memory_mib = await kept(whole), whole.exits, peak_mib(worker)
+
+    of_garbage = [letter for letter in letters if letter.origin in sent]
+    assert exits == []
+    assert Counter(letter.origin for letter in of_garbage) == Counter(sent)
+    assert {letter.reason for letter in of_garbage} == {"too_many_parts"}
+    assert (found.lost, found.doubled, found.differences, found.audit.drift) == (0, 0, [], [])
+    assert (found.arrived.missing, found.arrived.invented) == (0, len(sent))
     assert memory_mib < MOST_MIB
