@@ -18,12 +18,21 @@ async def give_way() -> None:
     await asyncio.sleep(0)
 
 
-async def in_pieces(steps: Steps[T], between: Callable[[], Awaitable[None]] = give_way) -> T:
-    """Run a computation piece by piece; what is done within one piece waits for nobody."""
+async def in_pieces(
+    steps: Steps[T],
+    between: Callable[[], Awaitable[None]] = give_way,
+    piece_seconds: float = PIECE_SECONDS,
+    now_s: Callable[[], float] = monotonic,
+) -> T:
+    """Run a computation piece by piece, at least a step each; what is done within one waits for nobody.
+
+    Whatever `between` raises ends the computation and is raised.
+    """
     try:
         while True:
-            ends = monotonic() + PIECE_SECONDS
-            while monotonic() < ends:
+            ends = now_s() + piece_seconds
+            next(steps)
+            while now_s() < ends:
                 next(steps)
             await between()
     except StopIteration as done:

@@ -11,7 +11,7 @@ from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.missing import Missing, mark_beyond
 from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.rows import moved_rows
-from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, Batch, Limits, Steps, chunks, finished
+from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, Batch, Limits, chunks
 from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
 from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, NOTICE_KIND, oldest_raw_at_ms
@@ -20,6 +20,7 @@ from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part, is_contested
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND
+from tally.tables.pieces import Steps, at_once
 from tally.tables.reading import Reader, Writes
 from tally.tables.rules import Rules
 
@@ -55,7 +56,7 @@ class Folded(Struct):
 
 def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> Folded:
     """Do all of `fold_steps` at once, however much it is."""
-    return finished(fold_steps(records, reader, rules))
+    return at_once(fold_steps(records, reader, rules))
 
 
 def fold_steps(

@@ -7,10 +7,11 @@ from typing import Any
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.missing import mark_beyond
 from tally.agents.fold.revealing import all_subjects
-from tally.agents.fold.steps import Batch, Steps, chunks, merging
+from tally.agents.fold.steps import Batch, chunks, merging
 from tally.agents.fold.sweeps import Sweeps, latest_sweeps
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
+from tally.tables.pieces import Steps
 from tally.tables.reading import Reader
 from tally.tables.rules import Rules
 

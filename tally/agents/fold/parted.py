@@ -13,10 +13,11 @@ from msgspec import Struct
 from tally.agents.fold.connected import aliases_of, components_of
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.missing import scopes_of_parted
-from tally.agents.fold.steps import AT_ONCE, FACTS_AT_ONCE, Batch, Steps, chunks, merging
+from tally.agents.fold.steps import AT_ONCE, FACTS_AT_ONCE, Batch, chunks, merging
 from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Part
 from tally.tables.families.family import Family
+from tally.tables.pieces import Steps
 from tally.tables.reading import Reader
 from tally.tables.rules import Rules
 

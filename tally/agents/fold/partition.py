@@ -14,11 +14,12 @@ from tally.agents.fold.intake import Run, foreign, take
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.settings import FoldSettings
-from tally.agents.fold.steps import OF_A_TRANSACTION, Steps, TooMuchAtOnce, WideSweep, finished
+from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideSweep
 from tally.agents.fold.sweeps import open_subjects
 from tally.schemas.keyed import oldest_raw_at_ms
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.rows import Progress
+from tally.tables.pieces import Steps, at_once, in_pieces
 from tally.tables.store.errors import CopyUnfit, ForeignRecord, GapInLog, StatesMissing, StoreBroken
 from tally.tables.store.partition import PartitionStore
 
@@ -28,6 +29,10 @@ RESTS_PER_COMMIT = 1.0
 LONGEST_REST_SECONDS = 0.2
 TURN_SECONDS = 0.02
 """How long a batch is computed before others have their turn; one subject may take some longer."""
+
+
+class Revoked(Exception):
+    """The partition is not ours any more: what is being computed of it is of no use."""
 
 
 class PartitionFold:
@@ -179,19 +184,16 @@ class PartitionFold:
 
     async def _computed(self, steps: Steps[Folded]) -> Folded | None:
         """Compute in turns with all else; return None where the partition was revoked meanwhile."""
-        until = self._settings.monotonic() + TURN_SECONDS
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                folded: Folded = done.value
-                return folded
-            if self._settings.monotonic() >= until:
-                await self._settings.turns.take()
-                if self.inbox.closed:
-                    steps.close()
-                    return None
-                until = self._settings.monotonic() + TURN_SECONDS
+        try:
+            return await in_pieces(steps, self._turn, TURN_SECONDS, self._settings.monotonic)
+        except Revoked:
+            return None
+
+    async def _turn(self) -> None:
+        """Let others have their turn. Raises Revoked."""
+        await self._settings.turns.take()
+        if self.inbox.closed:
+            raise Revoked
 
     async def _fold_less(
         self, records: list[FactRecord], hopeful: list[FactRecord], error: Exception
@@ -216,8 +218,8 @@ class PartitionFold:
         Progress stays before the sweep until the last portion: a new owner begins again, to the same end.
         """
         sweep = sweep_at(record)
-        at_once, begin = OF_A_TRANSACTION.swept_subjects, b""
-        while subjects := open_subjects(sweep, self._store, begin, at_once):
+        portion, begin = OF_A_TRANSACTION.swept_subjects, b""
+        while subjects := open_subjects(sweep, self._store, begin, portion):
             began = self._settings.monotonic()
             progress = structs.replace(self._store.progress, rules=self._fingerprint)
             steps = sweep_steps(
@@ -226,13 +228,13 @@ class PartitionFold:
             try:
                 folded = await self._computed(steps)
             except TooMuchAtOnce:
-                at_once = max(len(subjects) // 2, 1)
+                portion = max(len(subjects) // 2, 1)
                 continue
             if folded is None:
                 return False
             await self._commit(folded, progress, self._settings.monotonic() - began)
             begin = subjects[-1] + b"\0"
-        folded = finished(fold_steps([record], self._store, self._settings.rules, is_swept=True))
+        folded = at_once(fold_steps([record], self._store, self._settings.rules, is_swept=True))
         await self._commit(folded, self._progress([record], folded, 0), 0.0)
         return True
 

@@ -1,9 +1,10 @@
 """Moving rows by what a batch changed in them. Pure."""
 
-from tally.agents.fold.steps import Steps, chunks
+from tally.agents.fold.steps import chunks
 from tally.schemas.rows import LABELS, Row, decode_row, encode
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Change, Changes
+from tally.tables.pieces import Steps
 from tally.tables.reading import Reader
 
 

@@ -1,10 +1,10 @@
-"""Long computations in steps, and how much one transaction may hold. Pure.
+"""A batch in steps, and how much one transaction may hold. Pure.
 
 A batch is computed in steps of a subject each, so that whoever drives them can let others have their turn.
 Only sizes decide how a batch is split, never a clock: it is split in the same way on every machine.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -13,11 +13,10 @@ from msgspec import Struct, field
 from tally.agents.fold.missing import Missing
 from tally.tables.contribution import Changes
 from tally.tables.families.family import Family
+from tally.tables.pieces import Steps
 from tally.tables.reading import Writes
 
 T = TypeVar("T")
-Steps = Generator[None, None, T]
-"""A computation that pauses after each step and returns its result at the end."""
 
 FACTS_AT_ONCE = 500
 """Facts that are decoded, or merged into one state, in one step."""
@@ -74,16 +73,6 @@ def merging(family: Family[Any, Any], state: Any, facts: Sequence[Any]) -> Steps
             yield
         state = family.merge(state, some)
     return state
-
-
-def finished(steps: Steps[T]) -> T:
-    """Return what a computation comes to, taking all of its steps at once."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: T = done.value
-            return result
 
 
 def chunks(items: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
