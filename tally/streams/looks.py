@@ -122,7 +122,8 @@ class Crowds(Struct):
         )
 
 
-def _by_number(messages: Collection[bytes]) -> str:
-    numbers = Counter(split_parts(key)[0] for key in messages)
+def _by_number(subjects: Collection[bytes]) -> str:
+    # What follows the number need not be text: a message among the identifiers of customers is a digest.
+    numbers = Counter(split_parts(key.partition(b"/")[0])[0] for key in subjects)
     shown = [f"{number}: {count}" for number, count in numbers.most_common(SHOWN)]
     return ", ".join([*shown, *(["..."] if len(numbers) > SHOWN else [])]) or "none"

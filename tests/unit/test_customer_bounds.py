@@ -280,6 +280,20 @@ def test_a_batch_says_how_many_more_identifiers_identify_nobody_and_doctor_at_wh
     )
 
 
+@pytest.mark.parametrize("digest", [b"\xb5" * 12, b"/" * 12, b"\0" * 12, b"%2F" * 4])
+def test_doctor_says_at_which_number_a_message_id_identifies_nobody_whatever_its_digest(
+    digest: bytes,
+) -> None:
+    partition, crowds = (
+        folded([Sighting([b"w" + digest, b"p316%08d" % nth]) for nth in range(LINKS + 1)]),
+        Crowds(),
+    )
+    for key, value in partition.tables["customers"].items():
+        crowds.take(key, value)
+
+    assert str(crowds).startswith(f"identifiers that identify nobody: {NUMBER.decode()}: 1;")
+
+
 @pytest.mark.parametrize(
     "name", [b"p0", b"p0000000000", b"u0", b"uunknown", b"uNULL", b"pn/a", b"uUndefined"]
 )
