@@ -1,4 +1,4 @@
-"""Calls beyond a bound, attempts of two PBXs, scripts with a language, and attempts of both channels.
+"""Calls beyond a bound, attempts of two PBXs or channels, scripts with a language, and what is no attempt.
 
 Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
 """
@@ -17,6 +17,7 @@ from tests.support.call_packets import (
     Event,
     ami,
     answered,
+    born,
     enter,
     hangup,
     leave,
@@ -165,3 +166,21 @@ def test_an_attempt_of_both_channels_is_one_of_whatsapp_and_its_call_counts_all_
     )
 
     assert by_language(recount(message, send(), *rings(0, CUSTOMER))) == {("offer", ""): 1}
+
+
+def test_who_has_hung_up_is_in_no_bridge(recount: Recount) -> None:
+    late = [enter(13, CUSTOMER), enter(13, Channel("op", linkedid="a")), leave(15, CUSTOMER)]
+
+    assert "connects" not in recount(*answered(), *late)["c1"]
+
+
+def test_a_name_that_a_send_result_has_makes_no_further_attempt_whatever_tenant_says_it(
+    recount: Recount,
+) -> None:
+    named = Channel("x", linkedid="a")
+    stats = recount(
+        *(send(tenant="t2"), *rings(0, CUSTOMER)),
+        born(1, named, "CAMPAIGN_ID=c1", "CONTACT_ID=a", "TENANT_ID=t1"),
+    )
+
+    assert (stats.tenants, stats["c1"]) == ({"t2"}, {"requested": 1, "attempted": 1})
