@@ -25,6 +25,7 @@ from tally.streams.simulator.calls import voice
 from tally.streams.simulator.campaign import campaign
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import (
+    AMI_EVENTS,
     SEND_RESULTS,
     WEBHOOK_EVENTS,
     RawRecord,
@@ -214,6 +215,32 @@ async def test_what_is_a_bad_part_for_the_reader_is_one_for_plain_sql_too(databa
 
     assert len({row.get("read", 0) for row in expected.values()}) == 2
     assert len({row.get("replied_quoted", 0) for row in expected.values()}) == 2
+    assert differences(expected, answers(folded(records))) == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "event", ["DialBegin", "DialEnd", "AgentConnect", "AgentRingNoAnswer", "LocalBridge", "AttendedTransfer"]
+)
+async def test_all_that_an_event_shows_of_a_channel_holds_where_it_shows_it_twice(
+    database: str, event: str
+) -> None:
+    whole = {"Channel": "SIP/a-01", "Uniqueid": "u1", "Linkedid": "u1", "ChannelState": "6"}
+    again = {"Channel": "SIP/a-01", "Uniqueid": "u1", "Linkedid": "u1"}
+    body = {
+        **{"Event": event, "pbx": "pbx-0", "Timestamp": f"{START_S}.000000", "DialStatus": "NOANSWER"},
+        **{"Queue": "sales", "Interface": "SIP/a", **whole},
+        **{"ChanVariable": ["CAMPAIGN_ID=v1", "CONTACT_ID=1", "TENANT_ID=t1"]},
+        **{
+            f"{name}{field}": said
+            for name in ("Dest", "LocalOne", "Transferee")
+            for field, said in again.items()
+        },
+    }
+    records = [RawRecord(AMI_EVENTS, None, as_producers_write(body))]
+    expected = await recounted(database, records)
+
+    assert expected["t1", "v1"]["answered"] == 1
     assert differences(expected, answers(folded(records))) == []
 
 

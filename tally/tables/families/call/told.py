@@ -13,6 +13,7 @@ from tally.schemas.call_facts import (
     Swept,
 )
 from tally.schemas.keys import join_parts
+from tally.tables.families.call.merge import join_channels
 from tally.tables.families.call.state import (
     ABANDON,
     ENTER,
@@ -99,11 +100,15 @@ def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
     if fact.kind in DIALS or (others and fact.kind in OFFERS):
         # An Originate's dial has no channel of its own: then the only one is the Dest.
         caller, dest = (main.unique, others[0]) if others else ("", main)
-        known = {glimpse.unique: _seen(glimpse, fact.at_us) for glimpse in (main, *others)}
-        known[dest.unique] = _dialled(dest, caller, fact)
-        return ordered(known)
-    known = {glimpse.unique: _seen(glimpse, fact.at_us) for glimpse in others}
-    known[main.unique] = _spoken_of(main, fact)
+        shown = [(each.unique, _seen(each, fact.at_us)) for each in (main, *others) if each is not dest]
+        shown.append((dest.unique, _dialled(dest, caller, fact)))
+    else:
+        shown = [(each.unique, _seen(each, fact.at_us)) for each in others]
+        shown.append((main.unique, _spoken_of(main, fact)))
+    known = dict(shown)
+    if len(known) < len(shown):
+        # One event may show a channel twice, as a transfer does under two names: all that it shows holds.
+        known = {name: join_channels([seen for other, seen in shown if other == name]) for name in known}
     return ordered(known)
 
 
