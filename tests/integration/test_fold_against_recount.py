@@ -16,7 +16,6 @@ from tally.schemas.ami.reading import READING
 from tally.schemas.keyed import Keyed
 from tally.schemas.keys import RowKey, partition_of
 from tally.schemas.rows import Row, decode_row
-from tally.schemas.topics import COUNTERS
 from tally.streams.demo.comparison import Numbers, differences
 from tally.streams.demo.judgement import OPERATORS, recounted_tables
 from tally.streams.demo.recount import begin, connect, headers_of, recount
@@ -76,7 +75,7 @@ def answers(partitions: Sequence[MemoryPartition]) -> dict[Key, Numbers]:
     """Return the numbers of every campaign and template as the read API gives them."""
     campaigns: defaultdict[Key, list[tuple[int, RowKey, Row]]] = defaultdict(list)
     for number, partition in enumerate(partitions):
-        for key, value in partition.tables[COUNTERS].items():
+        for key, value in partition.rows():
             row = RowKey.decode(key)
             campaigns[row.tenant, row.campaign].append((number, row, decode_row(value)))
     found: dict[Key, Numbers] = {}

@@ -59,9 +59,12 @@ class MemoryPartition:
             for key, value in self.tables[family.table].items():
                 yield family, key, value
 
+    def rows(self) -> list[tuple[bytes, bytes]]:
+        """Return the rows with their keys; what stands beside rows is none of them."""
+        return [(key, row) for key, row in self.tables[COUNTERS].items() if not key.startswith(NO_ROW)]
+
     def counts(self) -> dict[bytes, dict[str, int]]:
-        held = self.tables[COUNTERS].items()
-        rows = {key: decode_row(value).counts for key, value in held if not key.startswith(NO_ROW)}
+        rows = {key: decode_row(value).counts for key, value in self.rows()}
         return {key: counts for key, counts in rows.items() if counts}
 
     def recounted(self, rules: Rules) -> dict[bytes, dict[str, int]]:

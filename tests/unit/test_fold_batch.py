@@ -82,14 +82,14 @@ def test_a_recount_narrows_spans_to_those_of_what_is_counted_and_then_finds_noth
 ) -> None:
     partition = folded(facts, sizes)
     counted = recount(partition.states(), RULES, partition.next_offset)
-    wide = {key: decode_row(value) for key, value in partition.tables[COUNTERS].items()}
-    partition.apply({COUNTERS: corrections(partition.tables[COUNTERS], counted, partition.next_offset)})
-    rows = {key: decode_row(value) for key, value in partition.tables[COUNTERS].items()}
+    wide = {key: decode_row(value) for key, value in partition.rows()}
+    partition.apply({COUNTERS: corrections(dict(partition.rows()), counted, partition.next_offset)})
+    rows = {key: decode_row(value) for key, value in partition.rows()}
 
     for key, row in counted.items():
         assert (rows[key].first_ms, rows[key].last_ms) == (row.first_ms, row.last_ms)
         assert wide[key].first_ms <= row.first_ms <= row.last_ms <= wide[key].last_ms
-    assert corrections(partition.tables[COUNTERS], counted, partition.next_offset) == {}
+    assert corrections(dict(partition.rows()), counted, partition.next_offset) == {}
 
 
 def test_a_row_that_lost_everything_is_at_its_first_time_again() -> None:
@@ -109,7 +109,7 @@ def test_after_a_change_of_rules_a_recount_gives_what_the_new_rules_would_have(
     changed = Rules(reply_window_seconds=2)
     partition = folded(facts, sizes)
     counted = recount(partition.states(), changed, partition.next_offset)
-    partition.apply({COUNTERS: corrections(partition.tables[COUNTERS], counted, partition.next_offset)})
+    partition.apply({COUNTERS: corrections(dict(partition.rows()), counted, partition.next_offset)})
     afresh = MemoryPartition()
     afresh.fold(facts, changed)
 
