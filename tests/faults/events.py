@@ -7,7 +7,7 @@ from random import Random
 
 from tally.schemas.topics import RAW_LIMIT_BYTES
 from tally.streams.simulator.batching import merged
-from tally.streams.simulator.poison import Poison, poisons
+from tally.streams.simulator.poison import POISONED, Poison, poisons
 from tally.streams.simulator.records import (
     SEND_RESULTS,
     WEBHOOK_EVENTS,
@@ -98,7 +98,11 @@ def wrong_clocks(rng: Random, parts: Sequence[Part], count: int) -> Iterator[Pla
 def conflicting_sends(rng: Random, records: Sequence[RawRecord], count: int) -> Iterator[Placed]:
     """Yield WhatsApp send results once more, with another time, template or error."""
     results = [(place, object_of(record, SEND_RESULTS)) for place, record in enumerate(records)]
-    good = [(place, result) for place, result in results if result.get("channel") == "whatsapp"]
+    good = [
+        (place, result)
+        for place, result in results
+        if result.get("channel") == "whatsapp" and result.get("tenant") != POISONED
+    ]
     failed = [(place, result) for place, result in good if result.get("outcome") == "failed"]
     for name in islice(cycle(SEND_CONFLICTS), max(count, len(SEND_CONFLICTS)) if good else 0):
         place, result = rng.choice((failed or good) if name == "another error" else good)
