@@ -1,6 +1,6 @@
 """The state of a call of which only one fact is known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from tally.schemas.call_facts import (
     RINGING,
@@ -10,6 +10,7 @@ from tally.schemas.call_facts import (
     Dialled,
     Glimpse,
     Originated,
+    Role,
     Swept,
 )
 from tally.schemas.keys import join_parts
@@ -48,6 +49,7 @@ def identifiers_of(fact: CallFact) -> list[bytes]:
     match fact:
         case ChannelsSeen(channels=channels):
             found = [name for glimpse in channels for name in _names(glimpse)]
+            found += [pair for variables in _shown(channels).values() for pair in _pair(variables)]
         case Originated(action_id=action_id, unique=unique):
             found = [b"a" + action_id.encode()] if action_id else []
             found += [b"u" + unique.encode()] if unique else []
@@ -63,9 +65,25 @@ def _names(glimpse: Glimpse) -> Iterable[bytes]:
     yield b"u" + glimpse.unique.encode()
     if glimpse.linked:
         yield b"u" + glimpse.linked.encode()
-    campaign, contact = glimpse.variables.get("campaign"), glimpse.variables.get("contact")
+
+
+def _pair(variables: Mapping[Role, str]) -> Iterable[bytes]:
+    campaign, contact = variables.get("campaign"), variables.get("contact")
     if campaign and contact:
         yield b"v" + join_parts(campaign, contact)
+
+
+def _shown(channels: Sequence[Glimpse]) -> dict[str, Mapping[Role, str]]:
+    """Return the variables that one event shows of each channel: of one shown twice, of each the smallest."""
+    shown: dict[str, Mapping[Role, str]] = {}
+    for glimpse in channels:
+        mine = shown.get(glimpse.unique)
+        if mine is None:
+            shown[glimpse.unique] = glimpse.variables
+        else:
+            values = [*mine.items(), *glimpse.variables.items()]
+            shown[glimpse.unique] = dict(sorted(values, key=lambda one: one[1], reverse=True))
+    return shown
 
 
 def half_named(fact: CallFact) -> list[str]:
@@ -73,9 +91,9 @@ def half_named(fact: CallFact) -> list[str]:
     if not isinstance(fact, ChannelsSeen):
         return []
     return [
-        glimpse.unique
-        for glimpse in fact.channels
-        if glimpse.variables and ("campaign" in glimpse.variables) != ("contact" in glimpse.variables)
+        unique
+        for unique, variables in _shown(fact.channels).items()
+        if variables and ("campaign" in variables) != ("contact" in variables)
     ]
 
 
