@@ -407,8 +407,8 @@ def test_types_that_are_replies_and_types_that_are_not(recount: Recount) -> None
     replies = ["text", *media, "button", "interactive", "order", "location", "contacts"]
     others = ["reaction", "system", "unsupported", "unknown", "edit", "revoke", "call", "voice", "Text"]
     stats = recount(
-        *(send(message_id=f"w-{n}", contact=contact(str(n), f"{n}")) for n in range(30)),
-        *(inbound(type=one, sender=f"{n}") for n, one in enumerate(replies + others)),
+        *(send(message_id=f"w-{n}", contact=contact(str(n), f"{n}")) for n in range(1, 31)),
+        *(inbound(type=one, sender=f"{n}") for n, one in enumerate(replies + others, start=1)),
     )
 
     assert len(replies) == stats["c1"]["replied"]
