@@ -7,7 +7,9 @@ from hashlib import sha256
 import orjson
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import MessageSizeTooLargeError
 from typer.testing import CliRunner
 
 from tally.schemas.bounds import LETTER_END, MIB
@@ -104,6 +106,27 @@ async def test_one_letter_is_found_by_its_origin_whether_its_record_is_still_the
         assert (await asked(settings, "show", no_origin))[0] == 2
 
 
+async def until_refused(settings: Settings, topic: str, value: bytes) -> None:
+    """Wait until a broker has heard that it takes less; what it took until then is no letter."""
+    producer = AIOKafkaProducer(**settings.kafka_client(), max_request_size=2 * len(value))
+    await producer.start()
+    try:
+        async with asyncio.timeout(30):
+            for partition in await producer.partitions_for(topic):
+                while not await _is_refused(producer, topic, partition, value):
+                    await asyncio.sleep(0.1)
+    finally:
+        await producer.stop()
+
+
+async def _is_refused(producer: AIOKafkaProducer, topic: str, partition: int, value: bytes) -> bool:
+    try:
+        await producer.send_and_wait(topic, value, partition=partition)
+    except MessageSizeTooLargeError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize(("most_bytes", "kept_bytes"), [(1_000_000, 2 * LETTER_END.most), (2_000, 512)])
 async def test_a_broker_that_takes_less_gets_less(
     settings: Settings, keeping: DeadLetters, most_bytes: int, kept_bytes: int
@@ -113,6 +136,7 @@ async def test_a_broker_that_takes_less_gets_less(
     async with topics.admin(settings) as client:
         config = {"max.message.bytes": str(most_bytes)}
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
+    await until_refused(settings, topic, bytes(3 * MIB))
 
     await keeping.keep([letter(settings, offset, one) for offset, one in enumerate([value, *small])])
     await keeping.keep([letter(settings, 21, b"afterwards")])
