@@ -56,6 +56,7 @@ class OthersNemesis:
     async def bomb(self, _: Strike) -> None:
         """Publish a small batch that unpacks to far more than any record may have; brokers may refuse it."""
         settings = self._stack.settings
+        taken = 0
         for codec in ("gzip", "lz4", "zstd", "snappy"):
             producer = AIOKafkaProducer(
                 **settings.kafka_client(),
@@ -68,10 +69,12 @@ class OthersNemesis:
                 topic = settings.names.raw("webhook-events")
                 sending = producer.send_and_wait(topic, bytes(BOMB_BYTES), headers=[("fault", b"bomb")])
                 await asyncio.wait_for(sending, CALL_SECONDS)
+                taken += 1
             except KafkaError:
-                pass  # refused to its producer, who knows that it is not there
+                continue  # refused to its producer, who knows that it is not there
             finally:
                 await asyncio.wait_for(producer.stop(), CALL_SECONDS)
+        assert taken, "brokers refused every bomb: nobody had to read one"
 
     async def second_deployment(self, _: Strike) -> None:
         """Let a worker with a database of its own join: it has to end by itself, and name why."""

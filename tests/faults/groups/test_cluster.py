@@ -1,11 +1,7 @@
 """Group B on three brokers: what one broker cannot show."""
 
 import asyncio
-import os
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +12,7 @@ from aiokafka.errors import KafkaError
 from tally.streams.demo.answers import Answers
 from tests.faults.clustered import Clustered, Led, clustered
 from tests.faults.flow import enough, flowing
+from tests.faults.groups.small_disk import fill, small_disk
 from tests.faults.groups.striking import last_words, measured
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
@@ -29,6 +26,7 @@ LIVE_SECONDS = 30.0
 WHOLE_SECONDS = 90.0
 MOST_EXITS = 3
 AWAY_SECONDS = 10.0
+DISK_BYTES = 512 << 20
 
 
 async def live_again(whole: Clustered, deadline_seconds: float = LIVE_SECONDS) -> float:
@@ -144,31 +142,8 @@ async def test_a_controller_that_dies_apart_from_its_brokers_holds_up_no_number(
     assert whole.stack.exits == [], last_words(whole.stack)
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=512m,mode=0700", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, timeout=10).returncode != 0:  # noqa: S603
-        pytest.skip("only root may mount the small disk that a broker is to fill")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=10)  # noqa: S603, S607
-
-
-def fill(ballast: Path) -> None:
-    """Take all that is left of a disk."""
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 20, 4096):
-            try:
-                while file.write(b"\0" * size) == size:
-                    pass
-            except OSError:
-                continue
-
-
 async def test_a_broker_whose_disk_is_full_costs_no_number(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "servers" / "kafka-2") as disk:
+    with small_disk(tmp_path / "servers" / "kafka-2", DISK_BYTES) as disk:
         async with clustered(tmp_path) as whole, Sender(whole.stack.settings) as sender:
             await whole.stack.start()
             broker = whole.cluster.brokers[1]
