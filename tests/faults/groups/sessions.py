@@ -12,6 +12,8 @@ DEADLINE_SECONDS = 20.0
 Told = Callable[[str, object], None]
 """The fixture `record_property`: figures for a report."""
 NAME = "somebody-else"
+ROWS_UNDER_WAY = 30
+"""Rows that simulated campaigns have within their first seconds, at any pace of these tests."""
 WAITING = """
 SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE NOT granted AND application_name <> $1
@@ -52,8 +54,8 @@ async def flush_progress(connection: Any) -> dict[int, int]:
     return {row["partition"]: row["next_offset"] for row in rows}
 
 
-async def until_flushed(connection: Any, rows: int) -> None:
-    """Wait until Postgres holds so many rows. Raises AssertionError."""
+async def until_flushed(connection: Any, rows: int = ROWS_UNDER_WAY) -> None:
+    """Wait until Postgres holds so many rows, so that a fault strikes a flow. Raises AssertionError."""
     began = time.monotonic()
     while await connection.fetchval("SELECT count(*) FROM tally.counters") < rows:
         assert time.monotonic() - began < DEADLINE_SECONDS, f"there are no {rows} rows"

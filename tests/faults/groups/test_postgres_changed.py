@@ -45,7 +45,7 @@ async def test_columns_and_indexes_come_and_go_under_load(tmp_path: Path, record
             flowing(sender, enough(310, 40, 200), 200) as flow,
             session(deployment.dsn) as owner,
         ):
-            await until_flushed(owner, 60)
+            await until_flushed(owner)
             seconds = [await _timed(owner, statement) for statement in MIGRATION * TIMES]
             assert not flow.done()
         await assert_exact(deployment, deployment.workers[0], sender.sent)
@@ -71,7 +71,7 @@ async def test_the_newest_migration_taken_back_and_applied_again_heals_without_a
     ):
         await deployment.start()
         async with flowing(sender, enough(311, 20, 200), 200) as flow:
-            await until_flushed(owner, 60)
+            await until_flushed(owner)
             await _taken_back_and_applied(deployment)
             assert not flow.done()
         await deployment.counted(deployment.workers[0], QUIET_SECONDS)
@@ -101,7 +101,7 @@ async def test_a_dump_that_is_restored_under_live_workers_heals_without_a_hand(t
         await deployment.start()
         await deployment.ready(deployment.workers[1])
         async with flowing(sender, enough(312, 20, 200), 200) as flow:
-            await until_flushed(owner, 60)
+            await until_flushed(owner)
             await owner.execute(DUMP)
             await asyncio.sleep(DUMPED_SECONDS)
             await _restored(deployment, owner)

@@ -37,7 +37,7 @@ async def test_rows_that_a_full_disk_did_not_take_are_exact_once_there_is_room(t
 async def _full_for_some_time(deployment: Stack, ballast: Path) -> None:
     worker = deployment.workers[0]
     async with session(deployment.dsn) as reader:
-        await until_flushed(reader, 60)
+        await until_flushed(reader)
         # A report that runs for long: no page that it may still read is used again, so tables have to grow.
         await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         await reader.fetchval("SELECT count(*) FROM tally.counters")

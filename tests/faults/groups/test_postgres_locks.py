@@ -41,7 +41,7 @@ async def test_a_row_that_somebody_else_locks_holds_up_its_own_partition_only(tm
             flowing(sender, enough(305, LOCKED_SECONDS + 15, 100), 100) as flow,
             session(deployment.dsn) as rival,
         ):
-            await until_flushed(rival, 60)
+            await until_flushed(rival)
             await _lock_a_hot_row(deployment, rival)
             await _lock_in_the_opposite_order(rival)
             assert not flow.done()

@@ -46,7 +46,7 @@ async def test_a_row_that_cannot_be_stored_is_withheld_and_the_others_of_its_bat
         await deployment.start()
         worker = deployment.workers[0]
         async with flowing(sender, enough(307, SEEN_SECONDS + 30, 200), 200) as flow:
-            await until_flushed(owner, 60)
+            await until_flushed(owner)
             refused = await owner.fetchrow(REFUSE_A_HOT_ROW)
             await owner.execute(refused["statement"])
             await until_read(worker, lambda now: now.value("tally_withheld_rows") > 0, 20, "all was taken")

@@ -42,7 +42,7 @@ async def test_while_no_connection_is_free_numbers_stay_live_and_the_failure_has
         await deployment.start()
         await deployment.ready(deployment.workers[1])
         async with flowing(sender, enough(308, TAKEN_SECONDS + 15, 100), 100) as flow:
-            await until_flushed(taken[0], 60)
+            await until_flushed(taken[0])
             async with watching(deployment.workers) as worst:
                 await _take_all(deployment.dsn, taken)
                 await asyncio.sleep(TAKEN_SECONDS)
