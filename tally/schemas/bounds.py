@@ -83,7 +83,7 @@ CALL_MEMBERS = Bound(
 CALL_CROWDS = Bound(
     "crowd",
     "state",
-    40_000,
+    30_000,
     "of a call: the enters and leaves of its bridges, times the square of how many channels were ever there",
     "the call counts nothing, and is `incomplete`",
 )

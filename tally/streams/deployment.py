@@ -4,6 +4,7 @@ Both hold the id of the deployment: Postgres in `tally.deployment`, the brokers 
 `deployment`, whose first living record is the one that counts. The first worker that flushes draws it.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
@@ -19,11 +20,20 @@ from tally.streams.log_reading import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.postgres.columns import Rows
 from tally.tables.postgres.database import Database
-from tally.tables.postgres.deployment import Holds, database_id, judge, keep_id, put_id, whose_counters
+from tally.tables.postgres.deployment import (
+    Holds,
+    Verdict,
+    database_id,
+    judge,
+    keep_id,
+    put_id,
+    whose_counters,
+)
 from tally.tables.postgres.failures import Away
 from tally.tables.postgres.progress import FlushProgress
 
 DEADLINE_SECONDS = 30.0
+ID = re.compile(rb"[0-9a-f]{32}")
 AGAIN_SECONDS = 60.0
 """How often a worker looks again: what the DSN leads to may become another database."""
 
@@ -60,21 +70,31 @@ class Deployment:
 
         Raises ForeignDatabase; Away and Refused, KafkaError and TimeoutError, and nothing is known.
         """
-        held = await database_id(self._database)
-        known = await of_brokers(self._settings)
-        has_both = known is not None and held is not None
-        verdict = judge(known, held, "ours" if has_both else await self._whose())
+        known, held, verdict = await self._judged()
         if verdict == "claim":
             held = await keep_id(self._database, uuid4().hex)
             await _write(self._settings, {held: _now()})
             # Another worker may have been first, with another database.
             known = await of_brokers(self._settings)
             verdict = judge(known, held, "nothing")
+        elif verdict == "foreign":
+            # Somebody may have adopted it between the two looks.
+            known, held, verdict = await self._judged()
         if verdict == "foreign":
             raise ForeignDatabase(known, held)
         if verdict == "restore" and known is not None:
             await keep_id(self._database, known)
             log.warning("the database had lost the id of its deployment", deployment=known)
+
+    async def _judged(self) -> tuple[str | None, str | None, Verdict]:
+        """Return the ids of brokers and database, and what they say.
+
+        The brokers are asked first: whoever claims a database gives that its id before the brokers get it.
+        """
+        known = await of_brokers(self._settings)
+        held = await database_id(self._database)
+        has_both = known is not None and held is not None
+        return known, held, judge(known, held, "ours" if has_both else await self._whose())
 
     async def _whose(self) -> Holds:
         return await whose_counters(self._database, await self._store_ids())
@@ -121,10 +141,17 @@ class OwnWriter:
 
 
 async def of_brokers(settings: Settings) -> str | None:
-    """Return the deployment that the brokers hold; None before the first flush. Raises KafkaError."""
+    """Return the deployment that the brokers hold; None before the first flush. Raises KafkaError.
+
+    A record whose key is no such id is somebody else's: it is logged by its offset and says nothing.
+    """
     living: dict[bytes, None] = {}
     topic = settings.names.raw(DEPLOYMENT)
     async for record in read_to_end(settings.kafka_client(), [topic], DEADLINE_SECONDS):
+        if record.key is None or not ID.fullmatch(record.key):
+            place = {"topic": topic, "partition": record.partition, "offset": record.offset}
+            log.warning("a record of others in our topic", **place)
+            continue
         living.pop(record.key, None) if record.value is None else living.setdefault(record.key)
     return next((key.decode() for key in living), None)
 

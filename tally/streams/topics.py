@@ -7,7 +7,12 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from msgspec import Struct, structs
 
 from tally.schemas.topics import Topic, declared
@@ -169,22 +174,32 @@ async def _found(client: Any, topics: Sequence[Topic]) -> dict[str, Found]:
     names = [topic.name for topic in topics]
     found = await layouts(client._client, names)
     configs = await _configs(client, [name for name in names if isinstance(found.get(name), Layout)])
+    unseen = {name: UnknownTopicOrPartitionError(name) for name, config in configs.items() if config is None}
+    layouts_seen = {**found, **unseen}
     return {
-        name: Found(found.get(name) or UnknownTopicOrPartitionError(name), configs.get(name))
+        name: Found(layouts_seen.get(name) or UnknownTopicOrPartitionError(name), configs.get(name))
         for name in names
     }
 
 
-async def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str]]:
-    """Return configurations by topic, without those that may not be read."""
-    configs: dict[str, dict[str, str]] = {}
+async def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str] | None]:
+    """Return configurations by topic, without those that may not be read.
+
+    None stands for a topic that the broker which was asked has not heard of yet: another one made it.
+    """
+    configs: dict[str, dict[str, str] | None] = {}
     if not names:
         return configs
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     for answer in await client.describe_configs(resources):
         for code, _message, _kind, name, entries in answer.resources:
+            error = for_code(code)
             if not code:
                 configs[name] = {entry[0]: entry[1] for entry in entries}
+            elif issubclass(error, UnknownTopicOrPartitionError):
+                configs[name] = None
+            elif not issubclass(error, TopicAuthorizationFailedError):
+                raise error(name)
     return configs
 
 

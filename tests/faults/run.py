@@ -10,6 +10,7 @@ from random import Random
 from msgspec import Struct
 
 from tally.streams.demo.answers import Answers
+from tally.streams.simulator.campaign import past_start_s
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
@@ -105,7 +106,7 @@ def simulated(rng: Random, events: int) -> list[RawRecord]:
         late_at_most_s=600,
     )
     now_s = int(time.time())
-    records = troubled(rng, mixed(rng, now_s - 3600, size))
+    records = troubled(rng, mixed(rng, past_start_s(now_s, size), size))
     others = [*hostile(rng, now_s - 3600), *day_without_hangups(now_s - 7200)]
     places = sorted(rng.randrange(len(records)) for _ in others)
     # From behind, so that the places that are left stay what they are.

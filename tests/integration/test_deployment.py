@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from tally.deploy import migrate
+from tally.schemas.topics import DEPLOYMENT
 from tally.streams import deployment
 from tally.streams.settings import variable
+from tally.tables.postgres.database import Database
 from tests.support.judge import counted, prepare, publish, simulated, verdict
 from tests.support.servers import LEAVE, Kafka, Postgres, execute
 from tests.support.workers import environment_of, settings_of, until_exit, workers
@@ -87,6 +91,56 @@ async def test_a_database_that_lost_its_id_is_ours_by_its_counters_and_another_i
     assert first[0] == first[1] is not None
     assert await deployment.shown(settings_of(moved)) == (made, made)
     assert await deployment.shown(settings_of(environment)) == (made, first[0])
+
+
+@pytest.mark.parametrize("look", ["of_brokers", "database_id"])
+async def test_two_workers_that_claim_a_database_at_once_agree(
+    kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    """The second one claims it right after the first one's first or second look."""
+    environment = environment_of(kafka.bootstrap, database, f"d{uuid4().hex[:8]}-")
+    settings = settings_of(environment)
+    await prepare(environment)
+    opened = await Database.open(database, connections=1)
+    first, second = (deployment.Deployment(settings, opened, _no_stores) for _ in range(2))
+    seen = getattr(deployment, look)
+
+    async def then_claimed(where: Any) -> Any:
+        found = await seen(where)
+        monkeypatch.undo()
+        await second.check()
+        return found
+
+    monkeypatch.setattr(deployment, look, then_claimed)
+    try:
+        await first.check()
+    finally:
+        await opened.close()
+
+    brokers, held = await deployment.shown(settings)
+    assert brokers == held is not None
+
+
+async def _no_stores() -> list[str]:
+    return []
+
+
+async def test_records_of_others_in_the_topic_of_the_id_say_nothing(kafka: Kafka, database: str) -> None:
+    environment = environment_of(kafka.bootstrap, database, f"d{uuid4().hex[:8]}-")
+    settings = settings_of(environment)
+    await prepare(environment)
+    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all")
+    await producer.start()
+    try:
+        for key in (b"\xff\xfe", b"", b"staging"):
+            await producer.send_and_wait(settings.names.raw(DEPLOYMENT), key=key, value=b"1")
+        assert await deployment.of_brokers(settings) is None
+        made = await deployment.adopt(settings)
+        await producer.send_and_wait(settings.names.raw(DEPLOYMENT), key=b"staging", value=b"1")
+    finally:
+        await producer.stop()
+
+    assert await deployment.shown(settings) == (made, made)
 
 
 async def test_a_worker_on_other_brokers_does_not_write_into_a_database_that_has_its_own(

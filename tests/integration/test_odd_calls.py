@@ -101,8 +101,10 @@ def result_of(rng: random.Random) -> Event:
 
 def story(rng: random.Random) -> list[Event]:
     owner, has_two = rng.choice(OWNERS), rng.random() < 0.2
+    owners = [owner, {"tenant": "t2"}] if rng.random() < 0.2 else [owner]
+    at = [{"pbx": "pbx01"}, {"pbx": "pbx02"}] if has_two else [{"pbx": "pbx01"}]
     told = [
-        (topic, body, {**headers, **owner, **({"pbx": "pbx02"} if has_two and rng.random() < 0.5 else {})})
+        (topic, body, {**headers, **rng.choice(owners), **rng.choice(at)})
         for topic, body, headers in events_of(rng)
     ]
     told += [result_of(rng) for _ in range(rng.randrange(3))]

@@ -34,6 +34,7 @@ async def test_raw_topics_of_others_times_are_refused_until_they_are_altered(set
     assert await topics.declare(settings) == topics.Declared([], [])
     async with topics.admin(settings) as admin:
         config = (await topics._configs(admin, [raw]))[raw]
+    assert config is not None
     assert config["retention.ms"] == "12345678"
 
 

@@ -11,6 +11,7 @@ from tally.streams.demo.comparison import Difference
 from tally.streams.demo.judgement import judge
 from tally.streams.demo.publisher import Publisher
 from tally.streams.settings import load
+from tally.streams.simulator.campaign import past_start_s
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
@@ -21,7 +22,7 @@ COUNTED_SECONDS = 60.0
 
 def simulated(seed: int, contacts_per_campaign: int = 60) -> list[RawRecord]:
     size = Size(contacts_per_campaign=contacts_per_campaign, calls_per_campaign=contacts_per_campaign // 4)
-    return mixed(Random(seed), int(time.time()) - 3600, size)
+    return mixed(Random(seed), past_start_s(int(time.time()), size), size)
 
 
 async def prepare(environment: dict[str, str]) -> None:

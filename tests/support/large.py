@@ -84,6 +84,16 @@ def _bridged(nth: int) -> ChannelsSeen:
     return _seen(nth, kind, _glimpse(nth // 2 % 2), detail=f"bridge-{nth // 4}")
 
 
+def _served(nth: int) -> ChannelsSeen:
+    """Return a customer who comes to an operator's bridges, and goes, through a Local channel's halves."""
+    customer = Glimpse("u0", "u0", "PJSIP/trunk-0", 6, {"campaign": "c1", "contact": "8", "tenant": "t1"})
+    first = Glimpse("l1", "u0", "Local/9@d-0;1", 6, {})
+    second = Glimpse("l2", "u0", "Local/9@d-0;2", 6, {})
+    operator = Glimpse("u1", "u0", "PJSIP/201-1", 6, {})
+    who, where = ((customer, "near"), (first, "near"), (second, "far"), (operator, "far"))[nth // 2 % 4]
+    return _seen(nth, "leave" if nth % 2 else "enter", who, detail=f"{where}-{nth // 8}")
+
+
 def _next_dialled(nth: int) -> ChannelsSeen:
     variables = {} if nth else {"campaign": "c1", "contact": "8", "tenant": "t1"}
     return _seen(nth, "dial", _glimpse(nth, **variables), _glimpse(nth + 1))
@@ -118,6 +128,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     "calls": (
         Shape("moments of one channel", _held),
         Shape("bridges", _bridged),
+        Shape("bridges of a Local", _served, size=100),
         Shape("channels that dial each other", _next_dialled, size=100),
         Shape("calls of one contact", _of_one_contact, size=100),
         Shape("channels of one action", _originated, size=100),

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from tally.streams.simulator.campaign import campaign
+from tally.agents.route.decision import READERS
+from tally.schemas.ami.reading import READING
+from tally.streams.simulator.campaign import campaign, past_start_s
+from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.poison import poisons, small_poisons
 from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord
 from tally.streams.simulator.world import Size
@@ -67,6 +70,15 @@ def _objects(records: list[RawRecord], topic: str) -> Iterator[Json]:
 @pytest.fixture(scope="module")
 def told() -> Told:
     return Told(campaign(Random(3), START, Size(contacts_per_campaign=250)))
+
+
+def test_of_campaigns_that_are_over_nearly_nothing_is_refused() -> None:
+    """Else whoever counts them would count what is refused: a time to come is `bad_time`."""
+    size = Size(contacts_per_campaign=40, calls_per_campaign=10)
+    records = mixed(Random(1), past_start_s(START, size), size)
+    bad = [one for one in records if READERS[one.topic](one.value, one.headers, READING, START * 1000).bad]
+
+    assert 0 < len(bad) < 0.05 * len(records)
 
 
 def test_the_same_seed_tells_the_same_story() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.missing import mark_beyond
 from tally.agents.fold.revealing import all_subjects
-from tally.agents.fold.steps import Batch, chunks, merging
+from tally.agents.fold.steps import STEP_BYTES, Batch, chunks, merging
 from tally.agents.fold.sweeps import Sweeps, latest_sweeps
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
@@ -34,7 +34,7 @@ def fold_connected(
     sweeps = latest_sweeps(family, reader, [key for key, _ in facts])
     facts, unheard = sweeps.take(facts, reader, batch, is_swept)
     yield
-    keys = all_subjects(family, facts, reader)
+    keys = yield from all_subjects(family, facts, reader)
     yield
     named = {key: None for several in keys for key in several}
     roots = yield from _roots_of(family, named, reader)
@@ -128,18 +128,27 @@ def _fold_component(
 ) -> Steps[int]:
     """Merge one component: all states it had, and its facts; return the bytes of its state."""
     befores = {root: family.decode(old) for root, old in olds.items()}
+    is_large = sum(map(len, olds.values())) > STEP_BYTES
+    if is_large:
+        yield
     after = family.join(list(befores.values())) if befores else None
     if facts:
         after = yield from merging(family, after, facts)
+    if is_large:
+        yield
     after = sweeps.applied(scope, after)
     members = family.members(scope, after)
     root = min(members)
     encoded = family.encode(after)
+    if is_large:
+        yield
     writes = batch.writes
     if (bound := family.beyond(after)) is not None:
         # It does not list all that it is known by: whatever was named is led to it all the same.
         writes.setdefault(ALIASES, {}).update((family.code + key, root) for key in named)
         mark_beyond(batch.missing, family, bound, root, befores, after, facts, rules)
+        if is_large:
+            yield
     if olds == {root: encoded}:
         return 0
     table = writes.setdefault(family.table, {})
@@ -150,10 +159,10 @@ def _fold_component(
     renamed = {family.code + member: root for member in members if member not in was}
     writes.setdefault(ALIASES, {}).update(renamed)
     sweeps.index(root, after, befores, writes)
-    batch.changes.move(
-        [part for key, before in befores.items() for part in family.contribution(key, before, rules)],
-        family.contribution(root, after, rules),
-    )
+    parts = [part for key, before in befores.items() for part in family.contribution(key, before, rules)]
+    if is_large:
+        yield
+    batch.changes.move(parts, family.contribution(root, after, rules))
     return len(encoded)
 
 

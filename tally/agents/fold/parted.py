@@ -5,7 +5,7 @@ had connected is parted, in the same batch. So no state grows for ever, nor depe
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from msgspec import Struct
 from tally.agents.fold.connected import aliases_of, components_of
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.missing import scopes_of_parted
-from tally.agents.fold.steps import AT_ONCE, FACTS_AT_ONCE, Batch, chunks, merging
+from tally.agents.fold.steps import AT_ONCE, FACTS_AT_ONCE, STEP_BYTES, Batch, chunks, merging
 from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Part
 from tally.tables.families.family import Family
@@ -21,6 +21,8 @@ from tally.tables.pieces import Steps
 from tally.tables.reading import Reader
 from tally.tables.rules import Rules
 
+Subject = tuple[Any, bytes]
+"""A state, and the same encoded."""
 APART = b"-"
 """In place of a root: this subject stands apart, and its state lives under its own key."""
 
@@ -136,6 +138,8 @@ class _Parting:
             if root < key:
                 return False
             root, old = key, olds[key]
+            if len(old) > STEP_BYTES:
+                return False
         before = None if old is None else family.decode(old)
         after = family.merge(before, component.facts)
         if family.stands_apart(after):
@@ -159,15 +163,18 @@ class _Parting:
         family = self._family
         befores = {root: family.decode(olds[root]) for root in component.roots}
         known = [*befores.values(), *(family.decode(olds[key]) for key in component.apart)]
-        after = yield from merging(family, family.join(known) if known else None, component.facts)
+        yield
+        joined = family.join(known) if known else None
+        yield
+        after = yield from merging(family, joined, component.facts)
+        yield
         self._apart_olds.update((key, olds[key]) for key in component.apart)
         connected = []
         beyond: list[bytes] = []
         key = next(iter(component.named or component.apart))
         is_parted = False
-        for count, (state, encoded) in enumerate(self._parted(after, component.apart), start=1):
-            if count % AT_ONCE == 0:
-                yield
+        subjects = yield from self._parted(after, component.apart)
+        for state, encoded in subjects:
             if family.stands_apart(state):
                 (name,) = family.members(key, state)
                 if (bound := family.beyond(state)) is not None:
@@ -184,8 +191,7 @@ class _Parting:
             if not befores or root in befores:
                 # Nearly always: the subject is one, as it was, and only what the facts name may be new.
                 self._name(root, component.named, self._roots)
-                self._write(befores, olds, {root: connected[0]})
-                yield
+                yield from self._write(befores, olds, {root: connected[0]})
                 return
         yield from self._rename(key, befores, olds, connected)
 
@@ -208,32 +214,42 @@ class _Parting:
                 self._aliases[family.code + key] = APART
                 self._batch.refused += 1
             befores = {key: family.decode(olds[key])} if key in olds else {}
-            self._write(befores, olds, {key: (after, family.encode(after))})
-            yield
+            yield from self._write(befores, olds, {key: (after, family.encode(after))})
 
-    def _parted(self, state: Any, known: Sequence[bytes]) -> Iterator[tuple[Any, bytes]]:
-        """Yield the subjects that a state is, each encoded, and none larger than it may be."""
+    def _parted(self, state: Any, known: Sequence[bytes]) -> Steps[list[Subject]]:
+        """Return the subjects that a state is, none larger than it may be."""
         family = self._family
         rest = list(family.parted(state, known))
+        found: list[Subject] = []
+        step_bytes = 0
         while rest:
             state = rest.pop()
             encoded = family.encode(state)
-            if family.is_too_large(encoded) and (relieved := family.relieved(state)) is not None:
-                rest += family.parted(relieved, ())
-            else:
-                yield state, encoded
+            step_bytes += len(encoded)
+            if family.is_too_large(encoded):
+                yield
+                relieved = family.relieved(state)
+                yield
+                if relieved is not None:
+                    rest += family.parted(relieved, ())
+                    continue
+            found.append((state, encoded))
+            if step_bytes > STEP_BYTES or len(found) % AT_ONCE == 0:
+                step_bytes = 0
+                yield
+        return found
 
     def _rename(
         self,
         key: bytes,
         befores: dict[bytes, Any],
         olds: dict[bytes, bytes],
-        connected: Sequence[tuple[Any, bytes]],
+        connected: Sequence[Subject],
     ) -> Steps[None]:
         """Write subjects that have become one, or several, under the smallest keys they are known by."""
         family = self._family
         was = {member: root for root, before in befores.items() for member in family.members(root, before)}
-        afters: dict[bytes, tuple[Any, bytes]] = {}
+        afters: dict[bytes, Subject] = {}
         for state, encoded in connected:
             members = family.members(key, state)
             root = min(members)
@@ -242,16 +258,15 @@ class _Parting:
             if len(afters) % AT_ONCE == 0:
                 yield
         yield
-        self._write(befores, olds, afters)
-        yield
+        yield from self._write(befores, olds, afters)
 
     def _name(self, root: bytes, members: Iterable[bytes], was: dict[bytes, bytes]) -> None:
         code = self._family.code
         self._aliases.update((code + member, root) for member in members if was.get(member) != root)
 
     def _write(
-        self, befores: dict[bytes, Any], olds: dict[bytes, bytes], afters: dict[bytes, tuple[Any, bytes]]
-    ) -> None:
+        self, befores: dict[bytes, Any], olds: dict[bytes, bytes], afters: dict[bytes, Subject]
+    ) -> Steps[None]:
         """Put what changed in place of what was."""
         family, rules = self._family, self._rules
         was: list[Part] = []
@@ -260,6 +275,8 @@ class _Parting:
             if key not in afters:
                 self._table[key] = None
                 was += family.contribution(key, before, rules)
+                yield
+        step_bytes = 0
         for key, (state, encoded) in afters.items():
             if olds.get(key) == encoded:
                 continue
@@ -267,5 +284,12 @@ class _Parting:
             self._written_bytes += len(encoded)
             if key in befores:
                 was += family.contribution(key, befores[key], rules)
+                yield
             now += family.contribution(key, state, rules)
+            step_bytes += len(encoded)
+            if step_bytes > STEP_BYTES:
+                step_bytes = 0
+                yield
+        yield
         self._batch.changes.move(was, now)
+        yield

@@ -9,21 +9,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from tally.agents.fold.failure import family_code
+from tally.agents.fold.steps import FACTS_AT_ONCE, chunks
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
+from tally.tables.pieces import Steps
 from tally.tables.reading import Reader
 
 
 def all_subjects(
     family: Family[Any, Any], facts: Sequence[tuple[bytes, Any]], reader: Reader
-) -> list[Sequence[bytes]]:
+) -> Steps[list[Sequence[bytes]]]:
     """Return the keys of each fact's subject: those it names, and those it names with what is known."""
-    with family_code():
-        keys = [family.subjects(key, fact) for key, fact in facts]
-        partly: dict[bytes, list[int]] = defaultdict(list)
-        for nth, (key, fact) in enumerate(facts):
-            for subject in family.half_named(key, fact):
-                partly[subject].append(nth)
+    keys: list[Sequence[bytes]] = []
+    partly: dict[bytes, list[int]] = defaultdict(list)
+    for some in chunks(facts, FACTS_AT_ONCE):
+        with family_code():
+            for nth, (key, fact) in enumerate(some, start=len(keys)):
+                for subject in family.half_named(key, fact):
+                    partly[subject].append(nth)
+            keys += [family.subjects(key, fact) for key, fact in some]
+        yield
     if not partly:
         return keys
     states = _states(family, list(partly), reader)

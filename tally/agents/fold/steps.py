@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 FACTS_AT_ONCE = 500
 """Facts that are decoded, or merged into one state, in one step."""
+STEP_BYTES = 16 << 10
+"""States that are encoded, or counted, in one step; one that is larger has steps of its own."""
 AT_ONCE = 64
 """Subjects whose states are read together: each may be up to a megabyte."""
 

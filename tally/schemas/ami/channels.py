@@ -23,6 +23,8 @@ PREFIXES = (
 
 _BRIDGES = frozenset({"enter", "leave"})
 _QUEUES = frozenset({"join", "unjoin", "abandon", "agent", "ring_no_answer"})
+_OF_DEST = frozenset({"dial", "dial_end", "agent", "ring_no_answer"})
+"""Events about their Dest: one that does not show it says no more than who is there."""
 
 
 def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
@@ -40,6 +42,8 @@ def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading)
         detail = blake2b(_id(packet, "BridgeUniqueid").encode(), digest_size=6).hexdigest()
     elif kind in _QUEUES:
         detail = queue_name(_id(packet, "Queue"))
+    if kind in _OF_DEST and not _is_shown(packet, "dest"):
+        kind, detail = "seen", ""
     return ChannelsSeen(
         at.us, kind, glimpses, detail, _text(packet.get("interface")), _cause(kind, packet), at.mark
     )
@@ -84,11 +88,12 @@ def _with_variable(
 
 def _glimpses(packet: Packet, whose: Whose, reading: Reading) -> list[Glimpse]:
     """Return every channel that the packet shows whole: its own first, then its Dest, then others."""
-    return [
-        _glimpse(packet, prefix, whose, reading)
-        for prefix in PREFIXES
-        if f"{prefix}channel" in packet and packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
-    ]
+    return [_glimpse(packet, prefix, whose, reading) for prefix in PREFIXES if _is_shown(packet, prefix)]
+
+
+def _is_shown(packet: Packet, prefix: str) -> bool:
+    """Return whether an event shows a channel whole, with its name and Uniqueid."""
+    return f"{prefix}channel" in packet and packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
 
 
 def _glimpse(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> Glimpse:

@@ -216,7 +216,16 @@ FROM (
 ) AS distinct_content
 WHERE at_us IS NOT NULL
     AND fields ? 'event'
-    AND recount.call_first(fields, 'channel') IS DISTINCT FROM 'OutgoingSpoolFailed';
+    AND NOT EXISTS (
+        SELECT FROM jsonb_object_keys(fields) AS key
+        WHERE key LIKE '%channel' AND recount.call_first(fields, key) = 'OutgoingSpoolFailed')
+    -- What is about a bridge or a queue names it, else it is a dead letter.
+    AND (recount.call_first(fields, 'event') NOT IN ('BridgeEnter', 'BridgeLeave')
+        OR recount.call_first(fields, 'bridgeuniqueid') <> '')
+    AND (recount.call_first(fields, 'event') NOT IN (
+            'QueueCallerJoin', 'QueueCallerLeave', 'QueueCallerAbandon', 'AgentCalled', 'AgentConnect',
+            'AgentComplete', 'AgentDump', 'AgentRingNoAnswer')
+        OR recount.call_first(fields, 'queue') <> '');
 
 CREATE INDEX ON recount.call_packet (event);
 ANALYZE recount.call_packet;
@@ -342,7 +351,7 @@ GROUP BY pbx, dest;
 CREATE UNLOGGED TABLE recount.call_channel AS
 SELECT
     pbx, uniqueid, name, starts_with(name, 'Local/') AS is_local,
-    bound, first_us,
+    first_us,
     least(up_us, answered_us) AS up_us,
     coalesce(was_ringing, false) OR coalesce(was_rung, false) AS rang,
     call_hangup.at_us AS hangup_us, cause,
@@ -352,7 +361,6 @@ SELECT
 FROM (
     SELECT pbx, uniqueid,
         (array_agg(name ORDER BY at_us, name))[1] AS name,
-        (array_agg(bound ORDER BY at_us, bound) FILTER (WHERE bound IS NOT NULL))[1] AS bound,
         min(at_us) AS first_us,
         min(at_us) FILTER (WHERE state = '6') AS up_us,
         bool_or(state = '5') AS was_ringing
@@ -386,63 +394,7 @@ FROM (
 
 CREATE UNIQUE INDEX ON recount.call_channel (pbx, uniqueid);
 
--- The two halves of a Local, each with the other.
-CREATE UNLOGGED TABLE recount.call_half AS
-SELECT one.pbx, one.uniqueid, other.uniqueid AS other
-FROM recount.call_channel AS one
-    JOIN recount.call_channel AS other ON other.pbx = one.pbx
-        AND other.name = left(one.name, -1) || CASE right(one.name, 2) WHEN ';1' THEN '2' ELSE '1' END
-WHERE one.is_local AND right(one.name, 2) IN (';1', ';2');
-
-CREATE UNLOGGED TABLE recount.call_dialled AS
-SELECT DISTINCT pbx, uniqueid, dest AS leg
-FROM recount.call_dial
-WHERE uniqueid IS NOT NULL;
-
-CREATE INDEX ON recount.call_half (pbx, uniqueid);
-CREATE INDEX ON recount.call_dialled (pbx, uniqueid);
-CREATE INDEX ON recount.call_dialled (pbx, leg);
-ANALYZE recount.call_variable, recount.call_channel, recount.call_half, recount.call_dialled;
-
--- Through a Local to whatever its other half dialled, again and again.
-CREATE UNLOGGED TABLE recount.call_behind AS
-SELECT call_half.pbx, call_half.uniqueid, leg
-FROM recount.call_half
-    JOIN recount.call_dialled ON call_dialled.pbx = call_half.pbx AND call_dialled.uniqueid = other;
-
-CREATE UNLOGGED TABLE recount.call_walk AS
-WITH RECURSIVE walk (pbx, start, uniqueid) AS (
-    SELECT pbx, uniqueid, uniqueid FROM recount.call_channel
-    UNION
-    SELECT walk.pbx, walk.start, leg FROM walk JOIN recount.call_behind USING (pbx, uniqueid)
-)
-SELECT pbx, start, uniqueid, is_local, is_over,
-    (pbx, uniqueid) IN (SELECT pbx, uniqueid FROM recount.call_behind) AS leads_on
-FROM walk JOIN recount.call_channel USING (pbx, uniqueid);
-
-CREATE INDEX ON recount.call_walk (pbx, start);
-
--- Where a channel leads: to itself, a Local one to the ends of its way. One that dialled nothing is its own
--- end once it is over: until then its dialplan may still dial.
-CREATE UNLOGGED TABLE recount.call_lead AS
-SELECT pbx, start, uniqueid
-FROM recount.call_walk
-WHERE NOT leads_on AND (is_over OR NOT is_local);
-
-CREATE INDEX ON recount.call_lead (pbx, start);
-
--- Its channels on the way: its other half, the ends, and both halves of the Locals between.
-CREATE UNLOGGED TABLE recount.call_way AS
-WITH local AS (
-    SELECT pbx, start, uniqueid FROM recount.call_walk WHERE leads_on OR uniqueid = start
-)
-SELECT pbx, start, uniqueid FROM local
-UNION SELECT pbx, start, other FROM local JOIN recount.call_half USING (pbx, uniqueid)
-UNION SELECT pbx, start, uniqueid FROM recount.call_lead;
-
-CREATE INDEX ON recount.call_way (pbx, start);
-CREATE INDEX ON recount.call_way (pbx, uniqueid);
-ANALYZE recount.call_walk, recount.call_lead, recount.call_way;
+ANALYZE recount.call_variable, recount.call_channel;
 
 
 -- ---------------------------------------------------------------------------------------- attempts
@@ -512,32 +464,6 @@ WHERE has_call
     AND coalesce(action_id, channel_id, unique_id, linked_id) IS NOT NULL
     AND (recount.is_absent(body #> '{call,customer_leg}')
         OR body #> '{call,customer_leg}' IN ('"first"', '"second"'));
-
--- Whose a channel is: what its PBX is bound to, its variable, its own field, its record.
-CREATE UNLOGGED TABLE recount.call_owner AS
-SELECT pbx, uniqueid, coalesce(
-    (array_agg(bound ORDER BY at_us, bound) FILTER (WHERE bound IS NOT NULL))[1],
-    recount.id(to_jsonb(min(named.value))) COLLATE "C",
-    (array_agg(tenantid ORDER BY at_us, tenantid) FILTER (WHERE tenantid IS NOT NULL))[1],
-    (array_agg(tenant ORDER BY at_us, tenant) FILTER (WHERE tenant IS NOT NULL))[1]) AS owner
-FROM (SELECT pbx, uniqueid, at_us, bound, tenantid, tenant FROM recount.call_sighting) AS sighting
-    LEFT JOIN (
-        SELECT pbx, uniqueid, value FROM recount.call_variable WHERE name = 'TENANT_ID'
-    ) AS named USING (pbx, uniqueid)
-GROUP BY pbx, uniqueid;
-
--- The channels that name an attempt by their variables.
-CREATE UNLOGGED TABLE recount.call_naming AS
-SELECT
-    pbx, uniqueid, first_us,
-    recount.id(to_jsonb(whom.campaign)) COLLATE "C" AS campaign,
-    recount.id(to_jsonb(whom.contact)) COLLATE "C" AS contact,
-    recount.id(to_jsonb(attempt.value)) COLLATE "C" AS attempt,
-    bound, coalesce(bound, recount.id(to_jsonb(tenant.value)) COLLATE "C") AS tenant
-FROM recount.call_channel
-    JOIN recount.call_whom AS whom USING (pbx, uniqueid)
-    LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'ATTEMPT_ID') AS attempt USING (pbx, uniqueid)
-    LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'TENANT_ID') AS tenant USING (pbx, uniqueid);
 
 -- Attempts of send results, and the ids under which these know an attempt's call. One whose results name several
 -- PBXs is an attempt of each, which knows what names it alone.
@@ -665,7 +591,68 @@ WHERE call_name.name = 'channel ' || uniqueid;
 CREATE UNIQUE INDEX ON recount.call_of_channel (pbx, uniqueid);
 ANALYZE recount.call_of_channel;
 
--- Whose a call is, where its PBX is bound: as the first event says that does.
+-- The two halves of a Local in one call, each with the other; a PBX that restarts gives the names again.
+CREATE UNLOGGED TABLE recount.call_half AS
+SELECT one.pbx, one.uniqueid, other.uniqueid AS other
+FROM recount.call_channel AS one
+    JOIN recount.call_of_channel AS call_of_one USING (pbx, uniqueid)
+    JOIN recount.call_channel AS other ON other.pbx = one.pbx
+        AND other.name = left(one.name, -1) || CASE right(one.name, 2) WHEN ';1' THEN '2' ELSE '1' END
+    JOIN recount.call_of_channel AS call_of_other ON (call_of_other.pbx, call_of_other.uniqueid, call_of_other.call)
+        = (other.pbx, other.uniqueid, call_of_one.call)
+WHERE one.is_local AND right(one.name, 2) IN (';1', ';2');
+
+CREATE UNLOGGED TABLE recount.call_dialled AS
+SELECT DISTINCT pbx, uniqueid, dest AS leg
+FROM recount.call_dial
+WHERE uniqueid IS NOT NULL;
+
+CREATE INDEX ON recount.call_half (pbx, uniqueid);
+CREATE INDEX ON recount.call_dialled (pbx, uniqueid);
+CREATE INDEX ON recount.call_dialled (pbx, leg);
+ANALYZE recount.call_half, recount.call_dialled;
+
+-- Through a Local to whatever its other half dialled, again and again.
+CREATE UNLOGGED TABLE recount.call_behind AS
+SELECT call_half.pbx, call_half.uniqueid, leg
+FROM recount.call_half
+    JOIN recount.call_dialled ON call_dialled.pbx = call_half.pbx AND call_dialled.uniqueid = other;
+
+CREATE UNLOGGED TABLE recount.call_walk AS
+WITH RECURSIVE walk (pbx, start, uniqueid) AS (
+    SELECT pbx, uniqueid, uniqueid FROM recount.call_channel
+    UNION
+    SELECT walk.pbx, walk.start, leg FROM walk JOIN recount.call_behind USING (pbx, uniqueid)
+)
+SELECT pbx, start, uniqueid, is_local, is_over,
+    (pbx, uniqueid) IN (SELECT pbx, uniqueid FROM recount.call_behind) AS leads_on
+FROM walk JOIN recount.call_channel USING (pbx, uniqueid);
+
+CREATE INDEX ON recount.call_walk (pbx, start);
+
+-- Where a channel leads: to itself, a Local one to the ends of its way. One that dialled nothing is its own
+-- end once it is over: until then its dialplan may still dial.
+CREATE UNLOGGED TABLE recount.call_lead AS
+SELECT pbx, start, uniqueid
+FROM recount.call_walk
+WHERE NOT leads_on AND (is_over OR NOT is_local);
+
+CREATE INDEX ON recount.call_lead (pbx, start);
+
+-- Its channels on the way: its other half, the ends, and both halves of the Locals between.
+CREATE UNLOGGED TABLE recount.call_way AS
+WITH local AS (
+    SELECT pbx, start, uniqueid FROM recount.call_walk WHERE leads_on OR uniqueid = start
+)
+SELECT pbx, start, uniqueid FROM local
+UNION SELECT pbx, start, other FROM local JOIN recount.call_half USING (pbx, uniqueid)
+UNION SELECT pbx, start, uniqueid FROM recount.call_lead;
+
+CREATE INDEX ON recount.call_way (pbx, start);
+CREATE INDEX ON recount.call_way (pbx, uniqueid);
+ANALYZE recount.call_walk, recount.call_lead, recount.call_way;
+
+-- Whose a call is, all of it, where its PBX is bound: as the first event says that does.
 CREATE UNLOGGED TABLE recount.call_bound AS
 SELECT DISTINCT ON (call) call, bound
 FROM (
@@ -676,6 +663,36 @@ FROM (
     JOIN recount.call_name USING (pbx, name)
 WHERE bound IS NOT NULL
 ORDER BY call, at_us, bound;
+
+-- Whose a channel is: what its call is bound to, its variable, its own field, its record.
+CREATE UNLOGGED TABLE recount.call_owner AS
+SELECT pbx, uniqueid, coalesce(
+    min(bound),
+    recount.id(to_jsonb(min(named.value))) COLLATE "C",
+    (array_agg(tenantid ORDER BY at_us, tenantid) FILTER (WHERE tenantid IS NOT NULL))[1],
+    (array_agg(tenant ORDER BY at_us, tenant) FILTER (WHERE tenant IS NOT NULL))[1]) AS owner
+FROM (SELECT pbx, uniqueid, at_us, tenantid, tenant FROM recount.call_sighting) AS sighting
+    JOIN recount.call_of_channel USING (pbx, uniqueid)
+    LEFT JOIN recount.call_bound USING (call)
+    LEFT JOIN (
+        SELECT pbx, uniqueid, value FROM recount.call_variable WHERE name = 'TENANT_ID'
+    ) AS named USING (pbx, uniqueid)
+GROUP BY pbx, uniqueid;
+
+-- The channels that name an attempt by their variables.
+CREATE UNLOGGED TABLE recount.call_naming AS
+SELECT
+    pbx, uniqueid, first_us,
+    recount.id(to_jsonb(whom.campaign)) COLLATE "C" AS campaign,
+    recount.id(to_jsonb(whom.contact)) COLLATE "C" AS contact,
+    recount.id(to_jsonb(attempt.value)) COLLATE "C" AS attempt,
+    bound, coalesce(bound, recount.id(to_jsonb(tenant.value)) COLLATE "C") AS tenant
+FROM recount.call_channel
+    JOIN recount.call_whom AS whom USING (pbx, uniqueid)
+    JOIN recount.call_of_channel USING (pbx, uniqueid)
+    LEFT JOIN recount.call_bound USING (call)
+    LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'ATTEMPT_ID') AS attempt USING (pbx, uniqueid)
+    LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'TENANT_ID') AS tenant USING (pbx, uniqueid);
 
 -- Who came to a bridge and left it, and when; without Timestamp each content is one.
 CREATE UNLOGGED TABLE recount.call_move AS
@@ -775,16 +792,18 @@ SELECT DISTINCT ON (pbx, uniqueid) id, pbx, kind, uniqueid
 FROM (
     SELECT DISTINCT ON (id) id, pbx, kind, uniqueid
     FROM (
-        SELECT id, pbx, kind, value AS uniqueid, NULL::bigint AS at_us, NULL AS answers
+        SELECT id, pbx, kind, value AS uniqueid, NULL::bigint AS at_us
         FROM recount.call_sent_id WHERE kind < 5
         UNION ALL
-        SELECT id, pbx, kind, uniqueid, at_us, bound
+        SELECT id, pbx, kind, uniqueid, at_us
         FROM recount.call_sent_id JOIN recount.call_response USING (pbx)
         WHERE kind = 5 AND action_id = value
     ) AS named
         JOIN recount.call_channel USING (pbx, uniqueid)
+        JOIN recount.call_of_channel USING (pbx, uniqueid)
+        LEFT JOIN recount.call_bound USING (call)
         JOIN (SELECT id, tenant FROM recount.call_sent) AS asking USING (id)
-    WHERE coalesce(tenant = bound, true) AND coalesce(tenant = answers, true)
+    WHERE tenant = coalesce(bound, tenant)
     ORDER BY id, kind, coalesce(at_us, first_us), uniqueid, pbx
 ) AS best
     JOIN recount.call_sent USING (id, pbx)
@@ -847,7 +866,7 @@ ORDER BY named.pbx, named.uniqueid, (sent.tenant = owner) IS TRUE DESC,
     CASE WHEN named.attempt IS NULL THEN abs(sent.asked_us - named.begun_us) END, sent.attempt, sent.tenant;
 
 -- Where they begin: an id of the channel, variables that name the attempt, its ActionID, other variables. What
--- the id of one attempt names is no other's. Of a Local it is the half that was dialled.
+-- the id of one attempt names, or leads to, is no other's. Of a Local it is the half that was dialled.
 CREATE FUNCTION recount.call_dialled_half(of_pbx text, channel text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(min(other), channel) COLLATE "C"
     FROM recount.call_half JOIN recount.call_channel USING (pbx, uniqueid)
@@ -862,8 +881,10 @@ FROM (
     SELECT named.id, pbx, CASE WHEN naming.attempt IS NULL THEN 6 ELSE 4 END, uniqueid
     FROM recount.call_named_send AS named
         JOIN recount.call_naming AS naming USING (pbx, uniqueid)
-        LEFT JOIN recount.call_id_root AS root USING (pbx, uniqueid)
-    WHERE coalesce(root.id = named.id, true)
+    WHERE (pbx, uniqueid) NOT IN (
+        SELECT way.pbx, way.uniqueid
+        FROM recount.call_id_root AS root JOIN recount.call_way AS way ON way.pbx = root.pbx
+        WHERE way.start = recount.call_dialled_half(root.pbx, root.uniqueid) AND root.id <> named.id)
 ) AS candidate
     JOIN recount.call_channel USING (pbx, uniqueid)
 ORDER BY id, kind, first_us, uniqueid, pbx;
@@ -970,7 +991,7 @@ FROM (
     FROM recount.call_sent_id AS named
         JOIN recount.call_response USING (pbx)
         JOIN recount.call_attempt AS attempt ON sent = named.id
-    WHERE kind = 5 AND action_id = value AND coalesce(tenant = bound, true)
+    WHERE kind = 5 AND action_id = value
     UNION ALL
     SELECT id, at_us, reason FROM recount.call_root JOIN recount.call_response USING (pbx, uniqueid)
 ) AS response
@@ -1196,7 +1217,7 @@ CREATE INDEX ON recount.call_queue_event (pbx, uniqueid);
 ANALYZE recount.call_queue_event;
 
 CREATE UNLOGGED TABLE recount.call_join AS
-SELECT id, queue, (coalesce(
+SELECT id, queue, greatest(0, coalesce(
     (SELECT min(later.at_us) FROM recount.call_queue_event AS later
         WHERE later.event <> 'QueueCallerJoin' AND later.at_us >= joined.at_us
             AND (later.pbx, later.uniqueid, later.queue) = (joined.pbx, joined.uniqueid, joined.queue)),

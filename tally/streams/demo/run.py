@@ -15,6 +15,7 @@ from tally.streams.demo.judgement import Judgement, judge, operators, templates,
 from tally.streams.demo.publisher import Publisher
 from tally.streams.exposure import PRIVATE_FILE
 from tally.streams.settings import Settings
+from tally.streams.simulator.campaign import past_start_s
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import RawRecord
 from tally.streams.simulator.world import Size
@@ -44,7 +45,7 @@ class Demo:
     async def run(self, contacts_per_campaign: int) -> Judgement:
         """Publish a campaign, kill the worker in the middle, and compare all counts."""
         size = Size(contacts_per_campaign=contacts_per_campaign, late_at_most_s=LATE_SECONDS)
-        records = mixed(Random(self._seed), int(time.time()) - 3600, size)  # noqa: S311 - a seed, no secret
+        records = mixed(Random(self._seed), past_start_s(int(time.time()), size), size)  # noqa: S311 - a seed, no secret
         async with Answers(self.url) as answers, Publisher(self._settings) as publisher:
             ready_s = await answers.wait_until_ready(READY_SECONDS)
             self._console.print(

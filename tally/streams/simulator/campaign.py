@@ -18,15 +18,22 @@ from tally.streams.simulator.records import (
     as_meta_writes,
     as_producers_write,
 )
-from tally.streams.simulator.world import Size, Tenant, tenant
+from tally.streams.simulator.world import CAMPAIGN_EVERY_S, DAY_S, Size, Tenant, tenant
 
 T = TypeVar("T")
+LASTS_S = 45 * DAY_S
+"""From a campaign's start to its last event."""
+
+
+def past_start_s(now_s: int, size: Size) -> int:
+    """Return the latest start of campaigns of which nothing is later than now: a time to come is refused."""
+    return now_s - (size.campaigns_per_tenant * CAMPAIGN_EVERY_S + LASTS_S)
 
 
 def campaign(rng: Random, start_s: int, size: Size | None = None) -> list[RawRecord]:
     """Raw records of several tenants' campaigns in order of arrival, with duplicates and bad ones among them.
 
-    `start_s` is the unix second at which the first campaign starts; the last event is at most 45 days
+    `start_s` is the unix second at which the first campaign starts; the last event is at most `LASTS_S`
     after the last campaign's start. Unless `size` limits how late a record may be, they are shuffled, so
     that statuses come before their send results as often as after them.
     """

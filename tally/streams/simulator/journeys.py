@@ -9,9 +9,8 @@ from tally.streams.simulator.records import Timed
 from tally.streams.simulator.replies import Inbound, inbound_body, number_change_body, user_id_change_body
 from tally.streams.simulator.sends import FAILURES, REASONS, Attempt, result
 from tally.streams.simulator.statuses import Sent, call_status_body, group_status_body, status_body
-from tally.streams.simulator.world import Campaign, Person, Tenant
+from tally.streams.simulator.world import DAY_S, Campaign, Person, Tenant
 
-DAY_S = 86_400
 REPLY_WINDOW_S = 7 * DAY_S
 
 # (weight, statuses with the seconds after acceptance between which they happen)

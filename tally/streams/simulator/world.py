@@ -15,6 +15,8 @@ KINDS: dict[Kind, int] = {
     "new_number": 5,
     "new_user_id": 3,
 }
+DAY_S = 86_400
+CAMPAIGN_EVERY_S = 2 * DAY_S
 ZONE_CODES = ("BR", "NL", "US", "MX")
 
 
@@ -156,7 +158,7 @@ def tenant(rng: Random, nth: int, start_s: int, size: Size) -> Tenant:
             campaign=_campaign_id(rng, i),
             numbers=numbers,
             templates=() if i % 4 == 3 else tuple(rng.sample(TEMPLATES, 3)),
-            start_s=start_s + i * 2 * 86_400,
+            start_s=start_s + i * CAMPAIGN_EVERY_S,
             recipients=_recipients(rng, people, size.contacts_per_campaign),
             filled_in=rng.choice(FILLED_IN) if rng.random() < size.filled_in_share else None,
         )

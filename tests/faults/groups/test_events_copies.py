@@ -1,5 +1,6 @@
 """D1 to D3: events that come again, contradict each other, come in any order, and come late."""
 
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,7 +52,7 @@ async def test_duplicates_conflicting_copies_and_bundles_anew_change_no_number_a
 
     assert len(again) > 0.9 * DUPLICATE_SHARE * len(records)
     assert len(conflicts) >= int(CONFLICT_SHARE * len(records))
-    assert letters == unreadable([*records, *again])
+    assert letters == unreadable([*records, *again, *conflicts, *bundled])
 
 
 async def test_sorted_shuffled_in_a_window_and_wholly_shuffled_events_give_the_same_counters(
@@ -87,7 +88,8 @@ async def totals(answers: Answers, tenant: str) -> dict[str, Any]:
 
 
 async def test_statuses_that_come_after_everything_else_even_37_days_later_all_count(tmp_path: Path) -> None:
-    records = simulated(531, contacts_per_campaign=40)
+    start_s = int(time.time()) - (LATE_DAYS + 1) * DAY_S
+    records = mixed(Random(531), start_s, Size(contacts_per_campaign=40, calls_per_campaign=10))
     late = [nth for nth, one in enumerate(records) if any(p.kind == "statuses" for p in parts([one]))]
     early = [record for nth, record in enumerate(records) if nth not in set(late)]
     told = [part for part in parts([records[nth] for nth in late]) if part.kind == "statuses"]

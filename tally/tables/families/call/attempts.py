@@ -36,7 +36,8 @@ class Attempt(Struct, frozen=True):
 
 def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
     """Return all attempts of a call: those of send results, and those that only variables name."""
-    call = _of_its_tenant(call)
+    bound = bound_tenant(call)
+    call = _of_its_tenant(call, bound)
     asked = {key: tuple(split_parts(key.encode())) for key in call.asked}
     roots = roots_by_id(call, graph)
     named = named_channels(call, graph, asked, roots)
@@ -45,22 +46,31 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
         _asked_attempt(call, parts, call.asked[key], _begins(call, graph, key, roots, mine[key]))
         for key, parts in asked.items()
     ]
-    found += _of_variables(call, graph, found, asked.values(), named)
+    found += _of_variables(call, graph, found, asked.values(), named, bound)
     if not found:
-        found += _of_queues(call)
+        found += _of_queues(call, bound)
     by_channel = _responses_by_channel(call)
     return [_with_response(attempt, by_channel) for attempt in found]
 
 
-def _of_its_tenant(call: Call) -> Call:
-    """Return a call with the attempts of one tenant alone, where its PBX is bound to it."""
+def bound_tenant(call: Call) -> str:
+    """Return the tenant that all of a call is bound to, by the first record that binds; empty without one.
+
+    Records of one PBX bind to several tenants where its header is changed during a call, or where its
+    collectors disagree. With owners of their own, channels of one call would count for strangers.
+    """
     bound = [
         *(told for one in call.channels.values() if (told := one.variables.get("tenant_bound"))),
         *((at_us, tenant) for at_us, _, _, tenant in call.responses.values() if tenant),
     ]
+    return min(bound)[1] if bound else ""
+
+
+def _of_its_tenant(call: Call, bound: str) -> Call:
+    """Return a call with the attempts of that tenant alone which it is bound to."""
     if not bound:
         return call
-    mine = join_parts(min(bound)[1]).decode() + "/"
+    mine = join_parts(bound).decode() + "/"
     return structs.replace(call, asked={key: one for key, one in call.asked.items() if key.startswith(mine)})
 
 
@@ -70,6 +80,7 @@ def _of_variables(
     found: list[Attempt],
     asked: Collection[Name],
     named: Mapping[Name, list[str]],
+    bound: str,
 ) -> Iterator[Attempt]:
     """Yield the attempts that no send result names.
 
@@ -82,16 +93,16 @@ def _of_variables(
     taken_names = {parts[1:] for parts in asked}
     for name, uniques in named.items():
         free = [unique for unique in uniques if unique not in led]
-        tenant = tenant_of(call, free)
-        if tenant and name not in taken_names:
+        tenant = bound or tenant_of(call, free)
+        if tenant and free and name not in taken_names:
             script = Template(variable_of(call, free, "script"))
             yield Attempt(tenant, name[0], script, False, [], _first(graph, free), None)
 
 
-def _of_queues(call: Call) -> Iterator[Attempt]:
+def _of_queues(call: Call, bound: str) -> Iterator[Attempt]:
     """Yield the callers of queues in a call of no campaign: they count for the operators who took them."""
     for unique, channel in call.channels.items():
-        if any(key[0] == JOIN for key in channel.moments) and (tenant := tenant_of(call, [unique])):
+        if any(key[0] == JOIN for key in channel.moments) and (tenant := bound or tenant_of(call, [unique])):
             yield Attempt(tenant, "", FREE_FORM, False, [], unique, None)
 
 

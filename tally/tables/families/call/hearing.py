@@ -43,6 +43,8 @@ def heard_by(graph: Graph, customers: Collection[str], legs: Collection[str]) ->
     `legs` are all channels of customers: they are nobody whom a customer could be connected with. One pass
     for all of them: an operator's channel may stay up all day, and serve hundreds of calls.
     """
+    if not customers:
+        return {}
     hearing = _Hearing(graph, frozenset(customers), frozenset(legs))
     steps = _steps(graph.channels)
     for at_us in sorted(steps):
@@ -122,17 +124,21 @@ class _Hearing:
 
     def _reach(self, uniques: Iterable[str]) -> Reach:
         """Return the bridges that these channels are in, and whatever Locals connect with them."""
+        if not self._locals:
+            bridges = self._bridges
+            return Reach({bridges[unique] for unique in uniques if unique in bridges}, set())
         reach = Reach(set(), set())
-        waiting = [half for unique in uniques for half in self._graph.both_halves(unique)]
+        waiting = list(uniques)
         while waiting:
             unique = waiting.pop()
-            if unique in self._locals:
+            if unique in self._locals and unique not in reach.locals:
                 reach.locals.add(unique)
+                if (other := self._graph.other_half(unique)) is not None:
+                    waiting.append(other)
             bridge = self._bridges.get(unique)
             if bridge is not None and bridge not in reach.bridges:
                 reach.bridges.add(bridge)
-                for beside in self._inside[bridge].locals:
-                    waiting.extend(self._graph.both_halves(beside))
+                waiting += self._inside[bridge].locals
         return reach
 
     def _move(self, unique: str, step: Step) -> None:

@@ -104,17 +104,22 @@ def named_by(
     named: Mapping[Name, list[str]],
     roots: Mapping[str, str],
 ) -> dict[str, list[str]]:
-    """Return by asked attempt the channels whose variables name it, and that no other's ids do."""
-    claims = {unique: key for key, root in roots.items() for unique in graph.legs(root)[1]}
+    """Return by asked attempt the channels whose variables name it, and that no other's ids lead to."""
+    claims: dict[str, set[str]] = defaultdict(set)
+    for key, root in roots.items():
+        for unique in graph.legs(root)[1]:
+            claims[unique].add(key)
     tenants: dict[Name, list[str]] = defaultdict(list)
     for parts in sorted(asked.values()):
         tenants[parts[1:]].append(parts[0])
     mine: dict[str, list[str]] = {}
     for key, parts in asked.items():
+        mine_alone = {key}
         mine[key] = [
             unique
             for unique in named.get(parts[1:], [])
-            if claims.get(unique, key) == key and _owner(call, unique, tenants[parts[1:]]) == parts[0]
+            if claims.get(unique, mine_alone) == mine_alone
+            and _owner(call, unique, tenants[parts[1:]]) == parts[0]
         ]
     return mine
 
@@ -132,8 +137,8 @@ def variable_of(call: Call, uniques: list[str], role: Role) -> str:
 
 
 def tenant_of(call: Call, uniques: list[str]) -> str:
-    """Return whose channels these are, as far as they say; empty if they don't."""
-    roles: tuple[Role, ...] = ("tenant_bound", "tenant", "tenant_field", "tenant_header")
+    """Return whose channels of an unbound call these are, as far as they say; empty if they don't."""
+    roles: tuple[Role, ...] = ("tenant", "tenant_field", "tenant_header")
     return next((value for role in roles if (value := variable_of(call, uniques, role))), "")
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec import structs
+
 from tally.schemas.call_facts import (
     RINGING,
     UP,
@@ -115,6 +117,10 @@ def call_of(fact: CallFact) -> Call:
 def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
     """Return the channels of one event: its own, or its Dest where there is one, is what it speaks of."""
     main, *others = fact.channels
+    if others and len({one.unique for one in fact.channels}) <= len(others):
+        # One event may show a channel twice, as a transfer does under two names: all that it shows holds.
+        variables = _shown(fact.channels)
+        main, *others = (structs.replace(one, variables=variables[one.unique]) for one in fact.channels)
     if fact.kind in DIALS or (others and fact.kind in OFFERS):
         # An Originate's dial has no channel of its own: then the only one is the Dest.
         caller, dest = (main.unique, others[0]) if others else ("", main)
@@ -125,7 +131,6 @@ def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
         shown.append((main.unique, _spoken_of(main, fact)))
     known = dict(shown)
     if len(known) < len(shown):
-        # One event may show a channel twice, as a transfer does under two names: all that it shows holds.
         known = {name: join_channels([seen for other, seen in shown if other == name]) for name in known}
     return ordered(known)
 

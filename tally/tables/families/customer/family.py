@@ -26,6 +26,10 @@ _state_decoder = msgspec.msgpack.Decoder(Customer)
 _fact_decoder = msgspec.msgpack.Decoder(Sighting)
 
 
+RowsOfSend = tuple[Claim, tuple[RowKey, RowKey]]
+"""A send of a campaign, and the rows that count it: its template's and its campaign's."""
+
+
 class CustomerFamily(Family[Sighting, Customer]):
     """The family of customers."""
 
@@ -85,10 +89,10 @@ class CustomerFamily(Family[Sighting, Customer]):
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:
         """Count the customer once per template and once per campaign, in row `*`."""
         claims = [sent.claim for sent in state.messages.values()]
-        sends = [claim for claim in claims if claim is not None and claim.campaign]
+        sends = [(claim, _rows(claim)) for claim in claims if claim is not None and claim.campaign]
         times: dict[RowKey, list[int]] = defaultdict(list)
-        for send in sends:
-            for row in _rows(send):
+        for send, rows in sends:
+            for row in rows:
                 times[row].append(send.at_ms)
         replies = _replies(state.people.values())
         replied, touched = _replied(sends, replies, rules) if replies and sends else ({}, set())
@@ -110,19 +114,20 @@ def _replies(people: Iterable[Person]) -> list[int]:
 
 
 def _replied(
-    sends: Sequence[Claim], replies: list[int], rules: Rules
+    sends: Sequence[RowsOfSend], replies: list[int], rules: Rules
 ) -> tuple[dict[RowKey, list[int]], set[RowKey]]:
     """Return the rows that replies credit, with the times in ms, and those that they credit by last touch."""
     sends = sorted(sends, key=_touch)
+    sent_s = [send.at_ms // 1000 for send, _ in sends]
     window = rules.reply_window_seconds
-    touched = {_rows(sends[i]) for at_s in replies if (i := _last_touch(sends, at_s, window)) is not None}
+    touched = {i for at_s in replies if (i := _last_touch(sent_s, at_s, window)) is not None}
     replied: dict[RowKey, list[int]] = defaultdict(list)
-    for send in sends:
-        reply_s = _first_reply(replies, send.at_ms // 1000, window)
+    for at_s, (_, rows) in zip(sent_s, sends, strict=True):
+        reply_s = _first_reply(replies, at_s, window)
         if reply_s is not None:
-            for row in _rows(send):
+            for row in rows:
                 replied[row].append(reply_s * 1000)
-    return replied, {row for rows in touched for row in rows}
+    return replied, {row for i in touched for row in sends[i][1]}
 
 
 def _counts(has_replied: bool, has_last_touch: bool) -> Counts:
@@ -134,8 +139,9 @@ def _counts(has_replied: bool, has_last_touch: bool) -> Counts:
     return counts
 
 
-def _touch(claim: Claim) -> tuple[int, str, str, str, str, Template]:
+def _touch(send: RowsOfSend) -> tuple[int, str, str, str, str, Template]:
     """Order sends by who touched the customer last: by second, then by a fixed order on values."""
+    claim, _ = send
     return claim.at_ms // 1000, claim.tenant, claim.campaign, claim.contact, claim.attempt, claim.template
 
 
@@ -152,7 +158,7 @@ def _first_reply(replies: list[int], accepted_s: int, window: int) -> int | None
     return replies[at] if at < len(replies) and replies[at] - accepted_s <= window else None
 
 
-def _last_touch(sends: list[Claim], at_s: int, window: int) -> int | None:
+def _last_touch(sent_s: list[int], at_s: int, window: int) -> int | None:
     """Return the index of the last send not after the reply, if the reply falls in its window."""
-    at = bisect_right(sends, at_s, key=lambda claim: claim.at_ms // 1000) - 1
-    return at if at >= 0 and at_s - sends[at].at_ms // 1000 <= window else None
+    at = bisect_right(sent_s, at_s) - 1
+    return at if at >= 0 and at_s - sent_s[at] <= window else None
