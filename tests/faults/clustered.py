@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from tally.deploy.local import LocalCluster
@@ -40,9 +41,11 @@ class Clustered(Struct, frozen=True):
         try:
             async with asyncio.timeout(timeout_seconds), self._admin() as admin:
                 while True:
-                    found = await _led(admin)
-                    if what(found):
-                        return found
+                    # Whoever is asked may be the one that has just died.
+                    with suppress(KafkaError):
+                        found = await _led(admin)
+                        if what(found):
+                            return found
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
             raise AssertionError(f"not within {timeout_seconds:g} s: {why}; last seen: {found}") from None

@@ -32,9 +32,12 @@ async def flowing(
     flow = asyncio.create_task(_flow(sender, records, per_second, hurrying))
     try:
         yield flow
-    finally:
-        hurrying.set()
-        await flow
+    except BaseException:
+        # Whatever struck may still be there: brokers that take nothing would be waited for.
+        flow.cancel()
+        raise
+    hurrying.set()
+    await flow
 
 
 async def _flow(

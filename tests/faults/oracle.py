@@ -18,6 +18,7 @@ SENT = "oracle-sent"
 """The header that tells which send a record is of."""
 CHUNK = 50
 SEND_SECONDS = 90.0
+GIVEN_UP_SECONDS = 2.0
 
 SendOutcome = Literal["ok", "fail", "unknown"]
 
@@ -50,8 +51,13 @@ class Sender:
         await self._producer.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Where something failed brokers may be away for good: nobody waits for what they have not taken.
+        try:
+            await asyncio.wait_for(self._producer.stop(), SEND_SECONDS if kind is None else GIVEN_UP_SECONDS)
+        except TimeoutError:
+            if kind is None:
+                raise
 
     async def send(self, records: Sequence[RawRecord], records_per_second: float = float("inf")) -> None:
         """Send records in order, at a steady rate at most."""
