@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tally.streams.demo.answers import Answers
+from tally.streams.simulator.campaign import past_start_s
 from tally.streams.simulator.mixed import mixed
 from tally.streams.simulator.records import WEBHOOK_EVENTS, RawRecord, as_meta_writes
 from tally.streams.simulator.world import Size
@@ -88,8 +89,8 @@ async def totals(answers: Answers, tenant: str) -> dict[str, Any]:
 
 
 async def test_statuses_that_come_after_everything_else_even_37_days_later_all_count(tmp_path: Path) -> None:
-    start_s = int(time.time()) - (LATE_DAYS + 1) * DAY_S
-    records = mixed(Random(531), start_s, Size(contacts_per_campaign=40, calls_per_campaign=10))
+    size = Size(contacts_per_campaign=40, calls_per_campaign=10)
+    records = mixed(Random(531), past_start_s(int(time.time()) - LATE_DAYS * DAY_S, size), size)
     late = [nth for nth, one in enumerate(records) if any(p.kind == "statuses" for p in parts([one]))]
     early = [record for nth, record in enumerate(records) if nth not in set(late)]
     told = [part for part in parts([records[nth] for nth in late]) if part.kind == "statuses"]
