@@ -56,6 +56,19 @@ def test_what_was_written_is_there_after_an_orderly_close(tmp_path: Path) -> Non
     again.close()
 
 
+def test_a_copy_of_another_partition_in_its_place_is_unfit(tmp_path: Path) -> None:
+    for name in ("p0", "p1"):
+        store = LocalStore(tmp_path / name)
+        store.write({"open": {b"k": name.encode()}}, META)
+        store.close()
+    shutil.rmtree(tmp_path / "p1")
+    shutil.copytree(tmp_path / "p0", tmp_path / "p1")
+
+    with pytest.raises(CopyUnfit, match="other_store"):
+        LocalStore(tmp_path / "p1")
+    LocalStore(tmp_path / "p0").close()
+
+
 def test_after_a_kill_all_tables_and_what_they_are_a_copy_of_are_of_one_earlier_moment(
     tmp_path: Path,
 ) -> None:
@@ -166,7 +179,7 @@ def test_a_flipped_bit_of_a_table_file_is_never_believed(
     places = range(0, len(whole), FLIPPED_EACH_BYTES)
     unfit = 0
     for place in places:
-        path = tmp_path / f"flipped-{place}"
+        path = tmp_path / f"flipped-{place}" / "whole"
         shutil.copytree(tmp_path / "whole", path)
         (path / table.name).write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         unfit += not answers_or_raises(path)
@@ -175,7 +188,7 @@ def test_a_flipped_bit_of_a_table_file_is_never_believed(
 
 
 @pytest.mark.parametrize("kind", ["*.sst", "CURRENT", "MANIFEST-*"])
-@pytest.mark.parametrize("harm", ["cut", "gone", "garbage"])
+@pytest.mark.parametrize("harm", ["cut", "gone", "garbage", "folder"])
 def test_a_copy_of_which_a_file_is_damaged_is_unfit_and_can_be_made_anew(
     tmp_path: Path, kind: str, harm: str
 ) -> None:
@@ -184,6 +197,9 @@ def test_a_copy_of_which_a_file_is_damaged_is_unfit_and_can_be_made_anew(
     (file, *_) = files_of(path, kind)
     if harm == "gone":
         file.unlink()
+    elif harm == "folder":
+        file.unlink()
+        file.mkdir()
     elif harm == "cut":
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     else:

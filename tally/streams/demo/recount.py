@@ -67,9 +67,14 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
     return count
 
 
-def headers_of(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+def headers_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     """Return a record's headers as SQL reads them; U+0000 is no text for Postgres, and in no id."""
-    return {name: value.decode(errors="replace").replace("\0", "") for name, value in headers}
+    told = dict(headers)
+    return {
+        name: value.decode(errors="replace").replace("\0", "")
+        for name, value in told.items()
+        if value is not None
+    }
 
 
 async def _copy(connection: Any, rows: list[Copied]) -> None:

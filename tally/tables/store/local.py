@@ -23,13 +23,15 @@ from tally.tables.reading import Writes
 from tally.tables.store.errors import CopyUnfit
 
 _META = b"\x00meta"
+_OWNER = b"\x00owner"
+"""Whose copy it is: a copy of another partition, put in its place, has nothing to do with its changelogs."""
 _WRITE_BUFFER_BYTES = 2 << 20
 """Each partition has two."""
 _FILES_BEFORE_COMPACTION = 8
 """Twice RocksDB's own, since files of such small buffers are half as large: compacting cost twice the CPU."""
 _FLUSH_MS = 3_600_000
 """A copy that is seldom written to goes to disk this often: after a kill it is not an old one."""
-_DAMAGED = ("Corruption", "No such file or directory", "Invalid argument")
+_DAMAGED = ("Corruption", "No such file or directory", "Invalid argument", "Is a directory")
 """What RocksDB says of a copy of which a file is damaged, gone or of something else."""
 _CACHE = Cache(8 << 20)  # one for all partitions of the process; the default is one each
 
@@ -57,6 +59,7 @@ class LocalStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._owner = path.name.encode()
         # What stands in it is personal data: for nobody but the user that runs this.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_removed(path)
@@ -66,6 +69,8 @@ class LocalStore:
             with _believed():
                 raw = self._db.get(_META)
                 self.meta: Meta | None = None if raw is None else _decode_meta(raw)
+                if (owner := self._db.get(_OWNER, self._owner)) != self._owner:
+                    raise CopyUnfit("other_store", f"it is the copy of {cast(bytes, owner).decode()}")
         except BaseException:
             self._db.close()
             raise
@@ -112,6 +117,8 @@ class LocalStore:
                 else:
                     batch.put(prefix + key, value)
         batch.put(_META, _encode_meta(meta))
+        if self.meta is None:
+            batch.put(_OWNER, self._owner)
         with _believed():
             self._db.write(batch, _unlogged())
         self.meta = meta
