@@ -68,7 +68,8 @@ async def test_offsets_that_somebody_sets_by_hand_lose_and_double_nothing(
     await worker.ready()
     await publish(environment, records[::2])
     await counted(worker)
-    worker.kill()
+    worker.signal(signal.SIGTERM)
+    assert await until_exit(worker, 30.0) == 0
     await publish(environment, records[1::2])
     await set_to_the_end(load(environment))
     worker.start()
@@ -78,7 +79,7 @@ async def test_offsets_that_somebody_sets_by_hand_lose_and_double_nothing(
 
 
 async def set_to_the_end(settings: Settings) -> None:
-    """Commit the ends of the raw topics for the group that reads them, once its members are gone."""
+    """Commit the ends of the raw topics for the group that reads them, whose members have left."""
     topics = [settings.names.raw(topic) for topic in RAW]
     consumer = AIOKafkaConsumer(
         **settings.kafka_client(), group_id=f"{settings.names.app}-route", enable_auto_commit=False
