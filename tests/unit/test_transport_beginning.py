@@ -101,8 +101,7 @@ def test_lost_is_what_lies_before_the_logs_start_and_was_jumped_over(
     [
         (None, Start(OLD, 7, NOW_MS, is_first=True)),
         (Committed(5, OLD), Start(OLD, 5, NOW_MS)),
-        # Set by hand: what was read before, nobody knows.
-        (Committed(5, ""), Start(OLD, 7, NOW_MS, is_first=True)),
+        (Committed(5, ""), Start(OLD, 5, NOW_MS)),
         # Made anew: whatever the offset was, the new topic is read from its start.
         (Committed(5, "before"), Start(OLD, 7, NOW_MS, is_first=True, lost=(0, 7))),
     ],

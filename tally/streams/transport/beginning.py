@@ -29,11 +29,11 @@ def start_of(topic_id: str, log_start: int, committed: Committed | None, at_ms: 
     """Return where to begin a partition that was just assigned, or whose topic was made anew. Pure.
 
     What a new topic has already lost again was never there for anybody else to read. An offset without the
-    topic's id is none of ours but was set by hand: it says nothing of what was read, and all is read again.
+    topic's id is believed: our own commits lack it now and then, and so does one that somebody sets by hand.
     """
-    if committed is None or not committed.topic_id:
+    if committed is None:
         return Start(topic_id, log_start, at_ms, is_first=True)
-    if committed.topic_id != topic_id:
+    if committed.topic_id not in ("", topic_id):
         return Start(topic_id, log_start, at_ms, is_first=True, lost=(0, log_start) if log_start else None)
     return Start(topic_id, committed.offset, at_ms)
 
