@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
@@ -17,7 +16,7 @@ from tally.streams import deployment
 from tally.streams.settings import variable
 from tally.tables.postgres.database import Database
 from tests.support.judge import counted, prepare, publish, simulated, verdict
-from tests.support.servers import LEAVE, Kafka, Postgres, execute
+from tests.support.servers import Kafka, Postgres, empty_database, execute
 from tests.support.workers import environment_of, settings_of, until_exit, workers
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
@@ -28,13 +27,8 @@ EXIT_SECONDS = 60.0
 @pytest.fixture
 def other(postgres: Postgres) -> Iterator[str]:
     """Return the DSN of another environment's database."""
-    name = f"other_{uuid4().hex}"
-    asyncio.run(execute(postgres.dsn, f"CREATE DATABASE {name}"))
-    try:
-        yield urlunsplit(urlsplit(postgres.dsn)._replace(path=f"/{name}"))
-    finally:
-        asyncio.run(execute(postgres.dsn, LEAVE.format(name=name)))
-        asyncio.run(execute(postgres.dsn, f"DROP DATABASE {name}"))
+    with empty_database(postgres) as dsn:
+        yield dsn
 
 
 async def test_a_stray_worker_ends_before_it_counts_and_numbers_in_postgres_stay_true(

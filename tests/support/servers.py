@@ -6,6 +6,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -73,6 +74,13 @@ def postgres(servers_folder: Path) -> Iterator[Postgres]:
 @pytest.fixture
 def database(postgres: Postgres) -> Iterator[str]:
     """The DSN of an empty database that is dropped after the test, whoever is still connected."""
+    with empty_database(postgres) as dsn:
+        yield dsn
+
+
+@contextmanager
+def empty_database(postgres: Postgres) -> Iterator[str]:
+    """Create a database, and drop it, whoever is still connected."""
     name = f"test_{uuid4().hex}"
     asyncio.run(execute(postgres.dsn, f"CREATE DATABASE {name}"))
     try:
