@@ -110,7 +110,7 @@ class PartitionFold:
 
         A transaction costs much more than a fact. So a partition rests as long as its batch took, others'
         turns among it: alone on an idle system that is milliseconds, and under load batches grow instead of
-        queues. With the commit's time alone, batches in turns were half as large, and an event took a fifth
+        queues. With the commit's time alone, batches in turns were half as large, and an event took a sixth
         more CPU.
         """
         return min(self._batch_s, LONGEST_REST_SECONDS)
