@@ -1,10 +1,9 @@
 -- What producers were told, beside what the raw topics hold. An acknowledged send has to be there, byte for byte;
 -- one that was refused must not be; one whose answer was lost may be either way. What the faults themselves publish
--- says so, but for a batch that may not be unpacked, in whose place stands a row without anything: had it been a
--- producer's, its records would be missing.
+-- says so, but for a batch that may not be unpacked: had it been a producer's, its records would be missing.
 WITH raw AS (
     SELECT (headers ->> 'oracle-sent')::int AS number, topic, body FROM recount.raw
-    WHERE NOT headers ? 'fault' AND NOT (body IS NULL AND headers = '{}')
+    WHERE NOT headers ?| ARRAY['fault', 'tally-unread']
 ), there AS (
     SELECT sent.number FROM oracle.sent
     JOIN raw ON raw.number = sent.number AND raw.topic = sent.topic AND raw.body IS NOT DISTINCT FROM sent.body
