@@ -59,7 +59,7 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
     await connection.copy_records_to_table("number", schema_name="recount", records=numbers)
     async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
         place = (logical[record.topic], record.partition, record.offset, record.timestamp)
-        # In place of a batch that may not be unpacked: none of its records, so there is nothing to be counted.
+        # In place of a batch that may not be unpacked: none of its records, so nothing is counted.
         unread = stands_in(record)
         headers = {UNREAD: ""} if unread else headers_of(record.headers)
         rows.append((*place, None if unread else record.value, headers))
