@@ -9,10 +9,12 @@ from uuid import uuid4
 
 import aiohttp
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tally.schemas.topics import RAW_LIMIT_BYTES
 from tally.streams import dead_letters
-from tally.streams.settings import load, variable
+from tally.streams.demo.recount import RAW
+from tally.streams.settings import Settings, load, variable
 from tally.streams.simulator.poison import poisons
 from tally.streams.simulator.records import RawRecord
 from tests.support.judge import counted, prepare, publish, simulated, verdict
@@ -54,6 +56,41 @@ async def test_three_kills_one_of_them_with_the_disk_gone_lose_and_double_nothin
     await counted(worker)
 
     assert await verdict(worker) == []
+
+
+async def test_offsets_that_somebody_sets_by_hand_lose_and_double_nothing(
+    environment: dict[str, str], pair: list[WorkerProcess]
+) -> None:
+    """As `kafka-consumer-groups --reset-offsets --to-latest` does, with records that nobody has read."""
+    await prepare(environment)
+    worker, records = pair[0], simulated(seed=107, contacts_per_campaign=20)
+    worker.start()
+    await worker.ready()
+    await publish(environment, records[::2])
+    await counted(worker)
+    worker.signal(signal.SIGTERM)
+    assert await until_exit(worker, 30.0) == 0
+    await publish(environment, records[1::2])
+    await set_to_the_end(load(environment))
+    worker.start()
+    await counted(worker)
+
+    assert await verdict(worker) == []
+
+
+async def set_to_the_end(settings: Settings) -> None:
+    """Commit the ends of the raw topics for the group that reads them, whose members have left."""
+    topics = [settings.names.raw(topic) for topic in RAW]
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(), group_id=f"{settings.names.app}-route", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        there = [TopicPartition(topic, nth) for topic in topics for nth in range(settings.partitions)]
+        consumer.assign(there)
+        await consumer.commit(await consumer.end_offsets(there))
+    finally:
+        await consumer.stop()
 
 
 async def test_workers_may_join_leave_and_die_while_events_flow(

@@ -75,9 +75,13 @@ class Reading:
         self.brokers._coordinator.generation = generation
         await self.beginnings.look(client, generation, [ONE])
 
-    async def started(self, first: int | None, position: int) -> dict[TP, Start | None]:
+    async def started(
+        self, first: int | None, position: int, generation: int | None = None
+    ) -> dict[TP, Start | None]:
         records = [] if first is None else [Record(first)]
-        return await self.beginnings.started(cast(Any, self.brokers), {ONE: (records, position)})
+        client = cast(Any, self.brokers)
+        generation = client._coordinator.generation if generation is None else generation
+        return await self.beginnings.started(client, generation, {ONE: (records, position)})
 
 
 @pytest.fixture
@@ -101,7 +105,8 @@ def test_lost_is_what_lies_before_the_logs_start_and_was_jumped_over(
     [
         (None, Start(OLD, 7, NOW_MS, is_first=True)),
         (Committed(5, OLD), Start(OLD, 5, NOW_MS)),
-        (Committed(5, ""), Start(OLD, 5, NOW_MS)),
+        # Set by hand: what was read before, nobody knows.
+        (Committed(5, ""), Start(OLD, 7, NOW_MS, is_first=True)),
         # Made anew: whatever the offset was, the new topic is read from its start.
         (Committed(5, "before"), Start(OLD, 7, NOW_MS, is_first=True, lost=(0, 7))),
     ],
@@ -188,6 +193,19 @@ async def test_a_new_assignment_begins_at_the_commits_again(brokers: Brokers) ->
     await reading.look(generation=2)
     assert brokers.sought[-1] == (ONE, 4)
     assert await reading.started(4, 12) == {ONE: Start(OLD, 4, NOW_MS)}
+
+
+@pytest.mark.asyncio
+async def test_what_is_taken_while_an_assignment_begins_waits_until_it_is_known_where(
+    brokers: Brokers,
+) -> None:
+    """Else it is handed out without its start, and what is committed of it lacks the topic's id."""
+    reading = Reading(brokers)
+    await reading.look()
+    await reading.started(0, 10)
+    assert await reading.started(10, 20, generation=2) == {}
+    await reading.look(generation=2)
+    assert await reading.started(0, 20) == {ONE: Start(OLD, 0, NOW_MS, is_first=True)}
 
 
 @pytest.mark.asyncio

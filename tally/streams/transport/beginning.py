@@ -29,11 +29,11 @@ def start_of(topic_id: str, log_start: int, committed: Committed | None, at_ms: 
     """Return where to begin a partition that was just assigned, or whose topic was made anew. Pure.
 
     What a new topic has already lost again was never there for anybody else to read. An offset without the
-    topic's id is believed: our own commits lack it now and then, and so does one that somebody sets by hand.
+    topic's id is none of ours but was set by hand: it says nothing of what was read, and all is read again.
     """
-    if committed is None:
+    if committed is None or not committed.topic_id:
         return Start(topic_id, log_start, at_ms, is_first=True)
-    if committed.topic_id not in ("", topic_id):
+    if committed.topic_id != topic_id:
         return Start(topic_id, log_start, at_ms, is_first=True, lost=(0, log_start) if log_start else None)
     return Start(topic_id, committed.offset, at_ms)
 
@@ -96,13 +96,17 @@ class Beginnings:
             self._waiting.discard(tp)
 
     async def started(
-        self, consumer: AIOKafkaConsumer, taken: Mapping[TP, tuple[Sequence[Any], int]]
+        self, consumer: AIOKafkaConsumer, generation: int, taken: Mapping[TP, tuple[Sequence[Any], int]]
     ) -> dict[TP, Start | None]:
         """Return of each partition that may be handed out where its records start, where there is news.
 
-        `taken` holds the records of each and the position behind them. A partition that was jumped over
-        while nobody can say why is left out, and read again.
+        `taken` holds the records of each and the position behind them, taken in a generation of the group. A
+        partition that was jumped over while nobody can say why is left out, and read again; so are all where
+        the generation has begun during the fetch: what is known is of the former one, and an offset that is
+        committed by it would lack its topic's id.
         """
+        if generation != self._generation:
+            return {}
         firsts = {tp: records[0].offset if records else at for tp, (records, at) in taken.items()}
         jumps = {tp for tp, first in firsts.items() if tp in self._at and first > self._at[tp]}
         log_starts = await self._log_starts(consumer, jumps) if jumps else {}

@@ -198,7 +198,7 @@ class FetchThread(AIOKafkaConsumerThread):
         if not self.options.tells_starts:
             return Fetched(generation, pieces)
         taken = {tp: (piece.records, piece.position) for tp, piece in pieces.items()}
-        starts = await self._beginnings.started(consumer, taken)
+        starts = await self._beginnings.started(consumer, generation, taken)
         for tp in pieces.keys() - starts.keys():  # read again, once somebody can say from where
             self._resume(tp, generation)
         return Fetched(generation, {tp: pieces[tp]._replace(start=start) for tp, start in starts.items()})
