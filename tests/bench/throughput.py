@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tally.deploy import migrate
+from tally.streams import deployment
 from tally.streams.demo.judgement import Table
 from tally.streams.settings import variable
 from tests.bench.load import Size, load
@@ -73,6 +74,8 @@ class Bench:
         folder = self._fresh("tally")
         async with own_database(topics.environment) as own:
             await asyncio.to_thread(migrate.up, own[variable("postgres_dsn")])
+            # The brokers know the database of the round before.
+            await deployment.adopt(settings_of(own))
             environment = {**own, variable("generation"): str(self._serial)}
             round_, workers = await tally_round(
                 environment, folder, topics.events, peer_rows(topics.right), roles

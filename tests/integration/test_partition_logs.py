@@ -13,14 +13,17 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 
+from tally.agents.lag import logs
 from tally.schemas.rows import PROGRESS_KEY
 from tally.schemas.topics import COUNTERS
 from tally.streams import topics
 from tally.streams.altering import alter
 from tally.streams.settings import Settings
 from tally.tables.facts_log import FactsLog
+from tally.tables.families.registry import TABLES
 from tally.tables.store.errors import (
     ForeignRecord,
+    LogGone,
     LogReplaced,
     LogShrank,
     PartitionsChanged,
@@ -55,6 +58,14 @@ async def recreated(client: Any, settings: Settings, name: str) -> None:
     await client.delete_topics([name])
     await asyncio.sleep(1)
     await topics.declare(settings)
+
+
+async def cut(client: Any, name: str) -> None:
+    """Delete the first two records of a changelog, as retention would, which a compacted log has none of."""
+    assert await alter(client, {name: {"cleanup.policy": "delete"}}) == []
+    await asyncio.sleep(1)
+    await client.delete_records({TopicPartition(name, 0): RecordsToDelete(2)})
+    assert await alter(client, {name: {"cleanup.policy": "compact"}}) == []
 
 
 async def refuses(opened: Opener, folder: Path, copied: bool, error: type[StoreError], match: str) -> None:
@@ -119,15 +130,34 @@ async def test_a_changelog_of_which_records_were_deleted_is_refused(
     facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path, copied: bool
 ) -> None:
     await counted(facts, opened)
-    name = settings.names.changelog("messages")
     async with topics.admin(settings) as client:
-        # As retention would, which a compacted log has none of.
-        assert await alter(client, {name: {"cleanup.policy": "delete"}}) == []
-        await asyncio.sleep(1)
-        await client.delete_records({TopicPartition(name, 0): RecordsToDelete(2)})
-        assert await alter(client, {name: {"cleanup.policy": "compact"}}) == []
+        await cut(client, settings.names.changelog("messages"))
 
     await refuses(opened, tmp_path, copied, LogShrank, "begins at offset 2, and began at 0")
+
+
+async def test_a_running_process_sees_what_becomes_of_its_logs(
+    facts: FactsLog, opened: Opener, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view opens nothing, and would be live with what is left."""
+    monkeypatch.setattr(logs, "LOOK_SECONDS", 0.1)
+    await counted(facts, opened)
+    store = await opened("a")
+    await store.close()
+    there = logs.TopicLogs(settings.kafka_client(), logs.log_topics(settings.names, TABLES))
+    watch = logs.LogWatch(there.connect, lambda _: store.progress, 1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await watch.run()
+    async with topics.admin(settings) as client:
+        await cut(client, settings.names.changelog("messages"))
+        with pytest.raises(LogShrank, match="messages-changelog has lost records: it begins at offset 2"):
+            async with asyncio.timeout(30):
+                await watch.run()
+        await client.delete_topics([settings.names.changelog("messages"), settings.names.facts])
+    with pytest.raises(LogGone, match="is not there any more"):
+        async with asyncio.timeout(30):
+            await watch.run()
 
 
 async def test_a_foreign_record_in_the_counters_changelog_is_named_with_its_offset(

@@ -59,8 +59,8 @@ class RevokedMeanwhile(Turns):
         self._revoke = revoke
         self.taken = asyncio.Event()
 
-    async def take(self) -> None:
-        await super().take()
+    async def hold(self) -> None:
+        await super().hold()
         self._revoke()
         self.taken.set()
 

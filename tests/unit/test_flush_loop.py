@@ -65,9 +65,9 @@ async def test_many_dirty_rows_go_in_batches_within_one_tick() -> None:
 
 
 @pytest.mark.parametrize(
-    ("took_seconds", "pause"), [(0.0, 1.0), (0.25, 0.75), (0.75, 0.75), (1.0, 1.0), (30.0, 1.0)]
+    ("took_seconds", "pause"), [(0.0, 1.0), (0.25, 0.75), (0.5, 1.0), (0.75, 1.5), (1.0, 2.0), (30.0, 2.0)]
 )
-def test_a_flush_begins_once_an_interval_and_a_long_one_rests_as_long(
+def test_a_flush_begins_once_an_interval_and_a_long_one_rests_twice_as_long(
     took_seconds: float, pause: float
 ) -> None:
     assert pause_seconds(1.0, took_seconds) == pause

@@ -212,6 +212,7 @@ async def test_a_partition_that_is_revoked_while_it_computes_commits_nothing_mor
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tally.agents.fold.partition.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("tally.agents.turns.TURN_SECONDS", 0.0)
     facts = [seen(nth) for nth in range(200)]
     store = MemoryStore()
 

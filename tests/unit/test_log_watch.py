@@ -1,4 +1,4 @@
-"""Logs are compared with what progress knows of them, by topic id and by partitions."""
+"""Logs are compared with what progress knows of them: topic ids, partitions, and where changelogs begin."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -8,42 +8,62 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from tally.agents.lag import logs
-from tally.agents.lag.logs import Ask, LogWatch, compare
+from tally.agents.lag.logs import GONE_LOOKS, Ask, Found, LogWatch, compare
 from tally.schemas.rows import LogMark, Progress
-from tally.tables.store.errors import LogReplaced, PartitionsChanged
+from tally.tables.store.errors import LogGone, LogReplaced, LogShrank, PartitionsChanged
 from tally.tables.topic_layout import Layout
 
 TOPICS = {"facts": "facts-g1", "messages": "messages-changelog"}
 KNOWN = Progress(
     5, "store", "rules", logs={"facts": LogMark(b"f", 8, 0, 0), "messages": LogMark(b"m", 8, 0, 9)}
 )
-SAME = {"facts": Layout(b"f", 8, 3), "messages": Layout(b"m", 8, 3)}
-MORE = {**SAME, "facts": Layout(b"f", 16, 3)}
-OTHER = {**SAME, "messages": Layout(b"n", 8, 3)}
+LAYOUTS = {"facts": Layout(b"f", 8, 3), "messages": Layout(b"m", 8, 3)}
+SAME = Found(LAYOUTS, {("messages", 7): 0})
+MORE = Found({**LAYOUTS, "facts": Layout(b"f", 16, 3)}, {})
+OTHER = Found({**LAYOUTS, "messages": Layout(b"n", 8, 3)}, {})
+CUT = Found(LAYOUTS, {("messages", 7): 4})
+NO_FACTS = Found({"messages": LAYOUTS["messages"]}, {})
 
 
 def test_the_same_logs_and_new_ones_are_fit() -> None:
-    compare(KNOWN, SAME, TOPICS)
-    compare(KNOWN, {**SAME, "cells": Layout(b"c", 8, 3)}, TOPICS)
-    compare(None, SAME, TOPICS)
+    compare(KNOWN, 7, SAME, TOPICS)
+    compare(KNOWN, 7, Found({**LAYOUTS, "cells": Layout(b"c", 8, 3)}, {("cells", 7): 9}), TOPICS)
+    compare(None, 7, CUT, TOPICS)
+    compare(KNOWN, 6, CUT, TOPICS)
 
 
-def test_another_topic_and_other_partitions_are_named() -> None:
+def test_another_topic_other_partitions_and_records_that_are_gone_are_named() -> None:
     with pytest.raises(PartitionsChanged, match="facts-g1 has 16 partitions, and had 8"):
-        compare(KNOWN, MORE, TOPICS)
+        compare(KNOWN, 7, MORE, TOPICS)
     with pytest.raises(LogReplaced, match="messages-changelog was replaced"):
-        compare(KNOWN, OTHER, TOPICS)
+        compare(KNOWN, 7, OTHER, TOPICS)
+    with pytest.raises(LogShrank, match="messages-changelog has lost records: it begins at offset 4"):
+        compare(KNOWN, 7, CUT, TOPICS)
+
+
+Seen = Found | Exception
 
 
 @pytest.mark.asyncio
-async def test_partitions_that_are_added_while_a_process_runs_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("looks", "error"),
+    [
+        ([SAME, KafkaConnectionError(), SAME, MORE], PartitionsChanged),
+        ([SAME, CUT], LogShrank),
+        # A broker that has just started may not know a topic yet.
+        ([*[NO_FACTS] * (GONE_LOOKS - 1), SAME, *[NO_FACTS] * GONE_LOOKS], LogGone),
+    ],
+)
+async def test_what_becomes_of_a_log_while_a_process_runs_ends_it(
+    looks: list[Seen], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logs, "LOOK_SECONDS", 0.001)
-    looks = [SAME, KafkaConnectionError(), SAME, MORE]
+    left = list(looks)
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[tuple[Ask, Mapping[str, str]]]:
-        async def ask() -> Mapping[str, Layout]:
-            found: Mapping[str, Layout] | Exception = looks.pop(0)
+        async def ask() -> Found:
+            found = left.pop(0)
             if isinstance(found, Exception):
                 raise found
             return found
@@ -51,7 +71,7 @@ async def test_partitions_that_are_added_while_a_process_runs_end_it(monkeypatch
         yield ask, TOPICS
 
     watch = LogWatch(connect, lambda partition: KNOWN if partition == 7 else None, 8)
-    with pytest.raises(PartitionsChanged):
+    with pytest.raises(error):
         async with asyncio.timeout(20):
             await watch.run()
-    assert looks == []
+    assert left == []

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tally.agents.turns import BREATHS, Turns
+from tally.agents.turns import BREATHS, HOLD_SECONDS, TURN_SECONDS, Pace, Turns
 
 pytestmark = pytest.mark.asyncio
 
@@ -68,3 +68,41 @@ async def test_one_who_is_cancelled_holds_up_nobody() -> None:
         await turns.take()
     assert first.done()
     assert gives_up.cancelled()
+
+
+async def test_a_computation_goes_on_for_a_while_before_others_have_their_turns() -> None:
+    turns, order = Turns(), list[str]()
+    now_s = 0.0
+
+    async def compute(name: str, pieces: int) -> None:
+        nonlocal now_s
+        pace = Pace(turns, lambda: now_s)
+        await pace.begin()
+        for _ in range(pieces):
+            order.append(name)
+            now_s += TURN_SECONDS
+            asyncio.get_running_loop().call_soon(order.append, "answer")
+            await pace.pause()
+        pace.end()
+
+    of_a_hold = round(HOLD_SECONDS / TURN_SECONDS)
+    async with asyncio.timeout(5):
+        await asyncio.gather(compute("one", of_a_hold + 1), compute("two", 1))
+
+    assert order == [*["one", "answer"] * of_a_hold, "two", "answer", "one", "answer"]
+
+
+async def test_whoever_ends_twice_lets_only_one_have_its_turn() -> None:
+    turns = Turns()
+    pace, next_ = Pace(turns, lambda: 0.0), Pace(turns, lambda: 0.0)
+    await pace.begin()
+    pace.end()
+    pace.end()
+    async with asyncio.timeout(5):
+        await next_.begin()
+        third = asyncio.ensure_future(turns.hold())
+        for _ in range(3 * BREATHS):
+            await asyncio.sleep(0)
+        assert not third.done()
+        next_.end()
+        await third

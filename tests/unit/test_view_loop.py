@@ -14,7 +14,7 @@ from tally.agents.view.loop import ViewLoop
 from tally.agents.view.model import View
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
-from tally.tables.store.errors import ForeignRecord
+from tally.tables.store.errors import ForeignRecord, LogShrank
 from tests.support.view_rows import PROMO, progress
 
 TOPIC = "counters"
@@ -163,7 +163,7 @@ async def test_kafka_or_the_topic_may_not_be_there_yet() -> None:
 async def test_a_changelog_that_was_cut_under_the_reader_ends_the_loop() -> None:
     consumer = CutConsumer([], {0: 0})
     loop, _ = loop_over(View(1), consumer)
-    with pytest.raises(OffsetOutOfRangeError):
+    with pytest.raises(LogShrank, match=f"{TOPIC} has lost records"):
         await loop.run()
     assert consumer.stopped
 

@@ -17,10 +17,11 @@ log = structlog.get_logger()
 def pause_seconds(interval_seconds: float, took_seconds: float) -> float:
     """Return how long to wait after a flush that took so long: one begins each interval.
 
-    One that takes longer than half of it rests as long as it took, an interval at most: a slow Postgres is
-    not asked without a break.
+    One that takes longer than a third of it rests twice as long as it took, two intervals at most: a slow
+    Postgres is not asked without a break, and while a worker catches up, rows that change all the time are
+    not written each second.
     """
-    return max(interval_seconds - took_seconds, min(took_seconds, interval_seconds))
+    return max(interval_seconds - took_seconds, 2 * min(took_seconds, interval_seconds))
 
 
 class Flush:

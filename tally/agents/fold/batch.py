@@ -11,7 +11,15 @@ from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.missing import Missing, mark_beyond
 from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.rows import moved_rows
-from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, Batch, Limits, chunks
+from tally.agents.fold.steps import (
+    FACTS_AT_ONCE,
+    NO_LIMITS,
+    SMALL_AT_ONCE,
+    SMALL_STEP_BYTES,
+    Batch,
+    Limits,
+    chunks,
+)
 from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
 from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, NOTICE_KIND, oldest_raw_at_ms
@@ -180,14 +188,15 @@ def _fold_plain(
     for key, fact in facts:
         by_key[key].append(fact)
     table = batch.writes.setdefault(family.table, {})
-    for some in chunks(by_key.items()):
+    for some in chunks(by_key.items(), SMALL_AT_ONCE):
         olds = reader.get_many(family.table, [key for key, _ in some])
-        state_bytes = 0
+        state_bytes = step_bytes = 0
         with family_code():
             for (key, merged), old in zip(some, olds, strict=True):
                 before = None if old is None else family.decode(old)
                 after = family.merge(before, merged)
                 encoded = family.encode(after)
+                step_bytes += len(encoded)
                 if (bound := family.beyond(after)) is not None:
                     befores = {} if before is None else {key: before}
                     mark_beyond(batch.missing, family, bound, key, befores, after, merged, rules)
@@ -204,7 +213,10 @@ def _fold_plain(
                 if len(now) > 1 or len(was) > 1:
                     batch.contested += is_contested(now) - is_contested(was)
                 batch.changes.move(was, now)
-                yield
+                if step_bytes >= SMALL_STEP_BYTES:
+                    step_bytes = 0
+                    yield
+        yield
         batch.wrote(state_bytes)
 
 

@@ -33,8 +33,8 @@ class Component(Struct):
     facts: list[Any] = []
     named: list[bytes] = []
     """Keys that its facts name and that connect."""
-    roots: list[bytes] = []
-    apart: list[bytes] = []
+    roots: Sequence[bytes] = ()
+    apart: Sequence[bytes] = ()
     """Keys that its facts name and that stood apart before."""
 
 
@@ -89,7 +89,8 @@ def _components(
         component.named += several
     for component in found.values():
         named = list(dict.fromkeys(component.named))
-        component.roots = list({connecting[key]: None for key in named if key in connecting})
+        roots_of = [connecting[key] for key in named if key in connecting]
+        component.roots = list(dict.fromkeys(roots_of)) if len(roots_of) > 1 else roots_of
         if apart:
             component.apart = [key for key in named if key in apart]
             named = [key for key in named if key not in apart]
@@ -187,7 +188,7 @@ class _Parting:
         if beyond:
             yield from self._mark(kind, beyond, befores, component.facts)
         if not is_parted and len(connected) == 1 and len(befores) <= 1:
-            root = min(component.named + component.roots)
+            root = min((*component.named, *component.roots))
             if not befores or root in befores:
                 # Nearly always: the subject is one, as it was, and only what the facts name may be new.
                 self._name(root, component.named, self._roots)

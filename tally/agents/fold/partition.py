@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 from msgspec import structs
@@ -16,6 +17,7 @@ from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.settings import FoldSettings
 from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideSweep
 from tally.agents.fold.sweeps import open_subjects
+from tally.agents.turns import TURN_SECONDS, Pace
 from tally.schemas.keyed import oldest_raw_at_ms
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.rows import Progress
@@ -26,12 +28,17 @@ from tally.tables.store.partition import PartitionStore
 log = structlog.get_logger()
 
 LONGEST_REST_SECONDS = 0.3
-TURN_SECONDS = 0.02
-"""How long a batch is computed before others have their turn; one subject may take some longer."""
 
 
 class Revoked(Exception):
     """The partition is not ours any more: what is being computed of it is of no use."""
+
+
+class Computed(NamedTuple):
+    """What a batch changes, and how long it took to compute, others' turns among it."""
+
+    folded: Folded
+    seconds: float
 
 
 class PartitionFold:
@@ -110,8 +117,7 @@ class PartitionFold:
 
         A transaction costs much more than a fact. So a partition rests as long as its batch took, others'
         turns among it: alone on an idle system that is milliseconds, and under load batches grow instead of
-        queues. With the commit's time alone, batches in turns were half as large, and an event took a sixth
-        more CPU.
+        queues.
         """
         return min(self._batch_s, LONGEST_REST_SECONDS)
 
@@ -153,49 +159,53 @@ class PartitionFold:
 
         The list is empty once its facts are folded: a commit takes far longer, and needs none of them.
         """
-        await self._settings.turns.take()
-        if self.inbox.closed:
-            return records
-        began = self._settings.monotonic()
         lost = hopeless(records, self._store) if self._store.progress.set_aside else []
         hopeful = _without(records, lost) if lost else records
         missing = self._given_up(lost, TOO_LARGE)
         steps = fold_steps(hopeful, self._store, self._settings.rules, OF_A_TRANSACTION, missing=missing)
         try:
-            folded = await self._computed(steps)
+            computed = await self._computed(steps)
         except (FamilyFailure, TooMuchAtOnce, WideSweep) as error:
             return await self._fold_less(records, hopeful, error)
-        if folded is None:
+        if computed is None:
             return records
-        fold_s = self._settings.monotonic() - began
         await self._keep(lost, "StateTooLarge, as before")
-        progress = self._progress(records, folded, len(lost))
+        progress = self._progress(records, computed.folded, len(lost))
         records.clear()
-        await self._commit(folded, progress, fold_s)
+        await self._commit(computed, progress)
         return []
 
-    async def _commit(self, folded: Folded, progress: Progress, fold_s: float) -> None:
-        """Commit what took so long to compute, and tell who watches."""
-        computed = self._settings.monotonic()
+    async def _commit(self, computed: Computed, progress: Progress) -> None:
+        """Commit what was computed, and tell who watches."""
+        folded, began = computed.folded, self._settings.monotonic()
         await self._store.commit(folded.writes, progress)
-        commit_s = self._settings.monotonic() - computed
-        self._batch_s = fold_s + commit_s
-        self._settings.watch.folded(self._store.partition, folded.facts, fold_s, commit_s)
+        commit_s = self._settings.monotonic() - began
+        self._batch_s = computed.seconds + commit_s
+        self._settings.watch.folded(self._store.partition, folded.facts, computed.seconds, commit_s)
         if folded.refused:
             self._settings.watch.refused(self._store.partition, folded.refused)
 
-    async def _computed(self, steps: Steps[Folded]) -> Folded | None:
+    async def _computed(self, steps: Steps[Folded]) -> Computed | None:
         """Compute in turns with all else; return None where the partition was revoked meanwhile."""
+        monotonic = self._settings.monotonic
+        pace = Pace(self._settings.turns, monotonic)
+
+        async def pause() -> None:
+            await pace.pause()
+            if self.inbox.closed:
+                raise Revoked
+
+        await pace.begin()
         try:
-            return await in_pieces(steps, self._turn, TURN_SECONDS, self._settings.monotonic)
+            if self.inbox.closed:
+                return None
+            began = monotonic()
+            folded = await in_pieces(steps, pause, TURN_SECONDS, monotonic)
+            return Computed(folded, monotonic() - began)
         except Revoked:
             return None
-
-    async def _turn(self) -> None:
-        """Let others have their turn. Raises Revoked."""
-        await self._settings.turns.take()
-        if self.inbox.closed:
-            raise Revoked
+        finally:
+            pace.end()
 
     async def _fold_less(
         self, records: list[FactRecord], hopeful: list[FactRecord], error: Exception
@@ -222,22 +232,21 @@ class PartitionFold:
         sweep = sweep_at(record)
         portion, begin = OF_A_TRANSACTION.swept_subjects, b""
         while subjects := open_subjects(sweep, self._store, begin, portion):
-            began = self._settings.monotonic()
             progress = structs.replace(self._store.progress, rules=self._fingerprint)
             steps = sweep_steps(
                 sweep, subjects, self._store, self._settings.rules, progress.next_offset, OF_A_TRANSACTION
             )
             try:
-                folded = await self._computed(steps)
+                computed = await self._computed(steps)
             except TooMuchAtOnce:
                 portion = max(len(subjects) // 2, 1)
                 continue
-            if folded is None:
+            if computed is None:
                 return False
-            await self._commit(folded, progress, self._settings.monotonic() - began)
+            await self._commit(computed, progress)
             begin = subjects[-1] + b"\0"
         folded = at_once(fold_steps([record], self._store, self._settings.rules, is_swept=True))
-        await self._commit(folded, self._progress([record], folded, 0), 0.0)
+        await self._commit(Computed(folded, 0.0), self._progress([record], folded, 0))
         return True
 
     def _progress(self, records: list[FactRecord], folded: Folded, lost: int) -> Progress:

@@ -24,6 +24,10 @@ STEP_BYTES = 16 << 10
 """States that are encoded, or counted, in one step; one that is larger has steps of its own."""
 AT_ONCE = 64
 """Subjects whose states are read together: each may be up to a megabyte."""
+SMALL_AT_ONCE = 256
+"""The same of families whose states stay far below that: reading many in a row is cheaper."""
+SMALL_STEP_BYTES = 4 << 10
+"""Small states that are merged in one step: a step of its own for each costs more than many of them."""
 
 
 class TooMuchAtOnce(Exception):

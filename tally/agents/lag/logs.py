@@ -1,30 +1,44 @@
 """Whether the facts log and the changelogs are still those that were counted, while a process runs.
 
 A partition's opening compares them too. But partitions that were added are new and open without a word,
-and facts would go to them whose subjects stand in others.
+and facts would go to them whose subjects stand in others; and a view opens nothing.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from msgspec import Struct
 
 from tally.schemas.rows import Progress
 from tally.schemas.topics import COUNTERS, Names
-from tally.tables.store.marks import FACTS, check_identity
+from tally.tables.store.errors import LogGone
+from tally.tables.store.marks import FACTS, check_identity, check_start
 from tally.tables.store.recovery import Changelogs
-from tally.tables.topic_layout import Layout, present_layouts
+from tally.tables.topic_layout import Layout, layouts
 
 LOOK_SECONDS = 5.0
 DEADLINE_SECONDS = 30.0
 REQUEST_TIMEOUT_MS = 10_000
+GONE_LOOKS = 6
+"""In so many looks in a row a log has to be absent: a broker that has just started may not know it yet."""
 
-Ask = Callable[[], Awaitable[Mapping[str, Layout]]]
-"""Asks the brokers for each log's layout, by the names that progress has for them."""
+
+class Found(Struct, frozen=True):
+    """What the brokers say of the logs, by the names that progress has for them."""
+
+    layouts: Mapping[str, Layout]
+    """Of those that are there."""
+    starts: Mapping[tuple[str, int], int]
+    """Where each partition of a changelog begins; only its own retention moves that of the facts log."""
+
+
+Ask = Callable[[], Awaitable[Found]]
 
 log = structlog.get_logger()
 
@@ -34,14 +48,16 @@ def log_topics(names: Names, tables: Sequence[str]) -> dict[str, str]:
     return {FACTS: names.facts} | {table: names.changelog(table) for table in tables}
 
 
-def compare(progress: Progress | None, layouts: Mapping[str, Layout], topics: Mapping[str, str]) -> None:
-    """Compare the logs that progress knows with the topics that are there. Pure.
+def compare(progress: Progress | None, partition: int, found: Found, topics: Mapping[str, str]) -> None:
+    """Compare the logs that the progress of a partition knows with those that are there. Pure.
 
-    Raises LogReplaced, PartitionsChanged.
+    Raises LogReplaced, PartitionsChanged, LogShrank.
     """
     for name, mark in (progress.logs if progress else {}).items():
-        if name in layouts:
-            check_identity(topics[name], mark, layouts[name])
+        if name in found.layouts:
+            check_identity(topics[name], mark, found.layouts[name])
+        if (name, partition) in found.starts:
+            check_start(topics[name], mark, found.starts[name, partition])
 
 
 class LogWatch:
@@ -56,9 +72,13 @@ class LogWatch:
         self._connect = connect
         self._progress = progress
         self._partitions = partitions
+        self._absent: Counter[str] = Counter()
 
     async def run(self) -> None:
-        """Look until cancelled; while Kafka is away there is nothing to see. Raises as `compare` does."""
+        """Look until cancelled; while Kafka is away there is nothing to see.
+
+        Raises as `compare` does, and LogGone.
+        """
         while True:
             try:
                 async with self._connect() as (ask, topics):
@@ -71,9 +91,14 @@ class LogWatch:
 
     async def _look(self, ask: Ask, topics: Mapping[str, str]) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            layouts = await ask()
+            found = await ask()
+        self._absent = Counter({name: self._absent[name] + 1 for name in topics if name not in found.layouts})
         for partition in range(self._partitions):
-            compare(self._progress(partition), layouts, topics)
+            progress = self._progress(partition)
+            compare(progress, partition, found, topics)
+            for name, looks in self._absent.items():
+                if progress is not None and name in progress.logs and looks >= GONE_LOOKS:
+                    raise LogGone(topics[name])
 
 
 class TopicLogs:
@@ -85,18 +110,43 @@ class TopicLogs:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[tuple[Ask, Mapping[str, str]]]:
-        """Connect for as long as layouts are asked for. Raises KafkaError."""
-        admin = AIOKafkaAdminClient(**self._client, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        """Connect for as long as logs are asked for. Raises KafkaError."""
+        consumer = AIOKafkaConsumer(
+            **self._client, group_id=None, enable_auto_commit=False, request_timeout_ms=REQUEST_TIMEOUT_MS
+        )
 
-        async def ask() -> Mapping[str, Layout]:
-            found = await present_layouts(admin._client, list(self._topics.values()))
-            return {name: found[topic] for name, topic in self._topics.items()}
+        async def ask() -> Found:
+            found = await self._layouts(consumer)
+            return Found(found, await self._starts(consumer, found))
 
         try:
-            await admin.start()
+            await consumer.start()
             yield ask, self._topics
         finally:
-            await admin.close()
+            await consumer.stop()
+
+    async def _layouts(self, consumer: AIOKafkaConsumer) -> dict[str, Layout]:
+        by_topic = await layouts(consumer._client, list(self._topics.values()))
+        found: dict[str, Layout] = {}
+        for name, topic in self._topics.items():
+            there = by_topic.get(topic) or UnknownTopicOrPartitionError(topic)
+            if isinstance(there, Layout):
+                found[name] = there
+            elif not isinstance(there, UnknownTopicOrPartitionError):
+                raise there
+        return found
+
+    async def _starts(
+        self, consumer: AIOKafkaConsumer, found: Mapping[str, Layout]
+    ) -> dict[tuple[str, int], int]:
+        places = {
+            TopicPartition(self._topics[name], partition): (name, partition)
+            for name, layout in found.items()
+            if name != FACTS
+            for partition in range(layout.partitions)
+        }
+        starts = await consumer.beginning_offsets(list(places))
+        return {places[place]: start for place, start in starts.items()}
 
     async def check_first(self) -> None:
         """Compare the logs with the first progress that any partition has, before anything is counted.
@@ -104,19 +154,24 @@ class TopicLogs:
         All partitions were counted from the same topics, so that one tells for all. Raises as `compare`.
         """
         async with asyncio.timeout(DEADLINE_SECONDS), self.connect() as (ask, topics):
-            layouts = await ask()
-            for partition in range(layouts[COUNTERS].partitions):
+            found = await ask()
+            for partition in range(self._partitions_of(found)):
                 progress = await self._progress_of(partition)
                 if progress is not None:
-                    compare(progress, layouts, topics)
+                    compare(progress, partition, found, topics)
                     return
 
     async def store_ids(self) -> list[str]:
         """Return the store id of every partition in which anything was counted."""
         async with asyncio.timeout(DEADLINE_SECONDS), self.connect() as (ask, _):
-            partitions = (await ask())[COUNTERS].partitions
+            partitions = self._partitions_of(await ask())
             found = [await self._progress_of(partition) for partition in range(partitions)]
         return [progress.store_id for progress in found if progress is not None]
+
+    def _partitions_of(self, found: Found) -> int:
+        if COUNTERS not in found.layouts:
+            raise UnknownTopicOrPartitionError(self._topics[COUNTERS])
+        return found.layouts[COUNTERS].partitions
 
     async def _progress_of(self, partition: int) -> Progress | None:
         counters = {COUNTERS: self._topics[COUNTERS]}

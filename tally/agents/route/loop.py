@@ -112,15 +112,20 @@ class Route:
             task.add_done_callback(self._ended)
 
     async def _pass(self) -> None:
-        pace = Pace(self._turns, time.monotonic)
-        await pace.begin()
-        # A run of a partition that was given away meanwhile is read by its next owner.
-        runs = [(source, run) for source, run in self._take() if run.is_current]
         entries: Grouped = defaultdict(list)
         links: set[bytes] = set()
-        routed = [(source, run, await self._read(source, run, entries, links, pace)) for source, run in runs]
-        notices = self._notices(runs)
-        by_partition(map(notice_of, notices), self._facts.partitions, entries)
+        pace = Pace(self._turns, time.monotonic)
+        await pace.begin()
+        try:
+            # A run of a partition that was given away meanwhile is read by its next owner.
+            runs = [(source, run) for source, run in self._take() if run.is_current]
+            routed = [
+                (source, run, await self._read(source, run, entries, links, pace)) for source, run in runs
+            ]
+            notices = self._notices(runs)
+            by_partition(map(notice_of, notices), self._facts.partitions, entries)
+        finally:
+            pace.end()
         await asyncio.gather(self._keep(routed), self._facts.append_entries(entries))
         self._links.note(links)
         for source, run, found in routed:
@@ -136,6 +141,7 @@ class Route:
         found = RoutedRun()
         for piece in pieces(run.records):
             if is_long(piece[0]):
+                pace.end()
                 await asyncio.to_thread(route_run, source, piece, self._reading, found)
                 await pace.begin()
             else:

@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
 from tally.agents.view.model import View
 from tally.schemas.rows import PROGRESS_KEY
-from tally.tables.store.errors import ForeignRecord
+from tally.tables.store.errors import ForeignRecord, LogShrank
 
 log = structlog.get_logger()
 
@@ -93,8 +93,7 @@ class ViewLoop:
     async def run(self) -> None:
         """Read until cancelled; while Kafka is away the view keeps what it has, and lag grows.
 
-        Raises ChangelogReplaced, ForeignRecord, and OffsetOutOfRangeError where the changelog was cut under
-        the reader.
+        Raises ChangelogReplaced, ForeignRecord, and LogShrank where the changelog was cut under the reader.
         """
         consumer = await self._started()
         try:
@@ -134,7 +133,10 @@ class ViewLoop:
         await self._note_ready(consumer)
 
     async def _take_batch(self, consumer: ChangelogConsumer) -> None:
-        batch = await consumer.getmany(timeout_ms=round(POLL_SECONDS * 1000), max_records=BATCH_RECORDS)
+        try:
+            batch = await consumer.getmany(timeout_ms=round(POLL_SECONDS * 1000), max_records=BATCH_RECORDS)
+        except OffsetOutOfRangeError as error:
+            raise LogShrank(self._topic, "offsets that were to be read next are gone") from error
         for place, records in batch.items():
             for record in records:
                 self._apply(place, record)

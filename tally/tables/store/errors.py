@@ -49,6 +49,13 @@ class LogReplaced(StoreError):
         super().__init__(f"{name} was replaced: it was {known}, and is {found} now; {REPLAY}{OTHER_BROKERS}")
 
 
+class LogGone(StoreError):
+    """A log that was counted from, or to, was deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not there any more: {REPLAY}{OTHER_BROKERS}")
+
+
 class LogShrank(StoreError):
     """A log holds less than what was committed to it, so that states or rows are gone."""
 

@@ -30,10 +30,15 @@ def check_identity(name: str, known: LogMark, layout: Layout) -> None:
         raise PartitionsChanged(name, known.partitions, layout.partitions)
 
 
+def check_start(name: str, known: LogMark, start: int) -> None:
+    """Compare where a log begins that has no retention with where progress knows it to. Raises LogShrank."""
+    if start > known.start:
+        raise LogShrank(name, f"it begins at offset {start}, and began at {known.start}")
+
+
 def _check_one(name: str, known: LogMark, found: LogMark) -> None:
     check_identity(name, known, Layout(found.topic_id, found.partitions, 0))
-    if found.start > known.start:
-        raise LogShrank(name, f"it begins at offset {found.start}, and began at {known.start}")
+    check_start(name, known, found.start)
     if found.end < known.end:
         raise LogShrank(name, f"it ends at offset {found.end}, and {known.end} was committed")
 
