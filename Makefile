@@ -28,11 +28,11 @@ certificate: $(READY) ## 200,000 events under 50 kills and 25 other faults, four
 	@$(BIN)/python -m tests.faults.certificate --write
 
 bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, freshness, reads, growth, noise; writes docs/benchmarks.md
-	@$(BIN)/python -m tests.bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
+	@$(BIN)/python -m bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
 
 lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the docs
-	$(BIN)/ruff check tally tests
-	$(BIN)/ruff format --check tally tests
+	$(BIN)/ruff check tally tests bench
+	$(BIN)/ruff format --check tally tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cog --check README.md docs/*.md
@@ -47,7 +47,7 @@ lock: $(READY) ## resolve again what is needed, and what only the benchmarks nee
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		tests/bench/peers/requirements.in -o requirements-bench.lock
+		bench/peers/requirements.in -o requirements-bench.lock
 
 clean: ## stop the embedded servers and remove their data and the virtual environments
 	@test ! -x $(BIN)/tally || $(BIN)/tally down

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tally.schemas.bounds import BAD_PARTS
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import Fact
-from tally.schemas.keyed import Keyed, KeyedFact
+from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.scan import check_size
 
 

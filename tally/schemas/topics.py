@@ -9,7 +9,7 @@ from tally.schemas.bounds import KIB, MIB, RECORD
 RAW_TOPICS = ("webhook-events", "send-results", "ami-events")
 DEAD_LETTERS = "dead-letters"
 DEPLOYMENT = "deployment"
-"""Holds the id that the database has too (`tally/streams/deployment.py`); of all generations."""
+"""Holds the id that the database has too (`tally/streams/operations/deployment.py`); of all generations."""
 NUMBERS = "numbers"
 """By phone_number_id whose a business number is; kept for ever, and most deployments have none."""
 COUNTERS = "counters"

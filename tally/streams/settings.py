@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tally.schemas.ami.reading import VARIABLES, Reading
+from tally.schemas.ami.variables import VARIABLES, Reading
 from tally.schemas.call_facts import VariableRole
 from tally.schemas.topics import Names
 from tally.streams.ami.pbx import Pbxs

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from tally.schemas import bounded
-from tally.schemas.metrics import COUNTERS
+from tally.schemas.counters import COUNTERS
 
 DEFINITIONS = 4
 """Raised whenever a contribution comes to mean something else for the same state."""

@@ -9,11 +9,11 @@ from functools import partial
 import pytest
 
 from tally.agents.route.decision import READERS
-from tally.schemas.ami.reading import READING
+from tally.schemas.ami.variables import READING
 from tally.schemas.bounds import BAD_PARTS, ELEMENTS, MIB, PACKET_LINES, RECORD
 from tally.schemas.routed import Routed
 from tally.schemas.scan import elements
-from tally.streams.simulator.records import AMI_EVENTS, SEND_RESULTS, WEBHOOK_EVENTS
+from tally.simulator.records import AMI_EVENTS, SEND_RESULTS, WEBHOOK_EVENTS
 
 CPU_SECONDS = 0.25
 MEMORY_BYTES = 64 * MIB

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.schemas.metrics import BY_NAME
+from tally.schemas.counters import BY_NAME
 from tally.tables.families.family import Family, packed
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules

@@ -8,7 +8,7 @@ import pytest
 
 from tally.agents.fold.batch import fold_steps
 from tally.schemas.facts import Claim, Inbound, Send, Sighting
-from tally.schemas.keyed import Keyed, KeyedFact
+from tally.schemas.records import Keyed, KeyedFact
 from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.family import Family
 from tally.tables.rules import Rules

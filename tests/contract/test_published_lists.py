@@ -3,11 +3,11 @@
 import asyncpg
 import pytest
 
+from tally.oracle.recount import begin, recount
 from tally.schemas import bounded
 from tally.schemas.ami.events import KINDS
 from tally.schemas.bounds import BOUNDS
 from tally.schemas.whatsapp.inbound import REPLY_TYPES
-from tally.streams.demo.recount import begin, recount
 from tally.tables.rules import Rules
 
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from tally.deploy import migrate
-from tally.schemas.metrics import API_ORDER, COUNTERS
+from tally.schemas.counters import API_ORDER, COUNTERS
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES
 
 OWN = {"generation", "partition", "updated_at"}

@@ -9,17 +9,17 @@ import orjson
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from tally.agents.compute_gate import Turns
 from tally.agents.route.loop import Route
 from tally.agents.route.pieces import LONG_BYTES, LONG_ELEMENTS, PIECE_BYTES
-from tally.agents.turns import Turns
 from tally.schemas.bounds import ELEMENTS, MIB, RECORD
 from tally.schemas.topics import FACT_LIMIT_BYTES
-from tally.streams.simulator.poison import send_result
-from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, as_producers_write
-from tally.streams.worker import COLLECT_AFTER
-from tally.tables import dead_letters, facts_log
-from tally.tables.dead_letters import DeadLetters
-from tally.tables.facts_log import FactsLog
+from tally.simulator.poison import send_result
+from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, as_producers_write
+from tally.streams.runtime.run import COLLECT_AFTER
+from tally.tables.kafka import dead_letters, facts_log
+from tally.tables.kafka.dead_letters import DeadLetters
+from tally.tables.kafka.facts_log import FactsLog
 from tests.support.turns import measured_turns
 from tests.support.waiting import until
 

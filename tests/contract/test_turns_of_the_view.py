@@ -9,8 +9,8 @@ import pytest
 from tally.agents.flush.ports import Policy
 from tally.agents.view.model import View
 from tally.schemas.bounds import TEMPLATES_SHOWN
+from tally.schemas.counters import PLAIN
 from tally.schemas.keys import RowKey, Template
-from tally.schemas.metrics import PLAIN
 from tally.schemas.rows import Row, encode
 from tally.tables.pieces import in_pieces
 from tally.tables.postgres.columns import Rows, encoding

@@ -6,9 +6,9 @@ from itertools import cycle, islice
 from random import Random
 
 from tally.schemas.topics import RAW_LIMIT_BYTES
-from tally.streams.simulator.batching import merged
-from tally.streams.simulator.poison import POISONED, Poison, poisons
-from tally.streams.simulator.records import (
+from tally.simulator.batching import merged
+from tally.simulator.poison import POISONED, Poison, poisons
+from tally.simulator.records import (
     SEND_RESULTS,
     WEBHOOK_EVENTS,
     RawRecord,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 from random import Random
 
-from tally.streams.simulator.records import (
+from tally.simulator.records import (
     AMI_EVENTS,
     SEND_RESULTS,
     WEBHOOK_EVENTS,

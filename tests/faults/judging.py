@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from tally.oracle.api import Answers
+from tally.oracle.comparison import Difference
+from tally.oracle.judgement import judge
 from tally.streams.audit.examine import Audit, examine
-from tally.streams.demo.answers import Answers
-from tally.streams.demo.comparison import Difference
-from tally.streams.demo.judgement import judge
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Arrived, Sent, arrived
 from tests.faults.stack import Stack

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tally.deploy import migrate
-from tally.streams.demo.answers import Answers
+from tally.oracle.api import Answers
 from tally.streams.settings import variable
 from tests.faults.plan import Strike
 from tests.faults.stack import Stack

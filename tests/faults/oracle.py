@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from msgspec import Struct
 
+from tally.simulator.records import RawRecord
 from tally.streams.settings import Settings
-from tally.streams.simulator.records import RawRecord
 
 SENT = "oracle-sent"
 """The header that tells which send a record is of."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from tally.streams.simulator.records import RawRecord
+from tally.simulator.records import RawRecord
 from tests.faults.oracle import Sender
 
 STEP_SECONDS = 0.1

@@ -9,7 +9,7 @@ import orjson
 from msgspec import Struct
 
 from tally.schemas.fields import MAX_SECONDS
-from tally.streams.simulator.records import WEBHOOK_EVENTS, Json, RawRecord
+from tally.simulator.records import WEBHOOK_EVENTS, Json, RawRecord
 
 DAY_S = 86_400
 PRICES: tuple[Any, ...] = (

@@ -16,9 +16,9 @@ import tally.agents.fold.partition as fold_partition
 import tally.agents.route.loop as route_loop
 from tally.agents.view.model import View
 from tally.schemas.facts import Claimed
-from tally.tables.dead_letters import DeadLetters
-from tally.tables.facts_log import FactsLog
 from tally.tables.families.message import MessageFamily
+from tally.tables.kafka.dead_letters import DeadLetters
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter

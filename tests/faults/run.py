@@ -9,11 +9,11 @@ from random import Random
 
 from msgspec import Struct
 
-from tally.streams.demo.answers import Answers
-from tally.streams.simulator.campaign import past_start_s
-from tally.streams.simulator.mixed import mixed
-from tally.streams.simulator.records import RawRecord
-from tally.streams.simulator.world import Size
+from tally.oracle.api import Answers
+from tally.simulator.campaign import past_start_s
+from tally.simulator.mixed import mixed
+from tally.simulator.population import Size
+from tally.simulator.records import RawRecord
 from tests.faults.actions import FAULTS
 from tests.faults.events import troubled
 from tests.faults.hostile import day_without_hangups, hostile

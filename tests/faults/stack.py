@@ -11,9 +11,9 @@ import aiohttp
 
 from tally.deploy import migrate
 from tally.deploy.local import LocalKafka, LocalPostgres
-from tally.streams import topics
-from tally.streams.demo.answers import Answers
-from tally.streams.free_port import free_port
+from tally.oracle.api import Answers
+from tally.streams.dev.free_port import free_port
+from tally.streams.operations import topics
 from tally.streams.settings import Settings, load, variable
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.wire import Wire, wire

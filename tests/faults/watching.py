@@ -8,8 +8,8 @@ import aiohttp
 import orjson
 from msgspec import Struct, field
 
-from tally.streams.demo.answers import Answers
-from tally.streams.simulator.records import SEND_RESULTS, RawRecord
+from tally.oracle.api import Answers
+from tally.simulator.records import SEND_RESULTS, RawRecord
 from tests.faults.hooked_worker import HookedWorker
 
 POLL_SECONDS = 0.5

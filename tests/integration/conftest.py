@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from tally.streams import topics
+from tally.streams.operations import topics
 from tally.streams.settings import Settings, load
-from tally.tables.facts_log import FactsLog
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.store.partition import PartitionStore
 from tests.support.call_judges import Recount, Recounted, by_fold, by_sql
 from tests.support.call_packets import Event

@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tally.streams.ami.sink import open_sink
-from tally.streams.free_port import free_port
+from tally.streams.dev.free_port import free_port
 from tally.streams.settings import Settings, load, variable
 from tests.support.ami_bridge import Bridging, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events

@@ -11,7 +11,7 @@ import pytest
 
 from tally.schemas.keys import RowKey
 from tally.streams.audit.examine import examine
-from tally.streams.free_port import free_port
+from tally.streams.dev.free_port import free_port
 from tally.streams.settings import load, variable
 from tests.support.exposed import until_measured
 from tests.support.judge import counted, prepare, publish, simulated

@@ -8,7 +8,7 @@ import pytest
 
 from tally.deploy import migrate
 from tally.schemas import bounds
-from tally.streams.beyond import of_rows
+from tally.streams.operations.beyond import of_rows
 
 INSERT = """
 INSERT INTO tally.counters (generation, tenant, campaign, template_name, template_language, whole_campaign,

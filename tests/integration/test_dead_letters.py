@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from tally.schemas.bounds import LETTER_END, MIB
 from tally.schemas.topics import DEAD_LETTERS
-from tally.streams import dead_letters, doctor, topics
 from tally.streams.cli.main import app
-from tally.streams.looks import Looks
-from tally.streams.roles import unix_ms
+from tally.streams.operations import dead_letters, doctor, topics
+from tally.streams.operations.looks import Looks
 from tally.streams.settings import Settings, variable
-from tally.tables.dead_letters import DeadLetters, Letter
+from tally.streams.worker.roles import unix_ms
+from tally.tables.kafka.dead_letters import DeadLetters, Letter
 from tests.support.transport import producing
 
 pytestmark = pytest.mark.asyncio

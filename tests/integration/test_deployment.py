@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from tally.deploy import migrate
 from tally.schemas.topics import DEPLOYMENT
-from tally.streams import deployment
+from tally.streams.operations import deployment
 from tally.streams.settings import variable
 from tally.tables.postgres.database import Database
 from tests.support.judge import counted, prepare, publish, simulated, verdict

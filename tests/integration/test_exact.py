@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tally.oracle.recount import RAW
 from tally.schemas.topics import RAW_LIMIT_BYTES
-from tally.streams import dead_letters
-from tally.streams.demo.recount import RAW
+from tally.simulator.poison import poisons
+from tally.simulator.records import RawRecord
+from tally.streams.operations import dead_letters
 from tally.streams.settings import Settings, load, variable
-from tally.streams.simulator.poison import poisons
-from tally.streams.simulator.records import RawRecord
 from tests.support.judge import counted, prepare, publish, simulated, verdict
 from tests.support.servers import Kafka, Postgres
 from tests.support.workers import WorkerProcess, environment_of, until_exit, workers

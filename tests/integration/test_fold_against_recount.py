@@ -12,18 +12,18 @@ import pytest
 
 from tally.agents.route.decision import READERS
 from tally.agents.view.answer import campaign_answer
-from tally.schemas.ami.reading import READING
-from tally.schemas.keyed import Keyed
+from tally.oracle.comparison import Numbers, differences
+from tally.oracle.judgement import OPERATORS, recounted_tables
+from tally.oracle.recount import begin, connect, headers_of, recount
+from tally.schemas.ami.variables import READING
 from tally.schemas.keys import RowKey, partition_of
+from tally.schemas.records import Keyed
 from tally.schemas.rows import Row, decode_row
-from tally.streams.demo.comparison import Numbers, differences
-from tally.streams.demo.judgement import OPERATORS, recounted_tables
-from tally.streams.demo.recount import begin, connect, headers_of, recount
-from tally.streams.settings import load
-from tally.streams.simulator.calls import voice
-from tally.streams.simulator.campaign import campaign
-from tally.streams.simulator.mixed import mixed
-from tally.streams.simulator.records import (
+from tally.simulator.calls import voice
+from tally.simulator.campaign import campaign
+from tally.simulator.mixed import mixed
+from tally.simulator.population import Size
+from tally.simulator.records import (
     AMI_EVENTS,
     SEND_RESULTS,
     WEBHOOK_EVENTS,
@@ -31,7 +31,7 @@ from tally.streams.simulator.records import (
     as_meta_writes,
     as_producers_write,
 )
-from tally.streams.simulator.world import Size
+from tally.streams.settings import load
 from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules
 from tests.faults.events import troubled

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from tally.deploy import migrate
-from tally.streams.generation import GenerationError, point, shown
+from tally.streams.operations.generation import GenerationError, point, shown
 from tally.streams.settings import load
 
 pytestmark = pytest.mark.asyncio

@@ -13,16 +13,16 @@ from tally.agents.fold.failure import FamilyFailure
 from tally.agents.view.lacks import Lack
 from tally.agents.view.model import View
 from tally.schemas.facts import MESSAGE
-from tally.schemas.keyed import KeyedFact
 from tally.schemas.missing import is_missing
 from tally.schemas.notices import CODE_FAILURE, LOST_RECORDS, NOTICE, Reading
+from tally.schemas.records import KeyedFact
 from tally.schemas.topics import COUNTERS
 from tally.streams.cli.main import app
-from tally.streams.doctor import SomethingMissing, what_is_missing
-from tally.streams.log_reading import read_to_end
-from tally.streams.looks import Looks
+from tally.streams.operations.doctor import SomethingMissing, what_is_missing
+from tally.streams.operations.looks import Looks
+from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings, variable
-from tally.tables.facts_log import FactsLog
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.store.partition import PartitionStore
 from tests.support.partition import Record
 from tests.support.stored_partition import KEY, fold_once, store_settings

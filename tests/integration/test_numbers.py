@@ -9,12 +9,12 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from tally.oracle.api import Answers
 from tally.schemas.numbers import Number
-from tally.streams import dead_letters
-from tally.streams.demo.answers import Answers
-from tally.streams.numbers import all_numbers, remove_number, set_number
+from tally.simulator.records import SEND_RESULTS, RawRecord
+from tally.streams.operations import dead_letters
+from tally.streams.operations.numbers import all_numbers, remove_number, set_number
 from tally.streams.settings import Settings, load
-from tally.streams.simulator.records import SEND_RESULTS, RawRecord
 from tests.support.judge import counted, prepare, publish, verdict
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, workers

@@ -9,7 +9,7 @@ from msgspec import structs
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS
 from tally.streams.settings import Settings
-from tally.tables.facts_log import FactsLog
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.rules import Rules
 from tally.tables.store.errors import Rebuilt, StatesMissing
 from tally.tables.store.local import LocalStore, Meta

@@ -7,14 +7,14 @@ import pytest
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.missing import is_marked
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Send, Sighting, StatusSeen
-from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
+from tally.schemas.records import KeyedFact
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
 from tally.streams.settings import Settings
-from tally.tables.facts_log import FactsLog
 from tally.tables.families.registry import INCOMPLETE
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore
 from tests.support.partition import record

@@ -16,11 +16,11 @@ from aiokafka.admin import NewPartitions, RecordsToDelete
 from tally.agents.lag import logs
 from tally.schemas.rows import PROGRESS_KEY
 from tally.schemas.topics import COUNTERS
-from tally.streams import topics
-from tally.streams.altering import alter
+from tally.streams.operations import topics
+from tally.streams.operations.altering import alter
 from tally.streams.settings import Settings
-from tally.tables.facts_log import FactsLog
 from tally.tables.families.registry import TABLES
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.store.errors import (
     ForeignRecord,
     LogGone,

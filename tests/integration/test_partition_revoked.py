@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tally.agents.fold.assignment import Assignment
+from tally.agents.compute_gate import Turns
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.settings import FoldSettings
-from tally.agents.turns import Turns
+from tally.agents.fold.partitions import Assignment
+from tally.agents.fold.ports import FoldSettings
 from tally.streams.settings import Settings
-from tally.tables.facts_log import FactsLog
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter

@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 
 from tally.schemas.topics import COUNTERS
-from tally.streams import topics
-from tally.streams.roles import unix_ms
+from tally.streams.operations import topics
 from tally.streams.settings import Settings
-from tally.tables.facts_log import FactsLog
+from tally.streams.worker.roles import unix_ms
+from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.store.errors import ProgressOutsideLog, StoreBroken
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter

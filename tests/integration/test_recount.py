@@ -13,16 +13,16 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from tally.streams.demo.recount import begin
-from tally.streams.simulator.campaign import campaign as simulate
-from tally.streams.simulator.poison import poisons
-from tally.streams.simulator.world import Size
+from tally.oracle.recount import begin
+from tally.simulator.campaign import campaign as simulate
+from tally.simulator.poison import poisons
+from tally.simulator.population import Size
 
 Event = tuple[str, bytes | None]
 Counters = dict[str, Any]
 
-SQL = (files("tally.streams.demo") / "recount.sql").read_text()
-SQL_OLD = (files("tally.streams.demo") / "recount_old.sql").read_text()
+SQL = (files("tally.oracle") / "recount.sql").read_text()
+SQL_OLD = (files("tally.oracle") / "recount_old.sql").read_text()
 COLUMNS = ("topic", "kafka_partition", "kafka_offset", "body")
 CAMPAIGNS = "SELECT * FROM recount.campaign_stats ORDER BY 1, 2"
 TEMPLATES = "SELECT * FROM recount.campaign_template_stats ORDER BY 1, 2, 3, 4"

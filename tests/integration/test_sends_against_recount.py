@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
+from tally.oracle.comparison import Numbers, differences
 from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, CLAIMANTS
-from tally.streams.demo.comparison import Numbers, differences
-from tally.streams.simulator.campaign import campaign
-from tally.streams.simulator.records import SEND_RESULTS, RawRecord
-from tally.streams.simulator.world import Size
+from tally.simulator.campaign import campaign
+from tally.simulator.population import Size
+from tally.simulator.records import SEND_RESULTS, RawRecord
 from tests.faults.events import troubled
 from tests.integration.test_fold_against_recount import START_S, Key, answers, folded, recounted
 

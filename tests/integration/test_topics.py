@@ -6,8 +6,8 @@ import pytest
 from aiokafka.admin import NewPartitions, NewTopic
 
 from tally.schemas.topics import DEAD_LETTERS, RAW_TOPICS
-from tally.streams import topics
-from tally.streams.altering import alter
+from tally.streams.operations import topics
+from tally.streams.operations.altering import alter
 from tally.streams.settings import Settings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]

@@ -11,8 +11,8 @@ from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from tally.schemas.keys import RowKey, Template
-from tally.streams.descriptors import most_descriptors, raise_descriptors
-from tally.streams.free_port import free_port
+from tally.streams.dev.free_port import free_port
+from tally.streams.runtime.descriptors import most_descriptors, raise_descriptors
 from tally.streams.web.complaints import MOST_A_MINUTE
 from tally.streams.web.connections import HEAD_SECONDS, READ_SECONDS, Closed
 from tally.streams.web.serving import CONNECTIONS, WebServer

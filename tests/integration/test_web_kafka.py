@@ -19,7 +19,7 @@ from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
-from tally.tables.topic_layout import present_layouts
+from tally.tables.kafka.layouts import present_layouts
 from tests.support.servers import Kafka
 from tests.support.view_rows import PROMO, progress
 from tests.support.waiting import until

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from aiohttp import ClientSession
 
-from tally.streams.free_port import free_port
+from tally.streams.dev.free_port import free_port
 from tests.support.servers import Kafka
 from tests.support.transport import ended, new_topic, producing, publish, terminated, worker
 from tests.support.transport_process import seen

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import NewPartitions
 
-from tally.streams import topics
-from tally.streams.altering import alter
+from tally.streams.operations import topics
+from tally.streams.operations.altering import alter
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, until_exit, workers

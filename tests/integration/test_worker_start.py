@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from tally.streams.free_port import free_port
+from tally.streams.dev.free_port import free_port
 from tests.faults.wire import LOOPBACK, Wire
 from tests.support.servers import Kafka
 from tests.support.waiting import until

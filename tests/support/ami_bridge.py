@@ -13,7 +13,7 @@ from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.metrics import AmiMetrics
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.sink import Sink
-from tally.streams.ami.world import Timing, World
+from tally.streams.ami.timing import Timing, World
 from tests.support.ami_server import SECRET, AmiServer
 
 LONGEST_PAUSE_SECONDS = 0.01

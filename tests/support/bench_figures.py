@@ -2,19 +2,19 @@
 
 from msgspec import structs
 
-from tests.bench.freshness import Delay, Freshness
-from tests.bench.growth_counting import Counted
-from tests.bench.growth_disk import Disk
-from tests.bench.growth_report import Growth
-from tests.bench.growth_restart import Recovery, Restart
-from tests.bench.noise import Beside, Noise
-from tests.bench.noise_drain import Drained
-from tests.bench.reads_report import ReadsReport, SideBySide, UnderLoad
-from tests.bench.reads_turns import Figures, Latency
-from tests.bench.report import Report
-from tests.bench.stages import Stages
-from tests.bench.tally_round import Round
-from tests.bench.throughput_figures import Measured, Throughput
+from bench.freshness import Delay, Freshness
+from bench.growth_counting import Counted
+from bench.growth_disk import Disk
+from bench.growth_report import Growth
+from bench.growth_restart import Recovery, Restart
+from bench.noise import Beside, Noise
+from bench.noise_drain import Drained
+from bench.reads_report import ReadsReport, SideBySide, UnderLoad
+from bench.reads_turns import Figures, Latency
+from bench.report import Report
+from bench.stages import Stages
+from bench.tally_round import Round
+from bench.throughput_figures import Measured, Throughput
 
 EVENTS = 300_000
 MB = 1_000_000

@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 
 from tally.agents.route.decision import READERS
-from tally.schemas.ami.reading import READING
+from tally.oracle.recount import begin
+from tally.schemas.ami.variables import READING
+from tally.schemas.counters import BY_NAME
 from tally.schemas.keys import RowKey, split_parts
-from tally.schemas.metrics import BY_NAME
-from tally.streams.demo.recount import begin
 from tally.tables.rules import Rules
 from tests.support.call_packets import Event
 from tests.support.partition import MemoryPartition
@@ -19,7 +19,7 @@ from tests.support.partition import MemoryPartition
 Counters = dict[str, Any]
 Recount = Callable[..., "Recounted"]
 
-DEMO = files("tally.streams.demo")
+ORACLE = files("tally.oracle")
 RESULTS = ("call_stats", "call_template_stats", "operator_stats")
 NAMES = frozenset({"tenant", "campaign", "template_name", "template_language", "pbx", "operator"})
 OF_CALLS = frozenset({"requested", *(name for name, counter in BY_NAME.items() if counter.family == "call")})
@@ -57,8 +57,8 @@ async def by_sql(dsn: str, events: list[Event], published_ms: int | None = None)
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
         # Only now: a copy is binary and knows no codec in text.
         await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
-        await connection.execute((DEMO / "recount.sql").read_text())
-        await connection.execute((DEMO / "recount_calls.sql").read_text())
+        await connection.execute((ORACLE / "recount.sql").read_text())
+        await connection.execute((ORACLE / "recount_calls.sql").read_text())
         found = [
             sorted((dict(row) for row in await connection.fetch(f"SELECT * FROM recount.{name}")), key=str)  # noqa: S608
             for name in RESULTS

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from hypothesis import strategies as st
 
 from tally.schemas.facts import CUSTOMER, Claim, Inbound, Send, Sighting
-from tally.schemas.keyed import Keyed, KeyedFact
+from tally.schemas.records import Keyed, KeyedFact
 from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.customer.state import Most
 from tally.tables.families.registry import BY_KIND

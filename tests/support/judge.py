@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from random import Random
 
 from tally.deploy import migrate
-from tally.streams import topics
-from tally.streams.demo.answers import Answers
-from tally.streams.demo.comparison import Difference
-from tally.streams.demo.judgement import judge
-from tally.streams.demo.publisher import Publisher
+from tally.oracle.api import Answers
+from tally.oracle.comparison import Difference
+from tally.oracle.judgement import judge
+from tally.simulator.campaign import past_start_s
+from tally.simulator.mixed import mixed
+from tally.simulator.population import Size
+from tally.simulator.records import RawRecord
+from tally.streams.dev.publisher import Publisher
+from tally.streams.operations import topics
 from tally.streams.settings import load
-from tally.streams.simulator.campaign import past_start_s
-from tally.streams.simulator.mixed import mixed
-from tally.streams.simulator.records import RawRecord
-from tally.streams.simulator.world import Size
 from tests.support.workers import WorkerProcess
 
 COUNTED_SECONDS = 60.0

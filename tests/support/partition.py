@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.recount import recount
-from tally.schemas.keyed import Keyed, head
 from tally.schemas.missing import NO_ROW
+from tally.schemas.records import Keyed, head
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family, packed
 from tally.tables.families.registry import FAMILIES
-from tally.tables.reading import Writes
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Writes
 
 
 class Record(NamedTuple):

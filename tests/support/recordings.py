@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tally.agents.route.decision import READERS
-from tally.schemas.keyed import Keyed
+from tally.schemas.records import Keyed
 
 FOLDER = Path(__file__).parents[1] / "samples" / "ami"
 SESSIONS = sorted(path for path in FOLDER.iterdir() if path.suffix == ".ami")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tally.agents.fold.assignment import Assignment
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.settings import FoldSettings
+from tally.agents.fold.partitions import Assignment
+from tally.agents.fold.ports import FoldSettings
 from tally.schemas.facts import MESSAGE, Claim, Claimed
-from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import Template, join_parts
+from tally.schemas.records import KeyedFact
 from tally.schemas.rows import Progress, Row, encode
 from tally.streams.settings import Settings
 from tally.tables.families.registry import TABLES

@@ -17,11 +17,11 @@ import faust
 from faust.types import TP
 from msgspec import Struct, convert
 
+from tally.streams.runtime.run import Parts, fail, run_worker
 from tally.streams.transport.app import consume, consumer_app
 from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
 from tally.streams.web.app import WebOnly
-from tally.streams.worker import Parts, fail, run_worker
 
 
 class Job(Struct, frozen=True):

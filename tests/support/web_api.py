@@ -12,12 +12,12 @@ from yarl import URL
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.model import View
 from tally.agents.view.reader import Reader
-from tally.streams.free_port import free_port
-from tally.streams.health import Verdict
-from tally.streams.metrics import Metrics
+from tally.streams.dev.free_port import free_port
+from tally.streams.runtime.health import Verdict
 from tally.streams.web.app import WebApp
 from tally.streams.web.routes import register
 from tally.streams.web.site import Site
+from tally.streams.worker.metrics import Metrics
 from tests.support.view_rows import put_progress
 
 OPERATORS = "/v1/tenants/t1/operators"

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from tally.streams.demo.answers import Answers
-from tally.streams.free_port import free_port
+from tally.oracle.api import Answers
+from tally.streams.dev.free_port import free_port
 from tally.streams.settings import Settings, load, variable
 
 READY_SECONDS = 45.0

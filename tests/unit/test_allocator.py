@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tally.streams.allocator import ARENAS, share_heaps
+from tally.streams.runtime.memory import ARENAS, share_heaps
 
 THREADS = 8
 PROBE = f"""
 import ctypes, sys
 from threading import Barrier, Thread
-from tally.streams.allocator import share_heaps
+from tally.streams.runtime.memory import share_heaps
 
 if sys.argv[1] == "told":
     assert share_heaps({{}})

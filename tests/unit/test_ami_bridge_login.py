@@ -14,7 +14,7 @@ from tally.streams.ami.actions import action
 from tally.streams.ami.backoff import LONGEST_SECONDS, REFUSED_SECONDS
 from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.login import refusal
-from tally.streams.web.standalone import answers, http_app
+from tally.streams.runtime.http import answers, http_app
 from tests.support.ami_bridge import Bridging, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events
 from tests.support.transport import until

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tally.agents.view.answer import campaign_answer, campaign_summary, rates, rfc_3339, shaped
 from tally.agents.view.sums import Totals
 from tally.schemas.bounds import TEMPLATES_SHOWN
+from tally.schemas.counters import API_ORDER, BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES
 from tally.schemas.keys import RowKey, Template
-from tally.schemas.metrics import API_ORDER, BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES
 from tally.schemas.rows import Row
 from tests.support.view_rows import COUNTS, FLAT, NEWS, PROMO, ROWS, TEMPLATES
 

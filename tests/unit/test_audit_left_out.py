@@ -11,9 +11,9 @@ from tally.agents.fold.missing import Missing
 from tally.schemas.bounds import CALL_MEMBERS
 from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Send, Sighting
-from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
+from tally.schemas.records import Keyed, KeyedFact
 from tally.tables.families.registry import INCOMPLETE
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore, Meta

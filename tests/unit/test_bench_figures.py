@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.bench.figures import Spread, percentile
-from tests.bench.freshness import delay
-from tests.bench.machine import cpu_model
-from tests.bench.tally_round import expected_seconds
+from bench.figures import Spread, percentile
+from bench.freshness import delay
+from bench.machine import cpu_model
+from bench.tally_round import expected_seconds
 from tests.support import bench_figures as figures
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.bench import growth
-from tests.bench.__main__ import _asked, _sizes
-from tests.bench.report import Report
-from tests.bench.sections import QUICK, SECTIONS
+from bench import growth
+from bench.__main__ import _asked, _sizes
+from bench.report import Report
+from bench.sections import QUICK, SECTIONS
 from tests.support import bench_figures as figures
 
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.bench.page import NOTE, page
-from tests.bench.report import Report
-from tests.bench.table import ms, table, us
-from tests.bench.targets import targets
+from bench.page import NOTE, page
+from bench.report import Report
+from bench.table import ms, table, us
+from bench.targets import targets
 from tests.support import bench_figures as figures
 
 AT = datetime(2026, 11, 28, tzinfo=UTC)

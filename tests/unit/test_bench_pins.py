@@ -9,7 +9,7 @@ WANTED = re.compile(r"^([a-z0-9-]+)", re.MULTILINE)
 
 
 def test_what_tally_and_the_peers_share_has_the_same_versions_in_both_locks() -> None:
-    wanted = WANTED.findall((ROOT / "tests/bench/peers/requirements.in").read_text())
+    wanted = WANTED.findall((ROOT / "bench/peers/requirements.in").read_text())
     ours, theirs = (
         dict(PINNED.findall((ROOT / name).read_text()))
         for name in ("requirements.lock", "requirements-bench.lock")

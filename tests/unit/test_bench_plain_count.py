@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.bench.load import Size, load
-from tests.bench.oracle import PeerRows
-from tests.bench.plain_count import _same, plain_count
+from bench.load import Size, load
+from bench.oracle import PeerRows
+from bench.plain_count import _same, plain_count
 
 PROMO, OTHER = ("t", "c", "promo", "en"), ("t", "c", "other", "en")
 SIZE = Size(200, tenants=2)

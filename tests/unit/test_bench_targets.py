@@ -6,9 +6,9 @@ from math import nan
 import pytest
 from msgspec import structs
 
-from tests.bench.page import verdict
-from tests.bench.report import Report
-from tests.bench.targets import Target, targets
+from bench.page import verdict
+from bench.report import Report
+from bench.targets import Target, targets
 from tests.support import bench_figures as figures
 
 Missed = Callable[[], Report]

@@ -9,10 +9,10 @@ from tally.schemas.bounds import BOUNDS
 from tally.schemas.errors import Bad
 from tally.schemas.missing import Entry, Known
 from tally.schemas.routed import Routed
-from tally.streams.beyond import KNOWN, NOT_KNOWN, of_lines, told
-from tally.streams.dead_letters import DeadLetter, beyond
-from tally.streams.incomplete import Line
-from tally.tables.dead_letters import detail_of
+from tally.streams.operations.beyond import KNOWN, NOT_KNOWN, of_lines, told
+from tally.streams.operations.dead_letters import DeadLetter, beyond
+from tally.streams.operations.incomplete import Line
+from tally.tables.kafka.dead_letters import detail_of
 
 CUT = sha256(b"").hexdigest()
 

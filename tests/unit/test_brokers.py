@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from tally.streams.brokers import Waiting, until_answered
+from tally.streams.worker.brokers import Waiting, until_answered
 
 
 class Brokers:

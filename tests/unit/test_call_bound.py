@@ -7,8 +7,8 @@ import pytest
 
 from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS
 from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Glimpse, Role
-from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import FREE_FORM, join_parts
+from tally.schemas.records import KeyedFact
 from tally.schemas.topics import ALIASES
 from tally.tables.families.call.family import CallFamily
 from tally.tables.families.call.merge import KEPT_IDENTIFIERS, size_of

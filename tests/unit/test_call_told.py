@@ -2,7 +2,7 @@
 
 from tally.schemas.call_facts import ChannelsSeen, Glimpse
 from tally.tables.families.call.family import CallFamily
-from tally.tables.families.call.told import half_named
+from tally.tables.families.call.from_facts import half_named
 
 CALLS = CallFamily()
 HALVES = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tally.streams.demo.answers import quantile
-from tally.streams.demo.comparison import differences, drift, same
+from tally.oracle.api import quantile
+from tally.oracle.comparison import differences, drift, same
 
 
 def test_what_neither_has_is_no_difference() -> None:

@@ -16,7 +16,7 @@ from tally.schemas.bounds import IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
 from tally.schemas.facts import CUSTOMER, Claim, Inbound, Send, Sighting
 from tally.schemas.keys import RowKey
 from tally.schemas.topics import ALIASES
-from tally.streams.looks import Crowds
+from tally.streams.operations.looks import Crowds
 from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules
 from tests.support.cpu import doubling

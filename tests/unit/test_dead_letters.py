@@ -12,10 +12,10 @@ from tally.schemas.bounds import LETTER_END, LETTER_KEY, MIB, RECORD
 from tally.schemas.errors import Bad
 from tally.schemas.routed import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
-from tally.streams.dead_letters import letter_of
-from tally.tables import dead_letters
-from tally.tables.dead_letters import DETAILED_PARTS, SIZES, DeadLetters, Letter, detail_of, headers_of
-from tally.tables.unread import unread
+from tally.streams.operations.dead_letters import letter_of
+from tally.tables.kafka import dead_letters
+from tally.tables.kafka.dead_letters import DETAILED_PARTS, SIZES, DeadLetters, Letter, detail_of, headers_of
+from tally.tables.kafka.unread import unread
 
 AT_MS = 1_795_000_000_000
 

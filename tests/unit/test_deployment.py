@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from tally.agents.flush.ports import RowWriter
-from tally.streams.deployment import AGAIN_SECONDS, ForeignDatabase, OwnWriter
+from tally.streams.operations.deployment import AGAIN_SECONDS, ForeignDatabase, OwnWriter
 from tally.tables.postgres.deployment import Holds, Verdict, judge
 from tally.tables.postgres.failures import Away
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tally.streams.demo.run import log_file
-from tally.streams.exposure import exposed, exposed_pbxs, private_folder
+from tally.streams.runtime.exposure import exposed, exposed_pbxs, private_folder
 from tally.streams.settings import load
 
 PBX = {"name": "p", "host": "10.0.0.1", "username": "u", "secret": "s"}
 WRITES = """
 import sys
 from pathlib import Path
-from tally.streams.exposure import keep_private
+from tally.streams.runtime.exposure import keep_private
 from tally.tables.store.local import LocalStore, Meta
 keep_private()
 store = LocalStore(Path(sys.argv[1]) / "state" / "tally-g1" / "p0")

@@ -5,8 +5,8 @@ import json
 import asyncpg
 import pytest
 
+from tally.schemas.counters import COUNTERS
 from tally.schemas.keys import FREE_FORM
-from tally.schemas.metrics import COUNTERS
 from tally.tables.pieces import at_once
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES, encoding, place, record
 from tally.tables.postgres.failures import Away, PostgresFailure, Refused, Unacceptable, named

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tally.agents.flush.backoff import LONGEST_SECONDS
-from tally.agents.flush.decision import WITHHELD_SECONDS
+from tally.agents.flush.dirty_rows import WITHHELD_SECONDS
 from tally.agents.flush.loop import pause_seconds
 from tally.agents.flush.partition import FOREIGN_STORE
 from tally.agents.flush.ports import Policy, set_or_after

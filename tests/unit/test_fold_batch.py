@@ -12,8 +12,8 @@ from tally.agents.fold.recount import corrections, recount
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Glimpse
 from tally.schemas.errors import UnknownFact
 from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT
-from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import join_parts
+from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Row, decode_row, encode
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.rules import Rules

@@ -21,7 +21,6 @@ from tally.schemas.facts import (
     Sighting,
     StatusSeen,
 )
-from tally.schemas.keyed import KeyedFact
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.missing import Entry, decode_missing, entries_of, is_missing
 from tally.schemas.notices import (
@@ -34,6 +33,7 @@ from tally.schemas.notices import (
     Reading,
     Scope,
 )
+from tally.schemas.records import KeyedFact
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND, INCOMPLETE

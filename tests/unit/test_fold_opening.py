@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from tally.agents.fold.opening import open_tables
-from tally.agents.fold.settings import OPENINGS_AT_ONCE, FoldSettings
+from tally.agents.fold.ports import OPENINGS_AT_ONCE, FoldSettings
 from tally.schemas.rows import Progress
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore

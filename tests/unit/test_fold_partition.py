@@ -11,17 +11,17 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.opening import Rows, count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.settings import FoldSettings
+from tally.agents.fold.ports import FoldSettings
 from tally.agents.fold.steps import Limits
 from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse, Swept
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Sighting, StatusSeen
-from tally.schemas.keyed import Keyed, KeyedFact
 from tally.schemas.keys import Template, join_parts
+from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Progress, decode_row, encode
 from tally.schemas.topics import COUNTERS, OPEN
 from tally.tables.families.registry import FAMILIES
-from tally.tables.reading import Writes
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Writes
 from tally.tables.store.partition import PartitionStore
 from tests.support.partition import MemoryPartition, Record, record
 from tests.support.stored_partition import OneRun, Quiet
@@ -212,7 +212,7 @@ async def test_a_partition_that_is_revoked_while_it_computes_commits_nothing_mor
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tally.agents.fold.partition.TURN_SECONDS", 0.0)
-    monkeypatch.setattr("tally.agents.turns.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("tally.agents.compute_gate.TURN_SECONDS", 0.0)
     facts = [seen(nth) for nth in range(200)]
     store = MemoryStore()
 

@@ -9,15 +9,15 @@ from weakref import ref
 import pytest
 
 import tally.schemas
+from tally.agents.compute_gate import Turns
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.settings import FoldSettings
+from tally.agents.fold.ports import FoldSettings
 from tally.agents.route.loop import Route
-from tally.agents.turns import Turns
 from tally.schemas.rows import Progress
-from tally.tables.dead_letters import DeadLetters
-from tally.tables.facts_log import Entry, FactsLog
-from tally.tables.reading import Writes
+from tally.tables.kafka.dead_letters import DeadLetters
+from tally.tables.kafka.facts_log import Entry, FactsLog
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Writes
 from tally.tables.store.partition import PartitionStore
 from tests.support.partition import MemoryPartition, record
 from tests.support.stored_partition import CLAIM, Quiet

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaConnectionError
 from tally.agents.lag import logs
 from tally.agents.lag.logs import GONE_LOOKS, Ask, Found, LogWatch, compare
 from tally.schemas.rows import LogMark, Progress
+from tally.tables.kafka.layouts import Layout
 from tally.tables.store.errors import LogGone, LogReplaced, LogShrank, PartitionsChanged
-from tally.tables.topic_layout import Layout
 
 TOPICS = {"facts": "facts-g1", "messages": "messages-changelog"}
 KNOWN = Progress(

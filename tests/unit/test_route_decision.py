@@ -8,8 +8,8 @@ import tally.schemas
 from tally.agents.route.decision import LAST_MS, read_record, route_run
 from tally.schemas.bounds import LETTER_END
 from tally.schemas.errors import Bad
-from tally.tables.facts_log import by_partition
-from tally.tables.unread import unread
+from tally.tables.kafka.facts_log import by_partition
+from tally.tables.kafka.unread import unread
 
 GOOD = (Path(tally.schemas.__file__).parent / "examples" / "send-results" / "accepted.json").read_bytes()
 

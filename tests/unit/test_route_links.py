@@ -1,8 +1,8 @@
 """A fact that only repeats who a customer is is left out, once the facts log is known to hold it."""
 
-from tally.agents.route.links import LINK_BYTES, Links
+from tally.agents.route.seen_links import LINK_BYTES, Links
 from tally.schemas.facts import MESSAGE, Claim, Inbound, Send, StatusSeen
-from tally.schemas.keyed import Keyed, KeyedFact, KeyedSighting, Timed
+from tally.schemas.records import Keyed, KeyedFact, KeyedSighting, Timed
 
 NUMBER = b"1065403522"
 MINE, OTHER = NUMBER + b"/mine", NUMBER + b"/other"

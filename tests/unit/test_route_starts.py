@@ -3,7 +3,7 @@
 import pytest
 
 from tally.agents.route.starts import notice_of, reading_of
-from tally.schemas.keyed import KeyedFact
+from tally.schemas.records import KeyedFact
 from tally.schemas.starts import Start
 
 AT_MS = 1_795_000_000_000

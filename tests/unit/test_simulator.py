@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from tally.agents.route.decision import READERS
-from tally.schemas.ami.reading import READING
-from tally.streams.simulator.campaign import campaign, past_start_s
-from tally.streams.simulator.mixed import mixed
-from tally.streams.simulator.poison import poisons, small_poisons
-from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord
-from tally.streams.simulator.world import Size
+from tally.schemas.ami.variables import READING
+from tally.simulator.campaign import campaign, past_start_s
+from tally.simulator.mixed import mixed
+from tally.simulator.poison import poisons, small_poisons
+from tally.simulator.population import Size
+from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord
 
 Json = dict[str, Any]
 
@@ -317,7 +317,7 @@ def _is_json(value: bytes | None) -> bool:
 
 
 def test_every_body_names_its_source_and_licence() -> None:
-    folder = files("tally.streams.simulator") / "bodies"
+    folder = files("tally.simulator") / "bodies"
     listed = re.findall(
         r"^\| (\S+\.json) \| .+ \| .+ \| .+ \|$", (folder / "SOURCES.md").read_text(), re.MULTILINE
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.streams.supervisor import Backoff, Supervisor, describe
+from tally.streams.dev.supervisor import Backoff, Supervisor, describe
 
 
 def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_stable_life() -> None:

@@ -4,8 +4,8 @@ import pytest
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from tally.schemas.topics import Names, Topic, declared
-from tally.streams.topic_problems import Found, Wanted, problems_of
-from tally.tables.topic_layout import Layout
+from tally.streams.operations.topic_problems import Found, Wanted, problems_of
+from tally.tables.kafka.layouts import Layout
 
 TOPICS = declared(Names("", 1), ("messages",), 8)
 RAW, FACTS, CHANGELOG = TOPICS[0], TOPICS[3], TOPICS[4]

@@ -14,7 +14,7 @@ from tally.schemas.bounds import BATCH, BATCH_RECORDS, HEADERS, LETTER_END, MIB
 from tally.streams.transport.batches import HEAD_BYTES, Batches, Budget
 from tally.streams.transport.leniently import longest
 from tally.streams.transport.runs import RECORD_BYTES
-from tally.tables.unread import Unread, stands_in
+from tally.tables.kafka.unread import Unread, stands_in
 from tests.support.packed import CODECS, batch_of, changed
 
 COMPRESSED = sorted(CODECS.keys() - {"none"})

@@ -16,7 +16,7 @@ from tally.schemas.starts import Start
 from tally.streams.transport import beginning
 from tally.streams.transport.beginning import Beginnings, hole, start_of
 from tally.streams.transport.runs import Committed
-from tally.tables.topic_layout import Layout
+from tally.tables.kafka.layouts import Layout
 
 NOW_MS = 1_795_000_000_000
 ONE, OTHER = TP("raw", 0), TP("raw", 1)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tally.agents.turns import BREATHS, HOLD_SECONDS, TURN_SECONDS, Pace, Turns
+from tally.agents.compute_gate import BREATHS, HOLD_SECONDS, TURN_SECONDS, Pace, Turns
 
 pytestmark = pytest.mark.asyncio
 

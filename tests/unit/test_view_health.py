@@ -2,7 +2,7 @@
 
 import pytest
 
-from tally.streams.health import Pulse, Readiness, live, ready
+from tally.streams.runtime.health import Pulse, Readiness, live, ready
 
 STUCK_SECONDS = 60.0
 

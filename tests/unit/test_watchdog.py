@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tally.streams.watchdog import Stacks, Watchdog, stood_still
+from tally.streams.runtime.watchdog import Stacks, Watchdog, stood_still
 
 LIMIT_SECONDS = 6.0
 

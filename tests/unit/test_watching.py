@@ -1,8 +1,8 @@
 """What agents report becomes a pulse: work that waits, and when some was last done."""
 
-from tally.streams.health import Pulse, Readiness, live, ready
-from tally.streams.metrics import Metrics
-from tally.streams.watching import Watch
+from tally.streams.runtime.health import Pulse, Readiness, live, ready
+from tally.streams.worker.metrics import Metrics
+from tally.streams.worker.observer import Watch
 
 
 class Clock:

@@ -9,8 +9,8 @@ from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import Row, decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.registry import FAMILIES
-from tally.tables.reading import Writes
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Writes
 from tally.tables.store.local import LocalStore
 
 

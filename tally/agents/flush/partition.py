@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from tally.agents.flush.backoff import Backoff
-from tally.agents.flush.decision import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
+from tally.agents.flush.dirty_rows import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
 from tally.agents.flush.ports import Policy, Ports
 from tally.agents.flush.searches import Searches
 from tally.schemas.keys import RowKey

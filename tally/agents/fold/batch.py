@@ -10,6 +10,7 @@ from tally.agents.fold.connected import fold_connected, fold_swept
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.missing import Missing, mark_beyond
 from tally.agents.fold.parted import fold_parted
+from tally.agents.fold.resync import Sweep, Sweeps, sweep_of
 from tally.agents.fold.rows import moved_rows
 from tally.agents.fold.steps import (
     FACTS_AT_ONCE,
@@ -20,17 +21,16 @@ from tally.agents.fold.steps import (
     Limits,
     chunks,
 )
-from tally.agents.fold.sweeps import Sweep, Sweeps, sweep_of
 from tally.schemas.errors import UnknownFact
-from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, NOTICE_KIND, oldest_raw_at_ms
 from tally.schemas.notices import decode_notice
+from tally.schemas.records import HEAD_BYTES, KIND_BYTES, NOTICE_KIND, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part, is_contested
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND
 from tally.tables.pieces import Steps, at_once
-from tally.tables.reading import Reader, Writes
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Reader, Writes
 
 STATE_LIMIT_BYTES = 1_000_000
 """Under the changelog's record limit, with room for keys and headers."""

@@ -6,14 +6,14 @@ from typing import Any
 
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.missing import mark_beyond
+from tally.agents.fold.resync import Sweeps, latest_sweeps
 from tally.agents.fold.revealing import all_subjects
 from tally.agents.fold.steps import STEP_BYTES, Batch, chunks, merging
-from tally.agents.fold.sweeps import Sweeps, latest_sweeps
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
 from tally.tables.pieces import Steps
-from tally.tables.reading import Reader
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Reader
 
 ALIASES_AT_ONCE = 1_000
 

@@ -10,13 +10,13 @@ from typing import Any
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.missing import Missing, is_marked, scopes_of
 from tally.agents.fold.parted import APART
-from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES
 from tally.schemas.notices import TOO_LARGE, Scope
+from tally.schemas.records import HEAD_BYTES, KIND_BYTES
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND, INCOMPLETE
-from tally.tables.reading import Reader
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Reader
 
 
 def subject_of(record: FactRecord, reader: Reader) -> bytes:

@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tally.agents.fold.batch import FactRecord
-from tally.schemas.keyed import HEAD_BYTES, KIND_BYTES, NOTICE_KIND
+from tally.schemas.records import HEAD_BYTES, KIND_BYTES, NOTICE_KIND
 from tally.tables.families.registry import BY_KIND
 
 

@@ -19,8 +19,8 @@ from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part
 from tally.tables.families.family import Family
 from tally.tables.families.registry import INCOMPLETE
-from tally.tables.reading import Reader, Writes
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Reader, Writes
 
 EVERYBODY: Scope = ("", "")
 MOST_SCOPES = 1_000

@@ -18,8 +18,8 @@ from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Part
 from tally.tables.families.family import Family
 from tally.tables.pieces import Steps
-from tally.tables.reading import Reader
 from tally.tables.rules import Rules
+from tally.tables.store.interface import Reader
 
 Subject = tuple[Any, bytes]
 """A state, and the same encoded."""

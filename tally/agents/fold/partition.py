@@ -7,6 +7,7 @@ from typing import NamedTuple
 import structlog
 from msgspec import structs
 
+from tally.agents.compute_gate import TURN_SECONDS, Pace
 from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sweep_steps
 from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
 from tally.agents.fold.giving_up import give_up, hopeless
@@ -14,12 +15,11 @@ from tally.agents.fold.inbox import Inbox
 from tally.agents.fold.intake import Run, foreign, take
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
-from tally.agents.fold.settings import FoldSettings
+from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.resync import open_subjects
 from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideSweep
-from tally.agents.fold.sweeps import open_subjects
-from tally.agents.turns import TURN_SECONDS, Pace
-from tally.schemas.keyed import oldest_raw_at_ms
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
+from tally.schemas.records import oldest_raw_at_ms
 from tally.schemas.rows import Progress
 from tally.tables.pieces import Steps, at_once, in_pieces
 from tally.tables.store.errors import CopyUnfit, ForeignRecord, GapInLog, StatesMissing, StoreBroken

@@ -13,7 +13,7 @@ from tally.agents.fold.steps import FACTS_AT_ONCE, chunks
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
 from tally.tables.pieces import Steps
-from tally.tables.reading import Reader
+from tally.tables.store.interface import Reader
 
 
 def all_subjects(

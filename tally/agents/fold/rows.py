@@ -5,7 +5,7 @@ from tally.schemas.rows import LABELS, Row, decode_row, encode
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Change, Changes
 from tally.tables.pieces import Steps
-from tally.tables.reading import Reader
+from tally.tables.store.interface import Reader
 
 
 class BrokenSum(Exception):

@@ -14,7 +14,7 @@ from tally.agents.fold.missing import Missing
 from tally.tables.contribution import Changes
 from tally.tables.families.family import Family
 from tally.tables.pieces import Steps
-from tally.tables.reading import Writes
+from tally.tables.store.interface import Writes
 
 T = TypeVar("T")
 

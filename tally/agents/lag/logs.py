@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from tally.schemas.rows import Progress
 from tally.schemas.topics import COUNTERS, Names
+from tally.tables.kafka.layouts import Layout, layouts
 from tally.tables.store.errors import LogGone
 from tally.tables.store.marks import FACTS, check_identity, check_start
 from tally.tables.store.recovery import Changelogs
-from tally.tables.topic_layout import Layout, layouts
 
 LOOK_SECONDS = 5.0
 DEADLINE_SECONDS = 30.0

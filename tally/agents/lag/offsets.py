@@ -10,7 +10,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from msgspec import Struct
 
 from tally.agents.lag.tracker import RawPlace
-from tally.tables.topic_layout import Layout, present_layouts
+from tally.tables.kafka.layouts import Layout, present_layouts
 
 REQUEST_TIMEOUT_MS = 5_000
 

@@ -7,16 +7,16 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from tally.schemas.ami.reader import Headers, read_ami
-from tally.schemas.ami.reading import READING, Reading
-from tally.schemas.keyed import Keyed
+from tally.schemas.ami.variables import READING, Reading
+from tally.schemas.records import Keyed
 from tally.schemas.routed import Routed
-from tally.schemas.sends import read_send
-from tally.schemas.usual_sends import read_usual_send
+from tally.schemas.sends.fast import read_usual_send
+from tally.schemas.sends.reader import read_send
 from tally.schemas.whatsapp.idle import read_idle
 from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
-from tally.tables.dead_letters import Delivered
-from tally.tables.unread import Unread
+from tally.tables.kafka.dead_letters import Delivered
+from tally.tables.kafka.unread import Unread
 
 LAST_MS = (1 << 48) - 1
 """The latest time that the facts log has room for, ten thousand years from now."""

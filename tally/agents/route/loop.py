@@ -6,18 +6,18 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from tally.agents.compute_gate import Pace, Turns
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
-from tally.agents.route.links import Links
 from tally.agents.route.pieces import is_long, pieces, portions
+from tally.agents.route.seen_links import Links
 from tally.agents.route.starts import notice_of, reading_of
-from tally.agents.turns import Pace, Turns
-from tally.schemas.ami.reading import READING, Reading
+from tally.schemas.ami.variables import READING, Reading
 from tally.schemas.bounds import RECORD
 from tally.schemas.errors import Reason
 from tally.schemas.notices import Reading as Notice
 from tally.schemas.starts import Start
-from tally.tables.dead_letters import DeadLetters, Letter, detail_of
-from tally.tables.facts_log import FactsLog, Grouped, by_partition
+from tally.tables.kafka.dead_letters import DeadLetters, Letter, detail_of
+from tally.tables.kafka.facts_log import FactsLog, Grouped, by_partition
 
 
 class RawRun(Protocol):

@@ -5,7 +5,7 @@ from itertools import islice
 
 from tally.agents.route.decision import RawRecord
 from tally.schemas.bounds import KIB
-from tally.schemas.keyed import Keyed
+from tally.schemas.records import Keyed
 from tally.schemas.scan import elements
 
 PIECE_RECORDS = 128

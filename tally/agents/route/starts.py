@@ -1,9 +1,9 @@
 """What the facts log is told of where route starts to read, and of what it could not read. Pure."""
 
-from tally.schemas.keyed import KeyedFact, Timed
 from tally.schemas.keys import join_parts
 from tally.schemas.missing import union
 from tally.schemas.notices import NOTICE, Reading
+from tally.schemas.records import KeyedFact, Timed
 from tally.schemas.starts import Start
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from tally.agents.view.channels import channel_of, channels_named, numbers_of
 from tally.agents.view.sums import Counts, Sums, Totals, adding_up, flat
 from tally.schemas.bounds import TEMPLATES_SHOWN
+from tally.schemas.counters import BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, RATES
 from tally.schemas.keys import RowKey, Template
-from tally.schemas.metrics import BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, RATES
 from tally.schemas.rows import Row
 from tally.tables.durations import Summary, summarise
 from tally.tables.pieces import Steps, at_once

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from functools import cache
 
+from tally.schemas.counters import API_ORDER, BY_NAME, COUNTERS, DERIVED
 from tally.schemas.facts import Channel
-from tally.schemas.metrics import API_ORDER, BY_NAME, COUNTERS, DERIVED
 
 Channels = frozenset[Channel]
 

@@ -6,7 +6,7 @@ for them, and 600 MB without; packing one takes as long as decoding it twice.
 
 import msgspec
 
-from tally.schemas.metrics import DISTRIBUTIONS, PLAIN
+from tally.schemas.counters import DISTRIBUTIONS, PLAIN
 from tally.schemas.rows import Row, RowHead, decode_row, encode
 from tally.tables.durations import BUCKETS, NEGATIVE
 

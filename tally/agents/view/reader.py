@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeVar
 import orjson
 from msgspec import Struct
 
+from tally.agents.compute_gate import Turns
 from tally.agents.lag.tracker import LagTracker, Moment
-from tally.agents.turns import Turns
 from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
 from tally.agents.view.campaign import Campaign, Look, Slots, Snapshot
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from tally.schemas.counters import COUNTERS
 from tally.schemas.keys import Template
-from tally.schemas.metrics import COUNTERS
 from tally.schemas.rows import LABELS, Row
 
 Counts = dict[str, int]

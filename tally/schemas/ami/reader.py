@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tally.schemas.ami import channels, operators
+from tally.schemas.ami import channels, queues
 from tally.schemas.ami.events import KINDS, KNOWN, MEMBERS, NOISE
 from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, packet_of, read_packet
-from tally.schemas.ami.reading import READING, Reading, Whose
 from tally.schemas.ami.text import decoded
+from tally.schemas.ami.variables import READING, Reading, Whose
 from tally.schemas.bounds import PACKET_LINES
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Swept
 from tally.schemas.errors import BadEvent
@@ -133,7 +133,7 @@ def _read(
         if seen := channels.seen(KINDS[name], packet, at, whose, reading):
             routed.add(CALL, key, seen)
     elif name in MEMBERS:
-        routed.add(OPERATOR, key, operators.member_seen(name, packet, _by(published_ms, at), whose.tenant))
+        routed.add(OPERATOR, key, queues.member_seen(name, packet, _by(published_ms, at), whose.tenant))
     elif name in _SAYING:
         if fact := _SAYING[name](packet, at, whose, reading):
             routed.add(CALL, key, fact)

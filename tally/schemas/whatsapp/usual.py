@@ -21,8 +21,8 @@ from tally.schemas.fields import (
     phone_identifier,
     user_identifier,
 )
-from tally.schemas.keyed import KeyedFact, KeyedSighting
 from tally.schemas.keys import join_parts
+from tally.schemas.records import KeyedFact, KeyedSighting
 from tally.schemas.routed import Routed
 from tally.schemas.typed import MAX_INTEGER, UNREADABLE, MaybeMetaId, MetaId, may_be_usual
 from tally.schemas.whatsapp.status import error_of, priced

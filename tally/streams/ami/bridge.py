@@ -9,12 +9,12 @@ from msgspec import Struct
 from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.link import Link
 from tally.streams.ami.metrics import AmiMetrics
+from tally.streams.ami.observer import PbxWatch
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.publishing import Publishing
 from tally.streams.ami.sink import Sink
-from tally.streams.ami.watch import PbxWatch
-from tally.streams.ami.world import Timing, World
-from tally.streams.health import Verdict
+from tally.streams.ami.timing import Timing, World
+from tally.streams.runtime.health import Verdict
 
 DRAIN_SECONDS = 10.0
 

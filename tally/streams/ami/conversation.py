@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol
 from tally.streams.ami.login import add_filters, log_in, refusal
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.session import Session
-from tally.streams.ami.world import Timing, World
+from tally.streams.ami.timing import Timing, World
 
 SWEEP = "CoreShowChannels"
 AFTER_LOGIN = (SWEEP, "QueueStatus")

@@ -8,11 +8,11 @@ from tally.streams.ami.backoff import pause_seconds, refused_seconds
 from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.conversation import converse
 from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
+from tally.streams.ami.observer import PbxWatch
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.session import Session
-from tally.streams.ami.watch import PbxWatch
+from tally.streams.ami.timing import Timing, World
 from tally.streams.ami.wire import connect
-from tally.streams.ami.world import Timing, World
 
 
 class Link:

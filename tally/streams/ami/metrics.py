@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from tally.streams.metric_set import Metric, MetricSet
+from tally.streams.runtime.metric_set import Metric, MetricSet
 
 Gap = Literal["lost", "buffer_full"]
 GAPS: tuple[Gap, ...] = ("lost", "buffer_full")

@@ -4,9 +4,9 @@ from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.metrics import AmiMetrics
 from tally.streams.ami.sink import open_sink
+from tally.streams.runtime.http import answers, http_app, serve
+from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
-from tally.streams.web.standalone import answers, http_app, serve
-from tally.streams.worker import Parts
 
 
 async def bridge_parts(settings: Settings) -> Parts:

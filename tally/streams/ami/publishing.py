@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 from tally.streams.ami.backoff import pause_seconds
 from tally.streams.ami.buffer import Buffer
+from tally.streams.ami.observer import PbxWatch
 from tally.streams.ami.sink import Sink
-from tally.streams.ami.watch import PbxWatch
-from tally.streams.ami.world import World
+from tally.streams.ami.timing import World
 
 CHUNK_RECORDS = 1_000
 PUBLISH_SECONDS = 20.0

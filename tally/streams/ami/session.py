@@ -10,8 +10,8 @@ from tally.streams.ami.buffer import Taken
 from tally.streams.ami.errors import BufferFull, NotAmi, SessionLost
 from tally.streams.ami.framing import Frame, Framer
 from tally.streams.ami.reading import read_frame
+from tally.streams.ami.timing import World
 from tally.streams.ami.wire import Wire
-from tally.streams.ami.world import World
 
 MAX_DIGITS = 12
 GREETING_SECONDS = 0.01

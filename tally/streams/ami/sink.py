@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from tally.streams import topics
 from tally.streams.ami.buffer import Taken
 from tally.streams.ami.pbx import Pbx
+from tally.streams.operations import topics
 from tally.streams.settings import Settings
 
 TOPIC = "ami-events"

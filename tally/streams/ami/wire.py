@@ -9,7 +9,7 @@ from tally.streams.ami.actions import action
 from tally.streams.ami.addresses import Addresses
 from tally.streams.ami.errors import SessionLost
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.world import Timing
+from tally.streams.ami.timing import Timing
 
 CHUNK_BYTES = 64 << 10
 LIMIT_BYTES = 512 << 10

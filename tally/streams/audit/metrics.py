@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tally.agents.audit.drift import SOURCES, Source
 from tally.streams.audit.examine import Audit
-from tally.streams.metric_set import Metric, MetricSet
+from tally.streams.runtime.metric_set import Metric, MetricSet
 
 DRIFT = "tally_audit_drift"
 METRICS: tuple[Metric, ...] = (

@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tally.agents.route.decision import READERS
-from tally.streams.log_reading import partitions_of
+from tally.streams.operations.read_to_end import partitions_of
 from tally.streams.settings import Settings
 
 DEADLINE_SECONDS = 30.0

@@ -9,10 +9,10 @@ import structlog
 from tally.agents.audit.drift import Source
 from tally.streams.audit.examine import AWAY, Audit, examine
 from tally.streams.audit.metrics import AuditMetrics
-from tally.streams.fatal import describe
+from tally.streams.runtime.exit import describe
+from tally.streams.runtime.http import answers, http_app, serve
+from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
-from tally.streams.web.standalone import answers, http_app, serve
-from tally.streams.worker import Parts
 
 log = structlog.get_logger()
 

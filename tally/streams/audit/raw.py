@@ -7,15 +7,15 @@ from msgspec import structs
 
 from tally.agents.audit.counting import folded
 from tally.agents.route.decision import READERS, read_record
-from tally.schemas.keyed import head
 from tally.schemas.keys import partition_of
+from tally.schemas.records import head
 from tally.streams.audit.copies import Copies
-from tally.streams.log_reading import read_to_end
-from tally.streams.numbers import all_numbers, owners_of
+from tally.streams.operations.numbers import all_numbers, owners_of
+from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.families.family import packed
+from tally.tables.kafka.unread import stands_in
 from tally.tables.store.local import LocalStore, Meta
-from tally.tables.unread import stands_in
 
 DEADLINE_SECONDS = 3600.0
 BATCH_FACTS = 2_000

@@ -2,12 +2,12 @@
 
 import structlog
 
-from tally.streams import logs
 from tally.streams.ami.process import bridge_parts
 from tally.streams.cli.output import fail
-from tally.streams.exposure import exposed_pbxs
+from tally.streams.runtime import logs
+from tally.streams.runtime.exposure import exposed_pbxs
+from tally.streams.runtime.run import run_worker
 from tally.streams.settings import load
-from tally.streams.worker import run_worker
 
 log = structlog.get_logger()
 

@@ -8,14 +8,14 @@ import typer
 from msgspec import to_builtins
 
 from tally.agents.audit.drift import Drift
-from tally.streams import logs
 from tally.streams.audit.asking import NoAnswer, address
 from tally.streams.audit.examine import AWAY, Audit, examine
 from tally.streams.audit.process import audit_parts
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
-from tally.streams.exposure import keep_private
+from tally.streams.runtime import logs
+from tally.streams.runtime.exposure import keep_private
+from tally.streams.runtime.run import run_worker
 from tally.streams.settings import load
-from tally.streams.worker import run_worker
 
 SHOWN = 50
 NOT_MADE = 2

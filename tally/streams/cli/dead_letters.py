@@ -10,9 +10,9 @@ import typer
 from aiokafka.errors import KafkaError
 
 from tally.schemas.errors import REASONS
-from tally.streams import dead_letters
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
-from tally.streams.dead_letters import DeadLetter
+from tally.streams.operations import dead_letters
+from tally.streams.operations.dead_letters import DeadLetter
 from tally.streams.settings import load
 
 app = typer.Typer(help="List what could not be counted, and show its original bytes.", no_args_is_help=True)

@@ -11,17 +11,17 @@ import typer
 
 from tally.deploy import migrate
 from tally.deploy.local import LocalServerError
-from tally.streams import topics
+from tally.oracle.api import NotYet
+from tally.oracle.judgement import Judgement
 from tally.streams.cli.output import console, fail
-from tally.streams.demo.answers import NotYet
-from tally.streams.demo.database import fresh_database
-from tally.streams.demo.judgement import Judgement
 from tally.streams.demo.run import Demo, log_file
-from tally.streams.exposure import private_folder
-from tally.streams.free_port import free_port
+from tally.streams.dev.database import fresh_database
+from tally.streams.dev.free_port import free_port
+from tally.streams.dev.stack import HalfAStack, running
+from tally.streams.dev.supervisor import Supervisor
+from tally.streams.operations import topics
+from tally.streams.runtime.exposure import private_folder
 from tally.streams.settings import load, variable
-from tally.streams.stack import HalfAStack, running
-from tally.streams.supervisor import Supervisor
 
 
 def demo(

@@ -5,8 +5,8 @@ import asyncio
 import typer
 from aiokafka.errors import KafkaError
 
-from tally.streams import deployment
 from tally.streams.cli.output import Json, console, fail, print_json
+from tally.streams.operations import deployment
 from tally.streams.settings import load
 from tally.tables.postgres.failures import PostgresFailure
 

@@ -5,8 +5,8 @@ import asyncio
 import typer
 from msgspec import to_builtins
 
-from tally.streams import doctor as diagnosis
 from tally.streams.cli.output import Json, print_json, print_table
+from tally.streams.operations import doctor as diagnosis
 from tally.streams.settings import load
 
 

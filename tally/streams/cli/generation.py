@@ -5,8 +5,8 @@ import asyncio
 import asyncpg
 import typer
 
-from tally.streams import generation
 from tally.streams.cli.output import Json, console, fail, print_json
+from tally.streams.operations import generation
 from tally.streams.settings import load
 
 app = typer.Typer(

@@ -9,9 +9,9 @@ import typer
 from aiokafka.errors import KafkaError
 
 from tally.schemas.notices import OF_TOPICS, UNITS
-from tally.streams import incomplete
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
-from tally.streams.incomplete import Line, NotMissing
+from tally.streams.operations import incomplete
+from tally.streams.operations.incomplete import Line, NotMissing
 from tally.streams.settings import load
 
 app = typer.Typer(help="List what is missing from the numbers, and acknowledge it.", no_args_is_help=True)

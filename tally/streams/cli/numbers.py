@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError
 
 from tally.schemas.errors import BadEvent
 from tally.schemas.numbers import Number
-from tally.streams import numbers
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.operations import numbers
 from tally.streams.settings import load
 
 app = typer.Typer(

@@ -8,10 +8,10 @@ import typer
 from aiokafka.errors import KafkaError
 
 from tally.agents.route.decision import READERS
+from tally.simulator.records import RawRecord
 from tally.streams.cli.output import console, fail
-from tally.streams.demo.publisher import Publisher
+from tally.streams.dev.publisher import Publisher
 from tally.streams.settings import load
-from tally.streams.simulator.records import RawRecord
 
 
 def publish(

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from tally.streams import topics
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.operations import topics
 from tally.streams.settings import load
 
 app = typer.Typer(

@@ -10,16 +10,16 @@ import typer
 
 from tally.deploy import migrate
 from tally.deploy.local import LocalServerError
-from tally.streams import topics
+from tally.oracle.api import Answers, NotYet
 from tally.streams.cli.output import console, fail
-from tally.streams.demo.answers import Answers, NotYet
 from tally.streams.demo.run import log_file
-from tally.streams.exposure import private_folder
-from tally.streams.free_port import free_port
+from tally.streams.dev.free_port import free_port
+from tally.streams.dev.stack import HalfAStack, running
+from tally.streams.dev.supervisor import Supervisor
+from tally.streams.dev.try_it import commands, write_environment
+from tally.streams.operations import topics
+from tally.streams.runtime.exposure import private_folder
 from tally.streams.settings import Settings, load, variable
-from tally.streams.stack import HalfAStack, running
-from tally.streams.supervisor import Supervisor
-from tally.streams.try_it import commands, write_environment
 
 READY_SECONDS = 120.0
 OPEN_TO_ALL = (

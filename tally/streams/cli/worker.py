@@ -6,12 +6,12 @@ from typing import Annotated
 import structlog
 import typer
 
-from tally.streams import logs
-from tally.streams.allocator import share_heaps
-from tally.streams.exposure import exposed, keep_private
-from tally.streams.process import Process
+from tally.streams.runtime import logs
+from tally.streams.runtime.exposure import exposed, keep_private
+from tally.streams.runtime.memory import share_heaps
+from tally.streams.runtime.run import run_worker
 from tally.streams.settings import load
-from tally.streams.worker import run_worker
+from tally.streams.worker.process import Process
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tally.streams.demo.comparison import Difference
+from tally.oracle.comparison import Difference
 
 FUNNEL = ("contacts", "accepted", "sent", "delivered", "read", "replied", "failed")
 CALLS = {

@@ -8,18 +8,18 @@ from random import Random
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tally.oracle.api import Answers, quantile
+from tally.oracle.comparison import summed
+from tally.oracle.judgement import Judgement, judge, operators, templates, totals
+from tally.simulator.campaign import past_start_s
+from tally.simulator.mixed import mixed
+from tally.simulator.population import Size
+from tally.simulator.records import RawRecord
 from tally.streams.demo import report
-from tally.streams.demo.answers import Answers, quantile
-from tally.streams.demo.comparison import summed
-from tally.streams.demo.judgement import Judgement, judge, operators, templates, totals
-from tally.streams.demo.publisher import Publisher
-from tally.streams.exposure import PRIVATE_FILE
+from tally.streams.dev.publisher import Publisher
+from tally.streams.dev.supervisor import Supervisor
+from tally.streams.runtime.exposure import PRIVATE_FILE
 from tally.streams.settings import Settings
-from tally.streams.simulator.campaign import past_start_s
-from tally.streams.simulator.mixed import mixed
-from tally.streams.simulator.records import RawRecord
-from tally.streams.simulator.world import Size
-from tally.streams.supervisor import Supervisor
 
 READY_SECONDS = 60.0
 COUNTED_SECONDS = 60.0

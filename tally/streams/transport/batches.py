@@ -19,7 +19,7 @@ from tally.schemas.errors import Bad, Reason
 from tally.streams.transport.leniently import leniently, longest
 from tally.streams.transport.runs import RECORD_BYTES
 from tally.streams.transport.unpacking import TooLarge, Unpackable, unpack
-from tally.tables.unread import unread
+from tally.tables.kafka.unread import unread
 
 PART = struct.Struct(">qi")
 """Base offset and length: what every batch of every format begins with."""

@@ -18,7 +18,7 @@ from faust.types import TP
 from tally.schemas.notices import Range
 from tally.schemas.starts import Start
 from tally.streams.transport.runs import Committed
-from tally.tables.topic_layout import Layout, layouts
+from tally.tables.kafka.layouts import Layout, layouts
 
 LOOK_SECONDS = 1.0
 """How often topics are asked for their ids; until then a new topic's records are read as the old one's."""

@@ -3,8 +3,8 @@
 from aiohttp import web
 from faust.web import View
 
-from tally.streams.health import Verdict
-from tally.streams.metric_set import MetricSet
+from tally.streams.runtime.health import Verdict
+from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.web.bodies import NO_CACHE, json_response
 from tally.streams.web.site import SITE
 

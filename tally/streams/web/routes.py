@@ -8,11 +8,11 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.reader import Reader
+from tally.streams.web.campaigns import CampaignsView, CampaignView
 from tally.streams.web.errors import in_one_shape
 from tally.streams.web.operations import LiveView, MetricsView, ReadyView
 from tally.streams.web.operators import OperatorsView
 from tally.streams.web.site import READER, SITE, Site
-from tally.streams.web.views import CampaignsView, CampaignView
 
 # A plain {tenant} would not match ids that hold a brace.
 READ_API: dict[str, tuple[str, type[View]]] = {

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from aiohttp import web, web_response
 
-from tally.streams.descriptors import most_descriptors
+from tally.streams.runtime.descriptors import most_descriptors
 from tally.streams.web.complaints import bounded_logger
 from tally.streams.web.connections import (
     KEEP_ALIVE_SECONDS,

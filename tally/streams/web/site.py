@@ -6,8 +6,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from tally.agents.view.reader import Reader
-from tally.streams.health import Verdict
-from tally.streams.metrics import Metrics
+from tally.streams.runtime.health import Verdict
+from tally.streams.worker.metrics import Metrics
 
 
 class Site(Struct, frozen=True):

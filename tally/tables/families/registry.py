@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tally.schemas.keyed import VERSION
+from tally.schemas.records import VERSION
 from tally.schemas.topics import ALIASES, COUNTERS, OPEN, SWEEPS
 from tally.tables.families.call.family import CallFamily
 from tally.tables.families.customer.family import CustomerFamily

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
+from tally.schemas.counters import DISTRIBUTIONS, MAPS, PLAIN
 from tally.schemas.keys import FREE_FORM, RowKey
-from tally.schemas.metrics import DISTRIBUTIONS, MAPS, PLAIN
 from tally.schemas.rows import Row
 from tally.tables.pieces import Steps
 

@@ -1,4 +1,4 @@
-"""Which deployment a database belongs to: an id that the brokers keep too (`tally/streams/deployment.py`)."""
+"""Which deployment a database belongs to: an id that the brokers keep too (streams.operations.deployment)."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from tally.tables.reading import Reader, Writes
+from tally.tables.store.interface import Reader, Writes
 
 
 class KnownStates:

@@ -19,8 +19,8 @@ from rocksdict import (
     WriteOptions,
 )
 
-from tally.tables.reading import Writes
 from tally.tables.store.errors import CopyUnfit
+from tally.tables.store.interface import Writes
 
 _META = b"\x00meta"
 _OWNER = b"\x00owner"

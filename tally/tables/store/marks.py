@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from tally.schemas.rows import LogMark, Progress
+from tally.tables.kafka.layouts import Layout
 from tally.tables.store.errors import LogReplaced, LogShrank, PartitionsChanged, ProgressLost
-from tally.tables.topic_layout import Layout
 
 FACTS = "facts"
 """The facts log's name among the marks; changelogs go by their tables. Its start moves with retention."""

@@ -14,9 +14,9 @@ from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_progress, encode
 from tally.schemas.topics import COUNTERS, Names
 from tally.tables.families.registry import FAMILIES
-from tally.tables.reading import Writes
 from tally.tables.store.copy import Copy
 from tally.tables.store.errors import ProgressOutsideLog, Rebuilt, StoreBroken, StoreError
+from tally.tables.store.interface import Writes
 from tally.tables.store.known_states import KnownStates
 from tally.tables.store.local import Meta
 from tally.tables.store.marks import FACTS, check, check_witness, moved

@@ -11,10 +11,10 @@ from tally.schemas.keys import RowKey
 from tally.schemas.missing import decode_missing, is_missing
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, decode_progress
 from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS
+from tally.tables.kafka.layouts import present_layouts
 from tally.tables.store.errors import ForeignRecord, Rebuilt
 from tally.tables.store.local import LocalStore, Meta
 from tally.tables.store.marks import FACTS
-from tally.tables.topic_layout import present_layouts
 
 POLL_MS = 200
 SILENT_SECONDS = 60.0

@@ -7,8 +7,8 @@ from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 
 from tally.schemas.topics import FACT_LIMIT_BYTES
-from tally.tables.producing import Sent, send_entries, settle
-from tally.tables.reading import Writes
+from tally.tables.kafka.batches import Sent, send_entries, settle
+from tally.tables.store.interface import Writes
 
 TRANSACTION_TIMEOUT_MS = 15_000
 """How long a dead owner's open transaction may hold up readers when nobody takes its place."""

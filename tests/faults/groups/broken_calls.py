@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
-from tally.streams.simulator.calls import STORIES
-from tally.streams.simulator.recorded import Names, received_ms, replayed
-from tally.streams.simulator.records import AMI_EVENTS, SEND_RESULTS, RawRecord, as_producers_write
+from tally.simulator.calls import STORIES
+from tally.simulator.recorded import Names, received_ms, replayed
+from tally.simulator.records import AMI_EVENTS, SEND_RESULTS, RawRecord, as_producers_write
 
 PBX = "pbx-jumps"
 TENANT = "jumps"

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tally.agents.route.decision import READERS
-from tally.schemas.ami.reading import READING
-from tally.streams import dead_letters
-from tally.streams.dead_letters import DeadLetter
-from tally.streams.simulator.records import RawRecord
+from tally.schemas.ami.variables import READING
+from tally.simulator.records import RawRecord
+from tally.streams.operations import dead_letters
+from tally.streams.operations.dead_letters import DeadLetter
 from tests.faults.stack import Stack
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tally.streams.simulator.records import RawRecord
+from tally.simulator.records import RawRecord
 
 TENANTS = (b"tenant-", b"pbx-", b"1065403522")
 """What names a tenant, its PBX and its business numbers: two copies share none of them."""

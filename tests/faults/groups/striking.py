@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from tally.streams.demo.answers import Answers
-from tally.streams.simulator.records import RawRecord
+from tally.oracle.api import Answers
+from tally.simulator.records import RawRecord
 from tests.faults.flow import flowing
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Sender

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.streams.demo.answers import Answers
+from tally.oracle.api import Answers
 from tests.faults.actions import Action
 from tests.faults.flow import enough, flowing
 from tests.faults.judging import assert_exact

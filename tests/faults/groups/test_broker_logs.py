@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from tally.schemas.topics import RAW_LIMIT_BYTES
-from tally.streams.simulator.records import WEBHOOK_EVENTS, RawRecord
-from tally.streams.topics import admin
+from tally.simulator.records import WEBHOOK_EVENTS, RawRecord
+from tally.streams.operations.topics import admin
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.stack import Stack, stack, until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.streams.demo.answers import Answers
+from tally.oracle.api import Answers
 from tests.faults.clustered import Clustered, Led, clustered
 from tests.faults.flow import enough, flowing
 from tests.faults.groups.small_disk import fill, small_disk

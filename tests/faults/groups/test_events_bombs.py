@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tally.schemas.bounds import LETTER_END, MIB, RECORD
-from tally.streams.simulator.poison import send_result
-from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, as_producers_write
+from tally.simulator.poison import send_result
+from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, as_producers_write
 from tests.faults.groups.bombs import CODECS, SIZES_MIB, padded, peak_mib, send_bomb, send_bombs
 from tests.faults.groups.letters import kept
 from tests.faults.judging import verdict

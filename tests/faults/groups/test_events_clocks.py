@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from tally.schemas.fields import MAX_SECONDS
-from tally.streams.log_reading import read_to_end
-from tally.streams.simulator.calls import voice
-from tally.streams.simulator.campaign import campaign
-from tally.streams.simulator.records import RawRecord
-from tally.streams.simulator.world import Size
+from tally.simulator.calls import voice
+from tally.simulator.campaign import campaign
+from tally.simulator.population import Size
+from tally.simulator.records import RawRecord
+from tally.streams.operations.read_to_end import read_to_end
 from tests.faults.events import wrong_clocks
 from tests.faults.flow import enough, flowing
 from tests.faults.groups.faketime import WallClock, library

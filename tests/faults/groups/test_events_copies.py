@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tally.streams.demo.answers import Answers
-from tally.streams.simulator.campaign import past_start_s
-from tally.streams.simulator.mixed import mixed
-from tally.streams.simulator.records import WEBHOOK_EVENTS, RawRecord, as_meta_writes
-from tally.streams.simulator.world import Size
+from tally.oracle.api import Answers
+from tally.simulator.campaign import past_start_s
+from tally.simulator.mixed import mixed
+from tally.simulator.population import Size
+from tally.simulator.records import WEBHOOK_EVENTS, RawRecord, as_meta_writes
 from tests.faults.events import WINDOW, bundles, contradictions, duplicates, shuffled
 from tests.faults.groups.letters import as_kept, kept, unreadable
 from tests.faults.groups.orders import renamed, tenants

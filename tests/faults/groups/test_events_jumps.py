@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tally.streams.demo.answers import Answers
-from tally.streams.simulator.poison import send_result
-from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_producers_write
+from tally.oracle.api import Answers
+from tally.simulator.poison import send_result
+from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_producers_write
 from tests.faults.groups.broken_calls import CAMPAIGN, TENANT, attempts, broken_calls
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender

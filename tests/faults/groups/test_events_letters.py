@@ -10,9 +10,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tally.agents.route.decision import READERS
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS, RAW_TOPICS
-from tally.streams.log_reading import read_to_end
-from tally.streams.simulator.poison import small_poisons
-from tally.streams.topics import admin, wanted
+from tally.simulator.poison import small_poisons
+from tally.streams.operations.read_to_end import read_to_end
+from tally.streams.operations.topics import admin, wanted
 from tests.faults.events import record_of
 from tests.faults.groups.letters import as_kept, kept, unreadable
 from tests.faults.judging import assert_exact

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from tally.streams.dead_letters import DeadLetter
-from tally.streams.demo.answers import Answers
-from tally.streams.simulator.poison import send_result
-from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_producers_write
+from tally.oracle.api import Answers
+from tally.simulator.poison import send_result
+from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_producers_write
+from tally.streams.operations.dead_letters import DeadLetter
 from tests.faults.groups.letters import kept
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender

@@ -12,8 +12,8 @@ from time import monotonic
 import pytest
 
 from tally.schemas.errors import REASONS
-from tally.streams.simulator.poison import small_poisons
-from tally.streams.simulator.records import RawRecord
+from tally.simulator.poison import small_poisons
+from tally.simulator.records import RawRecord
 from tests.faults.events import deliverable_poisons, record_of
 from tests.faults.groups.letters import as_kept, kept, unreadable
 from tests.faults.groups.orders import renamed

@@ -12,11 +12,11 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
+from tally.oracle.api import Answers
 from tally.schemas.fields import unix_ms
-from tally.streams import topics
-from tally.streams.demo.answers import Answers
-from tally.streams.simulator.poison import send_result
-from tally.streams.simulator.records import SEND_RESULTS, as_producers_write
+from tally.simulator.poison import send_result
+from tally.simulator.records import SEND_RESULTS, as_producers_write
+from tally.streams.operations import topics
 from tests.faults.readings import read
 from tests.faults.stack import Stack, stack
 

@@ -16,12 +16,12 @@ from aiokafka import AIOKafkaProducer
 
 from tally.agents.view.packed_rows import NAMES
 from tally.deploy import migrate
+from tally.oracle.api import Answers
+from tally.schemas.counters import PLAIN
 from tally.schemas.keys import RowKey, Template, partition_of
-from tally.schemas.metrics import PLAIN
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, encode
 from tally.schemas.topics import COUNTERS
-from tally.streams import topics
-from tally.streams.demo.answers import Answers
+from tally.streams.operations import topics
 from tally.streams.settings import Settings, load, variable
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, workers

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.streams import dead_letters
+from tally.streams.operations import dead_letters
 from tests.faults.flow import enough
 from tests.faults.groups.striking import FIRED_SECONDS, loaded, measured, strike
 from tests.faults.judging import assert_exact

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.streams.simulator.records import WEBHOOK_EVENTS, RawRecord
+from tally.simulator.records import WEBHOOK_EVENTS, RawRecord
 from tests.faults.groups.striking import loaded, measured
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.judging import assert_exact

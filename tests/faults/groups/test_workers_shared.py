@@ -10,8 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tally.oracle.api import Answers
 from tally.schemas.fields import unix_ms
-from tally.streams.demo.answers import Answers
 from tests.faults.flow import enough
 from tests.faults.groups.striking import last_words, loaded, measured
 from tests.faults.hooked_worker import HookedWorker

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tally.streams.demo.answers import Answers
+from tally.oracle.api import Answers
 from tests.faults.flow import enough
 from tests.faults.groups.striking import LOST_SECONDS, loaded, measured, strike
 from tests.faults.hooked_worker import HookedWorker

@@ -6,13 +6,13 @@ from zlib import crc32
 
 import pytest
 
+from tally.oracle.api import Answers
 from tally.schemas.facts import MESSAGE
 from tally.schemas.keys import join_parts
-from tally.streams import dead_letters
-from tally.streams.demo.answers import Answers
-from tally.streams.log_reading import read_to_end
-from tally.streams.simulator.poison import send_result
-from tally.streams.simulator.records import SEND_RESULTS, RawRecord, as_producers_write
+from tally.simulator.poison import send_result
+from tally.simulator.records import SEND_RESULTS, RawRecord, as_producers_write
+from tally.streams.operations import dead_letters
+from tally.streams.operations.read_to_end import read_to_end
 from tally.tables.families.registry import INCOMPLETE
 from tests.faults.flow import enough
 from tests.faults.groups.striking import loaded, measured, strike

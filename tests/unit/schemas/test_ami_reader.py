@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tally.schemas.ami.reader import read_ami
-from tally.schemas.ami.reading import Reading
+from tally.schemas.ami.variables import Reading
 from tally.schemas.bounds import PACKET_LINES, QUEUE_NAME
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Swept
 from tally.schemas.topics import FACT_LIMIT_BYTES

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.route.decision import READERS
-from tally.schemas.ami.reading import Reading
-from tally.schemas.keyed import Keyed
+from tally.schemas.ami.variables import Reading
 from tally.schemas.keys import RowKey
 from tally.schemas.numbers import BadNumber, Number, encode, read_number
+from tally.schemas.records import Keyed
 from tally.schemas.routed import Routed
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition

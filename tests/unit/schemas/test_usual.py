@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import load
+from bench.noise_events import webhooks
 from tally.schemas.bounds import ELEMENTS
 from tally.schemas.routed import Routed
 from tally.schemas.scan import elements
-from tally.schemas.sends import read_send
-from tally.schemas.usual_sends import read_usual_send
+from tally.schemas.sends.fast import read_usual_send
+from tally.schemas.sends.reader import read_send
 from tally.schemas.whatsapp.idle import read_idle
 from tally.schemas.whatsapp.status import priced
 from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
-from tally.streams.simulator.campaign import campaign
-from tally.streams.simulator.poison import poisons
-from tally.streams.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS
-from tally.streams.simulator.world import Size
-from tests.bench import load
-from tests.bench.noise_events import webhooks
+from tally.simulator.campaign import campaign
+from tally.simulator.poison import poisons
+from tally.simulator.population import Size
+from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS
 
 READERS: dict[str, tuple[tuple[Any, ...], Any]] = {
     WEBHOOK_EVENTS: ((read_usual, read_idle), read_webhook),

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from msgspec import Struct, structs
 
 from tally.schemas.keys import FREE_FORM, Template, join_parts, split_parts
-from tally.tables.families.call.legs import Graph
-from tally.tables.families.call.naming import (
+from tally.tables.families.call.dial_graph import Graph
+from tally.tables.families.call.matching import (
     Name,
     channels_named,
     named_by,

@@ -4,9 +4,9 @@ from bisect import bisect_left
 
 from tally.schemas.bounded import cause_key
 from tally.tables.contribution import Counts
-from tally.tables.families.call.journey import Journey, was_attempted
-from tally.tables.families.call.legs import Graph
-from tally.tables.families.call.operators import missed_by, served
+from tally.tables.families.call.dial_graph import Graph
+from tally.tables.families.call.operator_legs import missed_by, served
+from tally.tables.families.call.result import Journey, was_attempted
 from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel
 from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_by_detail
 from tally.tables.families.family import earliest

@@ -12,12 +12,12 @@ from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
 from tally.tables.families.call.counting import counts_of
 from tally.tables.families.call.crowds import is_crowded
-from tally.tables.families.call.journey import Journey, journeys_of
-from tally.tables.families.call.legs import Graph
+from tally.tables.families.call.dial_graph import Graph
+from tally.tables.families.call.from_facts import call_of, half_named, identifiers_of
 from tally.tables.families.call.merge import join_channels, joined, names_of
-from tally.tables.families.call.operators import operator_parts
+from tally.tables.families.call.operator_legs import operator_parts
+from tally.tables.families.call.result import Journey, journeys_of
 from tally.tables.families.call.state import Call
-from tally.tables.families.call.told import call_of, half_named, identifiers_of
 from tally.tables.families.family import Family
 from tally.tables.rules import Rules
 

@@ -1,0 +1,70 @@
+"""Counting a load of a given size, and what each event of it cost the worker."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from bench.load import Size, load
+from bench.oracle import PeerRows
+from bench.plain_count import check_plainly, plain_count
+from bench.processes import rss_bytes
+from bench.raw_topics import fill
+from bench.stage import pid_of
+from bench.tally_round import Round, tally_round
+from tally.streams.settings import variable
+from tests.support.workers import WorkerProcess, settings_of
+
+AT_ONCE = 200_000
+"""Records that are published under one deadline."""
+
+
+class Counted(Struct, frozen=True):
+    """What a worker took for a load, from the first event to the last row in Postgres."""
+
+    events: int
+    cpu_us: float
+    """CPU microseconds of the process an event: all its threads, user and system."""
+    events_per_second: float
+    rss_bytes: int
+    """Resident memory of the worker when all was counted."""
+
+
+class Filled(Struct, frozen=True):
+    """What is in the raw topics, and what has to come of it."""
+
+    events: int
+    right: PeerRows
+
+
+async def filled(environment: Mapping[str, str], size: Size, seed: int) -> Filled:
+    """Fill the raw topics, and count their events plainly."""
+    records = await asyncio.to_thread(load, size, seed)
+    for first in range(0, len(records), AT_ONCE):
+        await fill(settings_of(dict(environment)), records[first : first + AT_ONCE])
+    return Filled(len(records), await asyncio.to_thread(plain_count, records))
+
+
+async def counted(
+    environment: Mapping[str, str], folder: Path, topics: Filled, generation: int = 1
+) -> tuple[Counted, WorkerProcess]:
+    """Count everything by a worker of its own generation; it goes on and is the caller's to end.
+
+    Raises AssertionError where a number is wrong.
+    """
+    own = {**environment, variable("generation"): str(generation), variable("log_format"): "json"}
+    await asyncio.to_thread(folder.mkdir, parents=True)
+    round_, (worker,) = await tally_round(own, folder, topics.events, topics.right)
+    try:
+        found = _counted(round_, worker, topics.events)
+        await check_plainly(worker, topics.right)
+    except BaseException:
+        worker.kill()
+        raise
+    return found, worker
+
+
+def _counted(round_: Round, worker: WorkerProcess, events: int) -> Counted:
+    cpu_s = sum(round_.cpu_seconds.values())
+    return Counted(events, cpu_s / events * 1e6, events / round_.seconds, rss_bytes(pid_of(worker)))

@@ -1,0 +1,60 @@
+"""What is right: every contender's numbers beside a recount of the raw topics in plain SQL."""
+
+from collections.abc import Mapping
+
+from bench.stage import own_database
+from tally.oracle.api import Answers
+from tally.oracle.comparison import Difference, differences
+from tally.oracle.judgement import Table, flushed_table, recounted_tables, view_table
+from tally.oracle.recount import connect, copy_raw, recount
+from tally.streams.settings import Settings
+from tests.support.workers import WorkerProcess, settings_of
+
+TEMPLATE_PARTS = 4
+PEER_COUNTERS = ("sent", "delivered", "read", "failed", "replied")
+
+PeerRows = Mapping[tuple[str, ...], tuple[int, ...]]
+
+
+async def recounted(settings: Settings) -> Table:
+    """Copy the raw topics into Postgres and count them there."""
+    connection = await connect(settings)
+    try:
+        await copy_raw(settings, connection)
+        await recount(connection)
+        return await recounted_tables(connection)
+    finally:
+        await connection.close()
+
+
+async def recounted_apart(environment: Mapping[str, str]) -> Table:
+    """Recount in a database that is dropped again."""
+    async with own_database(environment) as own:
+        return await recounted(settings_of(own))
+
+
+async def check(worker: WorkerProcess) -> None:
+    """Compare what a worker has counted with a recount. Raises AssertionError."""
+    found = await wrong(worker.settings, worker.url, await recounted_apart(worker.environment))
+    assert not found, found[:5]
+
+
+def peer_rows(right: Table) -> dict[tuple[str, ...], tuple[int, ...]]:
+    """Return the rows that a peer has to come to: those of templates, with the counters that it knows."""
+    return {
+        key: tuple(row[name] or 0 for name in PEER_COUNTERS)
+        for key, row in right.items()
+        if len(key) == TEMPLATE_PARTS
+    }
+
+
+async def wrong(settings: Settings, url: str, right: Table) -> list[Difference]:
+    """Return every counter of view and Postgres that is not what the recount says."""
+    async with Answers(url) as answers:
+        found = differences(right, await view_table(answers, {key[0] for key in right}))
+    connection = await connect(settings)
+    try:
+        in_postgres, _ = await flushed_table(connection, right)
+    finally:
+        await connection.close()
+    return found + in_postgres

@@ -1,0 +1,56 @@
+"""A plain count of the same events in Python, where so many would take SQL the better part of an hour."""
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from bench.oracle import PEER_COUNTERS, PeerRows, peer_rows
+from bench.peers import job
+from tally.oracle.api import Answers
+from tally.oracle.judgement import Table, view_table
+from tally.oracle.recount import connect, fetch
+from tally.simulator.records import SEND_RESULTS, RawRecord
+from tests.support.workers import WorkerProcess
+
+KEY = ("tenant", "campaign", "template_name", "template_language")
+
+
+def plain_count(records: Iterable[RawRecord]) -> PeerRows:
+    """Count by the peers' job, in one pass and in memory; throughput holds that against plain SQL."""
+    states: dict[tuple[str, str], job.Json] = {}
+    rows: dict[str, job.Delta] = {}
+    for fact in _facts(records):
+        place = fact["of"], fact["key"]
+        count = job.count_message if fact["of"] == "message" else job.count_customer
+        if change := count(states.get(place), fact):
+            states[place] = change.state
+            for delta in change.deltas:
+                rows[delta["row"]] = job.added(rows.get(delta["row"]), delta["add"])
+    return {tuple(orjson.loads(key)): tuple(row) for key, row in rows.items()}
+
+
+def _facts(records: Iterable[RawRecord]) -> Iterator[job.Json]:
+    for record in records:
+        facts = job.send_facts if record.topic == SEND_RESULTS else job.webhook_facts
+        yield from facts(orjson.loads(record.value or b"null"))
+
+
+async def check_plainly(worker: WorkerProcess, right: PeerRows) -> None:
+    """Compare the templates' rows in view and Postgres with a plain count. Raises AssertionError."""
+    async with Answers(worker.url) as answers:
+        _same("view", peer_rows(await view_table(answers, {key[0] for key in right})), right)
+    connection = await connect(worker.settings)
+    try:
+        held: Table = {
+            tuple(row[part] for part in KEY): row
+            for row in await fetch(connection, "tally.campaign_template_stats")
+        }
+    finally:
+        await connection.close()
+    _same("Postgres", peer_rows(held), right)
+
+
+def _same(where: str, found: PeerRows, right: PeerRows) -> None:
+    wrong = {key: (found.get(key), row) for key, row in right.items() if found.get(key) != row}
+    assert not wrong, f"{where}, {PEER_COUNTERS}: {list(wrong.items())[:5]}"
+    assert len(found) == len(right), f"{where} has rows too many: {list(found.keys() - right.keys())[:5]}"

@@ -1,0 +1,44 @@
+"""Raw topics and how they are filled: many records in few requests, so that producing costs little."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import count
+
+from aiokafka import AIOKafkaProducer
+
+from tally.simulator.records import RawRecord
+from tally.streams.operations import topics
+from tally.streams.settings import Settings
+from tally.tables.kafka.batches import Entry, send_entries, settle
+
+CHUNK = 4_000
+DEADLINE_SECONDS = 120.0
+_serial = count()
+
+
+async def fill(settings: Settings, records: Sequence[RawRecord]) -> None:
+    """Declare the topics and publish records in their order, before anybody is measured."""
+    await topics.declare(settings)
+    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all", max_batch_size=1 << 20)
+    await producer.start()
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            for first in range(0, len(records), CHUNK):
+                await send_together(producer, settings, records[first : first + CHUNK])
+    finally:
+        await producer.stop()
+
+
+async def send_together(producer: AIOKafkaProducer, settings: Settings, records: Sequence[RawRecord]) -> None:
+    """Publish records, the partitions in turn, and wait until the broker has them."""
+    by_place: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    for record in records:
+        place = (settings.names.raw(record.topic), next(_serial) % settings.partitions)
+        by_place[place].append((record.key, record.value))
+    sent = [
+        part
+        for (topic, partition), entries in by_place.items()
+        for part in await send_entries(producer, topic, partition, entries)
+    ]
+    await settle([part.future for part in sent])

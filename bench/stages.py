@@ -1,0 +1,124 @@
+"""What one event costs in route and in the fold, without Kafka, relative to parsing it."""
+
+import gc
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from tally.agents.fold.batch import fold_batch
+from tally.agents.route.decision import route_run
+from tally.agents.route.seen_links import Links
+from tally.simulator.records import RawRecord
+from tally.streams.settings import Settings
+from tally.tables.kafka.facts_log import by_partition
+from tally.tables.store.interface import Writes
+
+AT_MS = 1_762_000_000_000
+
+
+@dataclass(slots=True)
+class Raw:
+    """A record of a raw topic."""
+
+    value: bytes | None
+    headers: Any
+    timestamp: int = AT_MS
+    offset: int = 0
+    key: bytes | None = None
+
+
+class Fact(NamedTuple):
+    """A record of the facts log."""
+
+    offset: int
+    key: bytes
+    value: bytes
+
+
+class Tables:
+    """The tables of one partition in memory, so that no disk is measured."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[bytes, bytes | None]] = defaultdict(dict)
+
+    def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, None where there is none."""
+        found = self._tables[table]
+        return [found.get(key) for key in keys]
+
+    def keys_under(
+        self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
+    ) -> list[bytes]:
+        """Return the keys that begin with this."""
+        found = (key for key in self._tables[table] if key.startswith(prefix) and key >= begin)
+        return sorted(found)[:most]
+
+    def write(self, writes: Writes) -> None:
+        """Apply the changes of a batch."""
+        for table, entries in writes.items():
+            self._tables[table].update(entries)
+
+
+class Stages(NamedTuple):
+    """CPU microseconds of one raw event, the least of several rounds."""
+
+    parse_us: float
+    route_us: float
+    fold_us: float
+
+
+def measure_stages(records: Sequence[RawRecord], settings: Settings, rounds: int) -> Stages:
+    """Measure all stages in turn; the collector rests, since it runs whenever it likes."""
+    log = _facts(records, settings)
+    stages: tuple[Callable[[], object], ...] = (
+        lambda: _parse(records),
+        lambda: _facts(records, settings),
+        lambda: _fold(log, settings),
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        taken = [[_cpu_seconds(stage) for stage in stages] for _ in range(rounds)]
+    finally:
+        gc.enable()
+    return Stages(*(min(times) / len(records) * 1e6 for times in zip(*taken, strict=True)))
+
+
+def _cpu_seconds(stage: Callable[[], object]) -> float:
+    began = time.process_time()
+    stage()
+    return time.process_time() - began
+
+
+def _parse(records: Sequence[RawRecord]) -> None:
+    for record in records:
+        orjson.loads(record.value or b"")
+
+
+def _facts(records: Sequence[RawRecord], settings: Settings) -> dict[int, list[Fact]]:
+    """Do what route does: read runs, leave out repeated links, encode by partition."""
+    log: dict[int, list[Fact]] = defaultdict(list)
+    links = Links()
+    for first in range(0, len(records), settings.batch_records):
+        by_topic: dict[str, list[Raw]] = defaultdict(list)
+        for record in records[first : first + settings.batch_records]:
+            by_topic[record.topic].append(Raw(record.value, record.headers))
+        runs = [route_run(topic, raw) for topic, raw in by_topic.items()]
+        facts, said = links.fresh(event for run in runs for event in run.facts)
+        links.note(said)
+        for partition, entries in by_partition(facts, settings.partitions).items():
+            there = log[partition]
+            there += [Fact(offset, *entry) for offset, entry in enumerate(entries, start=len(there))]
+    return log
+
+
+def _fold(log: dict[int, list[Fact]], settings: Settings) -> None:
+    at_once, rules = settings.batch_facts, settings.rules
+    for facts in log.values():
+        tables = Tables()
+        for first in range(0, len(facts), at_once):
+            tables.write(fold_batch(facts[first : first + at_once], tables, rules).writes)

@@ -1,0 +1,121 @@
+"""Throughput: the ceiling, Tally and its peers on the same raw topics, round after round."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from msgspec import Struct
+
+from bench.load import Size, load
+from bench.oracle import peer_rows, recounted_apart, wrong
+from bench.peer_round import peer_round
+from bench.processes import contender
+from bench.raw_topics import fill
+from bench.servers import Servers
+from bench.stage import own_database
+from bench.tally_round import ALL_ROLES, Round, tally_round
+from bench.throughput_figures import Measured, Plan, Throughput
+from tally.deploy import migrate
+from tally.oracle.judgement import Table
+from tally.streams.operations import deployment
+from tally.streams.settings import variable
+from tests.support.workers import settings_of
+
+CEILING_SECONDS = 300.0
+BY_ROLE = ("route", "fold", "flush,view")
+
+
+class Topics(Struct, frozen=True):
+    """Raw topics that are filled, and what is to come of them."""
+
+    environment: dict[str, str]
+    prefix: str
+    events: int
+    right: Table
+
+
+class Bench:
+    """Runs rounds of each contender, every one in a folder of its own."""
+
+    def __init__(self, there: Servers, plan: Plan) -> None:
+        self._there = there
+        self._plan = plan
+        self._serial = 0
+
+    def _fresh(self, what: str) -> Path:
+        """Return a new folder."""
+        self._serial += 1
+        made = self._there.folder / f"{what}-{self._serial}"
+        made.mkdir(parents=True)
+        return made
+
+    async def filled(self, prefix: str, messages: int) -> Topics:
+        """Fill raw topics, and recount them."""
+        environment = self._there.environment(prefix)
+        records = load(Size(messages), self._plan.seed)
+        await fill(settings_of(environment), records)
+        return Topics(environment, prefix, len(records), await recounted_apart(environment))
+
+    async def ceiling(self, topics: Topics) -> Round:
+        """Let all be read and parsed."""
+        told = {
+            "BENCH_BOOTSTRAP": self._there.bootstrap,
+            "BENCH_PREFIX": topics.prefix,
+            "BENCH_EVENTS": str(topics.events),
+        }
+        with contender("bench.ceiling", told, self._fresh("ceiling") / "log") as process:
+            answer, _ = await asyncio.to_thread(process.communicate, None, CEILING_SECONDS)
+        found = json.loads(answer)
+        return Round(found["done_s"] - found["first_s"], {"ceiling": found["cpu_s"]})
+
+    async def tally(self, topics: Topics, roles: tuple[str, ...] = ALL_ROLES) -> Round:
+        """Let a new generation of Tally count all. Raises AssertionError where a number is wrong."""
+        folder = self._fresh("tally")
+        async with own_database(topics.environment) as own:
+            await asyncio.to_thread(migrate.up, own[variable("postgres_dsn")])
+            # The brokers know the database of the round before.
+            await deployment.adopt(settings_of(own))
+            environment = {**own, variable("generation"): str(self._serial)}
+            round_, workers = await tally_round(
+                environment, folder, topics.events, peer_rows(topics.right), roles
+            )
+            try:
+                viewing = next(worker for worker in workers if "view" in worker.settings.roles)
+                found = await wrong(viewing.settings, viewing.url, topics.right)
+                assert not found, found[:5]
+            finally:
+                for worker in workers:
+                    worker.kill()
+        return round_
+
+    async def peer(self, topics: Topics, module: str) -> Round:
+        """Let a peer count all. Raises PeerFailed where it does not come to the right rows."""
+        folder = self._fresh("peer")
+        told = {
+            "BENCH_BOOTSTRAP": self._there.bootstrap,
+            "BENCH_PREFIX": topics.prefix,
+            "BENCH_NAME": f"peer-{self._serial}",
+            "BENCH_STATE": str(folder / "state"),
+            "BENCH_PARTITIONS": topics.environment[variable("partitions")],
+        }
+        return await peer_round(
+            f"bench.peers.{module}", told, folder, self._plan.peers, peer_rows(topics.right)
+        )
+
+
+async def measure_throughput(there: Servers, plan: Plan) -> Throughput:
+    """Measure all contenders in turn, so that whatever the machine does meets all of them."""
+    bench = Bench(there, plan)
+    fast = await bench.filled("fast-", plan.messages)
+    slow = await bench.filled("slow-", plan.slow_messages)
+    found = {name: Measured(fast.events, []) for name in ("ceiling", "tally", "quixstreams")}
+    found["faust"] = Measured(slow.events, [])
+    for nth in range(plan.rounds):
+        found["ceiling"].rounds.append(await bench.ceiling(fast))
+        found["tally"].rounds.append(await bench.tally(fast))
+        found["quixstreams"].rounds.append(await bench.peer(fast, "quix"))
+        found["faust"].rounds.append(await bench.peer(slow, "faust_plain"))
+        rates = ", ".join(f"{name} {one.per_second[-1]:,.0f}" for name, one in found.items())
+        sys.stderr.write(f"round {nth + 1} of {plan.rounds}, events/s: {rates}\n")
+    return Throughput(found, Measured(fast.events, [await bench.tally(fast, BY_ROLE)]))

@@ -1,0 +1,145 @@
+"""Judging a run: what the view and Postgres say beside a recount of the raw topics in plain SQL."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from tally.oracle.api import Answers
+from tally.oracle.comparison import Difference, Drift, differences, drift
+from tally.oracle.recount import Row, connect, copy_raw, fetch, recount
+from tally.schemas.bounds import TEMPLATES_SHOWN
+from tally.schemas.counters import API_ORDER
+from tally.streams.settings import Settings
+
+FLUSHED_SECONDS = 20.0
+"""How long Postgres may lag behind the view before a difference is one."""
+POLL_SECONDS = 0.25
+OPERATORS = "(operators)"
+"""Stands where the rows of campaigns have the campaign; no operator's row has one."""
+CAMPAIGN_PARTS = 2
+KEY_COLUMNS = ("tenant", "campaign", "template_name", "template_language")
+
+Table = dict[tuple[str, ...], Mapping[str, Any]]
+
+
+class Judgement(Struct, frozen=True):
+    """All counts of one moment, and where they differ."""
+
+    raw_events: int
+    recounted: Table
+    view: Table
+    postgres: Table
+    old: list[Row]
+    in_view: list[Difference]
+    in_postgres: list[Difference]
+
+    @property
+    def drift(self) -> Drift:
+        """What the view has lost and doubled."""
+        return drift(self.in_view)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether view, Postgres and recount agree in everything."""
+        return not self.in_view and not self.in_postgres
+
+
+async def judge(settings: Settings, answers: Answers) -> Judgement:
+    """Recount everything that the raw topics hold, and compare. Nothing may be published meanwhile."""
+    connection = await connect(settings)
+    try:
+        raw_events = await copy_raw(settings, connection)
+        await recount(connection)
+        recounted = await recounted_tables(connection)
+        old = await fetch(connection, "recount.old_way")
+        view = await view_table(answers, {key[0] for key in recounted})
+        in_postgres, postgres = await flushed_table(connection, recounted)
+    finally:
+        await connection.close()
+    in_view = differences(as_shown(recounted), view)
+    return Judgement(raw_events, recounted, view, postgres, old, in_view, in_postgres)
+
+
+async def recounted_tables(connection: Any) -> Table:
+    """Return what the recount says of campaigns, templates and operators."""
+    found = _keyed(await fetch(connection, "recount.campaign_stats"))
+    found |= _keyed(await fetch(connection, "recount.campaign_template_stats"))
+    for table in ("recount.call_stats", "recount.call_template_stats"):
+        for key, row in _keyed(await fetch(connection, table)).items():
+            found[key] = {**found.get(key, {}), **row}
+    return found | _operators(await fetch(connection, "recount.operator_stats"))
+
+
+async def view_table(answers: Answers, tenants: set[str]) -> Table:
+    """Return what the read API says of tenants' campaigns, templates and operators."""
+    found: Table = {}
+    for tenant in sorted(tenants):
+        for listed in await answers.campaigns(tenant):
+            name = listed["campaign"]
+            found[tenant, name] = listed["totals"]
+            for part in (await answers.get(f"/v1/tenants/{tenant}/campaigns/{quote(name, safe='')}"))[
+                "templates"
+            ]:
+                template = part["template"]
+                key = (tenant, name, template["name"], template["language"])
+                found[key] = dict(zip(KEY_COLUMNS, key, strict=True)) | part["counters"]
+        operators = await answers.operators(tenant)
+        found |= _operators(
+            [{"tenant": tenant, **_without_queues(one), **one["counts"]} for one in operators]
+        )
+    return found
+
+
+def as_shown(recounted: Table) -> Table:
+    """Return a recount without those templates that an answer adds up, since a campaign has too many."""
+    names: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for key, row in recounted.items():
+        if len(key) > CAMPAIGN_PARTS and key[1] != OPERATORS and any(row.get(name) for name in API_ORDER):
+            names.setdefault(key[:CAMPAIGN_PARTS], []).append(key)
+    added_up = {key for keys in names.values() for key in sorted(keys)[TEMPLATES_SHOWN.most :]}
+    return {key: row for key, row in recounted.items() if key not in added_up}
+
+
+async def flushed_table(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
+    """Give the flush its time, then return where Postgres differs, and what it holds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + FLUSHED_SECONDS
+    while True:
+        held = _keyed(await fetch(connection, "tally.campaign_stats"))
+        held |= _keyed(await fetch(connection, "tally.campaign_template_stats"))
+        held |= _operators(await fetch(connection, "tally.operator_stats"))
+        found = differences(recounted, held)
+        if not found or loop.time() > deadline:
+            return found, held
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _without_queues(operator: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an operator without its queues, which are not the campaigns' counter of that name."""
+    return {name: value for name, value in operator.items() if name != "queues"}
+
+
+def _operators(rows: Sequence[Mapping[str, Any]]) -> Table:
+    return {(row["tenant"], OPERATORS, row["pbx"], row["operator"]): row for row in rows}
+
+
+def totals(table: Table) -> list[Mapping[str, Any]]:
+    """Return the rows of whole campaigns."""
+    return [row for key, row in table.items() if len(key) == CAMPAIGN_PARTS]
+
+
+def templates(table: Table) -> list[Mapping[str, Any]]:
+    """Return the rows of templates, in order."""
+    return [table[key] for key in sorted(table) if len(key) > CAMPAIGN_PARTS and key[1] != OPERATORS]
+
+
+def operators(table: Table) -> list[Mapping[str, Any]]:
+    """Return the rows of operators, in order."""
+    return [table[key] for key in sorted(table) if key[1] == OPERATORS]
+
+
+def _keyed(rows: Sequence[Mapping[str, Any]]) -> Table:
+    return {tuple(row[name] for name in KEY_COLUMNS if name in row): row for row in rows}

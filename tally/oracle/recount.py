@@ -1,0 +1,113 @@
+"""The recount: raw topics copied into Postgres as they are, and counted there by plain SQL."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+
+from tally.schemas.bounds import BOUNDS
+from tally.streams.operations.numbers import all_numbers
+from tally.streams.operations.read_to_end import read_to_end
+from tally.streams.settings import Settings
+from tally.tables.kafka.unread import stands_in
+
+SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")
+COPY_ROWS = 5_000
+DEADLINE_SECONDS = 300.0
+RAW = ("webhook-events", "send-results", "ami-events")
+UNREAD = "tally-unread"
+"""The header, in `recount.raw` alone, of what stands for a batch that nobody took apart."""
+
+Row = dict[str, Any]
+Copied = tuple[str, int, int, int, bytes | None, dict[str, str]]
+
+
+async def connect(settings: Settings) -> Any:
+    """Connect to Postgres with jsonb read as objects."""
+    connection = await asyncpg.connect(
+        settings.postgres_dsn.get_secret_value(), timeout=10, command_timeout=DEADLINE_SECONDS
+    )
+    await connection.set_type_codec(
+        "jsonb",
+        # Binary, as copying asks for: the version of the format, and the text.
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda value: orjson.loads(value[1:]),
+        schema="pg_catalog",
+        format="binary",
+    )
+    return connection
+
+
+async def begin(connection: Any) -> None:
+    """Make the schema anew, with an empty `recount.raw` and the bounds."""
+    await connection.execute("DROP SCHEMA IF EXISTS recount CASCADE")
+    await _execute(connection, "recount_raw.sql")
+    rows = [(bound.name, bound.most) for bound in BOUNDS]
+    await connection.copy_records_to_table("bound", schema_name="recount", records=rows)
+
+
+async def copy_raw(settings: Settings, connection: Any) -> int:
+    """Copy the raw topics' bytes into `recount.raw`; return how many records there are."""
+    await begin(connection)
+    logical = {settings.names.raw(topic): topic for topic in RAW}
+    rows: list[Copied] = []
+    count = 0
+    numbers = [(number_id, number.tenant) for number_id, number in (await all_numbers(settings)).items()]
+    await connection.copy_records_to_table("number", schema_name="recount", records=numbers)
+    async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
+        place = (logical[record.topic], record.partition, record.offset, record.timestamp)
+        # In place of a batch that may not be unpacked: none of its records, so nothing is counted.
+        unread = stands_in(record)
+        headers = {UNREAD: ""} if unread else headers_of(record.headers)
+        rows.append((*place, None if unread else record.value, headers))
+        count += 1
+        if len(rows) == COPY_ROWS:
+            await _copy(connection, rows)
+            rows = []
+    await _copy(connection, rows)
+    return count
+
+
+def headers_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Return a record's headers as SQL reads them; U+0000 is no text for Postgres, and in no id."""
+    told = dict(headers)
+    return {
+        name: value.decode(errors="replace").replace("\0", "")
+        for name, value in told.items()
+        if value is not None
+    }
+
+
+async def _copy(connection: Any, rows: list[Copied]) -> None:
+    await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
+
+
+async def recount(connection: Any) -> None:
+    """Count everything that was copied."""
+    for name in SQL_FILES:
+        await _execute(connection, name)
+
+
+async def _execute(connection: Any, name: str) -> None:
+    sql = await asyncio.to_thread(Path(__file__).with_name(name).read_text, encoding="utf-8")
+    await connection.execute(sql)
+
+
+async def fetch(connection: Any, table: str) -> list[Row]:
+    """Return all rows of one of the tables or views of ours and of the recount."""
+    if table not in TABLES:
+        raise ValueError(table)
+    return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")]  # noqa: S608 - from TABLES
+
+
+TABLES = frozenset(
+    {
+        *("recount.call_stats", "recount.call_template_stats", "recount.operator_stats"),
+        "tally.operator_stats",
+        *("recount.campaign_stats", "recount.campaign_template_stats", "recount.old_way"),
+        *("tally.campaign_stats", "tally.campaign_template_stats"),
+    }
+)

@@ -1,0 +1,195 @@
+"""Send results, version 1: what happened to one attempt to reach one contact (docs/producers.md)."""
+
+from typing import Any, get_args
+
+from tally.schemas.call_facts import CALL, Dialled
+from tally.schemas.errors import BadEvent
+from tally.schemas.facts import Channel, Outcome
+from tally.schemas.fields import (
+    MAX_ID,
+    checked_text,
+    event_ms,
+    latest_ms,
+    meta_id,
+    optional_meta_id,
+    phone_identifier,
+    producer_id,
+    required,
+    typed,
+    user_identifier,
+)
+from tally.schemas.keys import FREE_FORM, Template, bounded_template, join_parts
+from tally.schemas.numbers import NOBODYS, Owners
+from tally.schemas.routed import Routed, read_object
+from tally.schemas.sends.facts import Checked, add_facts
+
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+ERROR_SOURCES = ("meta", "platform", "pbx")
+CALL_IDS = ("action_id", "channel_id", "unique_id", "linked_id")
+MAX_REASON = 64
+
+FIELDS = frozenset(
+    {
+        *("v", "tenant", "channel", "campaign", "contact", "attempt", "retry_of", "outcome", "template"),
+        *("phone_number_id", "message_id", "pbx", "call", "error", "reason", "time"),
+    }
+)
+
+
+def read_send(value: bytes | None, published_ms: int | None = None, owners: Owners = NOBODYS) -> Routed:
+    """Turn one send result into facts about the message, the recipient and the customer.
+
+    `published_ms` is Kafka's time of the record: nothing in it happened more than a day later. `owners` says
+    whose business numbers are: what another tenant says of one is `foreign_number`.
+    """
+    routed = Routed()
+    try:
+        _read(read_object(value), latest_ms(published_ms), owners, routed)
+    except BadEvent as error:
+        routed.refuse(error.bad)
+    return routed
+
+
+def _read(body: dict[str, Any], latest: int, owners: Owners, routed: Routed) -> None:
+    _version(body)
+    tenant = producer_id(required(body, "tenant", "$"), "$.tenant")
+    channel = _one_of(body, "channel", CHANNELS)
+    outcome = _one_of(body, "outcome", OUTCOMES)
+    if channel == "whatsapp" and outcome == "requested":
+        raise BadEvent("wrong_type", "$.outcome")
+    if "campaign" not in body:
+        raise BadEvent("missing_field", "$.campaign")
+    campaign = None if body["campaign"] is None else producer_id(body["campaign"], "$.campaign")
+    at_ms = event_ms(required(body, "time", "$"), "$.time", latest)
+    attempt = _attempt(body.get("attempt"))
+    template = _template(body.get("template"), channel)
+    contact, who = _contact(body, campaign is not None, outcome in ("accepted", "requested"))
+    error = _error(body, outcome)
+    _reason(body, outcome)
+    for name in ("retry_of", "message_id"):
+        optional_meta_id(body, name, "$")
+    number = wamid = ""
+    if channel == "whatsapp":
+        number = meta_id(body, "phone_number_id", "$")
+        if owners.get(number, tenant) != tenant:
+            raise BadEvent("foreign_number", "$.phone_number_id")
+        wamid = meta_id(body, "message_id", "$") if outcome == "accepted" else ""
+    else:
+        _dialled(body, routed, (tenant, campaign or "", contact, attempt), outcome, at_ms, template[0])
+    routed.see("outcome", outcome, frozenset(OUTCOMES))
+    routed.see_unknown("send_result", body, FIELDS)
+    attempted = (tenant, campaign, contact, attempt, channel, outcome, at_ms, *template, error)
+    add_facts(routed, Checked(*attempted, number, wamid, who))
+
+
+def _version(body: dict[str, Any]) -> None:
+    version = body.get("v")
+    if version is None:
+        return
+    if typed(version, int, "$.v") != 1:
+        raise BadEvent("unknown_version", "$.v")
+
+
+def _one_of(body: dict[str, Any], name: str, values: tuple[Any, ...]) -> Any:
+    value = typed(required(body, name, "$"), str, f"$.{name}")
+    if value not in values:
+        raise BadEvent("wrong_type", f"$.{name}")
+    return value
+
+
+def _attempt(attempt: Any) -> str:
+    if attempt is None:
+        return "1"
+    if type(attempt) is int and attempt < 1:
+        raise BadEvent("wrong_type", "$.attempt")
+    return producer_id(attempt, "$.attempt")
+
+
+def _template(template: Any, channel: Channel) -> tuple[Template, str]:
+    """Return the template's identity and the producer's id for it; free-form without one."""
+    if template is None:
+        return FREE_FORM, ""
+    template = typed(template, dict, "$.template")
+    name = meta_id(template, "name", "$.template")
+    if channel == "whatsapp":
+        language = meta_id(template, "language", "$.template")
+    else:
+        language = optional_meta_id(template, "language", "$.template") or ""
+    label = template.get("id")
+    return (
+        bounded_template(name, language),
+        "" if label is None else producer_id(label, "$.template.id"),
+    )
+
+
+def _contact(body: dict[str, Any], has_campaign: bool, has_provider: bool) -> tuple[str, list[bytes]]:
+    """Return the contact's id and the identifiers of the customer behind it."""
+    contact = body.get("contact")
+    if contact is None and not has_campaign and not has_provider:
+        return "", []
+    contact = typed(required(body, "contact", "$"), dict, "$.contact")
+    contact_id = ""
+    if has_campaign:
+        contact_id = producer_id(required(contact, "id", "$.contact"), "$.contact.id")
+    who = [
+        phone_identifier(phone)
+        for name in ("phone", "wa_id")
+        if (phone := optional_meta_id(contact, name, "$.contact"))
+    ]
+    if user := optional_meta_id(contact, "user_id", "$.contact"):
+        who.append(user_identifier(user))
+    if has_provider and not who:
+        raise BadEvent("missing_field", "$.contact.phone")
+    return contact_id, who
+
+
+def _error(body: dict[str, Any], outcome: Outcome) -> str | None:
+    """Return the raw `source:code` of a failure; what is given with another outcome is only checked."""
+    if outcome != "failed" and body.get("error") is None:
+        return None
+    error = typed(required(body, "error", "$"), dict, "$.error")
+    source = typed(required(error, "source", "$.error"), str, "$.error.source")
+    if source not in ERROR_SOURCES:
+        raise BadEvent("wrong_type", "$.error.source")
+    code = required(error, "code", "$.error")
+    raw = f"{source}:{producer_id(code, '$.error.code')}"
+    return raw if outcome == "failed" else None
+
+
+def _reason(body: dict[str, Any], outcome: Outcome) -> None:
+    """Check why an attempt was skipped or cancelled; required there, and short."""
+    if outcome not in ("skipped", "cancelled") and body.get("reason") is None:
+        return
+    reason = typed(required(body, "reason", "$"), str, "$.reason")
+    if len(reason) > MAX_REASON:
+        raise BadEvent("too_large", "$.reason")
+
+
+def _dialled(
+    body: dict[str, Any],
+    routed: Routed,
+    who: tuple[str, str, str, str],
+    outcome: Outcome,
+    at_ms: int,
+    template: Template,
+) -> None:
+    """Take an attempt and the ids by which its channels can be known later.
+
+    A PBX and at least one id are asked of attempts that reached one; others have them or not.
+    """
+    needed = outcome in ("accepted", "requested")
+    if not needed and not (body.get("pbx") and body.get("call")):
+        return
+    pbx = checked_text(meta_id(body, "pbx", "$"), "$.pbx", MAX_ID)
+    call = typed(required(body, "call", "$"), dict, "$.call")
+    ids = [(name, value) for name in CALL_IDS if (value := optional_meta_id(call, name, "$.call"))]
+    if not ids and not needed:
+        return
+    if not ids:
+        raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}")
+    leg = call.get("customer_leg")
+    if leg is not None and leg not in ("first", "second"):
+        raise BadEvent("wrong_type", "$.call.customer_leg")
+    if who[1]:
+        routed.add(CALL, join_parts(pbx), Dialled(*who, outcome, at_ms, template, ids, leg == "second"))

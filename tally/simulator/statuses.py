@@ -1,0 +1,149 @@
+"""Status webhooks: one status a body, in the shapes that Meta has used over the years."""
+
+from dataclasses import dataclass
+from random import Random
+
+from tally.simulator.population import BusinessNumber, Person
+from tally.simulator.records import Json
+from tally.simulator.samples import sample, value_of
+
+BODIES = {
+    "sent": (
+        "pywa__message_status__sent",
+        "metadoc__status__1",
+        "restfb__webhook-incoming-message-status-ui",
+    ),
+    "delivered": (
+        "metadoc__messages__1",
+        "restfb__webhook-incoming-message-status-bsuid",
+        "metadoc__business_scoped_user_ids__7",
+    ),
+    "failed": ("pywa__message_status__failed", "metadoc__status__3"),
+}
+ANY_OTHER = ("pywa__message_status__read",)
+RECIPIENT_KEYS = (
+    "recipient_id",
+    "recipient_user_id",
+    "recipient_parent_user_id",
+    "parent_user_id",
+    "parent_recipient_user_id",
+)
+# The key of the parent id changed twice in four months.
+PARENT_KEYS = ("recipient_parent_user_id", "parent_user_id", "parent_recipient_user_id")
+CODES = (131026, 131049, 131047, 130472, 131050, 132015, 131000, 470, 139999)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that Meta accepted: what a webhook about it needs to know."""
+
+    number: BusinessNumber
+    person: Person
+    message_id: str
+    accepted_s: int
+    category: str
+    pricing_shape: int
+
+
+def put_number(body: Json, number: BusinessNumber) -> None:
+    """Make a sample body one of this business number."""
+    body["entry"][0]["id"] = number.waba_id
+    value_of(body)["metadata"] = {
+        "display_phone_number": number.display_phone_number,
+        "phone_number_id": number.phone_number_id,
+    }
+
+
+def contact_entry(rng: Random, person: Person) -> Json:
+    """An item of `contacts[]`, as real traffic has it: often without a profile."""
+    entry: Json = {} if rng.random() < 0.5 else {"profile": {"name": "Test Näme"}}
+    if not person.hides_phone:
+        entry["wa_id"] = person.wa_id
+    entry["user_id"] = person.user_id
+    if person.parent_user_id and rng.random() < 0.5:
+        entry["parent_user_id"] = person.parent_user_id
+    return entry
+
+
+def _address(rng: Random, status: Json, person: Person) -> None:
+    for key in RECIPIENT_KEYS:
+        status.pop(key, None)
+    if not person.hides_phone:
+        status["recipient_id"] = person.wa_id
+    if person.hides_phone or (status["status"] != "failed" and rng.random() < 0.5):
+        status["recipient_user_id"] = person.user_id
+        if person.parent_user_id:
+            status[rng.choice(PARENT_KEYS)] = person.parent_user_id
+
+
+def pricing(sent: Sent, status: str) -> Json | None:
+    """The pricing object of a status: the shape belongs to the message, so that equal statuses agree."""
+    if status not in ("sent", "delivered", "read") or sent.pricing_shape == 0:
+        return None
+    usual = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": sent.category}
+    unusual: dict[int, Json] = {
+        1: {"billable": True, "pricing_model": "CBP", "category": "business_initiated"},
+        2: {**usual, "type": "free_entry_point" if status == "sent" else "regular"},
+        3: {**usual, "type": "a_type_of_next_year"},
+        4: {"billable": False, "pricing_model": "PMP", "type": "free_customer_service"},
+    }
+    return unusual.get(sent.pricing_shape, None if status == "read" else usual)
+
+
+def _errors(rng: Random, errors: list[Json]) -> list[Json]:
+    code = rng.choice(CODES)
+    shape = rng.randrange(10)
+    if shape == 0:
+        return []
+    if shape == 1:  # before v16
+        return [{"code": code, "title": "Message undeliverable"}]
+    if shape == 2:
+        return [
+            {"code": 131000, "title": "Something went wrong"},
+            {"code": 130429, "title": "Rate limit hit"},
+        ]
+    return [{**errors[0], "code": code}]
+
+
+def status_body(rng: Random, sent: Sent, status: str, at_s: int) -> Json:
+    """A webhook body with one status of one message; `at_s` in unix seconds."""
+    body = sample(rng.choice(BODIES.get(status, ANY_OTHER)))
+    put_number(body, sent.number)
+    value = value_of(body)
+    item: Json = value["statuses"][0]
+    item |= {"id": sent.message_id, "status": status, "timestamp": at_s if rng.random() < 0.1 else str(at_s)}
+    _address(rng, item, sent.person)
+    item.pop("pricing", None)
+    if charged := pricing(sent, status):
+        item["pricing"] = charged
+    value.pop("contacts", None)
+    if status == "failed":
+        item["errors"] = _errors(rng, item["errors"])
+        if not item["errors"]:
+            del item["errors"]
+    elif rng.random() < 0.6:
+        value["contacts"] = [contact_entry(rng, sent.person)]
+    return body
+
+
+def group_status_body(rng: Random, sent: Sent, participant: Person, at_s: int) -> Json:
+    """A read receipt of one participant of a group; the participant is not whom the message was sent to."""
+    body = sample("pywa__message_status__group")
+    put_number(body, sent.number)
+    value = value_of(body)
+    value["contacts"] = [contact_entry(rng, participant)]
+    item: Json = value["statuses"][0]
+    item |= {"id": sent.message_id, "timestamp": str(at_s), "recipient_id": "120363418770915618@g.us"}
+    item["recipient_participant_id"] = participant.wa_id
+    item["recipient_participant_user_id"] = participant.user_id
+    del item["recipient_participant_parent_user_id"]
+    return body
+
+
+def call_status_body(sent: Sent, at_s: int, field: str) -> Json:
+    """A status of a call, which is none of a message, whatever id it carries and wherever it appears."""
+    body = sample("pywa__call_status__call_status")
+    put_number(body, sent.number)
+    body["entry"][0]["changes"][0]["field"] = field
+    value_of(body)["statuses"][0] |= {"id": sent.message_id, "timestamp": str(at_s), "status": "delivered"}
+    return body

@@ -1,0 +1,105 @@
+"""What becomes of one PBX: told to the log and the metrics."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from tally.streams.ami.buffer import Buffer
+from tally.streams.ami.metrics import AmiMetrics, Gap
+from tally.streams.ami.timing import World
+from tally.streams.runtime.exit import describe
+
+log = structlog.get_logger()
+
+
+class PbxWatch:
+    """Takes the reports of one PBX's link and publishing."""
+
+    def __init__(self, pbx: str, metrics: AmiMetrics, buffer: Buffer, world: World) -> None:
+        self._pbx = pbx
+        self._metrics = metrics
+        self._buffer = buffer
+        self._world = world
+        self.is_open = False
+        """Whether the bridge is logged in."""
+        self.trouble = ""
+        """Why Kafka does not take what is published; empty is well."""
+        metrics.set("tally_ami_connected", 0, pbx=pbx)
+        metrics.follow("tally_ami_buffer_records", lambda: len(buffer), pbx=pbx)
+        metrics.follow("tally_ami_buffer_bytes", lambda: buffer.bytes, pbx=pbx)
+        metrics.follow("tally_ami_lag_seconds", self.lag_seconds, pbx=pbx)
+
+    def lag_seconds(self) -> float:
+        """Return the age of the oldest packet that waits for Kafka; 0 for none."""
+        oldest_at_ms = self._buffer.oldest_at_ms
+        return 0.0 if oldest_at_ms is None else max(0, self._world.now_ms() - oldest_at_ms) / 1000
+
+    def took(self, is_nonsense: bool) -> None:
+        """One packet is in the buffer."""
+        self._count("tally_ami_nonsense_total" if is_nonsense else "tally_ami_events_total")
+
+    def opened(self, banner: str) -> None:
+        """The PBX has let us in; events flow."""
+        self.is_open = True
+        self._metrics.set("tally_ami_connected", 1, pbx=self._pbx)
+        log.info("AMI session open", pbx=self._pbx, server=banner)
+
+    def refused(self, actions: Mapping[str, str]) -> None:
+        """The PBX does not do these actions, for the reasons that it gives."""
+        for name, message in actions.items():
+            self._count("tally_ami_refused_actions_total")
+            log.warning("the PBX refuses an action", pbx=self._pbx, action=name, message=message)
+
+    def closed(self) -> None:
+        """The session is over, because it was lost or because we stop."""
+        self.is_open = False
+        self._metrics.set("tally_ami_connected", 0, pbx=self._pbx)
+
+    def gap(self, reason: Gap) -> None:
+        """Events are missed from now until the next session opens."""
+        self._metrics.count("tally_ami_gaps_total", pbx=self._pbx, reason=reason)
+
+    def lost(self, error: Exception, pause_seconds: float) -> None:
+        """There is no session, or no longer; the next try is later."""
+        retry = round(pause_seconds, 1)
+        log.warning("no AMI session", pbx=self._pbx, reason=describe(error), retry_seconds=retry)
+
+    def login_refused(self, error: Exception, pause_seconds: float) -> None:
+        """The PBX does not let us in; nothing is read from it until somebody repairs that."""
+        self._count("tally_ami_login_failures_total")
+        retry = round(pause_seconds, 1)
+        log.error("AMI login refused", pbx=self._pbx, reason=str(error), retry_seconds=retry)
+
+    def broke(self, error: Exception) -> None:
+        """Our own code failed; it is tried again, for the other PBXs' sake."""
+        log.error("code failure at a PBX", pbx=self._pbx, reason=describe(error), exc_info=error)
+
+    def reconnects(self) -> None:
+        """The connection is tried again."""
+        self._count("tally_ami_reconnects_total")
+
+    def waits_for_room(self) -> None:
+        """The buffer has not drained yet, so the PBX is not read."""
+        log.warning("waits for Kafka before the PBX is read again", pbx=self._pbx, records=len(self._buffer))
+
+    def published(self, records: int) -> None:
+        """Kafka has acknowledged so many packets."""
+        if self.trouble:
+            log.info("Kafka takes events again", pbx=self._pbx)
+            self.trouble = ""
+        self._metrics.count("tally_ami_published_total", records, pbx=self._pbx)
+
+    def publish_failed(self, error: Exception) -> None:
+        """Kafka did not take what was published; the buffer holds it."""
+        self._count("tally_ami_publish_failures_total")
+        # Once, not with each try.
+        if self.trouble != (trouble := describe(error)):
+            log.error("Kafka takes no events", pbx=self._pbx, reason=trouble, records=len(self._buffer))
+            self.trouble = trouble
+
+    def left(self, records: int) -> None:
+        """The bridge stops with packets that Kafka did not take in time."""
+        log.error("stops with unpublished events", pbx=self._pbx, records=records)
+
+    def _count(self, name: str) -> None:
+        self._metrics.count(name, pbx=self._pbx)

@@ -1,0 +1,57 @@
+"""Publishing simulated raw events, as producers would."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from aiokafka import AIOKafkaProducer
+
+from tally.simulator.records import RawRecord
+from tally.streams.settings import Settings
+
+CHUNK = 100
+DEADLINE_SECONDS = 60.0
+
+
+class Publisher:
+    """Publishes to the raw topics and waits for the brokers' acknowledgements."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = settings.names
+        self._producer = AIOKafkaProducer(
+            **settings.kafka_client(),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            max_request_size=4 << 20,
+        )
+
+    async def __aenter__(self) -> "Publisher":
+        await asyncio.wait_for(self._producer.start(), DEADLINE_SECONDS)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def publish(
+        self,
+        records: Sequence[RawRecord],
+        published: Callable[[int], None],
+        records_per_second: float = float("inf"),
+    ) -> None:
+        """Publish records in order, at a steady rate at most; report how many more are safe."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for first in range(0, len(records), CHUNK):
+            chunk = records[first : first + CHUNK]
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await asyncio.gather(*[await self._send(record) for record in chunk])
+            published(len(chunk))
+            await asyncio.sleep(max(0.0, began + (first + len(chunk)) / records_per_second - loop.time()))
+
+    async def _send(self, record: RawRecord) -> "asyncio.Future[object]":
+        # A tombstone needs a key, or the client refuses it.
+        key = b"" if record.key is None and record.value is None else record.key
+        sent: asyncio.Future[object] = await self._producer.send(
+            self._names.raw(record.topic), value=record.value, key=key, headers=list(record.headers)
+        )
+        return sent

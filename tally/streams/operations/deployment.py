@@ -1,0 +1,194 @@
+"""Brokers and database belong together: no worker of another environment may count a share of partitions.
+
+Both hold the id of the deployment: Postgres in `tally.deployment`, the brokers in the compacted topic
+`deployment`, whose first living record is the one that counts. The first worker that flushes draws it.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import uuid4
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from tally.agents.flush.ports import RowWriter
+from tally.schemas.keys import RowKey
+from tally.schemas.topics import DEPLOYMENT
+from tally.streams.operations.read_to_end import read_to_end
+from tally.streams.settings import Settings
+from tally.tables.postgres.columns import Rows
+from tally.tables.postgres.database import Database
+from tally.tables.postgres.deployment import (
+    Holds,
+    Verdict,
+    database_id,
+    judge,
+    keep_id,
+    put_id,
+    whose_counters,
+)
+from tally.tables.postgres.failures import Away
+from tally.tables.postgres.progress import FlushProgress
+
+DEADLINE_SECONDS = 30.0
+ID = re.compile(rb"[0-9a-f]{32}")
+AGAIN_SECONDS = 60.0
+"""How often a worker looks again: what the DSN leads to may become another database."""
+
+log = structlog.get_logger()
+
+
+class ForeignDatabase(Exception):
+    """The database belongs to another deployment than the brokers."""
+
+    def __init__(self, of_brokers: str | None, of_database: str | None) -> None:
+        super().__init__(
+            f"foreign_database: these brokers are of deployment {of_brokers or '(none yet)'}, and"
+            f" TALLY_POSTGRES_DSN names a database of {of_database or '(none yet)'}, or one with others'"
+            " counters: name the right brokers, prefix or database; if they are to belong together, run"
+            " `tally deployment adopt`"
+        )
+
+
+class Deployment:
+    """Looks whether the database of the settings is the one that these brokers' counters go to."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        store_ids: Callable[[], Awaitable[Sequence[str]]],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._store_ids = store_ids
+
+    async def check(self) -> None:
+        """Return if brokers and database belong together, or nobody has said so yet: then they do now.
+
+        Raises ForeignDatabase; Away and Refused, KafkaError and TimeoutError, and nothing is known.
+        """
+        known, held, verdict = await self._judged()
+        if verdict == "claim":
+            held = await keep_id(self._database, uuid4().hex)
+            await _write(self._settings, {held: _now()})
+            # Another worker may have been first, with another database.
+            known = await of_brokers(self._settings)
+            verdict = judge(known, held, "nothing")
+        elif verdict == "foreign":
+            # Somebody may have adopted it between the two looks.
+            known, held, verdict = await self._judged()
+        if verdict == "foreign":
+            raise ForeignDatabase(known, held)
+        if verdict == "restore" and known is not None:
+            await keep_id(self._database, known)
+            log.warning("the database had lost the id of its deployment", deployment=known)
+
+    async def _judged(self) -> tuple[str | None, str | None, Verdict]:
+        """Return the ids of brokers and database, and what they say.
+
+        The brokers are asked first: whoever claims a database gives that its id before the brokers get it.
+        """
+        known = await of_brokers(self._settings)
+        held = await database_id(self._database)
+        has_both = known is not None and held is not None
+        return known, held, judge(known, held, "ours" if has_both else await self._whose())
+
+    async def _whose(self) -> Holds:
+        return await whose_counters(self._database, await self._store_ids())
+
+
+class OwnWriter:
+    """A writer that looks whether the database is its own, before it reads or writes; see RowWriter."""
+
+    def __init__(
+        self, writer: RowWriter, check: Callable[[], Awaitable[None]], monotonic: Callable[[], float]
+    ) -> None:
+        self._writer = writer
+        self._check = check
+        self._monotonic = monotonic
+        self._again_at_s = monotonic()
+        self._is_known = False
+
+    async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
+        """Read flush progress of a database that is ours. Raises ForeignDatabase besides the writer's own."""
+        if self._monotonic() >= self._again_at_s:
+            await self.check()
+        return await self._writer.read_progress(partitions)
+
+    async def check(self) -> None:
+        """Look whose database it is. Raises ForeignDatabase, Away, Refused."""
+        try:
+            await self._check()
+            self._is_known = True
+        except (KafkaError, TimeoutError) as error:
+            if not self._is_known:
+                raise Away("connection", "", "the brokers do not say whose database this is") from error
+            log.warning("cannot look whose database this is", error=repr(error))
+        self._again_at_s = self._monotonic() + AGAIN_SECONDS
+
+    async def write(
+        self, partition: int, rows: Rows, progress: FlushProgress, seen: FlushProgress | None
+    ) -> int:
+        """Write, as the writer does."""
+        return await self._writer.write(partition, rows, progress, seen)
+
+    async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
+        """Ask, as the writer does."""
+        return await self._writer.unacceptable(partition, rows, most)
+
+
+async def of_brokers(settings: Settings) -> str | None:
+    """Return the deployment that the brokers hold; None before the first flush. Raises KafkaError.
+
+    A record whose key is no such id is somebody else's: it is logged by its offset and says nothing.
+    """
+    living: dict[bytes, None] = {}
+    topic = settings.names.raw(DEPLOYMENT)
+    async for record in read_to_end(settings.kafka_client(), [topic], DEADLINE_SECONDS):
+        if record.key is None or not ID.fullmatch(record.key):
+            place = {"topic": topic, "partition": record.partition, "offset": record.offset}
+            log.warning("a record of others in our topic", **place)
+            continue
+        living.pop(record.key, None) if record.value is None else living.setdefault(record.key)
+    return next((key.decode() for key in living), None)
+
+
+async def shown(settings: Settings) -> tuple[str | None, str | None]:
+    """Return the deployment of the brokers and that of the database. Raises KafkaError, Away, Refused."""
+    database = await Database.open(settings.postgres_dsn.get_secret_value(), connections=1)
+    try:
+        return await of_brokers(settings), await database_id(database)
+    finally:
+        await database.close()
+
+
+async def adopt(settings: Settings) -> str:
+    """Let the counters on these brokers go to the database of the settings; return the new deployment.
+
+    It is a new one, so that workers with the former database notice. Raises KafkaError, Away, Refused.
+    """
+    database = await Database.open(settings.postgres_dsn.get_secret_value(), connections=1)
+    try:
+        known, made = await of_brokers(settings), uuid4().hex
+        await put_id(database, made)
+        await _write(settings, {made: _now(), **({known: None} if known else {})})
+        return made
+    finally:
+        await database.close()
+
+
+def _now() -> bytes:
+    return str(time.time_ns() // 1_000_000).encode()
+
+
+async def _write(settings: Settings, entries: dict[str, bytes | None]) -> None:
+    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        for key, value in entries.items():
+            await producer.send_and_wait(settings.names.raw(DEPLOYMENT), key=key.encode(), value=value)
+    finally:
+        await producer.stop()

@@ -1,0 +1,178 @@
+"""Diagnosis: can everything be reached, is everything as it must be, and what is waiting."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from tally.deploy import migrate
+from tally.schemas.bounds import BY_NAME, IDENTIFIER_LINKS, TEMPLATES_SHOWN
+from tally.schemas.notices import UNITS
+from tally.streams.operations import beyond, deployment, generation, incomplete, topics
+from tally.streams.operations.looks import MESSAGES, SCAN_SECONDS, SHOWN, Census, Looks
+from tally.streams.operations.read_to_end import read_to_end
+from tally.streams.settings import Settings
+
+DEADLINE_SECONDS = 20.0
+MANY_TEMPLATES = """
+SELECT tenant, campaign, count(DISTINCT (template_name, template_language)) AS templates
+FROM tally.counters
+WHERE generation = $1 AND NOT whole_campaign AND campaign <> ''
+GROUP BY tenant, campaign HAVING count(DISTINCT (template_name, template_language)) > $2
+ORDER BY templates DESC LIMIT $3
+"""
+
+
+class SomethingMissing(Exception):
+    """Numbers are too low, and nobody has acknowledged it."""
+
+
+class Finding(Struct, frozen=True):
+    """One check: what was looked at, whether it is as it must be, and what to do if not."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run every check; one that fails does not keep the others from running."""
+    looks = Looks(settings)
+    checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        ("kafka", partial(_kafka, settings)),
+        ("topics", partial(_topics, settings)),
+        ("postgres", partial(_postgres, settings)),
+        ("migrations", partial(_migrations, settings)),
+        ("generation", partial(_generation, settings)),
+        ("deployment", partial(_deployment, settings)),
+        ("campaigns with more templates than an answer shows", partial(_many_templates, settings)),
+        ("messages by business number", partial(_messages, settings)),
+        ("customers by business number", partial(_customers, looks)),
+        ("dead letters by reason", partial(_dead_letters, looks)),
+        ("what is missing", partial(what_is_missing, looks)),
+        ("beyond a bound", partial(_beyond, looks)),
+    ]
+    return [await _finding(name, check) for name, check in checks]
+
+
+async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return Finding(name, True, await check())
+    except Exception as error:
+        return Finding(name, False, f"{type(error).__name__}: {error}")
+
+
+async def _kafka(settings: Settings) -> str:
+    states = await topics.states(settings)
+    return (
+        f"{settings.kafka_bootstrap} answers, {sum(s.partitions is not None for s in states)} of our topics"
+    )
+
+
+async def _topics(settings: Settings) -> str:
+    topics.refuse(await topics.states(settings))
+    return "all there, as exactness needs them"
+
+
+async def _postgres(settings: Settings) -> str:
+    connection = await _connect(settings)
+    try:
+        return str(await connection.fetchval("SHOW server_version"))
+    finally:
+        await connection.close()
+
+
+async def _connect(settings: Settings) -> Any:
+    dsn = settings.postgres_dsn.get_secret_value()
+    return await asyncpg.connect(dsn, timeout=DEADLINE_SECONDS, command_timeout=DEADLINE_SECONDS)
+
+
+async def _migrations(settings: Settings) -> str:
+    status = await asyncio.to_thread(migrate.status, settings.postgres_dsn.get_secret_value())
+    if status.pending:
+        raise migrate.MigrationError(f"{len(status.pending)} pending: run `tally migrate up`")
+    return f"{len(status.applied)} applied, none pending"
+
+
+async def _generation(settings: Settings) -> str:
+    shown = await generation.shown(settings)
+    if shown not in (None, settings.generation):
+        raise generation.GenerationError(
+            f"Postgres shows generation {shown}, this is {settings.generation}: `tally generation raise` when"
+            " it has caught up"
+        )
+    return f"Postgres shows {shown or 'none yet'}, this is {settings.generation}"
+
+
+async def _deployment(settings: Settings) -> str:
+    of_brokers, of_database = await deployment.shown(settings)
+    if of_brokers is not None and of_brokers != of_database:
+        raise deployment.ForeignDatabase(of_brokers, of_database)
+    return f"brokers and database belong together: {of_brokers or 'nothing flushed yet'}"
+
+
+async def _many_templates(settings: Settings) -> str:
+    """Name campaigns of which an answer adds templates up: mostly texts where names belong."""
+    connection = await _connect(settings)
+    try:
+        found = await connection.fetch(MANY_TEMPLATES, settings.generation, TEMPLATES_SHOWN.most, SHOWN + 1)
+    finally:
+        await connection.close()
+    shown = [f"{one['tenant']}/{one['campaign']}: {one['templates']}" for one in found[:SHOWN]]
+    return ", ".join([*shown, *(["..."] if len(found) > SHOWN else [])]) or "none"
+
+
+async def _messages(settings: Settings) -> str:
+    census = Census()
+    changelog = settings.names.changelog(MESSAGES.table)
+    async for record in read_to_end(settings.kafka_client(), [changelog], SCAN_SECONDS):
+        census.take(record.key, record.value)
+    return str(census)
+
+
+async def _customers(looks: Looks) -> str:
+    return str(await looks.crowds())
+
+
+async def _dead_letters(looks: Looks) -> str:
+    found = await looks.letters()
+    counts = [f"{reason}: {count}" for reason, count in found.by_reason.most_common()]
+    foreign = [f"and {found.foreign} records that are none"] if found.foreign else []
+    return ", ".join([*counts, *foreign]) or "none"
+
+
+async def what_is_missing(looks: Looks) -> str:
+    """Return what is missing from the numbers. Raises SomethingMissing: some of it is not acknowledged."""
+    lines = await looks.lines()
+    shown = [_missing(line) for line in lines[:SHOWN]] + (["..."] if len(lines) > SHOWN else [])
+    if any(line.count > line.acknowledged for line in lines):
+        raise SomethingMissing("; ".join(shown) + " (see `tally incomplete list`)")
+    return "; ".join(shown) or "nothing"
+
+
+async def _beyond(looks: Looks) -> str:
+    """Say of each bound how much lies beyond it, where anybody can know."""
+    crowds, letters = await looks.crowds(), await looks.letters()
+    connection = await _connect(looks.settings)
+    try:
+        of_rows = await beyond.of_rows(connection, looks.settings.generation)
+    finally:
+        await connection.close()
+    of_customers = {IDENTIFIER_LINKS.name: crowds.by_links}
+    return beyond.told(
+        {**letters.by_bound, **beyond.of_lines(await looks.lines()), **of_rows, **of_customers}
+    )
+
+
+def _missing(line: incomplete.Line) -> str:
+    """Return a line without whose it is: what is printed here may go anywhere."""
+    bound = BY_NAME.get(line.kind)
+    unit = UNITS.get(line.kind, "subjects")
+    why = f", more than {bound.most:,} {bound.of}" if bound else ""
+    open_count = line.count - line.acknowledged
+    if not open_count:
+        return f"{line.count} {unit} {line.kind}{why}, acknowledged"
+    return f"{open_count} of {line.count} {unit} {line.kind}{why}"

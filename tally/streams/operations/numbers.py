@@ -1,0 +1,116 @@
+"""The topic `numbers`: setting whose a business number is, and following what is set."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from tally.schemas.numbers import BadNumber, Number, Owners, checked_number, encode, read_number
+from tally.schemas.topics import NUMBERS
+from tally.streams.operations.read_to_end import read_to_end
+from tally.streams.settings import Settings
+
+DEADLINE_SECONDS = 60.0
+WAIT_MS = 500
+AGAIN_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+async def all_numbers(settings: Settings) -> dict[str, Number]:
+    """Return every number that is set. Raises KafkaError, TimeoutError."""
+    found: dict[str, Number] = {}
+    async for record in read_to_end(settings.kafka_client(), [settings.names.raw(NUMBERS)], DEADLINE_SECONDS):
+        _take(found, record)
+    return found
+
+
+async def set_number(settings: Settings, number_id: str, number: Number) -> None:
+    """Say whose a number is from now on. Raises KafkaError, TimeoutError, BadEvent."""
+    await _publish(settings, number_id, encode(checked_number(number_id, number)))
+
+
+async def remove_number(settings: Settings, number_id: str) -> None:
+    """Let a number be anybody's again. Raises KafkaError, TimeoutError."""
+    await _publish(settings, number_id, None)
+
+
+def owners_of(numbers: Mapping[str, Number]) -> Owners:
+    """Return by phone_number_id the tenant whose it is."""
+    return {number_id: number.tenant for number_id, number in numbers.items()}
+
+
+class NumbersFollower:
+    """Tells whoever reads send results whose numbers are, at the start and at each change."""
+
+    def __init__(self, settings: Settings, changed: Callable[[Owners], None]) -> None:
+        self._settings = settings
+        self._changed = changed
+        self._numbers: dict[str, Number] = {}
+        self._next_offset = 0
+
+    async def start(self) -> None:
+        """Read what is set. Raises KafkaError, TimeoutError."""
+        topic = self._settings.names.raw(NUMBERS)
+        async for record in read_to_end(self._settings.kafka_client(), [topic], DEADLINE_SECONDS):
+            self._take(record)
+        self._changed(owners_of(self._numbers))
+
+    async def run(self) -> None:
+        """Follow until cancelled; while Kafka is away what was set holds."""
+        while True:
+            try:
+                await self._follow()
+            except (KafkaError, TimeoutError, OSError) as error:
+                log.info("cannot follow the business numbers", error=repr(error))
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _follow(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **self._settings.kafka_client(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        tp = TopicPartition(self._settings.names.raw(NUMBERS), 0)
+        try:
+            await consumer.start()
+            consumer.assign([tp])
+            consumer.seek(tp, self._next_offset)
+            while True:
+                for records in (await consumer.getmany(timeout_ms=WAIT_MS)).values():
+                    for record in records:
+                        self._take(record)
+                    self._changed(owners_of(self._numbers))
+        finally:
+            await consumer.stop()
+
+    def _take(self, record: Any) -> None:
+        _take(self._numbers, record)
+        self._next_offset = record.offset + 1
+
+
+def _take(numbers: dict[str, Number], record: Any) -> None:
+    """Take one record; one that says nothing of a number is passed over: it must not stop a worker."""
+    try:
+        number_id, number = read_number(record.key, record.value)
+    except BadNumber as error:
+        log.warning("no business number", offset=record.offset, wanted="tally numbers set", error=str(error))
+        return
+    if number is None:
+        numbers.pop(number_id, None)
+    else:
+        numbers[number_id] = number
+
+
+async def _publish(settings: Settings, number_id: str, value: bytes | None) -> None:
+    producer = AIOKafkaProducer(**settings.kafka_client(), enable_idempotence=True, acks="all")
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await producer.start()
+        try:
+            await producer.send_and_wait(settings.names.raw(NUMBERS), value, number_id.encode(), partition=0)
+        finally:
+            await producer.stop()

@@ -1,0 +1,44 @@
+"""Metrics and health of a process that has no worker's web server: the bridge, the audit."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from tally.streams.runtime.health import Verdict
+from tally.streams.runtime.metric_set import MetricSet
+from tally.streams.web.operations import metrics_response, verdict_response
+from tally.streams.web.serving import WebServer
+
+
+def http_app(metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]]) -> web.Application:
+    """Return the application of /metrics, and of /health/{name} for each question that is given."""
+
+    async def get_metrics(request: web.Request) -> web.Response:
+        return metrics_response(request, metrics)
+
+    async def get_health(request: web.Request) -> web.Response:
+        verdict = health.get(request.match_info["name"])
+        if verdict is None:
+            raise web.HTTPNotFound
+        return verdict_response(verdict())
+
+    app = web.Application()
+    app.router.add_get("/metrics", get_metrics)
+    app.router.add_get("/health/{name}", get_health)
+    return app
+
+
+def answers() -> Verdict:
+    """Return that a process lives: it answers, so its event loop turns."""
+    return Verdict()
+
+
+async def serve(app: web.Application, host: str, port: int) -> None:
+    """Serve until cancelled. Raises OSError: the port is taken."""
+    server = WebServer(app, lambda _: None)
+    try:
+        await server.start(host, port)
+        await asyncio.Event().wait()  # until cancelled
+    finally:
+        await server.stop()

@@ -1,0 +1,175 @@
+"""One process that runs several Faust apps and services of ours, and ends when any of them is wrong.
+
+Faust's own worker is not used: its defaults overwrite settings, its logging replaces ours, and its shutdown
+can hang for minutes. Here every end has a deadline that a thread keeps, whatever the event loop does.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, NoReturn
+
+import faust
+from msgspec import Struct
+
+from tally.streams.runtime.descriptors import raise_descriptors
+from tally.streams.runtime.exit import EXIT_CODE, die
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 20.0
+FATAL_SECONDS = 8.0
+WATCH_SECONDS = 0.2
+COLLECT_AFTER = (50_000, 20, 100)
+"""Allocations between garbage collections, by generation (`gc.set_threshold`).
+
+Events, facts and states hold no cycles: reference counts free them. With Python's own 700 a third of a
+loaded worker's time went to looking at them.
+"""
+
+Service = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Parts(Struct, frozen=True):
+    """What a process runs: services are started before the apps, and cancelled after they have stopped."""
+
+    apps: Sequence[faust.App]
+    """Started together, stopped one by one from the last to the first."""
+    services: Mapping[str, Service] = {}
+    """By name; each runs until it is cancelled."""
+
+
+def exit_within(seconds: float, code: int) -> None:
+    """End the process after some time, whatever it then does; only a process that has ended escapes."""
+
+    def end() -> None:
+        time.sleep(seconds)
+        os._exit(code)
+
+    threading.Thread(target=end, name="deadline", daemon=True).start()
+
+
+def fail(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
+    """End the process as wrong, within a deadline even where the log cannot be written."""
+    exit_within(FATAL_SECONDS, EXIT_CODE)
+    die(reason, error, **more)
+
+
+def run_worker(build: Callable[[], Awaitable[Parts]], *, stop_seconds: float = STOP_SECONDS) -> NoReturn:
+    """Build and run the parts until SIGTERM or SIGINT, then stop in order and exit with 0.
+
+    Exits with another code within 10 s when an app crashes, a service ends or anything raises, and when
+    the stop takes longer than its deadline.
+    """
+    raise_descriptors()
+    try:
+        asyncio.run(_serve(build, stop_seconds))
+    except BaseException as error:
+        fail("the worker failed", error)
+    fail("the worker ended", None)
+
+
+async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> None:
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping, stop_seconds)
+    running: list[asyncio.Task[None]] = []
+    parts = await _built(build, stopping)
+    _collect_rarely()
+    for name, service in parts.services.items():
+        running.append(_keep(name, service(), stopping))
+    starting = asyncio.ensure_future(_start(parts.apps))
+    while not stopping.is_set():
+        _check(parts.apps, starting)
+        await _within(stopping, WATCH_SECONDS)
+    log.info("worker stops")
+    starting.cancel()
+    await _stop(parts.apps, running)
+    log.info("worker stopped")
+    _leave()
+
+
+async def _built(build: Callable[[], Awaitable[Parts]], stopping: asyncio.Event) -> Parts:
+    """Return the parts; leave where a stop is asked for before, since nothing has begun."""
+    building, stopped = asyncio.ensure_future(build()), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({building, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not building.done():
+        log.info("worker stops before it has started")
+        _leave()
+    stopped.cancel()
+    return building.result()
+
+
+def _collect_rarely() -> None:
+    """Leave what was imported and built out of all collections, and collect seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
+def _stop_on_signals(stopping: asyncio.Event, stop_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop(*_: object) -> None:
+        # Not by the loop's own handler, which never runs where the loop is stuck.
+        exit_within(stop_seconds, EXIT_CODE)
+        loop.call_soon_threadsafe(stopping.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _keep(name: str, service: Coroutine[Any, Any, None], stopping: asyncio.Event) -> asyncio.Task[None]:
+    task = asyncio.create_task(service, name=name)
+
+    def ended(done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None or not stopping.is_set():
+            fail(f"{name} ended", error)
+
+    task.add_done_callback(ended)
+    return task
+
+
+async def _start(apps: Sequence[faust.App]) -> None:
+    await asyncio.gather(*(app.start() for app in apps))
+    log.info("worker started: %s", ", ".join(app.conf.id for app in apps))
+
+
+def _check(apps: Sequence[faust.App], starting: "asyncio.Future[None]") -> None:
+    # Asked again and again: what another thread sets wakes nobody in this loop.
+    for app in apps:
+        if app.should_stop:
+            fail(f"{app.conf.id} crashed", app.crash_reason)
+    if starting.done() and starting.exception() is not None:
+        fail("an app could not start", starting.exception())
+
+
+async def _stop(apps: Sequence[faust.App], services: Sequence["asyncio.Task[None]"]) -> None:
+    for app in reversed(apps):
+        await app.stop()
+        if app.crash_reason is not None:
+            fail(f"{app.conf.id} crashed while stopping", app.crash_reason)
+    for task in reversed(services):
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _leave() -> NoReturn:
+    """Exit with 0, without waiting for threads of libraries."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+async def _within(event: asyncio.Event, timeout_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await event.wait()
+    except TimeoutError:
+        return

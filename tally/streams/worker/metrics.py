@@ -1,0 +1,149 @@
+"""Every metric of a worker in one typed list.
+
+No label names a tenant, a campaign or a person: each label's values are a short closed list.
+"""
+
+import platform
+from collections.abc import Mapping
+from itertools import product
+from typing import get_args
+
+from prometheus_client import Info
+
+from tally.agents.lag.tracker import FACTS
+from tally.agents.route.decision import EventOutcome
+from tally.schemas import notices, topics
+from tally.schemas.ami import events
+from tally.schemas.counters import Family
+from tally.schemas.errors import REASONS
+from tally.schemas.sends.reader import OUTCOMES
+from tally.schemas.whatsapp import inbound, status, webhook
+from tally.streams.runtime.metric_set import Metric, MetricSet
+from tally.streams.settings import ROLES
+from tally.streams.web.connections import CLOSED
+from tally.tables.store.errors import Rebuilt
+
+OTHER = "other"
+SOURCES = topics.RAW_TOPICS
+LAG_TOPICS = (*SOURCES, FACTS)
+GROUP_ROLES = ("route", "fold")
+SQLSTATE_CLASSES = (
+    *("08", "0A", "22", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX"),
+    *("timeout", "connection", "moved", "foreign_store", OTHER),
+)
+"""Classes of PostgreSQL's error codes that a flush can meet, and what else can keep it from flushing."""
+
+SEEN: Mapping[str, frozenset[str]] = {
+    "field": webhook.FIELDS | {OTHER},
+    "status": status.STATUSES | {"call", OTHER},
+    "message": inbound.TYPES | {OTHER},
+    "outcome": frozenset((*OUTCOMES, OTHER)),
+    "unknown_field": frozenset({"send_result", "status"}),
+    "ami_event": events.KNOWN | {"response", OTHER},
+    "value_error": frozenset({"account"}),
+}
+"""What the readers of raw events count by name, by kind (`Routed.seen`)."""
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+RECORD_BUCKETS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0)
+RECOVERY_BUCKETS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+
+
+def _counter(name: str, meaning: str, **labels: tuple[str, ...]) -> Metric:
+    return Metric(name, "counter", meaning, tuple(labels), tuple(product(*labels.values())))
+
+
+def _gauge(name: str, meaning: str, **labels: tuple[str, ...]) -> Metric:
+    return Metric(name, "gauge", meaning, tuple(labels), tuple(product(*labels.values())))
+
+
+def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Metric:
+    return Metric(name, "histogram", meaning, buckets=buckets)
+
+
+METRICS: tuple[Metric, ...] = (
+    _counter("tally_events_total", "raw events read", source=SOURCES, outcome=get_args(EventOutcome)),
+    Metric(
+        "tally_event_names_total",
+        "counter",
+        "what raw events held, by name from closed lists; the rest is `other`",
+        ("kind", "name"),
+        tuple((kind, name) for kind, names in SEEN.items() for name in sorted(names)),
+    ),
+    _counter("tally_facts_total", "facts counted", family=get_args(Family)),
+    _counter("tally_batches_total", "batches of facts counted, one transaction each"),
+    _histogram("tally_batch_records", "facts in a batch", RECORD_BUCKETS),
+    _histogram("tally_batch_seconds", "time to count a batch, without its transaction", LATENCY_BUCKETS),
+    _histogram("tally_commit_seconds", "time of a batch's transaction", LATENCY_BUCKETS),
+    _gauge("tally_lag_records", "records that wait to be counted", topic=LAG_TOPICS),
+    _gauge("tally_lag_seconds", "age of the latest moment that is known to be counted; NaN for none"),
+    _histogram(
+        "tally_event_to_view_seconds",
+        "from Kafka's time of a batch's oldest raw event to its visibility here",
+        LATENCY_BUCKETS,
+    ),
+    _gauge("tally_dirty_rows", "rows that wait to be flushed to Postgres"),
+    _gauge("tally_withheld_rows", "rows that Postgres cannot store; tried again now and then"),
+    _gauge("tally_flush_lag_seconds", "age of the oldest row that waits to be flushed"),
+    _histogram("tally_flush_seconds", "time of a flush to Postgres", LATENCY_BUCKETS),
+    _counter("tally_flush_rows_total", "rows flushed to Postgres"),
+    _counter(
+        "tally_flush_failures_total",
+        "flushes that failed, by the class of their SQLSTATE",
+        sqlstate_class=SQLSTATE_CLASSES,
+    ),
+    _gauge("tally_waiting_states", "messages with a status and no send result yet, in all partitions"),
+    _gauge("tally_contested_messages", "messages that several tenants claim, in all partitions"),
+    _counter(
+        "tally_dead_letters_total",
+        "raw records that could not be read, and facts that could not be counted",
+        topic=LAG_TOPICS,
+        reason=REASONS,
+    ),
+    _counter(
+        "tally_lost_raw_records_total",
+        "raw records, at most, that were gone before this process could read them",
+        topic=SOURCES,
+    ),
+    _gauge(
+        "tally_incomplete",
+        "what is missing from the numbers and not acknowledged, by kind: docs/dashboards.md, receipts",
+        kind=notices.KINDS,
+    ),
+    _gauge("tally_incomplete_acknowledged", "what is missing and was acknowledged", kind=notices.KINDS),
+    _gauge("tally_campaigns_beyond_shown", "campaigns with more templates than an answer shows"),
+    _counter("tally_rebalances_total", "assignments of partitions by a consumer group", role=GROUP_ROLES),
+    _counter(
+        "tally_local_copies_rebuilt_total",
+        "local copies of partitions that were wiped and read anew from their changelogs",
+        reason=get_args(Rebuilt),
+    ),
+    _gauge("tally_opening_offsets", "offsets of changelogs still to be read before partitions are open"),
+    _histogram("tally_recovery_seconds", "time to open a partition's tables", RECOVERY_BUCKETS),
+    _gauge("tally_partitions_owned", "partitions that this process works on", role=GROUP_ROLES),
+    _counter(
+        "tally_identifiers_refused_total",
+        "identifiers of customers that were shown with too many others: they identify nobody",
+    ),
+    _gauge("tally_web_connections", "connections to the web port"),
+    _counter(
+        "tally_web_connections_closed_total",
+        "connections closed: no request in 10 s, answer not read in 60 s, too many, or all of them in use",
+        reason=CLOSED,
+    ),
+    _gauge("tally_facts_set_aside", "facts given up on in all partitions; their numbers are too low"),
+    _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),
+    Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),
+)
+"""What is published. Names never change; `process_*` come from the client library."""
+
+
+class Metrics(MetricSet):
+    """All metrics of one worker."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(METRICS)
+        (told,) = (metric for metric in METRICS if metric.kind == "info")
+        build = Info(told.name.removesuffix("_info"), told.help, registry=self.registry)
+        build.info({"version": version, "python": platform.python_version()})
+        self.set("tally_lag_seconds", float("nan"))

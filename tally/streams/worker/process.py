@@ -1,0 +1,282 @@
+"""One worker process: what its roles need, put together."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.metadata import version
+from math import ceil
+
+import faust
+import structlog
+from msgspec import structs
+
+from tally.agents.compute_gate import Turns
+from tally.agents.flush.loop import Flush
+from tally.agents.flush.ports import Policy, Ports
+from tally.agents.lag.logs import LogWatch, TopicLogs, log_topics
+from tally.agents.lag.loop import LagLoop
+from tally.agents.lag.offsets import Pipeline, kafka_offsets
+from tally.agents.lag.tracker import LagTracker, Moment
+from tally.agents.route.decision import READERS
+from tally.agents.route.loop import Route
+from tally.agents.view.loop import ViewLoop, changelog_consumer
+from tally.agents.view.model import View
+from tally.agents.view.reader import Reader
+from tally.agents.view.receipt import Opening, Openings
+from tally.schemas.notices import KINDS
+from tally.schemas.topics import COUNTERS, DEAD_LETTERS
+from tally.streams.operations import topics
+from tally.streams.operations.deployment import Deployment, OwnWriter
+from tally.streams.operations.numbers import NumbersFollower
+from tally.streams.runtime import health
+from tally.streams.runtime.exit import describe
+from tally.streams.runtime.run import Parts, Service, fail
+from tally.streams.runtime.watchdog import Stacks, Watchdog
+from tally.streams.settings import Settings
+from tally.streams.web.app import web_app
+from tally.streams.web.site import Site
+from tally.streams.worker.brokers import wait_for_brokers
+from tally.streams.worker.metrics import GROUP_ROLES, Metrics
+from tally.streams.worker.observer import Watch
+from tally.streams.worker.roles import fold_app, route_app, unix_ms
+from tally.tables.families.registry import TABLES
+from tally.tables.kafka.dead_letters import DeadLetters
+from tally.tables.kafka.facts_log import FactsLog
+from tally.tables.postgres.database import Database
+from tally.tables.postgres.failures import PostgresFailure
+from tally.tables.postgres.writer import Writer
+
+log = structlog.get_logger()
+
+FOLD_CLOSE_SECONDS = 15.0
+FLUSH_BREATHS = 1
+"""Rounds of the event loop between two pieces of the flush, whose partitions take turns."""
+
+Owned = Callable[[], frozenset[int]]
+
+
+class Process:
+    """Builds the parts of a worker in the order in which they need each other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._metrics = Metrics(version("tally"))
+        self._watch = Watch(self._metrics, time.monotonic, time.time)
+        self._apps: list[faust.App] = []
+        self._services: dict[str, Service] = {"beat": self._beat}
+        self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
+        self._turns = Turns()
+        self._flush_turns = Turns(FLUSH_BREATHS)
+        self._partitions = 0
+        self._metrics.follow("tally_opening_offsets", lambda: float(self._watch.offsets_to_open))
+
+    async def build(self) -> Parts:
+        """Wait for brokers, declare the topics, connect, and return what is to be run."""
+        settings, roles = self._settings, self._settings.roles
+        await wait_for_brokers(settings)
+        await topics.declare(settings)
+        logs = TopicLogs(settings.kafka_client(), log_topics(settings.names, TABLES))
+        await logs.check_first()
+        writer = await self._writer(logs) if "flush" in roles else None
+        facts = FactsLog(settings.kafka_client(), settings.names.facts)
+        dead_letters = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
+        await facts.start()
+        await dead_letters.start()
+        self._partitions = facts.partitions
+        self._at_the_end("facts log", facts.close)
+        self._at_the_end("dead letters", dead_letters.close)
+        view = self._view()
+        self._services["logs"] = LogWatch(logs.connect, view.progress, self._partitions).run
+        self._serve(self._reader(view) if "view" in roles else None)
+        owned = self._fold(dead_letters) if "fold" in roles else None
+        if writer is not None:
+            self._flush(writer, view, owned)
+        if "route" in roles:
+            reading = self._settings.reading
+            route = Route(
+                facts,
+                dead_letters,
+                self._watch,
+                _route_failed,
+                self._turns,
+                reading,
+                self._settings.generation,
+            )
+            numbers = NumbersFollower(
+                settings, lambda owners: route.read_by(structs.replace(reading, owners=owners))
+            )
+            await numbers.start()
+            self._services["numbers"] = numbers.run
+            self._apps.append(route_app(settings, route, self._watch))
+        return Parts(self._apps, self._services)
+
+    def _at_the_end(self, name: str, close: Callable[[], Awaitable[None]]) -> None:
+        """Close something when the process stops, after everything that was added later."""
+
+        async def service() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await close()
+
+        self._services[name] = service
+
+    def _view(self) -> View:
+        settings = self._settings
+        view = View(self._partitions)
+        loop = ViewLoop(
+            view,
+            settings.names.changelog(COUNTERS),
+            lambda: changelog_consumer(**settings.kafka_client()),
+            lambda: time.time() * 1000,
+            self._watch.visible,
+            random.random,
+        )
+        self._services["view"] = loop.run
+        return view
+
+    def _fold(self, dead_letters: DeadLetters) -> Owned:
+        app, assignment = fold_app(self._settings, dead_letters, self._watch, self._turns)
+        self._apps.append(app)
+        self._at_the_end("fold", lambda: assignment.close(FOLD_CLOSE_SECONDS))
+        return lambda: assignment.partitions
+
+    async def _writer(self, logs: TopicLogs) -> OwnWriter:
+        """Connect to Postgres, and end here where its database is another deployment's.
+
+        Before the groups are joined: else partitions would be counted here that are flushed to nobody.
+        """
+        settings = self._settings
+        dsn = settings.postgres_dsn.get_secret_value()
+        database = await Database.open(dsn, connections=settings.postgres_pool_size)
+        self._at_the_end("postgres", database.close)
+        deployment = Deployment(settings, database, logs.store_ids)
+        writer = OwnWriter(
+            Writer(database, settings.generation, self._flush_turns.take), deployment.check, time.monotonic
+        )
+        try:
+            await writer.check()
+        except PostgresFailure as failure:
+            log.warning("cannot look yet whose database this is", error=describe(failure))
+        return writer
+
+    def _flush(self, writer: OwnWriter, view: View, owned: Owned | None) -> None:
+        settings = self._settings
+        everything = frozenset(range(self._partitions))
+
+        def caught_up() -> frozenset[int]:
+            ours = everything if owned is None else owned()
+            return frozenset(partition for partition in ours if view.is_ready(partition))
+
+        ports = Ports(
+            source=view,
+            writer=writer,
+            partitions=caught_up,
+            outcomes=self._watch,
+            clock=time.monotonic,
+            jitter=random.random,
+            between=self._flush_turns.take,
+        )
+        policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
+        self._services["flush"] = Flush(ports, policy).run
+
+    def _reader(self, view: View) -> Reader:
+        settings, lag = self._settings, LagTracker()
+        self._services["lag"] = self._lag_loop(view, lag).run
+        reader = Reader(
+            view,
+            lag,
+            settings.generation,
+            time.monotonic,
+            settings.live_lag_seconds,
+            openings=self._openings,
+        )
+        self._metrics.follow("tally_lag_seconds", lambda: _or_nan(reader.lag_seconds()))
+        self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
+        self._metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
+        self._metrics.follow("tally_campaigns_beyond_shown", lambda: float(view.beyond))
+        self._metrics.follow("tally_facts_set_aside", lambda: _summed(view, "set_aside"))
+        for kind in KINDS:
+            self._metrics.follow("tally_incomplete", partial(_lack, view, kind, False), kind=kind)
+            self._metrics.follow("tally_incomplete_acknowledged", partial(_lack, view, kind, True), kind=kind)
+        return reader
+
+    def _serve(self, reader: Reader | None) -> None:
+        """Serve metrics and health in every process, and the read API where there is a reader."""
+        site = Site(self._metrics, self._live, lambda: self._ready(reader))
+        self._apps.append(web_app(self._settings, site, reader))
+
+    def _lag_loop(self, view: View, tracker: LagTracker) -> LagLoop:
+        settings, names = self._settings, self._settings.names
+        raw = {source: names.raw(source) for source in READERS}
+        pipeline = Pipeline(raw, names.facts, self._partitions, names.group("route"))
+        return LagLoop(
+            tracker,
+            lambda: kafka_offsets(pipeline, settings.kafka_client()),
+            lambda: {partition: view.next_offset(partition) for partition in range(self._partitions)},
+            self._watch.lagging,
+            lambda: Moment(time.monotonic(), unix_ms()),
+            random.random,
+            settings.lag_seconds,
+        )
+
+    def _openings(self) -> Openings:
+        now_s = time.monotonic()
+        return {
+            partition: Opening(one.done, one.whole, _whole(one.left_seconds(now_s)))
+            for partition, one in self._watch.openings.items()
+        }
+
+    def _live(self) -> health.Verdict:
+        return health.live(self._watch.pulses(), time.monotonic(), self._settings.stuck_seconds)
+
+    def _ready(self, reader: Reader | None) -> health.Verdict:
+        """Decide on readiness; a process that serves no numbers need not be caught up with them."""
+        opening, joining = len(self._watch.to_open), self._joining()
+        left_s = self._watch.opening_left_seconds()
+        if reader is None:
+            state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining, left_s)
+        else:
+            ready = reader.view.ready_partitions
+            state = health.Readiness(ready, self._partitions, opening, reader.lag_seconds(), joining, left_s)
+        return health.ready(state, self._settings.live_lag_seconds)
+
+    def _joining(self) -> tuple[str, ...]:
+        consuming = (role for role in GROUP_ROLES if role in self._settings.roles)
+        return tuple(role for role in consuming if role not in self._watch.joined)
+
+    async def _beat(self) -> None:
+        """Tell that the event loop turns."""
+        self._watchdog.start()
+        while True:
+            self._watchdog.beat()
+            self._watch.beat()
+            await asyncio.sleep(self._watchdog.beat_seconds)
+
+
+def _stuck(reason: str, stacks: Stacks) -> None:
+    fail(reason, stacks=stacks)
+
+
+def _route_failed(error: BaseException) -> None:
+    fail("route failed", error)
+
+
+def _summed(view: View, field: str) -> float:
+    known = (view.progress(partition) for partition in range(view.partitions))
+    return float(sum(getattr(progress, field) for progress in known if progress is not None))
+
+
+def _lack(view: View, kind: str, is_acknowledged: bool) -> float:
+    lack = view.lacks.all
+    return float((lack.acknowledged if is_acknowledged else lack.incomplete).get(kind, 0))
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else ceil(seconds)
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,126 @@
+"""The consuming roles: what route and fold decide, bound to Faust apps and their consumer groups."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from math import ceil
+from uuid import uuid4
+
+from faust.types import TP
+from msgspec import structs
+
+from tally.agents.compute_gate import Turns
+from tally.agents.fold.batch import FactRecord
+from tally.agents.fold.partition import PartitionFold
+from tally.agents.fold.partitions import Assignment
+from tally.agents.fold.ports import FoldSettings
+from tally.agents.route.decision import READERS
+from tally.agents.route.loop import Route
+from tally.streams.runtime.run import fail
+from tally.streams.settings import Settings
+from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
+from tally.streams.transport.options import Limits, Options
+from tally.streams.transport.runs import Run
+from tally.streams.worker.observer import Watch
+from tally.tables.families.registry import TABLES
+from tally.tables.kafka.dead_letters import DeadLetters, Letter
+from tally.tables.store.partition import PartitionStore, StoreSettings
+
+ROUTE_DRAIN_SECONDS = 5.0
+FOLD_DRAIN_SECONDS = 0.0
+"""A fold leaves what it has not begun to the next owner, who starts at progress and repeats nothing."""
+
+Partitions = Callable[[set[TP]], None]
+
+
+def unix_ms() -> int:
+    """Return the time of the wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def _options(
+    settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, limits: Limits
+) -> Options:
+    return Options(
+        client=settings.kafka_client(),
+        assigned=assigned,
+        revoked=revoked,
+        drain_seconds=drain_seconds,
+        limits=limits,
+        fetch_wait_ms=round(settings.fetch_wait_seconds * 1000),
+        gather_seconds=settings.gather_seconds,
+        session_timeout_ms=round(settings.session_timeout_seconds * 1000),
+        commit_seconds=settings.commit_seconds,
+    )
+
+
+def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
+    """Return the app that reads the raw topics."""
+    names = settings.names
+    logical = {names.raw(source): source for source in READERS}
+
+    def assigned(partitions: set[TP]) -> None:
+        watch.follow("route", lambda: runs_consumer(app).outstanding)
+        watch.rebalanced("route", len(partitions))
+
+    def revoked(_: set[TP]) -> None:
+        watch.let_go("route")
+
+    limits = Limits(settings.batch_records, max_outstanding=settings.outstanding_runs)
+    options = structs.replace(
+        _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, limits), tells_starts=True
+    )
+    app = consumer_app(names.group("route"), options)
+
+    async def agent(runs: AsyncIterator[Run]) -> None:
+        async for run in runs:
+            route.deliver(logical[run.topic], run)
+
+    consume(app, tuple(logical), agent, fail)
+    return app
+
+
+def fold_app(
+    settings: Settings, dead_letters: DeadLetters, watch: Watch, turns: Turns
+) -> tuple[ConsumerApp, Assignment]:
+    """Return the app that reads the facts log, and the assignment of its partitions."""
+    names = settings.names
+    store_settings = StoreSettings(
+        settings.kafka_client(), names, TABLES, settings.state_folder, lambda: uuid4().hex, watch.rebuilt
+    )
+
+    async def keep(partition: int, fact: FactRecord, error: str) -> None:
+        await dead_letters.keep([Letter(names.facts, partition, fact, "code_failure", error)])
+
+    fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts, turns)
+
+    def new_fold(partition: int) -> PartitionFold:
+        watch.to_open.add(partition)
+        tp = TP(names.facts, partition)
+        store = PartitionStore(store_settings, partition)
+        return PartitionFold(fold_settings, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
+
+    assignment = Assignment(new_fold, lambda error: fail("a partition's fold failed", error))
+
+    def assigned(partitions: set[TP]) -> None:
+        watch.follow("fold", lambda: runs_consumer(app).outstanding)
+        watch.rebalanced("fold", len(partitions))
+        assignment.assign({tp.partition for tp in partitions})
+
+    def revoked(partitions: set[TP]) -> None:
+        assignment.revoke({tp.partition for tp in partitions})
+        watch.let_go("fold")
+        watch.to_open.clear()
+        watch.openings.clear()
+
+    # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
+    runs_of_batch = ceil(settings.batch_facts / settings.batch_records)
+    limits = Limits(settings.batch_records, max_outstanding=runs_of_batch)
+    options = _options(settings, FOLD_DRAIN_SECONDS, assigned, revoked, limits)
+    app = consumer_app(names.group("fold"), options)
+
+    async def agent(runs: AsyncIterator[Run]) -> None:
+        async for run in runs:
+            assignment.deliver(run.partition, run)
+
+    consume(app, (names.facts,), agent, fail)
+    return app, assignment

@@ -1,0 +1,182 @@
+"""Who could hear whom, and when: channels in one bridge, through any number of Local channels."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from msgspec import Struct, field
+
+from tally.tables.families.call.dial_graph import Graph
+from tally.tables.families.call.state import ENTER, LEAVE, UNTIMED, Channel
+from tally.tables.families.call.timeline import Span
+
+Heard = dict[str, list[Span]]
+"""By channel: when it was connected with a customer's."""
+NOBODY: frozenset[str] = frozenset()
+
+
+class Step(Struct):
+    """What one channel did in one moment."""
+
+    left: set[str]
+    entered: list[str]
+    is_over: bool = False
+
+
+class Inside(Struct):
+    """Who is in one bridge, by what that means to customers."""
+
+    customers: set[str] = field(default_factory=set)
+    locals: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
+
+
+class Reach(Struct):
+    """All bridges that are connected through Local channels, and these with their other halves."""
+
+    bridges: set[str]
+    locals: set[str]
+
+
+def heard_by(graph: Graph, customers: Collection[str], legs: Collection[str]) -> dict[str, Heard]:
+    """Return for each customer's channel when each other one that is no Local channel was connected with it.
+
+    `legs` are all channels of customers: they are nobody whom a customer could be connected with. One pass
+    for all of them: an operator's channel may stay up all day, and serve hundreds of calls.
+    """
+    if not customers:
+        return {}
+    hearing = _Hearing(graph, frozenset(customers), frozenset(legs))
+    steps = _steps(graph.channels)
+    for at_us in sorted(steps):
+        hearing.go_on(at_us, steps[at_us])
+    return hearing.spans()
+
+
+class _Hearing:
+    """Who is in which bridge at a moment, and since when customers have been connected with whom."""
+
+    def __init__(self, graph: Graph, customers: frozenset[str], legs: frozenset[str]) -> None:
+        self._graph = graph
+        self._customers = customers
+        self._legs = legs
+        self._locals = {unique for unique, channel in graph.channels.items() if channel.is_local}
+        self._bridges: dict[str, str] = {}
+        self._over: set[str] = set()
+        self._inside: dict[str, Inside] = defaultdict(Inside)
+        self._with = dict.fromkeys(customers, NOBODY)
+        self._since: dict[str, dict[str, int]] = {customer: {} for customer in customers}
+        self._spans: dict[str, Heard] = {customer: defaultdict(list) for customer in customers}
+
+    def go_on(self, at_us: int, steps: dict[str, Step]) -> None:
+        """Move the channels of one moment, and look again at the customers whom that may concern.
+
+        A customer who comes or goes concerns no other one; an operator or a Local all who are beside it.
+        """
+        movers = [unique for unique in steps if unique not in self._legs or unique in self._locals]
+        # Not `&` with the keys: that looks at all customers.
+        concerned = {unique for unique in steps if unique in self._customers}
+        if movers:
+            concerned |= self._beside(movers)
+        for unique, step in steps.items():
+            self._move(unique, step)
+        if movers:
+            concerned |= self._beside(movers)
+        self._look(concerned, at_us)
+
+    def spans(self) -> dict[str, Heard]:
+        """Return all connections; one that has not ended has no end."""
+        for customer, since in self._since.items():
+            for other, at_us in since.items():
+                self._spans[customer][other].append((at_us, None))
+        return self._spans
+
+    def _look(self, customers: Iterable[str], at_us: int) -> None:
+        """Compare whom each customer is connected with now and before; those side by side have the same."""
+        now_of: dict[str | None, frozenset[str]] = {}
+        # By identity, and with the sets themselves, so that they live as long as their ids are asked for.
+        changes: dict[tuple[int, int], tuple[frozenset[str], frozenset[str], frozenset[str]]] = {}
+        for customer in customers:
+            place = None if customer in self._locals else self._bridges.get(customer, "")
+            now = now_of.get(place) if place is not None else None
+            if customer in self._over:
+                now = NOBODY  # though the other half of a Local one may still be in a bridge
+            if now is None:
+                reach = self._reach([customer])
+                now = frozenset().union(*(self._inside[bridge].others for bridge in reach.bridges))
+                now_of[place] = now
+            before = self._with[customer]
+            change = changes.get((id(before), id(now)))
+            if change is None:
+                change = changes[id(before), id(now)] = (before - now, now - before, before)
+            self._with[customer] = now
+            since, spans = self._since[customer], self._spans[customer]
+            for gone in change[0]:
+                spans[gone].append((since.pop(gone), at_us))
+            for new in change[1]:
+                since[new] = at_us
+
+    def _beside(self, uniques: Iterable[str]) -> set[str]:
+        """Return the customers who are connected with some of these now, or are one of their halves."""
+        reach = self._reach(uniques)
+        return set(self._customers & reach.locals).union(
+            *(self._inside[bridge].customers for bridge in reach.bridges)
+        )
+
+    def _reach(self, uniques: Iterable[str]) -> Reach:
+        """Return the bridges that these channels are in, and whatever Locals connect with them."""
+        if not self._locals:
+            bridges = self._bridges
+            return Reach({bridges[unique] for unique in uniques if unique in bridges}, set())
+        reach = Reach(set(), set())
+        waiting = list(uniques)
+        while waiting:
+            unique = waiting.pop()
+            if unique in self._locals and unique not in reach.locals:
+                reach.locals.add(unique)
+                if (other := self._graph.other_half(unique)) is not None:
+                    waiting.append(other)
+            bridge = self._bridges.get(unique)
+            if bridge is not None and bridge not in reach.bridges:
+                reach.bridges.add(bridge)
+                waiting += self._inside[bridge].locals
+        return reach
+
+    def _move(self, unique: str, step: Step) -> None:
+        """Move one channel; what it enters and leaves in one moment it has left, unless it was in before."""
+        before = self._bridges.get(unique)
+        stays = [bridge for bridge in step.entered if bridge not in step.left or bridge == before]
+        after = max(stays, default=None if before in step.left else before)
+        if step.is_over:
+            self._over.add(unique)
+            after = None
+        if before is not None:
+            for kind in self._kinds(unique, self._bridges.pop(unique)):
+                kind.discard(unique)
+        if after is not None:
+            self._bridges[unique] = after
+            for kind in self._kinds(unique, after):
+                kind.add(unique)
+
+    def _kinds(self, unique: str, bridge: str) -> list[set[str]]:
+        """Return the sets of a bridge that a channel is in."""
+        inside = self._inside[bridge]
+        kinds = [inside.locals] if unique in self._locals else []
+        if unique in self._customers:
+            kinds.append(inside.customers)
+        return kinds or ([] if unique in self._legs else [inside.others])
+
+
+def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:
+    """Return by time and channel what bridges it left and entered, and if it hung up; then it enters none."""
+    steps: dict[int, dict[str, Step]] = defaultdict(lambda: defaultdict(lambda: Step(set(), [])))
+    for unique, channel in channels.items():
+        for key, times in channel.moments.items():
+            bridge = key[1:].split(UNTIMED, 1)[0]
+            for at_us in times:
+                if key[0] == LEAVE:
+                    steps[at_us][unique].left.add(bridge)
+                elif key[0] == ENTER and (channel.hangup is None or at_us < channel.hangup[0]):
+                    steps[at_us][unique].entered.append(bridge)
+        if channel.hangup:
+            steps[channel.hangup[0]][unique].is_over = True
+    return steps

@@ -1,0 +1,77 @@
+"""The operators who took an attempt of a call, and what it adds to their rows."""
+
+from collections.abc import Iterator
+
+from tally.schemas.keys import RowKey, Template
+from tally.tables.contribution import Counts, Part
+from tally.tables.families.call.dial_graph import Graph
+from tally.tables.families.call.result import Journey
+from tally.tables.families.call.state import Channel
+from tally.tables.families.call.timeline import seconds_of
+
+Served = tuple[str, str]
+"""Queue and interface of an operator's leg; the queue is empty where none called it."""
+
+
+def missed_by(graph: Graph, journey: Journey) -> list[str]:
+    """Return the legs of operators who let this attempt's customer ring."""
+    if not graph.missed_by:
+        return []
+    return sorted({unique for caller in journey.own for unique in graph.missed_by.get(caller, ())})
+
+
+def served(graph: Graph, unique: str) -> Served:
+    """Return the queue and the interface that a leg was called for; without them, the channel's own peer."""
+    if unique not in graph.served:
+        graph.served[unique] = _served(graph, unique)
+    return graph.served[unique]
+
+
+def _served(graph: Graph, unique: str) -> Served:
+    for above in graph.above(unique):
+        channel = graph.channels[above]
+        if above != unique and not channel.is_local:
+            break  # whoever dialled it is somebody else, and may be an operator himself
+        if channel.agent:
+            return channel.agent[1], channel.agent[2] or _peer(channel)
+    return "", _peer(graph.channels[unique])
+
+
+def _peer(channel: Channel) -> str:
+    """Return a channel's name without the part that is new for each call: `PJSIP/201-0000002a`."""
+    return channel.name.rpartition("-")[0] or channel.name
+
+
+def operator_parts(graph: Graph, journey: Journey, pbx: str, tenant: str) -> Iterator[Part]:
+    """Return what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
+    for unique in journey.operators:
+        spans = journey.heard[unique]
+        counts = {"connects": 1, "talk_s": seconds_of(spans)}
+        if spans[-1][1] is None and not graph.channels[unique].is_over:
+            counts["legs.in_call"] = 1
+        yield _operator_part(graph, unique, counts, pbx, tenant)
+    for unique in missed_by(graph, journey):
+        yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant)
+    for unique in _ringing(graph, journey):
+        yield _operator_part(graph, unique, {"legs.ringing": 1}, pbx, tenant)
+
+
+def _ringing(graph: Graph, journey: Journey) -> list[str]:
+    """Return the legs that a queue offers this attempt's customer to at this moment."""
+    return [
+        unique
+        for caller in sorted(journey.own)
+        for unique in graph.dialled_by(caller)
+        if (channel := graph.channels[unique]).agent and channel.up_us is None
+        if not channel.is_over and not channel.missed
+    ]
+
+
+def _operator_part(graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str) -> Part:
+    channel = graph.channels[unique]
+    return Part(
+        RowKey(tenant, "", Template(pbx, served(graph, unique)[1])),
+        {name: value for name, value in counts.items() if value},
+        channel.first[0] // 1000,
+        graph.last_us(unique) // 1000,
+    )

@@ -1,0 +1,108 @@
+"""One attempt's way through a call: its customer's leg, its operators, its queues."""
+
+from msgspec import Struct
+
+from tally.tables.families.call.attempts import Attempt
+from tally.tables.families.call.bridged import Heard, heard_by
+from tally.tables.families.call.dial_graph import Graph, customers, customers_leg
+from tally.tables.families.call.outcome import ANSWERED, OTHER, by_reason, unanswered
+from tally.tables.families.call.state import Channel
+
+
+class Journey(Struct, frozen=True):
+    """What became of one attempt."""
+
+    attempt: Attempt
+    own: set[str]
+    """The attempt's first channel, the customer's legs, and the Local ones between."""
+    leg: str | None
+    """The customer's leg."""
+    up_us: int | None
+    is_answered: bool
+    outcome: str | None
+    """Of an attempt that was not answered, once it is over."""
+    is_lost: bool
+    """Whether it ended while nobody looked."""
+    heard: Heard
+    """When each channel that is no customer's was connected with it."""
+    operators: list[str]
+    """The legs of operators: those channels, in order."""
+
+
+def journeys_of(graph: Graph, attempts: list[Attempt]) -> list[Journey]:
+    """Follow all attempts of a call."""
+    legs = [_legs(graph, attempt) for attempt in attempts]
+    mains = [customers_leg(graph.channels, dialled) for dialled, _ in legs]
+    up = {leg for leg in mains if leg is not None and graph.channels[leg].up_us is not None}
+    heard = heard_by(graph, up, {leg for dialled, _ in legs for leg in dialled})
+    return [
+        _journey(graph, attempt, dialled, own, leg, heard.get(leg or "", {}))
+        for attempt, (dialled, own), leg in zip(attempts, legs, mains, strict=True)
+    ]
+
+
+def _journey(
+    graph: Graph, attempt: Attempt, legs: list[str], own: set[str], leg: str | None, heard: Heard
+) -> Journey:
+    channel = graph.channels[leg] if leg else None
+    up_us = channel.up_us if channel else None
+    reason = None if attempt.second or attempt.response is None else attempt.response[2]
+    is_answered = up_us is not None or (reason == ANSWERED and _is_all_we_know(graph, attempt, leg))
+    return Journey(
+        attempt,
+        own,
+        leg,
+        up_us,
+        is_answered,
+        None if is_answered else _outcome(graph, attempt, legs, channel, reason),
+        _is_lost(graph, attempt, channel),
+        heard,
+        sorted(heard),
+    )
+
+
+def _is_all_we_know(graph: Graph, attempt: Attempt, leg: str | None) -> bool:
+    """Return whether an OriginateResponse alone tells of the customer's leg.
+
+    Behind a Local channel it tells of the dialplan, which may answer before it dials.
+    """
+    if leg is not None or attempt.root is None:
+        return leg == attempt.root
+    root = graph.channels[attempt.root]
+    return root.is_over or not root.is_local
+
+
+def _legs(graph: Graph, attempt: Attempt) -> tuple[list[str], set[str]]:
+    if attempt.root is None:
+        return [], set()
+    legs, own = graph.second_legs(attempt.root) if attempt.second else graph.legs(attempt.root)
+    return customers(graph.channels, legs), own
+
+
+def _outcome(
+    graph: Graph, attempt: Attempt, legs: list[str], channel: Channel | None, reason: int | None
+) -> str | None:
+    """Decide an attempt that was not answered; None while it may still be."""
+    if attempt.root is None:
+        failed = attempt.response is not None and attempt.response[2] != ANSWERED
+        return by_reason(reason) if failed else None
+    root = graph.channels[attempt.root]
+    if not root.is_over or any(not graph.channels[leg].is_over for leg in legs):
+        return None
+    if channel is None:
+        return None if root.gone else by_reason(reason)
+    return None if channel.gone else unanswered(channel, reason, root.is_local)
+
+
+def _is_lost(graph: Graph, attempt: Attempt, channel: Channel | None) -> bool:
+    if channel is None and attempt.root is not None:
+        channel = graph.channels[attempt.root]
+    return channel is not None and channel.gone
+
+
+def was_attempted(journey: Journey) -> bool:
+    """Return whether the PBX shows a dial towards the customer."""
+    if journey.leg is not None:
+        return True
+    response = journey.attempt.response
+    return response is not None and not journey.attempt.second and response[2] != OTHER

@@ -1,0 +1,177 @@
+"""Keeping what cannot be counted: original bytes, where they came from, and why."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+from zlib import crc32
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
+
+from tally.schemas.bounds import KIB, LETTER_END, LETTER_KEY, RECORD
+from tally.schemas.errors import Reason
+from tally.schemas.kept import Kept, kept
+from tally.schemas.routed import Routed
+from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
+from tally.tables.kafka.batches import Headers, Sent, send_entries, settle
+from tally.tables.kafka.facts_log import DELIVERY_TIMEOUT_MS
+from tally.tables.kafka.unread import Unread
+
+MAX_DETAIL = 1_000
+DETAILED_PARTS = 20
+"""Bad parts that a detail names; their paths are of a few dozen characters."""
+REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What brokers say of a batch that is larger than they take; a smaller one may do."""
+BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
+"""Smaller than one record may be: a large one has a batch of its own, and many small ones share one."""
+
+
+class Delivered(Protocol):
+    """A record as Kafka delivered it."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+
+
+class Letter(NamedTuple):
+    """A record that cannot be counted, where it came from, and why."""
+
+    topic: str
+    partition: int
+    record: Delivered
+    reason: Reason
+    detail: str
+
+    @property
+    def value(self) -> bytes:
+        """The original bytes, as far as the client has them; a tombstone is kept as none."""
+        return self.record.value or b""
+
+    def kept(self, size: "Size") -> Kept:
+        """Return what of the value is kept."""
+        if isinstance(self.record, Unread):
+            before = self.record.kept
+            smaller = kept(before.data, size.whole_bytes, size.end_bytes)
+            # Ends of ends are ends; size and digest stay those of all bytes.
+            return Kept(smaller.data, before.size_bytes, before.sha256 or smaller.sha256)
+        return kept(self.value, size.whole_bytes, size.end_bytes)
+
+    @property
+    def key(self) -> bytes | None:
+        """The record's key, or the first bytes of a long one."""
+        key = self.record.key
+        return None if key is None else key[: LETTER_KEY.most]
+
+
+class Size(NamedTuple):
+    """How large a dead letter's value may be."""
+
+    whole_bytes: int
+    """Up to here a value is kept whole."""
+    end_bytes: int
+    """Of a longer one, so many from each end."""
+
+
+SIZES = (
+    Size(RECORD.most, LETTER_END.most),
+    *(Size(0, end_bytes) for end_bytes in (LETTER_END.most, 4 * KIB, 256, 0)),
+)
+"""What is tried, one after the other, where brokers refuse a letter for its size."""
+
+
+def headers_of(letter: Letter, found: Kept, at_ms: int) -> Headers:
+    """Return a dead letter's headers; (topic, partition, offset) tell its origin. Pure.
+
+    Where the value is not whole, `size` and `sha256` are those of the original bytes.
+    """
+    headers = [
+        ("reason", letter.reason.encode()),
+        ("detail", letter.detail[:MAX_DETAIL].encode(errors="backslashreplace")),
+        ("topic", letter.topic.encode()),
+        ("partition", b"%d" % letter.partition),
+        ("offset", b"%d" % letter.record.offset),
+        ("at", b"%d" % at_ms),
+    ]
+    if not found.is_whole:
+        headers += [("size", b"%d" % found.size_bytes), ("sha256", found.sha256.encode())]
+    return headers
+
+
+def detail_of(routed: Routed) -> str:
+    """Return the paths of the first bad parts of one record, and how many more; never their values. Pure."""
+    named = routed.bad[:DETAILED_PARTS]
+    more = routed.refused - len(named)
+    listed = "; ".join(map(str, named))
+    return listed if more <= 0 else f"{listed}; and {more} more"
+
+
+class DeadLetters:
+    """The producer of dead letters of one process.
+
+    Not an idempotent one: that one has no way on after a batch that was refused. A letter that is written
+    twice is listed once.
+    """
+
+    def __init__(self, kafka: dict[str, Any], topic: str, now_ms: Callable[[], int]) -> None:
+        self._topic = topic
+        self._now_ms = now_ms
+        self._producer = AIOKafkaProducer(
+            **kafka,
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            max_request_size=DEAD_LETTER_LIMIT_BYTES,
+            request_timeout_ms=DELIVERY_TIMEOUT_MS,
+        )
+        self._partitions = 0
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._producer.start()
+        self._partitions = len(await self._producer.partitions_for(self._topic))
+
+    async def keep(self, letters: Sequence[Letter]) -> None:
+        """Write dead letters and wait until the brokers have all of them. Raises KafkaError.
+
+        What brokers refuse for its size is written alone, and then smaller and smaller.
+        """
+        grouped: defaultdict[int, list[Letter]] = defaultdict(list)
+        for letter in letters:
+            grouped[crc32(letter.key or letter.value) % self._partitions].append(letter)
+        await settle([asyncio.ensure_future(self._keep(*one)) for one in grouped.items()])
+
+    async def _keep(self, partition: int, letters: Sequence[Letter]) -> None:
+        try:
+            await self._send(partition, letters, SIZES[0])
+        except REFUSED:
+            for letter in letters:
+                await self._keep_one(partition, letter)
+
+    async def _keep_one(self, partition: int, letter: Letter) -> None:
+        *sizes, smallest = SIZES
+        for size in sizes:
+            try:
+                return await self._send(partition, [letter], size)
+            except REFUSED:
+                continue
+        return await self._send(partition, [letter], smallest)
+
+    async def _send(self, partition: int, letters: Sequence[Letter], size: Size) -> None:
+        at_ms = self._now_ms()
+        found = [letter.kept(size) for letter in letters]
+        sent: list[Sent] = await send_entries(
+            self._producer,
+            self._topic,
+            partition,
+            [(letter.key, one.data) for letter, one in zip(letters, found, strict=True)],
+            [headers_of(letter, one, at_ms) for letter, one in zip(letters, found, strict=True)],
+        )
+        await settle([part.future for part in sent])
+
+    async def close(self) -> None:
+        """Flush and disconnect."""
+        await self._producer.stop()

@@ -1,0 +1,132 @@
+"""Appending facts to the facts log: idempotent, without transactions, acknowledged."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from tally.schemas.keys import partition_of
+from tally.schemas.notices import NOTICE, Notice
+from tally.schemas.records import Timed, head
+from tally.schemas.topics import FACT_LIMIT_BYTES
+from tally.tables.families.family import packed
+from tally.tables.kafka.batches import send_entries, settle
+
+DELIVERY_TIMEOUT_MS = 60_000
+"""How long the client goes on trying while the broker is away; then the process ends."""
+
+Entry = tuple[bytes, bytes]
+
+
+Grouped = defaultdict[int, list[Entry]]
+"""Records by partition."""
+
+
+def by_partition(facts: Iterable[Timed], partitions: int, more: Grouped | None = None) -> Grouped:
+    """Encode facts with their raw events' Kafka times; return records, after those that are there. Pure."""
+    grouped: Grouped = defaultdict(list) if more is None else more
+    for keyed, raw_at_ms in facts:
+        key = keyed.key
+        value = head(keyed.family, raw_at_ms) + packed(keyed.fact)
+        grouped[partition_of(key, partitions)].append((key, value))
+    return grouped
+
+
+class Lane:
+    """One partition's appends: while a batch is on its way, what comes meanwhile gathers for the next.
+
+    Not left to the client: several batches that wait for one partition use up each other's time there.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._partition = partition
+        self._waiting: list[tuple[list[Entry], asyncio.Future[None]]] = []
+        self._pump: asyncio.Task[None] | None = None
+
+    def append(self, entries: list[Entry]) -> "asyncio.Future[None]":
+        """Append records; the future waits until the brokers have them. It raises KafkaError."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((entries, future))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.ensure_future(self._send_all())
+        return future
+
+    async def _send_all(self) -> None:
+        while self._waiting:
+            futures = [future for _, future in self._waiting]
+            error = await self._send(self._take())
+            for future in futures:
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+
+    def _take(self) -> Iterator[Entry]:
+        """Take what waits; whoever has read it to the end holds nothing of it."""
+        taken, self._waiting = self._waiting, []
+        return chain.from_iterable(entries for entries, _ in taken)
+
+    async def _send(self, entries: Iterator[Entry]) -> Exception | None:
+        try:
+            sent = await send_entries(self._producer, self._topic, self._partition, entries)
+            await settle([part.future for part in sent])
+        except Exception as error:  # handed to everyone who waits
+            return error
+        return None
+
+
+class FactsLog:
+    """The producer of one process. No transactions, so that the log's offsets are dense."""
+
+    def __init__(self, kafka: dict[str, Any], topic: str) -> None:
+        self._topic = topic
+        self._producer = AIOKafkaProducer(
+            **kafka,
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=FACT_LIMIT_BYTES // 2,
+            request_timeout_ms=DELIVERY_TIMEOUT_MS,
+        )
+        self._lanes: list[Lane] = []
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the log has; 0 before the start."""
+        return len(self._lanes)
+
+    async def start(self) -> None:
+        """Connect, and learn how many partitions the log has."""
+        await self._producer.start()
+        count = len(await self._producer.partitions_for(self._topic))
+        self._lanes = [Lane(self._producer, self._topic, partition) for partition in range(count)]
+
+    def append(self, facts: Iterable[Timed]) -> Awaitable[object]:
+        """Append facts; the result waits until the brokers have them, and raises KafkaError if they do not.
+
+        Facts are encoded at once and not kept: waiting takes far longer.
+        """
+        return self.append_entries(by_partition(facts, self.partitions))
+
+    def append_entries(self, grouped: Mapping[int, list[Entry]]) -> Awaitable[object]:
+        """Append facts that are encoded; as `append`."""
+        return settle([self._lanes[partition].append(entries) for partition, entries in grouped.items()])
+
+    async def tell(self, notices: Mapping[int, Notice], at_ms: int) -> None:
+        """Append one notice to each of some partitions, and wait until the brokers have them.
+
+        Raises KafkaError.
+        """
+        value_of = {partition: head(NOTICE, at_ms) + packed(notice) for partition, notice in notices.items()}
+        lanes = self._lanes
+        await settle([lanes[partition].append([(NOTICE, value)]) for partition, value in value_of.items()])
+
+    async def close(self) -> None:
+        """Flush and disconnect."""
+        await self._producer.stop()
