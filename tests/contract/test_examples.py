@@ -12,7 +12,7 @@ from tally.agents.route.decision import READERS
 from tally.schemas.errors import REASONS
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition
-from tests.unit.schemas.test_sends import ACCEPTED
+from tests.unit.schemas.sends.test_reader import ACCEPTED
 
 EXAMPLES = Path(tally.schemas.__file__).parent / "examples"
 SAMPLES = Path(__file__).parents[1] / "samples" / "whatsapp"

@@ -1,7 +1,7 @@
 """D10 and D11: what was ever published is still read, and nothing that can be published is an exception.
 
-That an unknown version of a fact stops the fold is held by tests/unit/test_fold_batch.py, that the stored
-examples fit the published schemas by tests/contract/test_examples.py.
+That an unknown version of a fact stops the fold is held by tests/unit/agents/fold/test_batch.py,
+that the stored examples fit the published schemas by tests/contract/test_examples.py.
 """
 
 import json
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import tally.schemas
 from tally.agents.route.decision import READERS
 from tally.schemas.errors import REASONS
-from tests.unit.schemas.test_ami_reader import HEADERS
+from tests.unit.schemas.ami.test_reader import HEADERS
 
 EXAMPLES = Path(tally.schemas.__file__).parent / "examples"
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -15,7 +15,7 @@ from tally.schemas.records import Keyed
 from tally.schemas.routed import Routed
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition
-from tests.unit.schemas.test_sends import ACCEPTED
+from tests.unit.schemas.sends.test_reader import ACCEPTED
 
 OWNED = ACCEPTED["phone_number_id"]
 READING = Reading(owners={OWNED: "a", "2": "b"})
