@@ -4,9 +4,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeGuard, TypeVar
+
+import msgspec
+from msgspec import Meta
 
 from tally.schemas.errors import BadEvent
+from tally.schemas.scan import may_be_read
 
 T = TypeVar("T")
 
@@ -167,3 +171,20 @@ def digest(*parts: str) -> bytes:
 def message_identifier(number: str, wamid: str) -> bytes:
     """Return the identifier of a message among those of its customer."""
     return b"w" + digest(number, wamid)
+
+
+MAX_INTEGER = (1 << 63) - 1
+"""Beyond 64 bits an integer is a float for the general reader's parser, or no JSON at all."""
+
+MetaId = Annotated[str, Meta(min_length=1, max_length=MAX_META_ID)]
+MaybeMetaId = Annotated[str, Meta(max_length=MAX_META_ID)] | None
+"""Absent, null and empty ones say nothing."""
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, BadEvent)
+"""What a typed reader meets in an event that it leaves to the general one."""
+
+
+def may_be_usual(value: bytes | None) -> TypeGuard[bytes]:
+    """Return whether a typed decode may say what the general reader says of a record's value."""
+    # A U+0000 makes an id a bad one, and the declared types let it pass.
+    return value is not None and may_be_read(value) and b"\\u0000" not in value

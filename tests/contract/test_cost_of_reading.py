@@ -11,7 +11,7 @@ import pytest
 from tally.agents.route.decision import READERS
 from tally.schemas.ami.variables import READING
 from tally.schemas.bounds import BAD_PARTS, ELEMENTS, MIB, PACKET_LINES, RECORD
-from tally.schemas.routed import Routed
+from tally.schemas.records import Routed
 from tally.schemas.scan import elements
 from tally.simulator.records import AMI_EVENTS, SEND_RESULTS, WEBHOOK_EVENTS
 

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer, Taken
-from tally.streams.ami.metrics import AmiMetrics
+from tally.streams.ami.observer import AmiMetrics
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.sink import Sink
 from tally.streams.ami.timing import Timing, World

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tally.agents.fold.batch import fold_batch
-from tally.agents.fold.recount import recount
+from tally.agents.fold.rows import recount
 from tally.schemas.missing import NO_ROW
 from tally.schemas.records import Keyed, head
 from tally.schemas.rows import decode_row

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tally.agents.fold.batch import FactRecord, find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure
-from tally.agents.fold.recount import recount
+from tally.agents.fold.rows import recount
 from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import Row, decode_row
 from tally.schemas.topics import COUNTERS

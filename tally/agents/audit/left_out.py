@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tally.agents.fold.missing import is_marked
-from tally.agents.fold.recount import recount
+from tally.agents.fold.rows import recount
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES, INCOMPLETE

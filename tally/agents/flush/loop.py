@@ -5,9 +5,8 @@ import asyncio
 import structlog
 
 from tally.agents.flush.backoff import Backoff
-from tally.agents.flush.partition import PartitionFlush, note_failure
+from tally.agents.flush.partition import PartitionFlush, Searches, note_failure
 from tally.agents.flush.ports import Policy, Ports
-from tally.agents.flush.searches import Searches
 from tally.schemas.keys import RowKey
 from tally.tables.postgres.failures import PostgresFailure
 

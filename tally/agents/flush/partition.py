@@ -1,5 +1,6 @@
 """Flushing one partition: compare with Postgres, send what is dirty, set aside what cannot be stored."""
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +9,44 @@ import structlog
 from tally.agents.flush.backoff import Backoff
 from tally.agents.flush.dirty_rows import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
 from tally.agents.flush.ports import Policy, Ports
-from tally.agents.flush.searches import Searches
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import Row
 from tally.tables.pieces import Steps, in_pieces
 from tally.tables.postgres.columns import FINGERPRINT, Rows
 from tally.tables.postgres.failures import PostgresFailure, Unacceptable
 from tally.tables.postgres.progress import FlushProgress, ProgressMoved
+
+SEARCHED_ROWS = 50
+SEARCHED_SECONDS = 60.0
+"""So many rows are found in a minute at most: each costs Postgres some ten refused statements, and a page of
+its log. Thousands of them would otherwise hold up all other rows, and fill its disk."""
+FOUND_AT_ONCE = 16
+"""A search ends with so many rows, so that it keeps its deadline whatever a batch looks like."""
+
+
+class Searches:
+    """What is left of the rows that may be searched for; one for all partitions of a process."""
+
+    def __init__(self) -> None:
+        self._at_seconds: deque[float] = deque()
+
+    def reserve(self, now_seconds: float) -> int:
+        """Return for how many rows one may search now, and keep them from others."""
+        while self._at_seconds and self._at_seconds[0] <= now_seconds - SEARCHED_SECONDS:
+            self._at_seconds.popleft()
+        rows = min(FOUND_AT_ONCE, SEARCHED_ROWS - len(self._at_seconds))
+        self._at_seconds.extend([now_seconds] * rows)
+        return rows
+
+    def give_back(self, rows: int) -> None:
+        """Leave to others what a search has not found."""
+        for _ in range(rows):
+            self._at_seconds.pop()
+
+    def free_at_seconds(self) -> float:
+        """Return when one may search again."""
+        return self._at_seconds[0] + SEARCHED_SECONDS if self._at_seconds else 0.0
+
 
 log = structlog.get_logger()
 

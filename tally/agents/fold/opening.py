@@ -9,7 +9,7 @@ import structlog
 from msgspec import structs
 
 from tally.agents.fold.ports import FoldSettings
-from tally.agents.fold.recount import corrections, recount
+from tally.agents.fold.rows import corrections, recount
 from tally.agents.fold.steps import OF_A_TRANSACTION
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family

@@ -10,12 +10,11 @@ from msgspec import structs
 from tally.agents.compute_gate import TURN_SECONDS, Pace
 from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sweep_steps
 from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
-from tally.agents.fold.giving_up import give_up, hopeless
-from tally.agents.fold.inbox import Inbox
-from tally.agents.fold.intake import Run, foreign, take
+from tally.agents.fold.inbox import Inbox, Run, foreign, take
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.quarantine import give_up, hopeless
 from tally.agents.fold.resync import open_subjects
 from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideSweep
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from tally.agents.fold.intake import Run
+from tally.agents.fold.inbox import Run
 from tally.agents.fold.partition import PartitionFold
 
 

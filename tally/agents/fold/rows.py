@@ -1,10 +1,15 @@
-"""Moving rows by what a batch changed in them. Pure."""
+"""Rows: moved by what a batch changed in them, and recounted from the states of a partition. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tally.agents.fold.steps import chunks
 from tally.schemas.rows import LABELS, Row, decode_row, encode
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Change, Changes
+from tally.tables.families.family import Family
 from tally.tables.pieces import Steps
+from tally.tables.rules import Rules
 from tally.tables.store.interface import Reader
 
 
@@ -57,3 +62,52 @@ def _moved_counts(counts: dict[str, int], deltas: dict[str, int]) -> dict[str, i
         has_other_names = has_other_names or not count or name not in moved
         moved[name] = count
     return {name: moved[name] for name in sorted(moved) if moved[name]} if has_other_names else moved
+
+
+def recount(
+    states: Iterable[tuple[Family[Any, Any], bytes, bytes]], rules: Rules, next_offset: int
+) -> dict[bytes, Row]:
+    """Return every row as the sum of the contributions of (family, key, encoded state)."""
+    changes = Changes()
+    for family, key, value in states:
+        changes.move((), family.contribution(key, family.decode(value), rules))
+    rows = {key: move(None, change, next_offset) for key, change in changes.items()}
+    return {key.encode(): row for key, row in rows.items() if row is not None}
+
+
+def corrections(
+    held: Mapping[bytes, bytes], counted: Mapping[bytes, Row], next_offset: int
+) -> dict[bytes, bytes | None]:
+    """Return the rows that have to be written so that what is held equals what was counted.
+
+    A row that nothing contributes to any more is kept as zeros, at its first time: rows are never deleted in
+    a generation. A span is that of what is counted: folding only widens it, so that a message that moved to
+    another campaign leaves the row's span as it was, and a recount narrows it. Labels only widen.
+    """
+    corrected: dict[bytes, bytes | None] = {}
+    for key in held.keys() | counted.keys():
+        old = decode_row(held[key]) if key in held else None
+        new = counted.get(key)
+        if old is None and new is not None:
+            corrected[key] = encode(new)
+        elif old is not None and (row := _counted_anew(old, new, next_offset)) != old:
+            corrected[key] = encode(row)
+    return corrected
+
+
+def _counted_anew(old: Row, new: Row | None, next_offset: int) -> Row:
+    """Return the row as it was counted, or as it is held where that is the same."""
+    if new is None:
+        return (
+            Row(next_offset, old.first_ms, old.first_ms, old.labels, {}, old.channels) if old.counts else old
+        )
+    if (old.first_ms, old.last_ms, old.counts) == (new.first_ms, new.last_ms, new.counts):
+        return old
+    return Row(
+        next_offset,
+        new.first_ms,
+        new.last_ms,
+        sorted({*old.labels, *new.labels})[:LABELS],
+        new.counts,
+        sorted({*old.channels, *new.channels}),
+    )

@@ -8,12 +8,10 @@ from msgspec import Struct, field
 
 from tally.schemas.ami.reader import Headers, read_ami
 from tally.schemas.ami.variables import READING, Reading
-from tally.schemas.records import Keyed
-from tally.schemas.routed import Routed
+from tally.schemas.records import Keyed, Routed
 from tally.schemas.sends.fast import read_usual_send
 from tally.schemas.sends.reader import read_send
-from tally.schemas.whatsapp.idle import read_idle
-from tally.schemas.whatsapp.usual import read_usual
+from tally.schemas.whatsapp.fast import read_idle, read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
 from tally.tables.kafka.dead_letters import Delivered
 from tally.tables.kafka.unread import Unread

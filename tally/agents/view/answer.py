@@ -4,10 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tally.agents.view.channels import channel_of, channels_named, numbers_of
 from tally.agents.view.sums import Counts, Sums, Totals, adding_up, flat
 from tally.schemas.bounds import TEMPLATES_SHOWN
-from tally.schemas.counters import BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, RATES
+from tally.schemas.counters import (
+    BY_NAME,
+    DERIVED,
+    DISTRIBUTIONS,
+    MAPS,
+    RATES,
+    channel_of,
+    channels_named,
+    numbers_of,
+)
 from tally.schemas.keys import RowKey, Template
 from tally.schemas.rows import Row
 from tally.tables.durations import Summary, summarise

@@ -5,8 +5,7 @@ from hashlib import blake2b
 
 from tally.schemas.ami.events import NO_ATTEMPT
 from tally.schemas.ami.moment import Moment
-from tally.schemas.ami.packet import Packet
-from tally.schemas.ami.text import queue_name, unescaped
+from tally.schemas.ami.packet import Packet, queue_name, unescaped
 from tally.schemas.ami.variables import Reading, Whose
 from tally.schemas.call_facts import ChannelsSeen, Glimpse, Kind, Originated, Role
 from tally.schemas.errors import BadEvent

@@ -2,8 +2,7 @@
 
 from tally.schemas.ami.channels import number
 from tally.schemas.ami.moment import Moment
-from tally.schemas.ami.packet import Packet
-from tally.schemas.ami.text import queue_name
+from tally.schemas.ami.packet import Packet, queue_name
 from tally.schemas.bounds import OPERATOR_TEXT
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.errors import BadEvent

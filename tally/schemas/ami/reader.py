@@ -6,15 +6,14 @@ from typing import Any
 from tally.schemas.ami import channels, queues
 from tally.schemas.ami.events import KINDS, KNOWN, MEMBERS, NOISE
 from tally.schemas.ami.moment import Moment, moment_of
-from tally.schemas.ami.packet import Packet, packet_of, read_packet
-from tally.schemas.ami.text import decoded
+from tally.schemas.ami.packet import Packet, decoded, packet_of, read_packet
 from tally.schemas.ami.variables import READING, Reading, Whose
 from tally.schemas.bounds import PACKET_LINES
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Swept
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, checked_text, producer_id
 from tally.schemas.keys import join_parts
-from tally.schemas.routed import Routed, read_object
+from tally.schemas.records import Routed, read_object
 from tally.schemas.topics import RAW_LIMIT_BYTES
 
 Headers = Iterable[tuple[str, bytes | None]]

@@ -5,8 +5,7 @@ from msgspec import Struct
 from tally.schemas.facts import MESSAGE, RECIPIENT, AttemptResult, Channel, Claim, Claimed, Outcome, Send
 from tally.schemas.fields import digest
 from tally.schemas.keys import Template, join_parts
-from tally.schemas.records import KeyedSighting
-from tally.schemas.routed import Routed
+from tally.schemas.records import KeyedSighting, Routed
 
 
 class Checked(Struct, gc=False):

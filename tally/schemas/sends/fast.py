@@ -12,18 +12,22 @@ from msgspec import Meta, Struct
 from tally.schemas.bounds import TEMPLATE
 from tally.schemas.fields import (
     MAX_ID,
+    MAX_INTEGER,
     MAX_SECONDS,
+    UNREADABLE,
+    MaybeMetaId,
+    MetaId,
     canonical_id,
     event_ms,
     latest_ms,
+    may_be_usual,
     phone_identifier,
     user_identifier,
 )
 from tally.schemas.keys import Template
 from tally.schemas.numbers import NOBODYS, Owners
-from tally.schemas.routed import Routed
+from tally.schemas.records import Routed
 from tally.schemas.sends.facts import Checked, add_facts
-from tally.schemas.typed import MAX_INTEGER, UNREADABLE, MaybeMetaId, MetaId, may_be_usual
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 

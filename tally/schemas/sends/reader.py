@@ -20,7 +20,7 @@ from tally.schemas.fields import (
 )
 from tally.schemas.keys import FREE_FORM, Template, bounded_template, join_parts
 from tally.schemas.numbers import NOBODYS, Owners
-from tally.schemas.routed import Routed, read_object
+from tally.schemas.records import Routed, read_object
 from tally.schemas.sends.facts import Checked, add_facts
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)

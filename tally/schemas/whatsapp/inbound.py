@@ -9,8 +9,7 @@ from tally.schemas.errors import BadEvent
 from tally.schemas.facts import MESSAGE, Inbound, Quoted
 from tally.schemas.fields import digest, event_seconds, meta_id, optional_meta_id, required, typed
 from tally.schemas.keys import join_parts
-from tally.schemas.records import KeyedSighting
-from tally.schemas.routed import Routed
+from tally.schemas.records import KeyedSighting, Routed
 from tally.schemas.whatsapp.identity import (
     SENDER_USER_KEYS,
     SYSTEM_PHONE_KEYS,

@@ -9,8 +9,7 @@ from typing import Any
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
 from tally.schemas.fields import MAX_ID, event_seconds, meta_id, required, typed
 from tally.schemas.keys import join_parts
-from tally.schemas.records import KeyedSighting
-from tally.schemas.routed import Routed
+from tally.schemas.records import KeyedSighting, Routed
 from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers
 
 PRICING_RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4}

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.fields import latest_ms, meta_id, required, typed
 from tally.schemas.keys import join_parts
-from tally.schemas.records import KeyedSighting
-from tally.schemas.routed import Routed, read_object
+from tally.schemas.records import KeyedSighting, Routed, read_object
 from tally.schemas.whatsapp.identity import contact_identifiers, renamed_identifiers
 from tally.schemas.whatsapp.inbound import read_message
 from tally.schemas.whatsapp.status import read_status

@@ -8,11 +8,9 @@ from msgspec import Struct
 
 from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.link import Link
-from tally.streams.ami.metrics import AmiMetrics
-from tally.streams.ami.observer import PbxWatch
+from tally.streams.ami.observer import AmiMetrics, PbxWatch
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.publishing import Publishing
-from tally.streams.ami.sink import Sink
+from tally.streams.ami.sink import Publishing, Sink
 from tally.streams.ami.timing import Timing, World
 from tally.streams.runtime.health import Verdict
 

@@ -4,10 +4,75 @@ import math
 from collections.abc import Mapping
 from typing import NoReturn, Protocol
 
-from tally.streams.ami.login import add_filters, log_in, refusal
+from tally.schemas.ami.packet import Packet
+from tally.streams.ami.errors import LoginRefused
+from tally.streams.ami.framing import digest
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.session import Session
 from tally.streams.ami.timing import Timing, World
+
+MESSAGE_CHARACTERS = 200
+"""As much of a server's words as is shown."""
+
+
+async def log_in(session: Session, pbx: Pbx, seconds: float) -> None:
+    """Log in, plain or by MD5 challenge. Raises LoginRefused.
+
+    The classes of events are a part of the login: asked for later, FullyBooted would be missed.
+    """
+    await session.greeted(seconds)
+    secret = _secret(pbx)
+    proof = await _proof(session, pbx, secret, seconds)
+    fields = [("Username", pbx.username), *proof, ("Events", pbx.events)]
+    try:
+        answer = await session.ask("Login", *fields, seconds=seconds)
+    except ValueError as error:
+        raise LoginRefused(f"the login cannot be sent: {error}") from None
+    if refused := refusal(answer, secret):
+        raise LoginRefused(f"the PBX refuses the login: {refused}")
+    if answer.get("response").lower() != "success":
+        raise LoginRefused("the PBX answers the login with neither Success nor Error")
+
+
+async def add_filters(session: Session, pbx: Pbx, seconds: float) -> dict[str, str]:
+    """Ask for each filter; return those that are refused, with the reason."""
+    refused = {}
+    for line in pbx.filters:
+        answer = await session.ask("Filter", ("Operation", "Add"), ("Filter", line), seconds=seconds)
+        if message := refusal(answer):
+            refused[f"Filter {line}"] = message
+    return refused
+
+
+def refusal(answer: Packet, secret: str = "") -> str:
+    """Return a server's words where it refuses, without a secret that it echoes; empty where it does not."""
+    if answer.get("response").lower() != "error":
+        return ""
+    message = answer.get("message")
+    shown = message.replace(secret, "***") if secret else message
+    return shown[:MESSAGE_CHARACTERS] or "no reason given"
+
+
+async def _proof(session: Session, pbx: Pbx, secret: str, seconds: float) -> list[tuple[str, str]]:
+    if pbx.auth == "plain":
+        return [("Secret", secret)]
+    answer = await session.ask("Challenge", ("AuthType", "MD5"), seconds=seconds)
+    if refused := refusal(answer, secret):
+        raise LoginRefused(f"the PBX refuses a challenge: {refused}")
+    if not answer.get("challenge"):
+        raise LoginRefused("the PBX gives no challenge: the key would be the secret's own digest")
+    return [("AuthType", "MD5"), ("Key", digest(answer.get("challenge"), secret))]
+
+
+def _secret(pbx: Pbx) -> str:
+    try:
+        secret = pbx.read_secret()
+    except (OSError, ValueError) as error:
+        raise LoginRefused(f"the secret cannot be read: {type(error).__name__}") from None
+    if not secret:
+        raise LoginRefused("the file of the secret is empty")
+    return secret
+
 
 SWEEP = "CoreShowChannels"
 AFTER_LOGIN = (SWEEP, "QueueStatus")

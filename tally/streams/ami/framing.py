@@ -1,14 +1,17 @@
-"""Cutting the byte stream of a PBX into packets. Pure.
+"""Cutting the byte stream of a PBX into packets, and what the bridge says as bytes. Pure.
 
 The stream is one banner line, then packets, each ended by an empty line. Up to Asterisk 13 the answer to
 a command is raw text that may hold empty lines and ends in `--END COMMAND--`.
 Source: Asterisk's main/manager.c.
 """
 
+import hashlib
 import re
+from typing import Literal
 
 from msgspec import Struct
 
+from tally.schemas.ami.packet import Packet, read_packet
 from tally.streams.ami.errors import NotAmi
 
 MAX_PACKET_BYTES = 64 << 10
@@ -94,3 +97,37 @@ class Framer:
 def is_command_output(raw: bytes | bytearray) -> bool:
     """Say whether these bytes begin the answer to a command in the form of old versions."""
     return _FOLLOWS.match(raw) is not None
+
+
+Nonsense = Literal["too_large", "no_fields", "no_event"]
+
+
+def read_frame(frame: Frame) -> Packet | Nonsense:
+    """Return an event or a response; for anything else, why it is neither."""
+    if not frame.whole:
+        return "too_large"
+    if is_command_output(frame.raw):
+        return Packet([("Response", "Follows")])
+    try:
+        # Whether the text is readable is for the readers of the topic to judge.
+        packet = read_packet(frame.raw.decode("utf-8", "replace"))
+    except ValueError:
+        return "no_fields"
+    return packet if "event" in packet or "response" in packet else "no_event"
+
+
+LINE_BREAKS = ("\r", "\n", "\0")
+
+
+def action(name: str, action_id: str, *fields: tuple[str, str]) -> bytes:
+    """Return the packet of an action. Raises ValueError: a value with a line break would be more fields."""
+    lines = [("Action", name), ("ActionID", action_id), *fields]
+    for key, value in lines:
+        if any(character in value for character in LINE_BREAKS):
+            raise ValueError(f"{key} of {name} holds a line break")
+    return "".join(f"{key}: {value}\r\n" for key, value in lines).encode() + b"\r\n"
+
+
+def digest(challenge: str, secret: str) -> str:
+    """Return the answer to the challenge of an MD5 login."""
+    return hashlib.md5((challenge + secret).encode(), usedforsecurity=False).hexdigest()

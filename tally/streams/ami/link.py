@@ -3,7 +3,6 @@
 import asyncio
 from typing import NoReturn
 
-from tally.streams.ami.addresses import Addresses
 from tally.streams.ami.backoff import pause_seconds, refused_seconds
 from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.conversation import converse
@@ -12,7 +11,7 @@ from tally.streams.ami.observer import PbxWatch
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.session import Session
 from tally.streams.ami.timing import Timing, World
-from tally.streams.ami.wire import connect
+from tally.streams.ami.wire import Addresses, connect
 
 
 class Link:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from tally.streams.ami.actions import LINE_BREAKS
+from tally.streams.ami.framing import LINE_BREAKS
 
 DEFAULT_EVENTS = "system,call,agent,user,cdr"
 """Without `dialplan`, which is more than half of the volume and is needed for VarSet and Newexten alone:

@@ -2,7 +2,7 @@
 
 from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer
-from tally.streams.ami.metrics import AmiMetrics
+from tally.streams.ami.observer import AmiMetrics
 from tally.streams.ami.sink import open_sink
 from tally.streams.runtime.http import answers, http_app, serve
 from tally.streams.runtime.run import Parts

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tally.schemas.ami.packet import Packet
-from tally.streams.ami.actions import action
 from tally.streams.ami.buffer import Taken
 from tally.streams.ami.errors import BufferFull, NotAmi, SessionLost
-from tally.streams.ami.framing import Frame, Framer
-from tally.streams.ami.reading import read_frame
+from tally.streams.ami.framing import Frame, Framer, action, read_frame
 from tally.streams.ami.timing import World
 from tally.streams.ami.wire import Wire
 

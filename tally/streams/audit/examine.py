@@ -9,13 +9,11 @@ from msgspec import Struct, field
 from tally.agents.audit.counting import counted_from_states, rows_of
 from tally.agents.audit.drift import Counts, Drift, Source, comparable, drift
 from tally.agents.audit.left_out import count_of, counted_without, left_out
-from tally.streams.audit.against_view import against_view
-from tally.streams.audit.asking import NoAnswer
 from tally.streams.audit.copies import Copies, copies
-from tally.streams.audit.offsets import partitions_of_facts, raw_offsets
-from tally.streams.audit.raw import counted_from_raw
+from tally.streams.audit.raw import counted_from_raw, partitions_of_facts, raw_offsets
 from tally.streams.audit.settling import settled
 from tally.streams.audit.stored import stored_rows
+from tally.streams.audit.view import NoAnswer, against_view
 from tally.streams.settings import Settings
 from tally.tables.postgres.failures import PostgresFailure
 from tally.tables.rules import Rules

@@ -1,8 +1,12 @@
 """Counting the raw topics again, with the families of this version, into stores of their own."""
 
+import asyncio
 from collections import defaultdict
-from typing import NamedTuple
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import structs
 
 from tally.agents.audit.counting import folded
@@ -11,11 +15,45 @@ from tally.schemas.keys import partition_of
 from tally.schemas.records import head
 from tally.streams.audit.copies import Copies
 from tally.streams.operations.numbers import all_numbers, owners_of
-from tally.streams.operations.read_to_end import read_to_end
+from tally.streams.operations.read_to_end import partitions_of, read_to_end
 from tally.streams.settings import Settings
 from tally.tables.families.family import packed
 from tally.tables.kafka.unread import stands_in
 from tally.tables.store.local import LocalStore, Meta
+
+OFFSETS_SECONDS = 30.0
+
+
+async def partitions_of_facts(settings: Settings) -> int:
+    """Return how many partitions the facts log has. Raises TimeoutError and KafkaError."""
+    async with _consumer(settings) as consumer:
+        return len(await partitions_of(consumer, settings.names.facts, OFFSETS_SECONDS))
+
+
+async def raw_offsets(settings: Settings) -> dict[TopicPartition, tuple[int, int]]:
+    """Return where each partition of the raw topics begins and ends. Raises TimeoutError and KafkaError."""
+    async with _consumer(settings) as consumer:
+        found = [
+            TopicPartition(settings.names.raw(source), partition)
+            for source in READERS
+            for partition in sorted(
+                await partitions_of(consumer, settings.names.raw(source), OFFSETS_SECONDS)
+            )
+        ]
+        starts = await asyncio.wait_for(consumer.beginning_offsets(found), OFFSETS_SECONDS)
+        ends = await asyncio.wait_for(consumer.end_offsets(found), OFFSETS_SECONDS)
+    return {tp: (starts[tp], ends[tp]) for tp in found}
+
+
+@asynccontextmanager
+async def _consumer(settings: Settings) -> AsyncIterator[Any]:
+    consumer = AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
+    try:
+        await asyncio.wait_for(consumer.start(), OFFSETS_SECONDS)
+        yield consumer
+    finally:
+        await consumer.stop()
+
 
 DEADLINE_SECONDS = 3600.0
 BATCH_FACTS = 2_000

@@ -8,9 +8,9 @@ import typer
 from msgspec import to_builtins
 
 from tally.agents.audit.drift import Drift
-from tally.streams.audit.asking import NoAnswer, address
 from tally.streams.audit.examine import AWAY, Audit, examine
 from tally.streams.audit.process import audit_parts
+from tally.streams.audit.view import NoAnswer, address
 from tally.streams.cli.output import Json, console, fail, print_json, print_table
 from tally.streams.runtime import logs
 from tally.streams.runtime.exposure import keep_private

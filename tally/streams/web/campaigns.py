@@ -5,9 +5,8 @@ from aiohttp import web
 from faust.web import View
 
 from tally.agents.view.reader import entity_tag
-from tally.streams.web.bodies import json_response, tagged, unchanged, with_receipt
-from tally.streams.web.errors import error_response
 from tally.streams.web.parameters import read_id, read_list_query, write_cursor
+from tally.streams.web.responses import error_response, json_response, tagged, unchanged, with_receipt
 from tally.streams.web.site import READER
 
 

@@ -5,7 +5,7 @@ from faust.web import View
 
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
-from tally.streams.web.bodies import NO_CACHE, json_response
+from tally.streams.web.responses import NO_CACHE, json_response
 from tally.streams.web.site import SITE
 
 

@@ -12,7 +12,6 @@ from tally.agents.view.operators import STATES
 from tally.agents.view.reader import entity_tag
 from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template, join_parts, split_parts
-from tally.streams.web.bodies import json_response, tagged, unchanged
 from tally.streams.web.parameters import (
     NO_CURSOR,
     BadParameter,
@@ -22,6 +21,7 @@ from tally.streams.web.parameters import (
     single,
     write_text,
 )
+from tally.streams.web.responses import json_response, tagged, unchanged
 from tally.streams.web.site import READER
 
 

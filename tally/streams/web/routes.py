@@ -9,9 +9,9 @@ from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.reader import Reader
 from tally.streams.web.campaigns import CampaignsView, CampaignView
-from tally.streams.web.errors import in_one_shape
 from tally.streams.web.operations import LiveView, MetricsView, ReadyView
 from tally.streams.web.operators import OperatorsView
+from tally.streams.web.responses import in_one_shape
 from tally.streams.web.site import READER, SITE, Site
 
 # A plain {tenant} would not match ids that hold a brace.

@@ -16,7 +16,7 @@ from tally.streams.web.connections import (
     Connection,
     Connections,
 )
-from tally.streams.web.errors import Handler
+from tally.streams.web.responses import Handler
 
 CONNECTIONS = 512
 SHARE = 4

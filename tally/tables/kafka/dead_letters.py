@@ -12,7 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from tally.schemas.bounds import KIB, LETTER_END, LETTER_KEY, RECORD
 from tally.schemas.errors import Reason
 from tally.schemas.kept import Kept, kept
-from tally.schemas.routed import Routed
+from tally.schemas.records import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.tables.kafka.batches import Headers, Sent, send_entries, settle
 from tally.tables.kafka.facts_log import DELIVERY_TIMEOUT_MS

@@ -11,8 +11,7 @@ from tally.agents.route.decision import READERS
 from tally.schemas.ami.variables import Reading
 from tally.schemas.keys import RowKey
 from tally.schemas.numbers import BadNumber, Number, encode, read_number
-from tally.schemas.records import Keyed
-from tally.schemas.routed import Routed
+from tally.schemas.records import Keyed, Routed
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition
 from tests.unit.schemas.sends.test_reader import ACCEPTED

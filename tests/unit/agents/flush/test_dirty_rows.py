@@ -4,7 +4,7 @@ import pytest
 
 from tally.agents.flush.backoff import LONGEST_SECONDS, Backoff
 from tally.agents.flush.dirty_rows import Batch, Since, Unflushed, resend_from, standing
-from tally.agents.flush.searches import SEARCHED_ROWS, SEARCHED_SECONDS, Searches
+from tally.agents.flush.partition import SEARCHED_ROWS, SEARCHED_SECONDS, Searches
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import Progress, Row
 from tally.tables.pieces import at_once

@@ -7,9 +7,8 @@ import pytest
 from tally.agents.flush.backoff import LONGEST_SECONDS
 from tally.agents.flush.dirty_rows import WITHHELD_SECONDS
 from tally.agents.flush.loop import pause_seconds
-from tally.agents.flush.partition import FOREIGN_STORE
+from tally.agents.flush.partition import FOREIGN_STORE, SEARCHED_ROWS
 from tally.agents.flush.ports import Policy, set_or_after
-from tally.agents.flush.searches import SEARCHED_ROWS
 from tally.tables.postgres.progress import FlushProgress
 from tests.support.flush_doubles import CommittedRows, Hands, MemoryPostgres, key
 

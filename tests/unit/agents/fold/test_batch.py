@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tally.agents.fold.batch import find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure
-from tally.agents.fold.recount import corrections, recount
+from tally.agents.fold.rows import corrections, recount
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Glimpse
 from tally.schemas.errors import UnknownFact
 from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT

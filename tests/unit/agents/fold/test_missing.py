@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tally.agents.fold.failure import FamilyFailure
-from tally.agents.fold.giving_up import give_up
 from tally.agents.fold.missing import EVERYBODY, MOST_SCOPES, Missing, is_marked, mark_beyond
+from tally.agents.fold.quarantine import give_up
 from tally.schemas.bounds import Bound
 from tally.schemas.facts import (
     CUSTOMER,

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from tally.schemas.ami.packet import Packet
 from tally.streams.ami.errors import NotAmi
-from tally.streams.ami.framing import MAX_PACKET_BYTES, Frame, Framer
-from tally.streams.ami.reading import read_frame
+from tally.streams.ami.framing import MAX_PACKET_BYTES, Frame, Framer, read_frame
 from tests.support.ami_server import BANNER, SAMPLES
 
 RECORDINGS = sorted(path.stem for path in SAMPLES.glob("ast22__*.ami"))

@@ -8,11 +8,11 @@ import pytest
 from tally.agents.audit.drift import Drift
 from tally.schemas.keys import RowKey
 from tally.streams.audit import settling
-from tally.streams.audit.asking import NoAnswer
 from tally.streams.audit.examine import Audit
 from tally.streams.audit.metrics import METRICS, AuditMetrics
 from tally.streams.audit.process import Auditing
 from tally.streams.audit.settling import TRIES, settled
+from tally.streams.audit.view import NoAnswer
 from tally.tables.postgres.failures import Away
 
 WRONG = Drift("view", None, RowKey("t1", "c1", None), "read", 1, 2)

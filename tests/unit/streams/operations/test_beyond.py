@@ -8,7 +8,7 @@ from tally.schemas import bounds
 from tally.schemas.bounds import BOUNDS
 from tally.schemas.errors import Bad
 from tally.schemas.missing import Entry, Known
-from tally.schemas.routed import Routed
+from tally.schemas.records import Routed
 from tally.streams.operations.beyond import KNOWN, NOT_KNOWN, of_lines, told
 from tally.streams.operations.dead_letters import DeadLetter, beyond
 from tally.streams.operations.incomplete import Line

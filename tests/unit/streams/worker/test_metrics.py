@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from tally.schemas.errors import REASONS
-from tally.schemas.routed import Routed
+from tally.schemas.records import Routed
 from tally.schemas.sends.reader import read_send
 from tally.schemas.topics import RAW_TOPICS
 from tally.schemas.whatsapp.webhook import read_webhook

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from tally.schemas.bounds import LETTER_END, LETTER_KEY, MIB, RECORD
 from tally.schemas.errors import Bad
-from tally.schemas.routed import Routed
+from tally.schemas.records import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.streams.operations.dead_letters import letter_of
 from tally.tables.kafka import dead_letters

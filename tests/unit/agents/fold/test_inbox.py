@@ -7,8 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from tally.agents.fold.failure import FamilyFailure, family_code, gives_up, next_failure
-from tally.agents.fold.inbox import Inbox
-from tally.agents.fold.intake import foreign, take
+from tally.agents.fold.inbox import Inbox, foreign, take
 from tally.agents.fold.rows import BrokenSum, move
 from tally.schemas.rows import Failure, Row
 from tally.tables.contribution import Change

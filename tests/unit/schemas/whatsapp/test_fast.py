@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from bench import load
 from bench.noise_events import webhooks
 from tally.schemas.bounds import ELEMENTS
-from tally.schemas.routed import Routed
+from tally.schemas.records import Routed
 from tally.schemas.scan import elements
 from tally.schemas.sends.fast import read_usual_send
 from tally.schemas.sends.reader import read_send
-from tally.schemas.whatsapp.idle import read_idle
+from tally.schemas.whatsapp.fast import read_idle, read_usual
 from tally.schemas.whatsapp.status import priced
-from tally.schemas.whatsapp.usual import read_usual
 from tally.schemas.whatsapp.webhook import read_webhook
 from tally.simulator.campaign import campaign
 from tally.simulator.poison import poisons

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tally.streams.ami.addresses import Addresses
+from tally.streams.ami.wire import Addresses
 
 pytestmark = pytest.mark.asyncio
 

@@ -2,8 +2,8 @@
 
 import time
 
-from tally.agents.fold.giving_up import hopeless, subject_of
 from tally.agents.fold.missing import Mark
+from tally.agents.fold.quarantine import hopeless, subject_of
 from tally.schemas.bounds import IDENTIFIER_LINKS
 from tally.schemas.facts import CUSTOMER, Sighting
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE

@@ -1,4 +1,4 @@
-"""Which subject a fact is about, and whether it was given up on before. Pure.
+"""Facts that are given up on: which subject one is about, and whether it was given up on before. Pure.
 
 A subject that no record can hold fails with each of its facts. They are set aside together and at once:
 trying again is of no use, and the partition goes on.

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tally.agents.audit.answers import CampaignAnswer, OperatorsAnswer, Receipt
-from tally.streams.audit.asking import Asking, NoAnswer
+from tally.streams.audit.view import Asking, NoAnswer
 
 
 async def ask(scope: tuple[str, str], *, status: int = 200, body: Any = None) -> tuple[Any, list[str]]:

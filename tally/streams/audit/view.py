@@ -1,0 +1,218 @@
+"""The rows of all partitions against what the read API of a worker answers.
+
+The counters changelog is read on from where copies of it end; whatever is no answer of a worker is an error.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import Struct
+from yarl import URL
+
+from tally.agents.audit.answers import (
+    Answer,
+    CampaignAnswer,
+    Compared,
+    OperatorsAnswer,
+    Scope,
+    compared,
+    together,
+)
+from tally.agents.audit.counting import whole_rows
+from tally.agents.audit.versions import Versions
+from tally.agents.view.campaign import Keyed
+from tally.schemas.keys import RowKey
+from tally.schemas.missing import NO_ROW
+from tally.schemas.rows import decode_row
+from tally.schemas.topics import COUNTERS
+from tally.streams.audit.copies import Copies
+from tally.streams.audit.settling import settled
+from tally.streams.settings import Settings
+from tally.tables.store.local import LocalStore
+
+DEADLINE_SECONDS = 60.0
+POLL_MS = 200
+
+
+class Following:
+    """Takes up, whenever it is asked to, what was committed since the last time."""
+
+    def __init__(self, consumer: Any, places: list[TopicPartition]) -> None:
+        self._consumer = consumer
+        self._places = places
+
+    async def take_up(self, versions: Versions) -> None:
+        """Read to the present ends: by position, since markers are never delivered. Raises TimeoutError."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            ends = await self._consumer.end_offsets(self._places)
+            todo = set(self._places)
+            while todo := {tp for tp in todo if await self._consumer.position(tp) < ends[tp]}:
+                for tp, records in (await self._consumer.getmany(*todo, timeout_ms=POLL_MS)).items():
+                    for record in records:
+                        if not record.key.startswith(NO_ROW) and record.value is not None:
+                            row = decode_row(record.value)
+                            versions.take(tp.partition, RowKey.decode(record.key), row)
+
+
+@asynccontextmanager
+async def following(settings: Settings, starts: Mapping[int, int]) -> AsyncIterator[Following]:
+    """Follow the counters of all partitions from the given offsets on. Raises TimeoutError, KafkaError."""
+    topic = settings.names.changelog(COUNTERS)
+    places = {TopicPartition(topic, partition): offset for partition, offset in starts.items()}
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=50,
+    )
+    try:
+        await asyncio.wait_for(consumer.start(), DEADLINE_SECONDS)
+        consumer.assign(list(places))
+        for place, offset in places.items():
+            consumer.seek(place, offset)
+        yield Following(consumer, list(places))
+    finally:
+        await consumer.stop()
+
+
+ANSWER_SECONDS = 10.0
+ANSWERED = (200, 404)
+"""A campaign of which nothing is counted is not found; the answer has a receipt all the same."""
+
+Wanted = TypeVar("Wanted", bound=Answer)
+
+
+class NoAnswer(Exception):
+    """The worker that the audit was given does not answer, or not as a worker of this generation does."""
+
+
+class Asking:
+    """The read API of one worker. Raises NoAnswer where the address can be none."""
+
+    def __init__(self, url: str, generation: int) -> None:
+        self._url = address(url)
+        self._generation = generation
+
+    async def __aenter__(self) -> "Asking":
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        self._session = aiohttp.ClientSession(timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ask(self, scope: Scope) -> Answer:
+        """Return what the worker says of a campaign, or of a tenant's operators. Raises NoAnswer."""
+        tenant, campaign = scope
+        if not campaign:
+            return await self._operators(f"/v1/tenants/{_part(tenant)}/operators")
+        return await self._get(f"/v1/tenants/{_part(tenant)}/campaigns/{_part(campaign)}", CampaignAnswer)
+
+    async def _operators(self, path: str) -> OperatorsAnswer:
+        pages = [await self._get(path, OperatorsAnswer)]
+        while cursor := pages[-1].next_cursor:
+            pages.append(await self._get(f"{path}?cursor={quote(cursor, safe='')}", OperatorsAnswer))
+        return together(pages)
+
+    async def _get(self, path: str, wanted: type[Wanted]) -> Wanted:
+        try:
+            answer = msgspec.json.decode(await self._body(path), type=wanted)
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
+            # Without the address, which may hold a password.
+            raise NoAnswer(f"the view does not answer {path}: {type(error).__name__}: {error}") from None
+        if answer.receipt.generation != self._generation:
+            raise NoAnswer(f"the view is of generation {answer.receipt.generation}, not {self._generation}")
+        return answer
+
+    async def _body(self, path: str) -> Any:
+        # As it is: a client would resolve a path of dots, and an id may be one.
+        url = URL(self._url + path, encoded=True)
+        async with self._session.get(url, allow_redirects=False) as response:
+            if response.status not in ANSWERED:
+                raise NoAnswer(f"the view answers {path} with HTTP status {response.status}")
+            return await response.read()
+
+
+def address(url: str) -> str:
+    """Return a worker's address as paths are added to it. Raises NoAnswer: it can be none."""
+    try:
+        is_one = URL(url).scheme in ("http", "https") and bool(URL(url).host)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise NoAnswer("the view must be given as the address of a worker, such as http://127.0.0.1:6066")
+    return url.rstrip("/")
+
+
+def _part(text: str) -> str:
+    """Return a part of a path."""
+    return quote(text, safe="").replace(".", "%2E")
+
+
+ANYBODY: Scope = ("-", "")
+"""Asked for so that a view that is away, or another's, is noticed where there is nothing to compare."""
+
+
+class Unequal(Struct, frozen=True):
+    """An answer that is not, or not yet, what the rows come to."""
+
+    scope: Scope
+    found: Compared
+
+
+async def against_view(settings: Settings, url: str, kept: Copies, partitions: int) -> list[Compared]:
+    """Return what answers differ in from the rows, and what they cannot be held to.
+
+    Raises NoAnswer, TimeoutError and KafkaError.
+    """
+    async with Asking(url, settings.generation) as asking:
+        await asking.ask(ANYBODY)
+        local = {partition: await kept.refreshed(partition) for partition in range(partitions)}
+        versions = Versions(_rows(local))
+        starts = {partition: _end(copy) for partition, copy in local.items()}
+        async with following(settings, starts) as changes:
+            look = Look(asking, changes, versions)
+            return [one.found for one in await settled(look.again)]
+
+
+class Look:
+    """Asks for everything, then for what was not equal.
+
+    The view may have been behind the copies, or in the middle of a transaction.
+    """
+
+    def __init__(self, asking: Asking, changes: Following, versions: Versions) -> None:
+        self._asking = asking
+        self._changes = changes
+        self._versions = versions
+        self._open = versions.scopes()
+
+    async def again(self) -> list[Unequal]:
+        """Ask, take up what was counted meanwhile, and compare by the progress of each answer."""
+        answers = {scope: await self._asking.ask(scope) for scope in self._open}
+        await self._changes.take_up(self._versions)
+        unequal = []
+        for scope, answer in answers.items():
+            rows = self._versions.at(scope, answer.receipt.progress)
+            if (found := compared(scope, rows, answer)) != Compared():
+                unequal.append(Unequal(scope, found))
+        self._open = [one.scope for one in unequal]
+        return unequal
+
+
+def _rows(copies: dict[int, LocalStore]) -> Iterator[Keyed]:
+    for partition, local in copies.items():
+        for key, row in whole_rows(local):
+            yield partition, RowKey.decode(key), row
+
+
+def _end(local: LocalStore) -> int:
+    """Return where the counters go on behind a copy; at their start where nothing was ever counted."""
+    return 0 if local.meta is None else local.meta.offsets.get(COUNTERS, 0)

@@ -1,0 +1,81 @@
+"""Responses of the read API: JSON bodies, entity tags, and errors all in one shape.
+
+The shape of an error is `{"error": {"code", "message"}}`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+
+from tally.streams.web.parameters import BadParameter, checked_target
+
+NO_CACHE = {"Cache-Control": "no-cache"}
+"""A cache may keep an answer but asks again before it uses it: numbers move."""
+
+
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return a JSON answer."""
+    return web.Response(
+        body=orjson.dumps(body),
+        status=status,
+        content_type="application/json",
+        headers={**NO_CACHE, **(headers or {})},
+    )
+
+
+def with_receipt(answer: bytes, receipt: Any, headers: Mapping[str, str]) -> web.Response:
+    """Return an answer, a JSON object with members, and its receipt as the last of them."""
+    body = b"".join((answer[:-1], b',"receipt":', orjson.dumps(receipt), b"}"))
+    return web.Response(body=body, content_type="application/json", headers={**NO_CACHE, **headers})
+
+
+def unchanged(request: web.Request, tag: str) -> web.Response | None:
+    """Return 304 where the client says that it has the answer of this tag (RFC 9110, 13.1.2)."""
+    for known in request.if_none_match or ():
+        # Weak comparison: two answers of one tag differ in their receipts' time and lag.
+        if known.value in ("*", tag):
+            return web.Response(status=304, headers=tagged(tag))
+    return None
+
+
+def tagged(tag: str) -> dict[str, str]:
+    """Return the headers of an answer that a later request can name."""
+    return {**NO_CACHE, "ETag": f'W/"{tag}"'}
+
+
+log = structlog.get_logger()
+
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+"""Codes of what the HTTP server itself refuses; the rest is `bad_request`."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def error_response(status: int, code: str, message: str, **more: object) -> web.Response:
+    """Return an error in its one shape."""
+    return json_response({"error": {"code": code, "message": message}, **more}, status=status)
+
+
+@web.middleware
+async def in_one_shape(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failed request in the one shape; what is our own fault is logged."""
+    try:
+        checked_target(request.raw_path)
+        return await handler(request)
+    except BadParameter as error:
+        return error_response(400, "bad_parameter", str(error))
+    except web.HTTPException as error:
+        return _refused(error)
+    except Exception:
+        log.exception("a request failed", method=request.method, path=request.path)
+        return error_response(500, "internal", "the request failed; the server's log says why")
+
+
+def _refused(error: web.HTTPException) -> web.Response:
+    response = error_response(error.status, CODES.get(error.status, "bad_request"), error.reason)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
