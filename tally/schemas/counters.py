@@ -1,15 +1,36 @@
-"""The metric registry: every counter declared once, read by fold, SQL, API, docs and tests.
+"""The counter registry: every counter declared once, with the channels that it concerns.
+
+Rules of families, the columns of Postgres, the answers of the read API, the docs and the laws read it. A
+family and the independent recount in SQL spell out what a counter means, and name it by hand.
 
 A row's counts are one flat map. A plain counter is a key of it (`delivered`); a map or a
 distribution has one key per entry (`errors.meta:131026`, `time_to_read.35`).
 """
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Literal
 
 from msgspec import Struct
 
+from tally.schemas.facts import Channel
+
 Family = Literal["recipient", "message", "customer", "call", "operator"]
 Kind = Literal["count", "map", "seconds"]
+Channels = frozenset[Channel]
+
+WHATSAPP: Channels = frozenset({"whatsapp"})
+VOICE: Channels = frozenset({"voice"})
+BOTH = WHATSAPP | VOICE
+NEITHER: Channels = frozenset()
+CHANNELS_OF: dict[Family, Channels] = {
+    "recipient": BOTH,
+    "message": WHATSAPP,
+    "customer": WHATSAPP,
+    "call": VOICE,
+    "operator": NEITHER,
+}
+"""What a counter of a family concerns, unless it says so itself."""
 
 
 class Counter(Struct, frozen=True):
@@ -21,6 +42,20 @@ class Counter(Struct, frozen=True):
     kind: Kind = "count"
     adds_up: bool = True
     """Whether a campaign's number is the sum over its templates; if not, row `*` holds it."""
+    also: tuple[Family, ...] = ()
+    """Other families whose states add to it."""
+    only: Channels | None = None
+    """The channels that it concerns, where these are others than those of its family."""
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Return the families whose states add to it."""
+        return (self.family, *self.also)
+
+    @property
+    def channels(self) -> Channels:
+        """Return the channels of campaigns that it concerns."""
+        return CHANNELS_OF[self.family] if self.only is None else self.only
 
 
 class Derived(Struct, frozen=True):
@@ -71,9 +106,16 @@ COUNTERS: tuple[Counter, ...] = (
     ),
     Counter("replied_quoted", "message", "distinct messages that an inbound message quotes"),
     Counter("clicked", "message", "distinct messages whose quick reply was pressed"),
-    Counter("errors", "message", "failures by source:code of the first error; add up to failed", kind="map"),
+    Counter(
+        "errors",
+        "message",
+        "failures by source:code of the first error; add up to failed",
+        kind="map",
+        also=("recipient",),  # an attempt may fail before there is a message
+        only=BOTH,
+    ),
     Counter("pricing", "message", "messages by category/type of their last pricing", kind="map"),
-    Counter("requested", "recipient", "voice attempts that the PBX was asked for"),
+    Counter("requested", "recipient", "voice attempts that the PBX was asked for", only=VOICE),
     Counter("attempted", "call", "attempts of which the PBX shows a dial towards the customer"),
     Counter("answered", "call", "attempts whose customer's leg came up, machines and early media included"),
     Counter("busy", "call", "unanswered attempts: the customer was busy"),
@@ -139,3 +181,27 @@ API_ORDER: tuple[str, ...] = (
     *DISTRIBUTIONS,
 )
 """The order in which pages and answers list the numbers of a campaign."""
+
+
+def channels_named(named: Iterable[str]) -> Channels:
+    """Return the channels that a campaign's attempts went over; before any is known, WhatsApp."""
+    return BOTH & frozenset(named) or WHATSAPP
+
+
+def channel_of(channels: Channels) -> Channel:
+    """Return the one channel by which a campaign is shown; of several, WhatsApp."""
+    return "voice" if channels == VOICE else "whatsapp"
+
+
+@cache
+def numbers_of(channels: Channels) -> tuple[str, ...]:
+    """Return the numbers that concern any of these channels, in the order of answers."""
+    return tuple(name for name in API_ORDER if not channels.isdisjoint(_concerned(name)))
+
+
+def _concerned(name: str) -> Channels:
+    """Return the channels of a counter, or of whatever a derived number adds."""
+    if name in BY_NAME:
+        return BY_NAME[name].channels
+    (derived,) = (derived for derived in DERIVED if derived.name == name)
+    return NEITHER.union(*(BY_NAME[part].channels for part in derived.plus))

@@ -78,7 +78,7 @@ def test_a_fact_read_back_is_the_same_fact(family: Family[Any, Any], data: st.Da
 
 @every_family
 @given(data=st.data())
-def test_a_contribution_names_registered_counters_and_counts_up(
+def test_a_contribution_names_registered_counters_of_its_family_and_counts_up(
     family: Family[Any, Any], data: st.DataObject
 ) -> None:
     state = state_of(family, data.draw(st.lists(FACTS[family.table], min_size=1, max_size=8)))
@@ -86,6 +86,7 @@ def test_a_contribution_names_registered_counters_and_counts_up(
         for name, value in part.counts.items():
             counter = BY_NAME[name.partition(".")[0]]
             assert ("." in name) == (counter.kind != "count")
+            assert family.table.removesuffix("s") in counter.families
             assert value > 0
         assert part.first_ms <= part.last_ms
 
