@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tally.agents.flush.ports import Policy
 from tally.schemas.ami.variables import VARIABLES, Reading
 from tally.schemas.call_facts import VariableRole
 from tally.schemas.topics import Names
@@ -16,6 +17,8 @@ from tally.streams.ami.pbx import Pbxs
 from tally.tables.rules import Rules
 
 PREFIX = "TALLY_"
+FLUSH = Policy()
+"""One default for a number, wherever it is read."""
 Role = Literal["route", "fold", "flush", "view"]
 ROLES: tuple[Role, ...] = ("route", "fold", "flush", "view")
 
@@ -46,7 +49,9 @@ class Settings(BaseSettings):
     postgres_dsn: SecretStr = Field(
         SecretStr("postgresql://tally@127.0.0.1:15432/tally"), description="where the counters are flushed to"
     )
-    postgres_pool_size: int = Field(4, ge=1, le=100, description="connections to Postgres at most")
+    postgres_pool_size: int = Field(
+        FLUSH.partitions_at_once, ge=1, le=100, description="connections to Postgres at most"
+    )
 
     topic_prefix: str = Field(
         "",
@@ -119,8 +124,10 @@ class Settings(BaseSettings):
     commit_seconds: float = Field(
         0.2, ge=0.05, le=10, description="how often the group's offsets are committed"
     )
-    flush_seconds: float = Field(1.0, ge=0.05, le=600, description="how often dirty rows go to Postgres")
-    flush_rows: int = Field(1_000, ge=1, le=10_000, description="or once there are so many of them")
+    flush_seconds: float = Field(
+        FLUSH.interval_seconds, ge=0.05, le=600, description="how often dirty rows go to Postgres"
+    )
+    flush_rows: int = Field(FLUSH.max_rows, ge=1, le=10_000, description="or once there are so many of them")
     lag_seconds: float = Field(0.2, ge=0.02, le=60, description="how often lag is measured")
     live_lag_seconds: float = Field(
         2.0, ge=0.1, le=3600, description="lag up to which numbers are called live"

@@ -142,10 +142,8 @@ async def test_a_running_process_sees_what_becomes_of_its_logs(
     """A view opens nothing, and would be live with what is left."""
     monkeypatch.setattr(logs, "LOOK_SECONDS", 0.1)
     await counted(facts, opened)
-    store = await opened("a")
-    await store.close()
     there = logs.TopicLogs(settings.kafka_client(), logs.log_topics(settings.names, TABLES))
-    watch = logs.LogWatch(there.connect, lambda _: store.progress, 1)
+    watch = logs.LogWatch(there.connect, there.first_progress)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(2):
             await watch.run()

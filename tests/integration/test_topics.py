@@ -19,7 +19,7 @@ async def test_declared_topics_are_fit_and_declaring_again_changes_nothing(setti
 
     assert {state.topic.name for state in states} == set(first.created)
     assert [state.problems for state in states if state.problems] == []
-    assert await topics.declare(settings, mend=True) == topics.Declared([], [])
+    assert await topics.declare(settings, mend=True) == topics.Declared([], [], settings.partitions)
 
 
 async def test_raw_topics_of_others_times_are_refused_until_they_are_altered(settings: Settings) -> None:
@@ -31,7 +31,7 @@ async def test_raw_topics_of_others_times_are_refused_until_they_are_altered(set
     done = await topics.declare(settings, mend=True)
 
     assert done.altered == [raw]
-    assert await topics.declare(settings) == topics.Declared([], [])
+    assert await topics.declare(settings) == topics.Declared([], [], settings.partitions)
     async with topics.admin(settings) as admin:
         config = (await topics._configs(admin, [raw]))[raw]
     assert config is not None
@@ -78,7 +78,7 @@ async def test_topics_are_not_declared_with_fewer_replicas_than_wanted(settings:
 
 async def test_one_topic_is_declared_alone(settings: Settings) -> None:
     name = settings.names.raw(DEAD_LETTERS)
-    assert await topics.declare(settings, only={name}) == topics.Declared([name], [])
+    assert await topics.declare(settings, only={name}) == topics.Declared([name], [], settings.partitions)
 
 
 async def _until_unfit(settings: Settings) -> None:

@@ -48,12 +48,12 @@ def log_topics(names: Names, tables: Sequence[str]) -> dict[str, str]:
     return {FACTS: names.facts} | {table: names.changelog(table) for table in tables}
 
 
-def compare(progress: Progress | None, partition: int, found: Found, topics: Mapping[str, str]) -> None:
+def compare(progress: Progress, partition: int, found: Found, topics: Mapping[str, str]) -> None:
     """Compare the logs that the progress of a partition knows with those that are there. Pure.
 
     Raises LogReplaced, PartitionsChanged, LogShrank.
     """
-    for name, mark in (progress.logs if progress else {}).items():
+    for name, mark in progress.logs.items():
         if name in found.layouts:
             check_identity(topics[name], mark, found.layouts[name])
         if (name, partition) in found.starts:
@@ -66,12 +66,10 @@ class LogWatch:
     def __init__(
         self,
         connect: Callable[[], AbstractAsyncContextManager[tuple[Ask, Mapping[str, str]]]],
-        progress: Callable[[int], Progress | None],
-        partitions: int,
+        progress: Callable[[], Awaitable[Mapping[int, Progress]]],
     ) -> None:
         self._connect = connect
         self._progress = progress
-        self._partitions = partitions
         self._absent: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -92,12 +90,12 @@ class LogWatch:
     async def _look(self, ask: Ask, topics: Mapping[str, str]) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
             found = await ask()
+            known = await self._progress()
         self._absent = Counter({name: self._absent[name] + 1 for name in topics if name not in found.layouts})
-        for partition in range(self._partitions):
-            progress = self._progress(partition)
+        for partition, progress in known.items():
             compare(progress, partition, found, topics)
             for name, looks in self._absent.items():
-                if progress is not None and name in progress.logs and looks >= GONE_LOOKS:
+                if name in progress.logs and looks >= GONE_LOOKS:
                     raise LogGone(topics[name])
 
 
@@ -107,6 +105,7 @@ class TopicLogs:
     def __init__(self, client: Mapping[str, Any], topics: Mapping[str, str]) -> None:
         self._client = client
         self._topics = topics
+        self._first: dict[int, Progress] = {}
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[tuple[Ask, Mapping[str, str]]]:
@@ -151,15 +150,30 @@ class TopicLogs:
     async def check_first(self) -> None:
         """Compare the logs with the first progress that any partition has, before anything is counted.
 
-        All partitions were counted from the same topics, so that one tells for all. Raises as `compare`.
+        Raises as `compare`.
         """
         async with asyncio.timeout(DEADLINE_SECONDS), self.connect() as (ask, topics):
             found = await ask()
-            for partition in range(self._partitions_of(found)):
-                progress = await self._progress_of(partition)
-                if progress is not None:
-                    compare(progress, partition, found, topics)
-                    return
+            for partition, progress in (await self._first_progress(found)).items():
+                compare(progress, partition, found, topics)
+
+    async def first_progress(self) -> Mapping[int, Progress]:
+        """Return the progress of the first partition that has any, as it was when it was first asked for.
+
+        All partitions were counted from the same topics, so that one tells for all. Raises KafkaError.
+        """
+        if not self._first:
+            async with self.connect() as (ask, _):
+                await self._first_progress(await ask())
+        return self._first
+
+    async def _first_progress(self, found: Found) -> Mapping[int, Progress]:
+        for partition in range(self._partitions_of(found)):
+            if self._first:
+                break
+            if (progress := await self._progress_of(partition)) is not None:
+                self._first = {partition: progress}
+        return self._first
 
     async def store_ids(self) -> list[str]:
         """Return the store id of every partition in which anything was counted."""

@@ -46,10 +46,11 @@ class TopicState(Struct, frozen=True):
 
 
 class Declared(Struct, frozen=True):
-    """What declaring has changed."""
+    """What declaring has changed, and what there is."""
 
     created: list[str]
     altered: list[str]
+    facts_partitions: int
 
 
 def wanted(settings: Settings) -> list[Topic]:
@@ -80,7 +81,7 @@ async def declare(settings: Settings, *, mend: bool = False, only: Collection[st
             await asyncio.sleep(0.1)
             states = _compared(topics, await _found(client, topics), by)
         refuse(states)
-        return Declared([topic.name for topic in missing], altered)
+        return Declared([topic.name for topic in missing], altered, facts)
 
 
 def refuse(states: Sequence[TopicState]) -> None:

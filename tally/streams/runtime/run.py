@@ -13,10 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, NoReturn
 
 import faust
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tally.streams.runtime.descriptors import raise_descriptors
 from tally.streams.runtime.exit import EXIT_CODE, die
@@ -37,12 +38,16 @@ Service = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Parts(Struct, frozen=True):
-    """What a process runs: services are started before the apps, and cancelled after they have stopped."""
+    """What a process runs: services are started before the apps, and cancelled after they have stopped.
+
+    What is to be closed comes last.
+    """
 
     apps: Sequence[faust.App]
     """Started together, stopped one by one from the last to the first."""
     services: Mapping[str, Service] = {}
     """By name; each runs until it is cancelled."""
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 def exit_within(seconds: float, code: int) -> None:
@@ -90,6 +95,7 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
     log.info("worker stops")
     starting.cancel()
     await _stop(parts.apps, running)
+    await parts.closing.aclose()
     log.info("worker stopped")
     _leave()
 

@@ -2,7 +2,7 @@
 
 Faust's own bookkeeping of acknowledgements is not used at all: it drops them at each rebalance and commits
 past unfinished messages. Private names of faust-streaming 0.15.3 are used where it leaves no other way;
-tests/unit/streams/transport/test_pins.py lists them and the versions they belong to.
+tests/unit/test_pins.py lists them and the versions they belong to.
 """
 
 import asyncio

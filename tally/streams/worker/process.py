@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from math import ceil
@@ -26,6 +27,7 @@ from tally.agents.view.model import View
 from tally.agents.view.reader import Reader
 from tally.agents.view.receipt import Opening, Openings
 from tally.schemas.notices import KINDS
+from tally.schemas.rows import Progress
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams.operations import topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
@@ -65,7 +67,8 @@ class Process:
         self._metrics = Metrics(version("tally"))
         self._watch = Watch(self._metrics, time.monotonic, time.time)
         self._apps: list[faust.App] = []
-        self._services: dict[str, Service] = {"beat": self._beat}
+        self._services: dict[str, Service] = {}
+        self._closing = AsyncExitStack()
         self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
         self._turns = Turns()
         self._flush_turns = Turns(FLUSH_BREATHS)
@@ -73,55 +76,50 @@ class Process:
         self._metrics.follow("tally_opening_offsets", lambda: float(self._watch.offsets_to_open))
 
     async def build(self) -> Parts:
-        """Wait for brokers, declare the topics, connect, and return what is to be run."""
+        """Wait for brokers, declare the topics, connect what the roles need, and return what is to be run."""
         settings, roles = self._settings, self._settings.roles
         await wait_for_brokers(settings)
-        await topics.declare(settings)
+        declared = await topics.declare(settings)
+        self._partitions = declared.facts_partitions
+        await self._closing.enter_async_context(self._beating())
         logs = TopicLogs(settings.kafka_client(), log_topics(settings.names, TABLES))
         await logs.check_first()
+        # Before the groups are joined: a worker with another's database ends here.
         writer = await self._writer(logs) if "flush" in roles else None
-        facts = FactsLog(settings.kafka_client(), settings.names.facts)
-        dead_letters = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
-        await facts.start()
-        await dead_letters.start()
-        self._partitions = facts.partitions
-        self._at_the_end("facts log", facts.close)
-        self._at_the_end("dead letters", dead_letters.close)
-        view = self._view()
-        self._services["logs"] = LogWatch(logs.connect, view.progress, self._partitions).run
-        self._serve(self._reader(view) if "view" in roles else None)
-        owned = self._fold(dead_letters) if "fold" in roles else None
-        if writer is not None:
+        view = self._view() if not {"view", "flush"}.isdisjoint(roles) else None
+        progress = logs.first_progress if view is None else partial(_progress_of, view)
+        self._services["logs"] = LogWatch(logs.connect, progress).run
+        self._serve(self._reader(view) if view is not None and "view" in roles else None)
+        dead_letters = await self._dead_letters() if not {"route", "fold"}.isdisjoint(roles) else None
+        owned = self._fold(dead_letters) if dead_letters is not None and "fold" in roles else None
+        if writer is not None and view is not None:
             self._flush(writer, view, owned)
-        if "route" in roles:
-            reading = self._settings.reading
-            route = Route(
-                facts,
-                dead_letters,
-                self._watch,
-                _route_failed,
-                self._turns,
-                reading,
-                self._settings.generation,
-            )
-            numbers = NumbersFollower(
-                settings, lambda owners: route.read_by(structs.replace(reading, owners=owners))
-            )
-            await numbers.start()
-            self._services["numbers"] = numbers.run
-            self._apps.append(route_app(settings, route, self._watch))
-        return Parts(self._apps, self._services)
+        if dead_letters is not None and "route" in roles:
+            await self._route(dead_letters)
+        return Parts(self._apps, self._services, self._closing)
 
-    def _at_the_end(self, name: str, close: Callable[[], Awaitable[None]]) -> None:
-        """Close something when the process stops, after everything that was added later."""
+    async def _dead_letters(self) -> DeadLetters:
+        settings = self._settings
+        dead_letters = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
+        await dead_letters.start()
+        self._closing.push_async_callback(dead_letters.close)
+        return dead_letters
 
-        async def service() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                await close()
-
-        self._services[name] = service
+    async def _route(self, dead_letters: DeadLetters) -> None:
+        settings = self._settings
+        facts = FactsLog(settings.kafka_client(), settings.names.facts)
+        await facts.start()
+        self._closing.push_async_callback(facts.close)
+        reading = settings.reading
+        route = Route(
+            facts, dead_letters, self._watch, _route_failed, self._turns, reading, settings.generation
+        )
+        numbers = NumbersFollower(
+            settings, lambda owners: route.read_by(structs.replace(reading, owners=owners))
+        )
+        await numbers.start()
+        self._services["numbers"] = numbers.run
+        self._apps.append(route_app(settings, route, self._watch))
 
     def _view(self) -> View:
         settings = self._settings
@@ -140,7 +138,7 @@ class Process:
     def _fold(self, dead_letters: DeadLetters) -> Owned:
         app, assignment = fold_app(self._settings, dead_letters, self._watch, self._turns)
         self._apps.append(app)
-        self._at_the_end("fold", lambda: assignment.close(FOLD_CLOSE_SECONDS))
+        self._closing.push_async_callback(assignment.close, FOLD_CLOSE_SECONDS)
         return lambda: assignment.partitions
 
     async def _writer(self, logs: TopicLogs) -> OwnWriter:
@@ -151,7 +149,7 @@ class Process:
         settings = self._settings
         dsn = settings.postgres_dsn.get_secret_value()
         database = await Database.open(dsn, connections=settings.postgres_pool_size)
-        self._at_the_end("postgres", database.close)
+        self._closing.push_async_callback(database.close)
         deployment = Deployment(settings, database, logs.store_ids)
         writer = OwnWriter(
             Writer(database, settings.generation, self._flush_turns.take), deployment.check, time.monotonic
@@ -247,13 +245,25 @@ class Process:
         consuming = (role for role in GROUP_ROLES if role in self._settings.roles)
         return tuple(role for role in consuming if role not in self._watch.joined)
 
-    async def _beat(self) -> None:
-        """Tell that the event loop turns."""
+    @asynccontextmanager
+    async def _beating(self) -> AsyncIterator[None]:
+        """Tell that the event loop turns, until everything else is closed."""
         self._watchdog.start()
+        beating = asyncio.create_task(self._beat(), name="beat")
+        beating.add_done_callback(_beat_ended)
+        yield
+        beating.cancel()
+
+    async def _beat(self) -> None:
         while True:
             self._watchdog.beat()
             self._watch.beat()
             await asyncio.sleep(self._watchdog.beat_seconds)
+
+
+def _beat_ended(beating: "asyncio.Task[None]") -> None:
+    if not beating.cancelled():
+        fail("beat ended", beating.exception())
 
 
 def _stuck(reason: str, stacks: Stacks) -> None:
@@ -262,6 +272,11 @@ def _stuck(reason: str, stacks: Stacks) -> None:
 
 def _route_failed(error: BaseException) -> None:
     fail("route failed", error)
+
+
+async def _progress_of(view: View) -> dict[int, Progress]:
+    known = {partition: view.progress(partition) for partition in range(view.partitions)}
+    return {partition: progress for partition, progress in known.items() if progress is not None}
 
 
 def _summed(view: View, field: str) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tally.agents.flush.ports import Policy
 from tally.streams.settings import SettingsError, load
 
 
@@ -71,3 +72,9 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_pass_phrase(tmp
 
     with pytest.raises(SettingsError, match=r"^TALLY_KAFKA_KEY_FILE: the key is encrypted"):
         load({"TALLY_KAFKA_SECURITY": "SSL", **named})
+
+
+def test_a_workers_defaults_are_the_policys_defaults() -> None:
+    settings = load({})
+    policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
+    assert policy == Policy()

@@ -28,7 +28,6 @@ NO_FACTS = Found({"messages": LAYOUTS["messages"]}, {})
 def test_the_same_logs_and_new_ones_are_fit() -> None:
     compare(KNOWN, 7, SAME, TOPICS)
     compare(KNOWN, 7, Found({**LAYOUTS, "cells": Layout(b"c", 8, 3)}, {("cells", 7): 9}), TOPICS)
-    compare(None, 7, CUT, TOPICS)
     compare(KNOWN, 6, CUT, TOPICS)
 
 
@@ -70,7 +69,10 @@ async def test_what_becomes_of_a_log_while_a_process_runs_ends_it(
 
         yield ask, TOPICS
 
-    watch = LogWatch(connect, lambda partition: KNOWN if partition == 7 else None, 8)
+    async def progress() -> dict[int, Progress]:
+        return {7: KNOWN}
+
+    watch = LogWatch(connect, progress)
     with pytest.raises(error):
         async with asyncio.timeout(20):
             await watch.run()

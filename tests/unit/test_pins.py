@@ -1,18 +1,29 @@
-"""The transport leans on names that faust, mode and aiokafka do not promise: here they are, with versions."""
+"""Tally leans on names that faust, mode and aiokafka do not promise: here they are, with versions."""
 
+import ast
 import inspect
 from importlib.metadata import version
+from pathlib import Path
 
 import aiokafka
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
+from aiokafka.producer.sender import Sender
 from faust.app.base import App
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from mode.threads import QueueServiceThread
+
+import tally
+
+SOURCES = Path(tally.__file__).parent
+DOCUMENTED = {"_replace", "_exit", "_current_frames"}
+"""Python's own, which begin with an underscore all the same."""
 
 
 @pytest.mark.parametrize(
@@ -48,6 +59,11 @@ def test_versions_are_those_that_were_read(package: str, pinned: str) -> None:
         (TopicPartitionState, "has_valid_position"),
         (TopicPartitionState, "position"),
         (TopicPartitionState, "paused"),
+        (GroupCoordinator, "fetch_committed_offsets"),
+        (AIOKafkaAdminClient, "_send_request"),
+        (AIOKafkaClient, "_wait_on_metadata"),
+        (AIOKafkaClient, "get_random_node"),
+        (Sender, "close"),
     ],
 )
 def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> None:
@@ -73,6 +89,10 @@ def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> No
         (GroupCoordinator, "self.generation ="),
         (Consumer, "self._read_offset ="),
         (ThreadDelegateConsumer, "self._thread ="),
+        (aiokafka.AIOKafkaConsumer, "self._client ="),
+        (AIOKafkaAdminClient, "self._client ="),
+        (aiokafka.AIOKafkaProducer, "self._closed ="),
+        (aiokafka.AIOKafkaProducer, "self._sender ="),
     ],
 )
 def test_attributes_that_are_used_are_set(owner: type, attribute: str) -> None:
@@ -83,3 +103,36 @@ def test_records_are_dropped_by_the_read_offset_alone() -> None:
     source = inspect.getsource(Consumer._drain_messages)
     assert "get_read_offset = self._read_offset.__getitem__" in source
     assert "if r_offset is None or offset >= r_offset:" in source
+
+
+def test_every_private_name_of_a_library_that_is_used_is_listed_here() -> None:
+    listed = Path(__file__).read_text()
+    trees = {path: ast.parse(path.read_text()) for path in SOURCES.rglob("*.py")}
+    ours = {name for tree in trees.values() for name in _defined(tree)}
+    used = {
+        f"{node.attr} in {path.relative_to(SOURCES)}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and node.attr not in ours
+    }
+
+    assert used
+    assert {one for one in used if one.partition(" ")[0] not in listed} == set()
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name not in DOCUMENTED
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """Return the private names that a module defines, or sets on its own objects."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}:
+                found.add(node.attr)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found
