@@ -6,7 +6,7 @@ from random import Random
 from msgspec import Struct
 
 from bench.load import START_S, Size, load
-from tally.agents.route.decision import READERS
+from tally.schemas.sources import READERS
 from tally.simulator.calls import STORIES
 from tally.simulator.noise import OF_A_NUMBER, OF_THE_ACCOUNT
 from tally.simulator.recorded import Names, received_ms, replayed

@@ -72,8 +72,8 @@ class Progress(Struct, frozen=True, array_like=True):
     """Fingerprint of the rules that the rows were counted by."""
     raw_at_ms: int = 0
     """Kafka's time of the oldest raw event in the batch; 0 where there was none."""
-    set_aside: int = 0
-    """Facts that were given up on (dead letter `code_failure`): their subjects are incomplete."""
+    quarantined: int = 0
+    """Facts that were quarantined (dead letter `code_failure`): their subjects are incomplete."""
     waiting: int = 0
     """Messages of which a status was seen, but no send result yet."""
     failure: Failure | None = None

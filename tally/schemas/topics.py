@@ -5,8 +5,8 @@ from typing import Literal
 from msgspec import Struct
 
 from tally.schemas.bounds import KIB, MIB, RECORD
+from tally.schemas.sources import RAW_TOPICS
 
-RAW_TOPICS = ("webhook-events", "send-results", "ami-events")
 DEAD_LETTERS = "dead-letters"
 DEPLOYMENT = "deployment"
 """Holds the id that the database has too (`tally/streams/operations/deployment.py`); of all generations."""

@@ -118,8 +118,11 @@ class Settings(BaseSettings):
     fetch_wait_seconds: float = Field(
         0.05, ge=0, le=5, description="how long an idle fetch waits at the broker"
     )
-    gather_seconds: float = Field(
-        0.01, ge=0, le=5, description="how long records gather for the next fetch where the last brought few"
+    linger_seconds: float = Field(
+        0.01,
+        ge=0,
+        le=5,
+        description="how long the consumer lingers before the next fetch where the last one brought little",
     )
     commit_seconds: float = Field(
         0.2, ge=0.05, le=10, description="how often the group's offsets are committed"

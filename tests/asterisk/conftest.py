@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tally.agents.route.decision import READERS
 from tally.schemas.keys import split_parts
 from tally.schemas.records import Keyed
+from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
 from tests.asterisk.instance import PBX_NAME, Pbx, pbx_and_carrier
 from tests.asterisk.lock import Release, read_lock

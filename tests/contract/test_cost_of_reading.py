@@ -8,11 +8,11 @@ from functools import partial
 
 import pytest
 
-from tally.agents.route.decision import READERS
 from tally.schemas.ami.variables import READING
 from tally.schemas.bounds import BAD_PARTS, ELEMENTS, MIB, PACKET_LINES, RECORD
 from tally.schemas.records import Routed
 from tally.schemas.scan import elements
+from tally.schemas.sources import READERS
 from tally.simulator.records import AMI_EVENTS, SEND_RESULTS, WEBHOOK_EVENTS
 
 CPU_SECONDS = 0.25

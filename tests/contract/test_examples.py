@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 import tally.schemas
-from tally.agents.route.decision import READERS
 from tally.schemas.errors import REASONS
+from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition
-from tests.unit.schemas.sends.test_reader import ACCEPTED
+from tests.unit.schemas.sends.test_full import ACCEPTED
 
 EXAMPLES = Path(tally.schemas.__file__).parent / "examples"
 SAMPLES = Path(__file__).parents[1] / "samples" / "whatsapp"

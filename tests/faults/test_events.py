@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from tally.agents.route.decision import READERS
 from tally.schemas.ami.variables import READING
 from tally.schemas.errors import REASONS
 from tally.schemas.fields import MAX_SECONDS
+from tally.schemas.sources import READERS
 from tally.simulator.records import SEND_RESULTS, RawRecord
 from tests.faults.events import WINDOW, deliverable_poisons, shuffled, troubled
 from tests.faults.parts import DAY_S, SEND_CONFLICTS, Part, object_of, parts_of

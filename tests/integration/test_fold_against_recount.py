@@ -10,7 +10,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tally.agents.route.decision import READERS
 from tally.agents.view.answer import campaign_answer
 from tally.oracle.comparison import Numbers, differences
 from tally.oracle.judgement import OPERATORS, recounted_tables
@@ -19,6 +18,7 @@ from tally.schemas.ami.variables import READING
 from tally.schemas.keys import RowKey, partition_of
 from tally.schemas.records import Keyed
 from tally.schemas.rows import Row, decode_row
+from tally.schemas.sources import READERS
 from tally.simulator.calls import voice
 from tally.simulator.campaign import campaign
 from tally.simulator.mixed import mixed

@@ -23,7 +23,7 @@ from tests.support.stored_partition import CLAIM, KEY, fold_once, moved, store_s
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
 
 
-async def test_a_fact_that_our_code_cannot_take_is_set_aside_at_the_third_life_and_its_neighbours_count(
+async def test_a_fact_that_our_code_cannot_take_is_quarantined_at_the_third_life_and_its_neighbours_count(
     facts: FactsLog, settings: Settings, tmp_path: Path
 ) -> None:
     good = [CLAIM, KeyedFact(MESSAGE, KEY, StatusSeen("read", 1_795_000_009))]
@@ -46,7 +46,7 @@ async def test_a_fact_that_our_code_cannot_take_is_set_aside_at_the_third_life_a
 
     assert [offset for offset, _ in kept] == [1]
     assert "ValidationError at batch.py:" in kept[0][1]
-    assert (after.progress.next_offset, after.progress.set_aside) == (3, 1)
+    assert (after.progress.next_offset, after.progress.quarantined) == (3, 1)
     ((subject, mark),) = after.items(INCOMPLETE)
     assert (subject, is_marked(mark, CODE_FAILURE)) == (b"m" + KEY, True)
     assert decode_row(row).counts["read"] == 1
@@ -75,7 +75,7 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
     rows = {key: decode_row(value).counts for key, value in after.items(COUNTERS)}
 
     assert after.progress.next_offset == len(together)
-    assert after.progress.set_aside == len({offset for offset, _ in kept}) > 20
+    assert after.progress.quarantined == len({offset for offset, _ in kept}) > 20
     assert all("StateTooLarge" in error for _, error in kept)
     ((subject, mark),) = after.items(INCOMPLETE)
     assert (subject, is_marked(mark, TOO_LARGE)) == (b"c" + number + b"/p5", True)

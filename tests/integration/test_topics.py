@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from aiokafka.admin import NewPartitions, NewTopic
 
-from tally.schemas.topics import DEAD_LETTERS, RAW_TOPICS
+from tally.schemas.sources import RAW_TOPICS
+from tally.schemas.topics import DEAD_LETTERS
 from tally.streams.operations import topics
 from tally.streams.operations.altering import alter
 from tally.streams.settings import Settings

@@ -7,11 +7,11 @@ from typing import Any
 
 import asyncpg
 
-from tally.agents.route.decision import READERS
 from tally.oracle.recount import begin
 from tally.schemas.ami.variables import READING
 from tally.schemas.counters import BY_NAME
 from tally.schemas.keys import RowKey, split_parts
+from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
 from tests.support.call_packets import Event
 from tests.support.partition import MemoryPartition

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tally.agents.route.decision import READERS
 from tally.schemas.records import Keyed
+from tally.schemas.sources import READERS
 
 FOLDER = Path(__file__).parents[1] / "samples" / "ami"
 SESSIONS = sorted(path for path in FOLDER.iterdir() if path.suffix == ".ami")

@@ -64,11 +64,11 @@ def put_operator(
     put(view, RowKey(tenant, "", Template(pbx, interface)), counts, partition, next_offset)
 
 
-def progress(next_offset: int, store_id: str = "s1", raw_at_ms: int = 0, set_aside: int = 0) -> bytes:
+def progress(next_offset: int, store_id: str = "s1", raw_at_ms: int = 0, quarantined: int = 0) -> bytes:
     """Return a progress record's value."""
-    return encode(Progress(next_offset, store_id, "rules", raw_at_ms=raw_at_ms, set_aside=set_aside))
+    return encode(Progress(next_offset, store_id, "rules", raw_at_ms=raw_at_ms, quarantined=quarantined))
 
 
-def put_progress(view: View, partition: int, next_offset: int, set_aside: int = 0) -> None:
+def put_progress(view: View, partition: int, next_offset: int, quarantined: int = 0) -> None:
     """Apply a partition's progress to a view."""
-    view.apply(partition, PROGRESS_KEY, progress(next_offset, set_aside=set_aside))
+    view.apply(partition, PROGRESS_KEY, progress(next_offset, quarantined=quarantined))

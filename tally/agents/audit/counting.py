@@ -33,7 +33,7 @@ def counted_from_states(local: LocalStore, rules: Rules) -> dict[bytes, dict[str
 def folded(facts: Sequence[FactRecord], local: LocalStore, rules: Rules) -> Iterator[Writes]:
     """Yield what facts change, to be written before the next is asked for; one that fails is left out.
 
-    So does the fold: such a fact is set aside.
+    So does the fold: such a fact is quarantined.
     """
     rest = facts
     while rest:

@@ -1,4 +1,4 @@
-"""Subjects of which a fact was set aside: what they should count nobody can say, so an audit leaves them out.
+"""Subjects of which a fact was quarantined: nobody can say what they should count, so an audit omits them.
 
 Which of its facts a subject lacks depends on when our code failed, or the state grew too large; raw events do
 not say. Subjects beyond a bound are compared as all others are: a bound falls by size alone. Pure.

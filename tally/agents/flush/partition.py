@@ -1,4 +1,4 @@
-"""Flushing one partition: compare with Postgres, send what is dirty, set aside what cannot be stored."""
+"""Flushing one partition: compare with Postgres, send what is dirty, withhold what cannot be stored."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -148,7 +148,7 @@ class PartitionFlush:
         return len(rows)
 
     async def _withhold(self, rows: Rows, failure: Unacceptable) -> int:
-        """Set aside the rows that made a batch unacceptable, and say which; all of it, if too many were."""
+        """Withhold the rows that made a batch unacceptable, and say which; all of it, if too many were."""
         if not (allowed := self._searches.reserve(self._ports.clock())):
             self.unflushed.withhold([key for key, _ in rows], self._searches.free_at_seconds())
             self._log.warning("rows wait for a search", sqlstate=failure.sqlstate, rows=len(rows))

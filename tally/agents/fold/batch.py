@@ -78,7 +78,7 @@ def fold_steps(
     """Merge a batch of facts of one partition into what its tables hold, a subject a step.
 
     `is_swept` says of sweeps that whatever they may end has been swept (`sweep_steps`), `missing` what was
-    given up on before and is to be written with the rest. Raises FamilyFailure
+    quarantined before and is to be written with the rest. Raises FamilyFailure
     where family code raises on one of the facts, UnknownFact for a fact of a family or version that is not
     known, TooMuchAtOnce and WideSweep beyond the limits. No facts change nothing.
     """
@@ -138,7 +138,7 @@ def _move_rows(batch: Batch, reader: Reader, next_offset: int) -> Steps[None]:
         _check_sizes(table, entries_of)
     rows = yield from moved_rows(batch.changes, reader, next_offset)
     if rows:
-        # Names of queues come from PBXs and have no list: what a row cannot hold is given up on, not the row.
+        # Names of queues come from PBXs and have no list: the fact that a row cannot hold is quarantined.
         _check_sizes(COUNTERS, rows)
         batch.writes[COUNTERS] = rows
 

@@ -48,6 +48,6 @@ def next_failure(known: Failure | None, offset: int, error: str) -> Failure:
     return Failure(offset, times + 1, error[:MAX_ERROR])
 
 
-def gives_up(failure: Failure) -> bool:
-    """Return whether the fact has been tried often enough to be set aside."""
+def is_beyond_retry(failure: Failure) -> bool:
+    """Return whether the fact has been tried often enough to be quarantined."""
     return failure.times >= TRIES

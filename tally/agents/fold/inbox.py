@@ -92,8 +92,8 @@ class Inbox:
         self.clear()
         self._changed.set()
 
-    async def gather(self, timeout_seconds: float, enough_records: int) -> None:
-        """Let runs gather, until there are enough, or the time is over, or the partition is revoked."""
+    async def linger(self, timeout_seconds: float, enough_records: int) -> None:
+        """Linger until there are enough runs, or the time is over, or the partition is revoked."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while self._records < enough_records and not self.closed:

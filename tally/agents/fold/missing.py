@@ -1,6 +1,6 @@
 """What a transaction says of what is missing: notices from the facts log, and subjects that are incomplete.
 
-A subject is marked once, however many of its facts are set aside, and for each campaign that it may count
+A subject is marked once, however many of its facts are quarantined, and for each campaign that it may count
 for: by the rows that its state or the fact contributes to. Where there is none it concerns everybody. Pure.
 """
 

@@ -9,12 +9,12 @@ from msgspec import structs
 
 from tally.agents.compute_gate import TURN_SECONDS, Pace
 from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sweep_steps
-from tally.agents.fold.failure import FamilyFailure, gives_up, next_failure
+from tally.agents.fold.failure import FamilyFailure, is_beyond_retry, next_failure
 from tally.agents.fold.inbox import Inbox, Run, foreign, take
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.ports import FoldSettings
-from tally.agents.fold.quarantine import give_up, hopeless
+from tally.agents.fold.quarantine import already_quarantined, quarantine
 from tally.agents.fold.resync import open_subjects
 from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideSweep
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
@@ -26,7 +26,7 @@ from tally.tables.store.partition import PartitionStore
 
 log = structlog.get_logger()
 
-LONGEST_REST_SECONDS = 0.3
+LONGEST_LINGER_SECONDS = 0.3
 
 
 class Revoked(Exception):
@@ -77,7 +77,7 @@ class PartitionFold:
             self._start_at_progress()
             while runs := await self.inbox.take(self._settings.max_batch_facts):
                 await self._take(runs)
-                await self.inbox.gather(self._rest_seconds(), self._settings.max_batch_facts // 2)
+                await self.inbox.linger(self._linger_seconds(), self._settings.max_batch_facts // 2)
         finally:
             await self._store.close()
 
@@ -111,14 +111,14 @@ class PartitionFold:
         finally:
             self._opening = None
 
-    def _rest_seconds(self) -> float:
-        """Return how long facts may gather before the next transaction, however few they are.
+    def _linger_seconds(self) -> float:
+        """Return how long to linger before the next transaction, however few they are.
 
         A transaction costs much more than a fact. So a partition rests as long as its batch took, others'
         turns among it: alone on an idle system that is milliseconds, and under load batches grow instead of
         queues.
         """
-        return min(self._batch_s, LONGEST_REST_SECONDS)
+        return min(self._batch_s, LONGEST_LINGER_SECONDS)
 
     def _start_at_progress(self) -> None:
         """Read the log from progress on: the group's offset is only a hint, and may lie beyond it."""
@@ -158,9 +158,9 @@ class PartitionFold:
 
         The list is empty once its facts are folded: a commit takes far longer, and needs none of them.
         """
-        lost = hopeless(records, self._store) if self._store.progress.set_aside else []
+        lost = already_quarantined(records, self._store) if self._store.progress.quarantined else []
         hopeful = _without(records, lost) if lost else records
-        missing = self._given_up(lost, TOO_LARGE)
+        missing = self._quarantined(lost, TOO_LARGE)
         steps = fold_steps(hopeful, self._store, self._settings.rules, OF_A_TRANSACTION, missing=missing)
         try:
             computed = await self._computed(steps)
@@ -256,7 +256,7 @@ class PartitionFold:
             before.store_id,
             self._fingerprint,
             folded.oldest_raw_at_ms,
-            before.set_aside + lost,
+            before.quarantined + lost,
             before.waiting + folded.waiting,
             failure if failure is not None and failure.offset >= next_offset else None,
             contested=before.contested + folded.contested,
@@ -265,36 +265,36 @@ class PartitionFold:
     async def _fail(self, culprit: FactRecord, error: FamilyFailure) -> None:
         """Note durably that a fact failed, before the exit; at the third time set it aside instead.
 
-        One whose subject has outgrown a record would only fail again: it is set aside at once.
+        One whose subject has outgrown a record would only fail again: it is quarantined at once.
         """
         progress = self._store.progress
         failure = next_failure(progress.failure, culprit.offset, str(error))
-        if not error.too_large and not gives_up(failure):
+        if not error.too_large and not is_beyond_retry(failure):
             await self._store.commit({}, structs.replace(progress, failure=failure))
             raise error
         await self._keep([culprit], str(error))
-        missing = self._given_up([culprit], TOO_LARGE if error.too_large else CODE_FAILURE)
+        missing = self._quarantined([culprit], TOO_LARGE if error.too_large else CODE_FAILURE)
         moved = structs.replace(
-            progress, next_offset=culprit.offset + 1, set_aside=progress.set_aside + 1, failure=None
+            progress, next_offset=culprit.offset + 1, quarantined=progress.quarantined + 1, failure=None
         )
         await self._store.commit(missing.writes(oldest_raw_at_ms([culprit.value])), moved)
 
-    def _given_up(self, lost: list[FactRecord], kind: str) -> Missing:
-        """Return what is to be written of the subjects of facts that are set aside."""
+    def _quarantined(self, lost: list[FactRecord], kind: str) -> Missing:
+        """Return what is to be written of the subjects of facts that are quarantined."""
         missing = Missing(self._store)
         for fact in lost:
-            give_up(missing, fact, kind, self._store, self._settings.rules)
+            quarantine(missing, fact, kind, self._store, self._settings.rules)
         return missing
 
     async def _keep(self, lost: list[FactRecord], error: str) -> None:
-        """Keep facts that are given up on as dead letters."""
+        """Keep quarantined facts as dead letters."""
         if not lost:
             return
         partition = self._store.partition
         await asyncio.gather(*(self._settings.dead_letter(partition, fact, error) for fact in lost))
-        self._settings.watch.set_aside(partition, len(lost))
+        self._settings.watch.quarantined(partition, len(lost))
         log.error(
-            "facts set aside",
+            "facts quarantined",
             partition=partition,
             offset=lost[0].offset,
             facts=len(lost),

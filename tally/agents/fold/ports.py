@@ -33,8 +33,8 @@ class FoldWatch(Protocol):
     def refused(self, partition: int, identifiers: int) -> None:
         """Identifiers have come to identify nobody."""
 
-    def set_aside(self, partition: int, facts: int) -> None:
-        """Facts were given up on."""
+    def quarantined(self, partition: int, facts: int) -> None:
+        """Facts were quarantined."""
 
 
 class FoldSettings(Struct, frozen=True):

@@ -1,6 +1,6 @@
-"""Facts that are given up on: which subject one is about, and whether it was given up on before. Pure.
+"""Facts that are quarantined: which subject one is about, and whether it was quarantined before. Pure.
 
-A subject that no record can hold fails with each of its facts. They are set aside together and at once:
+A subject that no record can hold fails with each of its facts. They are quarantined together and at once:
 trying again is of no use, and the partition goes on.
 """
 
@@ -36,7 +36,7 @@ def subject_of(record: FactRecord, reader: Reader) -> bytes:
     return family.code + subjects[sizes.index(max(sizes))]
 
 
-def hopeless(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
+def already_quarantined(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
     """Return those facts that are about a subject known to be larger than a record may be.
 
     Whatever else such a fact would join: the large one alone is reason enough, so that a fact costs no more
@@ -55,8 +55,8 @@ def hopeless(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
     return [record for record in records if record.offset in lost]
 
 
-def give_up(missing: Missing, record: FactRecord, kind: str, reader: Reader, rules: Rules) -> None:
-    """Mark the subject of a fact that is set aside, for whomever its subjects or the fact itself count for.
+def quarantine(missing: Missing, record: FactRecord, kind: str, reader: Reader, rules: Rules) -> None:
+    """Mark the subject of a fact that is quarantined, for whomever its subjects or the fact itself count for.
 
     What a marked subject counted for is said already; a further fact may name a campaign that it did not.
     """

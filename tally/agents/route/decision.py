@@ -1,18 +1,15 @@
 """Route's decision: what each raw record comes to. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from tally.schemas.ami.reader import Headers, read_ami
+from tally.schemas.ami.reader import Headers
 from tally.schemas.ami.variables import READING, Reading
 from tally.schemas.records import Keyed, Routed
-from tally.schemas.sends.fast import read_usual_send
-from tally.schemas.sends.reader import read_send
-from tally.schemas.whatsapp.fast import read_idle, read_usual
-from tally.schemas.whatsapp.webhook import read_webhook
+from tally.schemas.sources import READERS
 from tally.tables.kafka.dead_letters import Delivered
 from tally.tables.kafka.unread import Unread
 
@@ -29,43 +26,6 @@ class RawRecord(Delivered, Protocol):
     def timestamp(self) -> int: ...  # noqa: D102 - Kafka's own words
     @property
     def headers(self) -> Headers: ...  # noqa: D102
-
-
-class Read(Protocol):
-    """Reads one raw record of a topic into facts and bad parts."""
-
-    def __call__(
-        self,
-        value: bytes | None,
-        headers: Headers = (),
-        reading: Reading = READING,
-        published_ms: int | None = None,
-        /,
-    ) -> Routed:
-        """Read one record; only AMI events look at headers."""
-
-
-def _webhook(
-    value: bytes | None, _headers: Headers = (), _reading: Reading = READING, published_ms: int | None = None
-) -> Routed:
-    is_usual = value is not None and b'"statuses"' in value
-    quick = read_usual(value, published_ms) if is_usual else read_idle(value)
-    return quick or read_webhook(value, published_ms)
-
-
-def _send(
-    value: bytes | None, _headers: Headers = (), reading: Reading = READING, published_ms: int | None = None
-) -> Routed:
-    owners = reading.owners
-    return read_usual_send(value, published_ms, owners) or read_send(value, published_ms, owners)
-
-
-READERS: Mapping[str, Read] = {
-    "webhook-events": _webhook,
-    "send-results": _send,
-    "ami-events": read_ami,
-}
-"""How each raw topic is read."""
 
 
 class RoutedRun(Struct):

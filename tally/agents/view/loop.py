@@ -24,8 +24,8 @@ FETCH_BYTES = 1 << 20
 FETCH_ALL_BYTES = 2 << 20
 """What an answer holds of all partitions together; it is in memory twice while the client reads it."""
 POLL_SECONDS = 0.2
-GATHER_SECONDS = 0.005
-"""How long records gather for the next look: asking costs more than taking a hundred of them."""
+LINGER_SECONDS = 0.005
+"""How long the view lingers before the next look: asking costs more than taking a hundred of them."""
 DEADLINE_SECONDS = 30.0
 RETRY_SECONDS = (0.2, 5.0)
 """The shortest and the longest pause before Kafka is tried again."""
@@ -146,7 +146,7 @@ class ViewLoop:
             await self._note_ready(consumer)
         # Records that are already fetched are handed out without a wait: give way to the other tasks.
         has_more = sum(map(len, batch.values())) >= BATCH_RECORDS
-        await asyncio.sleep(0 if has_more else GATHER_SECONDS)
+        await asyncio.sleep(0 if has_more else LINGER_SECONDS)
 
     def _apply(self, place: TopicPartition, record: Any) -> None:
         try:

@@ -8,17 +8,16 @@ from tally.schemas.ami.events import KINDS, KNOWN, MEMBERS, NOISE
 from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, decoded, packet_of, read_packet
 from tally.schemas.ami.variables import READING, Reading, Whose
-from tally.schemas.bounds import PACKET_LINES
+from tally.schemas.bounds import PACKET_LINES, RECORD
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Swept
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, checked_text, producer_id
 from tally.schemas.keys import join_parts
 from tally.schemas.records import Routed, read_object
-from tally.schemas.topics import RAW_LIMIT_BYTES
 
 Headers = Iterable[tuple[str, bytes | None]]
 Own = dict[str, bytes | None]
-NONSENSE = "nonsense"
+MALFORMED = "malformed"
 """Header of what the bridge could not read as a packet; its pieces may look like one."""
 ANY = "any"
 """The header `tenants` of a PBX whose channels may name other tenants than its own."""
@@ -43,7 +42,7 @@ def read_ami(
     routed = Routed()
     try:
         own = dict(headers)
-        if NONSENSE in own:
+        if MALFORMED in own:
             raise BadEvent("bad_packet")
         name = quick_name(value or b"")
         if name not in NOISE and not _is_foreign(name, value or b"", reading):
@@ -85,7 +84,7 @@ def _rest_of_line(value: bytes, at: int) -> str:
 def _packet(value: bytes | None) -> Packet:
     """Decode a record. Raises BadEvent: `too_large`, `bad_packet`, and what a JSON object raises."""
     body = value or b""
-    if len(body) > RAW_LIMIT_BYTES:
+    if len(body) > RECORD.most:
         raise BadEvent("too_large")
     if body.lstrip()[:1] == b"{":
         return packet_of(_strings(read_object(body)))

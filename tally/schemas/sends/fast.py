@@ -1,7 +1,7 @@
-"""The usual send result, read with one typed decode: accepted by WhatsApp, for a campaign.
+"""The fast path of send results: one typed decode of what WhatsApp accepted for a campaign.
 
-It says what `sends.read_send` says, or nothing at all: whatever is not exactly as declared here is left to
-the general reader, which takes three times as long.
+It says what `full.read_send` says, or nothing at all: whatever is not exactly as declared here is left to
+the full reader, which takes three times as long.
 """
 
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from tally.schemas.fields import (
     canonical_id,
     event_ms,
     latest_ms,
-    may_be_usual,
+    may_be_fast,
     phone_identifier,
     user_identifier,
 )
@@ -40,7 +40,7 @@ class _Contact(Struct, forbid_unknown_fields=True, gc=False):
 
 
 _Name = Annotated[str, Meta(min_length=1, max_length=TEMPLATE.most // 4)]
-"""Within its bound whatever its characters are; of longer ones the general reader looks at the bytes."""
+"""Within its bound whatever its characters are; of longer ones the full reader looks at the bytes."""
 
 
 class _Template(Struct, forbid_unknown_fields=True, gc=False):
@@ -67,11 +67,11 @@ _decode = msgspec.json.Decoder(_Body).decode
 _OUTCOME = ("outcome", "accepted")
 
 
-def read_usual_send(
+def read_send_fast(
     value: bytes | None, published_ms: int | None = None, owners: Owners = NOBODYS
 ) -> Routed | None:
-    """Turn one send result into facts, or return None where it is not a usual one."""
-    if not may_be_usual(value):
+    """Turn one send result into facts, or return None where the full reader has to."""
+    if not may_be_fast(value):
         return None
     try:
         body = _decode(value)

@@ -16,7 +16,7 @@ class Taken(Struct, frozen=True):
 
     value: bytes
     received_at_ms: int
-    nonsense: str = ""
+    malformed: str = ""
     """Why it is no packet; empty for one that is."""
 
 

@@ -99,10 +99,10 @@ def is_command_output(raw: bytes | bytearray) -> bool:
     return _FOLLOWS.match(raw) is not None
 
 
-Nonsense = Literal["too_large", "no_fields", "no_event"]
+Malformed = Literal["too_large", "no_fields", "no_event"]
 
 
-def read_frame(frame: Frame) -> Packet | Nonsense:
+def read_frame(frame: Frame) -> Packet | Malformed:
     """Return an event or a response; for anything else, why it is neither."""
     if not frame.whole:
         return "too_large"

@@ -68,7 +68,7 @@ class Link:
     def _take(self, taken: Taken) -> bool:
         fits = self._buffer.put(taken)
         if fits:
-            self._watch.took(bool(taken.nonsense))
+            self._watch.took(bool(taken.malformed))
         return fits
 
     def _judge(self, error: Exception) -> float:

@@ -19,7 +19,9 @@ PBX = ("pbx",)
 METRICS: tuple[Metric, ...] = (
     Metric("tally_ami_connected", "gauge", "1 while the bridge is logged in at the PBX", PBX),
     Metric("tally_ami_events_total", "counter", "events taken from the PBX", PBX),
-    Metric("tally_ami_nonsense_total", "counter", "packets that nobody can read, published as they are", PBX),
+    Metric(
+        "tally_ami_malformed_total", "counter", "packets that nobody can read, published as they are", PBX
+    ),
     Metric(
         "tally_ami_gaps_total",
         "counter",
@@ -80,9 +82,9 @@ class PbxWatch:
         oldest_at_ms = self._buffer.oldest_at_ms
         return 0.0 if oldest_at_ms is None else max(0, self._world.now_ms() - oldest_at_ms) / 1000
 
-    def took(self, is_nonsense: bool) -> None:
+    def took(self, is_malformed: bool) -> None:
         """One packet is in the buffer."""
-        self._count("tally_ami_nonsense_total" if is_nonsense else "tally_ami_events_total")
+        self._count("tally_ami_malformed_total" if is_malformed else "tally_ami_events_total")
 
     def opened(self, banner: str) -> None:
         """The PBX has let us in; events flow."""

@@ -94,9 +94,9 @@ def headers_of(taken: Taken, pbx: Pbx) -> Headers:
         headers.append(("tenant", pbx.tenant.encode()))
     if pbx.tenants == "any":
         headers.append(("tenants", b"any"))
-    if taken.nonsense:
+    if taken.malformed:
         # A piece of a packet that is too large may look like a packet by itself.
-        headers.append(("nonsense", taken.nonsense.encode()))
+        headers.append(("malformed", taken.malformed.encode()))
     return headers
 
 

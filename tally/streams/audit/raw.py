@@ -10,9 +10,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import structs
 
 from tally.agents.audit.counting import folded
-from tally.agents.route.decision import READERS, read_record
+from tally.agents.route.decision import read_record
 from tally.schemas.keys import partition_of
 from tally.schemas.records import head
+from tally.schemas.sources import READERS
 from tally.streams.audit.copies import Copies
 from tally.streams.operations.numbers import all_numbers, owners_of
 from tally.streams.operations.read_to_end import partitions_of, read_to_end

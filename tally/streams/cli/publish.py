@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from tally.agents.route.decision import READERS
+from tally.schemas.sources import READERS
 from tally.simulator.records import RawRecord
 from tally.streams.cli.output import console, fail
 from tally.streams.dev.publisher import Publisher

@@ -27,7 +27,7 @@ from tally.streams.transport.runs import sizes_of
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
 FEW_RECORDS = 1_000
-"""After a fetch that brings fewer, records gather for a moment before the next one."""
+"""After a fetch that brings fewer, the consumer lingers for a moment before the next one."""
 METADATA_AGE_MS = 3_000
 """How soon topics are looked at again.
 
@@ -174,7 +174,7 @@ class FetchThread(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         _hand_out_as_parsed(consumer._fetcher, self._budget)
         if self._brought_few:
-            await asyncio.sleep(self.options.gather_seconds)
+            await asyncio.sleep(self.options.linger_seconds)
         known = consumer._coordinator.generation
         if self.options.tells_starts and known == self.ours.generation:
             await self._beginnings.look(consumer, known, self.ours.partitions)

@@ -39,8 +39,8 @@ class Options(Struct, frozen=True):
     limits: Limits = Limits()
     fetch_wait_ms: int = 50
     """How long a fetch without data waits at the broker; Faust's 1,500 hold back busy partitions."""
-    gather_seconds: float = 0.01
-    """How long records gather for the next fetch where the last one brought few: a fetch costs more than
+    linger_seconds: float = 0.01
+    """How long to linger before the next fetch where the last one brought few: a fetch costs more than
     a hundred of them."""
     fetch_bytes: int = 1 << 19
     """Bytes that one fetch brings for one partition: a run of ordinary records, and little that waits."""

@@ -4,7 +4,6 @@ No label names a tenant, a campaign or a person: each label's values are a short
 """
 
 import platform
-from collections.abc import Mapping
 from itertools import product
 from typing import get_args
 
@@ -12,37 +11,22 @@ from prometheus_client import Info
 
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import EventOutcome
-from tally.schemas import notices, topics
-from tally.schemas.ami import events
+from tally.schemas import notices
 from tally.schemas.counters import Family
 from tally.schemas.errors import REASONS
-from tally.schemas.sends.reader import OUTCOMES
-from tally.schemas.whatsapp import inbound, status, webhook
+from tally.schemas.sources import OTHER, RAW_TOPICS, SEEN
 from tally.streams.runtime.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES
 from tally.streams.web.connections import CLOSED
 from tally.tables.store.errors import Rebuilt
 
-OTHER = "other"
-SOURCES = topics.RAW_TOPICS
-LAG_TOPICS = (*SOURCES, FACTS)
+LAG_TOPICS = (*RAW_TOPICS, FACTS)
 GROUP_ROLES = ("route", "fold")
 SQLSTATE_CLASSES = (
     *("08", "0A", "22", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX"),
     *("timeout", "connection", "moved", "foreign_store", OTHER),
 )
 """Classes of PostgreSQL's error codes that a flush can meet, and what else can keep it from flushing."""
-
-SEEN: Mapping[str, frozenset[str]] = {
-    "field": webhook.FIELDS | {OTHER},
-    "status": status.STATUSES | {"call", OTHER},
-    "message": inbound.TYPES | {OTHER},
-    "outcome": frozenset((*OUTCOMES, OTHER)),
-    "unknown_field": frozenset({"send_result", "status"}),
-    "ami_event": events.KNOWN | {"response", OTHER},
-    "value_error": frozenset({"account"}),
-}
-"""What the readers of raw events count by name, by kind (`Routed.seen`)."""
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 RECORD_BUCKETS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0)
@@ -62,7 +46,7 @@ def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Metric:
 
 
 METRICS: tuple[Metric, ...] = (
-    _counter("tally_events_total", "raw events read", source=SOURCES, outcome=get_args(EventOutcome)),
+    _counter("tally_events_total", "raw events read", source=RAW_TOPICS, outcome=get_args(EventOutcome)),
     Metric(
         "tally_event_names_total",
         "counter",
@@ -103,7 +87,7 @@ METRICS: tuple[Metric, ...] = (
     _counter(
         "tally_lost_raw_records_total",
         "raw records, at most, that were gone before this process could read them",
-        topic=SOURCES,
+        topic=RAW_TOPICS,
     ),
     _gauge(
         "tally_incomplete",
@@ -131,7 +115,7 @@ METRICS: tuple[Metric, ...] = (
         "connections closed: no request in 10 s, answer not read in 60 s, too many, or all of them in use",
         reason=CLOSED,
     ),
-    _gauge("tally_facts_set_aside", "facts given up on in all partitions; their numbers are too low"),
+    _gauge("tally_facts_quarantined", "facts quarantined in all partitions; their numbers are too low"),
     _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),
     Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),
 )

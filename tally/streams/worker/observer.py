@@ -156,8 +156,8 @@ class Watch:
         """Identifiers have come to identify nobody."""
         self._metrics.count("tally_identifiers_refused_total", identifiers)
 
-    def set_aside(self, partition: int, facts: int) -> None:  # noqa: ARG002
-        """Facts were given up on."""
+    def quarantined(self, partition: int, facts: int) -> None:  # noqa: ARG002
+        """Facts were quarantined."""
         self._metrics.count("tally_dead_letters_total", facts, topic=FACTS, reason="code_failure")
 
     def flushed(self, rows: int, seconds: float) -> None:

@@ -20,7 +20,6 @@ from tally.agents.lag.logs import LogWatch, TopicLogs, log_topics
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
-from tally.agents.route.decision import READERS
 from tally.agents.route.loop import Route
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
@@ -28,6 +27,7 @@ from tally.agents.view.reader import Reader
 from tally.agents.view.receipt import Opening, Openings
 from tally.schemas.notices import KINDS
 from tally.schemas.rows import Progress
+from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams.operations import topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
@@ -195,7 +195,7 @@ class Process:
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
         self._metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
         self._metrics.follow("tally_campaigns_beyond_shown", lambda: float(view.beyond))
-        self._metrics.follow("tally_facts_set_aside", lambda: _summed(view, "set_aside"))
+        self._metrics.follow("tally_facts_quarantined", lambda: _summed(view, "quarantined"))
         for kind in KINDS:
             self._metrics.follow("tally_incomplete", partial(_lack, view, kind, False), kind=kind)
             self._metrics.follow("tally_incomplete_acknowledged", partial(_lack, view, kind, True), kind=kind)

@@ -13,8 +13,8 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import Assignment
 from tally.agents.fold.ports import FoldSettings
-from tally.agents.route.decision import READERS
 from tally.agents.route.loop import Route
+from tally.schemas.sources import READERS
 from tally.streams.runtime.run import fail
 from tally.streams.settings import Settings
 from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
@@ -47,7 +47,7 @@ def _options(
         drain_seconds=drain_seconds,
         limits=limits,
         fetch_wait_ms=round(settings.fetch_wait_seconds * 1000),
-        gather_seconds=settings.gather_seconds,
+        linger_seconds=settings.linger_seconds,
         session_timeout_ms=round(settings.session_timeout_seconds * 1000),
         commit_seconds=settings.commit_seconds,
     )

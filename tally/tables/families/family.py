@@ -111,7 +111,7 @@ class Family(ABC, Generic[F, S]):
     def named(self, key: bytes, fact: F) -> Sequence[Scope]:
         """Return the tenants and campaigns that the fact itself names, whatever else is known of its subject.
 
-        Where a fact is set aside, it is missing from their numbers.
+        Where a fact is quarantined, it is missing from their numbers.
         """
         return ()
 

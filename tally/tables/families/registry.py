@@ -22,7 +22,7 @@ BY_KIND: dict[bytes, Family[Any, Any]] = {family.code + VERSION: family for fami
 """By the first bytes of a fact's record, its family and version."""
 
 INCOMPLETE = "incomplete"
-"""Subjects of which a fact was set aside, with its offset."""
+"""Subjects of which a fact was quarantined, with its offset."""
 
 TABLES: tuple[str, ...] = (
     *(family.table for family in FAMILIES),

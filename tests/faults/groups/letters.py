@@ -4,8 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from tally.agents.route.decision import READERS
 from tally.schemas.ami.variables import READING
+from tally.schemas.sources import READERS
 from tally.simulator.records import RawRecord
 from tally.streams.operations import dead_letters
 from tally.streams.operations.dead_letters import DeadLetter

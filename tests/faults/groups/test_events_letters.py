@@ -8,8 +8,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from tally.agents.route.decision import READERS
-from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS, RAW_TOPICS
+from tally.schemas.sources import RAW_TOPICS, READERS
+from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS
 from tally.simulator.poison import small_poisons
 from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.operations.topics import admin, wanted

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tally.schemas
-from tally.agents.route.decision import READERS
 from tally.schemas.errors import REASONS
+from tally.schemas.sources import READERS
 from tests.unit.schemas.ami.test_reader import HEADERS
 
 EXAMPLES = Path(tally.schemas.__file__).parent / "examples"

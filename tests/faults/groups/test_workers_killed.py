@@ -61,9 +61,9 @@ async def test_fifty_kills_at_one_place_never_set_a_good_fact_aside(tmp_path: Pa
             if kill < KILLS:
                 worker.arm("fold.batch", "kill")
         await assert_exact(whole, worker, sender.sent)
-        set_aside = (await read(worker)).value("tally_facts_set_aside")
+        quarantined = (await read(worker)).value("tally_facts_quarantined")
         letters = await dead_letters.read(whole.settings)
 
     assert whole.exits.count((worker.name, KILLED)) == KILLS
-    assert set_aside == 0
+    assert quarantined == 0
     assert "code_failure" not in {letter.reason for letter in letters}

@@ -1,4 +1,4 @@
-"""A4: exceptions that nobody expects, once and for ever: the process ends, or the fact is set aside."""
+"""A4: exceptions that nobody expects, once and for ever: the process ends, or the fact is quarantined."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ WRONG = 70
 PER_SECOND = 80
 EXIT_SECONDS = 10.0
 EXITS = 3
-"""So often a fact may end a process before it is set aside, at most."""
+"""So often a fact may end a process before it is quarantined, at most."""
 
 TENANT, CAMPAIGN, NUMBER = "tenant-0", "with a defect", "106540352242922"
 BAD = "the one"
@@ -55,7 +55,7 @@ async def test_an_exception_at_any_point_ends_the_process_within_ten_seconds_and
     assert max(ended.values()) <= EXIT_SECONDS, ended
 
 
-async def test_a_fact_that_family_code_cannot_take_is_set_aside_at_the_third_try_and_all_others_count(
+async def test_a_fact_that_family_code_cannot_take_is_quarantined_at_the_third_try_and_all_others_count(
     tmp_path: Path,
 ) -> None:
     async with stack(tmp_path) as whole, Sender(whole.settings) as sender:
@@ -76,7 +76,7 @@ async def test_a_fact_that_family_code_cannot_take_is_set_aside_at_the_third_try
     assert counters["accepted"] == len(sent) - 1
     assert counters["contacts"] == len(sent)
     # A process that ends has perhaps not yet said how far route came: the fact is said once more then, and
-    # each copy is tried and set aside as the first.
+    # each copy is tried and quarantined as the first.
     assert copies >= 1
     # The subject is incomplete once, and for nobody else.
     assert (receipt["state"], receipt["incomplete"]) == ("incomplete", 1)

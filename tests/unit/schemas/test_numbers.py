@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.agents.route.decision import READERS
 from tally.schemas.ami.variables import Reading
 from tally.schemas.keys import RowKey
 from tally.schemas.numbers import BadNumber, Number, encode, read_number
 from tally.schemas.records import Keyed, Routed
+from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition
-from tests.unit.schemas.sends.test_reader import ACCEPTED
+from tests.unit.schemas.sends.test_full import ACCEPTED
 
 OWNED = ACCEPTED["phone_number_id"]
 READING = Reading(owners={OWNED: "a", "2": "b"})

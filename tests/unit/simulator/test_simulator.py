@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tally.agents.route.decision import READERS
 from tally.schemas.ami.variables import READING
+from tally.schemas.sources import READERS
 from tally.simulator.campaign import campaign, past_start_s
 from tally.simulator.mixed import mixed
 from tally.simulator.poison import poisons, small_poisons

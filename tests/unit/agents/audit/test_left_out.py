@@ -57,7 +57,7 @@ def customer(*phones: bytes, message: bytes) -> Keyed:
     return KeyedFact(CUSTOMER, NUMBER, Sighting([b"w" + digest, *phones], Send(digest, claim)))
 
 
-def test_where_nothing_was_set_aside_nothing_is_left_out(two: Two) -> None:
+def test_where_nothing_was_quarantined_nothing_is_left_out(two: Two) -> None:
     for store in two:
         fold(store, message(1), message(2))
     names = left_out(*two)
@@ -76,7 +76,7 @@ def test_a_subject_that_lacks_a_fact_is_left_out_of_both(two: Two) -> None:
 
 
 @pytest.mark.parametrize("subject", [b"/p1", b"/p1+n1/p2"])
-def test_whoever_a_fact_that_was_set_aside_would_have_joined_is_left_out_of_both(
+def test_whoever_a_fact_that_was_quarantined_would_have_joined_is_left_out_of_both(
     two: Two, subject: bytes
 ) -> None:
     apart = [customer(b"p1", message=b"a"), customer(b"p2", message=b"b"), customer(b"p3", message=b"c")]

@@ -153,7 +153,7 @@ def test_a_fact_that_changes_nothing_writes_nothing() -> None:
     assert not any(fold_batch([first._replace(offset=1)], partition, RULES).writes.values())
 
 
-def test_a_row_that_would_outgrow_a_record_gives_up_on_the_fact_and_not_on_the_partition(
+def test_a_row_that_would_outgrow_a_record_quarantines_the_fact_and_not_on_the_partition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tally.agents.fold.batch.STATE_LIMIT_BYTES", 3_000)

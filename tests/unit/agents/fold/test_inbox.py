@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tally.agents.fold.failure import FamilyFailure, family_code, gives_up, next_failure
+from tally.agents.fold.failure import FamilyFailure, family_code, is_beyond_retry, next_failure
 from tally.agents.fold.inbox import Inbox, foreign, take
 from tally.agents.fold.rows import BrokenSum, move
 from tally.schemas.rows import Failure, Row
@@ -91,11 +91,11 @@ async def test_a_closed_inbox_ends_the_loop_that_waits_for_it() -> None:
     assert await waiting == []
 
 
-def test_the_third_failure_of_one_fact_gives_up_on_it() -> None:
+def test_the_third_failure_of_one_fact_quarantines_it() -> None:
     first = next_failure(None, 7, "ValueError")
     third = next_failure(next_failure(first, 7, "ValueError"), 7, "ValueError")
 
-    assert [gives_up(failure) for failure in (first, third)] == [False, True]
+    assert [is_beyond_retry(failure) for failure in (first, third)] == [False, True]
 
 
 def test_failures_of_different_facts_do_not_add_up() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.missing import EVERYBODY, MOST_SCOPES, Missing, is_marked, mark_beyond
-from tally.agents.fold.quarantine import give_up
+from tally.agents.fold.quarantine import quarantine
 from tally.schemas.bounds import Bound
 from tally.schemas.facts import (
     CUSTOMER,
@@ -78,7 +78,7 @@ def given_up(partition: MemoryPartition, *facts: Record, kind: str = CODE_FAILUR
     """Set facts aside, each in a transaction of its own."""
     for one in facts:
         missing = Missing(partition)
-        give_up(missing, one, kind, partition, RULES)
+        quarantine(missing, one, kind, partition, RULES)
         partition.apply(missing.writes(SINCE_MS))
     return counts(partition)
 

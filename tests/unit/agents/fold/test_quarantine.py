@@ -3,7 +3,7 @@
 import time
 
 from tally.agents.fold.missing import Mark
-from tally.agents.fold.quarantine import hopeless, subject_of
+from tally.agents.fold.quarantine import already_quarantined, subject_of
 from tally.schemas.bounds import IDENTIFIER_LINKS
 from tally.schemas.facts import CUSTOMER, Sighting
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
@@ -44,7 +44,7 @@ def test_a_fact_about_an_identifier_that_stands_apart_names_that_one() -> None:
     assert subject_of(about(0, b"ugateway"), made) == CUSTOMER + NUMBER + b"/ugateway"
 
 
-def test_a_fact_is_hopeless_by_the_one_subject_that_is_too_large() -> None:
+def test_a_fact_is_quarantined_already_by_the_one_subject_that_is_too_large() -> None:
     made = partition()
     made.apply({INCOMPLETE: {LARGE: MARKED}})
     joins, alone, other, unknown = (
@@ -54,14 +54,14 @@ def test_a_fact_is_hopeless_by_the_one_subject_that_is_too_large() -> None:
         about(3, b"p333"),
     )
 
-    assert hopeless([joins, alone, other, unknown], made) == [joins, alone]
+    assert already_quarantined([joins, alone, other, unknown], made) == [joins, alone]
 
 
-def test_a_subject_that_only_failed_is_not_hopeless() -> None:
+def test_a_subject_that_only_failed_is_not_quarantined() -> None:
     made = partition()
     made.apply({INCOMPLETE: {LARGE: encode(Mark({CODE_FAILURE: (("t1", "c1"),)}))}})
 
-    assert hopeless([about(0, b"p555")], made) == []
+    assert already_quarantined([about(0, b"p555")], made) == []
 
 
 def test_a_thousand_facts_that_would_each_join_another_customer_to_a_large_one_cost_little() -> None:
@@ -71,5 +71,5 @@ def test_a_thousand_facts_that_would_each_join_another_customer_to_a_large_one_c
     late = [about(nth, b"w9%011d" % nth, b"p555") for nth in range(1_000)]
     began = time.process_time()
 
-    assert hopeless(late, made) == late
+    assert already_quarantined(late, made) == late
     assert time.process_time() - began < 1.0

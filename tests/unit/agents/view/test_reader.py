@@ -233,13 +233,13 @@ def test_a_tag_names_generation_rows_and_state_and_neither_time_nor_lag() -> Non
     moved_on = view()
     put_progress(moved_on, 0, 9999)
     assert tag(moved_on, lag, now_s) == first
-    set_aside = lacking(view(), 1)
+    quarantined = lacking(view(), 1)
     changed = view()
     put(changed, RowKey("t1", "c1", PROMO), {"contacts": 1}, next_offset=2)
     others = {
         tag(view(), lag, now_s, generation=2),
         tag(view(), lag, now_s + 60),
-        tag(set_aside, lag, now_s),
+        tag(quarantined, lag, now_s),
         tag(changed, lag, now_s),
     }
     assert len(others) == 4

@@ -129,7 +129,7 @@ BAD = {
     "a tombstone": (None, HEADERS, "bad_packet at $"),
     "no JSON": (as_json(HANGUP)[:-1], HEADERS, "not_json at $"),
     "a number in JSON": (as_json(HANGUP, Cause=16), HEADERS, "wrong_type at $"),
-    "what the bridge could not read": (HANGUP, (*HEADERS, ("nonsense", b"too_large")), "bad_packet at $"),
+    "what the bridge could not read": (HANGUP, (*HEADERS, ("malformed", b"too_large")), "bad_packet at $"),
     "too large": (b"Event: Hangup\r\nA: " + b"x" * (4 << 20), HEADERS, "too_large at $"),
 }
 
@@ -147,7 +147,7 @@ def test_a_bad_record_is_named_once_and_counts_nothing(
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        (b"Event: RTCPSent\r\nanything, even nonsense", "RTCPSent"),
+        (b"Event: RTCPSent\r\nanything, even gibberish", "RTCPSent"),
         (b"Event: OfNextYear\r\nUniqueid: a\r\n", "other"),
         (b"Response: Success\r\nMessage: Authentication accepted\r\n", "response"),
     ],

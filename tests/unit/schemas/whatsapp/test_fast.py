@@ -1,4 +1,4 @@
-"""The readers of usual events say what the general ones say, or nothing at all."""
+"""Fast paths say what the full readers say, or nothing at all."""
 
 import json
 from collections.abc import Iterator
@@ -16,19 +16,19 @@ from bench.noise_events import webhooks
 from tally.schemas.bounds import ELEMENTS
 from tally.schemas.records import Routed
 from tally.schemas.scan import elements
-from tally.schemas.sends.fast import read_usual_send
-from tally.schemas.sends.reader import read_send
-from tally.schemas.whatsapp.fast import read_idle, read_usual
+from tally.schemas.sends.fast import read_send_fast
+from tally.schemas.sends.full import read_send
+from tally.schemas.whatsapp.fast import read_statuses, read_uncounted
+from tally.schemas.whatsapp.full import read_webhook
 from tally.schemas.whatsapp.status import priced
-from tally.schemas.whatsapp.webhook import read_webhook
 from tally.simulator.campaign import campaign
 from tally.simulator.poison import poisons
 from tally.simulator.population import Size
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS
 
 READERS: dict[str, tuple[tuple[Any, ...], Any]] = {
-    WEBHOOK_EVENTS: ((read_usual, read_idle), read_webhook),
-    SEND_RESULTS: ((read_usual_send,), read_send),
+    WEBHOOK_EVENTS: ((read_statuses, read_uncounted), read_webhook),
+    SEND_RESULTS: ((read_send_fast,), read_send),
 }
 START_S = 1_700_000_000
 PUBLISHED_MS = (START_S - 86_000) * 1000
@@ -80,22 +80,22 @@ def _said(routed: Routed) -> tuple[Any, ...]:
 
 
 def _agree(topic: str, value: bytes | None) -> bool:
-    """Assert that the quick readers agree where they speak; return whether one did."""
-    quick, general = READERS[topic]
+    """Assert that the fast paths agree where they speak; return whether one did."""
+    fast, full = READERS[topic]
     spoken = 0
     for published_ms in (None, PUBLISHED_MS):
-        for read in quick:
-            said = read(value) if read is read_idle else read(value, published_ms)
+        for read in fast:
+            said = read(value) if read is read_uncounted else read(value, published_ms)
             if said is None:
                 continue
             spoken += published_ms is None
-            if read is read_idle and not said.facts and _is_too_large_for_the_general_reader(value):
+            if read is read_uncounted and not said.facts and _is_too_large_for_the_full_reader(value):
                 continue
-            assert _said(said) == _said(general(value, published_ms)), value
+            assert _said(said) == _said(full(value, published_ms)), value
     return bool(spoken)
 
 
-def _is_too_large_for_the_general_reader(value: bytes | None) -> bool:
+def _is_too_large_for_the_full_reader(value: bytes | None) -> bool:
     """Return whether a number is in the body that only its parser refuses."""
     return value is not None and any(huge in value for huge in HUGE) and bool(json.loads(value))
 
@@ -119,16 +119,16 @@ def test_nearly_all_of_the_benchmarks_load_is_usual() -> None:
     assert usual > 0.95 * len(records)
 
 
-def test_all_that_counts_nothing_in_the_benchmark_is_read_quickly() -> None:
-    assert all(value and read_idle(value) and _agree(WEBHOOK_EVENTS, value) for value in IDLE)
+def test_all_that_counts_nothing_in_the_benchmark_is_read_by_the_fast_path() -> None:
+    assert all(value and read_uncounted(value) and _agree(WEBHOOK_EVENTS, value) for value in IDLE)
 
 
-def test_whoever_is_named_in_another_field_is_left_to_the_general_reader() -> None:
+def test_whoever_is_named_in_another_field_is_left_to_the_full_reader() -> None:
     body = {"field": "message_echoes", "value": {"contacts": [{"wa_id": "1", "user_id": "u"}]}}
     entry = {"object": "whatsapp_business_account", "entry": [{"changes": [body]}]}
 
-    assert read_idle(json.dumps(entry).encode()) is None
-    assert read_idle(json.dumps(entry).replace("contacts", "cont\\u0061cts").encode()) is None
+    assert read_uncounted(json.dumps(entry).encode()) is None
+    assert read_uncounted(json.dumps(entry).replace("contacts", "cont\\u0061cts").encode()) is None
 
 
 @pytest.mark.parametrize("poison", poisons(), ids=lambda poison: poison.reason)
@@ -159,12 +159,12 @@ def _change(container: Any, key: Any, data: st.DataObject) -> None:
         container[data.draw(st.sampled_from(KNOWN))] = strange
 
 
-def _is_quick(topic: str, value: bytes) -> bool:
+def _is_fast(topic: str, value: bytes) -> bool:
     return any(read(value) is not None for read in READERS[topic][0])
 
 
 IDLE = [record.value for record in webhooks(Random(3), 10, 200).noise]
-GOOD = [(topic, value) for topic, value in SIMULATED if value and _is_quick(topic, value)]
+GOOD = [(topic, value) for topic, value in SIMULATED if value and _is_fast(topic, value)]
 GOOD += [(WEBHOOK_EVENTS, value) for value in IDLE if value]
 
 
@@ -199,7 +199,7 @@ def test_both_readers_agree_on_usual_events_with_broken_bytes(
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_the_readers_of_usual_events_leave_what_has_too_many_elements_to_the_general_one(more: int) -> None:
+def test_fast_paths_leave_what_has_too_many_elements_to_the_full_reader(more: int) -> None:
     status = b'{"id":"w","status":"sent","timestamp":"1700000000","biz_opaque_callback_data":"%b"}'
     value = b'{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"messages","value":' + (
         b'{"metadata":{"phone_number_id":"1"},"statuses":[%b]}}]}]}' % status
@@ -207,7 +207,7 @@ def test_the_readers_of_usual_events_leave_what_has_too_many_elements_to_the_gen
     body = value % (b"," * (ELEMENTS.most + more - elements(value)))
 
     assert elements(body) == ELEMENTS.most + more
-    assert (read_usual(body) is None) is (more > 0)
+    assert (read_statuses(body) is None) is (more > 0)
     assert _agree(WEBHOOK_EVENTS, body) is (more <= 0)
     assert [bad.reason for bad in read_webhook(body).bad] == ["too_many_parts"] * (more > 0)
 
@@ -221,7 +221,7 @@ def test_a_price_of_four_megabytes_is_not_remembered() -> None:
     body = {"object": "whatsapp_business_account", "entry": [{"changes": [change]}]}
     priced.cache_clear()
 
-    assert read_usual(orjson.dumps(body)) is None
+    assert read_statuses(orjson.dumps(body)) is None
     assert len(read_webhook(orjson.dumps(body)).facts) == 1
     assert priced.cache_info().currsize == 1
     assert priced("sent", 1_700_000_000, "c" * 128, "t" * 128)

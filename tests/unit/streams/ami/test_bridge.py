@@ -98,7 +98,7 @@ async def test_a_wire_that_is_cut_within_a_packet_publishes_the_packets_before_i
         await until(lambda: bridging.topic.values() == server.sent)
 
         assert bridging.metric("gaps_total", reason="lost") == 1
-        assert bridging.metric("nonsense_total") == 0
+        assert bridging.metric("malformed_total") == 0
 
 
 @pytest.mark.asyncio
@@ -123,15 +123,17 @@ async def test_a_pbx_that_falls_silent_is_left_for_want_of_a_pong() -> None:
 
 
 @pytest.mark.asyncio
-async def test_nonsense_between_packets_is_published_as_it_is_and_marked() -> None:
+async def test_what_is_malformed_between_packets_is_published_as_it_is_and_marked() -> None:
     noise = (b"no field at all\r\n", b"\xff\xfe: \x00\r\n", b"Event: A\r\n" + b"x: y\r\n" * 1000)
     plan = Plan([SESSION[0], noise[0], SESSION[1], noise[1], SESSION[2], noise[2], SESSION[3]])
     async with ami_server(plan) as server, Bridging([pbx_of(server)]).running() as bridging:
         await until(lambda: len(server.sent) > 10 and bridging.topic.values() == server.sent)
 
-        marked = {taken.value: taken.nonsense for taken in bridging.topic.records["pbx01"] if taken.nonsense}
+        marked = {
+            taken.value: taken.malformed for taken in bridging.topic.records["pbx01"] if taken.malformed
+        }
         assert marked == {noise[0]: "no_fields", noise[1]: "no_event", noise[2]: "no_fields"}
-        assert bridging.metric("nonsense_total") == 3
+        assert bridging.metric("malformed_total") == 3
         assert server.connections == 1
 
 
@@ -159,12 +161,12 @@ async def test_two_bridges_publish_every_event_twice() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_pbx_that_is_away_refuses_or_talks_nonsense_stops_no_other() -> None:
+async def test_a_pbx_that_is_away_refuses_or_talks_gibberish_stops_no_other() -> None:
     async with (
         ami_server(Plan(SESSION)) as good,
         ami_server(secret="another") as refusing,  # noqa: S106 - a test's
         ami_server(Plan(banner=b"HTTP/1.1 400 Bad Request\r\n\r\n")) as foreign,
-        ami_server(Plan([b"nonsense\r\n"] * 50)) as mad,
+        ami_server(Plan([b"gibberish\r\n"] * 50)) as mad,
     ):
         pbxs = [
             pbx_of(good),
@@ -175,7 +177,7 @@ async def test_a_pbx_that_is_away_refuses_or_talks_nonsense_stops_no_other() -> 
         ]
         async with Bridging(pbxs).running() as bridging:
             await until(lambda: len(good.sent) > len(SESSION) and bridging.topic.values() == good.sent)
-            await until(lambda: bridging.metric("nonsense_total", "mad") == 50)
+            await until(lambda: bridging.metric("malformed_total", "mad") == 50)
             for pbx in ("refusing", "foreign", "away"):
                 await until(lambda: bridging.metric("reconnects_total", pbx) > 1)  # noqa: B023
                 assert bridging.metric("gaps_total", pbx, reason="lost") == 0

@@ -175,5 +175,5 @@ def test_headers_name_the_pbx_the_time_and_the_tenant_where_there_is_one() -> No
     anyone = pbx.model_copy(update={"tenant": None})
     assert headers_of(Taken(b"", 1, "too_large"), anyone)[1:] == [
         ("received_at", b"1"),
-        ("nonsense", b"too_large"),
+        ("malformed", b"too_large"),
     ]

@@ -58,7 +58,7 @@ def test_the_frames_are_the_same_wherever_the_stream_is_split() -> None:
 
 
 @given(pieces=st.lists(PIECES, max_size=30), size=st.integers(1, 40))
-def test_the_frames_of_nonsense_are_the_same_however_the_stream_is_split(
+def test_the_frames_of_malformed_bytes_are_the_same_however_the_stream_is_split(
     pieces: list[bytes], size: int
 ) -> None:
     stream = BANNER + b"".join(pieces)
@@ -67,7 +67,7 @@ def test_the_frames_of_nonsense_are_the_same_however_the_stream_is_split(
 
 
 @given(noise=st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=30).map(b"".join)))
-def test_after_any_nonsense_the_next_packet_is_read_again(noise: bytes) -> None:
+def test_after_any_malformed_bytes_the_next_packet_is_read_again(noise: bytes) -> None:
     good = b"Event: Good\r\nKey: v\r\n"
 
     frames = framed(BANNER + noise + b"\r\n\r\n--END COMMAND--\r\n\r\n" + good + b"\r\n", 7, SMALL)
@@ -122,7 +122,7 @@ def test_a_packet_that_is_too_large_comes_in_pieces_and_the_next_one_is_whole() 
         (b"Key: v\r\n", "no_event"),
     ],
 )
-def test_what_is_neither_an_event_nor_a_response_is_nonsense(raw: bytes, reason: str) -> None:
+def test_what_is_neither_an_event_nor_a_response_is_malformed(raw: bytes, reason: str) -> None:
     assert read_frame(Frame(raw)) == reason
 
 

@@ -9,10 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tally.schemas.errors import REASONS
 from tally.schemas.records import Routed
-from tally.schemas.sends.reader import read_send
-from tally.schemas.topics import RAW_TOPICS
-from tally.schemas.whatsapp.webhook import read_webhook
-from tally.streams.worker.metrics import METRICS, SEEN, Metrics
+from tally.schemas.sends.full import read_send
+from tally.schemas.sources import RAW_TOPICS, SEEN
+from tally.schemas.whatsapp.full import read_webhook
+from tally.streams.worker.metrics import METRICS, Metrics
 
 PERSONAL = {"tenant", "campaign", "contact", "phone", "message_id", "template"}
 

@@ -7,7 +7,7 @@ import pytest
 from tally.schemas.facts import Inbound, Pricing, Quoted, Sighting, StatusSeen
 from tally.schemas.fields import digest, message_identifier
 from tally.schemas.keys import join_parts
-from tally.schemas.whatsapp.webhook import read_webhook
+from tally.schemas.whatsapp.full import read_webhook
 from tests.support.webhooks import NUMBER, body, message, messages, status
 
 PHONE = b"p16505551234"

@@ -33,7 +33,7 @@ FIELDS = frozenset(
 """The webhook fields that are counted by name; only `messages` and identities move counters."""
 
 COUNTED = frozenset({"messages", "user_id_update"})
-"""Fields whose values move counters; of all others only contacts are read (idle.py)."""
+"""Fields whose values move counters; of all others only contacts are read (fast.py)."""
 
 NO_OBJECT = Bad("wrong_type", "")
 Part = Callable[[dict[str, Any], int], None]

@@ -8,7 +8,7 @@ import pytest
 from tally.schemas.facts import AttemptResult, Claim, Claimed, Send, Sighting
 from tally.schemas.fields import digest, message_identifier
 from tally.schemas.keys import FREE_FORM, Template, join_parts
-from tally.schemas.sends.reader import read_send
+from tally.schemas.sends.full import read_send
 
 NUMBER = "106540352242922"
 ACCEPTED: dict[str, Any] = {

@@ -1,0 +1,88 @@
+"""The raw topics: how each is read, and what its reader counts by name.
+
+What depends on the list derives from it: the topics' declaration, route, lag, metrics, `tally publish`.
+The recount in SQL and the simulator know nothing of Tally and have lists of their own; a law compares them.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from tally.schemas.ami import events
+from tally.schemas.ami.reader import Headers, read_ami
+from tally.schemas.ami.variables import READING, Reading
+from tally.schemas.records import Routed
+from tally.schemas.sends.fast import read_send_fast
+from tally.schemas.sends.full import OUTCOMES, read_send
+from tally.schemas.whatsapp import full, inbound, status
+from tally.schemas.whatsapp.fast import read_webhook_fast
+from tally.schemas.whatsapp.full import read_webhook
+
+OTHER = "other"
+"""Stands for every name that is on no list."""
+
+
+class Read(Protocol):
+    """Reads one raw record of a topic into facts and bad parts."""
+
+    def __call__(
+        self,
+        value: bytes | None,
+        headers: Headers = (),
+        reading: Reading = READING,
+        published_ms: int | None = None,
+        /,
+    ) -> Routed:
+        """Read one record; only AMI events look at headers."""
+
+
+class Source(Struct, frozen=True):
+    """One raw topic."""
+
+    topic: str
+    read: Read
+    names: Mapping[str, frozenset[str]]
+    """What the reader counts by name, by kind (`Routed.seen`)."""
+
+
+def _webhook(
+    value: bytes | None, _headers: Headers = (), _reading: Reading = READING, published_ms: int | None = None
+) -> Routed:
+    return read_webhook_fast(value, published_ms) or read_webhook(value, published_ms)
+
+
+def _send(
+    value: bytes | None, _headers: Headers = (), reading: Reading = READING, published_ms: int | None = None
+) -> Routed:
+    owners = reading.owners
+    return read_send_fast(value, published_ms, owners) or read_send(value, published_ms, owners)
+
+
+SOURCES = (
+    Source(
+        "webhook-events",
+        _webhook,
+        {
+            "field": full.FIELDS | {OTHER},
+            "status": status.STATUSES | {"call", OTHER},
+            "message": inbound.TYPES | {OTHER},
+            "unknown_field": frozenset({"status"}),
+            "value_error": frozenset({"account"}),
+        },
+    ),
+    Source(
+        "send-results",
+        _send,
+        {"outcome": frozenset((*OUTCOMES, OTHER)), "unknown_field": frozenset({"send_result"})},
+    ),
+    Source("ami-events", read_ami, {"ami_event": events.KNOWN | {"response", OTHER}}),
+)
+
+RAW_TOPICS = tuple(source.topic for source in SOURCES)
+READERS: Mapping[str, Read] = {source.topic: source.read for source in SOURCES}
+SEEN: Mapping[str, frozenset[str]] = {
+    kind: frozenset().union(*(source.names.get(kind, ()) for source in SOURCES))
+    for kind in dict.fromkeys(kind for source in SOURCES for kind in source.names)
+}
+"""All names that are counted, by kind."""

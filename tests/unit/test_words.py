@@ -1,0 +1,45 @@
+"""One word a concept: retired words stand nowhere in code, settings, metrics, SQL, docs or help texts."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLACES = ("tally", "bench", "tests", "docs", "README.md", "ARCHITECTURE.md", "Makefile", "pyproject.toml")
+SUFFIXES = {".py", ".md", ".sql", ".toml", ""}
+RETIRED = {
+    r"nonsense": "malformed",
+    r"gather_seconds|TALLY_GATHER": "linger",
+    r"set_aside|facts? (that )?(is|was|are|were) set aside": "quarantined",
+    r"hopeless|giving_up|give_up\b": "quarantine",
+    r"may_be_usual|usual_sends|\bidle\.py": "fast path, full reader",
+}
+"""Patterns, each with the word that stands in their place."""
+
+
+@pytest.mark.parametrize("pattern", RETIRED)
+def test_a_retired_word_stands_nowhere(pattern: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in _texts()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(pattern, line)
+    ]
+
+    assert found == [], f"say {RETIRED[pattern]}"
+
+
+def _texts() -> list[Path]:
+    places = [ROOT / place for place in PLACES]
+    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*"))]
+    found = [
+        file
+        for file in files
+        if file.is_file()
+        and file.suffix in SUFFIXES
+        and file != Path(__file__)
+        and "samples" not in file.parts
+    ]
+    assert len(found) > 500
+    return found
