@@ -2,7 +2,7 @@
 -- events, in plain SQL (calls: recount_calls.sql).
 --
 -- It shares no code with the pipeline. Where the two disagree, one of them reads the definitions
--- (contracts, section 4) wrongly. Written to be checked by eye, not to be fast.
+-- (docs/counters.md) wrongly. Written to be checked by eye, not to be fast.
 --
 -- Execute recount_raw.sql, fill its tables, then execute this file with any client, as often as you like.
 -- PostgreSQL 16 or later, database encoding UTF-8. Results: recount.campaign_template_stats,

@@ -1,7 +1,7 @@
 -- The recount of calls: every call counter, straight from the raw packets, in plain SQL.
 --
 -- It shares no code with the pipeline. Where the two disagree, one of them reads the definitions
--- (contracts, section 4, Calls) wrongly. Written to be checked by eye, not to be fast.
+-- (docs/calls.md) wrongly. Written to be checked by eye, not to be fast.
 --
 -- Execute recount.sql first, whose functions it uses; recount.raw also has the column headers jsonb
 -- (object name -> text). Results: recount.call_template_stats, recount.call_stats, recount.operator_stats.

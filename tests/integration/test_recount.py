@@ -1,6 +1,6 @@
 """The definitions of the counters, one by one, as the recount in SQL reads them.
 
-Every expected number here was worked out by hand from contracts, section 4.
+Every expected number here was worked out by hand from docs/counters.md.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Folding subjects whose identity is only learnt later: connected components (architecture 3.10)."""
+"""Folding subjects whose identity is only learnt later: connected components (E9)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

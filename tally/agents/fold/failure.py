@@ -1,4 +1,4 @@
-"""What happens when our own family code cannot take a fact (architecture 3.11)."""
+"""What happens when our own family code cannot take a fact (E10)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""One partition's tables, written by one fenced transaction a batch (architecture 3.3, 3.4)."""
+"""One partition's tables, written by one fenced transaction a batch (E3, E4)."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
