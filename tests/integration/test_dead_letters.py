@@ -12,13 +12,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 from typer.testing import CliRunner
 
+from tally.agents.clock import unix_ms
 from tally.schemas.bounds import LETTER_END, MIB
 from tally.schemas.topics import DEAD_LETTERS
 from tally.streams.cli.main import app
 from tally.streams.operations import dead_letters, doctor, topics
 from tally.streams.operations.looks import Looks
 from tally.streams.settings import Settings, variable
-from tally.streams.worker.roles import unix_ms
 from tally.tables.kafka.dead_letters import DeadLetters, Letter
 from tests.support.transport import producing
 

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
+from tally.agents.clock import unix_ms
 from tally.schemas.topics import COUNTERS
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
-from tally.streams.worker.roles import unix_ms
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.store.errors import ProgressOutsideLog, StoreBroken
 from tally.tables.store.partition import PartitionStore

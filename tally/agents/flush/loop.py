@@ -4,8 +4,7 @@ import asyncio
 
 import structlog
 
-from tally.agents.flush.backoff import Backoff
-from tally.agents.flush.partition import PartitionFlush, Searches, note_failure
+from tally.agents.flush.partition import Outage, PartitionFlush, Searches, note_failure
 from tally.agents.flush.ports import Policy, Ports
 from tally.schemas.keys import RowKey
 from tally.tables.postgres.failures import PostgresFailure
@@ -34,7 +33,7 @@ class Flush:
         self._ports = ports
         self._policy = policy
         self._flushed: dict[int, PartitionFlush] = {}
-        self._backoff = Backoff()
+        self._outage = Outage()
         self._searches = Searches()
         self._full = asyncio.Event()
         self._never = asyncio.Event()
@@ -46,14 +45,14 @@ class Flush:
         found = [
             f"partition {n}: {flushed.trouble}" for n, flushed in self._flushed.items() if flushed.trouble
         ]
-        return [self._backoff.trouble, *found] if self._backoff.trouble else found
+        return [self._outage.trouble, *found] if self._outage.trouble else found
 
     async def run(self) -> None:
         """Flush for ever."""
         took_seconds = 0.0
         while True:
-            if self._backoff.failures:
-                await self._ports.pause(self._never, self._backoff.until_seconds - self._ports.clock())
+            if self._outage.failures:
+                await self._ports.pause(self._never, self._outage.until_seconds - self._ports.clock())
             else:
                 rest_seconds = pause_seconds(self._policy.interval_seconds, took_seconds)
                 await self._ports.pause(self._full, rest_seconds)
@@ -69,9 +68,9 @@ class Flush:
         try:
             held = await self._ports.writer.read_progress(ours) if ours else {}
         except PostgresFailure as failure:
-            note_failure(failure, self._backoff, self._ports, log)
+            note_failure(failure, self._outage, self._ports, log)
         else:
-            self._backoff.succeeded()
+            self._outage.succeeded()
             async with asyncio.TaskGroup() as tasks:
                 for partition, flushed in self._flushed.items():
                     if await flushed.prepare(held.get(partition)):
@@ -93,9 +92,9 @@ class Flush:
     def _tell(self) -> None:
         owed = [flushed.unflushed for flushed in self._flushed.values()]
         oldest = [since.at_seconds for rows in owed if (since := rows.dirty_since) is not None]
-        if self._backoff.since_seconds is not None:
+        if self._outage.since_seconds is not None:
             # Rows that were dirty when Postgres went away may not be known yet.
-            oldest.append(self._backoff.since_seconds)
+            oldest.append(self._outage.since_seconds)
         self._ports.outcomes.unflushed(
             sum(rows.dirty_rows for rows in owed),
             sum(len(rows.withheld) for rows in owed),

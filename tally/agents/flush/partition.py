@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from tally.agents.flush.backoff import Backoff
+from tally.agents.clock import Backoff
 from tally.agents.flush.dirty_rows import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
 from tally.agents.flush.ports import Policy, Ports
 from tally.schemas.keys import RowKey
@@ -50,10 +50,45 @@ class Searches:
 
 log = structlog.get_logger()
 
+FIRST_SECONDS = 0.2
+LONGEST_SECONDS = 5.0
+"""Short, so that rows are on their way again soon after Postgres is back."""
+
 FOREIGN_STORE = (
     "Postgres holds counters of another facts log under this generation, and their offsets do not compare:"
     " raise TALLY_GENERATION and count anew"
 )
+
+
+class Outage:
+    """Failures of Postgres in a row, and how long to leave it alone after them."""
+
+    def __init__(self) -> None:
+        self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS)
+        self.since_seconds: float | None = None
+        """When the first of them happened."""
+        self.until_seconds = 0.0
+        self.trouble = ""
+        """The last failure in words; empty is well."""
+
+    @property
+    def failures(self) -> int:
+        """How many there were in a row."""
+        return self._backoff.failures
+
+    def failed(self, trouble: str, now_seconds: float, jitter: float) -> None:
+        """Note a failure; `jitter` is from 0 to 1."""
+        if self.since_seconds is None:
+            self.since_seconds = now_seconds
+        self.until_seconds = now_seconds + self._backoff.failed(jitter)
+        self.trouble = trouble
+
+    def succeeded(self) -> None:
+        """Note that it works again."""
+        self._backoff.succeeded()
+        self.since_seconds = None
+        self.until_seconds = 0.0
+        self.trouble = ""
 
 
 class PartitionFlush:
@@ -65,14 +100,14 @@ class PartitionFlush:
         self._partition = partition
         self._ports = ports
         self._policy = policy
-        self._backoff = Backoff()
+        self._outage = Outage()
         self._standing: Standing = "flushing"
         self._log = log.bind(partition=partition)
 
     @property
     def trouble(self) -> str:
         """What keeps rows of this partition from Postgres; empty is well."""
-        return FOREIGN_STORE if self._standing == "foreign_store" else self._backoff.trouble
+        return FOREIGN_STORE if self._standing == "foreign_store" else self._outage.trouble
 
     def changed(self, key: RowKey) -> bool:
         """Note that a row changed; return whether a whole transaction has just come together."""
@@ -96,7 +131,7 @@ class PartitionFlush:
             self._ports.outcomes.failed("moved")
             self._log.warning("flush progress moved", dirty_rows=self.unflushed.dirty_rows)
         self.unflushed.release(now_seconds)
-        return now_seconds >= self._backoff.until_seconds
+        return now_seconds >= self._outage.until_seconds
 
     async def flush(self) -> None:
         """Send what is dirty now, and move flush progress."""
@@ -106,9 +141,9 @@ class PartitionFlush:
             # Somebody else flushed since the comparison; the next one shows how far.
             self._log.debug("flush progress moved meanwhile")
         except PostgresFailure as failure:
-            note_failure(failure, self._backoff, self._ports, self._log)
+            note_failure(failure, self._outage, self._ports, self._log)
         else:
-            self._backoff.succeeded()
+            self._outage.succeeded()
 
     async def _send(self, owed_rows: int) -> None:
         """Send batches until as many rows are settled as were dirty; what became dirty since can wait."""
@@ -186,18 +221,18 @@ def _read(rows: Mapping[RowKey, Row], batch: Batch) -> Steps[Rows]:
     return found
 
 
-def note_failure(failure: PostgresFailure, backoff: Backoff, ports: Ports, logger: Any) -> None:
+def note_failure(failure: PostgresFailure, outage: Outage, ports: Ports, logger: Any) -> None:
     """Count, log and back off; never with more of the cause than its SQLSTATE and the server's message."""
     now_seconds = ports.clock()
-    backoff.failed(str(failure), now_seconds, ports.jitter())
+    outage.failed(str(failure), now_seconds, ports.jitter())
     ports.outcomes.failed(failure.group)
     logger.warning(
         "flush failed",
         sqlstate=failure.sqlstate,
         group=failure.group,
         reason=failure.reason,
-        failures=backoff.failures,
-        retry_in_seconds=round(backoff.until_seconds - now_seconds, 3),
+        failures=outage.failures,
+        retry_in_seconds=round(outage.until_seconds - now_seconds, 3),
     )
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
-from contextlib import suppress
 from typing import Protocol
 
 from msgspec import Struct
 
+from tally.agents.clock import wait_for
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import Progress, Row
 from tally.tables.pieces import give_way
@@ -60,13 +60,6 @@ class Outcomes(Protocol):
         """
 
 
-async def set_or_after(event: asyncio.Event, seconds: float) -> None:
-    """Wait until the event is set, but no longer than so many seconds."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
 class Policy(Struct, frozen=True):
     """When to flush, and how much at once."""
 
@@ -90,6 +83,6 @@ class Ports(Struct, frozen=True):
     """Monotonic seconds."""
     jitter: Callable[[], float]
     """Uniform from 0 to 1."""
-    pause: Callable[[asyncio.Event, float], Awaitable[None]] = set_or_after
+    pause: Callable[[asyncio.Event, float], Awaitable[object]] = wait_for
     between: Callable[[], Awaitable[None]] = give_way
     """What comes between two pieces of a long computation."""

@@ -8,6 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
+from tally.agents.clock import Backoff
 from tally.agents.view.model import View
 from tally.schemas.rows import PROGRESS_KEY
 from tally.tables.store.errors import ForeignRecord, LogShrank
@@ -103,7 +104,7 @@ class ViewLoop:
             await consumer.stop()
 
     async def _started(self) -> ChangelogConsumer:
-        pause_s, longest_s = RETRY_SECONDS
+        backoff = Backoff(*RETRY_SECONDS)
         while True:
             consumer = self._consumer()
             try:
@@ -111,13 +112,13 @@ class ViewLoop:
                     await self._start(consumer)
                 return consumer
             except (KafkaError, TimeoutError, OSError) as error:
+                pause_s = backoff.failed(self._random())
                 log.warning("cannot read the counters yet", error=repr(error), retry_in_s=round(pause_s, 1))
                 await consumer.stop()
             except BaseException:
                 await consumer.stop()
                 raise
-            await asyncio.sleep(pause_s * (0.5 + self._random()))
-            pause_s = min(pause_s * 2, longest_s)
+            await asyncio.sleep(pause_s)
 
     async def _start(self, consumer: ChangelogConsumer) -> None:
         """Stand at the beginning of every partition, and remember where each ends."""

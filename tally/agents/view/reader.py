@@ -1,7 +1,6 @@
 """What the edges ask: answers and receipts of one moment, from the view and the lag."""
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -12,6 +11,7 @@ from typing import NamedTuple, TypeVar
 import orjson
 from msgspec import Struct
 
+from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import Turns
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
@@ -55,11 +55,6 @@ class OperatorsPage(Struct, frozen=True):
 
     entries: bytes
     following: Template | None
-
-
-def unix_ms() -> int:
-    """Return the time of the wall clock, by which wrap-ups end."""
-    return time.time_ns() // 1_000_000
 
 
 class Reader:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from itertools import islice
 
 from msgspec import Struct
+
+from tally.agents.clock import wait_for
 
 MAX_RECORDS = 50_000
 MAX_BYTES = 64 << 20
@@ -68,14 +69,10 @@ class Buffer:
 
     async def until_stirred(self, seconds: float) -> None:
         """Wait for a record, or to be woken, but no longer than so many seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stirred.wait()
+        await wait_for(self._stirred, seconds)
         self._stirred.clear()
 
     async def until_half(self, seconds: float) -> bool:
         """Wait until a buffer that was full has drained to half; say whether it has within the time."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._has_room.wait()
+        await wait_for(self._has_room, seconds)
         return self._has_room.is_set()

@@ -3,7 +3,7 @@
 import asyncio
 from typing import NoReturn
 
-from tally.streams.ami.backoff import pause_seconds, refused_seconds
+from tally.agents.clock import Backoff
 from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.conversation import converse
 from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
@@ -12,6 +12,12 @@ from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.session import Session
 from tally.streams.ami.timing import Timing, World
 from tally.streams.ami.wire import Addresses, connect
+
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 30.0
+"""Between two tries. All of it is jitter: PBXs that restart together are not met together."""
+REFUSED_SECONDS = 60.0
+"""After a refused login: a wrong password stays wrong, and some PBXs ban who tries often."""
 
 
 class Link:
@@ -23,7 +29,7 @@ class Link:
         self._watch = watch
         self._world = world
         self._timing = timing
-        self._failures = 0
+        self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS, spread=1.0)
         self._addresses = Addresses()
 
     async def run(self) -> NoReturn:
@@ -32,8 +38,7 @@ class Link:
             began = self._world.seconds()
             error = await self._session()
             if self._world.seconds() - began >= self._timing.settled_seconds:
-                self._failures = 0
-            self._failures += 1
+                self._backoff.succeeded()
             await self._world.pause(self._judge(error))
             while not await self._buffer.until_half(self._timing.room_seconds):
                 self._watch.waits_for_room()
@@ -74,9 +79,9 @@ class Link:
     def _judge(self, error: Exception) -> float:
         """Tell what happened; return how long to wait."""
         if isinstance(error, LoginRefused):
-            seconds = refused_seconds(self._world.jitter())
+            seconds = Backoff(REFUSED_SECONDS, REFUSED_SECONDS).failed(self._world.jitter())
             self._watch.login_refused(error, seconds)
         else:
-            seconds = pause_seconds(self._failures, self._world.jitter())
+            seconds = self._backoff.failed(self._world.jitter())
             self._watch.lost(error, seconds)
         return seconds

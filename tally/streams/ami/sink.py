@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from tally.streams.ami.backoff import pause_seconds
+from tally.agents.clock import Backoff
 from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.observer import PbxWatch
 from tally.streams.ami.pbx import Pbx
@@ -113,6 +113,7 @@ CHUNK_RECORDS = 1_000
 PUBLISH_SECONDS = 20.0
 """After that the client is replaced: it may know none but brokers that are gone."""
 IDLE_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
 """Short, so that events are on their way again soon after Kafka is back."""
 
@@ -128,7 +129,7 @@ class Publishing:
         self._watch = watch
         self._world = world
         self._sink: Sink | None = None
-        self._failures = 0
+        self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, spread=1.0)
         self._is_ending = False
 
     def end(self) -> None:
@@ -149,11 +150,9 @@ class Publishing:
             await self._publish()
         except Exception as error:
             # Whatever it is, the events are in the buffer and the other PBXs' go on.
-            self._failures += 1
             self._watch.publish_failed(error)
             await self._close()
-            jitter = self._world.jitter()
-            await self._world.pause(pause_seconds(self._failures, jitter, LONGEST_PAUSE_SECONDS))
+            await self._world.pause(self._backoff.failed(self._world.jitter()))
 
     async def _publish(self) -> None:
         if self._sink is None:
@@ -164,7 +163,7 @@ class Publishing:
         async with asyncio.timeout(PUBLISH_SECONDS):
             count = await self._sink.publish(self._buffer.head(CHUNK_RECORDS))
         self._buffer.drop(count)
-        self._failures = 0
+        self._backoff.succeeded()
         self._watch.published(count)
 
     async def _close(self) -> None:

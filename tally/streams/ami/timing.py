@@ -8,10 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-
-def unix_ms() -> int:
-    """Return the time in unix milliseconds."""
-    return time.time_ns() // 1_000_000
+from tally.agents.clock import unix_ms
 
 
 class World(Struct, frozen=True):

@@ -7,29 +7,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from tally.agents.clock import Backoff
 
 STABLE_SECONDS = 30.0
+"""After a life of so long a worker is started again at once."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 STOP_SECONDS = 25.0
 """A little more than a worker gives itself."""
 
 WORKER: tuple[str, ...] = (sys.executable, "-m", "tally.streams.cli", "worker")
-
-
-class Backoff(Struct):
-    """How long to pause before a worker is started again: doubled each time, until one has run a while."""
-
-    pause_seconds: float = FIRST_PAUSE_SECONDS
-
-    def after(self, ran_seconds: float) -> float:
-        """Return the pause after a life of so many seconds. Pure but for its own memory."""
-        if ran_seconds >= STABLE_SECONDS:
-            self.pause_seconds = FIRST_PAUSE_SECONDS
-        pause = self.pause_seconds
-        self.pause_seconds = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        return pause
 
 
 class Supervisor:
@@ -57,14 +44,16 @@ class Supervisor:
 
     async def run(self) -> None:
         """Start the worker again whenever it ends, until `stop`."""
-        backoff = Backoff()
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, spread=0.0)
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             began = loop.time()
             code = await self._run_once()
             if self._stopping.is_set():
                 return
-            pause = backoff.after(loop.time() - began)
+            if loop.time() - began >= STABLE_SECONDS:
+                backoff.succeeded()
+            pause = backoff.failed(jitter=0.0)
             self._say(f"worker ended with {describe(code)}; starting it again in {pause:g} s")
             await asyncio.wait({asyncio.ensure_future(self._stopping.wait())}, timeout=pause)
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import faust
 from msgspec import Struct, field
 
+from tally.agents.clock import wait_for
 from tally.streams.runtime.descriptors import raise_descriptors
 from tally.streams.runtime.exit import EXIT_CODE, die
 
@@ -91,7 +92,7 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
     starting = asyncio.ensure_future(_start(parts.apps))
     while not stopping.is_set():
         _check(parts.apps, starting)
-        await _within(stopping, WATCH_SECONDS)
+        await wait_for(stopping, WATCH_SECONDS)
     log.info("worker stops")
     starting.cancel()
     await _stop(parts.apps, running)
@@ -171,11 +172,3 @@ def _leave() -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
-
-
-async def _within(event: asyncio.Event, timeout_seconds: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            await event.wait()
-    except TimeoutError:
-        return

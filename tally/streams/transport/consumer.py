@@ -16,6 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service
 
+from tally.agents.clock import wait_for
 from tally.streams.transport.assignment import Assignment
 from tally.streams.transport.fetching import Fetched, FetchThread
 from tally.streams.transport.options import Options
@@ -104,7 +105,7 @@ class RunConsumer(driver.Consumer):
                 if self._draining or not self.flow_active:
                     return
         if idle:
-            await _either(self._woken, timeout)
+            await wait_for(self._woken, timeout)
 
     def _collect(self) -> None:
         """Take what the fetch under way brought, and start the next: there is always one, never two.
@@ -235,11 +236,3 @@ class _Unread(defaultdict[TP, Any]):
 
     def __getitem__(self, tp: TP) -> None:
         return None
-
-
-async def _either(event: asyncio.Event, timeout_seconds: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            await event.wait()
-    except TimeoutError:
-        return

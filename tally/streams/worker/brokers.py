@@ -9,6 +9,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
+from tally.agents.clock import Backoff
 from tally.streams.operations.topics import admin
 from tally.streams.settings import Settings
 
@@ -25,7 +26,7 @@ class Waiting(Struct, frozen=True):
     deadline_seconds: float = 60.0
     attempt_seconds: float = 10.0
     pause_seconds: tuple[float, float] = (0.2, 2.0)
-    """The shortest and the longest pause before the next attempt, up to half of it more or less."""
+    """The shortest and the longest pause before the next attempt, up to half of it less."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random
@@ -44,7 +45,7 @@ async def wait_for_brokers(settings: Settings) -> None:
 async def until_answered(attempt: Callable[[], Awaitable[None]], waiting: Waiting) -> None:
     """Try until an attempt succeeds. Raises what the last one within the deadline raised."""
     deadline_s = waiting.monotonic() + waiting.deadline_seconds
-    pause_s, longest_s = waiting.pause_seconds
+    backoff = Backoff(*waiting.pause_seconds)
     while True:
         try:
             async with asyncio.timeout(waiting.attempt_seconds):
@@ -52,6 +53,6 @@ async def until_answered(attempt: Callable[[], Awaitable[None]], waiting: Waitin
         except (KafkaError, TimeoutError) as error:
             if waiting.monotonic() >= deadline_s:
                 raise
+            pause_s = backoff.failed(waiting.random())
             log.warning("no broker answers yet", error=repr(error), retry_in_s=round(pause_s, 1))
-        await waiting.sleep(pause_s * (0.5 + waiting.random()))
-        pause_s = min(pause_s * 2, longest_s)
+        await waiting.sleep(pause_s)

@@ -13,6 +13,7 @@ import faust
 import structlog
 from msgspec import structs
 
+from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import Turns
 from tally.agents.flush.loop import Flush
 from tally.agents.flush.ports import Policy, Ports
@@ -42,7 +43,7 @@ from tally.streams.web.site import Site
 from tally.streams.worker.brokers import wait_for_brokers
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics
 from tally.streams.worker.observer import Watch
-from tally.streams.worker.roles import fold_app, route_app, unix_ms
+from tally.streams.worker.roles import fold_app, route_app
 from tally.tables.families.registry import TABLES
 from tally.tables.kafka.dead_letters import DeadLetters
 from tally.tables.kafka.facts_log import FactsLog

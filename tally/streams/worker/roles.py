@@ -32,11 +32,6 @@ FOLD_DRAIN_SECONDS = 0.0
 Partitions = Callable[[set[TP]], None]
 
 
-def unix_ms() -> int:
-    """Return the time of the wall clock."""
-    return time.time_ns() // 1_000_000
-
-
 def _options(
     settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, limits: Limits
 ) -> Options:

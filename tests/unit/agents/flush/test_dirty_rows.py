@@ -2,9 +2,8 @@
 
 import pytest
 
-from tally.agents.flush.backoff import LONGEST_SECONDS, Backoff
 from tally.agents.flush.dirty_rows import Batch, Since, Unflushed, resend_from, standing
-from tally.agents.flush.partition import SEARCHED_ROWS, SEARCHED_SECONDS, Searches
+from tally.agents.flush.partition import LONGEST_SECONDS, SEARCHED_ROWS, SEARCHED_SECONDS, Outage, Searches
 from tally.schemas.keys import RowKey
 from tally.schemas.rows import Progress, Row
 from tally.tables.pieces import at_once
@@ -220,14 +219,14 @@ def test_rows_are_searched_for_so_often_a_minute_and_what_was_not_found_is_given
     assert SEARCHED_ROWS == 50
 
 
-def test_backoff_doubles_up_to_its_bound_and_ends_with_a_success() -> None:
-    backoff, waits = Backoff(), []
+def test_an_outage_doubles_its_pauses_up_to_its_bound_and_ends_with_a_success() -> None:
+    outage, waits = Outage(), []
     for _ in range(20):
-        backoff.failed("away", now_seconds=100.0, jitter=1.0)
-        waits.append(backoff.until_seconds - 100.0)
+        outage.failed("away", now_seconds=100.0, jitter=1.0)
+        waits.append(outage.until_seconds - 100.0)
     assert waits[:4] == pytest.approx([0.2, 0.4, 0.8, 1.6])
     assert max(waits) == LONGEST_SECONDS
-    backoff.failed("away", now_seconds=100.0, jitter=0.0)
-    assert backoff.until_seconds - 100.0 == LONGEST_SECONDS / 2
-    backoff.succeeded()
-    assert (backoff.failures, backoff.until_seconds, backoff.trouble) == (0, 0.0, "")
+    outage.failed("away", now_seconds=100.0, jitter=0.0)
+    assert outage.until_seconds - 100.0 == LONGEST_SECONDS / 2
+    outage.succeeded()
+    assert (outage.failures, outage.until_seconds, outage.trouble) == (0, 0.0, "")

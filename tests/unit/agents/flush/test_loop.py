@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from tally.agents.flush.backoff import LONGEST_SECONDS
+from tally.agents.clock import wait_for
 from tally.agents.flush.dirty_rows import WITHHELD_SECONDS
 from tally.agents.flush.loop import pause_seconds
-from tally.agents.flush.partition import FOREIGN_STORE, SEARCHED_ROWS
-from tally.agents.flush.ports import Policy, set_or_after
+from tally.agents.flush.partition import FOREIGN_STORE, LONGEST_SECONDS, SEARCHED_ROWS
+from tally.agents.flush.ports import Policy
 from tally.tables.postgres.progress import FlushProgress
 from tests.support.flush_doubles import CommittedRows, Hands, MemoryPostgres, key
 
@@ -89,10 +89,10 @@ async def test_a_full_batch_ends_the_wait() -> None:
 @pytest.mark.asyncio
 async def test_a_pause_ends_with_its_event_or_with_its_time() -> None:
     event = asyncio.Event()
-    await set_or_after(event, 0.001)
+    await wait_for(event, 0.001)
     assert not event.is_set()
     event.set()
-    await set_or_after(event, 1000.0)
+    await wait_for(event, 1000.0)
 
 
 @pytest.mark.asyncio

@@ -10,10 +10,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tally.schemas.ami.packet import Packet
-from tally.streams.ami.backoff import LONGEST_SECONDS, REFUSED_SECONDS
 from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.conversation import refusal
 from tally.streams.ami.framing import action
+from tally.streams.ami.link import LONGEST_SECONDS, REFUSED_SECONDS
 from tally.streams.runtime.http import answers, http_app
 from tests.support.ami_bridge import Bridging, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events

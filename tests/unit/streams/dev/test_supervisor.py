@@ -6,14 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.streams.dev.supervisor import Backoff, Supervisor, describe
-
-
-def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_stable_life() -> None:
-    backoff = Backoff()
-
-    assert [backoff.after(1.0) for _ in range(7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-    assert backoff.after(31.0) == 0.5
+from tally.streams.dev.supervisor import Supervisor, describe
 
 
 @pytest.mark.parametrize(("code", "words"), [(-9, "signal SIGKILL"), (3, "exit code 3")])

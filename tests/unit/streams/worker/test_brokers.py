@@ -24,7 +24,7 @@ class Brokers:
         self.now_s += seconds
 
     def waited_for(self) -> None:
-        waiting = Waiting(monotonic=lambda: self.now_s, sleep=self.sleep, random=lambda: 0.5)
+        waiting = Waiting(monotonic=lambda: self.now_s, sleep=self.sleep, random=lambda: 1.0)
         asyncio.run(until_answered(self.answered, waiting))
 
 
