@@ -9,6 +9,8 @@ from unittest.mock import patch
 
 from msgspec import Struct
 
+from tests.support.cpu import slowness
+
 STEP_SECONDS = 0.05
 """CPU that one turn of the event loop may take."""
 
@@ -46,6 +48,10 @@ def watched_steps() -> Iterator[Steps]:
 
 
 def least(times: int, measure: Callable[[], Steps]) -> Steps:
-    """Return the smallest of several measurements: what else the machine does only adds."""
+    """Return the smallest of several measurements: what else the machine does only adds.
+
+    It is given in seconds of the machine of reference (`tests/support/cpu.py`).
+    """
     found = [measure() for _ in range(times)]
-    return Steps(min(one.largest_seconds for one in found), min(one.seconds for one in found))
+    slow = slowness()
+    return Steps(min(one.largest_seconds for one in found) / slow, min(one.seconds for one in found) / slow)

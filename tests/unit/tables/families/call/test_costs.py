@@ -12,7 +12,7 @@ from tally.schemas.records import KeyedFact
 from tally.tables.families.call.family import CallFamily
 from tally.tables.families.call.state import Call
 from tally.tables.rules import Rules
-from tests.support.cpu import doubling, largest_step
+from tests.support.cpu import doubling, largest_step, slowness
 from tests.support.partition import MemoryPartition
 
 AT_US = 1_795_000_000_000_000
@@ -181,5 +181,6 @@ def test_no_batch_of_a_call_of_any_size_takes_long(facts: Callable[[int], list[C
     while rest:
         began = time.process_time()
         partition.fold(rest[:BATCH], Rules())
-        assert time.process_time() - began < BATCH_SECONDS
+        seconds = time.process_time() - began
+        assert seconds < BATCH_SECONDS or seconds / slowness() < BATCH_SECONDS
         rest = rest[BATCH:]
