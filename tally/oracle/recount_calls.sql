@@ -873,6 +873,12 @@ CREATE FUNCTION recount.call_dialled_half(of_pbx text, channel text) RETURNS tex
     WHERE (pbx, uniqueid) = (of_pbx, channel) AND right(name, 2) = ';2'
 $$;
 
+CREATE UNLOGGED TABLE recount.call_led AS
+SELECT DISTINCT root.id, way.pbx, way.uniqueid
+FROM recount.call_id_root AS root
+    JOIN recount.call_way AS way
+        ON (way.pbx, way.start) = (root.pbx, recount.call_dialled_half(root.pbx, root.uniqueid));
+
 CREATE UNLOGGED TABLE recount.call_sent_root AS
 SELECT DISTINCT ON (id) id, pbx, recount.call_dialled_half(pbx, uniqueid) AS uniqueid
 FROM (
@@ -881,10 +887,9 @@ FROM (
     SELECT named.id, pbx, CASE WHEN naming.attempt IS NULL THEN 6 ELSE 4 END, uniqueid
     FROM recount.call_named_send AS named
         JOIN recount.call_naming AS naming USING (pbx, uniqueid)
-    WHERE (pbx, uniqueid) NOT IN (
-        SELECT way.pbx, way.uniqueid
-        FROM recount.call_id_root AS root JOIN recount.call_way AS way ON way.pbx = root.pbx
-        WHERE way.start = recount.call_dialled_half(root.pbx, root.uniqueid) AND root.id <> named.id)
+    WHERE NOT EXISTS (
+        SELECT FROM recount.call_led AS led
+        WHERE (led.pbx, led.uniqueid) = (named.pbx, named.uniqueid) AND led.id <> named.id)
 ) AS candidate
     JOIN recount.call_channel USING (pbx, uniqueid)
 ORDER BY id, kind, first_us, uniqueid, pbx;
