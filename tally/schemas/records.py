@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, ClassVar
 
+import msgspec
 import orjson
 from msgspec import Struct
 
@@ -20,11 +21,14 @@ from tally.schemas.notices import NOTICE, Notice
 from tally.schemas.scan import check_size
 
 VERSION = b"1"
-KIND_BYTES = 2
-"""One byte family, one byte version."""
 NOTICE_KIND = NOTICE + VERSION
-HEAD_BYTES = 8
+_KIND_BYTES = 2
+"""One byte family, one byte version."""
+_HEAD_BYTES = 8
 """The kind, and six bytes big-endian milliseconds of the raw record."""
+
+packed = msgspec.msgpack.Encoder().encode
+"""The encoder of facts and states. Maps keep their order, so a state keeps its maps ordered."""
 
 
 class KeyedFact(Struct, gc=False):
@@ -64,15 +68,34 @@ Timed = tuple[Keyed, int]
 """A keyed fact with Kafka's time of its raw event, in ms."""
 
 
+def record_value(family: bytes, raw_at_ms: int, fact: Fact | Notice) -> bytes:
+    """Return the value of a fact's record."""
+    return _head(family, raw_at_ms) + packed(fact)
+
+
 @lru_cache(maxsize=1024)
-def head(family: bytes, raw_at_ms: int) -> bytes:
-    """Return the first bytes of a fact's record value."""
-    return family + VERSION + raw_at_ms.to_bytes(6, "big")
+def _head(family: bytes, raw_at_ms: int) -> bytes:
+    return family + VERSION + raw_at_ms.to_bytes(_HEAD_BYTES - _KIND_BYTES, "big")
+
+
+def is_record_value(value: bytes | None) -> bool:
+    """Return whether these bytes are long enough for a fact's record."""
+    return value is not None and len(value) >= _HEAD_BYTES
+
+
+def kind_of(value: bytes) -> bytes:
+    """Return the family and version of the fact in a record's value."""
+    return value[:_KIND_BYTES]
+
+
+def fact_bytes(value: bytes) -> bytes:
+    """Return the fact in a record's value, still encoded; its family decodes it."""
+    return value[_HEAD_BYTES:]
 
 
 def oldest_raw_at_ms(values: Iterable[bytes]) -> int:
     """Return Kafka's time of the oldest raw event that some facts, at least one, came from."""
-    return int.from_bytes(min([value[2:HEAD_BYTES] for value in values]), "big")
+    return int.from_bytes(min([value[_KIND_BYTES:_HEAD_BYTES] for value in values]), "big")
 
 
 class Routed(Struct, gc=False):

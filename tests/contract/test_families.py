@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.schemas.counters import BY_NAME
-from tally.tables.families.family import Family, packed
+from tally.schemas.records import packed
+from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tests.support.facts import FACTS, KEYS

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.rows import recount
 from tally.schemas.missing import NO_ROW
-from tally.schemas.records import Keyed, head
+from tally.schemas.records import Keyed, record_value
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
-from tally.tables.families.family import Family, packed
+from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tally.tables.store.interface import Writes
@@ -23,7 +23,7 @@ class Record(NamedTuple):
 
 
 def record(offset: int, keyed: Keyed, raw_at_ms: int = 0) -> Record:
-    return Record(offset, keyed.key, head(keyed.family, raw_at_ms) + packed(keyed.fact))
+    return Record(offset, keyed.key, record_value(keyed.family, raw_at_ms, keyed.fact))
 
 
 class MemoryPartition:

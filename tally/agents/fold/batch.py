@@ -23,7 +23,7 @@ from tally.agents.fold.steps import (
 )
 from tally.schemas.errors import UnknownFact
 from tally.schemas.notices import decode_notice
-from tally.schemas.records import HEAD_BYTES, KIND_BYTES, NOTICE_KIND, oldest_raw_at_ms
+from tally.schemas.records import NOTICE_KIND, fact_bytes, kind_of, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part, is_contested
 from tally.tables.families.family import Family
@@ -91,14 +91,14 @@ def fold_steps(
     grouped = _by_kind(records)
     with family_code():
         for record in grouped.pop(NOTICE_KIND, ()):
-            missing.notice(decode_notice(record.value[HEAD_BYTES:]))
+            missing.notice(decode_notice(fact_bytes(record.value)))
     for family, of_family in _by_family(grouped).items():
         counted[family.table] = len(of_family)
         decode = family.decode_fact
         facts: list[tuple[bytes, Any]] = []
         for some in chunks(of_family, FACTS_AT_ONCE):
             with family_code():
-                facts += [(record.key, decode(record.value[HEAD_BYTES:])) for record in some]
+                facts += [(record.key, decode(fact_bytes(record.value))) for record in some]
             yield
         if family.parts:
             yield from fold_parted(family, facts, reader, rules, batch)
@@ -126,8 +126,8 @@ def sweep_steps(
 
 def sweep_at(record: FactRecord) -> Sweep:
     """Return the sweep that a record holds. Raises ValueError for any other fact."""
-    family = BY_KIND[record.value[:KIND_BYTES]]
-    sweep = sweep_of(family, record.key, family.decode_fact(record.value[HEAD_BYTES:]))
+    family = BY_KIND[kind_of(record.value)]
+    sweep = sweep_of(family, record.key, family.decode_fact(fact_bytes(record.value)))
     if sweep is None:
         raise ValueError("no sweep")
     return sweep
@@ -165,7 +165,7 @@ def _write_missing(batch: Batch, since_ms: int) -> None:
 def _by_kind(records: Sequence[FactRecord]) -> dict[bytes, list[FactRecord]]:
     grouped: dict[bytes, list[FactRecord]] = defaultdict(list)
     for record in records:
-        grouped[record.value[:KIND_BYTES]].append(record)
+        grouped[kind_of(record.value)].append(record)
     return grouped
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tally.agents.fold.batch import FactRecord
-from tally.schemas.records import HEAD_BYTES, KIND_BYTES, NOTICE_KIND
+from tally.schemas.records import NOTICE_KIND, is_record_value, kind_of
 from tally.tables.families.registry import BY_KIND
 
 
@@ -56,12 +56,12 @@ def foreign(records: Sequence[FactRecord]) -> Foreign | None:
     """Return the first of these records that is no fact of ours, if there is one."""
     for record in records:
         value = record.value
-        if not value or not record.key or len(value) < HEAD_BYTES:
+        if not record.key or not is_record_value(value):
             return Foreign(record.offset, "no fact")
-        if value[:KIND_BYTES] not in BY_KIND and value[:KIND_BYTES] != NOTICE_KIND:
+        if (kind := kind_of(value)) not in BY_KIND and kind != NOTICE_KIND:
             return Foreign(
                 record.offset,
-                f"family and version {value[:KIND_BYTES]!r}; of a newer release? Upgrade folds before route",
+                f"family and version {kind!r}; of a newer release? Upgrade folds before route",
             )
     return None
 

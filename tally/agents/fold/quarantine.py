@@ -11,7 +11,7 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.missing import Missing, is_marked, scopes_of
 from tally.agents.fold.parted import APART
 from tally.schemas.notices import TOO_LARGE, Scope
-from tally.schemas.records import HEAD_BYTES, KIND_BYTES
+from tally.schemas.records import fact_bytes, kind_of
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND, INCOMPLETE
@@ -25,7 +25,7 @@ def subject_of(record: FactRecord, reader: Reader) -> bytes:
     Where a fact would join several it is the largest: that one has no room for any other. Of a sweep, or
     where the fact cannot even be decoded, its partition key is all that is known.
     """
-    family = BY_KIND.get(record.value[:KIND_BYTES])
+    family = BY_KIND.get(kind_of(record.value))
     if family is None:
         return record.key  # the fold itself says that it does not know such facts
     subjects = _subjects(family, record, reader)
@@ -44,7 +44,7 @@ def already_quarantined(records: Sequence[FactRecord], reader: Reader) -> list[F
     """
     about: list[tuple[FactRecord, bytes]] = []
     for record in records:
-        family = BY_KIND.get(record.value[:KIND_BYTES])
+        family = BY_KIND.get(kind_of(record.value))
         keys = [record.key] if family is None else _subjects(family, record, reader)
         code = b"" if family is None else family.code
         about += [(record, code + key) for key in keys]
@@ -69,13 +69,13 @@ def quarantine(missing: Missing, record: FactRecord, kind: str, reader: Reader, 
 
 def _whose(record: FactRecord, kind: str, reader: Reader, rules: Rules) -> set[Scope]:
     """Return whose rows a fact, and the subjects it is about that are not marked yet, count for."""
-    family = BY_KIND.get(record.value[:KIND_BYTES])
+    family = BY_KIND.get(kind_of(record.value))
     if family is None:
         return set()
     subjects = _subjects(family, record, reader)
     marks = reader.get_many(INCOMPLETE, [family.code + key for key in subjects])
     try:
-        found = set(family.named(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:])))
+        found = set(family.named(record.key, family.decode_fact(fact_bytes(record.value))))
         for key, state, mark in zip(subjects, reader.get_many(family.table, subjects), marks, strict=True):
             if state is not None and not is_marked(mark, kind):
                 found |= scopes_of(family.contribution(key, family.decode(state), rules))
@@ -87,7 +87,7 @@ def _whose(record: FactRecord, kind: str, reader: Reader, rules: Rules) -> set[S
 def _subjects(family: Family[Any, Any], record: FactRecord, reader: Reader) -> list[bytes]:
     """Return the keys of the states that a fact is about, in order; at least one."""
     try:
-        keys = family.subjects(record.key, family.decode_fact(memoryview(record.value)[HEAD_BYTES:]))
+        keys = family.subjects(record.key, family.decode_fact(fact_bytes(record.value)))
     except Exception:  # whatever our own code raises on this fact: that is why it is here
         keys = ()
     if not keys:

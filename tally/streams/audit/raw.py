@@ -12,13 +12,12 @@ from msgspec import structs
 from tally.agents.audit.counting import folded
 from tally.agents.route.decision import read_record
 from tally.schemas.keys import partition_of
-from tally.schemas.records import head
+from tally.schemas.records import record_value
 from tally.schemas.sources import READERS
 from tally.streams.audit.copies import Copies
 from tally.streams.operations.numbers import all_numbers, owners_of
 from tally.streams.operations.read_to_end import partitions_of, read_to_end
 from tally.streams.settings import Settings
-from tally.tables.families.family import packed
 from tally.tables.kafka.unread import stands_in
 from tally.tables.store.local import LocalStore, Meta
 
@@ -79,7 +78,7 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
             continue
         for keyed in read_record(logical[record.topic], record, reading)[0].facts:
             facts = waiting[partition_of(keyed.key, partitions)]
-            facts.append(Fact(len(facts), keyed.key, head(keyed.family, 0) + packed(keyed.fact)))
+            facts.append(Fact(len(facts), keyed.key, record_value(keyed.family, 0, keyed.fact)))
         for partition in [p for p, facts in waiting.items() if len(facts) >= BATCH_FACTS]:
             _fold(waiting.pop(partition), stores[partition], settings)
     for partition, facts in waiting.items():

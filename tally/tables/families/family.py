@@ -4,10 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar, Generic, TypeVar
 
-import msgspec
-
 from tally.schemas.bounds import Bound
 from tally.schemas.notices import Scope
+from tally.schemas.records import packed
 from tally.tables.contribution import Part
 from tally.tables.rules import Rules
 
@@ -119,9 +118,6 @@ class Family(ABC, Generic[F, S]):
     def contribution(self, key: bytes, state: S, rules: Rules) -> list[Part]:
         """Return the counters that the state adds to rows; a pure function of state and rules."""
 
-
-packed = msgspec.msgpack.Encoder().encode
-"""The encoder of facts and states. Maps keep their order, so a state keeps its maps `ordered`."""
 
 K = TypeVar("K", str, bytes)
 V = TypeVar("V")

@@ -10,9 +10,8 @@ from aiokafka import AIOKafkaProducer
 
 from tally.schemas.keys import partition_of
 from tally.schemas.notices import NOTICE, Notice
-from tally.schemas.records import Timed, head
+from tally.schemas.records import Timed, record_value
 from tally.schemas.topics import FACT_LIMIT_BYTES
-from tally.tables.families.family import packed
 from tally.tables.kafka.batches import send_entries, settle
 
 DELIVERY_TIMEOUT_MS = 60_000
@@ -30,7 +29,7 @@ def by_partition(facts: Iterable[Timed], partitions: int, more: Grouped | None =
     grouped: Grouped = defaultdict(list) if more is None else more
     for keyed, raw_at_ms in facts:
         key = keyed.key
-        value = head(keyed.family, raw_at_ms) + packed(keyed.fact)
+        value = record_value(keyed.family, raw_at_ms, keyed.fact)
         grouped[partition_of(key, partitions)].append((key, value))
     return grouped
 
@@ -123,7 +122,7 @@ class FactsLog:
 
         Raises KafkaError.
         """
-        value_of = {partition: head(NOTICE, at_ms) + packed(notice) for partition, notice in notices.items()}
+        value_of = {partition: record_value(NOTICE, at_ms, notice) for partition, notice in notices.items()}
         lanes = self._lanes
         await settle([lanes[partition].append([(NOTICE, value)]) for partition, value in value_of.items()])
 

@@ -12,8 +12,8 @@ from tally.schemas.ami.reader import read_ami
 from tally.schemas.ami.variables import Reading
 from tally.schemas.bounds import PACKET_LINES, QUEUE_NAME
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Swept
+from tally.schemas.records import packed
 from tally.schemas.topics import FACT_LIMIT_BYTES
-from tally.tables.families.family import packed
 
 HANGUP = (
     b"Event: Hangup\r\nPrivilege: call,all\r\nTimestamp: 1795350873.904228\r\nSystemName: pbx01\r\n"

@@ -1,0 +1,77 @@
+"""Bytes of facts, states and rows do not change by accident: digests of today's are in golden_records.json.
+
+A change on purpose raises the version of a fact, or the generation (ARCHITECTURE.md), and brings new digests:
+`python -m tests.contract.test_golden_records` prints them.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+import tally.schemas
+from tally.schemas.records import Keyed
+from tally.schemas.sources import READERS
+from tally.tables.kafka.facts_log import by_partition
+from tally.tables.rules import Rules
+from tests.support.partition import MemoryPartition
+from tests.support.recordings import facts_of, read_recording, recordings
+
+EXAMPLES = Path(tally.schemas.__file__).parent / "examples"
+GOLDEN = Path(__file__).with_name("golden_records.json")
+RAW_AT_MS = 1_795_400_000_000
+
+
+@cache
+def examples() -> dict[str, list[Keyed]]:
+    """Return the facts of every published example and every recording, by name."""
+    found = {
+        f"{topic}/{path.name}": READERS[topic](path.read_bytes()).facts
+        for topic in READERS
+        for path in sorted((EXAMPLES / topic).glob("*.json"))
+    }
+    return found | {f"recording/{path.name}": facts_of(read_recording(path)) for path in recordings()}
+
+
+def digests(facts: list[Keyed]) -> dict[str, str]:
+    """Return digests of the facts' records, and of each table that they are folded into."""
+    records = by_partition(((keyed, RAW_AT_MS) for keyed in facts), 1)[0]
+    partition = MemoryPartition()
+    partition.fold(facts, Rules())
+    tables = {name: sorted(entries.items()) for name, entries in partition.tables.items() if entries}
+    return {"facts": _digest(records)} | {name: _digest(tables[name]) for name in sorted(tables)}
+
+
+def _digest(entries: Iterable[tuple[bytes, bytes]]) -> str:
+    found = sha256()
+    for key, value in entries:
+        found.update(b"%d %d " % (len(key), len(value)) + key + value)
+    return found.hexdigest()[:32]
+
+
+@pytest.mark.parametrize("name", examples())
+def test_records_have_the_bytes_that_they_had(name: str) -> None:
+    assert digests(examples()[name]) == json.loads(GOLDEN.read_text())[name]
+
+
+def test_every_family_has_a_golden_record() -> None:
+    tables = {table for found in json.loads(GOLDEN.read_text()).values() for table in found}
+    assert tables >= {
+        "facts",
+        "messages",
+        "recipients",
+        "customers",
+        "calls",
+        "operators",
+        "counters",
+        "aliases",
+    }
+
+
+if __name__ == "__main__":
+    made = {name: digests(facts) for name, facts in examples().items()}
+    sys.stdout.write(json.dumps(made, indent=1, sort_keys=True) + "\n")
