@@ -15,7 +15,7 @@ from tally.tables.families.call.matching import (
     tenant_of,
     variable_of,
 )
-from tally.tables.families.call.state import JOIN, Asked, Call, Response
+from tally.tables.families.call.state import JOIN, Asked, Call, Response, Shown
 from tally.tables.families.recipient import RANKED
 
 
@@ -61,9 +61,9 @@ def bound_tenant(call: Call) -> str:
     """
     bound = [
         *(told for one in call.channels.values() if (told := one.variables.get("tenant_bound"))),
-        *((at_us, tenant) for at_us, _, _, tenant in call.responses.values() if tenant),
+        *(Shown(one.at_us, one.bound) for one in call.responses.values() if one.bound),
     ]
-    return min(bound)[1] if bound else ""
+    return min(bound).value if bound else ""
 
 
 def _of_its_tenant(call: Call, bound: str) -> Call:
@@ -102,7 +102,9 @@ def _of_variables(
 def _of_queues(call: Call, bound: str) -> Iterator[Attempt]:
     """Yield the callers of queues in a call of no campaign: they count for the operators who took them."""
     for unique, channel in call.channels.items():
-        if any(key[0] == JOIN for key in channel.moments) and (tenant := bound or tenant_of(call, [unique])):
+        if any(key.startswith(JOIN) for key in channel.moments) and (
+            tenant := bound or tenant_of(call, [unique])
+        ):
             yield Attempt(tenant, "", FREE_FORM, False, [], unique, None)
 
 
@@ -126,11 +128,11 @@ def _begins(call: Call, graph: Graph, key: str, roots: Mapping[str, str], named:
 def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None) -> Attempt:
     outcome = next(outcome for outcome in RANKED if outcome in asked.results)
     responses = [call.responses[value] for name, value in asked.ids if value in call.responses]
-    times = [at_ms for at_ms, _ in asked.results.values()]
+    times = [one.at_ms for one in asked.results.values()]
     return Attempt(
         parts[0],
         parts[1],
-        asked.results[outcome][1],
+        asked.results[outcome].template,
         asked.second,
         times,
         root,
@@ -148,5 +150,5 @@ def _with_response(attempt: Attempt, by_channel: Mapping[str, Response]) -> Atte
 def _responses_by_channel(call: Call) -> dict[str, Response]:
     found: dict[str, Response] = {}
     for response in call.responses.values():
-        found[response[1]] = min(response, found.get(response[1], response))
+        found[response.unique] = min(response, found.get(response.unique, response))
     return found

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from msgspec import Struct, field
 
 from tally.tables.families.call.dial_graph import Graph
-from tally.tables.families.call.state import ENTER, LEAVE, UNTIMED, Channel
+from tally.tables.families.call.state import ENTER, LEAVE, Channel, moment_key
 from tally.tables.families.call.timeline import Span
 
 Heard = dict[str, list[Span]]
@@ -171,12 +171,12 @@ def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:
     steps: dict[int, dict[str, Step]] = defaultdict(lambda: defaultdict(lambda: Step(set(), [])))
     for unique, channel in channels.items():
         for key, times in channel.moments.items():
-            bridge = key[1:].split(UNTIMED, 1)[0]
+            letter, bridge, _ = moment_key(key)
             for at_us in times:
-                if key[0] == LEAVE:
+                if letter == LEAVE:
                     steps[at_us][unique].left.add(bridge)
-                elif key[0] == ENTER and (channel.hangup is None or at_us < channel.hangup[0]):
+                elif letter == ENTER and (channel.hangup is None or at_us < channel.hangup.at_us):
                     steps[at_us][unique].entered.append(bridge)
         if channel.hangup:
-            steps[channel.hangup[0]][unique].is_over = True
+            steps[channel.hangup.at_us][unique].is_over = True
     return steps

@@ -7,7 +7,7 @@ from tally.tables.contribution import Counts
 from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.operator_legs import missed_by, served
 from tally.tables.families.call.result import Journey, was_attempted
-from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel
+from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel, moment_key
 from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_by_detail
 from tally.tables.families.family import earliest
 from tally.tables.rules import Rules
@@ -31,7 +31,7 @@ def counts_of(graph: Graph, journey: Journey, rules: Rules) -> Counts:
         counts["ended_unknown"] = 1
     leg = graph.channels[journey.leg] if journey.leg else None
     if leg and leg.hangup:
-        counts[f"hangup_causes.{cause_key(leg.hangup[1])}"] = 1
+        counts[f"hangup_causes.{cause_key(leg.hangup.cause)}"] = 1
     _add_queues(graph, journey, counts)
     _add_operators(graph, journey, counts)
     if _is_dropped(graph, journey, counts, rules):
@@ -43,14 +43,14 @@ def _answer_counts(graph: Graph, journey: Journey) -> Counts:
     counts: Counts = {"answered": 1}
     leg = graph.channels[journey.leg] if journey.leg else None
     if leg and leg.hangup and journey.up_us is not None:
-        counts["connected_s"] = max(leg.hangup[0] - journey.up_us, 0) // 1_000_000
+        counts["connected_s"] = max(leg.hangup.at_us - journey.up_us, 0) // 1_000_000
     verdicts = [
         verdict
         for unique in journey.own
         if unique in graph.channels and (verdict := graph.channels[unique].variables.get("amd"))
     ]
     if verdicts:
-        counts[VERDICTS.get(min(verdicts)[1], "answered_unknown")] = 1
+        counts[VERDICTS.get(min(verdicts).value, "answered_unknown")] = 1
     return counts
 
 
@@ -70,7 +70,8 @@ def _add_queues(graph: Graph, journey: Journey, counts: Counts) -> None:
             _add(counts, "queue_wait_s", queue, "wait_s", sum(waits))
         for queue, given_up_us in _queue_times(channel, ABANDON).items():
             given_up = sum(
-                request is not None and request[0] <= at_us and last_connect <= at_us for at_us in given_up_us
+                request is not None and request.at_us <= at_us and last_connect <= at_us
+                for at_us in given_up_us
             )
             _add(counts, "queue_abandoned", queue, "abandoned", given_up)
 
@@ -89,9 +90,9 @@ def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for key, times in channel.moments.items():
         if key.startswith(letter):
-            queue, mark, _ = key[1:].partition("\0")
-            if not mark or queue not in found or found[queue] > times:
-                found[queue] = times
+            moment = moment_key(key)
+            if not moment.digest or moment.place not in found or found[moment.place] > times:
+                found[moment.place] = times
     return found
 
 
@@ -100,12 +101,12 @@ def _wait_seconds(channel: Channel, ends: list[int], joined_us: int) -> int:
     next_end = bisect_left(ends, joined_us)
     if next_end < len(ends):
         return (ends[next_end] - joined_us) // 1_000_000
-    return max(channel.hangup[0] - joined_us, 0) // 1_000_000 if channel.hangup else 0
+    return max(channel.hangup.at_us - joined_us, 0) // 1_000_000 if channel.hangup else 0
 
 
 def _add_operators(graph: Graph, journey: Journey, counts: Counts) -> None:
     for unique in journey.operators:
-        queue, _ = served(graph, unique)
+        queue = served(graph, unique).queue
         _add(counts, "connects", queue, "connects", 1)
         _add(counts, "talk_s", queue, "talk_s", seconds_of(journey.heard[unique]))
         _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.holds(unique), journey.heard[unique]))
@@ -113,7 +114,7 @@ def _add_operators(graph: Graph, journey: Journey, counts: Counts) -> None:
         whole_call: list[Span] = [(journey.up_us, None)]
         _add(counts, "hold_s", "", "", hold_seconds(graph.holds(journey.leg), whole_call))
     for unique in missed_by(graph, journey):
-        _add(counts, "ring_no_answer", served(graph, unique)[0], "ring_no_answer", 1)
+        _add(counts, "ring_no_answer", served(graph, unique).queue, "ring_no_answer", 1)
 
 
 def _is_dropped(graph: Graph, journey: Journey, counts: Counts, rules: Rules) -> bool:
@@ -123,7 +124,7 @@ def _is_dropped(graph: Graph, journey: Journey, counts: Counts, rules: Rules) ->
         return False
     first_connect = min((journey.heard[unique][0][0] for unique in journey.operators), default=None)
     leg = graph.channels[journey.leg] if journey.leg else None
-    ended = leg.hangup[0] if leg and leg.hangup else None
+    ended = leg.hangup.at_us if leg and leg.hangup else None
     # Nothing happens when the time is over: a later connect, or the end, says that it is.
     known_us = earliest(first_connect, ended)
     return known_us is not None and known_us > journey.up_us + DROP_US

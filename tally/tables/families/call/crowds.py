@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 
 from tally.schemas.bounds import CALL_CROWDS
-from tally.tables.families.call.state import ENTER, LEAVE, UNTIMED, Channel
+from tally.tables.families.call.state import ENTER, LEAVE, Channel, moment_key
 
 MOVES = (ENTER, LEAVE)
 HALVES = (";1", ";2")
@@ -29,7 +29,7 @@ def is_crowded(channels: Mapping[str, Channel]) -> bool:
         len(times)
         for channel in channels.values()
         for key, times in channel.moments.items()
-        if key[0] in MOVES
+        if key.startswith(MOVES)
     )
     if moves * len(channels) ** 2 <= CALL_CROWDS.most:
         return False  # nearly always, and that is all it takes to know
@@ -44,8 +44,8 @@ def _crowds(channels: Mapping[str, Channel]) -> Iterable[Crowd]:
     for unique, channel in channels.items():
         bridges = []
         for key, times in channel.moments.items():
-            if key[0] in MOVES:
-                bridges.append(bridge := key[1:].partition(UNTIMED)[0])
+            if key.startswith(MOVES):
+                bridges.append(bridge := moment_key(key).place)
                 crowd = alone[bridge]
                 crowd.moves += len(times)
                 crowd.channels.add(unique)

@@ -3,9 +3,18 @@
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from tally.tables.families.call.state import Channel
 from tally.tables.families.call.timeline import holds_of
+
+
+class Served(NamedTuple):
+    """What an operator's leg was called for."""
+
+    queue: str
+    """Empty where none called it."""
+    interface: str
 
 
 class Graph:
@@ -20,8 +29,8 @@ class Graph:
         self._other = _halves(channels)
         self._holds: dict[str, list[tuple[int, int]]] = {}
         self._last_us: dict[str, int] = {}
-        self.served: dict[str, tuple[str, str]] = {}
-        """Queue and interface of operators' legs, as `operators.served` found them."""
+        self.served: dict[str, Served] = {}
+        """By operator's leg, as `operator_legs.served` found it."""
         self.missed_by: dict[str, list[str]] = defaultdict(list)
         """Legs of operators who let a caller of a queue ring, by that caller."""
         for unique, channel in channels.items():
@@ -158,9 +167,9 @@ def _halves(channels: dict[str, Channel]) -> dict[str, str]:
     for name, firsts in by_name.items():
         seconds = by_name.get(name[:-1] + "2", []) if name.endswith(";1") else []
         if seconds:
-            made = sorted((channels[second].first[0], second) for second in seconds)
+            made = sorted((channels[second].first.at_us, second) for second in seconds)
             for first in firsts:
-                second = closest(made, channels[first].first[0])
+                second = closest(made, channels[first].first.at_us)
                 other[first], other[second] = second, first
     return other
 
@@ -177,13 +186,13 @@ def closest(made: list[tuple[int, str]], at_us: int) -> str:
 
 def order_of(channel: Channel, unique: str) -> tuple[int, str]:
     """Order channels by when they were first seen."""
-    return channel.first[0], unique
+    return channel.first.at_us, unique
 
 
 def customers(channels: dict[str, Channel], legs: list[str]) -> list[str]:
     """Return the legs that may be the customer's: whoever is dialled once one is up is somebody else."""
     up_us = min((at_us for leg in legs if (at_us := channels[leg].up_us) is not None), default=None)
-    return legs if up_us is None else [leg for leg in legs if channels[leg].first[0] <= up_us]
+    return legs if up_us is None else [leg for leg in legs if channels[leg].first.at_us <= up_us]
 
 
 def customers_leg(channels: dict[str, Channel], legs: list[str]) -> str | None:

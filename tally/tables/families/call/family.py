@@ -109,10 +109,10 @@ class CallFamily(Family[CallFact, Call]):
 def _part(graph: Graph, journey: Journey, rules: Rules) -> Part:
     attempt = journey.attempt
     own = [unique for unique in journey.own if unique in graph.channels]
-    times = [*attempt.asked_ms, *(graph.channels[unique].first[0] // 1000 for unique in own)]
+    times = [*attempt.asked_ms, *(graph.channels[unique].first.at_us // 1000 for unique in own)]
     times += [graph.last_us(unique) // 1000 for unique in own]
     if attempt.response:
-        times.append(attempt.response[0] // 1000)
+        times.append(attempt.response.at_us // 1000)
     return Part(
         RowKey(attempt.tenant, attempt.campaign, attempt.template),
         counts_of(graph, journey, rules),

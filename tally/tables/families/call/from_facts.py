@@ -25,10 +25,18 @@ from tally.tables.families.call.state import (
     LEAVE,
     UNHOLD,
     UNJOIN,
-    UNTIMED,
     Asked,
     Call,
     Channel,
+    DialEnd,
+    FirstSeen,
+    Hangup,
+    MomentKey,
+    Offer,
+    Response,
+    Result,
+    Shown,
+    Whom,
 )
 from tally.tables.families.family import ordered
 
@@ -106,10 +114,14 @@ def call_of(fact: CallFact) -> Call:
         case ChannelsSeen():
             return Call(identifiers, _channels_of(fact))
         case Originated(at_us, action_id, unique, reason, bound):
-            return Call(identifiers, responses={action_id or f"\0{unique}": (at_us, unique, reason, bound)})
+            return Call(
+                identifiers, responses={action_id or f"\0{unique}": Response(at_us, unique, reason, bound)}
+            )
         case Dialled(tenant, campaign, contact, attempt, outcome, at_ms, template, ids, second):
             key = join_parts(tenant, campaign, contact, attempt).decode()
-            return Call(identifiers, asked={key: Asked({outcome: (at_ms, template)}, sorted(ids), second)})
+            return Call(
+                identifiers, asked={key: Asked({outcome: Result(at_ms, template)}, sorted(ids), second)}
+            )
         case Swept():
             raise TypeError("a sweep is about all calls of a PBX")
 
@@ -136,12 +148,12 @@ def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
 
 
 def _seen(glimpse: Glimpse, at_us: int, **more: object) -> Channel:
-    variables = {role: (at_us, value) for role, value in glimpse.variables.items()}
+    variables = {role: Shown(at_us, value) for role, value in glimpse.variables.items()}
     named = None
     if "campaign" in variables and "contact" in variables:
-        named = (at_us, variables.pop("campaign")[1], variables.pop("contact")[1])
+        named = Whom(at_us, variables.pop("campaign").value, variables.pop("contact").value)
     fields = {
-        "first": (at_us, glimpse.name),
+        "first": FirstSeen(at_us, glimpse.name),
         "up_us": at_us if glimpse.state == UP else None,
         "rang": glimpse.state == RINGING,
         "variables": dict(sorted(variables.items())),
@@ -155,13 +167,13 @@ def _dialled(dest: Glimpse, caller: str, fact: ChannelsSeen) -> Channel:
     if fact.kind in DIALS:
         more["callers"] = [caller] if caller else []
         if fact.kind == "dial_end" and fact.detail:
-            more["dial_end"] = (fact.at_us, fact.detail)
+            more["dial_end"] = DialEnd(fact.at_us, fact.detail)
         if fact.detail == "RINGING" or dest.state == RINGING:
             more["rang"] = True
         if fact.kind == "dial_end" and fact.detail == "ANSWER":
             more["up_us"] = fact.at_us
     else:
-        more["agent"] = (fact.at_us, fact.detail, fact.interface)
+        more["agent"] = Offer(fact.at_us, fact.detail, fact.interface)
         if fact.kind == "ring_no_answer":
             more["missed"] = [caller]
     return _seen(dest, fact.at_us, **more)
@@ -169,13 +181,13 @@ def _dialled(dest: Glimpse, caller: str, fact: ChannelsSeen) -> Channel:
 
 def _spoken_of(main: Glimpse, fact: ChannelsSeen) -> Channel:
     if fact.kind == "hangup":
-        return _seen(main, fact.at_us, hangup=(fact.at_us, fact.cause))
+        return _seen(main, fact.at_us, hangup=Hangup(fact.at_us, fact.cause))
     if fact.kind == "listed":
         return _seen(main, fact.at_us, listed_us=fact.at_us)
     if fact.kind == "request":
-        return _seen(main, fact.at_us, request=(fact.at_us, fact.cause))
+        return _seen(main, fact.at_us, request=Hangup(fact.at_us, fact.cause))
     if letter := MOMENTS.get(fact.kind):
         detail = "" if letter in (HOLD, UNHOLD) else fact.detail
-        key = f"{letter}{detail}" + (UNTIMED + fact.mark.hex() if fact.mark else "")
-        return _seen(main, fact.at_us, moments={key: [fact.at_us]})
+        key = MomentKey(letter, detail, fact.mark.hex() if fact.mark else "")
+        return _seen(main, fact.at_us, moments={key.text: [fact.at_us]})
     return _seen(main, fact.at_us)

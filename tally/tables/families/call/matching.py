@@ -40,7 +40,7 @@ def _root_by_id(call: Call, asked: Asked) -> str | None:
         if named:
             return min(named, key=lambda unique: order_of(call.channels[unique], unique))
     responses = sorted(call.responses[value] for name, value in asked.ids if value in call.responses)
-    return next((unique for _, unique, _, _ in responses if unique in call.channels), None)
+    return next((one.unique for one in responses if one.unique in call.channels), None)
 
 
 def named_channels(
@@ -83,7 +83,7 @@ def _closest_attempts(
     begun = graph.first_above(uniques) if rest and len(asked_at) > 1 else {}
     for unique in rest:
         if begun:
-            yield unique, (*whom, closest(asked_at, call.channels[begun[unique]].first[0]))
+            yield unique, (*whom, closest(asked_at, call.channels[begun[unique]].first.at_us))
         else:
             yield unique, (*whom, asked_at[0][1] if asked_at else FIRST_ATTEMPT)
 
@@ -93,7 +93,7 @@ def _told(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> di
     told: dict[str, Name] = {root: asked[key][1:] for key, root in roots.items()}
     for unique, channel in call.channels.items():
         if (whom := channel.whom) and "attempt" in channel.variables:
-            told[unique] = (*whom, channel.variables["attempt"][1])
+            told[unique] = (*whom, channel.variables["attempt"].value)
     return told
 
 
@@ -133,7 +133,7 @@ def _owner(call: Call, unique: str, tenants: list[str]) -> str:
 def variable_of(call: Call, uniques: list[str], role: Role) -> str:
     """Return the first channel's value of a variable; empty without one."""
     values = (call.channels[unique].variables.get(role) for unique in uniques)
-    return next((value[1] for value in values if value), "")
+    return next((shown.value for shown in values if shown), "")
 
 
 def tenant_of(call: Call, uniques: list[str]) -> str:
@@ -144,4 +144,4 @@ def tenant_of(call: Call, uniques: list[str]) -> str:
 
 def first_ms(asked: Asked) -> int:
     """Return when an attempt was first told of."""
-    return min(at_ms for at_ms, _ in asked.results.values())
+    return min(one.at_ms for one in asked.results.values())

@@ -13,10 +13,21 @@ from typing import TypeVar
 from tally.schemas.bounds import CALL_MEMBERS
 from tally.schemas.call_facts import Role
 from tally.schemas.keys import join_parts
-from tally.tables.families.call.state import UNTIMED, Asked, Call, Channel
+from tally.tables.families.call.state import (
+    Asked,
+    Call,
+    Channel,
+    DialEnd,
+    Hangup,
+    Offer,
+    Result,
+    Shown,
+    Whom,
+    is_untimed,
+)
 from tally.tables.families.family import ordered
 
-Timed = TypeVar("Timed", int, tuple[int, int], tuple[int, str], tuple[int, str, str])
+Timed = TypeVar("Timed", int, Hangup, DialEnd, Offer, Whom)
 T = TypeVar("T")
 
 KEPT_IDENTIFIERS = 64
@@ -116,18 +127,20 @@ def _union(lists: list[list[str]]) -> list[str]:
 
 def _join_variables(
     parts: Sequence[Channel],
-) -> tuple[dict[Role, tuple[int, str]], list[tuple[Role, str]]]:
+) -> tuple[dict[Role, Shown], list[tuple[Role, str]]]:
     """Return the earliest value of each variable, and the others of those that name calls."""
-    known: dict[Role, tuple[int, str]] = {}
+    known: dict[Role, Shown] = {}
     for part in parts:
         for role, value in part.variables.items():
             if role not in known or value < known[role]:
                 known[role] = value
     if not any(role in known for role in NAMING):
         return dict(sorted(known.items())), []
-    shown = {(role, part.variables[role][1]) for part in parts for role in NAMING if role in part.variables}
+    shown = {
+        (role, part.variables[role].value) for part in parts for role in NAMING if role in part.variables
+    }
     shown.update(one for part in parts for one in part.renamed)
-    renamed = sorted((role, value) for role, value in shown if value != known[role][1])
+    renamed = sorted((role, value) for role, value in shown if value != known[role].value)
     return dict(sorted(known.items())), renamed
 
 
@@ -139,7 +152,7 @@ def names_of(channel: Channel) -> list[bytes]:
     variables = channel.variables
     if "campaign" not in variables or "contact" not in variables:
         return []
-    shown: dict[Role, list[str]] = {role: [variables[role][1]] for role in NAMING}
+    shown: dict[Role, list[str]] = {role: [variables[role].value] for role in NAMING}
     for role, value in channel.renamed:
         shown[role].append(value)
     pairs = product(shown["campaign"], shown["contact"])
@@ -153,7 +166,7 @@ def _join_moments(parts: Sequence[Channel]) -> dict[str, list[int]]:
             found[key].append(times)
     for key, several in found.items():
         if len(several) > 1:
-            found[key] = [min(several) if UNTIMED in key else sorted(set().union(*several))]
+            found[key] = [min(several) if is_untimed(key) else sorted(set().union(*several))]
     return ordered({key: several[0] for key, several in found.items()})
 
 
@@ -162,8 +175,8 @@ def _join_asked(parts: Sequence[Asked]) -> Asked:
         return parts[0]
     results = dict(parts[0].results)
     for part in parts[1:]:
-        for outcome, (at_ms, template) in part.results.items():
-            mine = results.get(outcome, (at_ms, template))
-            results[outcome] = (min(at_ms, mine[0]), min(template, mine[1]))
+        for outcome, one in part.results.items():
+            mine = results.get(outcome, one)
+            results[outcome] = Result(min(one.at_ms, mine.at_ms), min(one.template, mine.template))
     ids = sorted({one for part in parts for one in part.ids})
     return Asked(ordered(results), ids, any(part.second for part in parts))

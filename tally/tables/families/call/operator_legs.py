@@ -4,13 +4,10 @@ from collections.abc import Iterator
 
 from tally.schemas.keys import RowKey, Template
 from tally.tables.contribution import Counts, Part
-from tally.tables.families.call.dial_graph import Graph
+from tally.tables.families.call.dial_graph import Graph, Served
 from tally.tables.families.call.result import Journey
 from tally.tables.families.call.state import Channel
 from tally.tables.families.call.timeline import seconds_of
-
-Served = tuple[str, str]
-"""Queue and interface of an operator's leg; the queue is empty where none called it."""
 
 
 def missed_by(graph: Graph, journey: Journey) -> list[str]:
@@ -33,8 +30,8 @@ def _served(graph: Graph, unique: str) -> Served:
         if above != unique and not channel.is_local:
             break  # whoever dialled it is somebody else, and may be an operator himself
         if channel.agent:
-            return channel.agent[1], channel.agent[2] or _peer(channel)
-    return "", _peer(graph.channels[unique])
+            return Served(channel.agent.queue, channel.agent.interface or _peer(channel))
+    return Served("", _peer(graph.channels[unique]))
 
 
 def _peer(channel: Channel) -> str:
@@ -70,8 +67,8 @@ def _ringing(graph: Graph, journey: Journey) -> list[str]:
 def _operator_part(graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str) -> Part:
     channel = graph.channels[unique]
     return Part(
-        RowKey(tenant, "", Template(pbx, served(graph, unique)[1])),
+        RowKey(tenant, "", Template(pbx, served(graph, unique).interface)),
         {name: value for name, value in counts.items() if value},
-        channel.first[0] // 1000,
+        channel.first.at_us // 1000,
         graph.last_us(unique) // 1000,
     )

@@ -38,14 +38,14 @@ def unanswered(leg: Channel, reason: int | None, root_is_local: bool) -> Outcome
     The cause goes before DialStatus, which knows fewer. `reason` is that of the OriginateResponse; it says
     nothing of a second leg, and says 0 of every failure behind a Local channel.
     """
-    cause = leg.hangup[1] if leg.hangup else 0
+    cause = leg.hangup.cause if leg.hangup else 0
     if found := BY_CAUSE.get(cause):
         return found
     if reason == NO_ANSWER:
         return "no_answer"
     if cause == 0 and reason == OTHER and not root_is_local and _we_gave_up(leg):
         return "call_cancelled"
-    status = leg.dial_end[1] if leg.dial_end else ""
+    status = leg.dial_end.status if leg.dial_end else ""
     return BY_DIAL_STATUS.get(status) or BY_REASON.get(reason or OTHER, FAILED)
 
 
@@ -56,8 +56,8 @@ def _we_gave_up(leg: Channel) -> bool:
     """
     if leg.request is None or not leg.rang:
         return leg.rang
-    asked_us = leg.request[0] + (0 if leg.request[1] else SAME_MOMENT_US)
-    return asked_us >= min(at[0] for at in (leg.dial_end, leg.hangup) if at)
+    asked_us = leg.request.at_us + (0 if leg.request.cause else SAME_MOMENT_US)
+    return asked_us >= min(end.at_us for end in (leg.dial_end, leg.hangup) if end)
 
 
 def by_reason(reason: int | None) -> Outcome:
@@ -102,7 +102,7 @@ def _journey(
 ) -> Journey:
     channel = graph.channels[leg] if leg else None
     up_us = channel.up_us if channel else None
-    reason = None if attempt.second or attempt.response is None else attempt.response[2]
+    reason = None if attempt.second or attempt.response is None else attempt.response.reason
     is_answered = up_us is not None or (reason == ANSWERED and _is_all_we_know(graph, attempt, leg))
     return Journey(
         attempt,
@@ -140,7 +140,7 @@ def _outcome(
 ) -> str | None:
     """Decide an attempt that was not answered; None while it may still be."""
     if attempt.root is None:
-        failed = attempt.response is not None and attempt.response[2] != ANSWERED
+        failed = attempt.response is not None and attempt.response.reason != ANSWERED
         return by_reason(reason) if failed else None
     root = graph.channels[attempt.root]
     if not root.is_over or any(not graph.channels[leg].is_over for leg in legs):
@@ -161,4 +161,4 @@ def was_attempted(journey: Journey) -> bool:
     if journey.leg is not None:
         return True
     response = journey.attempt.response
-    return response is not None and not journey.attempt.second and response[2] != OTHER
+    return response is not None and not journey.attempt.second and response.reason != OTHER

@@ -1,5 +1,7 @@
 """What is known of one call; times are unix microseconds."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from tally.schemas.call_facts import Role
@@ -8,39 +10,126 @@ from tally.schemas.keys import Template
 LOCAL = "Local/"
 
 ENTER, LEAVE, HOLD, UNHOLD, JOIN, UNJOIN, ABANDON = "elhujqa"
-"""First letters of the keys of `moments`."""
-UNTIMED = "\0"
-"""Parts the mark of events without Timestamp from the key."""
+"""What a moment was: the first letter of its key."""
+_UNTIMED = "\0"
+"""Parts the digest of an event without Timestamp from its key."""
+
+
+class MomentKey(NamedTuple):
+    """What happened on a channel, and where; events without Timestamp are told apart by a digest."""
+
+    letter: str
+    place: str
+    """The bridge or the queue; empty for a hold."""
+    digest: str = ""
+    """Of an event without Timestamp: copies of it have times of receipt, of which the smallest holds."""
+
+    @property
+    def text(self) -> str:
+        """Return the key as the state keeps it."""
+        return (
+            f"{self.letter}{self.place}{_UNTIMED}{self.digest}" if self.digest else self.letter + self.place
+        )
+
+
+def moment_key(text: str) -> MomentKey:
+    """Return what a key of `Channel.moments` says."""
+    place, _, digest = text[1:].partition(_UNTIMED)
+    return MomentKey(text[0], place, digest)
+
+
+def is_untimed(text: str) -> bool:
+    """Return whether a key of `Channel.moments` is of an event without Timestamp."""
+    return _UNTIMED in text
+
+
+class FirstSeen(NamedTuple):
+    """When a channel was first seen, and its name then: a masquerade changes names later."""
+
+    at_us: int
+    name: str
+
+
+class Hangup(NamedTuple):
+    """The end of a channel, or a request for it; its cause is one of Q.850, 0 where there is none."""
+
+    at_us: int
+    cause: int
+
+
+class DialEnd(NamedTuple):
+    """The end of a dial of a channel."""
+
+    at_us: int
+    status: str
+    """DialStatus."""
+
+
+class Offer(NamedTuple):
+    """A queue's offer of a caller to an operator's channel."""
+
+    at_us: int
+    queue: str
+    interface: str
+
+
+class Shown(NamedTuple):
+    """The value of a channel variable, and when an event showed it."""
+
+    at_us: int
+    value: str
+
+
+class Whom(NamedTuple):
+    """The campaign and the contact that one event showed of a channel."""
+
+    at_us: int
+    campaign: str
+    contact: str
+
+
+class Response(NamedTuple):
+    """An OriginateResponse."""
+
+    at_us: int
+    unique: str
+    reason: int
+    bound: str
+    """The tenant that the PBX is bound to."""
+
+
+class Result(NamedTuple):
+    """An outcome of an attempt in send results: the first time, and the smallest template."""
+
+    at_ms: int
+    template: Template
 
 
 class Channel(Struct, frozen=True, array_like=True):
     """Everything known of one channel."""
 
-    first: tuple[int, str]
-    """When it was first seen, and its name then: a masquerade changes names later."""
+    first: FirstSeen
     listed_us: int = 0
     """When a list of the PBX's channels last showed it."""
     gone: bool = False
     """Whether the latest sweep did not find it. No fact says so: it is set anew after each merge."""
     up_us: int | None = None
     rang: bool = False
-    request: tuple[int, int] | None = None
-    """The first HangupRequest: when, and its cause; 0 where it has none, as when our own side hangs up."""
-    hangup: tuple[int, int] | None = None
-    """When, and by which cause (Q.850)."""
-    dial_end: tuple[int, str] | None = None
-    """The first end of a dial of it, with its DialStatus."""
+    request: Hangup | None = None
+    """The first HangupRequest; our own side's has no cause."""
+    hangup: Hangup | None = None
+    dial_end: DialEnd | None = None
+    """The first end of a dial of it."""
     callers: list[str] = []
     """Channels that dialled it."""
-    agent: tuple[int, str, str] | None = None
-    """When a queue first offered a caller to it, the queue, and the operator's interface."""
+    agent: Offer | None = None
+    """The first offer of a caller to it."""
     missed: list[str] = []
     """Callers of queues whom this leg let ring."""
-    variables: dict[Role, tuple[int, str]] = {}
+    variables: dict[Role, Shown] = {}
     moments: dict[str, list[int]] = {}
-    """Times by letter and bridge or queue. A key with a mark (`\\0` and digest) is of events without
-    Timestamp: of their times of receipt the smallest holds; a key without one has all its times."""
-    named: tuple[int, str, str] | None = None
+    """Times by `MomentKey`; a key of events without Timestamp has one time, every other one all of its."""
+    named: Whom | None = None
     """The first event that showed campaign and contact: when, and both. `variables` has the first ones that
     came alone."""
     renamed: list[tuple[Role, str]] = []
@@ -52,12 +141,12 @@ class Channel(Struct, frozen=True, array_like=True):
         if self.named:
             return self.named[1:]
         campaign, contact = self.variables.get("campaign"), self.variables.get("contact")
-        return (campaign[1], contact[1]) if campaign and contact else ()
+        return (campaign.value, contact.value) if campaign and contact else ()
 
     @property
     def name(self) -> str:
         """Its first name."""
-        return self.first[1]
+        return self.first.name
 
     @property
     def last_us(self) -> int:
@@ -66,14 +155,14 @@ class Channel(Struct, frozen=True, array_like=True):
         Each of them has one time, however many copies there are, so that collectors agree. The rest (a
         change of state, a dial of another) is not kept: a list of channels shows who is there.
         """
-        times = [self.first[0], self.listed_us, self.up_us or 0]
-        times += [at[0] for at in (self.request, self.hangup, self.dial_end, self.agent) if at]
+        times = [self.first.at_us, self.listed_us, self.up_us or 0]
+        times += [one.at_us for one in (self.request, self.hangup, self.dial_end, self.agent) if one]
         return max(times + [moments[-1] for moments in self.moments.values()])
 
     @property
     def is_local(self) -> bool:
         """Whether it is one half of a Local channel, which leads to no phone itself."""
-        return self.first[1].startswith(LOCAL)
+        return self.first.name.startswith(LOCAL)
 
     @property
     def is_over(self) -> bool:
@@ -81,15 +170,11 @@ class Channel(Struct, frozen=True, array_like=True):
         return self.hangup is not None or self.gone
 
 
-Response = tuple[int, str, int, str]
-"""An OriginateResponse: when, Uniqueid, Reason, and the tenant that the PBX is bound to."""
-
-
 class Asked(Struct, frozen=True, array_like=True):
     """What send results say of one attempt."""
 
-    results: dict[str, tuple[int, Template]]
-    """By outcome: first time in ms and smallest template."""
+    results: dict[str, Result]
+    """By outcome."""
     ids: list[tuple[str, str]]
     second: bool
 

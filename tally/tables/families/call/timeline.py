@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from tally.tables.families.call.state import HOLD, UNHOLD, UNTIMED, Channel
+from tally.tables.families.call.state import HOLD, UNHOLD, Channel, moment_key
 
 Span = tuple[int, int | None]
 """From and until, in microseconds; None where it has not ended, or nobody saw it end."""
@@ -12,11 +12,10 @@ Span = tuple[int, int | None]
 
 def times_of(channel: Channel, letter: str, detail: str = "") -> list[int]:
     """Return when something happened on a channel; copies of one event are one."""
-    wanted = letter + detail
     found = {
         at_us
         for key, times in channel.moments.items()
-        if key.startswith(letter) and key.split(UNTIMED, 1)[0] == wanted
+        if key.startswith(letter) and moment_key(key).place == detail
         for at_us in times
     }
     return sorted(found)
@@ -27,7 +26,7 @@ def times_by_detail(channel: Channel, letter: str) -> Mapping[str, list[int]]:
     found: dict[str, set[int]] = defaultdict(set)
     for key, times in channel.moments.items():
         if key.startswith(letter):
-            found[key[1:].split(UNTIMED, 1)[0]].update(times)
+            found[moment_key(key).place].update(times)
     return {detail: sorted(times) for detail, times in found.items()}
 
 
@@ -58,7 +57,7 @@ def holds_of(channel: Channel) -> list[tuple[int, int]]:
         return holds
     steps += [(at_us, UNHOLD) for at_us in times_of(channel, UNHOLD)]
     if channel.hangup:
-        steps.append((channel.hangup[0], UNHOLD))
+        steps.append((channel.hangup.at_us, UNHOLD))
     for at_us, what in sorted(steps):
         if what == HOLD:
             since = at_us if since is None else since
