@@ -55,6 +55,8 @@ clean: ## stop the embedded servers and remove their data and the virtual enviro
 
 # One install for all targets, again only when the lock or the metadata change.
 $(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 is needed, and $(if $(PYTHON),$(PYTHON) is another,there is no Python): install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock

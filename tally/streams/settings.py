@@ -252,11 +252,15 @@ def _no_password() -> str:
 
 
 def _problems(error: ValidationError) -> Iterable[str]:
-    for problem in error.errors(include_input=False, include_url=False):
+    problems = error.errors(include_input=False, include_url=False)
+    inside = {problem["loc"][0] for problem in problems if len(problem["loc"]) > 1}
+    for problem in problems:
         if not problem["loc"]:
             yield problem["msg"].removeprefix("Value error, ")
             continue
         name, *path = map(str, problem["loc"])
+        if not path and name in inside and problem["type"] == "too_short":
+            continue  # nothing is left of a list whose elements are all wrong: that is said already
         where = f" at {'.'.join(path)}" if path else ""
         yield f"{variable(name)}{where}: {problem['msg']}"
 

@@ -5,7 +5,7 @@ from aiohttp import web
 from faust.web import View
 
 from tally.agents.view.reader import entity_tag
-from tally.streams.web.parameters import read_id, read_list_query, write_cursor
+from tally.streams.web.parameters import checked_names, read_id, read_list_query, write_cursor
 from tally.streams.web.responses import error_response, json_response, tagged, unchanged, with_receipt
 from tally.streams.web.site import READER
 
@@ -16,6 +16,7 @@ class CampaignView(View):
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with totals, rates, templates and a receipt; 404 where nothing is counted."""
         reader = request.app[READER]
+        checked_names(request.query, ())
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
         receipt = reader.receipt(tenant, campaign)
         found = reader.campaign(tenant, campaign)

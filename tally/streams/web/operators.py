@@ -15,6 +15,7 @@ from tally.schemas.keys import Template, join_parts, split_parts
 from tally.streams.web.parameters import (
     NO_CURSOR,
     BadParameter,
+    checked_names,
     read_id,
     read_limit,
     read_text,
@@ -23,6 +24,8 @@ from tally.streams.web.parameters import (
 )
 from tally.streams.web.responses import json_response, tagged, unchanged
 from tally.streams.web.site import READER
+
+PARAMETERS = ("pbx", "state", "cursor", "limit")
 
 
 class OperatorsQuery(Struct, frozen=True):
@@ -63,6 +66,7 @@ class OperatorsView(View):
 
 def read_operators_query(query: Mapping[str, Sequence[str]]) -> OperatorsQuery:
     """Return which operators are asked for. Raises BadParameter."""
+    checked_names(query, PARAMETERS)
     states = frozenset(query.get("state", ()))
     if not states.issubset(STATES):
         raise BadParameter(f"state must be one of {', '.join(STATES)}")

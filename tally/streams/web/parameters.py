@@ -1,7 +1,7 @@
 """Parameters of requests: from text to checked values. Pure."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
@@ -30,6 +30,19 @@ class ListQuery(Struct, frozen=True):
     ids: frozenset[str] = frozenset()
 
 
+LIST_PARAMETERS = ("cursor", "limit", "since", "id")
+
+
+def checked_names(query: Collection[str], known: Sequence[str]) -> None:
+    """Refuse parameters that nobody reads: a slip of the pen would otherwise answer with everything.
+
+    Raises BadParameter.
+    """
+    if unknown := sorted(set(query) - set(known)):
+        expected = ", ".join(known) if known else "none"
+        raise BadParameter(f"unknown parameter {unknown[0]!r}: expected are {expected}")
+
+
 def checked_target(target: str) -> None:
     """Refuse a request target whose bytes are no text. Raises BadParameter.
 
@@ -51,6 +64,7 @@ def read_id(name: str, text: str) -> str:
 
 def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
     """Return what a list is asked for; each parameter with all its values. Raises BadParameter."""
+    checked_names(query, LIST_PARAMETERS)
     cursor, limit, since = (single(query, name) for name in ("cursor", "limit", "since"))
     return ListQuery(
         after=read_cursor(cursor) if cursor is not None else None,

@@ -78,3 +78,12 @@ def test_a_workers_defaults_are_the_policys_defaults() -> None:
     settings = load({})
     policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
     assert policy == Policy()
+
+
+def test_a_wrong_element_of_a_list_is_said_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({"TALLY_ROLES": "foo"})
+    assert str(refused.value) == "TALLY_ROLES at 0: Input should be 'route', 'fold', 'flush' or 'view'"
+
+    with pytest.raises(SettingsError, match="TALLY_ROLES: Tuple should have at least 1 item"):
+        load({"TALLY_ROLES": ""})

@@ -1,10 +1,13 @@
 """Parameters mean what they say, or the request is refused."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.view.recent import Place
+from tally.streams.web.operators import read_operators_query
 from tally.streams.web.parameters import (
     BadParameter,
     ListQuery,
@@ -78,6 +81,18 @@ def test_since_is_unix_milliseconds_or_rfc_3339(since: str, expected_ms: int) ->
 def test_a_malformed_parameter_is_refused_by_name(name: str, values: list[str]) -> None:
     with pytest.raises(BadParameter, match=name):
         read_list_query({name: values})
+
+
+@pytest.mark.parametrize(
+    ("read", "known"),
+    [(read_list_query, "cursor, limit, since, id"), (read_operators_query, "pbx, state, cursor, limit")],
+)
+def test_a_parameter_that_nobody_reads_is_refused_and_the_known_ones_are_named(
+    read: Callable[[dict[str, list[str]]], object], known: str
+) -> None:
+    """Else `sicne` would answer with everything."""
+    with pytest.raises(BadParameter, match=f"unknown parameter 'sicne': expected are {known}"):
+        read({"sicne": ["1"]})
 
 
 def test_the_limits_of_limit_are_allowed() -> None:
