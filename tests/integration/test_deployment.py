@@ -51,7 +51,7 @@ async def test_a_stray_worker_ends_before_it_counts_and_numbers_in_postgres_stay
         told = stray.log.read_text()
 
     assert "foreign_database" in told
-    assert "worker started" not in told
+    assert "process started" not in told
     assert differences == []
     assert await flushed_to(other) == 0
 

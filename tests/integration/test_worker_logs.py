@@ -46,7 +46,7 @@ async def test_partitions_that_are_raised_end_a_running_worker_and_keep_it_from_
     worker.start()
     assert await until_exit(worker, EXIT_SECONDS) == 70
     assert b"PartitionsChanged" in worker.log.read_bytes()[before:]
-    assert b"worker started" not in worker.log.read_bytes()[before:]
+    assert b"process started" not in worker.log.read_bytes()[before:]
 
 
 async def test_a_worker_does_not_start_on_topics_that_are_not_as_declared(worker: WorkerProcess) -> None:

@@ -1,6 +1,7 @@
 """Laws of a worker's start: brokers may come later than it, and it can be stopped before they do."""
 
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +13,7 @@ from tally.streams.dev.free_port import free_port
 from tests.faults.wire import LOOPBACK, Wire
 from tests.support.servers import Kafka
 from tests.support.waiting import until
-from tests.support.workers import WorkerProcess, environment_of, until_exit, workers
+from tests.support.workers import WorkerProcess, environment_of, said, until_exit, workers
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,3 +57,17 @@ async def test_a_worker_that_waits_for_brokers_stops_in_order_when_it_is_asked_t
     waiting.signal(signal.SIGTERM)
 
     assert await until_exit(waiting, STOP_SECONDS) == 0
+
+
+async def test_a_port_that_is_taken_is_one_line_and_no_reason_to_start_again(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = environment_of(kafka.bootstrap, database, "taken-", web_port=str(port))
+        code, told = await said(environment, tmp_path / "log", "worker")
+
+    assert code == 2
+    assert told.strip() == (
+        f"port {port} of {LOOPBACK} (TALLY_WEB_PORT) cannot be served on: Address already in use"
+    )

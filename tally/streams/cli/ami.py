@@ -3,11 +3,11 @@
 import structlog
 
 from tally.streams.ami.process import bridge_parts
-from tally.streams.cli.output import fail
+from tally.streams.cli.output import fail, need_port
 from tally.streams.runtime import logs
 from tally.streams.runtime.exposure import exposed_pbxs
 from tally.streams.runtime.run import run_worker
-from tally.streams.settings import load
+from tally.streams.settings import load, variable
 
 log = structlog.get_logger()
 
@@ -21,6 +21,7 @@ def ami() -> None:
     settings = load()
     if not settings.ami_pbxs:
         fail("TALLY_AMI_PBXS names no PBX", code=2)
+    need_port(settings.web_host, settings.ami_web_port, variable("ami_web_port"))
     logs.configure(settings)
     for line in exposed_pbxs(settings):
         log.warning(line)

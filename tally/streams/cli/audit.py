@@ -11,11 +11,11 @@ from tally.agents.audit.drift import Drift
 from tally.streams.audit.examine import AWAY, Audit, examine
 from tally.streams.audit.process import audit_parts
 from tally.streams.audit.view import NoAnswer, address
-from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.cli.output import Json, console, fail, need_port, print_json, print_table
 from tally.streams.runtime import logs
 from tally.streams.runtime.exposure import keep_private
 from tally.streams.runtime.run import run_worker
-from tally.streams.settings import load
+from tally.streams.settings import load, variable
 
 SHOWN = 50
 NOT_MADE = 2
@@ -55,6 +55,7 @@ def audit(
     except NoAnswer as error:
         fail(str(error), code=NOT_MADE)
     settings = load()
+    need_port(settings.web_host, settings.audit_web_port, variable("audit_web_port"))
     logs.configure(settings)
     run_worker(lambda: audit_parts(settings, raw, view, every))
 

@@ -1,6 +1,7 @@
 """What commands print: tables for people, JSON for programs, errors in one line."""
 
 import re
+import socket
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NoReturn
@@ -69,3 +70,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
         table.add_row(*row)
     target = console if console.is_terminal else PlainConsole(width=220)
     target.print(table)
+
+
+def need_port(host: str, port: int, setting: str) -> None:
+    """End with one line and code 2 where a port that is to be served on is taken."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            fail(f"port {port} of {host} ({setting}) cannot be served on: {error.strerror}", code=2)

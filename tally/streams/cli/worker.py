@@ -6,11 +6,12 @@ from typing import Annotated
 import structlog
 import typer
 
+from tally.streams.cli.output import need_port
 from tally.streams.runtime import logs
 from tally.streams.runtime.exposure import exposed, keep_private
 from tally.streams.runtime.memory import share_heaps
 from tally.streams.runtime.run import run_worker
-from tally.streams.settings import load
+from tally.streams.settings import load, variable
 from tally.streams.worker.process import Process
 
 log = structlog.get_logger()
@@ -27,6 +28,7 @@ def worker(
     something is wrong: a supervisor starts it again.
     """
     settings = load(roles=roles) if roles else load()
+    need_port(settings.web_host, settings.web_port, variable("web_port"))
     logs.configure(settings)
     keep_private()
     for line in exposed(settings):

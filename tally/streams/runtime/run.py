@@ -77,8 +77,8 @@ def run_worker(build: Callable[[], Awaitable[Parts]], *, stop_seconds: float = S
     try:
         asyncio.run(_serve(build, stop_seconds))
     except BaseException as error:
-        fail("the worker failed", error)
-    fail("the worker ended", None)
+        fail("the process failed", error)
+    fail("the process ended", None)
 
 
 async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> None:
@@ -93,11 +93,11 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
     while not stopping.is_set():
         _check(parts.apps, starting)
         await wait_for(stopping, WATCH_SECONDS)
-    log.info("worker stops")
+    log.info("process stops")
     starting.cancel()
     await _stop(parts.apps, running)
     await parts.closing.aclose()
-    log.info("worker stopped")
+    log.info("process stopped")
     _leave()
 
 
@@ -106,7 +106,7 @@ async def _built(build: Callable[[], Awaitable[Parts]], stopping: asyncio.Event)
     building, stopped = asyncio.ensure_future(build()), asyncio.ensure_future(stopping.wait())
     await asyncio.wait({building, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not building.done():
-        log.info("worker stops before it has started")
+        log.info("process stops before it has started")
         _leave()
     stopped.cancel()
     return building.result()
@@ -145,7 +145,7 @@ def _keep(name: str, service: Coroutine[Any, Any, None], stopping: asyncio.Event
 
 async def _start(apps: Sequence[faust.App]) -> None:
     await asyncio.gather(*(app.start() for app in apps))
-    log.info("worker started: %s", ", ".join(app.conf.id for app in apps))
+    log.info("process started: %s", ", ".join(app.conf.id for app in apps) or "services alone")
 
 
 def _check(apps: Sequence[faust.App], starting: "asyncio.Future[None]") -> None:
