@@ -1,4 +1,4 @@
-"""Turns: computations of one event loop come one after the other, and I/O goes on between their pieces."""
+"""Computations of one event loop come one after the other, and I/O goes on between their pieces."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Computations that alternate after each turn are all under way at once: each hold
 hold nothing of it when its turn comes, and each ends late. With a turn each, eight partitions under load made
 a third more transactions for the same facts, and an event took a sixth more CPU.
 """
-BREATHS = 4
+YIELDS_BETWEEN = 4
 """Rounds of the event loop between two turns.
 
 A commit takes some sixteen steps, and most of them only hand something on. With one round between, each
@@ -20,57 +20,57 @@ step waited for a computation of its own; with four a commit took three quarters
 """
 
 
-class Turns:
+class ComputeGate:
     """Keeps computations that are ready together from running in a row.
 
     Every answer of Kafka would wait for all of them, at each of the dozen steps of a commit: with eight
     partitions under load a commit took half as long again.
     """
 
-    def __init__(self, breaths: int = BREATHS) -> None:
-        self._breaths = breaths
+    def __init__(self, yields: int = YIELDS_BETWEEN) -> None:
+        self._yields = yields
         self._lock = asyncio.Lock()
 
-    async def take(self) -> None:
+    async def enter(self) -> None:
         """Wait for one's turn, first come, first served; it lasts until the next await."""
-        await self.hold()
-        self.pass_on()
+        await self.acquire()
+        self.release()
 
-    async def hold(self) -> None:
-        """Wait for one's turn, first come, first served; it lasts until `pass_on`."""
+    async def acquire(self) -> None:
+        """Wait for one's turn, first come, first served; it lasts until `release`."""
         await self._lock.acquire()
 
-    def pass_on(self) -> None:
+    def release(self) -> None:
         """Let the next one have its turn, after all that is ready by then and what that sets off."""
-        asyncio.get_running_loop().call_soon(self._pass_on, self._breaths)
+        asyncio.get_running_loop().call_soon(self._pass_on, self._yields)
 
-    async def breathe(self) -> None:
+    async def yield_to_io(self) -> None:
         """Let all that is ready run, and what that sets off."""
-        for _ in range(self._breaths):
+        for _ in range(self._yields):
             await asyncio.sleep(0)
 
-    def _pass_on(self, breaths: int) -> None:
-        if breaths > 1:
-            asyncio.get_running_loop().call_soon(self._pass_on, breaths - 1)
+    def _pass_on(self, yields: int) -> None:
+        if yields > 1:
+            asyncio.get_running_loop().call_soon(self._pass_on, yields - 1)
         else:
             self._lock.release()
 
 
-class Pace:
+class Computation:
     """One computation: I/O goes on between its turns, and others have theirs now and then.
 
     Only when it pauses depends on the clock. Whoever begins has to end, whatever happens.
     """
 
-    def __init__(self, turns: Turns, monotonic: Callable[[], float]) -> None:
-        self._turns = turns
+    def __init__(self, gate: ComputeGate, monotonic: Callable[[], float]) -> None:
+        self._gate = gate
         self._monotonic = monotonic
         self._holds = False
         self._until = self._holds_until = 0.0
 
     async def begin(self) -> None:
         """Wait for the turn of this computation."""
-        await self._turns.hold()
+        await self._gate.acquire()
         self._holds = True
         began = self._monotonic()
         self._until, self._holds_until = began + TURN_SECONDS, began + HOLD_SECONDS
@@ -84,11 +84,11 @@ class Pace:
             self.end()
             await self.begin()
             return
-        await self._turns.breathe()
+        await self._gate.yield_to_io()
         self._until = self._monotonic() + TURN_SECONDS
 
     def end(self) -> None:
         """Let others have their turns; harmless twice."""
         if self._holds:
             self._holds = False
-            self._turns.pass_on()
+            self._gate.release()

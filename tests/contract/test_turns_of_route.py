@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from tally.agents.compute_gate import Turns
+from tally.agents.compute_gate import ComputeGate
 from tally.agents.route.loop import Route
 from tally.agents.route.pieces import LONG_BYTES, LONG_ELEMENTS, PIECE_BYTES
 from tally.schemas.bounds import ELEMENTS, MIB, RECORD
@@ -162,7 +162,7 @@ async def _longest(made: list[tuple[str, list[bytes]]]) -> tuple[float, str]:
     await facts.start()
     await letters.start()
     failed: list[BaseException] = []
-    route = Route(facts, letters, Quiet(), failed.append, Turns())
+    route = Route(facts, letters, Quiet(), failed.append, ComputeGate())
     runs = [(source, RawRun(values)) for source, values in made]
     with measured_turns() as turned:
         for source, run in runs:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.agents.compute_gate import Turns
+from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import Assignment
 from tally.agents.fold.ports import FoldSettings
@@ -51,16 +51,16 @@ async def test_a_partition_that_is_revoked_while_it_opens_does_not_fence_its_new
     await owner.close()
 
 
-class RevokedMeanwhile(Turns):
-    """Turns whose wait is as long as it takes to revoke a partition."""
+class RevokedMeanwhile(ComputeGate):
+    """ComputeGate whose wait is as long as it takes to revoke a partition."""
 
     def __init__(self, revoke: Callable[[], None]) -> None:
         super().__init__()
         self._revoke = revoke
         self.taken = asyncio.Event()
 
-    async def hold(self) -> None:
-        await super().hold()
+    async def acquire(self) -> None:
+        await super().acquire()
         self._revoke()
         self.taken.set()
 
@@ -71,9 +71,9 @@ async def test_a_partition_that_is_revoked_while_it_waits_for_its_turn_counts_no
     await facts.append([(CLAIM, 0)])
     failures: list[BaseException] = []
     run = OneRun([record(0, CLAIM)])
-    turns = RevokedMeanwhile(lambda: assignment.revoke({0}))
+    gate = RevokedMeanwhile(lambda: assignment.revoke({0}))
     shared = FoldSettings(
-        Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0), turns=turns
+        Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0), gate=gate
     )
     former = PartitionStore(store_settings(settings, tmp_path / "former"), 0)
     assignment = Assignment(
@@ -81,7 +81,7 @@ async def test_a_partition_that_is_revoked_while_it_waits_for_its_turn_counts_no
     )
     assignment.assign({0})
     async with asyncio.timeout(30):
-        await turns.taken.wait()
+        await gate.taken.wait()
     await assignment.close(10)
     owner = PartitionStore(store_settings(settings, tmp_path / "owner"), 0)
     await owner.open()

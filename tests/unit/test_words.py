@@ -14,6 +14,7 @@ RETIRED = {
     r"set_aside|facts? (that )?(is|was|are|were) set aside": "quarantined",
     r"hopeless|giving_up|give_up\b": "quarantine",
     r"contracts, section|research note|\(architecture \d": "nothing that is not in the repository",
+    r"\bTurns\(|\bBREATHS\b": "ComputeGate, YIELDS_BETWEEN",
     r"may_be_usual|usual_sends|\bidle\.py": "fast path, full reader",
 }
 """Patterns, each with the word that stands in their place."""

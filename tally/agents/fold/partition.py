@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 from msgspec import structs
 
-from tally.agents.compute_gate import TURN_SECONDS, Pace
+from tally.agents.compute_gate import TURN_SECONDS, Computation
 from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sweep_steps
 from tally.agents.fold.failure import FamilyFailure, is_beyond_retry, next_failure
 from tally.agents.fold.inbox import Inbox, Run, foreign, take
@@ -187,14 +187,14 @@ class PartitionFold:
     async def _computed(self, steps: Steps[Folded]) -> Computed | None:
         """Compute in turns with all else; return None where the partition was revoked meanwhile."""
         monotonic = self._settings.monotonic
-        pace = Pace(self._settings.turns, monotonic)
+        computation = Computation(self._settings.gate, monotonic)
 
         async def pause() -> None:
-            await pace.pause()
+            await computation.pause()
             if self.inbox.closed:
                 raise Revoked
 
-        await pace.begin()
+        await computation.begin()
         try:
             if self.inbox.closed:
                 return None
@@ -204,7 +204,7 @@ class PartitionFold:
         except Revoked:
             return None
         finally:
-            pace.end()
+            computation.end()
 
     async def _fold_less(
         self, records: list[FactRecord], hopeful: list[FactRecord], error: Exception

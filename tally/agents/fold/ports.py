@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from tally.agents.compute_gate import Turns
+from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.batch import FactRecord
 from tally.tables.rules import Rules
 
@@ -46,7 +46,7 @@ class FoldSettings(Struct, frozen=True):
     dead_letter: Callable[[int, FactRecord, str], Awaitable[None]]
     """Keeps a fact of a partition that our code cannot take, with the name of the error."""
     max_batch_facts: int = 5_000
-    turns: Turns = field(default_factory=Turns)
+    gate: ComputeGate = field(default_factory=ComputeGate)
     """With all else that computes for long in this event loop."""
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENINGS_AT_ONCE))
     """Held by each partition while its tables are opened."""

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from tally.agents.compute_gate import Pace, Turns
+from tally.agents.compute_gate import Computation, ComputeGate
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
 from tally.agents.route.pieces import is_long, pieces, portions
 from tally.agents.route.seen_links import Links
@@ -81,7 +81,7 @@ class Route:
         dead_letters: DeadLetters,
         watch: RouteWatch,
         failed: Callable[[BaseException], None],
-        turns: Turns,
+        gate: ComputeGate,
         reading: Reading = READING,
         generation: int = 1,
     ) -> None:
@@ -90,7 +90,7 @@ class Route:
         self._dead_letters = dead_letters
         self._watch = watch
         self._failed = failed
-        self._turns = turns
+        self._gate = gate
         self._reading = reading
         self._links = Links()
         self._waiting: deque[tuple[str, RawRun]] = deque()
@@ -114,18 +114,19 @@ class Route:
     async def _pass(self) -> None:
         entries: Grouped = defaultdict(list)
         links: set[bytes] = set()
-        pace = Pace(self._turns, time.monotonic)
-        await pace.begin()
+        computation = Computation(self._gate, time.monotonic)
+        await computation.begin()
         try:
             # A run of a partition that was given away meanwhile is read by its next owner.
             runs = [(source, run) for source, run in self._take() if run.is_current]
             routed = [
-                (source, run, await self._read(source, run, entries, links, pace)) for source, run in runs
+                (source, run, await self._read(source, run, entries, links, computation))
+                for source, run in runs
             ]
             notices = self._notices(runs)
             by_partition(map(notice_of, notices), self._facts.partitions, entries)
         finally:
-            pace.end()
+            computation.end()
         await asyncio.gather(self._keep(routed), self._facts.append_entries(entries))
         self._links.note(links)
         for source, run, found in routed:
@@ -135,22 +136,22 @@ class Route:
             self._watch.noticed(notice)
 
     async def _read(
-        self, source: str, run: RawRun, entries: Grouped, links: set[bytes], pace: Pace
+        self, source: str, run: RawRun, entries: Grouped, links: set[bytes], computation: Computation
     ) -> RoutedRun:
         """Read a run, add its facts to the entries, and let go of everything but them and dead letters."""
         found = RoutedRun()
         for piece in pieces(run.records):
             if is_long(piece[0]):
-                pace.end()
+                computation.end()
                 await asyncio.to_thread(route_run, source, piece, self._reading, found)
-                await pace.begin()
+                await computation.begin()
             else:
                 route_run(source, piece, self._reading, found)
-                await pace.pause()
+                await computation.pause()
             for portion in portions(found.facts):
                 fresh, _ = self._links.fresh(portion, links)
                 by_partition(fresh, self._facts.partitions, entries)
-                await pace.pause()
+                await computation.pause()
             found.facts.clear()
         run.release()
         return found

@@ -12,7 +12,7 @@ import orjson
 from msgspec import Struct
 
 from tally.agents.clock import unix_ms
-from tally.agents.compute_gate import Turns
+from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
 from tally.agents.view.campaign import Campaign, Look, Slots, Snapshot
@@ -34,7 +34,7 @@ TAG_BYTES = 12
 WATCHED = 2_000
 """Campaigns of which it is kept what was looked at: what a list shows of them needs only what has changed."""
 
-BREATHS = 1
+YIELDS_BETWEEN = 1
 """Rounds of the event loop between two pieces: reading a dashboard is no less than counting."""
 LONG_ROWS = 5_000
 LONG_AT_ONCE = 4
@@ -77,7 +77,7 @@ class Reader:
         self._live_lag_ms = round(live_lag_seconds * 1000)
         self._now_ms = now_ms
         self._openings = openings
-        self._turns = Turns(BREATHS)
+        self._gate = ComputeGate(YIELDS_BETWEEN)
         self._answers = KeptAnswers()
         self._watched: OrderedDict[tuple[str, str], Campaign] = OrderedDict()
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
@@ -105,7 +105,7 @@ class Reader:
 
     async def in_pieces(self, steps: Steps[T]) -> T:
         """Run a computation; what is long takes turns with other answers, and gives way to all else."""
-        return await in_pieces(steps, self._turns.take)
+        return await in_pieces(steps, self._gate.enter)
 
     async def version(self, campaign: Campaign) -> bytes:
         """Return the version of a campaign's rows, not of before this was asked."""

@@ -14,7 +14,7 @@ import structlog
 from msgspec import structs
 
 from tally.agents.clock import unix_ms
-from tally.agents.compute_gate import Turns
+from tally.agents.compute_gate import ComputeGate
 from tally.agents.flush.loop import Flush
 from tally.agents.flush.ports import Policy, Ports
 from tally.agents.lag.logs import LogWatch, TopicLogs, log_topics
@@ -54,7 +54,7 @@ from tally.tables.postgres.writer import Writer
 log = structlog.get_logger()
 
 FOLD_CLOSE_SECONDS = 15.0
-FLUSH_BREATHS = 1
+FLUSH_YIELDS = 1
 """Rounds of the event loop between two pieces of the flush, whose partitions take turns."""
 
 Owned = Callable[[], frozenset[int]]
@@ -71,8 +71,8 @@ class Process:
         self._services: dict[str, Service] = {}
         self._closing = AsyncExitStack()
         self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
-        self._turns = Turns()
-        self._flush_turns = Turns(FLUSH_BREATHS)
+        self._gate = ComputeGate()
+        self._flush_gate = ComputeGate(FLUSH_YIELDS)
         self._partitions = 0
         self._metrics.follow("tally_opening_offsets", lambda: float(self._watch.offsets_to_open))
 
@@ -113,7 +113,7 @@ class Process:
         self._closing.push_async_callback(facts.close)
         reading = settings.reading
         route = Route(
-            facts, dead_letters, self._watch, _route_failed, self._turns, reading, settings.generation
+            facts, dead_letters, self._watch, _route_failed, self._gate, reading, settings.generation
         )
         numbers = NumbersFollower(
             settings, lambda owners: route.read_by(structs.replace(reading, owners=owners))
@@ -137,7 +137,7 @@ class Process:
         return view
 
     def _fold(self, dead_letters: DeadLetters) -> Owned:
-        app, assignment = fold_app(self._settings, dead_letters, self._watch, self._turns)
+        app, assignment = fold_app(self._settings, dead_letters, self._watch, self._gate)
         self._apps.append(app)
         self._closing.push_async_callback(assignment.close, FOLD_CLOSE_SECONDS)
         return lambda: assignment.partitions
@@ -153,7 +153,7 @@ class Process:
         self._closing.push_async_callback(database.close)
         deployment = Deployment(settings, database, logs.store_ids)
         writer = OwnWriter(
-            Writer(database, settings.generation, self._flush_turns.take), deployment.check, time.monotonic
+            Writer(database, settings.generation, self._flush_gate.enter), deployment.check, time.monotonic
         )
         try:
             await writer.check()
@@ -176,7 +176,7 @@ class Process:
             outcomes=self._watch,
             clock=time.monotonic,
             jitter=random.random,
-            between=self._flush_turns.take,
+            between=self._flush_gate.enter,
         )
         policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
         self._services["flush"] = Flush(ports, policy).run

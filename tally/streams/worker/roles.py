@@ -8,7 +8,7 @@ from uuid import uuid4
 from faust.types import TP
 from msgspec import structs
 
-from tally.agents.compute_gate import Turns
+from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import Assignment
@@ -75,7 +75,7 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
 
 
 def fold_app(
-    settings: Settings, dead_letters: DeadLetters, watch: Watch, turns: Turns
+    settings: Settings, dead_letters: DeadLetters, watch: Watch, gate: ComputeGate
 ) -> tuple[ConsumerApp, Assignment]:
     """Return the app that reads the facts log, and the assignment of its partitions."""
     names = settings.names
@@ -86,7 +86,7 @@ def fold_app(
     async def keep(partition: int, fact: FactRecord, error: str) -> None:
         await dead_letters.keep([Letter(names.facts, partition, fact, "code_failure", error)])
 
-    fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts, turns)
+    fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts, gate)
 
     def new_fold(partition: int) -> PartitionFold:
         watch.to_open.add(partition)

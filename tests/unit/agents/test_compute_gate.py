@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from tally.agents.compute_gate import BREATHS, HOLD_SECONDS, TURN_SECONDS, Pace, Turns
+from tally.agents.compute_gate import HOLD_SECONDS, TURN_SECONDS, YIELDS_BETWEEN, Computation, ComputeGate
 
 pytestmark = pytest.mark.asyncio
 
 
 async def test_whoever_waits_for_an_answer_runs_between_two_computations() -> None:
-    turns, order = Turns(), list[str]()
+    gate, order = ComputeGate(), list[str]()
 
     async def compute(name: str) -> None:
-        await turns.take()
+        await gate.enter()
         order.append(name)
         asyncio.get_running_loop().call_soon(order.append, f"answer after {name}")
 
@@ -29,7 +29,7 @@ async def test_whoever_waits_for_an_answer_runs_between_two_computations() -> No
 
 
 async def test_what_an_answer_sets_off_goes_some_steps_between_two_computations() -> None:
-    turns, order = Turns(), list[str]()
+    gate, order = ComputeGate(), list[str]()
 
     def step(left: int) -> None:
         order.append("step")
@@ -37,53 +37,53 @@ async def test_what_an_answer_sets_off_goes_some_steps_between_two_computations(
             asyncio.get_running_loop().call_soon(step, left - 1)
 
     async def compute(name: str) -> None:
-        await turns.take()
+        await gate.enter()
         order.append(name)
-        asyncio.get_running_loop().call_soon(step, BREATHS)
+        asyncio.get_running_loop().call_soon(step, YIELDS_BETWEEN)
 
     async with asyncio.timeout(5):
         await asyncio.gather(compute("one"), compute("two"))
 
-    assert order[: BREATHS + 2] == ["one", *["step"] * BREATHS, "two"]
+    assert order[: YIELDS_BETWEEN + 2] == ["one", *["step"] * YIELDS_BETWEEN, "two"]
 
 
 async def test_once_the_others_are_done_one_waits_for_nobody() -> None:
-    turns, others_ran = Turns(), list[bool]()
-    await turns.take()
+    gate, others_ran = ComputeGate(), list[bool]()
+    await gate.enter()
     await asyncio.sleep(0.01)
 
     asyncio.get_running_loop().call_soon(others_ran.append, True)
-    await turns.take()
+    await gate.enter()
     assert others_ran == []
 
 
 async def test_one_who_is_cancelled_holds_up_nobody() -> None:
-    turns = Turns()
-    first, gives_up, goes_on = (asyncio.ensure_future(turns.take()) for _ in range(3))
+    gate = ComputeGate()
+    first, gives_up, goes_on = (asyncio.ensure_future(gate.enter()) for _ in range(3))
     await asyncio.sleep(0)
     gives_up.cancel()
 
     async with asyncio.timeout(5):
         await goes_on
-        await turns.take()
+        await gate.enter()
     assert first.done()
     assert gives_up.cancelled()
 
 
 async def test_a_computation_goes_on_for_a_while_before_others_have_their_turns() -> None:
-    turns, order = Turns(), list[str]()
+    gate, order = ComputeGate(), list[str]()
     now_s = 0.0
 
     async def compute(name: str, pieces: int) -> None:
         nonlocal now_s
-        pace = Pace(turns, lambda: now_s)
-        await pace.begin()
+        computation = Computation(gate, lambda: now_s)
+        await computation.begin()
         for _ in range(pieces):
             order.append(name)
             now_s += TURN_SECONDS
             asyncio.get_running_loop().call_soon(order.append, "answer")
-            await pace.pause()
-        pace.end()
+            await computation.pause()
+        computation.end()
 
     of_a_hold = round(HOLD_SECONDS / TURN_SECONDS)
     async with asyncio.timeout(5):
@@ -93,15 +93,15 @@ async def test_a_computation_goes_on_for_a_while_before_others_have_their_turns(
 
 
 async def test_whoever_ends_twice_lets_only_one_have_its_turn() -> None:
-    turns = Turns()
-    pace, next_ = Pace(turns, lambda: 0.0), Pace(turns, lambda: 0.0)
-    await pace.begin()
-    pace.end()
-    pace.end()
+    gate = ComputeGate()
+    computation, next_ = Computation(gate, lambda: 0.0), Computation(gate, lambda: 0.0)
+    await computation.begin()
+    computation.end()
+    computation.end()
     async with asyncio.timeout(5):
         await next_.begin()
-        third = asyncio.ensure_future(turns.hold())
-        for _ in range(3 * BREATHS):
+        third = asyncio.ensure_future(gate.acquire())
+        for _ in range(3 * YIELDS_BETWEEN):
             await asyncio.sleep(0)
         assert not third.done()
         next_.end()

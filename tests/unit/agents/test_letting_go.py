@@ -9,7 +9,7 @@ from weakref import ref
 import pytest
 
 import tally.schemas
-from tally.agents.compute_gate import Turns
+from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.ports import FoldSettings
 from tally.agents.route.loop import Route
@@ -118,7 +118,9 @@ class SlowStore(MemoryPartition):
 async def test_while_facts_are_on_their_way_route_holds_of_raw_records_only_its_dead_letters() -> None:
     facts, letters = SlowFactsLog(), SlowDeadLetters()
     failed: list[BaseException] = []
-    route = Route(cast(FactsLog, facts), cast(DeadLetters, letters), RouteQuiet(), failed.append, Turns())
+    route = Route(
+        cast(FactsLog, facts), cast(DeadLetters, letters), RouteQuiet(), failed.append, ComputeGate()
+    )
     run = HeldRun(Held(GOOD), Held(BAD), Held(GOOD))
 
     route.deliver("send-results", run)
