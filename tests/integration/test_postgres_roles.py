@@ -1,4 +1,4 @@
-"""The roles that docs/operators.md advises: its SQL is run, and each role can do its work and no more."""
+"""The roles that docs/running.md advises: its SQL is run, and each role can do its work and no more."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tally.tables.postgres.writer import Writer
 from tests.support.flush_doubles import key, row
 from tests.support.servers import execute
 
-DOCS = Path(__file__).parents[2] / "docs" / "operators.md"
+DOCS = Path(__file__).parents[2] / "docs" / "running.md"
 VIEWS = ("campaign_stats", "campaign_template_stats", "operator_stats")
 ROLES = ("tally_worker", "tally_reader")
 

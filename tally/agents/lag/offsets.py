@@ -40,7 +40,7 @@ class KafkaOffsets:
     async def raw_ends(self) -> Mapping[RawPlace, int]:
         """Return where each partition of the raw topics ends, open transactions and all. Raises KafkaError.
 
-        Topics are looked at each time, since an operator may add partitions, or make a topic anew.
+        Topics are looked at each time, since somebody may add partitions, or make a topic anew.
         """
         layouts = await self._look()
         places = [

@@ -9,7 +9,7 @@ from tally.schemas.missing import Entry, Value, decode_missing, entries_of, join
 
 
 class Lack(Struct, frozen=True):
-    """What is missing, by kind: what an operator has acknowledged, and what not."""
+    """What is missing, by kind: what somebody has acknowledged, and what not."""
 
     incomplete: dict[str, int] = {}
     acknowledged: dict[str, int] = {}

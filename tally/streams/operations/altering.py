@@ -1,4 +1,4 @@
-"""Setting a topic's configuration entry by entry; whatever else an operator has set stays as it is.
+"""Setting a topic's configuration entry by entry; whatever else somebody has set stays as it is.
 
 The client's own `alter_configs` is Kafka's old one, which resets every entry that is not named.
 """

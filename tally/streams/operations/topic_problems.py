@@ -10,7 +10,7 @@ from tally.tables.kafka.layouts import Layout
 
 MIN_INSYNC = 2
 CHOSEN = frozenset({"retention.ms", "retention.bytes", "segment.ms", "min.cleanable.dirty.ratio"})
-"""What the operator may choose: it costs disk or time, and no number depends on it."""
+"""What may be chosen: it costs disk or time, and no number depends on it."""
 AT_LEAST = frozenset({"max.message.bytes", "min.insync.replicas", "delete.retention.ms"})
 
 

@@ -15,7 +15,7 @@ def share_heaps(environment: Mapping[str, str]) -> bool:
 
     By default glibc gives each thread its own, up to eight for each core, and what one thread has freed is
     of no use to another: a worker's clients, its tables' background work and its event loop each kept what
-    they once needed, a tenth of its memory. Where the operator has said in the environment how memory is to
+    they once needed, a tenth of its memory. Where somebody has said in the environment how memory is to
     be allocated, or the C library is another one, nothing is changed. Returns whether it was.
 
     Rejected: a fixed `M_MMAP_THRESHOLD`, which saves as much again and costs a tenth of the CPU, since every

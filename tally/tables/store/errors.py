@@ -95,7 +95,7 @@ class ForeignRecord(StoreError):
     def __init__(self, topic: str, partition: int, offset: int, what: str) -> None:
         super().__init__(
             f"{topic}[{partition}] holds a record at offset {offset} that is not Tally's ({what}): let nobody"
-            " else write to this topic (docs/operators.md, Rights), raise TALLY_GENERATION and replay the raw"
+            " else write to this topic (docs/running.md, Rights), raise TALLY_GENERATION and replay the raw"
             " topics"
         )
 
