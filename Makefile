@@ -31,8 +31,8 @@ bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, fres
 	@$(BIN)/python -m bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
 
 lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the docs
-	$(BIN)/ruff check tally tests bench
-	$(BIN)/ruff format --check tally tests bench
+	$(BIN)/ruff check tally tests bench examples
+	$(BIN)/ruff format --check tally tests bench examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cog --check README.md docs/*.md

@@ -1,0 +1,58 @@
+"""Poll a campaign as a dashboard does: one request a second, and what its receipt says about the numbers.
+
+    python examples/poller.py http://127.0.0.1:6066 example my-campaign 10
+
+`live`: everything that reached the raw topics before `as_of` is in the numbers. `catching_up`: they are right
+as of `as_of`, and more is on its way. `incomplete`: something is lost, and the receipt says what.
+docs/dashboards.md has the rest.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+import aiohttp
+
+PAUSE_SECONDS = 1.0
+TIMEOUT = aiohttp.ClientTimeout(total=10)
+SAID = {
+    "live": "everything before {as_of} is counted",
+    "catching_up": "right as of {as_of}; more is on its way",
+    "incomplete": "too low: {incomplete}",
+    "incomplete_acknowledged": "too low, as is known: {incomplete_acknowledged}",
+}
+
+
+def told(answer: dict[str, Any]) -> str:
+    """Return one line of what a person wants to know."""
+    receipt, totals = answer["receipt"], answer["totals"]
+    numbers = ", ".join(
+        f"{name} {totals[name]}" for name in ("accepted", "sent", "delivered", "read", "failed")
+    )
+    return f"{numbers} ({SAID[receipt['state']].format_map(receipt)})"
+
+
+async def main(url: str, tenant: str, campaign: str, seconds: float) -> None:
+    """Print a line whenever the numbers change."""
+    address = f"{url}/v1/tenants/{tenant}/campaigns/{campaign}"
+    headers: dict[str, str] = {}
+    until = asyncio.get_running_loop().time() + seconds
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+        while asyncio.get_running_loop().time() < until:
+            try:
+                async with session.get(address, headers=headers) as response:
+                    if response.status == 200:
+                        # Nothing is sent again while nothing has changed: 304, without a body.
+                        headers["If-None-Match"] = response.headers["ETag"]
+                        print(told(await response.json()), flush=True)
+                    elif response.status == 404:
+                        print("nothing is counted for this campaign yet", flush=True)
+                    elif response.status != 304:
+                        response.raise_for_status()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                print(f"no answer ({error!r}); asking again", flush=True)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])))
