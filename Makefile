@@ -10,8 +10,8 @@ PEERS  := .venv-bench
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -9 in the middle
-	@$(BIN)/tally demo
+demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -9 in the middle (ARGS="--contacts 2000")
+	@$(BIN)/tally demo $(ARGS)
 
 test: $(READY) lint ## lint, types, import direction, docs and all tests, on real Kafka and Postgres
 	$(BIN)/pytest --ignore=tests/asterisk --ignore=tests/faults/groups

@@ -11,7 +11,7 @@ from tally.agents.audit.drift import Drift
 from tally.streams.audit.examine import AWAY, Audit, examine
 from tally.streams.audit.process import audit_parts
 from tally.streams.audit.view import NoAnswer, address
-from tally.streams.cli.output import Json, console, fail, need_port, print_json, print_table
+from tally.streams.cli.output import Json, console, fail, in_words, need_port, print_json, print_table
 from tally.streams.runtime import logs
 from tally.streams.runtime.exposure import keep_private
 from tally.streams.runtime.run import run_worker
@@ -73,7 +73,7 @@ def _once(raw: bool, view: str, campaign: str, json: bool) -> None:
     try:
         found = asyncio.run(examine(load(), raw, view))
     except AWAY as error:
-        fail(f"{type(error).__name__}: {error}", code=NOT_MADE)
+        fail(in_words(error), code=NOT_MADE)
     found.drift = [one for one in found.drift if campaign in ("", one.row.campaign)]
     if json:
         print_json(to_builtins(found))

@@ -10,7 +10,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from tally.schemas.errors import REASONS
-from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.cli.output import Json, console, fail, in_words, print_json, print_table
 from tally.streams.operations import dead_letters
 from tally.streams.operations.dead_letters import DeadLetter
 from tally.streams.settings import load
@@ -25,7 +25,7 @@ def _asked(question: Coroutine[Any, Any, Found]) -> Found:
     try:
         return asyncio.run(question)
     except (KafkaError, TimeoutError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
 
 
 @app.command("list")

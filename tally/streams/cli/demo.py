@@ -13,7 +13,7 @@ from tally.deploy import migrate
 from tally.deploy.local import LocalServerError
 from tally.oracle.api import NotYet
 from tally.oracle.judgement import Judgement
-from tally.streams.cli.output import console, fail
+from tally.streams.cli.output import console, fail, in_words
 from tally.streams.demo.run import Demo, log_file
 from tally.streams.dev.database import fresh_database
 from tally.streams.dev.free_port import free_port
@@ -44,7 +44,7 @@ def demo(
     try:
         verdict = asyncio.run(_demo(folder, contacts, seed, keep))
     except (LocalServerError, HalfAStack, NotYet, migrate.MigrationError, topics.TopicsError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     except KeyboardInterrupt:
         fail("stopped", code=1)
     if not verdict.is_exact:

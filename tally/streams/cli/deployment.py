@@ -5,7 +5,7 @@ import asyncio
 import typer
 from aiokafka.errors import KafkaError
 
-from tally.streams.cli.output import Json, console, fail, print_json
+from tally.streams.cli.output import Json, console, fail, in_words, print_json
 from tally.streams.operations import deployment
 from tally.streams.settings import load
 from tally.tables.postgres.failures import PostgresFailure
@@ -23,7 +23,7 @@ def show(json: Json = False) -> None:
     try:
         of_brokers, of_database = asyncio.run(deployment.shown(settings))
     except AWAY as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     if json:
         print_json({"brokers": of_brokers, "database": of_database})
     else:
@@ -42,5 +42,5 @@ def adopt() -> None:
     try:
         made = asyncio.run(deployment.adopt(settings))
     except AWAY as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     console.print(f"brokers and database are deployment {made}", highlight=False)

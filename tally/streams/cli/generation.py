@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import typer
 
-from tally.streams.cli.output import Json, console, fail, print_json
+from tally.streams.cli.output import Json, console, fail, in_words, print_json
 from tally.streams.operations import generation
 from tally.streams.settings import load
 
@@ -21,7 +21,7 @@ def show(json: Json = False) -> None:
     try:
         found = asyncio.run(generation.shown(settings))
     except (OSError, asyncpg.PostgresError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     if json:
         print_json({"settings": settings.generation, "postgres": found})
     else:
@@ -37,5 +37,5 @@ def raise_() -> None:
     try:
         asyncio.run(generation.point(settings))
     except (OSError, asyncpg.PostgresError, generation.GenerationError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     console.print(f"Postgres shows generation {settings.generation}", highlight=False)

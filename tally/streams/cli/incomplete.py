@@ -9,7 +9,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from tally.schemas.notices import OF_TOPICS, UNITS
-from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.cli.output import Json, console, fail, in_words, print_json, print_table
 from tally.streams.operations import incomplete
 from tally.streams.operations.incomplete import Line, NotMissing
 from tally.streams.settings import load
@@ -59,7 +59,7 @@ def _run(asked: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(asked)
     except (NotMissing, KafkaError, TimeoutError) as error:
-        fail(str(error) if isinstance(error, NotMissing) else f"{type(error).__name__}: {error}")
+        fail(str(error) if isinstance(error, NotMissing) else in_words(error))
 
 
 def _described(line: Line) -> dict[str, str | int | None]:

@@ -8,9 +8,12 @@ from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
+from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from tally.streams.settings import load
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
@@ -80,3 +83,14 @@ def need_port(host: str, port: int, setting: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             fail(f"port {port} of {host} ({setting}) cannot be served on: {error.strerror}", code=2)
+
+
+def in_words(error: BaseException) -> str:
+    """Return an error of a command as one line; where a server is away, which setting says where it is."""
+    if isinstance(error, KafkaConnectionError):
+        return f"no broker answers at {load().kafka_bootstrap} (TALLY_KAFKA_BOOTSTRAP)"
+    if isinstance(error, ConnectionRefusedError):
+        return "Postgres does not answer where TALLY_POSTGRES_DSN says it is: connection refused"
+    if isinstance(error, TimeoutError) and not str(error):
+        return "timed out: no answer within the deadline"
+    return f"{type(error).__name__}: {error}"

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from tally.schemas.sources import READERS
 from tally.simulator.records import RawRecord
-from tally.streams.cli.output import console, fail
+from tally.streams.cli.output import console, fail, in_words
 from tally.streams.dev.publisher import Publisher
 from tally.streams.settings import load
 
@@ -26,7 +26,7 @@ def publish(
     try:
         asyncio.run(_publish(records))
     except (KafkaError, TimeoutError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     console.print(f"{len(records)} events published", highlight=False)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from tally.streams.cli.output import Json, console, fail, print_json, print_table
+from tally.streams.cli.output import Json, console, fail, in_words, print_json, print_table
 from tally.streams.operations import topics
 from tally.streams.settings import load
 
@@ -28,7 +28,7 @@ def declare(
     try:
         done = asyncio.run(topics.declare(settings, mend=alter))
     except (KafkaError, TimeoutError, topics.TopicsError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     for name in done.created:
         console.print(f"created {name}", highlight=False)
     for name in done.altered:
@@ -44,7 +44,7 @@ def show(json: Json = False) -> None:
     try:
         states = asyncio.run(topics.states(settings))
     except (KafkaError, TimeoutError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
     if json:
         print_json(
             [{"topic": s.topic.name, "partitions": s.partitions, "problems": s.problems} for s in states]

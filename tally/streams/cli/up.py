@@ -11,7 +11,7 @@ import typer
 from tally.deploy import migrate
 from tally.deploy.local import LocalServerError
 from tally.oracle.api import Answers, NotYet
-from tally.streams.cli.output import console, fail
+from tally.streams.cli.output import console, fail, in_words
 from tally.streams.demo.run import log_file
 from tally.streams.dev.free_port import free_port
 from tally.streams.dev.stack import HalfAStack, running
@@ -39,7 +39,7 @@ def up(
     try:
         asyncio.run(_up(folder))
     except (LocalServerError, HalfAStack, migrate.MigrationError, topics.TopicsError) as error:
-        fail(f"{type(error).__name__}: {error}")
+        fail(in_words(error))
 
 
 async def _up(folder: Path) -> None:

@@ -26,7 +26,12 @@ class Publisher:
         )
 
     async def __aenter__(self) -> "Publisher":
-        await asyncio.wait_for(self._producer.start(), DEADLINE_SECONDS)
+        try:
+            await asyncio.wait_for(self._producer.start(), DEADLINE_SECONDS)
+        except BaseException:
+            # Else the client says that it was not closed, beside the error that counts.
+            await self._producer.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

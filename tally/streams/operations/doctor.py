@@ -99,11 +99,8 @@ async def _migrations(settings: Settings) -> str:
 
 async def _generation(settings: Settings) -> str:
     shown = await generation.shown(settings)
-    if shown not in (None, settings.generation):
-        raise generation.GenerationError(
-            f"Postgres shows generation {shown}, this is {settings.generation}: `tally generation raise` when"
-            " it has caught up"
-        )
+    if shown is not None and shown != settings.generation:
+        raise generation.GenerationError(generation.advice(shown, settings.generation))
     return f"Postgres shows {shown or 'none yet'}, this is {settings.generation}"
 
 

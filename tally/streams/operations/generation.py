@@ -14,6 +14,14 @@ class GenerationError(Exception):
     """The generation that Postgres shows is not, or cannot become, the one that is asked for."""
 
 
+def advice(shown: int, ours: int) -> str:
+    """Return what to do where Postgres shows another generation than ours. Pure."""
+    told = f"Postgres shows generation {shown}, this is {ours}"
+    if shown > ours:
+        return f"{told}, which has been left: set TALLY_GENERATION={shown}"
+    return f"{told}: `tally generation raise` when it has caught up"
+
+
 async def shown(settings: Settings) -> int | None:
     """Return the generation that the views sum; None before the first flush."""
     connection = await _connect(settings)
@@ -31,7 +39,10 @@ async def point(settings: Settings) -> None:
         if not await connection.fetchval(FLUSHED, settings.generation):
             raise GenerationError(f"nothing of generation {settings.generation} is in Postgres yet")
         if await connection.execute(POINT, settings.generation) == "UPDATE 0":
-            raise GenerationError(f"Postgres shows generation {settings.generation}, or a later one, already")
+            now_shown = await connection.fetchval(READ)
+            if now_shown == settings.generation:
+                raise GenerationError(f"Postgres shows generation {now_shown} already")
+            raise GenerationError(advice(now_shown, settings.generation))
     finally:
         await connection.close()
 

@@ -4,9 +4,10 @@ import io
 
 import orjson
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from tally.streams.cli import output
-from tally.streams.cli.output import PlainConsole, plain, print_json, print_table
+from tally.streams.cli.output import PlainConsole, in_words, plain, print_json, print_table
 from tally.streams.demo.report import operators
 
 CLIPBOARD = "\x1b]52;c;aGVsbG8=\x07"
@@ -59,3 +60,12 @@ def test_json_has_every_text_and_nothing_that_a_terminal_obeys(capsys: pytest.Ca
 
 def test_lines_and_tabs_stay() -> None:
     assert plain("a\tb\nc") == "a\tb\nc"
+
+
+def test_a_server_that_is_away_is_one_line_with_the_setting_that_names_it() -> None:
+    assert in_words(KafkaConnectionError("Unable to bootstrap from [('127.0.0.1', 1, 2)]")) == (
+        "no broker answers at 127.0.0.1:19092 (TALLY_KAFKA_BOOTSTRAP)"
+    )
+    assert "TALLY_POSTGRES_DSN" in in_words(ConnectionRefusedError(111, "Connect call failed"))
+    assert in_words(TimeoutError()) == "timed out: no answer within the deadline"
+    assert in_words(ValueError("what")) == "ValueError: what"
