@@ -25,7 +25,8 @@ SAID = {
 
 def told(answer: dict[str, Any]) -> str:
     """Return one line of what a person wants to know."""
-    receipt, totals = answer["receipt"], answer["totals"]
+    receipt, totals = dict(answer["receipt"]), answer["totals"]
+    receipt["as_of"] = receipt["as_of"] or "a moment that is not known yet"
     numbers = ", ".join(
         f"{name} {totals[name]}" for name in ("accepted", "sent", "delivered", "read", "failed")
     )
@@ -50,7 +51,7 @@ async def main(url: str, tenant: str, campaign: str, seconds: float) -> None:
                     elif response.status != 304:
                         response.raise_for_status()
             except (aiohttp.ClientError, TimeoutError) as error:
-                print(f"no answer ({error!r}); asking again", flush=True)
+                print(f"no answer ({type(error).__name__}); asking again", flush=True)
             await asyncio.sleep(PAUSE_SECONDS)
 
 
