@@ -23,6 +23,8 @@ from tests.faults.stack import Stack, stack
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]
 
 TENANT, CAMPAIGN = "tenant-r", "receipts"
+FETCH_OVER_SECONDS = 1.0
+"""Much longer than a fetch waits at the broker for records."""
 WAIT_SECONDS = 60.0
 NOT_LIVE_SECONDS = 8.0
 POLL_SECONDS = 0.05
@@ -186,6 +188,8 @@ async def test_records_that_go_while_a_worker_is_behind_are_told_as_well(tmp_pat
             await _publish(whole, producer, 0, 30)
             await _until(told, "live", 30)
             whole.kafka_wire("a").stall()
+            # Else the fetch that is at the broker is answered with what is published now, once it can be.
+            await asyncio.sleep(FETCH_OVER_SECONDS)
             await _publish(whole, producer, 30, 80)
             await _delete_records(whole, 80)
             whole.kafka_wire("a").mend()
