@@ -13,7 +13,7 @@ help: ## list the targets
 demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -9 in the middle (ARGS="--contacts 2000")
 	@$(BIN)/tally demo $(ARGS)
 
-test: $(READY) lint ## lint, types, import direction, docs and all tests, on real Kafka and Postgres
+test: $(READY) lint ## lint, types, import direction, docs and tests, on real Kafka and Postgres (not: faults, asterisk)
 	$(BIN)/pytest --ignore=tests/asterisk --ignore=tests/faults/groups
 
 asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's cache by the machine's apt

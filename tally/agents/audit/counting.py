@@ -1,4 +1,4 @@
-"""Counting a partition again: from the states it has, or from facts. Pure."""
+"""Counting a partition again: from the states it has, or from facts. It reads a store, and writes nothing."""
 
 from collections.abc import Iterator, Sequence
 

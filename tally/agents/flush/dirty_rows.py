@@ -1,4 +1,4 @@
-"""What is still to be flushed of one partition, and what goes into the next transaction. Pure."""
+"""What is still to be flushed of one partition, and what goes into the next transaction. No I/O."""
 
 from collections.abc import Iterable
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Lag: up to which moment everything that reached the raw topics is in the numbers. Pure.
+"""Lag: up to which moment everything that reached the raw topics is in the numbers. No I/O.
 
 Why `as_of` is never too late. Let a sample be taken at time t: first the clock is read, then the raw
 topics' ends E. Any raw record from before t lies below E.

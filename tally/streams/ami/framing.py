@@ -1,4 +1,4 @@
-"""Cutting the byte stream of a PBX into packets, and what the bridge says as bytes. Pure.
+"""Cutting the byte stream of a PBX into packets, and what the bridge says as bytes. No I/O.
 
 The stream is one banner line, then packets, each ended by an empty line. Up to Asterisk 13 the answer to
 a command is raw text that may hold empty lines and ends in `--END COMMAND--`.

@@ -1,4 +1,4 @@
-"""The partitions that are ours, from one assignment to the next revoke. Pure."""
+"""The partitions that are ours, from one assignment to the next revoke. No I/O."""
 
 from collections.abc import Callable, Iterator
 

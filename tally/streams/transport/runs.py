@@ -1,4 +1,4 @@
-"""Runs of records, and which offset may be committed: the bookkeeping of one partition. Pure."""
+"""Runs of records, and which offset may be committed: the bookkeeping of one partition. No I/O."""
 
 from bisect import bisect_right
 from collections import deque
