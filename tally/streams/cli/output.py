@@ -68,7 +68,10 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """Print a table, as wide as it needs to be where the output is no terminal."""
-    table = Table(*columns, title=title, box=None, header_style="bold", title_justify="left")
+    table = Table(title=title, box=None, header_style="bold", title_justify="left")
+    for number, column in enumerate(columns):
+        # What a row is about is never cut: a setting of which the end is missing is none.
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     target = console if console.is_terminal else PlainConsole(width=220)

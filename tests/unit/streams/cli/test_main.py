@@ -1,0 +1,16 @@
+"""The first page of help says what each command does, whole, in a terminal of 80 columns."""
+
+from typer.testing import CliRunner
+
+from tally.streams.cli.main import app
+
+
+def test_no_line_of_the_list_of_commands_is_cut() -> None:
+    shown = CliRunner().invoke(app, ["--help"], terminal_width=80)
+    commands = shown.output.partition("Commands:")[2].splitlines()
+
+    assert shown.exit_code == 0
+    assert len([line for line in commands if line.strip()]) == len(app.registered_commands) + len(
+        app.registered_groups
+    )
+    assert [line for line in commands if "..." in line] == []
