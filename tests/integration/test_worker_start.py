@@ -1,14 +1,17 @@
 """Laws of a worker's start: brokers may come later than it, and it can be stopped before they do."""
 
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
+from tally.deploy.local.folder_lock import FolderLock
 from tally.streams.dev.free_port import free_port
 from tests.faults.wire import LOOPBACK, Wire
 from tests.support.servers import Kafka
@@ -70,4 +73,22 @@ async def test_a_port_that_is_taken_is_one_line_and_no_reason_to_start_again(
     assert code == 2
     assert told.strip() == (
         f"port {port} of {LOOPBACK} (TALLY_WEB_PORT) cannot be served on: Address already in use"
+    )
+
+
+async def test_a_state_folder_that_another_worker_has_is_one_line(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    states = tmp_path / "states"
+    states.mkdir()
+    environment = environment_of(
+        kafka.bootstrap, database, "shared-", state_folder=str(states), web_port=str(free_port(0))
+    )
+    with cast(FolderLock, FolderLock.try_take(states)) as held:
+        held.name_owner()
+        code, told = await said(environment, tmp_path / "log", "worker")
+
+    assert code == 2
+    assert told.strip() == (
+        f"another worker (process {os.getpid()}) uses {states}: give each one a TALLY_STATE_FOLDER of its own"
     )

@@ -41,6 +41,11 @@ class FolderLock:
         lock.close()
         return True
 
+    def name_owner(self) -> None:
+        """Write into the lock which process holds it, for whoever finds it taken."""
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, str(os.getpid()).encode(), 0)
+
     def close(self) -> None:
         """Let go of our own hold; a server that inherited it keeps the lock."""
         os.close(self.fd)
@@ -52,3 +57,11 @@ class FolderLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def lock_owner(home: Path) -> str:
+    """Return the id of the process that has named itself in the lock of `home`; `?` where none has."""
+    try:
+        return (home / "lock").read_text(encoding="ascii") or "?"
+    except OSError:
+        return "?"

@@ -54,8 +54,8 @@ errors = _console(stderr=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Print an error and exit."""
-    errors.print(message, style="red", markup=False, highlight=False)
+    """Print an error in one line, however long it is, and exit."""
+    errors.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(code)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from tally.deploy import migrate
 from tally.deploy.local import LocalServerError
+from tally.deploy.local.folder_lock import FolderLock, lock_owner
 from tally.oracle.api import Answers, NotYet
 from tally.streams.cli.output import console, fail, in_words
 from tally.streams.demo.run import log_file
@@ -36,10 +37,26 @@ def up(
     Embedded servers, unless TALLY_KAFKA_BOOTSTRAP and TALLY_POSTGRES_DSN name others. The worker is started
     again with backoff when it ends.
     """
+    _refuse_a_second(folder)
     try:
         asyncio.run(_up(folder))
     except (LocalServerError, HalfAStack, migrate.MigrationError, topics.TopicsError) as error:
         fail(in_words(error))
+
+
+def _states(folder: Path) -> Path:
+    return Path(os.environ.get(variable("state_folder"), str(folder / "state")))
+
+
+def _refuse_a_second(folder: Path) -> None:
+    """End where a worker of an earlier `tally up` runs: a second one would share its states and its page."""
+    states = _states(folder)
+    if states.is_dir() and not FolderLock.is_free(states):
+        owner = lock_owner(states)
+        fail(
+            f"a worker (process {owner}) runs already with {states}: `. {folder}/env` leads to it,"
+            " and Ctrl-C in its terminal stops it"
+        )
 
 
 async def _up(folder: Path) -> None:
@@ -48,7 +65,7 @@ async def _up(folder: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     more = {
         variable("web_port"): str(free_port(load().web_port)),
-        variable("state_folder"): os.environ.get(variable("state_folder"), str(folder / "state")),
+        variable("state_folder"): str(_states(folder)),
     }
     with running(private_folder(folder), _say, **more) as stack:
         settings = stack.settings

@@ -1,12 +1,14 @@
 """`tally worker`: the process that does the work."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
 
-from tally.streams.cli.output import need_port
+from tally.deploy.local.folder_lock import FolderLock, lock_owner
+from tally.streams.cli.output import fail, need_port
 from tally.streams.runtime import logs
 from tally.streams.runtime.exposure import exposed, keep_private
 from tally.streams.runtime.memory import share_heaps
@@ -15,6 +17,24 @@ from tally.streams.settings import load, variable
 from tally.streams.worker.process import Process
 
 log = structlog.get_logger()
+
+
+def _take_state_folder(folder: Path) -> None:
+    """Take the state folder for as long as this process lives; end with code 2 where another one has it.
+
+    Two workers with one folder end each other at some rebalance: the one that opens a partition's tables
+    before the other has let go of them.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FolderLock.try_take(folder)
+    if lock is None:
+        owner = lock_owner(folder)
+        fail(
+            f"another worker (process {owner}) uses {folder}: give each one a"
+            f" {variable('state_folder')} of its own",
+            code=2,
+        )
+    lock.name_owner()
 
 
 def worker(
@@ -29,6 +49,8 @@ def worker(
     """
     settings = load(roles=roles) if roles else load()
     need_port(settings.web_host, settings.web_port, variable("web_port"))
+    if "fold" in settings.roles:
+        _take_state_folder(settings.state_folder)
     logs.configure(settings)
     keep_private()
     for line in exposed(settings):
