@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -13,11 +14,9 @@ def unix_ms() -> int:
 
 async def wait_for(event: asyncio.Event, timeout_seconds: float) -> bool:
     """Wait until an event is set, but no longer than so many seconds; return whether it is."""
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(timeout_seconds):
             await event.wait()
-    except TimeoutError:
-        pass
     return event.is_set()
 
 

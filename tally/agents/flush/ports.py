@@ -64,7 +64,7 @@ class Policy(Struct, frozen=True):
     """When to flush, and how much at once."""
 
     interval_seconds: float = 1.0
-    """From the beginning of one flush to that of the next; longer where one takes more than half of it."""
+    """From the beginning of one flush to that of the next; longer where one takes more than a third of it."""
     max_rows: int = 500
     """Most rows of a transaction; so many dirty rows of one partition end the wait."""
     partitions_at_once: int = 4

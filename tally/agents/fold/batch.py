@@ -193,6 +193,9 @@ def _fold_plain(
         state_bytes = step_bytes = 0
         with family_code():
             for (key, merged), old in zip(some, olds, strict=True):
+                if step_bytes >= SMALL_STEP_BYTES:  # of states that stay as they are, too
+                    step_bytes = 0
+                    yield
                 before = None if old is None else family.decode(old)
                 after = family.merge(before, merged)
                 encoded = family.encode(after)
@@ -213,9 +216,6 @@ def _fold_plain(
                 if len(now) > 1 or len(was) > 1:
                     batch.contested += is_contested(now) - is_contested(was)
                 batch.changes.move(was, now)
-                if step_bytes >= SMALL_STEP_BYTES:
-                    step_bytes = 0
-                    yield
         yield
         batch.wrote(state_bytes)
 

@@ -6,19 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.agents.fold.batch import find_culprit, fold_batch
+from tally.agents.fold.batch import find_culprit, fold_batch, fold_steps
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.rows import corrections, recount
+from tally.agents.fold.steps import FACTS_AT_ONCE, SMALL_AT_ONCE, SMALL_STEP_BYTES
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Glimpse
 from tally.schemas.errors import UnknownFact
-from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT
+from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, StatusSeen
 from tally.schemas.keys import join_parts
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Row, decode_row, encode
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.rules import Rules
 from tests.support.facts import CALL_FACTS, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, SIGHTINGS, SWEEPS
-from tests.support.partition import MemoryPartition, Record
+from tests.support.partition import MemoryPartition, Record, record
 
 RULES = Rules()
 PBXS = st.builds(join_parts, st.sampled_from(["pbx1", "pbx/2"]))
@@ -178,3 +179,20 @@ def test_a_row_that_would_outgrow_a_record_quarantines_the_fact_and_not_on_the_p
     partition.fold(
         [KeyedFact(CALL, key, ChannelsSeen(6, "hangup", [Glimpse("u1", "u1", "PJSIP/x", 6)]))], RULES
     )
+
+
+def test_states_that_stay_as_they_are_are_steps_as_well() -> None:
+    """Redelivered facts change nothing, and are decoded, merged and compared all the same."""
+    partition = MemoryPartition()
+    facts: list[Keyed] = [
+        KeyedFact(MESSAGE, join_parts("n1", f"wamid.{nth}"), StatusSeen(status, 1_795_000_000))
+        for nth in range(500)
+        for status in ("sent", "delivered", "read", "failed")
+    ]
+    partition.fold(facts, RULES)
+    states = partition.tables["messages"].values()
+    again = [record(partition.next_offset + nth, keyed) for nth, keyed in enumerate(facts)]
+    steps = sum(1 for _ in fold_steps(again, partition, RULES))
+    always = len(facts) // FACTS_AT_ONCE + len(states) // SMALL_AT_ONCE + 1
+
+    assert steps >= always + sum(map(len, states)) // SMALL_STEP_BYTES - 1 > always
