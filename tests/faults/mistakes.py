@@ -1,4 +1,4 @@
-"""Mistakes and misfortunes that end in a named error or an honest receipt, each on a deployment of its own.
+"""Mistakes of operation that end in a named error or an honest receipt, each on a deployment of its own.
 
 They cannot strike a run that has to go on afterwards: a log that was deleted stays deleted.
 """
@@ -17,14 +17,14 @@ ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 3_600.0
 
 MISTAKES = {
-    "raw records deleted before anybody read them": f"{GROUPS}/test_receipts_raw.py",
-    "logs shrunk, deleted and made anew": "tests/integration/test_partition_logs.py",
+    "raw records deleted before they were read": f"{GROUPS}/test_receipts_raw.py",
+    "logs shrunk, deleted and re-created": "tests/integration/test_partition_logs.py",
     "partitions raised, topics configured otherwise": "tests/integration/test_worker_logs.py",
     "local copies damaged, states missing": "tests/integration/test_partition_copies.py",
     "a worker of a second deployment": "tests/integration/test_deployment.py",
     "clocks that step": f"{GROUPS}/test_events_clocks.py",
-    "records that are larger once they are unpacked": f"{GROUPS}/test_events_bombs.py",
-    "leaders that move, brokers that die, three of them": f"{GROUPS}/test_cluster.py",
+    "batches that unpack to more than a bound": f"{GROUPS}/test_events_bombs.py",
+    "three brokers: leaders that move, brokers killed and restarted": f"{GROUPS}/test_cluster.py",
 }
 """What is done, and the tests that do it: never live while something is missing, no number wrong."""
 

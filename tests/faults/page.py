@@ -18,12 +18,17 @@ HEAD = """# Certificate: exact under faults
 
 {at:%Y-%m-%d}, `make certificate`: {verdict}
 
-WhatsApp and voice campaigns flow, with duplicates, conflicting duplicates, disorder, wrong clocks and bad
-events among them. Faults strike two workers, their wires to the broker, the broker, Postgres and the wire to
-it, each in the middle of events and shown to have happened; else the run is void. Somebody looks at all
-campaigns of both workers all the time. Then every record of which a producer was told that it is safe has to
-be in the raw topics, byte for byte; every counter of every campaign, template and operator in view and
-Postgres has to be what plain SQL counts of the raw events; and every row what its states say.
+WhatsApp and voice campaigns run, with duplicates, conflicting duplicates, disorder, wrong clocks and bad events.
+Meanwhile faults are injected into two workers, their connections to the broker, the broker, Postgres
+and the connections to it.
+Each fault happens in the middle of events and is shown to have happened; otherwise the run is void.
+A dashboard polls all campaigns of both workers all the time.
+Then three things are compared:
+
+* every record that a producer was told is safe has to be in the raw topics, byte for byte;
+* every counter of every campaign, template and operator, in the view and in Postgres,
+  has to be what plain SQL counts of the raw events;
+* every row has to be the sum of its states.
 
 | | {seeds} |
 | --- |{rules}
@@ -67,9 +72,9 @@ FIGURES: dict[str, Callable[[Outcome], object]] = {
     "counted twice": lambda one: one.verdict.doubled,
     "wrong counters": lambda one: len(one.verdict.differences),
     "wrong rows (`tally audit`)": lambda one: len(one.verdict.audit.drift),
-    "numbers that went down uncorrected / answers looked at": lambda one: f"{len(one.fallen)} / {one.looks}",
-    f"longest time to progress after a kill (allowed: {PROGRESS_SECONDS:g} s)": _progress,
-    "everything counted after the last event": lambda one: f"{one.verdict.counted_seconds:.1f} s",
+    "decreases without a correction / answers polled": lambda one: f"{len(one.fallen)} / {one.looks}",
+    f"longest time to live numbers after a kill (allowed: {PROGRESS_SECONDS:g} s)": _progress,
+    "last event until everything was counted": lambda one: f"{one.verdict.counted_seconds:.1f} s",
     "took": lambda one: f"{one.seconds:.0f} s",
 }
 
@@ -82,7 +87,7 @@ def _faults(outcomes: Sequence[Outcome]) -> str:
     total: Counter[str] = Counter()
     for outcome in outcomes:
         total.update(outcome.faults)
-    return f"Faults in all: {_counted(total)}."
+    return f"Faults of all runs: {_counted(total)}."
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -92,7 +97,7 @@ def _counted(counts: dict[str, int]) -> str:
 def _outages(outages: Sequence[Struct]) -> str | None:
     if not outages:
         return None
-    head = "Outages at full length, events flowing (tests/faults/outages.py says what each figure is):\n\n"
+    head = "Outages at full length under load (tests/faults/outages.py defines each figure):\n\n"
     return head + "\n".join(f"* {type(outage).__name__.lower()}: {_told(outage)}" for outage in outages)
 
 
@@ -100,9 +105,9 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str | None:
     if not mistakes:
         return None
     head = (
-        "Mistakes and misfortunes, each on a deployment of its own: a named error or an honest receipt,\n"
-        "never live while something is missing, and no number wrong (tests/faults/mistakes.py):\n\n"
-        "| what | tests passed | failed | skipped | took |\n| --- | --- | --- | --- | --- |\n"
+        "Mistakes of operation, each in its own deployment (tests/faults/mistakes.py).\n"
+        "Each ends in a named error or in a receipt that says what is missing; no number is wrong:\n\n"
+        "| mistake | tests passed | failed | skipped | took |\n| --- | --- | --- | --- | --- |\n"
     )
     rows = [
         f"| {one.name} | {one.passed} | {one.failed} | {one.skipped} | {one.seconds:.0f} s |"
@@ -125,7 +130,7 @@ def machine() -> str:
         f"{name} {version(name)}" for name in ("tally", "faust-streaming", "aiokafka", "rocksdict")
     )
     return (
-        f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores, {memory_gib} GiB, with the"
-        f" load and both servers on it; Python {platform.python_version()}, {versions}; Apache Kafka 4.1,"
+        f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores, {memory_gib} GiB; load and"
+        f" servers ran on it too; Python {platform.python_version()}, {versions}; Apache Kafka 4.1,"
         " PostgreSQL 18."
     )
