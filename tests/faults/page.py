@@ -18,7 +18,8 @@ HEAD = """# Certificate: exact under faults
 
 {at:%Y-%m-%d}, `make certificate`: {verdict}
 
-WhatsApp and voice campaigns run, with duplicates, conflicting duplicates, disorder, wrong clocks and bad events.
+WhatsApp and voice campaigns run,
+with duplicates, conflicting duplicates, disorder, wrong clocks and bad events.
 Meanwhile faults are injected into two workers, their connections to the broker, the broker, Postgres
 and the connections to it.
 Each fault happens in the middle of events and is shown to have happened; otherwise the run is void.
