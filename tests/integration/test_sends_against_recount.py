@@ -14,6 +14,7 @@ from tally.simulator.population import Size
 from tally.simulator.records import SEND_RESULTS, RawRecord
 from tests.faults.events import troubled
 from tests.integration.test_fold_against_recount import START_S, Key, answers, folded, recounted
+from tests.support.seeds import seeds
 
 TEMPLATES = ({"name": "promo", "language": "pt_BR"}, {"name": "promo", "language": "nl"}, None)
 
@@ -152,7 +153,7 @@ async def test_of_a_message_that_many_attempts_claim_the_smallest_claims_count(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("seed", [1, 2, 3, random.SystemRandom().randrange(1_000_000)])
+@pytest.mark.parametrize("seed", seeds())
 async def test_contested_messages_leave_no_attempt_without_an_outcome(database: str, seed: int) -> None:
     rng = random.Random(seed)
     found = await assert_exact(database, contested(rng, rng.choice([20, 150])), rng)

@@ -1,0 +1,27 @@
+"""Seeds of tests that draw their events: fixed ones and a new one a run, or those that are asked for.
+
+`TALLY_TEST_SEEDS=FROM:TO` asks for a range, without TO. `TALLY_TEST_SEED` sets the new one: the first process
+of a run draws it, so that all processes of one run collect the same tests.
+"""
+
+import os
+import random
+from collections.abc import Mapping, MutableMapping, Sequence
+
+DRAWN = "TALLY_TEST_SEED"
+RANGE = "TALLY_TEST_SEEDS"
+BELOW = 1_000_000
+
+
+def draw(environment: MutableMapping[str, str], rng: random.Random) -> None:
+    """Draw the new seed of this run where none is set."""
+    environment.setdefault(DRAWN, str(rng.randrange(BELOW)))
+
+
+def seeds(fixed: Sequence[int] = (1, 2, 3), environment: Mapping[str, str] = os.environ) -> tuple[int, ...]:
+    """Return the range that is asked for, else the fixed seeds and the new one."""
+    asked = environment.get(RANGE)
+    if asked is None:
+        return (*fixed, int(environment[DRAWN]))
+    first, last = map(int, asked.split(":"))
+    return tuple(range(first, last))
