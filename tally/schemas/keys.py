@@ -1,4 +1,4 @@
-"""Keys: how ids become subject keys, partition keys and row keys, and which partition is theirs."""
+"""Keys: how ids become subject keys, partition keys and parts of row keys, and which partition is theirs."""
 
 from hashlib import sha256
 from zlib import crc32
@@ -64,23 +64,3 @@ def bounded_name(name: str) -> str:
     if len(name) * 4 <= TEMPLATE.most or len(written := name.encode()) <= TEMPLATE.most:
         return name
     return f"{name[:_PREFIX_CHARACTERS]}~{sha256(written).hexdigest()[:_DIGEST_DIGITS]}"
-
-
-class RowKey(Struct, frozen=True, order=True, gc=False):
-    """The row of one template of a campaign, or with `template` None the campaign's own row `*`."""
-
-    tenant: str
-    campaign: str
-    template: Template | None
-
-    def encode(self) -> bytes:
-        """Return the changelog key: two parts for row `*`, four for a template."""
-        if self.template is None:
-            return join_parts(self.tenant, self.campaign)
-        return join_parts(self.tenant, self.campaign, self.template.name, self.template.language)
-
-    @staticmethod
-    def decode(key: bytes) -> "RowKey":
-        """Undo `encode`."""
-        tenant, campaign, *template = split_parts(key)
-        return RowKey(tenant, campaign, Template(*template) if template else None)

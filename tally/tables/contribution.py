@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 
 Counts = dict[str, int]
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tally.schemas.keys import RowKey, split_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import split_parts
 from tally.schemas.records import Keyed
 from tally.schemas.topics import COUNTERS
 from tally.tables.rules import Rules

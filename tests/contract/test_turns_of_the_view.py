@@ -10,7 +10,8 @@ from tally.agents.flush.ports import Policy
 from tally.agents.view.model import View
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import PLAIN
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Row, encode
 from tally.tables.pieces import in_pieces
 from tally.tables.postgres.columns import Rows, encoding

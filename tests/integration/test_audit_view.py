@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.streams.audit.examine import examine
 from tally.streams.dev.free_port import free_port
 from tally.streams.settings import load, variable

@@ -15,7 +15,8 @@ from tally.oracle.comparison import Numbers, differences
 from tally.oracle.judgement import OPERATORS, recounted_tables
 from tally.oracle.recount import begin, connect, headers_of, recount
 from tally.schemas.ami.variables import READING
-from tally.schemas.keys import RowKey, partition_of
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import partition_of
 from tally.schemas.records import Keyed
 from tally.schemas.rows import Row, decode_row
 from tally.schemas.sources import READERS

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from tally.agents.view.answer import campaign_answer
 from tally.deploy import migrate
 from tally.schemas.counters import API_ORDER, DISTRIBUTIONS, MAPS
-from tally.schemas.keys import FREE_FORM, RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import FREE_FORM, Template
 from tally.schemas.rows import Row
 from tally.tables.durations import bucket, summarise
 from tally.tables.postgres.columns import FINGERPRINT

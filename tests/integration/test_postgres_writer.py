@@ -12,7 +12,8 @@ import pytest
 import structlog
 
 from tally.deploy import migrate
-from tally.schemas.keys import FREE_FORM, RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import FREE_FORM, Template
 from tally.schemas.rows import Row
 from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.database import Database

@@ -5,7 +5,7 @@ import pytest
 
 from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.streams.runtime.health import Verdict
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import OPERATORS, Api, campaign_target, error_code

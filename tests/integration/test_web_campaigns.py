@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import Api, error_code
 

@@ -10,7 +10,8 @@ import pytest_asyncio
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.streams.dev.free_port import free_port
 from tally.streams.runtime.descriptors import most_descriptors, raise_descriptors
 from tally.streams.web.complaints import MOST_A_MINUTE

@@ -17,7 +17,7 @@ from tally.agents.lag.offsets import KafkaOffsets, Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
 from tally.tables.kafka.layouts import present_layouts
 from tests.support.servers import Kafka

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import orjson
 import pytest
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tests.support.view_rows import PROMO, put, put_operator
 from tests.support.web_api import ODD_IDS, OPERATORS, Api, error_code
 

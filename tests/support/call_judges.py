@@ -10,7 +10,8 @@ import asyncpg
 from tally.oracle.recount import begin
 from tally.schemas.ami.variables import READING
 from tally.schemas.counters import BY_NAME
-from tally.schemas.keys import RowKey, split_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import split_parts
 from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
 from tests.support.call_packets import Event

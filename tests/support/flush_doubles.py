@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Se
 
 from tally.agents.flush.loop import Flush
 from tally.agents.flush.ports import Policy, Ports, RowSource, RowWriter
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Progress, Row
 from tally.tables.postgres.columns import Rows
 from tally.tables.postgres.failures import Away, Unacceptable

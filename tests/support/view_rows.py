@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from tally.agents.view.model import View
 from tally.schemas.counters import COUNTERS
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, encode
 
 PROMO = Template("promo_nov", "pt_BR")

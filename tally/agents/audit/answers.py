@@ -13,7 +13,8 @@ from tally.agents.audit.drift import Drift, drift
 from tally.agents.view.answer import campaign_answer
 from tally.agents.view.campaign import Keyed
 from tally.agents.view.operator_rows import read_operator
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Row
 
 Scope = tuple[str, str]

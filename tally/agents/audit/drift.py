@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 
 Source = Literal["states", "postgres", "view", "raw"]
 SOURCES: tuple[Source, ...] = get_args(Source)

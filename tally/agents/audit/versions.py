@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from tally.agents.audit.answers import Progress, Scope
 from tally.agents.view.campaign import Keyed
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row
 
 NOTHING = Row(0, 0, 0, [], {})

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import Progress
 from tally.tables.pieces import Steps
 from tally.tables.postgres.progress import FlushProgress

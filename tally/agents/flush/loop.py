@@ -6,7 +6,7 @@ import structlog
 
 from tally.agents.flush.partition import Outage, PartitionFlush, Searches, note_failure
 from tally.agents.flush.ports import Policy, Ports
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.tables.postgres.failures import PostgresFailure
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ import structlog
 from tally.agents.clock import Backoff
 from tally.agents.flush.dirty_rows import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
 from tally.agents.flush.ports import Policy, Ports
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row
 from tally.tables.pieces import Steps, in_pieces
 from tally.tables.postgres.columns import FINGERPRINT, Rows

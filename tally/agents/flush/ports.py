@@ -7,7 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tally.agents.clock import wait_for
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import Progress, Row
 from tally.tables.pieces import give_way
 from tally.tables.postgres.columns import Rows

@@ -16,7 +16,8 @@ from tally.schemas.counters import (
     channels_named,
     numbers_of,
 )
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Row
 from tally.tables.durations import Summary, summarise
 from tally.tables.pieces import Steps, at_once

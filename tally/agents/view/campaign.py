@@ -7,7 +7,8 @@ from msgspec import Struct, field
 from tally.agents.view.packed_rows import packed, unpacked
 from tally.agents.view.sums import Totals
 from tally.schemas.bounds import TEMPLATES_SHOWN
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Row, RowHead, decode_head, decode_outline, encode
 from tally.tables.pieces import Steps
 

@@ -10,7 +10,8 @@ from tally.agents.view.lacks import Lacks
 from tally.agents.view.operator_rows import OperatorRows
 from tally.agents.view.packed_rows import unpacked
 from tally.agents.view.recent import Place, Recent
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.missing import is_missing
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_head, decode_progress, decode_row
 from tally.tables.pieces import Steps

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tally.schemas.keys import RowKey, Template, split_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template, split_parts
 from tally.schemas.rows import Row
 
 COUNTED = ("connects", "ring_no_answer", "talk_s")

@@ -6,7 +6,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.streams.settings import Settings
 from tally.tables.postgres.columns import COUNTED, KEY
 from tally.tables.postgres.failures import named

@@ -27,7 +27,7 @@ from tally.agents.audit.answers import (
 from tally.agents.audit.counting import whole_rows
 from tally.agents.audit.versions import Versions
 from tally.agents.view.campaign import Keyed
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS

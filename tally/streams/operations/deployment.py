@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tally.agents.flush.ports import RowWriter
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.topics import DEPLOYMENT
 from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tally.schemas.bounded import error_key, pricing_key
 from tally.schemas.bounds import CLAIMANTS, Bound
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.durations import bucket

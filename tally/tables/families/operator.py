@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from tally.schemas.bounds import OPERATOR_QUEUES, Bound
 from tally.schemas.call_facts import OPERATOR, MemberSeen, OperatorFact, Swept
-from tally.schemas.keys import RowKey, Template, join_parts, split_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template, join_parts, split_parts
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.family import Family, ordered

@@ -9,7 +9,8 @@ from msgspec import Struct
 from tally.schemas.bounded import error_key
 from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, Bound
 from tally.schemas.facts import RECIPIENT, AttemptResult
-from tally.schemas.keys import RowKey, Template, split_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template, split_parts
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.family import Family, ordered

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from tally.schemas.counters import DISTRIBUTIONS, MAPS, PLAIN
-from tally.schemas.keys import FREE_FORM, RowKey
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import FREE_FORM
 from tally.schemas.rows import Row
 from tally.tables.pieces import Steps
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.tables.pieces import give_way, in_pieces
 from tally.tables.postgres.columns import KEY, VALUES, Rows, encoding
 from tally.tables.postgres.database import Database

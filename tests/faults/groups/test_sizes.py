@@ -18,7 +18,8 @@ from tally.agents.view.packed_rows import NAMES
 from tally.deploy import migrate
 from tally.oracle.api import Answers
 from tally.schemas.counters import PLAIN
-from tally.schemas.keys import RowKey, Template, partition_of
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template, partition_of
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, encode
 from tally.schemas.topics import COUNTERS
 from tally.streams.operations import topics

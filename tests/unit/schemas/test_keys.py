@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.schemas.bounds import TEMPLATE
+from tally.schemas.grains import RowKey
 from tally.schemas.keys import (
-    RowKey,
     Template,
     bounded_name,
     bounded_template,

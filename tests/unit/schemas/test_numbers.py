@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.schemas.ami.variables import Reading
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.numbers import BadNumber, Number, encode, read_number
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS

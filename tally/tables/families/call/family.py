@@ -6,7 +6,8 @@ import msgspec
 
 from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS, Bound
 from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Role, Swept
-from tally.schemas.keys import RowKey, split_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import split_parts
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of

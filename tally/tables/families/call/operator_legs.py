@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.call.dial_graph import Graph, Served
 from tally.tables.families.call.result import Journey

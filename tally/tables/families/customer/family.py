@@ -13,7 +13,8 @@ import msgspec
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import Bound
 from tally.schemas.facts import CUSTOMER, Claim, Sighting
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.customer.merge import known_of

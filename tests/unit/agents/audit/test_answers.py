@@ -15,7 +15,8 @@ from tally.agents.audit.answers import (
 )
 from tally.agents.view.answer import campaign_answer
 from tally.agents.view.campaign import Keyed
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Row
 from tests.support.view_rows import COUNTS, NEWS, PROMO
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tally.agents.audit.drift import comparable, drift
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 
 ROW = RowKey("t1", "c1", Template("offer", ""))
 KEY = ROW.encode()

@@ -1,7 +1,8 @@
 """Rows are known as they were when the view answered."""
 
 from tally.agents.audit.versions import NOTHING, Versions
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Row
 
 KEY = RowKey("t1", "c1", Template("offer", ""))

@@ -4,7 +4,7 @@ import pytest
 
 from tally.agents.flush.dirty_rows import Batch, Since, Unflushed, resend_from, standing
 from tally.agents.flush.partition import LONGEST_SECONDS, SEARCHED_ROWS, SEARCHED_SECONDS, Outage, Searches
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import Progress, Row
 from tally.tables.pieces import at_once
 from tally.tables.postgres.progress import FlushProgress

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tally.agents.flush.ports import Policy
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row
 from tests.support.flush_doubles import CommittedRows, Hands, MemoryPostgres, key, row
 

@@ -11,7 +11,8 @@ from tally.agents.view.answer import campaign_answer, campaign_summary, rates, r
 from tally.agents.view.sums import Totals
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER, BY_NAME, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import Row
 from tests.support.view_rows import COUNTS, FLAT, NEWS, PROMO, ROWS, TEMPLATES
 

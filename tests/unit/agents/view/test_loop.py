@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
 from tally.agents.view import loop as view_loop
 from tally.agents.view.loop import ViewLoop
 from tally.agents.view.model import View
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
 from tally.tables.store.errors import ForeignRecord, LogShrank
 from tests.support.view_rows import PROMO, progress

@@ -10,7 +10,8 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import ChangelogReplaced, View
 from tally.agents.view.operator_rows import Operator
 from tally.schemas.bounds import TEMPLATES_SHOWN
-from tally.schemas.keys import RowKey, Template
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
 from tally.schemas.rows import PROGRESS_KEY, Row, RowHead, decode_head, encode
 from tally.tables.pieces import Steps, at_once
 from tests.support.view_rows import (

@@ -15,7 +15,8 @@ from tally.agents.view.operator_rows import Membership, Operator
 from tally.agents.view.operators import operator_answer, state_of
 from tally.agents.view.reader import OperatorsPage, Reader
 from tally.schemas.call_facts import MemberSeen
-from tally.schemas.keys import RowKey, Template, join_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template, join_parts
 from tally.tables.families.operator import OperatorFamily
 from tally.tables.pieces import at_once
 from tally.tables.rules import Rules

@@ -10,7 +10,7 @@ from tally.agents.view.model import View
 from tally.agents.view.reader import Reader, entity_tag
 from tally.agents.view.receipt import Opening
 from tally.agents.view.recent import Place
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.missing import Known, Subjects, subjects_key
 from tally.schemas.notices import CODE_FAILURE
 from tally.schemas.rows import encode

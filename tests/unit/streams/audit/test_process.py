@@ -6,7 +6,7 @@ from math import isnan
 import pytest
 
 from tally.agents.audit.drift import Drift
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.streams.audit import settling
 from tally.streams.audit.examine import Audit
 from tally.streams.audit.metrics import METRICS, AuditMetrics

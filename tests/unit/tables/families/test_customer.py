@@ -14,7 +14,7 @@ from tally.agents.fold.parted import APART
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
 from tally.schemas.facts import CUSTOMER, Claim, Inbound, Send, Sighting
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.topics import ALIASES
 from tally.streams.operations.looks import Crowds
 from tally.tables.families.customer.state import Most

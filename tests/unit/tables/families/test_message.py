@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from tally.agents.fold.batch import fold_batch
 from tally.schemas.bounds import CLAIMANTS
 from tally.schemas.facts import MESSAGE, RECIPIENT, AttemptResult, Claim, Claimed, StatusSeen
-from tally.schemas.keys import FREE_FORM, RowKey, Template, join_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import FREE_FORM, Template, join_parts
 from tally.schemas.records import Keyed, KeyedFact
 from tally.streams.operations.looks import Census
 from tally.tables.families.message import Message, MessageFamily

@@ -7,7 +7,8 @@ import pytest
 
 from tally.schemas.bounds import OPERATOR_QUEUES
 from tally.schemas.call_facts import MemberSeen
-from tally.schemas.keys import RowKey, Template, join_parts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template, join_parts
 from tally.tables.families.operator import OperatorFamily
 from tally.tables.rules import Rules
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.schemas.keys import RowKey
+from tally.schemas.grains import RowKey
 from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
 from tests.support.call_packets import (
