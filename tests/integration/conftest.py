@@ -24,7 +24,7 @@ def recount(request: pytest.FixtureRequest) -> Recount:
     """Count calls as Tally does, and by the recount in plain SQL: both have to give the same."""
     if request.param == "fold":
         return lambda *events, **more: by_fold(list(events), **more)
-    dsn = request.getfixturevalue("database")
+    dsn = request.getfixturevalue("recount_database")
 
     def run(*events: Event, **more: int) -> Recounted:
         return asyncio.run(by_sql(dsn, list(events), **more))

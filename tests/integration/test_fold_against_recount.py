@@ -101,10 +101,10 @@ def operators(rows: Sequence[tuple[int, RowKey, Row]]) -> dict[Key, Numbers]:
 
 
 async def recounted(
-    database: str, records: Sequence[RawRecord], most: Mapping[str, int] = MappingProxyType({})
+    dsn: str, records: Sequence[RawRecord], most: Mapping[str, int] = MappingProxyType({})
 ) -> dict[Key, Numbers]:
     """Return what plain SQL counts, with the bounds of the registry but for those that are given."""
-    connection: asyncpg.Connection[asyncpg.Record] = await connect(load({}, postgres_dsn=database))
+    connection: asyncpg.Connection[asyncpg.Record] = await connect(load({}, postgres_dsn=dsn))
     try:
         await begin(connection)
         rows = [
@@ -123,10 +123,10 @@ async def recounted(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", seeds())
 async def test_every_counter_of_every_campaign_and_template_is_what_plain_sql_counts(
-    database: str, seed: int
+    recount_database: str, seed: int
 ) -> None:
     records = campaign(random.Random(seed), START_S, Size(contacts_per_campaign=60))
-    expected = await recounted(database, records)
+    expected = await recounted(recount_database, records)
 
     assert len(expected) > 20
     assert differences(expected, answers(folded(records))) == []
@@ -135,10 +135,10 @@ async def test_every_counter_of_every_campaign_and_template_is_what_plain_sql_co
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", seeds())
 async def test_every_counter_of_calls_and_operators_is_what_plain_sql_counts(
-    database: str, seed: int
+    recount_database: str, seed: int
 ) -> None:
     records = voice(random.Random(seed), START_S, Size(calls_per_campaign=40))
-    expected = await recounted(database, records)
+    expected = await recounted(recount_database, records)
 
     assert any(row.get("talk_s") for row in expected.values())
     assert differences(expected, answers(folded(records))) == []
@@ -209,9 +209,9 @@ def bodies(nth: int, value: dict[str, Any]) -> list[RawRecord]:
 
 
 @pytest.mark.asyncio
-async def test_what_is_a_bad_part_for_the_reader_is_one_for_plain_sql_too(database: str) -> None:
+async def test_what_is_a_bad_part_for_the_reader_is_one_for_plain_sql_too(recount_database: str) -> None:
     records = [record for nth, value in enumerate(VALUES) for record in bodies(nth, value)]
-    expected = await recounted(database, records)
+    expected = await recounted(recount_database, records)
 
     assert len({row.get("read", 0) for row in expected.values()}) == 2
     assert len({row.get("replied_quoted", 0) for row in expected.values()}) == 2
@@ -223,7 +223,7 @@ async def test_what_is_a_bad_part_for_the_reader_is_one_for_plain_sql_too(databa
     "event", ["DialBegin", "DialEnd", "AgentConnect", "AgentRingNoAnswer", "LocalBridge", "AttendedTransfer"]
 )
 async def test_all_that_an_event_shows_of_a_channel_holds_where_it_shows_it_twice(
-    database: str, event: str
+    recount_database: str, event: str
 ) -> None:
     whole = {"Channel": "SIP/a-01", "Uniqueid": "u1", "Linkedid": "u1", "ChannelState": "6"}
     again = {"Channel": "SIP/a-01", "Uniqueid": "u1", "Linkedid": "u1"}
@@ -238,7 +238,7 @@ async def test_all_that_an_event_shows_of_a_channel_holds_where_it_shows_it_twic
         },
     }
     records = [RawRecord(AMI_EVENTS, None, as_producers_write(body))]
-    expected = await recounted(database, records)
+    expected = await recounted(recount_database, records)
 
     assert expected["t1", "v1"]["answered"] == 1
     assert differences(expected, answers(folded(records))) == []
@@ -246,11 +246,13 @@ async def test_all_that_an_event_shows_of_a_channel_holds_where_it_shows_it_twic
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", seeds())
-async def test_facts_that_contradict_each_other_count_as_plain_sql_decides(database: str, seed: int) -> None:
+async def test_facts_that_contradict_each_other_count_as_plain_sql_decides(
+    recount_database: str, seed: int
+) -> None:
     rng = random.Random(seed)
     size = Size(contacts_per_campaign=60, calls_per_campaign=20)
     records = troubled(rng, mixed(rng, START_S, size))
-    expected = await recounted(database, records)
+    expected = await recounted(recount_database, records)
 
     assert len(expected) > 20
     assert differences(expected, answers(folded(records))) == []
@@ -260,16 +262,16 @@ async def test_facts_that_contradict_each_other_count_as_plain_sql_decides(datab
 @pytest.mark.parametrize("seed", seeds())
 @pytest.mark.parametrize(("links", "messages"), [(1, 3), (1, 20), (20, 2)])
 async def test_identifiers_that_connect_too_much_identify_nobody_in_plain_sql_either(
-    database: str, links: int, messages: int, seed: int
+    recount_database: str, links: int, messages: int, seed: int
 ) -> None:
     rng = random.Random(seed)
     records = troubled(rng, campaign(rng, START_S, Size(contacts_per_campaign=30)))
     most = {"identifier_links": links, "identifier_messages": messages}
-    expected = await recounted(database, records, most)
+    expected = await recounted(recount_database, records, most)
     with bounds(Most(links=links, messages=messages)):
         found = answers(folded(records))
 
-    assert expected != await recounted(database, records)
+    assert expected != await recounted(recount_database, records)
     assert differences(expected, found) == []
 
 
@@ -284,10 +286,10 @@ def parts(rng: random.Random, records: Sequence[RawRecord]) -> Iterator[list[Raw
 @pytest.mark.parametrize("seed", [*seeds(fixed=(3,)), HALVES])
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 async def test_at_any_moment_of_a_stream_and_with_events_lost_fold_and_recount_agree(
-    database: str, stream: Stream, seed: int
+    recount_database: str, stream: Stream, seed: int
 ) -> None:
     rng = random.Random(seed)
 
     for part in parts(rng, stream(rng)):
-        expected = await recounted(database, part)
+        expected = await recounted(recount_database, part)
         assert differences(expected, answers(folded(part))) == []

@@ -138,9 +138,9 @@ def named(rows: list[Counters]) -> dict[tuple[str, ...], Counters]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.asyncio
-async def test_both_judges_count_the_same_of_odd_calls(database: str, seed: int) -> None:
+async def test_both_judges_count_the_same_of_odd_calls(recount_database: str, seed: int) -> None:
     events = [apart(nth, event) for nth in range(STORIES) for event in story(random.Random(f"{seed}/{nth}"))]
-    fold, sql = by_fold(events), await by_sql(database, events)
+    fold, sql = by_fold(events), await by_sql(recount_database, events)
 
     for theirs, ours in zip(sql.everything, fold.everything, strict=True):
         assert named(ours) == named(theirs)

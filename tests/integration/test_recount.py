@@ -50,9 +50,9 @@ Recount = Callable[..., Recounted]
 
 
 @pytest.fixture
-def recount(database: str) -> Recount:
+def recount(recount_database: str) -> Recount:
     def run(*events: Event) -> Recounted:
-        return asyncio.run(_recount(database, list(events)))
+        return asyncio.run(_recount(recount_database, list(events)))
 
     return run
 

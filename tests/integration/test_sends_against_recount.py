@@ -97,11 +97,13 @@ def contested(rng: random.Random, count: int) -> list[RawRecord]:
     ]
 
 
-async def assert_exact(database: str, records: Sequence[RawRecord], rng: random.Random) -> dict[Key, Numbers]:
+async def assert_exact(
+    recount_database: str, records: Sequence[RawRecord], rng: random.Random
+) -> dict[Key, Numbers]:
     """Compare all numbers, with every tenth record a second time; return them."""
     arrived = [*records, *rng.sample(records, len(records) // 10)]
     rng.shuffle(arrived)
-    expected = await recounted(database, arrived)
+    expected = await recounted(recount_database, arrived)
 
     found = answers(folded(arrived))
 
@@ -112,41 +114,43 @@ async def assert_exact(database: str, records: Sequence[RawRecord], rng: random.
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("more", [-1, 0, 1, 40])
-async def test_of_a_contact_with_many_attempts_the_smallest_count(database: str, more: int) -> None:
+async def test_of_a_contact_with_many_attempts_the_smallest_count(recount_database: str, more: int) -> None:
     rng = random.Random(more)
 
-    await assert_exact(database, of_many_attempts(rng, ATTEMPTS.most + more), rng)
+    await assert_exact(recount_database, of_many_attempts(rng, ATTEMPTS.most + more), rng)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("more", [0, 1, 40])
-async def test_of_a_contact_with_many_calls_the_smallest_attempts_count(database: str, more: int) -> None:
+async def test_of_a_contact_with_many_calls_the_smallest_attempts_count(
+    recount_database: str, more: int
+) -> None:
     rng = random.Random(more)
 
     await assert_exact(
-        database, [requested(f"a{n:05d}", moment(rng)) for n in range(ATTEMPTS.most + more)], rng
+        recount_database, [requested(f"a{n:05d}", moment(rng)) for n in range(ATTEMPTS.most + more)], rng
     )
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("more", [-1, 0, 1, 40])
-async def test_of_a_contact_with_many_messages_so_many_count(database: str, more: int) -> None:
+async def test_of_a_contact_with_many_messages_so_many_count(recount_database: str, more: int) -> None:
     rng = random.Random(more)
 
-    await assert_exact(database, of_many_messages(rng, ATTEMPT_MESSAGES.most + more), rng)
+    await assert_exact(recount_database, of_many_messages(rng, ATTEMPT_MESSAGES.most + more), rng)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("more", [-1, 0, 1, 40])
 async def test_of_a_message_that_many_attempts_claim_the_smallest_claims_count(
-    database: str, more: int
+    recount_database: str, more: int
 ) -> None:
     rng = random.Random(more)
     claims = [
         sent(message_id="test", contact={"id": str(n), "phone": "+31600000001"}, time=moment(rng))
         for n in range(1 + CLAIMANTS.most + more)
     ]
-    found = await assert_exact(database, claims, rng)
+    found = await assert_exact(recount_database, claims, rng)
 
     assert found["t1", "c1"]["accepted"] == 1
     assert found["t1", "c1"]["claimed_elsewhere"] == CLAIMANTS.most + min(more, 0)
@@ -154,9 +158,11 @@ async def test_of_a_message_that_many_attempts_claim_the_smallest_claims_count(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", seeds())
-async def test_contested_messages_leave_no_attempt_without_an_outcome(database: str, seed: int) -> None:
+async def test_contested_messages_leave_no_attempt_without_an_outcome(
+    recount_database: str, seed: int
+) -> None:
     rng = random.Random(seed)
-    found = await assert_exact(database, contested(rng, rng.choice([20, 150])), rng)
+    found = await assert_exact(recount_database, contested(rng, rng.choice([20, 150])), rng)
     campaigns = [numbers for key, numbers in found.items() if len(key) == CAMPAIGN_PARTS]
 
     assert any(numbers["claimed_elsewhere"] for numbers in campaigns)

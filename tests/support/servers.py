@@ -78,6 +78,13 @@ def database(postgres: Postgres) -> Iterator[str]:
         yield dsn
 
 
+@pytest.fixture(scope="session")
+def recount_database(postgres: Postgres) -> Iterator[str]:
+    """The DSN of a database that recounts share: each makes its schema again."""
+    with empty_database(postgres) as dsn:
+        yield dsn
+
+
 @contextmanager
 def empty_database(postgres: Postgres) -> Iterator[str]:
     """Create a database, and drop it, whoever is still connected."""
