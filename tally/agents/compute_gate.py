@@ -23,7 +23,7 @@ step waited for a computation of its own; with four a commit took three quarters
 class ComputeGate:
     """Keeps computations that are ready together from running in a row.
 
-    Every answer of Kafka would wait for all of them, at each of the dozen steps of a commit: with eight
+    Otherwise every answer of Kafka waits for all of them, at each of the dozen steps of a commit: with eight
     partitions under load a commit took half as long again.
     """
 
@@ -32,12 +32,12 @@ class ComputeGate:
         self._lock = asyncio.Lock()
 
     async def enter(self) -> None:
-        """Wait for one's turn, first come, first served; it lasts until the next await."""
+        """Wait for a turn, first come, first served; it lasts until the next await."""
         await self.acquire()
         self.release()
 
     async def acquire(self) -> None:
-        """Wait for one's turn, first come, first served; it lasts until `release`."""
+        """Wait for a turn, first come, first served; it lasts until `release`."""
         await self._lock.acquire()
 
     def release(self) -> None:
@@ -59,7 +59,7 @@ class ComputeGate:
 class Computation:
     """One computation: I/O goes on between its turns, and others have theirs now and then.
 
-    Only when it pauses depends on the clock. Whoever begins has to end, whatever happens.
+    The clock decides only when it pauses. A caller that begins must end, also after an exception.
     """
 
     def __init__(self, gate: ComputeGate, monotonic: Callable[[], float]) -> None:

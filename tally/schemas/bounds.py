@@ -1,7 +1,7 @@
-"""The bounds of whatever would grow without one, each declared once: docs/counters.md lists them.
+"""All bounds, each declared once; docs/counters.md lists them.
 
-A bound is decided by size alone (bytes, elements, members), so that it falls the same on every machine, in
-every order and at every replay. Route, families, the recount in SQL and `doctor` read this list.
+Size alone (bytes, elements, members) decides a bound, so every machine, order and replay decides the same.
+Route, families, the recount in SQL and `doctor` read this list.
 """
 
 from typing import Literal

@@ -14,7 +14,7 @@ Range = tuple[int, int]
 """Offsets [from, to)."""
 
 Scope = tuple[str, str]
-"""Whose it is that is missing: tenant and campaign, empty where nobody knows; or topic and partition."""
+"""Whose numbers lack it: tenant and campaign, empty where unknown; or topic and partition."""
 
 NOTICE = b"n"
 """The first byte of a notice in the facts log, where others have their family."""
@@ -22,14 +22,14 @@ NOTICE = b"n"
 LOST_RECORDS = "lost_records"
 """Raw records that were gone before route had read them, at most so many."""
 REPLACED_TOPIC = "replaced_topic"
-"""Partitions of a raw topic that was deleted and made anew: nobody knows how many records went with it."""
+"""Partitions of a raw topic that was deleted and re-created; how many records were lost is unknown."""
 CODE_FAILURE = "code_failure"
 """Subjects with a fact that our own code could not take."""
 TOO_LARGE = "too_large"
 """Subjects that no record can hold."""
 
 OF_TOPICS = (LOST_RECORDS, REPLACED_TOPIC)
-"""What nobody can attribute: it may be missing from every number."""
+"""What cannot be attributed: every number may lack it."""
 
 KINDS: tuple[str, ...] = (
     *OF_TOPICS,

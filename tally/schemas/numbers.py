@@ -9,7 +9,7 @@ from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, checked_text, producer_id
 
 Owners = Mapping[str, str]
-"""By phone_number_id the tenant whose it is; whoever is not named is anybody's."""
+"""The tenant of each phone_number_id; every tenant may send from a number that is not named."""
 
 NOBODYS: Owners = {}
 

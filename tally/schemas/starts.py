@@ -1,4 +1,4 @@
-"""Where reading of a partition starts, or goes on behind a hole: what a consumer tells before the records."""
+"""Where reading of a partition starts, or goes on after a hole; a consumer says so before the records."""
 
 from msgspec import Struct
 
@@ -6,13 +6,13 @@ from tally.schemas.notices import Range
 
 
 class Start(Struct, frozen=True):
-    """Whatever is read next of a partition is of this topic, from this offset on."""
+    """The records that follow are of this topic, from this offset on."""
 
     topic_id: str
-    """A topic that was deleted and made anew under its name has another one."""
+    """A topic that was deleted and re-created under its name has another one."""
     at: int
     at_ms: int
     is_first: bool = False
-    """Whether the group had no offset here: what was before was never read, or nobody knows."""
+    """Whether the group had no offset here: what lies before was not read, or that is unknown."""
     lost: Range | None = None
     """Offsets whose records were gone before this group had read them."""

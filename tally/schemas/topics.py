@@ -44,8 +44,8 @@ class Topic(Struct, frozen=True):
     def config(self, min_insync: int) -> dict[str, str]:
         """Return the topic's configuration in Kafka's own names.
 
-        Times are the brokers': a producer's clock would decide when its records are deleted, and whoever
-        asks how old a record is would hear what a producer says.
+        Times are the brokers'. With producers' times a producer's clock would decide when its records are
+        deleted, and how old they seem.
         """
         config = {
             "max.message.bytes": str(self.limit_bytes),

@@ -24,9 +24,9 @@ async def in_pieces(
     piece_seconds: float = PIECE_SECONDS,
     now_s: Callable[[], float] = monotonic,
 ) -> T:
-    """Run a computation piece by piece, at least a step each; what is done within one waits for nobody.
+    """Run a computation piece by piece, each of at least one step, and call `between` after each piece.
 
-    Whatever `between` raises ends the computation and is raised.
+    An exception of `between` ends the computation and is raised.
     """
     try:
         while True:
@@ -43,7 +43,7 @@ async def in_pieces(
 
 
 def at_once(steps: Steps[T]) -> T:
-    """Run a computation to its end, where nobody waits."""
+    """Run a computation to its end at once, where nothing else waits."""
     while True:
         try:
             next(steps)

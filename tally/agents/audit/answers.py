@@ -1,7 +1,7 @@
 """What the read API of a worker answers, compared with the rows of copies. Pure.
 
-The receipt of an answer says how far the view had read. Rows that are not newer than that must be in the
-answer as they are; of one that is newer, the answer says nothing: it is late.
+The receipt of an answer says how far the view had read. A row that is not newer must stand in the answer as
+it is. A newer row is late: the answer cannot be held to it.
 """
 
 from collections import defaultdict

@@ -31,9 +31,9 @@ def counted_from_states(local: LocalStore, rules: Rules) -> dict[bytes, dict[str
 
 
 def folded(facts: Sequence[FactRecord], local: LocalStore, rules: Rules) -> Iterator[Writes]:
-    """Yield what facts change, to be written before the next is asked for; one that fails is left out.
+    """Yield what facts change, to be written before the next is asked for.
 
-    So does the fold: such a fact is quarantined.
+    A fact that fails is left out, as the fold quarantines it.
     """
     rest = facts
     while rest:

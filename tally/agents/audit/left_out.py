@@ -1,7 +1,7 @@
-"""Subjects of which a fact was quarantined: nobody can say what they should count, so an audit omits them.
+"""Subjects with a quarantined fact: an audit leaves them out.
 
-Which of its facts a subject lacks depends on when our code failed, or the state grew too large; raw events do
-not say. Subjects beyond a bound are compared as all others are: a bound falls by size alone. Pure.
+Raw events do not say what such a subject should count: which facts it lacks depends on when our code failed, or when the state grew too large. Subjects
+beyond a bound are compared like all others, since size alone decides a bound. Pure.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ State = tuple[Family[Any, Any], bytes, bytes]
 def left_out(*stores: LocalStore) -> Names:
     """Return the names of subjects that any of some counts of the same facts has set facts of aside.
 
-    What one count takes for a subject may be several in another: whoever shares a name is left out of all.
+    One subject of one count may be several of another: all that share a name are left out of every count.
     """
     names: Names = {}
     for store in stores:

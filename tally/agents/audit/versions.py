@@ -25,7 +25,7 @@ class Versions:
         self._of(key).setdefault((partition, key), [NOTHING]).append(row)
 
     def scopes(self) -> list[Scope]:
-        """Return what the API can be asked for; nobody can ask for a tenant without a name."""
+        """Return what the API can be asked for: every scope whose tenant has a name."""
         return [scope for scope in self._known if scope[0]]
 
     def at(self, scope: Scope, progress: Progress) -> list[Keyed]:

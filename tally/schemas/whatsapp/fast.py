@@ -1,9 +1,9 @@
 """The fast path of webhooks: one typed decode of the shapes that nearly all traffic has.
 
-What it reads, it reads as `webhook.read_webhook` does; whatever is not exactly as declared here, a bad part,
-an unknown field, an inbound message, is left to that full reader, which takes four times as long. A webhook
+It says what `full.read_webhook` says. It leaves all that is not exactly as declared here (a bad part, an
+unknown field, an inbound message) to that full reader, which takes four times as long. A webhook
 that counts nothing is read just far enough to say so, in a tenth of the time; there a number too large for
-the full reader's parser, in a part that nobody reads, is no reason for a dead letter.
+the full reader's parser, in a part that is not read, makes no dead letter.
 """
 
 from functools import lru_cache
@@ -182,7 +182,7 @@ def _key(number: str) -> bytes:
 
 class _IdleValue(Struct, gc=False):
     contacts: Raw | UnsetType = UNSET
-    """Whoever is named there counts, whatever the field."""
+    """Identifiers there count in every field."""
 
 
 class _IdleChange(Struct, gc=False):

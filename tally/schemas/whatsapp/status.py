@@ -78,7 +78,7 @@ def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:
 def priced(name: str, at_s: int, category: str, kind: str) -> Pricing:
     """Return the price as a status of this name and second gives it; what is not there is empty.
 
-    Whoever asks cuts the texts off: what is remembered here must be short.
+    The caller cuts the texts off: what is remembered here must be short.
     """
     return Pricing(PRICING_RANK.get(name, 0), at_s, category, kind)
 
@@ -86,7 +86,7 @@ def priced(name: str, at_s: int, category: str, kind: str) -> Pricing:
 def error_of(errors: Any) -> str | None:
     """Return the smallest `meta:code` as text; None where no error has a code.
 
-    The failure counts whatever shape its errors have: Meta has changed it several times.
+    The failure counts in any shape of its errors: Meta has changed it several times.
     """
     codes = [_code(error) for error in (errors if isinstance(errors, list) else [errors])]
     return min((f"meta:{code}" for code in codes if code is not None), default=None)
