@@ -1,7 +1,8 @@
 """Subjects with a quarantined fact: an audit leaves them out.
 
-Raw events do not say what such a subject should count: which facts it lacks depends on when our code failed, or when the state grew too large. Subjects
-beyond a bound are compared like all others, since size alone decides a bound. Pure.
+Raw events do not say what it should count: the facts that it lacks depend on when our code failed,
+or when the state grew too large. Subjects beyond a bound are compared like all others, since size alone
+decides a bound. Pure.
 """
 
 from collections.abc import Iterable, Iterator
