@@ -19,7 +19,7 @@ from bench.load import Size, load
 from bench.servers import Servers
 from bench.stage import COUNTED_SECONDS, own_database, process
 from bench.steady_load import SteadyLoad
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.support.judge import counted, prepare
 from tests.support.workers import WorkerProcess
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bench.processes import rss_bytes
 from bench.stage import pid_of
-from tests.faults.readings import Reading, read
+from tests.faults.scrapes import Scrape, read
 from tests.support.workers import WorkerProcess
 
 PROGRESS_SECONDS = 60.0
@@ -59,7 +59,7 @@ async def restarted(worker: WorkerProcess) -> Restart:
     began = time.monotonic()
     worker.start()
 
-    async def seconds_until(what: Callable[[Reading], bool]) -> float:
+    async def seconds_until(what: Callable[[Scrape], bool]) -> float:
         while not await _says(worker, what):
             await asyncio.sleep(POLL_SECONDS)
         return time.monotonic() - began
@@ -87,7 +87,7 @@ async def recovered(worker: WorkerProcess, states: int) -> Recovery:
     return Recovery(records, states, end - begin, rss_bytes(pid_of(worker)))
 
 
-async def _says(worker: WorkerProcess, what: Callable[[Reading], bool]) -> bool:
+async def _says(worker: WorkerProcess, what: Callable[[Scrape], bool]) -> bool:
     assert worker.is_running, worker.log.read_text()[-2000:]
     try:
         return what(await read(worker))
@@ -95,7 +95,7 @@ async def _says(worker: WorkerProcess, what: Callable[[Reading], bool]) -> bool:
         return False
 
 
-def _has_joined(found: Reading) -> bool:
+def _has_joined(found: Scrape) -> bool:
     return all(found.value("tally_rebalances_total", role=role) > 0 for role in ("route", "fold"))
 
 

@@ -24,7 +24,7 @@ from bench.servers import Servers
 from bench.stage import COUNTED_SECONDS, own_database, pid_of, process
 from bench.steady_load import SteadyLoad
 from tally.streams.settings import variable
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.support.judge import counted, prepare, publish
 from tests.support.workers import WorkerProcess
 

@@ -14,7 +14,7 @@ from bench.oracle import PEER_COUNTERS, PeerRows
 from bench.processes import cpu_seconds
 from bench.stage import pid_of
 from tally.oracle.api import Answers
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.support.workers import WorkerProcess
 
 STARTED_SECONDS = 60.0

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tests.faults.flow import enough, flowing
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Sender
-from tests.faults.readings import Reading, read, until_read, watching
+from tests.faults.scrapes import Scrape, read, until_read, watching
 from tests.faults.stack import Stack
 
 WARM_SECONDS = 15.0
@@ -92,7 +92,7 @@ async def postgres_away(
         calm_lag_seconds=calm.lag_seconds,
         unwell=worst.unready + worst.dead,
         flush_failures=_grown("tally_flush_failures_total", before, after),
-        unflushed_seconds=min(reading.value("tally_flush_lag_seconds") for reading in after),
+        unflushed_seconds=min(scrape.value("tally_flush_lag_seconds") for scrape in after),
         caught_up_seconds=caught_up_s,
     )
 
@@ -124,22 +124,22 @@ async def broker_cut(
 
 
 async def _counts_again(worker: HookedWorker, since_unix_s: float) -> float:
-    def counted(reading: Reading) -> bool:
-        return reading.value("tally_last_progress_timestamp_seconds", role="fold") > since_unix_s
+    def counted(scrape: Scrape) -> bool:
+        return scrape.value("tally_last_progress_timestamp_seconds", role="fold") > since_unix_s
 
     return await until_read(worker, counted, MEND_SECONDS, "nothing is counted after the mend")
 
 
 async def _current(worker: HookedWorker) -> float:
-    def current(reading: Reading) -> bool:
-        return reading.value("tally_flush_lag_seconds") < CURRENT_SECONDS
+    def current(scrape: Scrape) -> bool:
+        return scrape.value("tally_flush_lag_seconds") < CURRENT_SECONDS
 
     return await until_read(worker, current, MEND_SECONDS, "Postgres is not up to date")
 
 
-def _is_live(reading: Reading) -> bool:
-    return reading.value("tally_lag_seconds") < CURRENT_SECONDS
+def _is_live(scrape: Scrape) -> bool:
+    return scrape.value("tally_lag_seconds") < CURRENT_SECONDS
 
 
-def _grown(name: str, before: Sequence[Reading], after: Sequence[Reading]) -> int:
+def _grown(name: str, before: Sequence[Scrape], after: Sequence[Scrape]) -> int:
     return round(sum(now.value(name) - then.value(name) for now, then in zip(after, before, strict=True)))

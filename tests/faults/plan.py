@@ -30,7 +30,7 @@ class Strike(Struct, frozen=True):
     last: int = 0
 
 
-class World(Struct):
+class Capabilities(Struct):
     """What earlier actions have provided, and when."""
 
     has: dict[str, int] = field(default_factory=dict)
@@ -53,15 +53,15 @@ def plan(rng: Random, records: int, faults: int, kills: int, kinds: frozenset[st
     What prepares a fault or takes it back comes on top. Raises ValueError for fewer faults than kinds.
     """
     left = _quota(rng, faults, kills, kinds)
-    world, drawn = World(), list[Action]()
+    capabilities, drawn = Capabilities(), list[Action]()
     while left.total():
-        action = _next(rng, world, left, len(drawn))
-        world.do(action, len(drawn))
+        action = _next(rng, capabilities, left, len(drawn))
+        capabilities.do(action, len(drawn))
         drawn.append(action)
         left -= Counter([action.kind])
     for action in [action for action in ACTIONS if action.role == "undoing"]:
-        if world.allows(action):
-            world.do(action, len(drawn))
+        if capabilities.allows(action):
+            capabilities.do(action, len(drawn))
             drawn.append(action)
     return _spread(rng, drawn, int(records * (1 - LEFT_AT_LEAST)))
 
@@ -77,10 +77,14 @@ def _quota(rng: Random, faults: int, kills: int, kinds: frozenset[str]) -> Count
     return left
 
 
-def _next(rng: Random, world: World, left: Counter[str], number: int) -> Action:
-    undoing = [action for action in ACTIONS if action.role == "undoing" and world.allows(action)]
-    late = [one for one in undoing if number - min(world.has[name] for name in one.removes) > LONGEST_ACTIONS]
-    doing = [action for action in ACTIONS if left[action.kind] and world.allows(action)]
+def _next(rng: Random, capabilities: Capabilities, left: Counter[str], number: int) -> Action:
+    undoing = [action for action in ACTIONS if action.role == "undoing" and capabilities.allows(action)]
+    late = [
+        one
+        for one in undoing
+        if number - min(capabilities.has[name] for name in one.removes) > LONGEST_ACTIONS
+    ]
+    doing = [action for action in ACTIONS if left[action.kind] and capabilities.allows(action)]
     if late or (undoing and (not doing or rng.random() < UNDONE_SHARE)):
         return rng.choice(late or undoing)
     return rng.choices(doing, [left[action.kind] for action in doing])[0]
@@ -88,17 +92,17 @@ def _next(rng: Random, world: World, left: Counter[str], number: int) -> Action:
 
 def _spread(rng: Random, drawn: list[Action], records: int) -> list[Strike]:
     bounds = [records * n // len(drawn) for n in range(len(drawn) + 1)]
-    world, strikes = World(), list[Strike]()
+    capabilities, strikes = Capabilities(), list[Strike]()
     for number, (action, (first, last)) in enumerate(zip(drawn, pairwise(bounds), strict=True)):
         strikes.append(
             Strike(
                 action,
                 rng.choice(action.points) if action.points else "",
-                is_measured=action.kind == "kill" and not world.has and rng.random() < MEASURED_SHARE,
+                is_measured=action.kind == "kill" and not capabilities.has and rng.random() < MEASURED_SHARE,
                 after_seconds=rng.uniform(0.0, 1.0),
                 first=first,
                 last=last,
             )
         )
-        world.do(action, number)
+        capabilities.do(action, number)
     return strikes

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.actions import ACTIONS, FAULTS
-from tests.faults.plan import LEFT_AT_LEAST, LONGEST_ACTIONS, World, plan
+from tests.faults.plan import LEFT_AT_LEAST, LONGEST_ACTIONS, Capabilities, plan
 
 OTHERS = len(FAULTS) - 1
 
@@ -36,19 +36,19 @@ def test_every_kind_strikes_in_a_slice_of_its_own_and_a_fifth_of_the_work_follow
 def test_an_action_is_done_only_where_it_is_allowed_and_everything_is_mended_at_the_end(
     seed: int, kills: int, others: int
 ) -> None:
-    world = World()
+    capabilities = Capabilities()
     for number, strike in enumerate(plan(Random(seed), 10_000, kills + others, kills)):
-        assert world.allows(strike.action)
-        world.do(strike.action, number)
+        assert capabilities.allows(strike.action)
+        capabilities.do(strike.action, number)
 
-    assert world.has == {}
+    assert capabilities.has == {}
 
 
 @given(seeds, kills, others)
 def test_nothing_stays_broken_for_long(seed: int, kills: int, others: int) -> None:
-    world = World()
+    capabilities = Capabilities()
     undoable = {name for action in ACTIONS if action.role == "undoing" for name in action.removes}
     for number, strike in enumerate(plan(Random(seed), 10_000, kills + others, kills)):
-        world.do(strike.action, number)
-        broken = [number - since for name, since in world.has.items() if name in undoable]
+        capabilities.do(strike.action, number)
+        broken = [number - since for name, since in capabilities.has.items() if name in undoable]
         assert max(broken, default=0) <= LONGEST_ACTIONS + len(undoable)

@@ -20,8 +20,8 @@ class Versions:
         for partition, key, row in rows:
             self._of(key)[partition, key] = [row]
 
-    def take(self, partition: int, key: RowKey, row: Row) -> None:
-        """Take a row that was written since, in the order of the changelog."""
+    def apply(self, partition: int, key: RowKey, row: Row) -> None:
+        """Apply a row that was written since, in the order of the changelog."""
         self._of(key).setdefault((partition, key), [NOTHING]).append(row)
 
     def scopes(self) -> list[Scope]:

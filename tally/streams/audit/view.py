@@ -57,7 +57,7 @@ class Following:
                     for record in records:
                         if not record.key.startswith(NO_ROW) and record.value is not None:
                             row = decode_row(record.value)
-                            versions.take(tp.partition, RowKey.decode(record.key), row)
+                            versions.apply(tp.partition, RowKey.decode(record.key), row)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from tests.faults.groups.letters import as_kept, kept, unreadable
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.parts import DAY_S, parts_of
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]

@@ -14,7 +14,7 @@ from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_
 from tests.faults.groups.broken_calls import CAMPAIGN, TENANT, attempts, broken_calls
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.faults.stack import stack
 from tests.support.webhooks import NUMBER, body, messages, status
 

@@ -19,7 +19,7 @@ from tests.faults.groups.letters import as_kept, kept, unreadable
 from tests.faults.groups.orders import renamed
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.faults.stack import Stack, stack
 from tests.support.judge import simulated
 

@@ -11,7 +11,7 @@ from tests.faults.groups.sessions import Told
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.outages import postgres_away
-from tests.faults.readings import Reading, read, until_read
+from tests.faults.scrapes import Scrape, read, until_read
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
@@ -56,7 +56,7 @@ async def _stopped_and_started(deployment: Stack) -> float:
     return await until_read(worker, _more_rows(await read(worker)), 60, "no row is written any more")
 
 
-def _more_rows(than: Reading) -> Callable[[Reading], bool]:
+def _more_rows(than: Scrape) -> Callable[[Scrape], bool]:
     written = than.value("tally_flush_rows_total")
     return lambda now: now.value("tally_flush_rows_total") > written
 

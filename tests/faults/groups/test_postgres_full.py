@@ -10,7 +10,7 @@ from tests.faults.groups.sessions import session, until_flushed
 from tests.faults.groups.small_disk import fill, small_disk
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import until_read
+from tests.faults.scrapes import until_read
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]

@@ -11,7 +11,7 @@ from tests.faults.flow import enough, flowing
 from tests.faults.groups.sessions import flush_progress, session, until_flushed, until_somebody_waits
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]

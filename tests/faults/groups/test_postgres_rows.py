@@ -11,7 +11,7 @@ from tests.faults.flow import enough, flowing
 from tests.faults.groups.sessions import Told, session, until_flushed
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import read, until_read
+from tests.faults.scrapes import read, until_read
 from tests.faults.stack import stack, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]

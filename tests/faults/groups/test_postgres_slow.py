@@ -10,7 +10,7 @@ from tests.faults.flow import enough, flowing
 from tests.faults.groups.sessions import Told
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import Reading, read, until_read
+from tests.faults.scrapes import Scrape, read, until_read
 from tests.faults.stack import Stack, stack, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
@@ -83,7 +83,7 @@ async def test_half_a_second_more_for_each_statement_makes_batches_larger_and_no
     assert deployment.exits == []
 
 
-def _rows_a_flush(before: Reading, after: Reading) -> float:
+def _rows_a_flush(before: Scrape, after: Scrape) -> float:
     rows, flushes = (
         after.value(name) - before.value(name)
         for name in ("tally_flush_rows_total", "tally_flush_seconds_count")

@@ -14,7 +14,7 @@ from tests.faults.flow import enough, flowing
 from tests.faults.groups.sessions import NAME, Told, connected, until_flushed
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import Worst, read, until_read, watching
+from tests.faults.scrapes import Worst, read, until_read, watching
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180), pytest.mark.alone]

@@ -17,7 +17,7 @@ from tally.schemas.fields import unix_ms
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, as_producers_write
 from tally.streams.operations import topics
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]

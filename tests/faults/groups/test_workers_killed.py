@@ -11,7 +11,7 @@ from tests.faults.groups.striking import FIRED_SECONDS, loaded, measured, strike
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.points import POINTS
-from tests.faults.readings import read
+from tests.faults.scrapes import read
 from tests.faults.stack import SESSION_SECONDS, stack, until
 from tests.support.judge import simulated
 

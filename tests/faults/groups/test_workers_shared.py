@@ -17,7 +17,7 @@ from tests.faults.groups.striking import last_words, loaded, measured
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
-from tests.faults.readings import health, read
+from tests.faults.scrapes import health, read
 from tests.faults.stack import Stack, stack, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]

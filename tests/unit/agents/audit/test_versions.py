@@ -15,8 +15,8 @@ def row(next_offset: int) -> Row:
 
 def test_a_row_is_what_it_was_last_at_a_progress() -> None:
     versions = Versions([(1, KEY, row(5))])
-    versions.take(1, KEY, row(7))
-    versions.take(1, KEY, row(9))
+    versions.apply(1, KEY, row(7))
+    versions.apply(1, KEY, row(9))
     at = {progress: versions.at(SCOPE, {1: progress})[0][2] for progress in (4, 5, 6, 7, 8, 9, 10)}
     assert at[5] == at[6] == row(5)
     assert at[7] == at[8] == row(7)
@@ -26,21 +26,21 @@ def test_a_row_is_what_it_was_last_at_a_progress() -> None:
 
 def test_a_row_that_was_first_written_since_was_nothing_before() -> None:
     versions = Versions([])
-    versions.take(0, KEY, row(7))
+    versions.apply(0, KEY, row(7))
     assert versions.at(SCOPE, {0: 6}) == [(0, KEY, NOTHING)]
     assert versions.at(SCOPE, {0: 7}) == [(0, KEY, row(7))]
 
 
 def test_of_rows_written_at_one_progress_the_later_one_counts() -> None:
     versions = Versions([(0, KEY, row(7))])
-    versions.take(0, KEY, recounted := Row(7, 0, 0, [], {"read": 1}))
+    versions.apply(0, KEY, recounted := Row(7, 0, 0, [], {"read": 1}))
     assert versions.at(SCOPE, {0: 7}) == [(0, KEY, recounted)]
 
 
 def test_partitions_have_a_progress_each_and_one_that_is_not_named_has_none() -> None:
     versions = Versions([(0, KEY, row(5)), (1, KEY, row(6))])
-    versions.take(0, KEY, row(8))
-    versions.take(1, KEY, row(8))
+    versions.apply(0, KEY, row(8))
+    versions.apply(1, KEY, row(8))
     assert versions.at(SCOPE, {0: 8}) == [(0, KEY, row(8)), (1, KEY, row(6))]
 
 

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.1
 SAMPLE_SECONDS = 0.5
 
 
-class Reading:
+class Scrape:
     """The metrics of one worker at one moment."""
 
     def __init__(self, exposition: str) -> None:
@@ -54,12 +54,12 @@ class Worst(Struct):
     """How often one was not alive."""
     readings: int = 0
 
-    async def take(self, worker: WorkerProcess, before: Reading) -> None:
+    async def take(self, worker: WorkerProcess, before: Scrape) -> None:
         """Ask a worker, and keep what is worse than anything before."""
-        reading = await read(worker)
+        scrape = await read(worker)
         rss = "process_resident_memory_bytes"
-        lag_s = reading.value("tally_lag_seconds")
-        self.rss_growth_bytes = max(self.rss_growth_bytes, round(reading.value(rss) - before.value(rss)))
+        lag_s = scrape.value("tally_lag_seconds")
+        self.rss_growth_bytes = max(self.rss_growth_bytes, round(scrape.value(rss) - before.value(rss)))
         self.lag_seconds = max(self.lag_seconds, math.inf if math.isnan(lag_s) else lag_s)
         self.unready += await health(worker, "ready") != 200
         self.dead += await health(worker, "live") != 200
@@ -86,11 +86,11 @@ async def watching(workers: Sequence[WorkerProcess]) -> AsyncIterator[Worst]:
         await asking
 
 
-async def read(worker: WorkerProcess) -> Reading:
+async def read(worker: WorkerProcess) -> Scrape:
     """Read a worker's metrics. Raises aiohttp.ClientError and TimeoutError where it does not answer."""
     async with _session() as session, session.get(worker.url + "/metrics") as response:
         response.raise_for_status()
-        return Reading(await response.text())
+        return Scrape(await response.text())
 
 
 async def health(worker: WorkerProcess, of: str) -> int:
@@ -100,7 +100,7 @@ async def health(worker: WorkerProcess, of: str) -> int:
 
 
 async def until_read(
-    worker: WorkerProcess, what: Callable[[Reading], bool], timeout_seconds: float, why: str
+    worker: WorkerProcess, what: Callable[[Scrape], bool], timeout_seconds: float, why: str
 ) -> float:
     """Wait until a worker's metrics say something; return how long it took. Raises AssertionError.
 
