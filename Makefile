@@ -35,13 +35,13 @@ lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the do
 	$(BIN)/ruff format --check tally tests bench examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md docs/*.md
+	$(BIN)/cog --check README.md docs/*.md tally/deploy/views.sql
 
 up: $(READY) ## keep the embedded stack and a worker running, to try it by hand
 	@$(BIN)/tally up
 
 docs: $(READY) ## write the generated parts of the docs again
-	$(BIN)/cog -r README.md docs/*.md
+	$(BIN)/cog -r README.md docs/*.md tally/deploy/views.sql
 
 lock: $(READY) ## resolve again what is needed, and what only the benchmarks need, into the locks (needs uv)
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -1,4 +1,4 @@
-"""The counter registry: every counter declared once, with the channels that it concerns.
+"""The counter registry: every counter declared once, with its grains and the channels that it concerns.
 
 Rules of families, the columns of Postgres, the answers of the read API, the docs and the laws read it. A
 family and the independent recount in SQL spell out what a counter means, and name it by hand.
@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tally.schemas.facts import Channel
+from tally.schemas.grains import CAMPAIGN, OPERATOR, TEMPLATE, Grain
 
 Family = Literal["recipient", "message", "customer", "call", "operator"]
 Kind = Literal["count", "map", "seconds"]
@@ -32,6 +33,11 @@ CHANNELS_OF: dict[Family, Channels] = {
 }
 """What a counter of a family concerns, unless it says so itself."""
 
+DISTINCT = (TEMPLATE, CAMPAIGN)
+"""Of distinct customers, who are counted once for each template and once for the campaign."""
+CALLS_AND_OPERATORS = (TEMPLATE, OPERATOR)
+LIVE = (OPERATOR,)
+
 
 class Counter(Struct, frozen=True):
     """One counter of a row; `seconds` is a distribution over fixed logarithmic buckets."""
@@ -40,8 +46,8 @@ class Counter(Struct, frozen=True):
     family: Family
     meaning: str
     kind: Kind = "count"
-    adds_up: bool = True
-    """Whether a campaign's number is the sum over its templates; if not, row `*` holds it."""
+    grains: tuple[Grain, ...] = (TEMPLATE,)
+    """At which levels rows hold it."""
     also: tuple[Family, ...] = ()
     """Other families whose states add to it."""
     only: Channels | None = None
@@ -56,6 +62,12 @@ class Counter(Struct, frozen=True):
     def channels(self) -> Channels:
         """Return the channels of campaigns that it concerns."""
         return CHANNELS_OF[self.family] if self.only is None else self.only
+
+    def summed_from(self, grain: Grain) -> Grain | None:
+        """Return the grain of whose rows a number at a grain is the sum; None where there is no number."""
+        if grain in self.grains:
+            return grain
+        return grain.sums if grain.sums in self.grains else None
 
 
 class Derived(Struct, frozen=True):
@@ -94,15 +106,15 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("read", "message", "messages read or played; a lower bound, since receipts can be off"),
     Counter("failed_after_send", "message", "accepted messages with a failed status, not delivered"),
     Counter("failed_then_delivered", "message", "messages with a failed status and a sign of delivery"),
-    Counter("contacts_accepted", "customer", "distinct customers with an accepted send", adds_up=False),
+    Counter("contacts_accepted", "customer", "distinct customers with an accepted send", grains=DISTINCT),
     Counter(
-        "replied", "customer", "of contacts_accepted, those who wrote in the reply window", adds_up=False
+        "replied", "customer", "of contacts_accepted, those who wrote in the reply window", grains=DISTINCT
     ),
     Counter(
         "replied_last_touch",
         "customer",
         "of contacts_accepted, those with a reply whose latest send before it is of this campaign",
-        adds_up=False,
+        grains=DISTINCT,
     ),
     Counter("replied_quoted", "message", "distinct messages that an inbound message quotes"),
     Counter("clicked", "message", "distinct messages whose quick reply was pressed"),
@@ -131,17 +143,39 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("answered_unknown", "call", "answered attempts of which machine detection was not sure"),
     Counter("dropped", "call", "answered by a human and meant for an operator, none within 2 s"),
     Counter("connected_s", "call", "seconds from the customer's answer to the hang-up"),
-    Counter("talk_s", "call", "seconds that operators and customers were connected"),
+    Counter(
+        "talk_s", "call", "seconds that operators and customers were connected", grains=CALLS_AND_OPERATORS
+    ),
     Counter("hold_s", "call", "seconds that one side held the other"),
     Counter("queue_wait_s", "call", "seconds that customers waited in queues"),
     Counter("queue_joins", "call", "times that customers joined a queue"),
     Counter("queue_abandoned", "call", "times that customers hung up in a queue"),
-    Counter("connects", "call", "legs of operators that were connected with a customer"),
-    Counter("ring_no_answer", "call", "legs of operators who let a queue's call ring"),
+    Counter(
+        "connects",
+        "call",
+        "legs of operators that were connected with a customer",
+        grains=CALLS_AND_OPERATORS,
+    ),
+    Counter(
+        "ring_no_answer", "call", "legs of operators who let a queue's call ring", grains=CALLS_AND_OPERATORS
+    ),
     Counter("hangup_causes", "call", "attempts by the Q.850 cause of the customer's leg", kind="map"),
     Counter("queues", "call", "the queue counters by queue/what", kind="map"),
-    Counter("memberships", "operator", "an operator's queues at this moment, by queue/what", kind="map"),
-    Counter("legs", "operator", "an operator's legs at this moment: in_call, ringing", kind="map"),
+    Counter(
+        "memberships",
+        "operator",
+        "an operator's queues at this moment, by queue/what",
+        kind="map",
+        grains=LIVE,
+    ),
+    Counter(
+        "legs",
+        "operator",
+        "an operator's legs at this moment: in_call, ringing",
+        kind="map",
+        grains=LIVE,
+        also=("call",),
+    ),
     Counter("time_to_deliver", "message", "from accepted to the first delivered status", kind="seconds"),
     Counter("time_to_read", "message", "from accepted to the first read or played", kind="seconds"),
 )
@@ -168,6 +202,7 @@ RATES: tuple[Rate, ...] = (
 )
 
 BY_NAME: dict[str, Counter] = {counter.name: counter for counter in COUNTERS}
+DERIVED_BY_NAME: dict[str, Derived] = {derived.name: derived for derived in DERIVED}
 PLAIN: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "count")
 MAPS: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "map")
 DISTRIBUTIONS: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "seconds")
@@ -177,7 +212,7 @@ API_ORDER: tuple[str, ...] = (
     "failed",
     "in_flight",
     *PLAIN[PLAIN.index("contacts_accepted") :],
-    *(name for name in MAPS if BY_NAME[name].family != "operator"),
+    *(name for name in MAPS if BY_NAME[name].grains != LIVE),
     *DISTRIBUTIONS,
 )
 """The order in which pages and answers list the numbers of a campaign."""
@@ -199,9 +234,30 @@ def numbers_of(channels: Channels) -> tuple[str, ...]:
     return tuple(name for name in API_ORDER if not channels.isdisjoint(_concerned(name)))
 
 
+def counters_of(name: str) -> tuple[Counter, ...]:
+    """Return the counters that a number is made of: itself, or what a derived one adds and takes off."""
+    if name in BY_NAME:
+        return (BY_NAME[name],)
+    derived = DERIVED_BY_NAME[name]
+    return tuple(BY_NAME[part] for part in (*derived.plus, *derived.minus))
+
+
+@cache
+def numbers_at(grain: Grain) -> tuple[str, ...]:
+    """Return the numbers that the rows of a grain come to, in the order of answers."""
+    return tuple(
+        name for name in API_ORDER if all(counter.summed_from(grain) for counter in counters_of(name))
+    )
+
+
+@cache
+def adds_up(name: str) -> bool:
+    """Return whether a campaign's number is the sum over its templates."""
+    return all(counter.summed_from(CAMPAIGN) == TEMPLATE for counter in counters_of(name))
+
+
 def _concerned(name: str) -> Channels:
     """Return the channels of a counter, or of whatever a derived number adds."""
     if name in BY_NAME:
         return BY_NAME[name].channels
-    (derived,) = (derived for derived in DERIVED if derived.name == name)
-    return NEITHER.union(*(BY_NAME[part].channels for part in derived.plus))
+    return NEITHER.union(*(BY_NAME[part].channels for part in DERIVED_BY_NAME[name].plus))

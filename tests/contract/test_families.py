@@ -88,6 +88,7 @@ def test_a_contribution_names_registered_counters_of_its_family_and_counts_up(
             counter = BY_NAME[name.partition(".")[0]]
             assert ("." in name) == (counter.kind != "count")
             assert family.table.removesuffix("s") in counter.families
+            assert part.row.grain in counter.grains
             assert value > 0
         assert part.first_ms <= part.last_ms
 

@@ -7,6 +7,7 @@ import pytest
 
 from tally.deploy import migrate
 from tally.schemas.counters import API_ORDER, COUNTERS
+from tally.schemas.grains import GRAINS, KEY_COLUMNS
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES
 
 OWN = {"generation", "partition", "updated_at"}
@@ -36,6 +37,17 @@ def columns(dsn: str, table: str) -> dict[str, Column]:
     return asyncio.run(read())
 
 
+def execute_all(dsn: str, query: str) -> set[str]:
+    async def read() -> set[str]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return {found[0] for found in await connection.fetch(query)}
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
+
+
 def test_every_counter_has_a_column_and_every_column_a_counter(migrated: str) -> None:
     found = columns(migrated, "counters")
     assert set(found) - OWN - KEY.keys() - (VALUES.keys() - COUNTED.keys()) == {c.name for c in COUNTERS}
@@ -50,12 +62,36 @@ def test_the_writer_writes_every_column(migrated: str) -> None:
     assert all(found[c.name][0] == COUNTED[c.name] for c in COUNTERS)
 
 
-def test_the_views_have_the_numbers_of_the_api_in_its_order(migrated: str) -> None:
+@pytest.mark.parametrize(
+    ("view", "names", "numbers"),
+    [
+        ("campaign_stats", ("tenant", "campaign"), API_ORDER),
+        (
+            "campaign_template_stats",
+            ("tenant", "campaign", "template_name", "template_language"),
+            API_ORDER,
+        ),
+        ("operator_stats", ("tenant", "pbx", "operator"), ("talk_s", "connects", "ring_no_answer")),
+    ],
+)
+def test_the_views_have_the_numbers_of_the_api_in_its_order(
+    migrated: str, view: str, names: tuple[str, ...], numbers: tuple[str, ...]
+) -> None:
     types = {counter.name: SQL_TYPE[counter.kind] for counter in COUNTERS}
-    for view, names in (
-        ("campaign_stats", ("tenant", "campaign")),
-        ("campaign_template_stats", ("tenant", "campaign", "template_name", "template_language")),
-    ):
-        found = columns(migrated, view)
-        assert tuple(found) == (*names, *API_ORDER)
-        assert all(found[name][0] == types.get(name, "bigint") for name in API_ORDER)
+    found = columns(migrated, view)
+    assert tuple(found) == (*names, *numbers)
+    assert all(found[name][0] == types.get(name, "bigint") for name in numbers)
+
+
+def test_every_grain_has_its_view_and_no_other_is_there(migrated: str) -> None:
+    assert execute_all(migrated, "SELECT viewname FROM pg_views WHERE schemaname = 'tally'") == {
+        grain.view for grain in GRAINS
+    }
+
+
+def test_the_primary_key_of_the_table_is_that_of_the_registry(migrated: str) -> None:
+    keyed = """
+    SELECT attname FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+    WHERE conrelid = 'tally.counters'::regclass AND contype = 'p'
+    """
+    assert execute_all(migrated, keyed) == {"generation", "partition", *KEY_COLUMNS}

@@ -11,9 +11,10 @@ from tally.schemas import bounds
 from tally.streams.operations.beyond import of_rows
 
 INSERT = """
-INSERT INTO tally.counters (generation, tenant, campaign, template_name, template_language, whole_campaign,
+INSERT INTO tally.counters (generation, tenant, campaign, template_name, template_language, grain,
     partition, next_offset, first_ms, last_ms, queues)
-SELECT 1, $1, $2 || CASE WHEN $3 THEN n::text ELSE '' END, $4 || n, $5, false, p, 1, 1, 1, $6
+SELECT 1, $1, $2 || CASE WHEN $3 THEN n::text ELSE '' END, $4 || n, $5,
+    CASE WHEN $2 = '' THEN 'operator' ELSE 'template' END, p, 1, 1, 1, $6
 FROM generate_series(1, $7) AS n, generate_series(0, 1) AS p
 """
 

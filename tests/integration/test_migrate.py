@@ -26,10 +26,10 @@ DROP TABLE tally.second;
 
 
 @pytest.fixture
-def migrations(tmp_path: Path) -> Path:
+def scripts(tmp_path: Path) -> migrate.Scripts:
     (tmp_path / "0001_first.sql").write_text(FIRST)
     (tmp_path / "0002_second.sql").write_text(SECOND)
-    return tmp_path
+    return migrate.Scripts(tmp_path, None)
 
 
 async def tables(dsn: str) -> list[str]:
@@ -41,58 +41,62 @@ async def tables(dsn: str) -> list[str]:
     return [row["tablename"] for row in rows]
 
 
-def test_up_applies_all_and_down_takes_back_the_newest(database: str, migrations: Path) -> None:
-    assert migrate.status(database, migrations) == migrate.MigrationStatus((), ("0001", "0002"))
-    migrate.up(database, migrations)
-    assert migrate.status(database, migrations) == migrate.MigrationStatus(("0001", "0002"), ())
+def test_up_applies_all_and_down_takes_back_the_newest(database: str, scripts: migrate.Scripts) -> None:
+    assert migrate.status(database, scripts) == migrate.MigrationStatus((), ("0001", "0002"))
+    migrate.up(database, scripts)
+    assert migrate.status(database, scripts) == migrate.MigrationStatus(("0001", "0002"), ())
     assert asyncio.run(tables(database)) == ["first", "schema_migrations", "second"]
-    migrate.down(database, migrations)
-    assert migrate.status(database, migrations) == migrate.MigrationStatus(("0001",), ("0002",))
+    migrate.down(database, scripts)
+    assert migrate.status(database, scripts) == migrate.MigrationStatus(("0001",), ("0002",))
     assert asyncio.run(tables(database)) == ["first", "schema_migrations"]
 
 
-def test_up_again_changes_nothing_and_writes_no_file(database: str, migrations: Path) -> None:
-    migrate.up(database, migrations)
-    migrate.up(database, migrations)
-    assert sorted(path.name for path in migrations.iterdir()) == ["0001_first.sql", "0002_second.sql"]
+def test_up_again_changes_nothing_and_writes_no_file(database: str, scripts: migrate.Scripts) -> None:
+    migrate.up(database, scripts)
+    migrate.up(database, scripts)
+    assert sorted(path.name for path in scripts.migrations.iterdir()) == ["0001_first.sql", "0002_second.sql"]
 
 
-def test_two_that_migrate_at_once_wait_for_each_other(database: str, migrations: Path) -> None:
+def test_two_that_migrate_at_once_wait_for_each_other(database: str, scripts: migrate.Scripts) -> None:
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(migrate.up, database, migrations) for _ in range(2)]:
+        for done in [pool.submit(migrate.up, database, scripts) for _ in range(2)]:
             done.result()
-    assert migrate.status(database, migrations).pending == ()
+    assert migrate.status(database, scripts).pending == ()
 
 
-def test_a_failing_migration_is_named_and_leaves_nothing_behind(database: str, migrations: Path) -> None:
-    (migrations / "0003_third.sql").write_text(
+def test_a_failing_migration_is_named_and_leaves_nothing_behind(
+    database: str, scripts: migrate.Scripts
+) -> None:
+    (scripts.migrations / "0003_third.sql").write_text(
         "-- migrate:up\nCREATE TABLE tally.third (n int); SELECT 1 / 0;\n-- migrate:down\n"
     )
     with pytest.raises(migrate.MigrationError, match="division by zero"):
-        migrate.up(database, migrations)
-    assert migrate.status(database, migrations).pending == ("0003",)
+        migrate.up(database, scripts)
+    assert migrate.status(database, scripts).pending == ("0003",)
     assert "third" not in asyncio.run(tables(database))
 
 
-def test_a_migration_older_than_an_applied_one_is_refused(database: str, migrations: Path) -> None:
-    first = migrations / "0001_first.sql"
-    first.rename(migrations / "kept.txt")
-    (migrations / "0002_second.sql").write_text("-- migrate:up\nSELECT 1;\n-- migrate:down\n")
-    migrate.up(database, migrations)
-    (migrations / "kept.txt").rename(first)
+def test_a_migration_older_than_an_applied_one_is_refused(database: str, scripts: migrate.Scripts) -> None:
+    first = scripts.migrations / "0001_first.sql"
+    first.rename(scripts.migrations / "kept.txt")
+    (scripts.migrations / "0002_second.sql").write_text("-- migrate:up\nSELECT 1;\n-- migrate:down\n")
+    migrate.up(database, scripts)
+    (scripts.migrations / "kept.txt").rename(first)
     with pytest.raises(migrate.MigrationError, match="out of order"):
-        migrate.up(database, migrations)
+        migrate.up(database, scripts)
 
 
 def test_a_migration_ends_at_its_deadline_and_its_command_line_shows_no_password(
-    database: str, migrations: Path
+    database: str, scripts: migrate.Scripts
 ) -> None:
-    (migrations / "0003_slow.sql").write_text("-- migrate:up\nSELECT pg_sleep(30);\n-- migrate:down\n")
+    (scripts.migrations / "0003_slow.sql").write_text(
+        "-- migrate:up\nSELECT pg_sleep(30);\n-- migrate:down\n"
+    )
     password = str(urlsplit(database).password)
     with ThreadPoolExecutor(1) as pool:
         began = monotonic()
-        slow = pool.submit(migrate.up, database, migrations, 1.0)
-        lines = watch_command_lines(str(migrations), until=slow.done)
+        slow = pool.submit(migrate.up, database, scripts, 1.0)
+        lines = watch_command_lines(str(scripts.migrations), until=slow.done)
         with pytest.raises(migrate.MigrationError, match="timed out") as caught:
             slow.result()
     assert monotonic() - began < 10
@@ -101,10 +105,10 @@ def test_a_migration_ends_at_its_deadline_and_its_command_line_shows_no_password
 
 
 def test_a_migration_that_meets_a_lock_lets_others_through_and_is_tried_again(
-    database: str, migrations: Path
+    database: str, scripts: migrate.Scripts
 ) -> None:
-    migrate.up(database, migrations)
-    (migrations / "0003_wider.sql").write_text(
+    migrate.up(database, scripts)
+    (scripts.migrations / "0003_wider.sql").write_text(
         "-- migrate:up\nSET LOCAL lock_timeout = '100ms';\nALTER TABLE tally.first ADD COLUMN m int;\n"
         "-- migrate:down\n"
     )
@@ -115,7 +119,7 @@ def test_a_migration_that_meets_a_lock_lets_others_through_and_is_tried_again(
             reading = holder.transaction()
             await reading.start()
             await holder.fetch("SELECT * FROM tally.first")
-            migrating = asyncio.create_task(asyncio.to_thread(migrate.up, database, migrations, 60.0))
+            migrating = asyncio.create_task(asyncio.to_thread(migrate.up, database, scripts, 60.0))
             waited = []
             for _ in range(20):
                 await asyncio.sleep(0.05)
@@ -131,12 +135,12 @@ def test_a_migration_that_meets_a_lock_lets_others_through_and_is_tried_again(
             await other.close()
 
     assert asyncio.run(migrated_beside_a_reader()) < 5.0
-    assert migrate.status(database, migrations).pending == ()
+    assert migrate.status(database, scripts).pending == ()
 
 
-def test_a_lock_that_is_held_beyond_the_deadline_is_named(database: str, migrations: Path) -> None:
-    migrate.up(database, migrations)
-    (migrations / "0003_wider.sql").write_text(
+def test_a_lock_that_is_held_beyond_the_deadline_is_named(database: str, scripts: migrate.Scripts) -> None:
+    migrate.up(database, scripts)
+    (scripts.migrations / "0003_wider.sql").write_text(
         "-- migrate:up\nSET LOCAL lock_timeout = '100ms';\nALTER TABLE tally.first ADD COLUMN m int;\n"
         "-- migrate:down\n"
     )
@@ -146,7 +150,7 @@ def test_a_lock_that_is_held_beyond_the_deadline_is_named(database: str, migrati
         try:
             async with holder.transaction():
                 await holder.fetch("SELECT * FROM tally.first")
-                await asyncio.to_thread(migrate.up, database, migrations, 5.0)
+                await asyncio.to_thread(migrate.up, database, scripts, 5.0)
         finally:
             await holder.close()
 
@@ -154,7 +158,12 @@ def test_a_lock_that_is_held_beyond_the_deadline_is_named(database: str, migrati
         asyncio.run(held())
 
 
-@pytest.mark.parametrize("path", sorted(migrate.MIGRATIONS.glob("*.sql")), ids=lambda path: path.stem)
+def test_the_views_wait_for_a_lock_for_three_seconds_at_most() -> None:
+    assert migrate.SCRIPTS.views is not None
+    assert "\nSET LOCAL lock_timeout = '3s';\n" in migrate.SCRIPTS.views.read_text()
+
+
+@pytest.mark.parametrize("path", sorted(migrate.SCRIPTS.migrations.glob("*.sql")), ids=lambda path: path.stem)
 def test_each_migration_waits_for_a_lock_for_three_seconds_at_most(path: Path) -> None:
     for section in path.read_text().split("-- migrate:")[1:]:
         assert section.split("\n")[1] == "SET LOCAL lock_timeout = '3s';"

@@ -190,9 +190,9 @@ async def test_readers_see_the_generation_that_the_pointer_names_and_none_withou
 
 
 MANY = """
-INSERT INTO tally.counters (generation, tenant, campaign, template_name, template_language, whole_campaign,
+INSERT INTO tally.counters (generation, tenant, campaign, template_name, template_language, grain,
     partition, next_offset, first_ms, last_ms, accepted)
-SELECT 1, 't' || n % 50, 'c' || n, '', '', false, 0, 1, 1, 1, 1 FROM generate_series(1, 50000) AS n
+SELECT 1, 't' || n % 50, 'c' || n, '', '', 'template', 0, 1, 1, 1, 1 FROM generate_series(1, 50000) AS n
 """
 
 
@@ -222,7 +222,7 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 def test_migrations_go_up_and_down_and_up_again(database: str) -> None:
     migrate.up(database)
     applied = migrate.status(database).applied
-    for _ in applied:
+    for _ in [*migrate.SCRIPTS.migrations.iterdir()]:
         migrate.down(database)
     assert migrate.status(database).applied == ()
     migrate.up(database)

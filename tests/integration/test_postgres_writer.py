@@ -74,11 +74,11 @@ async def test_a_row_arrives_with_everything_that_is_known_of_it(migrated: str) 
         assert await Writer(database, 2).write(5, [(key("é/%"), sent)], progress(7), None) == 1
     found = await fetch(
         migrated,
-        "SELECT generation, partition, tenant, campaign, template_name, template_language, whole_campaign,"
+        "SELECT generation, partition, tenant, campaign, template_name, template_language, grain,"
         " next_offset, first_ms, last_ms, labels, accepted, delivered, errors::text, time_to_read::text,"
         " pricing::text, now() - updated_at < '1 minute' FROM tally.counters",
     )
-    assert found[0][:7] == (2, 5, "t1", "é/%", "promo_nov", "pt_BR", False)
+    assert found[0][:7] == (2, 5, "t1", "é/%", "promo_nov", "pt_BR", "template")
     assert found[0][7:11] == (7, 1_795_350_870_001, 1_795_350_870_002, ['a"b', "7"])
     assert found[0][11:] == (3, 0, '{"meta:131026": 2}', '{"35": 1, "negative": 4}', "{}", True)
 
@@ -88,8 +88,8 @@ async def test_the_campaigns_own_row_and_the_free_form_row_are_two(migrated: str
     async with opened(migrated) as database:
         rows = [(key(template=None), row(1, replied=1)), (key(template=FREE_FORM), row(1, accepted=1))]
         await Writer(database, 1).write(0, rows, progress(1), None)
-    found = await fetch(migrated, "SELECT whole_campaign, replied, accepted FROM tally.counters ORDER BY 1")
-    assert found == [(False, 0, 1), (True, 1, 0)]
+    found = await fetch(migrated, "SELECT grain, replied, accepted FROM tally.counters ORDER BY 1")
+    assert found == [("campaign", 1, 0), ("template", 0, 1)]
 
 
 @pytest.mark.asyncio

@@ -15,6 +15,7 @@ RETIRED = {
     r"hopeless|giving_up|give_up\b": "quarantine",
     r"contracts, section|research note|\(architecture \d": "nothing that is not in the repository",
     r"\bTurns\(|\bBREATHS\b": "ComputeGate, YIELDS_BETWEEN",
+    r"whole_campaign": "grain",
     r"may_be_usual|usual_sends|\bidle\.py": "fast path, full reader",
 }
 """Patterns, each with the word that stands in their place."""

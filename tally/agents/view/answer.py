@@ -8,10 +8,11 @@ from tally.agents.view.sums import Counts, Sums, Totals, adding_up, flat
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import (
     BY_NAME,
-    DERIVED,
+    DERIVED_BY_NAME,
     DISTRIBUTIONS,
     MAPS,
     RATES,
+    adds_up,
     channel_of,
     channels_named,
     numbers_of,
@@ -29,7 +30,6 @@ OfTemplate = tuple[Template | None, Iterable[Row]]
 DIGITS = 4
 """Rates are rounded to so many digits."""
 
-_DERIVED = {derived.name: derived for derived in DERIVED}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -122,18 +122,12 @@ def _more(count: int, counts: Counts, names: Sequence[str]) -> Json:
     """Return what an answer says of templates that it does not show, only where there are any."""
     if not count:
         return {}
-    shown = shaped(adding_up(counts), [name for name in names if _adds_up(name)])
+    shown = shaped(adding_up(counts), [name for name in names if adds_up(name)])
     return {"templates_more": {"templates": count, "counters": shown, "rates": rates(shown)}}
 
 
-def _adds_up(name: str) -> bool:
-    if derived := _DERIVED.get(name):
-        return all(BY_NAME[part].adds_up for part in (*derived.plus, *derived.minus))
-    return BY_NAME[name].adds_up
-
-
 def _number(name: str, counts: Mapping[str, int], entries: Mapping[str, Counts]) -> Any:
-    if derived := _DERIVED.get(name):
+    if derived := DERIVED_BY_NAME.get(name):
         return sum(counts.get(n, 0) for n in derived.plus) - sum(counts.get(n, 0) for n in derived.minus)
     kind = BY_NAME[name].kind
     if kind == "count":

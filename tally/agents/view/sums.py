@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tally.schemas.counters import COUNTERS
+from tally.schemas.counters import BY_NAME
+from tally.schemas.grains import CAMPAIGN, TEMPLATE, Grain
 from tally.schemas.keys import Template
 from tally.schemas.rows import LABELS, Row
 
@@ -15,23 +16,22 @@ Counts = dict[str, int]
 KEPT_NAMES = 1 << 16
 """Keys of counts that are kept taken apart: counters, listed entries, buckets, and queues of campaigns."""
 
-_ADDS_UP = frozenset(counter.name for counter in COUNTERS if counter.adds_up)
-
 
 class Flat(NamedTuple):
     """A key of a row's counts, taken apart."""
 
     name: str
     entry: str
-    adds_up: bool
-    """Whether a campaign's number is the sum over its templates; if not, row `*` holds it."""
+    summed_from: Grain
+    """Of whose rows a campaign's number is the sum: those of its templates, or its own row `*`."""
 
 
 @lru_cache(KEPT_NAMES)
 def flat(key: str) -> Flat:
     """Take a key of counts apart."""
     name, _, entry = key.partition(".")
-    return Flat(name, entry, name in _ADDS_UP)
+    counter = BY_NAME.get(name)
+    return Flat(name, entry, (counter and counter.summed_from(CAMPAIGN)) or CAMPAIGN)
 
 
 class Totals(Struct):
@@ -56,8 +56,8 @@ class Totals(Struct):
     def counts(self) -> Counts:
         """The campaign's numbers: sums over all templates, or what row `*` holds."""
         totals: Counts = {}
-        _add(totals, self.of_templates, of_templates=True)
-        _add(totals, self.own, of_templates=False)
+        _add(totals, self.of_templates, TEMPLATE)
+        _add(totals, self.own, CAMPAIGN)
         return totals
 
     def copy(self) -> "Totals":
@@ -96,18 +96,18 @@ class Sums:
         """Return the campaign's numbers: sums over all templates, or what row `*` holds."""
         totals: Counts = {}
         for counts in (*self.by_template.values(), self.others):
-            _add(totals, counts, of_templates=True)
-        _add(totals, self.own, of_templates=False)
+            _add(totals, counts, TEMPLATE)
+        _add(totals, self.own, CAMPAIGN)
         return totals
 
 
 def adding_up(counts: Mapping[str, int]) -> Counts:
     """Return those counts that may be added over templates."""
-    return {key: value for key, value in counts.items() if flat(key).adds_up}
+    return {key: value for key, value in counts.items() if flat(key).summed_from is TEMPLATE}
 
 
-def _add(totals: Counts, more: Mapping[str, int], *, of_templates: bool) -> None:
+def _add(totals: Counts, more: Mapping[str, int], rows_of: Grain) -> None:
     known = totals.get
     for key, value in more.items():
-        if flat(key).adds_up is of_templates:
+        if flat(key).summed_from is rows_of:
             totals[key] = known(key, 0) + value

@@ -2,8 +2,9 @@
 SET LOCAL lock_timeout = '3s';
 CREATE SCHEMA IF NOT EXISTS tally;
 
--- One row per (tenant, campaign, template) and partition, as an absolute value: what the fold counted
--- from every fact below next_offset. A campaign's number is the sum over its partitions.
+-- A row of one grain (tally/schemas/grains.py) in one partition, as an absolute value: what the fold counted
+-- from every fact below next_offset. A number is the sum over partitions. The columns of counters, and the
+-- views, are rendered from the registries after the migrations: tally/deploy/views.sql.
 CREATE TABLE tally.counters (
     -- Ids compare as bytes everywhere else; "C" keeps that here, and spares indexes the operating
     -- system's collation versions.
@@ -12,7 +13,7 @@ CREATE TABLE tally.counters (
     campaign              text    COLLATE "C" NOT NULL,
     template_name         text    COLLATE "C" NOT NULL,
     template_language     text    COLLATE "C" NOT NULL,
-    whole_campaign        boolean NOT NULL,
+    grain                 text    COLLATE "C" NOT NULL,
     partition             integer NOT NULL,
 
     next_offset           bigint  NOT NULL,
@@ -21,33 +22,7 @@ CREATE TABLE tally.counters (
     labels                text[]  NOT NULL DEFAULT '{}',
     updated_at            timestamptz NOT NULL DEFAULT now(),
 
-    contacts              bigint  NOT NULL DEFAULT 0,
-    attempts              bigint  NOT NULL DEFAULT 0,
-    queued                bigint  NOT NULL DEFAULT 0,
-    accepted              bigint  NOT NULL DEFAULT 0,
-    failed_at_send        bigint  NOT NULL DEFAULT 0,
-    skipped               bigint  NOT NULL DEFAULT 0,
-    cancelled             bigint  NOT NULL DEFAULT 0,
-    duplicates            bigint  NOT NULL DEFAULT 0,
-    claimed_elsewhere     bigint  NOT NULL DEFAULT 0,
-    sent                  bigint  NOT NULL DEFAULT 0,
-    delivered             bigint  NOT NULL DEFAULT 0,
-    delivered_implied     bigint  NOT NULL DEFAULT 0,
-    read                  bigint  NOT NULL DEFAULT 0,
-    failed_after_send     bigint  NOT NULL DEFAULT 0,
-    failed_then_delivered bigint  NOT NULL DEFAULT 0,
-    contacts_accepted     bigint  NOT NULL DEFAULT 0,
-    replied               bigint  NOT NULL DEFAULT 0,
-    replied_last_touch    bigint  NOT NULL DEFAULT 0,
-    replied_quoted        bigint  NOT NULL DEFAULT 0,
-    clicked               bigint  NOT NULL DEFAULT 0,
-    errors                jsonb   NOT NULL DEFAULT '{}',
-    pricing               jsonb   NOT NULL DEFAULT '{}',
-    time_to_deliver       jsonb   NOT NULL DEFAULT '{}',
-    time_to_read          jsonb   NOT NULL DEFAULT '{}',
-
-    PRIMARY KEY (generation, tenant, campaign, template_name, template_language, whole_campaign, partition),
-    CHECK (NOT whole_campaign OR (template_name = '' AND template_language = ''))
+    PRIMARY KEY (generation, tenant, campaign, template_name, template_language, grain, partition)
 )
 -- A busy row is rewritten every second: room on its page keeps the rewrite off the indexes.
 WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
@@ -55,9 +30,9 @@ WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX counters_campaign ON tally.counters (campaign);
 
 COMMENT ON TABLE tally.counters IS
-    'Counters of one campaign template in one partition; read them through the views';
-COMMENT ON COLUMN tally.counters.whole_campaign IS
-    'The campaign''s own row: distinct customers, which do not add up over templates';
+    'Counters of one template, campaign or operator in one partition; read them through the views';
+COMMENT ON COLUMN tally.counters.grain IS
+    'What the row is of: a template, a campaign (what does not add up over templates), or an operator';
 COMMENT ON COLUMN tally.counters.next_offset IS
     'Progress of the partition when the row last changed; an older row never replaces a newer one';
 
@@ -87,9 +62,59 @@ CREATE TABLE tally.current_generation (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Which deployment this database belongs to: the brokers hold the same id (tally/streams/operations/deployment.py).
+-- Empty until the first flush; a role that flushes needs SELECT, INSERT and UPDATE on it.
+CREATE TABLE tally.deployment (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    id     text NOT NULL
+);
+
+-- Sums a JSON list of {"entry": n} over its elements, without entries that come to 0.
+CREATE FUNCTION tally.sum_entries(maps jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT coalesce(jsonb_object_agg(entry, n), '{}')
+    FROM (
+        SELECT entry, sum(counted::bigint)::bigint AS n
+        FROM jsonb_array_elements(maps) AS map, jsonb_each_text(map) AS entries (entry, counted)
+        GROUP BY entry
+    ) AS summed
+    WHERE n <> 0
+$$;
+
+-- Sums a JSON list of {"<seconds>": n, "negative": n}; percentiles by nearest rank, as in
+-- tally/tables/durations.py: the first bucket at which count * percent / 100 durations are reached.
+CREATE FUNCTION tally.summarise_seconds(distributions jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    WITH summed AS (
+        SELECT bucket, counted::bigint AS n
+        FROM jsonb_each_text(tally.sum_entries(distributions)) AS entries (bucket, counted)
+    ), ranked AS (
+        SELECT
+            bucket::bigint * 1000 AS ms,
+            sum(n) OVER (ORDER BY bucket::bigint) AS reached,
+            sum(n) OVER () AS total
+        FROM summed
+        WHERE bucket <> 'negative'
+    )
+    SELECT jsonb_build_object(
+        'count', coalesce(max(total), 0),
+        'p50_ms', min(ms) FILTER (WHERE reached * 100 >= total * 50),
+        'p95_ms', min(ms) FILTER (WHERE reached * 100 >= total * 95),
+        'p99_ms', min(ms) FILTER (WHERE reached * 100 >= total * 99),
+        'negative', (SELECT coalesce(sum(n), 0) FROM summed WHERE bucket = 'negative')
+    )
+    FROM ranked
+$$;
+
 -- migrate:down
 SET LOCAL lock_timeout = '3s';
+-- The rendered views go with the table.
+DROP TABLE tally.counters CASCADE;
+DROP FUNCTION tally.summarise_seconds(jsonb);
+DROP FUNCTION tally.sum_entries(jsonb);
+DROP TABLE tally.deployment;
 DROP TABLE tally.current_generation;
 DROP TABLE tally.flush_progress;
-DROP TABLE tally.counters;
 -- The schema stays: the list of applied migrations may live in it.

@@ -7,7 +7,6 @@ import asyncpg
 import orjson
 
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template
 from tally.streams.settings import Settings
 from tally.tables.postgres.columns import COUNTED, KEY
 from tally.tables.postgres.failures import named
@@ -28,7 +27,7 @@ async def stored_rows(settings: Settings) -> dict[int, Rows]:
     found: dict[int, Rows] = {}
     for record in await _records(settings):
         rows = found.setdefault(record["partition"], {})
-        rows[_key(record)] = (record["next_offset"], _counts(record))
+        rows[RowKey.of_columns(record).encode()] = (record["next_offset"], _counts(record))
     return found
 
 
@@ -44,12 +43,6 @@ async def _records(settings: Settings) -> Sequence[Any]:
         if (failure := named(error)) is not None:
             raise failure from None  # the client's own message may quote the DSN
         raise
-
-
-def _key(record: Any) -> bytes:
-    template = Template(record["template_name"], record["template_language"])
-    whole = record["whole_campaign"]
-    return RowKey(record["tenant"], record["campaign"], None if whole else template).encode()
 
 
 def _counts(record: Any) -> dict[str, int]:

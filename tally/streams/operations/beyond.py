@@ -55,7 +55,7 @@ NOT_KNOWN: Mapping[str, str] = {
 OF_ROWS = """
 SELECT
     (SELECT count(*) FROM (
-        SELECT FROM tally.counters WHERE generation = $1 AND NOT whole_campaign AND campaign <> ''
+        SELECT FROM tally.counters WHERE generation = $1 AND grain = 'template'
         GROUP BY tenant, campaign HAVING count(DISTINCT (template_name, template_language)) > $2
     ) AS campaigns) AS templates_shown,
     (SELECT count(*) FROM (
@@ -63,7 +63,7 @@ SELECT
         GROUP BY tenant HAVING count(DISTINCT campaign) > $3
     ) AS tenants) AS campaigns_shown,
     (SELECT count(*) FROM (
-        SELECT FROM tally.counters WHERE generation = $1 AND campaign = ''
+        SELECT FROM tally.counters WHERE generation = $1 AND grain = 'operator'
         GROUP BY tenant HAVING count(DISTINCT (template_name, template_language)) > $4
     ) AS tenants) AS operators_shown,
     (SELECT count(DISTINCT name) FROM tally.counters, unnest(ARRAY[template_name, template_language]) AS name

@@ -20,7 +20,7 @@ DEADLINE_SECONDS = 20.0
 MANY_TEMPLATES = """
 SELECT tenant, campaign, count(DISTINCT (template_name, template_language)) AS templates
 FROM tally.counters
-WHERE generation = $1 AND NOT whole_campaign AND campaign <> ''
+WHERE generation = $1 AND grain = 'template'
 GROUP BY tenant, campaign HAVING count(DISTINCT (template_name, template_language)) > $2
 ORDER BY templates DESC LIMIT $3
 """

@@ -1,4 +1,4 @@
-"""Columns of `tally.counters`, from the metric registry, and rows as records of them. Pure."""
+"""Columns of `tally.counters`, from the registries of counters and grains, and rows as records. Pure."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 
 from tally.schemas.counters import DISTRIBUTIONS, MAPS, PLAIN
-from tally.schemas.grains import RowKey
-from tally.schemas.keys import FREE_FORM
+from tally.schemas.grains import KEY_COLUMNS, RowKey
 from tally.schemas.rows import Row
 from tally.tables.pieces import Steps
 
@@ -20,13 +19,7 @@ NESTED: tuple[str, ...] = (*MAPS, *DISTRIBUTIONS)
 COUNTED: dict[str, str] = dict.fromkeys(PLAIN, "bigint") | dict.fromkeys(NESTED, "jsonb")
 """SQL type by column of each counter."""
 
-KEY: dict[str, str] = {
-    "tenant": "text",
-    "campaign": "text",
-    "template_name": "text",
-    "template_language": "text",
-    "whole_campaign": "boolean",
-}
+KEY: dict[str, str] = dict.fromkeys(KEY_COLUMNS, "text")
 """What names a row beside generation and partition, which a batch has in common."""
 
 DESCRIBED: dict[str, str] = {"first_ms": "bigint", "last_ms": "bigint", "labels": "text[]"}
@@ -45,7 +38,7 @@ def record(key: RowKey, row: Row) -> Record:
     A counter that the registry does not know (of a newer fold) is left to the newer writer.
     """
     values: Record = {
-        **dict(zip(KEY, place(key), strict=True)),
+        **dict(zip(KEY, key.columns(), strict=True)),
         "next_offset": row.next_offset,
         "first_ms": row.first_ms,
         "last_ms": row.last_ms,
@@ -71,16 +64,10 @@ def _split(flat: str) -> tuple[str, str]:
     return (name, entry) if known else ("", "")
 
 
-def place(key: RowKey) -> tuple[str, str, str, str, bool]:
-    """Return the values of KEY's columns: where a row stands among others."""
-    template = FREE_FORM if key.template is None else key.template
-    return key.tenant, key.campaign, template.name, template.language, key.template is None
-
-
 def encoding(rows: Rows) -> Steps[str]:
     """Return rows as the JSON list that the upsert takes, in the order in which every writer locks them."""
     records = []
-    for one in sorted(rows, key=lambda row: place(row[0])):
+    for one in sorted(rows, key=lambda row: row[0].columns()):
         records.append(orjson.dumps(record(*one)).decode())
         yield
     return f"[{','.join(records)}]"

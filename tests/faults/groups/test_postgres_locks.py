@@ -28,7 +28,7 @@ SELECT 1 FROM tally.counters WHERE partition = $1 ORDER BY next_offset DESC LIMI
 """
 LOCK_ALL = """
 SELECT 1 FROM tally.counters WHERE partition = $1
-ORDER BY tenant DESC, campaign DESC, template_name DESC, template_language DESC, whole_campaign DESC
+ORDER BY tenant DESC, campaign DESC, template_name DESC, template_language DESC, grain DESC
 FOR UPDATE
 """
 COUNTED_DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"

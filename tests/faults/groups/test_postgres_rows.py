@@ -25,9 +25,9 @@ SEEN_SECONDS = 8.0
 REFUSE_A_HOT_ROW = """
 SELECT partition, format(
     'ALTER TABLE tally.counters ADD CONSTRAINT strange CHECK (NOT (partition = %s AND tenant = %L'
-    ' AND campaign = %L AND template_name = %L AND template_language = %L AND whole_campaign = %L))'
+    ' AND campaign = %L AND template_name = %L AND template_language = %L AND grain = %L))'
     ' NOT VALID',
-    partition, tenant, campaign, template_name, template_language, whole_campaign) AS statement
+    partition, tenant, campaign, template_name, template_language, grain) AS statement
 FROM tally.counters ORDER BY next_offset DESC LIMIT 1
 """
 OTHERS_AGE = """

@@ -8,7 +8,7 @@ import pytest
 from tally.schemas.counters import COUNTERS
 from tally.schemas.keys import FREE_FORM
 from tally.tables.pieces import at_once
-from tally.tables.postgres.columns import COUNTED, KEY, VALUES, encoding, place, record
+from tally.tables.postgres.columns import COUNTED, KEY, VALUES, encoding, record
 from tally.tables.postgres.failures import Away, PostgresFailure, Refused, Unacceptable, named
 from tests.support.flush_doubles import PROMO, key, row
 
@@ -35,7 +35,7 @@ def test_every_writer_locks_rows_in_one_order_the_campaigns_own_row_included() -
     keys = [key(template=None), key(template=FREE_FORM), key(template=PROMO), key("a"), key("b", tenant="t0")]
     rows = [(name, row(1)) for name in keys]
     assert at_once(encoding(rows)) == at_once(encoding(rows[::-1]))
-    assert len(set(map(place, keys))) == len(keys)
+    assert len({name.columns() for name in keys}) == len(keys)
 
 
 def test_rows_are_sent_as_one_list_of_their_records() -> None:

@@ -1,0 +1,310 @@
+-- Columns, key and views of tally.counters, as the registries of counters and grains say it
+-- (tally/schemas/counters.py, grains.py). Generated: `make docs` writes it anew, `make lint` compares it, and
+-- `tally migrate up` runs it after the migrations, in one transaction, where the views are not of this text.
+-- [[[cog
+-- import cog
+-- from tally.tables.postgres.rendering import rendered
+-- cog.outl(rendered())
+-- ]]]
+SET LOCAL lock_timeout = '3s';
+
+-- A counter that this version does not know: what a newer one rendered is left to it.
+DO $$
+DECLARE
+    unknown text;
+BEGIN
+    SELECT string_agg(attname, ', ' ORDER BY attname) INTO unknown FROM pg_attribute
+    WHERE attrelid = 'tally.counters'::regclass AND attnum > 0 AND NOT attisdropped
+        AND attname NOT IN (
+            'generation', 'tenant', 'campaign', 'template_name', 'template_language', 'grain',
+            'partition', 'next_offset', 'first_ms', 'last_ms', 'labels', 'contacts', 'attempts',
+            'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled', 'duplicates',
+            'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'read',
+            'failed_after_send', 'failed_then_delivered', 'contacts_accepted', 'replied',
+            'replied_last_touch', 'replied_quoted', 'clicked', 'requested', 'attempted', 'answered',
+            'busy', 'no_answer', 'rejected', 'unreachable', 'congestion', 'call_cancelled',
+            'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
+            'answered_unknown', 'dropped', 'connected_s', 'talk_s', 'hold_s', 'queue_wait_s',
+            'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
+            'hangup_causes', 'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read',
+            'updated_at'
+        );
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'tally.counters has columns that this version of Tally does not know: %', unknown
+            USING HINT = 'a newer version has migrated this database: use that one';
+    END IF;
+END $$;
+
+-- What a new column should hold is in no row yet: every row is sent again.
+UPDATE tally.flush_progress SET columns = ''
+WHERE EXISTS (
+    SELECT FROM unnest(ARRAY[
+        'tenant', 'campaign', 'template_name', 'template_language', 'grain', 'contacts', 'attempts',
+        'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled', 'duplicates',
+        'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'read', 'failed_after_send',
+        'failed_then_delivered', 'contacts_accepted', 'replied', 'replied_last_touch',
+        'replied_quoted', 'clicked', 'requested', 'attempted', 'answered', 'busy', 'no_answer',
+        'rejected', 'unreachable', 'congestion', 'call_cancelled', 'call_failed', 'ended_unknown',
+        'answered_human', 'answered_machine', 'answered_unknown', 'dropped', 'connected_s',
+        'talk_s', 'hold_s', 'queue_wait_s', 'queue_joins', 'queue_abandoned', 'connects',
+        'ring_no_answer', 'errors', 'pricing', 'hangup_causes', 'queues', 'memberships', 'legs',
+        'time_to_deliver', 'time_to_read'
+    ]) AS wanted (name)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'tally.counters'::regclass AND attname = name AND NOT attisdropped
+    )
+);
+
+ALTER TABLE tally.counters
+    ADD COLUMN IF NOT EXISTS tenant text COLLATE "C" NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS campaign text COLLATE "C" NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS template_name text COLLATE "C" NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS template_language text COLLATE "C" NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS grain text COLLATE "C" NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS contacts bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS attempts bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS queued bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS accepted bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS failed_at_send bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS skipped bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS cancelled bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS duplicates bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS claimed_elsewhere bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS sent bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS delivered bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS delivered_implied bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS read bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS failed_after_send bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS failed_then_delivered bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS contacts_accepted bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS replied bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS replied_last_touch bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS replied_quoted bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS clicked bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS requested bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS attempted bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS answered bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS busy bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS no_answer bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS rejected bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS unreachable bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS congestion bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS call_cancelled bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS call_failed bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS ended_unknown bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS answered_human bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS answered_machine bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS answered_unknown bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS dropped bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS connected_s bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS talk_s bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS hold_s bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS queue_wait_s bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS queue_joins bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS queue_abandoned bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS connects bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS ring_no_answer bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS errors jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS pricing jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS hangup_causes jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS queues jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS memberships jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS legs jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS time_to_deliver jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS time_to_read jsonb NOT NULL DEFAULT '{}';
+
+DO $$
+BEGIN
+    IF ARRAY[
+        'generation', 'tenant', 'campaign', 'template_name', 'template_language', 'grain',
+        'partition'
+    ] IS DISTINCT FROM (
+        SELECT array_agg(attname::text ORDER BY place) FROM pg_constraint
+        CROSS JOIN unnest(conkey) WITH ORDINALITY AS keyed (number, place)
+        JOIN pg_attribute ON attrelid = conrelid AND attnum = number
+        WHERE conrelid = 'tally.counters'::regclass AND contype = 'p'
+    ) THEN
+        ALTER TABLE tally.counters DROP CONSTRAINT counters_pkey, ADD PRIMARY KEY (
+            generation, tenant, campaign, template_name, template_language, grain, partition
+        );
+    END IF;
+END $$;
+
+DROP VIEW IF EXISTS tally.operator_stats;
+DROP VIEW IF EXISTS tally.campaign_stats;
+DROP VIEW IF EXISTS tally.campaign_template_stats;
+
+-- Each row is of a template of a campaign, or the script of a voice campaign.
+-- Those that came to zeros do not show.
+CREATE VIEW tally.campaign_template_stats AS
+SELECT
+    tenant,
+    campaign,
+    template_name,
+    template_language,
+    sum(contacts)::bigint AS contacts,
+    sum(attempts)::bigint AS attempts,
+    sum(queued)::bigint AS queued,
+    sum(accepted)::bigint AS accepted,
+    sum(failed_at_send)::bigint AS failed_at_send,
+    sum(skipped)::bigint AS skipped,
+    sum(cancelled)::bigint AS cancelled,
+    sum(duplicates)::bigint AS duplicates,
+    sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
+    sum(sent)::bigint AS sent,
+    sum(delivered)::bigint AS delivered,
+    sum(delivered_implied)::bigint AS delivered_implied,
+    sum(read)::bigint AS read,
+    sum(failed_after_send)::bigint AS failed_after_send,
+    sum(failed_then_delivered)::bigint AS failed_then_delivered,
+    sum(failed_at_send + failed_after_send)::bigint AS failed,
+    sum(accepted - delivered - failed_after_send)::bigint AS in_flight,
+    sum(contacts_accepted)::bigint AS contacts_accepted,
+    sum(replied)::bigint AS replied,
+    sum(replied_last_touch)::bigint AS replied_last_touch,
+    sum(replied_quoted)::bigint AS replied_quoted,
+    sum(clicked)::bigint AS clicked,
+    sum(requested)::bigint AS requested,
+    sum(attempted)::bigint AS attempted,
+    sum(answered)::bigint AS answered,
+    sum(busy)::bigint AS busy,
+    sum(no_answer)::bigint AS no_answer,
+    sum(rejected)::bigint AS rejected,
+    sum(unreachable)::bigint AS unreachable,
+    sum(congestion)::bigint AS congestion,
+    sum(call_cancelled)::bigint AS call_cancelled,
+    sum(call_failed)::bigint AS call_failed,
+    sum(ended_unknown)::bigint AS ended_unknown,
+    sum(answered_human)::bigint AS answered_human,
+    sum(answered_machine)::bigint AS answered_machine,
+    sum(answered_unknown)::bigint AS answered_unknown,
+    sum(dropped)::bigint AS dropped,
+    sum(connected_s)::bigint AS connected_s,
+    sum(talk_s)::bigint AS talk_s,
+    sum(hold_s)::bigint AS hold_s,
+    sum(queue_wait_s)::bigint AS queue_wait_s,
+    sum(queue_joins)::bigint AS queue_joins,
+    sum(queue_abandoned)::bigint AS queue_abandoned,
+    sum(connects)::bigint AS connects,
+    sum(ring_no_answer)::bigint AS ring_no_answer,
+    tally.sum_entries(jsonb_agg(errors)) AS errors,
+    tally.sum_entries(jsonb_agg(pricing)) AS pricing,
+    tally.sum_entries(jsonb_agg(hangup_causes)) AS hangup_causes,
+    tally.sum_entries(jsonb_agg(queues)) AS queues,
+    tally.summarise_seconds(jsonb_agg(time_to_deliver)) AS time_to_deliver,
+    tally.summarise_seconds(jsonb_agg(time_to_read)) AS time_to_read
+FROM tally.counters
+WHERE generation = (SELECT generation FROM tally.current_generation)
+    AND grain = 'template'
+    AND (
+        greatest(
+            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+            claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
+            failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
+            clicked, requested, attempted, answered, busy, no_answer, rejected, unreachable,
+            congestion, call_cancelled, call_failed, ended_unknown, answered_human,
+            answered_machine, answered_unknown, dropped, connected_s, talk_s, hold_s, queue_wait_s,
+            queue_joins, queue_abandoned, connects, ring_no_answer
+        ) > 0
+        OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
+        time_to_deliver <> '{}' OR time_to_read <> '{}'
+    )
+GROUP BY tenant, campaign, template_name, template_language;
+
+-- Each row is of a campaign.
+-- Those that came to zeros do not show.
+CREATE VIEW tally.campaign_stats AS
+SELECT
+    tenant,
+    campaign,
+    coalesce(sum(contacts) FILTER (WHERE grain = 'template'), 0)::bigint AS contacts,
+    coalesce(sum(attempts) FILTER (WHERE grain = 'template'), 0)::bigint AS attempts,
+    coalesce(sum(queued) FILTER (WHERE grain = 'template'), 0)::bigint AS queued,
+    coalesce(sum(accepted) FILTER (WHERE grain = 'template'), 0)::bigint AS accepted,
+    coalesce(sum(failed_at_send) FILTER (WHERE grain = 'template'), 0)::bigint AS failed_at_send,
+    coalesce(sum(skipped) FILTER (WHERE grain = 'template'), 0)::bigint AS skipped,
+    coalesce(sum(cancelled) FILTER (WHERE grain = 'template'), 0)::bigint AS cancelled,
+    coalesce(sum(duplicates) FILTER (WHERE grain = 'template'), 0)::bigint AS duplicates,
+    coalesce(sum(claimed_elsewhere) FILTER (WHERE grain = 'template'), 0)::bigint AS claimed_elsewhere,
+    coalesce(sum(sent) FILTER (WHERE grain = 'template'), 0)::bigint AS sent,
+    coalesce(sum(delivered) FILTER (WHERE grain = 'template'), 0)::bigint AS delivered,
+    coalesce(sum(delivered_implied) FILTER (WHERE grain = 'template'), 0)::bigint AS delivered_implied,
+    coalesce(sum(read) FILTER (WHERE grain = 'template'), 0)::bigint AS read,
+    coalesce(sum(failed_after_send) FILTER (WHERE grain = 'template'), 0)::bigint AS failed_after_send,
+    coalesce(sum(failed_then_delivered) FILTER (WHERE grain = 'template'), 0)::bigint AS failed_then_delivered,
+    coalesce(sum(failed_at_send + failed_after_send) FILTER (WHERE grain = 'template'), 0)::bigint AS failed,
+    coalesce(sum(accepted - delivered - failed_after_send) FILTER (WHERE grain = 'template'), 0)::bigint AS in_flight,
+    coalesce(sum(contacts_accepted) FILTER (WHERE grain = 'campaign'), 0)::bigint AS contacts_accepted,
+    coalesce(sum(replied) FILTER (WHERE grain = 'campaign'), 0)::bigint AS replied,
+    coalesce(sum(replied_last_touch) FILTER (WHERE grain = 'campaign'), 0)::bigint AS replied_last_touch,
+    coalesce(sum(replied_quoted) FILTER (WHERE grain = 'template'), 0)::bigint AS replied_quoted,
+    coalesce(sum(clicked) FILTER (WHERE grain = 'template'), 0)::bigint AS clicked,
+    coalesce(sum(requested) FILTER (WHERE grain = 'template'), 0)::bigint AS requested,
+    coalesce(sum(attempted) FILTER (WHERE grain = 'template'), 0)::bigint AS attempted,
+    coalesce(sum(answered) FILTER (WHERE grain = 'template'), 0)::bigint AS answered,
+    coalesce(sum(busy) FILTER (WHERE grain = 'template'), 0)::bigint AS busy,
+    coalesce(sum(no_answer) FILTER (WHERE grain = 'template'), 0)::bigint AS no_answer,
+    coalesce(sum(rejected) FILTER (WHERE grain = 'template'), 0)::bigint AS rejected,
+    coalesce(sum(unreachable) FILTER (WHERE grain = 'template'), 0)::bigint AS unreachable,
+    coalesce(sum(congestion) FILTER (WHERE grain = 'template'), 0)::bigint AS congestion,
+    coalesce(sum(call_cancelled) FILTER (WHERE grain = 'template'), 0)::bigint AS call_cancelled,
+    coalesce(sum(call_failed) FILTER (WHERE grain = 'template'), 0)::bigint AS call_failed,
+    coalesce(sum(ended_unknown) FILTER (WHERE grain = 'template'), 0)::bigint AS ended_unknown,
+    coalesce(sum(answered_human) FILTER (WHERE grain = 'template'), 0)::bigint AS answered_human,
+    coalesce(sum(answered_machine) FILTER (WHERE grain = 'template'), 0)::bigint AS answered_machine,
+    coalesce(sum(answered_unknown) FILTER (WHERE grain = 'template'), 0)::bigint AS answered_unknown,
+    coalesce(sum(dropped) FILTER (WHERE grain = 'template'), 0)::bigint AS dropped,
+    coalesce(sum(connected_s) FILTER (WHERE grain = 'template'), 0)::bigint AS connected_s,
+    coalesce(sum(talk_s) FILTER (WHERE grain = 'template'), 0)::bigint AS talk_s,
+    coalesce(sum(hold_s) FILTER (WHERE grain = 'template'), 0)::bigint AS hold_s,
+    coalesce(sum(queue_wait_s) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_wait_s,
+    coalesce(sum(queue_joins) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_joins,
+    coalesce(sum(queue_abandoned) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_abandoned,
+    coalesce(sum(connects) FILTER (WHERE grain = 'template'), 0)::bigint AS connects,
+    coalesce(sum(ring_no_answer) FILTER (WHERE grain = 'template'), 0)::bigint AS ring_no_answer,
+    tally.sum_entries(jsonb_agg(errors) FILTER (WHERE grain = 'template')) AS errors,
+    tally.sum_entries(jsonb_agg(pricing) FILTER (WHERE grain = 'template')) AS pricing,
+    tally.sum_entries(jsonb_agg(hangup_causes) FILTER (WHERE grain = 'template')) AS hangup_causes,
+    tally.sum_entries(jsonb_agg(queues) FILTER (WHERE grain = 'template')) AS queues,
+    tally.summarise_seconds(jsonb_agg(time_to_deliver) FILTER (WHERE grain = 'template')) AS time_to_deliver,
+    tally.summarise_seconds(jsonb_agg(time_to_read) FILTER (WHERE grain = 'template')) AS time_to_read
+FROM tally.counters
+WHERE generation = (SELECT generation FROM tally.current_generation)
+    AND grain IN ('campaign', 'template')
+    AND (
+        greatest(
+            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+            claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
+            failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
+            clicked, requested, attempted, answered, busy, no_answer, rejected, unreachable,
+            congestion, call_cancelled, call_failed, ended_unknown, answered_human,
+            answered_machine, answered_unknown, dropped, connected_s, talk_s, hold_s, queue_wait_s,
+            queue_joins, queue_abandoned, connects, ring_no_answer
+        ) > 0
+        OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
+        time_to_deliver <> '{}' OR time_to_read <> '{}'
+    )
+GROUP BY tenant, campaign;
+
+-- Each row is of an operator at one PBX; the tenant is empty where nobody said whose PBX it is.
+-- Those that came to zeros do not show.
+CREATE VIEW tally.operator_stats AS
+SELECT
+    tenant,
+    template_name AS pbx,
+    template_language AS operator,
+    sum(talk_s)::bigint AS talk_s,
+    sum(connects)::bigint AS connects,
+    sum(ring_no_answer)::bigint AS ring_no_answer
+FROM tally.counters
+WHERE generation = (SELECT generation FROM tally.current_generation)
+    AND grain = 'operator'
+    AND (
+        greatest(
+            talk_s, connects, ring_no_answer
+        ) > 0
+        OR memberships <> '{}' OR legs <> '{}'
+    )
+GROUP BY tenant, template_name, template_language;
+-- [[[end]]]

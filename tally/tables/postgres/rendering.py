@@ -1,0 +1,155 @@
+"""The SQL that follows from the registries: columns of `tally.counters`, its key, and the views. Pure.
+
+`tally/deploy/views.sql` holds what is rendered here. `tally migrate up` executes it after the migrations.
+"""
+
+import textwrap
+from collections.abc import Iterable
+
+from tally.schemas.counters import BY_NAME, COUNTERS, DERIVED_BY_NAME, Counter, counters_of, numbers_at
+from tally.schemas.grains import GRAINS, KEY_COLUMNS, Grain
+from tally.tables.postgres.columns import COUNTED, KEY, VALUES
+
+WIDTH = 100
+PRIMARY_KEY = ("generation", *KEY_COLUMNS, "partition")
+_ALL_COLUMNS = (*PRIMARY_KEY, *VALUES, "updated_at")
+_ZERO = {"bigint": "0", "jsonb": "'{}'"}
+_FUNCTION = {"map": "sum_entries", "seconds": "summarise_seconds"}
+
+_BEFORE = """\
+SET LOCAL lock_timeout = '3s';
+
+-- A counter that this version does not know: what a newer one rendered is left to it.
+DO $$
+DECLARE
+    unknown text;
+BEGIN
+    SELECT string_agg(attname, ', ' ORDER BY attname) INTO unknown FROM pg_attribute
+    WHERE attrelid = 'tally.counters'::regclass AND attnum > 0 AND NOT attisdropped
+        AND attname NOT IN (
+{known}
+        );
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'tally.counters has columns that this version of Tally does not know: %', unknown
+            USING HINT = 'a newer version has migrated this database: use that one';
+    END IF;
+END $$;
+
+-- What a new column should hold is in no row yet: every row is sent again.
+UPDATE tally.flush_progress SET columns = ''
+WHERE EXISTS (
+    SELECT FROM unnest(ARRAY[
+{wanted}
+    ]) AS wanted (name)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'tally.counters'::regclass AND attname = name AND NOT attisdropped
+    )
+);
+"""
+
+_KEY = """\
+DO $$
+BEGIN
+    IF ARRAY[
+{key}
+    ] IS DISTINCT FROM (
+        SELECT array_agg(attname::text ORDER BY place) FROM pg_constraint
+        CROSS JOIN unnest(conkey) WITH ORDINALITY AS keyed (number, place)
+        JOIN pg_attribute ON attrelid = conrelid AND attnum = number
+        WHERE conrelid = 'tally.counters'::regclass AND contype = 'p'
+    ) THEN
+        ALTER TABLE tally.counters DROP CONSTRAINT counters_pkey, ADD PRIMARY KEY (
+{listed}
+        );
+    END IF;
+END $$;
+"""
+
+
+def rendered() -> str:
+    """Return the whole of it: run again it changes nothing."""
+    quoted = [f"'{name}'" for name in _ALL_COLUMNS]
+    wanted = [f"'{name}'" for name in (*KEY, *COUNTED)]
+    before = _BEFORE.format(known=_wrapped(quoted, 12), wanted=_wrapped(wanted, 8))
+    key = _KEY.format(
+        key=_wrapped([f"'{name}'" for name in PRIMARY_KEY], 8), listed=_wrapped(PRIMARY_KEY, 12)
+    )
+    parts = [before, _columns(), key, _drops(), *(_view(grain) for grain in GRAINS)]
+    return "\n".join(parts).rstrip("\n")
+
+
+def _columns() -> str:
+    added = [f"ADD COLUMN IF NOT EXISTS {name} text COLLATE \"C\" NOT NULL DEFAULT ''" for name in KEY]
+    added += [
+        f"ADD COLUMN IF NOT EXISTS {name} {kind} NOT NULL DEFAULT {_ZERO[kind]}"
+        for name, kind in COUNTED.items()
+    ]
+    return "ALTER TABLE tally.counters\n    " + ",\n    ".join(added) + ";\n"
+
+
+def _drops() -> str:
+    """A view takes new columns at its end only, and has them in the order of the API: all are made anew."""
+    return "\n".join(f"DROP VIEW IF EXISTS tally.{grain.view};" for grain in reversed(GRAINS)) + "\n"
+
+
+def _view(grain: Grain) -> str:
+    names = [column if name == column else f"{column} AS {name}" for name, column in grain.names]
+    selected = [*names, *(f"{_number(name, grain)} AS {name}" for name in numbers_at(grain))]
+    grains = [f"'{one.name}'" for one in (grain, grain.sums) if one is not None]
+    of_grain = f"grain = {grains[0]}" if len(grains) == 1 else f"grain IN ({', '.join(grains)})"
+    lines = [
+        f"-- Each row is of {grain.of}.",
+        "-- Those that came to zeros do not show.",
+        f"CREATE VIEW tally.{grain.view} AS",
+        "SELECT\n    " + ",\n    ".join(selected),
+        "FROM tally.counters",
+        "WHERE generation = (SELECT generation FROM tally.current_generation)",
+        f"    AND {of_grain}",
+        f"    AND (\n{_is_counted(grain)}\n    )",
+        f"GROUP BY {', '.join(column for _, column in grain.names)};\n",
+    ]
+    return "\n".join(lines)
+
+
+def _number(name: str, grain: Grain) -> str:
+    """Return a number as the sum over partitions, and over the finer rows that hold it."""
+    (source,) = {counter.summed_from(grain) for counter in counters_of(name)}
+    assert source is not None  # noqa: S101 - it is one of the numbers at this grain
+    only = f" FILTER (WHERE grain = '{source.name}')" if grain.sums else ""
+    if (counter := BY_NAME.get(name)) and counter.kind != "count":
+        return f"tally.{_FUNCTION[counter.kind]}(jsonb_agg({name}){only})"
+    summed = f"sum({_expression(name)}){only}"
+    return f"coalesce({summed}, 0)::bigint" if only else f"{summed}::bigint"
+
+
+def _expression(name: str) -> str:
+    if name in BY_NAME:
+        return name
+    derived = DERIVED_BY_NAME[name]
+    return " + ".join(derived.plus) + "".join(f" - {part}" for part in derived.minus)
+
+
+def _is_counted(grain: Grain) -> str:
+    held = [counter for counter in COUNTERS if counter.summed_from(grain)]
+    plain = _wrapped((c.name for c in held if _is_plain(c)), 12)
+    entries = " OR ".join(f"{c.name} <> '{{}}'" for c in held if not _is_plain(c))
+    indent = " " * 8
+    return f"{indent}greatest(\n{plain}\n{indent}) > 0\n" + textwrap.fill(
+        "OR " + entries, WIDTH, initial_indent=indent, subsequent_indent=indent
+    )
+
+
+def _is_plain(counter: Counter) -> bool:
+    return counter.kind == "count"
+
+
+def _wrapped(names: Iterable[str], indent: int) -> str:
+    return textwrap.fill(
+        ", ".join(names),
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
