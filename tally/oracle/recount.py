@@ -72,13 +72,21 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
 
 
 def headers_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Return a record's headers as SQL reads them; U+0000 is no text for Postgres, and in no id."""
+    """Return a record's headers as SQL reads them; in place of U+0000, no text for Postgres, is U+FDD0."""
     told = dict(headers)
-    return {
-        name: value.decode(errors="replace").replace("\0", "")
-        for name, value in told.items()
-        if value is not None
-    }
+    return {_storable(name): _text(value) for name, value in told.items() if value is not None}
+
+
+def _text(value: bytes) -> str:
+    """Return a header's text; what is no UTF-8 is Latin-1 (docs/producers.md)."""
+    try:
+        return _storable(value.decode())
+    except UnicodeDecodeError:
+        return _storable(value.decode("latin-1"))
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\ufdd0")
 
 
 async def _copy(connection: Any, rows: list[Copied]) -> None:

@@ -121,11 +121,11 @@ CREATE FUNCTION recount.nesting(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE 
 $$;
 
 -- jsonb prints 1e3 as 1000, but a number with an exponent is a float, and nothing read here may be one:
--- it becomes a text that no rule accepts. Null where a number is too large for a double (no JSON).
+-- it becomes a boolean, which no rule accepts either. Null where a number is too large for a double (no JSON).
 CREATE FUNCTION recount.without_exponents(doc text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN bool_and(token[2] IS NULL OR token[2] ~ '[eE]-' OR pg_input_is_valid(token[2], 'float8'))
         THEN string_agg(
-            CASE WHEN token[2] ~ '[eE]' THEN '"\ufdd0"' ELSE coalesce(token[1], token[2], token[3]) END,
+            CASE WHEN token[2] ~ '[eE]' THEN 'false' ELSE coalesce(token[1], token[2], token[3]) END,
             '' ORDER BY place)
     END
     FROM regexp_matches(
@@ -243,6 +243,11 @@ BEGIN
     RETURN recount.plausible_ms(ms, latest_ms);
 END $$;
 
+-- A part of a price: its first 128 characters; empty where it is no text, or holds a U+0000.
+CREATE FUNCTION recount.priced(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN strpos(recount.words(v), U&'\FDD0') = 0 THEN left(v #>> '{}', 128) ELSE '' END
+$$;
+
 -- A template's name or language: a longer one is its first 55 characters and a digest of all of it.
 CREATE FUNCTION recount.short_name(shown text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN octet_length(shown) <= recount.most('template') THEN shown
@@ -317,6 +322,11 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
             body -> 'channel' = '"voice"'
             AND body -> 'outcome' IN
                 ('"queued"', '"requested"', '"accepted"', '"failed"', '"skipped"', '"cancelled"')
+            AND recount.is_fine(body -> 'pbx') AND char_length(coalesce(body ->> 'pbx', '')) <= 128
+            AND recount.is_an_object(body -> 'call')
+            AND recount.is_fine(body #> '{call,action_id}') AND recount.is_fine(body #> '{call,channel_id}')
+            AND recount.is_fine(body #> '{call,unique_id}') AND recount.is_fine(body #> '{call,linked_id}')
+            AND coalesce(body #>> '{call,customer_leg}', 'first') IN ('first', 'second')
             AND (
                 outcome NOT IN ('requested', 'accepted')
                 OR (
@@ -325,7 +335,6 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
                         recount.name(body #> '{call,action_id}'), recount.name(body #> '{call,channel_id}'),
                         recount.name(body #> '{call,unique_id}'), recount.name(body #> '{call,linked_id}')
                     ) IS NOT NULL
-                    AND coalesce(body #>> '{call,customer_leg}', 'first') IN ('first', 'second')
                 )
             )
         )
@@ -345,7 +354,8 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
         AND (jsonb_typeof(body -> 'attempt') = 'string' OR attempt ~ '^[1-9]')))
     AND (recount.is_absent(body -> 'template') OR (
         recount.name(body #> '{template,name}') IS NOT NULL
-        AND (channel = 'voice' OR recount.name(body #> '{template,language}') IS NOT NULL)
+        AND CASE channel WHEN 'voice' THEN recount.is_fine(body #> '{template,language}')
+            ELSE recount.name(body #> '{template,language}') IS NOT NULL END
         AND (recount.is_absent(body #> '{template,id}') OR recount.id(body #> '{template,id}') IS NOT NULL)))
     AND (outcome NOT IN ('requested', 'accepted') OR coalesce(phone, wa_id, user_id) IS NOT NULL)
     AND CASE WHEN recount.is_absent(body -> 'error') THEN outcome <> 'failed' ELSE
@@ -367,6 +377,7 @@ FROM recount.event
     CROSS JOIN jsonb_array_elements(recount.items(body -> 'entry')) WITH ORDINALITY AS entry (item, place)
     CROSS JOIN jsonb_array_elements(recount.items(entry.item -> 'changes')) WITH ORDINALITY AS change (item, place)
 WHERE topic = 'webhook-events' AND body -> 'object' = '"whatsapp_business_account"'
+    AND jsonb_typeof(change.item -> 'field') = 'string'
     AND recount.name(change.item #> '{value,metadata,phone_number_id}') IS NOT NULL;
 
 -- Statuses of messages. Calls have statuses of their own, which are none.
@@ -441,8 +452,8 @@ FROM (
                 AND recount.is_fine(item #> '{system,previous_parent_user_id}')))
 ) AS message
 WHERE type NOT IN (SELECT type FROM recount.replying_type)
-    OR coalesce(from_phone, from_user_id, from_parent_user_id,
-        only_contact ->> 'wa_id', only_contact ->> 'user_id', only_contact ->> 'parent_user_id', '') <> '';
+    OR coalesce(from_phone, from_user_id, from_parent_user_id, nullif(only_contact ->> 'wa_id', ''),
+        nullif(only_contact ->> 'user_id', ''), nullif(only_contact ->> 'parent_user_id', '')) IS NOT NULL;
 
 
 -- ---------------------------------------------------------------------------- who is one customer
@@ -690,7 +701,9 @@ GROUP BY number_id, message_id;
 CREATE UNLOGGED TABLE recount.failure AS
 SELECT DISTINCT ON (number_id, message_id) number_id, message_id, error_key
 FROM recount.status
-    CROSS JOIN jsonb_array_elements(recount.items(item -> 'errors')) AS entry (error)
+    -- (an object in place of the list is its only entry)
+    CROSS JOIN jsonb_array_elements(CASE jsonb_typeof(item -> 'errors') WHEN 'object'
+        THEN jsonb_build_array(item -> 'errors') ELSE recount.items(item -> 'errors') END) AS entry (error)
     CROSS JOIN LATERAL (SELECT ('meta:' || recount.id(error -> 'code')) COLLATE "C" AS error_key) AS keyed
 WHERE status = 'failed' AND error_key IS NOT NULL
 ORDER BY number_id, message_id, at_s, error_key;
@@ -698,11 +711,11 @@ ORDER BY number_id, message_id, at_s, error_key;
 -- The last pricing by (rank of its status, time, category, type); a missing part is smaller than any other.
 CREATE UNLOGGED TABLE recount.price AS
 SELECT DISTINCT ON (number_id, message_id) number_id, message_id,
-    coalesce(nullif(category, ''), 'unknown') AS category, coalesce(nullif(type, ''), 'unknown') AS type
+    category, type
 FROM recount.status
     CROSS JOIN LATERAL (
-        SELECT coalesce(recount.name(item #> '{pricing,category}'), '') COLLATE "C" AS category,
-            coalesce(recount.name(item #> '{pricing,type}'), '') COLLATE "C" AS type
+        SELECT recount.priced(item #> '{pricing,category}') COLLATE "C" AS category,
+            recount.priced(item #> '{pricing,type}') COLLATE "C" AS type
     ) AS named
 WHERE jsonb_typeof(item -> 'pricing') = 'object'
 ORDER BY number_id, message_id,
@@ -867,9 +880,9 @@ GROUP BY tenant, campaign, is_total, template_name, template_language;
 CREATE TABLE recount.price_count AS
 WITH bounded AS (
     SELECT tenant, campaign, template_name, template_language,
-        CASE WHEN category = 'unknown' OR EXISTS (
+        CASE WHEN category = '' THEN 'unknown' WHEN EXISTS (
             SELECT FROM recount.listed_price WHERE part = 'category' AND name = category
-        ) THEN category ELSE 'other' END || '/' || CASE WHEN type = 'unknown' OR EXISTS (
+        ) THEN category ELSE 'other' END || '/' || CASE WHEN type = '' THEN 'unknown' WHEN EXISTS (
             SELECT FROM recount.listed_price WHERE part = 'type' AND name = type
         ) THEN type ELSE 'other' END AS key
     FROM recount.message

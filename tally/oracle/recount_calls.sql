@@ -72,6 +72,15 @@ FROM (
         ('AgentRingNoAnswer')
 ) AS listed (event);
 
+-- Of the fields of the channels that an event shows whole: its own, its Dest, and others.
+CREATE TABLE recount.call_prefix AS
+SELECT prefix
+FROM (
+    VALUES
+        (''), ('dest'), ('localone'), ('localtwo'), ('target'), ('transferer'), ('transferee'), ('transfertarget'),
+        ('origtransferer'), ('secondtransferer'), ('parkee'), ('parker')
+) AS listed (prefix);
+
 -- Scripts that are meant for an operator without a queue; none by default.
 CREATE TABLE recount.call_operator_script (name text);
 
@@ -126,7 +135,7 @@ HAVING count(*) > recount.most('packet_lines')
 UNION
 SELECT record
 FROM recount.call_record CROSS JOIN jsonb_each(doc) AS field (key, value)
-WHERE (lower(key) <> 'received_at' OR jsonb_typeof(value) <> 'number')
+WHERE NOT (key = 'received_at' AND jsonb_typeof(value) = 'number' AND recount.id(value) IS NOT NULL)
     AND CASE jsonb_typeof(value)
         WHEN 'string' THEN strpos(value #>> '{}', U&'\FDD0') > 0
         WHEN 'array' THEN EXISTS (
@@ -157,10 +166,10 @@ FROM recount.call_record
     ) AS grouped USING (record)
     LEFT JOIN (
         SELECT record,
-            min(value) FILTER (WHERE key = 'pbx') AS pbx,
-            min(value) FILTER (WHERE key = 'tenant') AS tenant,
-            min(value) FILTER (WHERE key = 'tenants') AS tenants,
-            min(value) FILTER (WHERE key = 'received_at') AS received_at
+            (array_agg(value ORDER BY place) FILTER (WHERE key = 'pbx'))[1] AS pbx,
+            (array_agg(value ORDER BY place) FILTER (WHERE key = 'tenant'))[1] AS tenant,
+            (array_agg(value ORDER BY place) FILTER (WHERE key = 'tenants'))[1] AS tenants,
+            (array_agg(value ORDER BY place) FILTER (WHERE key = 'received_at'))[1] AS received_at
         FROM recount.call_line JOIN recount.call_record USING (record)
         WHERE doc IS NOT NULL
         GROUP BY record
@@ -169,6 +178,17 @@ WHERE record NOT IN (SELECT record FROM recount.call_bad_record);
 
 CREATE FUNCTION recount.call_first(fields jsonb, key text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT (fields -> key) ->> 0
+$$;
+
+-- The id of a channel, where there is one.
+CREATE FUNCTION recount.call_known(fields jsonb, key text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT nullif(nullif(recount.call_first(fields, key), ''), '<unknown>')
+$$;
+
+-- A whole number, without blanks around it; null where it is none.
+CREATE FUNCTION recount.call_number(fields jsonb, key text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN written ~ '^[0-9]{1,15}$' THEN written::bigint END
+    FROM (SELECT btrim(recount.call_first(fields, key), E' \t\n\r\f\x0b') AS written) AS given
 $$;
 
 -- The name of a queue, which is its digest where it is too long for one.
@@ -194,8 +214,9 @@ CREATE UNLOGGED TABLE recount.call_packet AS
 SELECT
     row_number() OVER () AS packet, pbx, fields, at_us, kafka_ms, is_stamped, tenant, bound,
     recount.call_first(fields, 'event') AS event,
-    nullif(recount.call_first(fields, 'uniqueid'), '') COLLATE "C" AS uniqueid,
-    nullif(recount.call_first(fields, 'destuniqueid'), '') COLLATE "C" AS dest
+    CASE WHEN fields ? 'channel' OR recount.call_first(fields, 'event') = 'OriginateResponse'
+        THEN recount.call_known(fields, 'uniqueid') END COLLATE "C" AS uniqueid,
+    CASE WHEN fields ? 'destchannel' THEN recount.call_known(fields, 'destuniqueid') END COLLATE "C" AS dest
 FROM (
     SELECT
         pbx COLLATE "C" AS pbx, fields,
@@ -209,7 +230,9 @@ FROM (
             SELECT nullif(recount.call_first(fields, 'timestamp'), '') AS stamp,
                 CASE WHEN received_at ~ '^[0-9]{1,15}$' THEN received_at::bigint END AS received_ms
         ) AS times
-    WHERE char_length(pbx) BETWEEN 1 AND 128 AND (stamp IS NULL OR recount.call_stamp_us(stamp) IS NOT NULL)
+    WHERE char_length(pbx) BETWEEN 1 AND 128 AND strpos(pbx, U&'\FDD0') = 0
+        AND (coalesce(tenant, '') = '' OR recount.id(to_jsonb(tenant)) IS NOT NULL)
+        AND (stamp IS NULL OR recount.call_stamp_us(stamp) IS NOT NULL)
         AND tenants IN ('', 'any')
         AND recount.call_is_possible(coalesce(recount.call_stamp_us(stamp), 1000 * received_ms), kafka_ms)
     GROUP BY pbx, fields, stamp
@@ -217,15 +240,22 @@ FROM (
 WHERE at_us IS NOT NULL
     AND fields ? 'event'
     AND NOT EXISTS (
-        SELECT FROM jsonb_object_keys(fields) AS key
-        WHERE key LIKE '%channel' AND recount.call_first(fields, key) = 'OutgoingSpoolFailed')
-    -- What is about a bridge or a queue names it, else it is a dead letter.
+        SELECT FROM recount.call_prefix
+        WHERE recount.call_first(fields, prefix || 'channel') = 'OutgoingSpoolFailed'
+            AND recount.call_first(fields, prefix || 'uniqueid') NOT IN ('', '<unknown>')
+            AND recount.call_first(fields, 'event') <> 'OriginateResponse')
+    -- An id has up to 512 characters, else it is a dead letter.
+    AND NOT EXISTS (
+        SELECT FROM recount.call_prefix
+        WHERE fields ? (prefix || 'channel') AND char_length(recount.call_first(fields, prefix || 'uniqueid')) > 512
+            AND recount.call_first(fields, 'event') <> 'OriginateResponse')
+    -- What is about a bridge or a queue names it, else it is a dead letter as well.
     AND (recount.call_first(fields, 'event') NOT IN ('BridgeEnter', 'BridgeLeave')
-        OR recount.call_first(fields, 'bridgeuniqueid') <> '')
+        OR char_length(recount.call_first(fields, 'bridgeuniqueid')) BETWEEN 1 AND 512)
     AND (recount.call_first(fields, 'event') NOT IN (
             'QueueCallerJoin', 'QueueCallerLeave', 'QueueCallerAbandon', 'AgentCalled', 'AgentConnect',
             'AgentComplete', 'AgentDump', 'AgentRingNoAnswer')
-        OR recount.call_first(fields, 'queue') <> '');
+        OR char_length(recount.call_first(fields, 'queue')) BETWEEN 1 AND 512);
 
 CREATE INDEX ON recount.call_packet (event);
 ANALYZE recount.call_packet;
@@ -245,11 +275,9 @@ SELECT
         AS tenantid,
     fields -> (prefix || 'chanvariable') AS variables
 FROM recount.call_packet
-    CROSS JOIN jsonb_object_keys(fields) AS key
-    CROSS JOIN LATERAL (SELECT left(key, -8) AS prefix) AS prefixes
-WHERE key LIKE '%uniqueid'
-    AND fields ? (prefix || 'channel')
-    AND recount.call_first(fields, key) NOT IN ('', '<unknown>')
+    CROSS JOIN recount.call_prefix
+WHERE fields ? (prefix || 'channel')
+    AND recount.call_first(fields, prefix || 'uniqueid') NOT IN ('', '<unknown>')
     AND (event IN (SELECT listed.event FROM recount.call_showing AS listed)
         OR event = 'VarSet' AND recount.call_first(fields, 'value') <> ''
             AND ltrim(recount.call_first(fields, 'variable'), '_') IN (SELECT name FROM recount.call_variable_name));
@@ -311,11 +339,10 @@ ORDER BY pbx, uniqueid, rank, at_us, campaign, contact;
 
 CREATE UNLOGGED TABLE recount.call_hangup AS
 SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, at_us,
-    CASE WHEN cause ~ '^[0-9]{1,6}$' THEN cause::int END AS cause
+    recount.call_number(fields, 'cause') AS cause
 FROM recount.call_packet
-    CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'cause') AS cause) AS named
 WHERE event = 'Hangup' AND uniqueid IS NOT NULL
-ORDER BY pbx, uniqueid, at_us, cause;
+ORDER BY pbx, uniqueid, at_us, recount.call_number(fields, 'cause') NULLS FIRST;
 
 CREATE UNLOGGED TABLE recount.call_dial AS
 SELECT pbx, event, at_us, uniqueid, dest, recount.call_first(fields, 'dialstatus') AS dial_status
@@ -380,7 +407,7 @@ FROM (
     LEFT JOIN recount.call_hangup USING (pbx, uniqueid)
     LEFT JOIN (
         SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, at_us AS request_us,
-            coalesce(recount.call_first(fields, 'cause') ~ '[1-9]', false) AS is_far_request
+            coalesce(recount.call_number(fields, 'cause') > 0, false) AS is_far_request
         FROM recount.call_packet WHERE event = 'HangupRequest'
         ORDER BY pbx, uniqueid, at_us, is_far_request
     ) AS request USING (pbx, uniqueid)

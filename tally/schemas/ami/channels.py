@@ -23,7 +23,8 @@ PREFIXES = (
 _BRIDGES = frozenset({"enter", "leave"})
 _QUEUES = frozenset({"join", "unjoin", "abandon", "agent", "ring_no_answer"})
 _OF_DEST = frozenset({"dial", "dial_end", "agent", "ring_no_answer"})
-"""Events about their Dest: one that does not show it says no more than who is there."""
+"""Events about their Dest, as others are about their own channel: one that does not show it says no more than
+who is there."""
 
 
 def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
@@ -41,7 +42,7 @@ def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading)
         detail = blake2b(_id(packet, "BridgeUniqueid").encode(), digest_size=6).hexdigest()
     elif kind in _QUEUES:
         detail = queue_name(_id(packet, "Queue"))
-    if kind in _OF_DEST and not _is_shown(packet, "dest"):
+    if not _is_shown(packet, "dest" if kind in _OF_DEST else ""):
         kind, detail = "seen", ""
     return ChannelsSeen(
         at.us, kind, glimpses, detail, _text(packet.get("interface")), _cause(kind, packet), at.mark
@@ -72,8 +73,13 @@ def verdict(packet: Packet, at: Moment, whose: Whose, reading: Reading) -> Chann
 
 def number(packet: Packet, name: str) -> int:
     """Return a whole number of a packet; 0 where it is none, as Asterisk writes unknown causes."""
-    value = packet.get(name).strip()
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else 0
+    return max(_whole(packet.get(name)), 0)
+
+
+def _whole(text: str) -> int:
+    """Return a whole number; -1 where a text is none."""
+    value = text.strip(BLANKS)
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else -1
 
 
 def _with_variable(
@@ -151,7 +157,7 @@ def _tenants(field: str, whose: Whose) -> Iterable[tuple[Role, str]]:
 
 def _cause(kind: Kind, packet: Packet) -> int:
     """Return the Q.850 cause; a Hangup without one has none of the list, a request without one is ours."""
-    return number(packet, "cause") if packet.get("cause") or kind != "hangup" else -1
+    return _whole(packet.get("cause")) if kind == "hangup" else number(packet, "cause")
 
 
 def _text(value: str) -> str:

@@ -88,8 +88,8 @@ def _packet(value: bytes | None) -> Packet:
         raise BadEvent("too_large")
     if body.lstrip()[:1] == b"{":
         return packet_of(_strings(read_object(body)))
-    # Before it is decoded: four million lines are a list of four million.
-    if body.strip(b"\r\n").count(b"\n") >= PACKET_LINES.most:
+    # Before it is decoded: four million lines are a list of four million. No PBX writes a NUL.
+    if b"\0" in body or body.strip(b"\r\n").count(b"\n") >= PACKET_LINES.most:
         raise BadEvent("bad_packet")
     try:
         return read_packet(decoded(body))
@@ -106,7 +106,10 @@ def _strings(body: dict[str, Any]) -> Mapping[str, str | list[str]]:
         raise BadEvent("bad_packet")
     fields: dict[str, str | list[str]] = {}
     for name, value in body.items():
-        if type(value) is str or (type(value) is list and all(type(one) is str for one in value)):
+        texts = value if type(value) is list else [value]
+        if all(type(one) is str for one in texts):
+            if any("\0" in one for one in texts):
+                raise BadEvent("bad_packet")
             fields[name] = value
         elif name == "received_at" and type(value) is int:
             fields[name] = str(value)

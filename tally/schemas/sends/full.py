@@ -130,7 +130,7 @@ def _contact(body: dict[str, Any], has_campaign: bool, has_provider: bool) -> tu
         return "", []
     contact = typed(required(body, "contact", "$"), dict, "$.contact")
     contact_id = ""
-    if has_campaign:
+    if has_campaign or contact.get("id") is not None:
         contact_id = producer_id(required(contact, "id", "$.contact"), "$.contact.id")
     who = [
         phone_identifier(phone)
@@ -176,20 +176,20 @@ def _dialled(
 ) -> None:
     """Take an attempt and the ids by which its channels can be known later.
 
-    A PBX and at least one id are asked of attempts that reached one; others have them or not.
+    A PBX and at least one id are asked of attempts that reached one; others have them or not, and what they
+    give is held to the same types.
     """
     needed = outcome in ("accepted", "requested")
-    if not needed and not (body.get("pbx") and body.get("call")):
-        return
-    pbx = checked_text(meta_id(body, "pbx", "$"), "$.pbx", MAX_ID)
-    call = typed(required(body, "call", "$"), dict, "$.call")
+    pbx = meta_id(body, "pbx", "$") if needed else optional_meta_id(body, "pbx", "$") or ""
+    if pbx:
+        checked_text(pbx, "$.pbx", MAX_ID)
+    call = required(body, "call", "$") if needed else body.get("call")
+    call = {} if call is None else typed(call, dict, "$.call")
     ids = [(name, value) for name in CALL_IDS if (value := optional_meta_id(call, name, "$.call"))]
-    if not ids and not needed:
-        return
-    if not ids:
-        raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}")
     leg = call.get("customer_leg")
     if leg is not None and leg not in ("first", "second"):
         raise BadEvent("wrong_type", "$.call.customer_leg")
-    if who[1]:
+    if needed and not ids:
+        raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}")
+    if pbx and ids and who[1]:
         routed.add(CALL, join_parts(pbx), Dialled(*who, outcome, at_ms, template, ids, leg == "second"))

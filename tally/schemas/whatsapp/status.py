@@ -6,8 +6,9 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from functools import lru_cache
 from typing import Any
 
+from tally.schemas.errors import BadEvent
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
-from tally.schemas.fields import MAX_ID, event_seconds, meta_id, required, typed
+from tally.schemas.fields import MAX_ID, event_seconds, meta_id, producer_id, required, typed
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedSighting, Routed
 from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers
@@ -65,13 +66,16 @@ def _recipient(status: dict[str, Any], number: bytes, message: bytes) -> KeyedSi
 
 
 def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:
-    """Return what a status of this name and second says of the price; a part that is no text is unknown."""
+    """Return what a status of this name and second says of the price."""
     if not isinstance(pricing, dict):
         return None
-    category, kind = (
-        part if isinstance(part := pricing.get(key), str) else None for key in ("category", "type")
-    )
-    return priced(name[:MAX_ID], at_s, (category or "")[:MAX_ID], (kind or "")[:MAX_ID])
+    category, kind = (_priced_text(pricing.get(key)) for key in ("category", "type"))
+    return priced(name[:MAX_ID], at_s, category, kind)
+
+
+def _priced_text(part: Any) -> str:
+    """Return the first characters of a part of a price; what is no text that can be stored is unknown."""
+    return part[:MAX_ID] if isinstance(part, str) and "\0" not in part else ""
 
 
 @lru_cache(maxsize=1024)
@@ -93,6 +97,12 @@ def error_of(errors: Any) -> str | None:
 
 
 def _code(error: Any) -> str | None:
-    """Return an error's code as text: an integer today, text in some older payloads."""
+    """Return an error's code as text: an integer today, text in some older payloads.
+
+    What is no id of a producer, such as an empty text, is no code.
+    """
     code = error.get("code") if isinstance(error, dict) else None
-    return str(code)[:MAX_ID] if type(code) in (int, str) else None
+    try:
+        return producer_id(code, "")
+    except BadEvent:
+        return None
