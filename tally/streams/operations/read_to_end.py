@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tally.streams.transport.batches import bound_unpacking
+from tally.tables.kafka.fetched_batches import bound_unpacking
 
 POLL_MS = 500
 

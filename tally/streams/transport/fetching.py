@@ -19,10 +19,10 @@ from faust.types import TP
 
 from tally.schemas.bounds import BATCH
 from tally.schemas.starts import Start
-from tally.streams.transport.batches import Budget, bound_unpacking
 from tally.streams.transport.beginning import Beginnings
 from tally.streams.transport.options import Options
 from tally.streams.transport.runs import sizes_of
+from tally.tables.kafka.fetched_batches import Budget, bound_unpacking
 
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000

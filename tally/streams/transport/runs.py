@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 
 from tally.schemas.starts import Start
 from tally.streams.transport.options import Limits
-
-RECORD_BYTES = 100
-"""What one record takes in memory beside its bytes."""
+from tally.tables.kafka.fetched_batches import RECORD_BYTES
 
 
 class Committed(NamedTuple):

@@ -16,9 +16,8 @@ from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from tally.schemas.bounds import BATCH, BATCH_RECORDS, HEADERS, MIB
 from tally.schemas.errors import Bad, Reason
-from tally.streams.transport.leniently import leniently, longest
-from tally.streams.transport.runs import RECORD_BYTES
-from tally.streams.transport.unpacking import TooLarge, Unpackable, unpack
+from tally.tables.kafka.leniently import leniently, longest
+from tally.tables.kafka.unpacking import TooLarge, Unpackable, unpack
 from tally.tables.kafka.unread import unread
 
 PART = struct.Struct(">qi")
@@ -29,6 +28,8 @@ HEAD_BYTES = 61
 CODEC_BITS, CONTROL_BIT = 0x07, 0x20
 OLD_PARSED = 2
 """Formats before this one are those of brokers before 0.11."""
+RECORD_BYTES = 100
+"""What one record takes in memory beside its bytes."""
 LONG_BYTES = MIB
 """From here on a single record may hold so many headers that they are not all made into objects."""
 

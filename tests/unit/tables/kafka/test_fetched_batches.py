@@ -11,9 +11,8 @@ from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import TopicPartition
 
 from tally.schemas.bounds import BATCH, BATCH_RECORDS, HEADERS, LETTER_END, MIB
-from tally.streams.transport.batches import HEAD_BYTES, Batches, Budget
-from tally.streams.transport.leniently import longest
-from tally.streams.transport.runs import RECORD_BYTES
+from tally.tables.kafka.fetched_batches import HEAD_BYTES, RECORD_BYTES, Batches, Budget
+from tally.tables.kafka.leniently import longest
 from tally.tables.kafka.unread import Unread, stands_in
 from tests.support.packed import CODECS, batch_of, changed
 
