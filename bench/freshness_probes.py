@@ -35,7 +35,7 @@ class Probing:
 
     async def __aenter__(self) -> "Probing":
         await self._worker.ready()
-        self._producer = AIOKafkaProducer(**self._worker.settings.kafka_client(), acks="all")
+        self._producer = AIOKafkaProducer(**self._worker.settings.kafka.client(), acks="all")
         await self._producer.start()
         self._session = aiohttp.ClientSession()
         self._postgres = await asyncpg.connect(self._worker.settings.postgres_dsn.get_secret_value())

@@ -20,7 +20,7 @@ _serial = count()
 async def fill(settings: Settings, records: Sequence[RawRecord]) -> None:
     """Declare the topics and publish records in their order, before anybody is measured."""
     await topics.declare(settings)
-    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all", max_batch_size=1 << 20)
+    producer = AIOKafkaProducer(**settings.kafka.client(), acks="all", max_batch_size=1 << 20)
     await producer.start()
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):

@@ -80,7 +80,7 @@ async def _publish(
     published: "Synchronized[int]",
 ) -> None:
     settings = load(environment)
-    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all", max_batch_size=1 << 20)
+    producer = AIOKafkaProducer(**settings.kafka.client(), acks="all", max_batch_size=1 << 20)
     await producer.start()
     try:
         began_s, sent = time.monotonic(), 0

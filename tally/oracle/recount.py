@@ -57,7 +57,7 @@ async def copy_raw(settings: Settings, connection: Any) -> int:
     count = 0
     numbers = [(number_id, number.tenant) for number_id, number in (await all_numbers(settings)).items()]
     await connection.copy_records_to_table("number", schema_name="recount", records=numbers)
-    async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
+    async for record in read_to_end(settings.kafka, list(logical), DEADLINE_SECONDS):
         place = (logical[record.topic], record.partition, record.offset, record.timestamp)
         # In place of a batch that may not be unpacked: none of its records, so nothing is counted.
         unread = stands_in(record)

@@ -14,6 +14,7 @@ from tally.schemas.ami.variables import VARIABLES, Reading
 from tally.schemas.call_facts import VariableRole
 from tally.schemas.topics import Names
 from tally.streams.ami.pbx import Pbxs
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.rules import Rules
 
 PREFIX = "TALLY_"
@@ -184,19 +185,17 @@ class Settings(BaseSettings):
         """What route makes of AMI events."""
         return Reading(dict(self.call_variables), self.amd_event)
 
-    def kafka_client(self) -> dict[str, Any]:
-        """Return the arguments that every aiokafka client takes."""
-        client: dict[str, Any] = {
-            "bootstrap_servers": self.kafka_bootstrap.split(","),
-            "security_protocol": self.kafka_security,
-        }
-        if self.kafka_security.endswith("SSL"):
-            client["ssl_context"] = self._ssl_context()
-        if self.kafka_security.startswith("SASL"):
-            client["sasl_mechanism"] = self.kafka_sasl_mechanism
-            client["sasl_plain_username"] = self.kafka_username
-            client["sasl_plain_password"] = self.kafka_password.get_secret_value()
-        return client
+    @property
+    def kafka(self) -> KafkaClients:
+        """How brokers are reached, and what makes every client of them."""
+        return KafkaClients(
+            tuple(self.kafka_bootstrap.split(",")),
+            self.kafka_security,
+            self._ssl_context() if self.kafka_security.endswith("SSL") else None,
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            self.kafka_password.get_secret_value(),
+        )
 
     def _ssl_context(self) -> ssl.SSLContext:
         """Return how to encrypt connections. Raises ValueError: a file cannot be read."""

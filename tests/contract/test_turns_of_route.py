@@ -17,7 +17,8 @@ from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, as_producers_write
 from tally.streams.runtime.run import COLLECT_AFTER
-from tally.tables.kafka import dead_letters, facts_log
+from tally.tables.kafka import clients
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.dead_letters import DeadLetters
 from tally.tables.kafka.facts_log import FactsLog
 from tests.support.cpu import slowness
@@ -150,15 +151,17 @@ def _collecting_as_a_worker() -> Iterator[None]:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("what", RUNS)
 async def test_no_turn_of_route_takes_longer(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letters, "AIOKafkaProducer", Producer)
-    monkeypatch.setattr(facts_log, "AIOKafkaProducer", Producer)
+    monkeypatch.setattr(clients, "AIOKafkaProducer", Producer)
     longest = [await _longest(RUNS[what]()) for _ in range(TRIES)]
 
     assert min(longest)[0] <= MOST_SECONDS, min(longest)
 
 
 async def _longest(made: list[tuple[str, list[bytes]]]) -> tuple[float, str]:
-    facts, letters = FactsLog({}, "facts"), DeadLetters({}, "dead-letters", lambda: AT_MS)
+    facts, letters = (
+        FactsLog(KafkaClients(()), "facts"),
+        DeadLetters(KafkaClients(()), "dead-letters", lambda: AT_MS),
+    )
     await facts.start()
     await letters.start()
     failed: list[BaseException] = []

@@ -61,7 +61,7 @@ class Clustered(Struct, frozen=True):
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(**self.stack.settings.kafka_client(), request_timeout_ms=5_000)
+        admin = AIOKafkaAdminClient(**self.stack.settings.kafka.client(), request_timeout_ms=5_000)
         await admin.start()
         try:
             yield admin

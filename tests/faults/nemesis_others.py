@@ -37,7 +37,7 @@ class OthersNemesis:
         It is aborted in the end, so that its record was never there.
         """
         settings = self._stack.settings
-        producer = AIOKafkaProducer(**settings.kafka_client(), transactional_id=f"other-{uuid4().hex}")
+        producer = AIOKafkaProducer(**settings.kafka.client(), transactional_id=f"other-{uuid4().hex}")
         await asyncio.wait_for(producer.start(), CALL_SECONDS)
         try:
             await producer.begin_transaction()
@@ -59,7 +59,7 @@ class OthersNemesis:
         taken = 0
         for codec in ("gzip", "lz4", "zstd", "snappy"):
             producer = AIOKafkaProducer(
-                **settings.kafka_client(),
+                **settings.kafka.client(),
                 compression_type=codec,
                 max_request_size=2 * BOMB_BYTES,
                 max_batch_size=2 * BOMB_BYTES,

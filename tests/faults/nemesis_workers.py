@@ -112,7 +112,7 @@ class WorkerNemesis:
         settings = self._stack.settings
         for partition in range(settings.partitions):
             producer = AIOKafkaProducer(
-                **settings.kafka_client(), transactional_id=f"{settings.names.app}/{partition}"
+                **settings.kafka.client(), transactional_id=f"{settings.names.app}/{partition}"
             )
             await asyncio.wait_for(producer.start(), FIRED_SECONDS)
             await asyncio.wait_for(producer.stop(), FIRED_SECONDS)

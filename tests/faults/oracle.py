@@ -37,7 +37,7 @@ class Sender:
     def __init__(self, settings: Settings) -> None:
         self._names = settings.names
         self._producer = AIOKafkaProducer(
-            **settings.kafka_client(),
+            **settings.kafka.client(),
             acks="all",
             enable_idempotence=True,
             linger_ms=5,

@@ -43,7 +43,7 @@ def settings(kafka: Kafka) -> Settings:
 async def facts(settings: Settings) -> AsyncIterator[FactsLog]:
     """Declare the topics of `settings` and yield their facts log."""
     await topics.declare(settings)
-    log = FactsLog(settings.kafka_client(), settings.names.facts)
+    log = FactsLog(settings.kafka, settings.names.facts)
     await log.start()
     yield log
     await log.close()

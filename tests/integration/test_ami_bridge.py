@@ -41,7 +41,7 @@ def settings_of(kafka: Kafka, **more: str) -> Settings:
 
 async def published(settings: Settings, count: int) -> list[Any]:
     """The first records of `ami-events`, partition by partition, and as many as there are."""
-    consumer = AIOKafkaConsumer(**settings.kafka_client(), auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**settings.kafka.client(), auto_offset_reset="earliest")
     await consumer.start()
     try:
         topic = settings.names.raw("ami-events")

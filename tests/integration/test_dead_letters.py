@@ -47,7 +47,7 @@ async def keeping(settings: Settings) -> AsyncIterator[DeadLetters]:
     async with producing(settings.kafka_bootstrap) as producer:
         for number in range(10):
             await producer.send_and_wait(settings.names.raw("send-results"), b"%d" % number, partition=0)
-    made = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
+    made = DeadLetters(settings.kafka, settings.names.raw(DEAD_LETTERS), unix_ms)
     await made.start()
     yield made
     await made.close()
@@ -108,7 +108,7 @@ async def test_one_letter_is_found_by_its_origin_whether_its_record_is_still_the
 
 async def until_refused(settings: Settings, topic: str, value: bytes) -> None:
     """Wait until a broker has heard that it takes less; what it took until then is no letter."""
-    producer = AIOKafkaProducer(**settings.kafka_client(), max_request_size=2 * len(value))
+    producer = AIOKafkaProducer(**settings.kafka.client(), max_request_size=2 * len(value))
     await producer.start()
     try:
         async with asyncio.timeout(30):

@@ -123,7 +123,7 @@ async def test_records_of_others_in_the_topic_of_the_id_say_nothing(kafka: Kafka
     environment = environment_of(kafka.bootstrap, database, f"d{uuid4().hex[:8]}-")
     settings = settings_of(environment)
     await prepare(environment)
-    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all")
+    producer = AIOKafkaProducer(**settings.kafka.client(), acks="all")
     await producer.start()
     try:
         for key in (b"\xff\xfe", b"", b"staging"):

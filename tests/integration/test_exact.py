@@ -82,7 +82,7 @@ async def set_to_the_end(settings: Settings) -> None:
     """Commit the ends of the raw topics for the group that reads them, whose members have left."""
     topics = [settings.names.raw(topic) for topic in RAW]
     consumer = AIOKafkaConsumer(
-        **settings.kafka_client(), group_id=f"{settings.names.app}-route", enable_auto_commit=False
+        **settings.kafka.client(), group_id=f"{settings.names.app}-route", enable_auto_commit=False
     )
     await consumer.start()
     try:

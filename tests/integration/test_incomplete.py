@@ -43,7 +43,7 @@ async def fold(settings: Settings, folder: Path) -> None:
     """Let a process fold whatever the facts log holds that is not counted yet."""
     facts = [
         Record(record.offset, record.key, record.value)
-        async for record in read_to_end(settings.kafka_client(), [settings.names.facts], 30)
+        async for record in read_to_end(settings.kafka, [settings.names.facts], 30)
     ]
     for _ in range(3):  # what our own code cannot take ends a process twice
         store = PartitionStore(store_settings(settings, folder), 0)
@@ -54,7 +54,7 @@ async def fold(settings: Settings, folder: Path) -> None:
 async def lack(settings: Settings) -> Lack:
     """Return what a view of these topics lacks."""
     view = View(1)
-    async for record in read_to_end(settings.kafka_client(), [settings.names.changelog(COUNTERS)], 30):
+    async for record in read_to_end(settings.kafka, [settings.names.changelog(COUNTERS)], 30):
         if is_missing(record.key):
             view.apply(0, record.key, record.value)
     return view.lacks.all

@@ -142,7 +142,7 @@ async def test_a_running_process_sees_what_becomes_of_its_logs(
     """A view opens nothing, and would be live with what is left."""
     monkeypatch.setattr(logs, "LOOK_SECONDS", 0.1)
     await counted(facts, opened)
-    there = logs.TopicLogs(settings.kafka_client(), logs.log_topics(settings.names, TABLES))
+    there = logs.TopicLogs(settings.kafka, logs.log_topics(settings.names, TABLES))
     watch = logs.LogWatch(there.connect, there.first_progress)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(2):
@@ -162,7 +162,7 @@ async def test_a_foreign_record_in_the_counters_changelog_is_named_with_its_offs
     facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path, copied: bool
 ) -> None:
     await counted(facts, opened)
-    producer = AIOKafkaProducer(**settings.kafka_client())
+    producer = AIOKafkaProducer(**settings.kafka.client())
     await producer.start()
     sent = await producer.send_and_wait(
         settings.names.changelog(COUNTERS), key=b"no row", value=b"x", partition=0

@@ -141,7 +141,7 @@ async def test_a_copy_is_known_by_its_store_id_however_far_back_that_stands(
 
 
 async def test_a_transaction_of_many_batches_is_one(facts: FactsLog, settings: Settings) -> None:
-    writer = ChangelogWriter(settings.kafka_client(), f"big-{uuid4().hex}", 0)
+    writer = ChangelogWriter(settings.kafka, f"big-{uuid4().hex}", 0)
     await writer.start()
     topic = settings.names.changelog("messages")
     done = await writer.commit({topic: {f"{n}".encode(): bytes(400_000) for n in range(8)}})

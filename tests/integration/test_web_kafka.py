@@ -19,6 +19,7 @@ from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import PROGRESS_KEY, Row, encode
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import present_layouts
 from tests.support.servers import Kafka
 from tests.support.view_rows import PROMO, progress
@@ -75,7 +76,7 @@ def view_loop(kafka: Kafka, topic: str, view: View, visible: list[float]) -> Vie
     return ViewLoop(
         view,
         topic,
-        lambda: changelog_consumer(bootstrap_servers=kafka.bootstrap),
+        lambda: changelog_consumer(KafkaClients((kafka.bootstrap,))),
         lambda: time.time() * 1000,
         visible.append,
         random.Random(0).random,
@@ -162,7 +163,7 @@ def lag_loop(
     measured: list[Any],
 ) -> LagLoop:
     def connect() -> Any:
-        return kafka_offsets(pipeline, {"bootstrap_servers": kafka.bootstrap})
+        return kafka_offsets(pipeline, KafkaClients((kafka.bootstrap,)))
 
     return LagLoop(
         tracker,
@@ -238,7 +239,7 @@ async def test_an_end_is_behind_the_records_of_a_transaction_that_is_still_open(
     await create_topics(kafka, f"{name}-w", pipeline.facts)
     async with (
         transactional(kafka, name) as producer,
-        kafka_offsets(pipeline, {"bootstrap_servers": kafka.bootstrap}) as offsets,
+        kafka_offsets(pipeline, KafkaClients((kafka.bootstrap,))) as offsets,
     ):
         async with producer.transaction():
             await producer.send_and_wait(f"{name}-w", b"raw", partition=0)

@@ -29,7 +29,7 @@ Opener = Callable[[str], Awaitable[PartitionStore]]
 
 
 def store_settings(settings: Settings, folder: Path) -> StoreSettings:
-    return StoreSettings(settings.kafka_client(), settings.names, TABLES, folder, lambda: uuid4().hex)
+    return StoreSettings(settings.kafka, settings.names, TABLES, folder, lambda: uuid4().hex)
 
 
 def moved(store: PartitionStore, next_offset: int) -> Progress:

@@ -20,6 +20,7 @@ from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs
 from tally.streams.transport.consumer import RunConsumer
 from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
+from tally.tables.kafka.clients import KafkaClients
 
 DEADLINE_SECONDS = 20.0
 
@@ -71,7 +72,7 @@ class Consuming:
         self.app: ConsumerApp = consumer_app(
             group,
             Options(
-                client={"bootstrap_servers": [bootstrap]},
+                kafka=KafkaClients((bootstrap,)),
                 assigned=lambda tps: self.heard.append(("assigned", tps)),
                 revoked=lambda tps: self.heard.append(("revoked", tps)),
                 drain_seconds=0.3,

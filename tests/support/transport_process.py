@@ -22,6 +22,7 @@ from tally.streams.transport.app import consume, consumer_app
 from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
 from tally.streams.web.app import WebOnly
+from tally.tables.kafka.clients import KafkaClients
 
 
 class Job(Struct, frozen=True):
@@ -46,7 +47,7 @@ def options(job: Job) -> Options:
         """Hear of assignments."""
 
     return Options(
-        client={"bootstrap_servers": [job.bootstrap]},
+        kafka=KafkaClients((job.bootstrap,)),
         assigned=nothing,
         revoked=nothing,
         limits=Limits(max_records=job.max_records),

@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 from tally.schemas.rows import Progress
 from tally.schemas.topics import COUNTERS, Names
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import Layout, layouts
 from tally.tables.store.errors import LogGone
 from tally.tables.store.marks import FACTS, check_identity, check_start
@@ -102,17 +102,15 @@ class LogWatch:
 class TopicLogs:
     """The logs of one deployment on its brokers."""
 
-    def __init__(self, client: Mapping[str, Any], topics: Mapping[str, str]) -> None:
-        self._client = client
+    def __init__(self, kafka: KafkaClients, topics: Mapping[str, str]) -> None:
+        self._kafka = kafka
         self._topics = topics
         self._first: dict[int, Progress] = {}
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[tuple[Ask, Mapping[str, str]]]:
         """Connect for as long as logs are asked for. Raises KafkaError."""
-        consumer = AIOKafkaConsumer(
-            **self._client, group_id=None, enable_auto_commit=False, request_timeout_ms=REQUEST_TIMEOUT_MS
-        )
+        consumer = self._kafka.offsets_reader(request_timeout_ms=REQUEST_TIMEOUT_MS)
 
         async def ask() -> Found:
             found = await self._layouts(consumer)
@@ -189,5 +187,5 @@ class TopicLogs:
 
     async def _progress_of(self, partition: int) -> Progress | None:
         counters = {COUNTERS: self._topics[COUNTERS]}
-        async with Changelogs(dict(self._client), counters, partition) as changelogs:
+        async with Changelogs(self._kafka, counters, partition) as changelogs:
             return await changelogs.newest((await changelogs.ranges())[COUNTERS])

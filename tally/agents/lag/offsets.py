@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 from msgspec import Struct
 
 from tally.agents.lag.tracker import RawPlace
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import Layout, present_layouts
 
 REQUEST_TIMEOUT_MS = 5_000
@@ -84,18 +84,10 @@ def _ids(layouts: Mapping[str, Layout]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def kafka_offsets(pipeline: Pipeline, client: Mapping[str, Any]) -> AsyncIterator[KafkaOffsets]:
+async def kafka_offsets(pipeline: Pipeline, kafka: KafkaClients) -> AsyncIterator[KafkaOffsets]:
     """Connect to Kafka for as long as offsets are asked for. Raises KafkaError."""
-    consumer = AIOKafkaConsumer(
-        **client,
-        group_id=None,
-        enable_auto_commit=False,
-        # An end is the high watermark. The last stable offset would leave out what other producers were told
-        # is safe, for as long as anybody keeps a transaction open before it.
-        isolation_level="read_uncommitted",
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-    )
-    admin = AIOKafkaAdminClient(**client, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    consumer = kafka.offsets_reader(request_timeout_ms=REQUEST_TIMEOUT_MS)
+    admin = kafka.admin(REQUEST_TIMEOUT_MS)
     try:
         await consumer.start()
         await admin.start()

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
 from tally.agents.clock import Backoff
 from tally.agents.view.model import View
 from tally.schemas.rows import PROGRESS_KEY
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store.errors import ForeignRecord, LogShrank
 
 log = structlog.get_logger()
@@ -50,15 +51,11 @@ class ChangelogConsumer(Protocol):
     ) -> dict[TopicPartition, list[Any]]: ...
 
 
-def changelog_consumer(**client: Any) -> ChangelogConsumer:
-    """Return a consumer fit for the loop from the arguments of a client. Takes part in no group."""
-    consumer: ChangelogConsumer = AIOKafkaConsumer(
-        **client,
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
+def changelog_consumer(kafka: KafkaClients) -> ChangelogConsumer:
+    """Return a consumer fit for the loop."""
+    consumer: ChangelogConsumer = kafka.reader(
         # Offsets that are gone mean another changelog than the one read so far: an error, not a jump.
-        auto_offset_reset="none",
+        "none",
         fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=FETCH_ALL_BYTES,

@@ -72,13 +72,7 @@ async def open_sink(settings: Settings, pbx: Pbx) -> KafkaSink:
     async with asyncio.timeout(OPEN_SECONDS):
         # Else the first event would let the brokers create the topic with their defaults.
         await topics.declare(settings, only={settings.names.raw(TOPIC)})
-        producer = AIOKafkaProducer(
-            **settings.kafka_client(),
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=REQUEST_MS,
-        )
+        producer = settings.kafka.producer(max_batch_size=BATCH_BYTES, request_timeout_ms=REQUEST_MS)
         try:
             await producer.start()
         except BaseException:

@@ -39,7 +39,7 @@ class Copies:
         local = self._open.get(partition) or self._open.setdefault(partition, self.store("copy", partition))
         names = self._settings.names
         topics = {table: names.changelog(table) for table in TABLES}
-        reading = Changelogs(self._settings.kafka_client(), topics, partition)
+        reading = Changelogs(self._settings.kafka, topics, partition)
         async with asyncio.timeout(COPY_SECONDS), reading as changelogs:
             ranges = await changelogs.ranges()
             newest = await changelogs.newest(ranges[COUNTERS])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import structs
 
 from tally.agents.audit.counting import folded
@@ -47,7 +47,7 @@ async def raw_offsets(settings: Settings) -> dict[TopicPartition, tuple[int, int
 
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[Any]:
-    consumer = AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
+    consumer = settings.kafka.offsets_reader()
     try:
         await asyncio.wait_for(consumer.start(), OFFSETS_SECONDS)
         yield consumer
@@ -73,7 +73,7 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
     stores = {partition: copies.store("raw", partition) for partition in range(partitions)}
     reading = structs.replace(settings.reading, owners=owners_of(await all_numbers(settings)))
     waiting: defaultdict[int, list[Fact]] = defaultdict(list)
-    async for record in read_to_end(settings.kafka_client(), list(logical), DEADLINE_SECONDS):
+    async for record in read_to_end(settings.kafka, list(logical), DEADLINE_SECONDS):
         if stands_in(record):
             continue
         for keyed in read_record(logical[record.topic], record, reading)[0].facts:

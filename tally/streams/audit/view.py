@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import Struct
 from yarl import URL
 
@@ -65,13 +65,7 @@ async def following(settings: Settings, starts: Mapping[int, int]) -> AsyncItera
     """Follow the counters of all partitions from the given offsets on. Raises TimeoutError, KafkaError."""
     topic = settings.names.changelog(COUNTERS)
     places = {TopicPartition(topic, partition): offset for partition, offset in starts.items()}
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_client(),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        fetch_max_wait_ms=50,
-    )
+    consumer = settings.kafka.reader("none", fetch_max_wait_ms=50)
     try:
         await asyncio.wait_for(consumer.start(), DEADLINE_SECONDS)
         consumer.assign(list(places))

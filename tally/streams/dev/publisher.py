@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from aiokafka import AIOKafkaProducer
-
 from tally.simulator.records import RawRecord
 from tally.streams.settings import Settings
 
@@ -17,13 +15,7 @@ class Publisher:
 
     def __init__(self, settings: Settings) -> None:
         self._names = settings.names
-        self._producer = AIOKafkaProducer(
-            **settings.kafka_client(),
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=5,
-            max_request_size=4 << 20,
-        )
+        self._producer = settings.kafka.producer(linger_ms=5, max_request_size=4 << 20)
 
     async def __aenter__(self) -> "Publisher":
         try:

@@ -70,7 +70,7 @@ async def each(settings: Settings, since_ms: int | None = None) -> AsyncGenerato
     """
     seen: dict[str, None] = {}
     topic = settings.names.raw(DEAD_LETTERS)
-    async with aclosing(read_to_end(settings.kafka_client(), [topic], DEADLINE_SECONDS, since_ms)) as records:
+    async with aclosing(read_to_end(settings.kafka, [topic], DEADLINE_SECONDS, since_ms)) as records:
         async for record in records:
             letter = letter_of(record)
             if letter is None:
@@ -105,7 +105,7 @@ async def find(settings: Settings, origin: str) -> DeadLetter | None:
     Begins at the time of the raw record, if that is still there: no letter is older.
     """
     topic, partition, offset = _place(origin)
-    at_ms = await time_of(settings.kafka_client(), topic, partition, offset, DEADLINE_SECONDS)
+    at_ms = await time_of(settings.kafka, topic, partition, offset, DEADLINE_SECONDS)
     since_ms = None if at_ms is None else max(at_ms - EARLIER_MS, 0)
     async with aclosing(each(settings, since_ms)) as letters:
         async for letter in letters:

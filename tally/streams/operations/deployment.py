@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tally.agents.flush.ports import RowWriter
@@ -147,7 +146,7 @@ async def of_brokers(settings: Settings) -> str | None:
     """
     living: dict[bytes, None] = {}
     topic = settings.names.raw(DEPLOYMENT)
-    async for record in read_to_end(settings.kafka_client(), [topic], DEADLINE_SECONDS):
+    async for record in read_to_end(settings.kafka, [topic], DEADLINE_SECONDS):
         if record.key is None or not ID.fullmatch(record.key):
             place = {"topic": topic, "partition": record.partition, "offset": record.offset}
             log.warning("a record of others in our topic", **place)
@@ -185,7 +184,7 @@ def _now() -> bytes:
 
 
 async def _write(settings: Settings, entries: dict[str, bytes | None]) -> None:
-    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all", enable_idempotence=True)
+    producer = settings.kafka.producer()
     await producer.start()
     try:
         for key, value in entries.items():

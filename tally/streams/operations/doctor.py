@@ -125,7 +125,7 @@ async def _many_templates(settings: Settings) -> str:
 async def _messages(settings: Settings) -> str:
     census = Census()
     changelog = settings.names.changelog(MESSAGES.table)
-    async for record in read_to_end(settings.kafka_client(), [changelog], SCAN_SECONDS):
+    async for record in read_to_end(settings.kafka, [changelog], SCAN_SECONDS):
         census.take(record.key, record.value)
     return str(census)
 

@@ -58,7 +58,7 @@ async def read(settings: Settings) -> list[Line]:
     """Return what is missing, as the counters changelog has it now. Raises KafkaError, TimeoutError."""
     values: dict[tuple[int, bytes], bytes] = {}
     changelog = settings.names.changelog(COUNTERS)
-    async for record in read_to_end(settings.kafka_client(), [changelog], DEADLINE_SECONDS):
+    async for record in read_to_end(settings.kafka, [changelog], DEADLINE_SECONDS):
         if record.key is not None and is_missing(record.key) and record.value is not None:
             values[record.partition, record.key] = record.value
     return lines(
@@ -92,7 +92,7 @@ async def acknowledge(settings: Settings, name: str, note: str) -> Line:
     line = next((line for line in await read(settings) if line.name == name), None)
     if line is None:
         raise NotMissing(f"nothing is missing under {name}; `tally incomplete list` shows what is")
-    facts = FactsLog(settings.kafka_client(), settings.names.facts)
+    facts = FactsLog(settings.kafka, settings.names.facts)
     await facts.start()
     try:
         await facts.tell(acknowledgements(line, note), time.time_ns() // 1_000_000)

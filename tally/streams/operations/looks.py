@@ -49,7 +49,7 @@ class Looks:
         if self._crowds is None:
             crowds = Crowds()
             changelog = self.settings.names.changelog(CUSTOMERS.table)
-            async for record in read_to_end(self.settings.kafka_client(), [changelog], SCAN_SECONDS):
+            async for record in read_to_end(self.settings.kafka, [changelog], SCAN_SECONDS):
                 crowds.take(record.key, record.value)
             self._crowds = crowds
         return self._crowds

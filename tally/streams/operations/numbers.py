@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from tally.schemas.numbers import BadNumber, Number, Owners, checked_number, encode, read_number
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 async def all_numbers(settings: Settings) -> dict[str, Number]:
     """Return every number that is set. Raises KafkaError, TimeoutError."""
     found: dict[str, Number] = {}
-    async for record in read_to_end(settings.kafka_client(), [settings.names.raw(NUMBERS)], DEADLINE_SECONDS):
+    async for record in read_to_end(settings.kafka, [settings.names.raw(NUMBERS)], DEADLINE_SECONDS):
         _take(found, record)
     return found
 
@@ -55,7 +55,7 @@ class NumbersFollower:
     async def start(self) -> None:
         """Read what is set. Raises KafkaError, TimeoutError."""
         topic = self._settings.names.raw(NUMBERS)
-        async for record in read_to_end(self._settings.kafka_client(), [topic], DEADLINE_SECONDS):
+        async for record in read_to_end(self._settings.kafka, [topic], DEADLINE_SECONDS):
             self._take(record)
         self._changed(owners_of(self._numbers))
 
@@ -69,12 +69,7 @@ class NumbersFollower:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _follow(self) -> None:
-        consumer = AIOKafkaConsumer(
-            **self._settings.kafka_client(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
+        consumer = self._settings.kafka.reader("earliest")
         tp = TopicPartition(self._settings.names.raw(NUMBERS), 0)
         try:
             await consumer.start()
@@ -107,7 +102,7 @@ def _take(numbers: dict[str, Number], record: Any) -> None:
 
 
 async def _publish(settings: Settings, number_id: str, value: bytes | None) -> None:
-    producer = AIOKafkaProducer(**settings.kafka_client(), enable_idempotence=True, acks="all")
+    producer = settings.kafka.producer()
     async with asyncio.timeout(DEADLINE_SECONDS):
         await producer.start()
         try:

@@ -4,29 +4,21 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from tally.tables.kafka.fetched_batches import bound_unpacking
+from tally.tables.kafka.clients import KafkaClients
 
 POLL_MS = 500
 
 
 async def read_to_end(
-    kafka: dict[str, Any], topics: Sequence[str], deadline_seconds: float, since_ms: int | None = None
+    kafka: KafkaClients, topics: Sequence[str], deadline_seconds: float, since_ms: int | None = None
 ) -> AsyncGenerator[Any, None]:
     """Yield every committed record that the topics hold at the start of the call. Raises TimeoutError.
 
     With `since_ms` those of each partition from the first one on that Kafka has had since that time.
     """
-    bound_unpacking()
-    consumer = AIOKafkaConsumer(
-        **kafka,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=4 << 20,
-        fetch_max_wait_ms=100,
-    )
+    consumer = kafka.reader("earliest", max_partition_fetch_bytes=4 << 20, fetch_max_wait_ms=100)
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + deadline_seconds
     try:
@@ -58,13 +50,10 @@ async def read_to_end(
 
 
 async def time_of(
-    kafka: dict[str, Any], topic: str, partition: int, offset: int, deadline_seconds: float
+    kafka: KafkaClients, topic: str, partition: int, offset: int, deadline_seconds: float
 ) -> int | None:
     """Return Kafka's time of one record, in ms; None where it is not there, or not any more."""
-    bound_unpacking()
-    consumer = AIOKafkaConsumer(
-        **kafka, enable_auto_commit=False, max_partition_fetch_bytes=1, fetch_max_wait_ms=100
-    )
+    consumer = kafka.offsets_reader(max_partition_fetch_bytes=1, fetch_max_wait_ms=100)
     tp = TopicPartition(topic, partition)
     try:
         async with asyncio.timeout(deadline_seconds):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     TopicAlreadyExistsError,
@@ -207,7 +207,7 @@ async def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str] | 
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[Any]:
     """Yield an admin client that is closed whatever happens."""
-    client = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=30_000)
+    client = settings.kafka.admin(request_timeout_ms=30_000)
     try:
         await client.start()
         yield client

@@ -67,7 +67,7 @@ def consumer_app(group: str, options: Options) -> ConsumerApp:
     """Return an app that consumes in one group with the batched transport."""
     app = ConsumerApp(
         group,
-        broker=[f"kafka://{address}" for address in options.client["bootstrap_servers"]],
+        broker=[f"kafka://{address}" for address in options.kafka.bootstrap],
         monitor=cast(Monitor, Unmonitored()),
         store="memory://",
         topic_allow_declare=False,

@@ -22,7 +22,7 @@ from tally.schemas.starts import Start
 from tally.streams.transport.beginning import Beginnings
 from tally.streams.transport.options import Options
 from tally.streams.transport.runs import sizes_of
-from tally.tables.kafka.fetched_batches import Budget, bound_unpacking
+from tally.tables.kafka.fetched_batches import Budget
 
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
@@ -137,18 +137,11 @@ class FetchThread(AIOKafkaConsumerThread):
         self._assignor = self.app.assignor
         self._epochs = {}
         self._budget = Budget(BATCH.most)
-        bound_unpacking()
         self._beginnings = Beginnings(lambda: time.time_ns() // 1_000_000, time.monotonic)
-        return NotedCommits(
-            self.ours,
-            **options.client,
+        client = options.kafka.group_reader_options(
             client_id=self.app.conf.broker_client_id,
             group_id=self.app.conf.id,
             partition_assignment_strategy=[self._assignor],
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            # Producers may be transactional: what they aborted was never published.
-            isolation_level="read_committed",
             fetch_max_wait_ms=options.fetch_wait_ms,
             max_partition_fetch_bytes=options.fetch_bytes,
             fetch_max_bytes=options.fetch_all_bytes,
@@ -159,6 +152,7 @@ class FetchThread(AIOKafkaConsumerThread):
             rebalance_timeout_ms=options.rebalance_timeout_ms,
             request_timeout_ms=max(REQUEST_TIMEOUT_MS, options.session_timeout_ms + 1_000),
         )
+        return NotedCommits(self.ours, **client)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget seeks of the former assignment."""

@@ -1,10 +1,11 @@
 """What the batched transport is told about an app."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from faust.types import TP
 from msgspec import Struct
+
+from tally.tables.kafka.clients import KafkaClients
 
 
 class Limits(Struct, frozen=True):
@@ -25,10 +26,9 @@ class Limits(Struct, frozen=True):
 
 
 class Options(Struct, frozen=True):
-    """Limits, client arguments, and who hears of assignments."""
+    """Limits, how brokers are reached, and who hears of assignments."""
 
-    client: Mapping[str, Any]
-    """Arguments of every aiokafka client: addresses and credentials."""
+    kafka: KafkaClients
     assigned: Callable[[set[TP]], None]
     """Called with all partitions of this worker after each rebalance; must not wait."""
     revoked: Callable[[set[TP]], None]

@@ -83,7 +83,7 @@ class Process:
         declared = await topics.declare(settings)
         self._partitions = declared.facts_partitions
         await self._closing.enter_async_context(self._beating())
-        logs = TopicLogs(settings.kafka_client(), log_topics(settings.names, TABLES))
+        logs = TopicLogs(settings.kafka, log_topics(settings.names, TABLES))
         await logs.check_first()
         # Before the groups are joined: a worker with another's database ends here.
         writer = await self._writer(logs) if "flush" in roles else None
@@ -101,14 +101,14 @@ class Process:
 
     async def _dead_letters(self) -> DeadLetters:
         settings = self._settings
-        dead_letters = DeadLetters(settings.kafka_client(), settings.names.raw(DEAD_LETTERS), unix_ms)
+        dead_letters = DeadLetters(settings.kafka, settings.names.raw(DEAD_LETTERS), unix_ms)
         await dead_letters.start()
         self._closing.push_async_callback(dead_letters.close)
         return dead_letters
 
     async def _route(self, dead_letters: DeadLetters) -> None:
         settings = self._settings
-        facts = FactsLog(settings.kafka_client(), settings.names.facts)
+        facts = FactsLog(settings.kafka, settings.names.facts)
         await facts.start()
         self._closing.push_async_callback(facts.close)
         reading = settings.reading
@@ -128,7 +128,7 @@ class Process:
         loop = ViewLoop(
             view,
             settings.names.changelog(COUNTERS),
-            lambda: changelog_consumer(**settings.kafka_client()),
+            lambda: changelog_consumer(settings.kafka),
             lambda: time.time() * 1000,
             self._watch.visible,
             random.random,
@@ -213,7 +213,7 @@ class Process:
         pipeline = Pipeline(raw, names.facts, self._partitions, names.group("route"))
         return LagLoop(
             tracker,
-            lambda: kafka_offsets(pipeline, settings.kafka_client()),
+            lambda: kafka_offsets(pipeline, settings.kafka),
             lambda: {partition: view.next_offset(partition) for partition in range(self._partitions)},
             self._watch.lagging,
             lambda: Moment(time.monotonic(), unix_ms()),

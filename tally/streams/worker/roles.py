@@ -36,7 +36,7 @@ def _options(
     settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, limits: Limits
 ) -> Options:
     return Options(
-        client=settings.kafka_client(),
+        kafka=settings.kafka,
         assigned=assigned,
         revoked=revoked,
         drain_seconds=drain_seconds,
@@ -80,7 +80,7 @@ def fold_app(
     """Return the app that reads the facts log, and the assignment of its partitions."""
     names = settings.names
     store_settings = StoreSettings(
-        settings.kafka_client(), names, TABLES, settings.state_folder, lambda: uuid4().hex, watch.rebuilt
+        settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, watch.rebuilt
     )
 
     async def keep(partition: int, fact: FactRecord, error: str) -> None:

@@ -3,10 +3,9 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from tally.schemas.bounds import KIB, LETTER_END, LETTER_KEY, RECORD
@@ -15,6 +14,7 @@ from tally.schemas.kept import Kept, kept
 from tally.schemas.records import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.tables.kafka.batches import Headers, Sent, send_entries, settle
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.facts_log import DELIVERY_TIMEOUT_MS
 from tally.tables.kafka.unread import Unread
 
@@ -117,12 +117,11 @@ class DeadLetters:
     twice is listed once.
     """
 
-    def __init__(self, kafka: dict[str, Any], topic: str, now_ms: Callable[[], int]) -> None:
+    def __init__(self, kafka: KafkaClients, topic: str, now_ms: Callable[[], int]) -> None:
         self._topic = topic
         self._now_ms = now_ms
-        self._producer = AIOKafkaProducer(
-            **kafka,
-            acks="all",
+        self._producer = kafka.producer(
+            is_idempotent=False,
             max_batch_size=BATCH_BYTES,
             max_request_size=DEAD_LETTER_LIMIT_BYTES,
             request_timeout_ms=DELIVERY_TIMEOUT_MS,

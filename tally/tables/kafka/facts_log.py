@@ -4,7 +4,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -13,6 +12,7 @@ from tally.schemas.notices import NOTICE, Notice
 from tally.schemas.records import Timed, record_value
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.kafka.batches import send_entries, settle
+from tally.tables.kafka.clients import KafkaClients
 
 DELIVERY_TIMEOUT_MS = 60_000
 """How long the client goes on trying while the broker is away; then the process ends."""
@@ -84,12 +84,9 @@ class Lane:
 class FactsLog:
     """The producer of one process. No transactions, so that the log's offsets are dense."""
 
-    def __init__(self, kafka: dict[str, Any], topic: str) -> None:
+    def __init__(self, kafka: KafkaClients, topic: str) -> None:
         self._topic = topic
-        self._producer = AIOKafkaProducer(
-            **kafka,
-            enable_idempotence=True,
-            acks="all",
+        self._producer = kafka.producer(
             max_batch_size=FACT_LIMIT_BYTES // 2,
             request_timeout_ms=DELIVERY_TIMEOUT_MS,
         )

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
@@ -14,6 +13,7 @@ from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_progress, encode
 from tally.schemas.topics import COUNTERS, Names
 from tally.tables.families.registry import FAMILIES
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store.copy import Copy
 from tally.tables.store.errors import ProgressOutsideLog, Rebuilt, StoreBroken, StoreError
 from tally.tables.store.interface import Writes
@@ -32,9 +32,9 @@ log = structlog.get_logger()
 
 
 class StoreSettings(Struct, frozen=True):
-    """What a process needs to open partitions: clients' arguments, names, folder, and its surroundings."""
+    """What a process needs to open partitions: clients, names, folder, and its surroundings."""
 
-    kafka: dict[str, Any]
+    kafka: KafkaClients
     names: Names
     tables: tuple[str, ...]
     folder: Path

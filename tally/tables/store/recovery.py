@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import Struct
 
 from tally.schemas.grains import RowKey
 from tally.schemas.missing import decode_missing, is_missing
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, decode_progress
 from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import present_layouts
 from tally.tables.store.errors import ForeignRecord, Rebuilt
 from tally.tables.store.local import LocalStore, Meta
@@ -64,18 +65,15 @@ def has_slept(meta: Meta, broker_now_ms: int) -> bool:
 class Changelogs:
     """A reader of one partition's changelogs: committed records only."""
 
-    def __init__(self, kafka: dict[str, Any], topics: Mapping[str, str], partition: int) -> None:
+    def __init__(self, kafka: KafkaClients, topics: Mapping[str, str], partition: int) -> None:
         self._kafka = kafka
         self._topics = topics
         self._tables = {TopicPartition(topic, partition): table for table, topic in topics.items()}
         self._partition = partition
 
     async def __aenter__(self) -> "Changelogs":
-        self._consumer = AIOKafkaConsumer(
-            **self._kafka,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
+        self._consumer = self._kafka.reader(
+            "none",
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_bytes=FETCH_ALL_BYTES,
             fetch_max_wait_ms=50,

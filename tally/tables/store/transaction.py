@@ -1,13 +1,12 @@
 """The durable half of a partition's tables: fenced Kafka transactions on their changelogs."""
 
 import asyncio
-from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.kafka.batches import Sent, send_entries, settle
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store.interface import Writes
 
 TRANSACTION_TIMEOUT_MS = 15_000
@@ -27,10 +26,9 @@ class Committed(Struct, frozen=True):
 class ChangelogWriter:
     """The transactional producer of one facts partition; its start fences the former owner's."""
 
-    def __init__(self, kafka: dict[str, Any], transactional_id: str, partition: int) -> None:
-        self._producer = AIOKafkaProducer(
-            **kafka,
-            transactional_id=transactional_id,
+    def __init__(self, kafka: KafkaClients, transactional_id: str, partition: int) -> None:
+        self._producer = kafka.transactional_producer(
+            transactional_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             max_batch_size=FACT_LIMIT_BYTES,
             max_request_size=2 * FACT_LIMIT_BYTES,

@@ -28,7 +28,7 @@ async def send_bombs(
 ) -> list[tuple[int, int]]:
     """Publish one record to each partition, each as a batch of its own; return partitions and offsets."""
     producer = AIOKafkaProducer(
-        **settings.kafka_client(),
+        **settings.kafka.client(),
         compression_type=codec,
         max_batch_size=2 * len(value),
         max_request_size=8 * RECORD.most,

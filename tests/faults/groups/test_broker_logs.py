@@ -70,7 +70,7 @@ async def cut_off(deployment: Stack, counted: int) -> None:
 
 async def log_end(deployment: Stack) -> int:
     partition = TopicPartition(deployment.settings.names.facts, 0)
-    consumer = AIOKafkaConsumer(**deployment.settings.kafka_client())
+    consumer = AIOKafkaConsumer(**deployment.settings.kafka.client())
     await consumer.start()
     try:
         ends: dict[TopicPartition, int] = await consumer.end_offsets([partition])

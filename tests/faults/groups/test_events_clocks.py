@@ -92,7 +92,7 @@ async def keys(whole: Stack, table: str) -> int:
     """Return how many states a table has, by its changelog."""
     settings, states = whole.settings, dict[bytes, bytes | None]()
     topic = settings.names.changelog(table)
-    async for record in read_to_end(settings.kafka_client(), [topic], DEADLINE_SECONDS):
+    async for record in read_to_end(settings.kafka, [topic], DEADLINE_SECONDS):
         states[record.key] = record.value
     return sum(value is not None for value in states.values())
 

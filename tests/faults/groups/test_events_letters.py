@@ -70,7 +70,7 @@ async def first_unrecorded(whole: Stack) -> list[str]:
     committed = {place: found.offset for place, found in offsets.items()}
     logical = {settings.names.raw(topic): topic for topic in RAW_TOPICS}
     unrecorded = []
-    async for record in read_to_end(settings.kafka_client(), list(logical), BACK_SECONDS):
+    async for record in read_to_end(settings.kafka, list(logical), BACK_SECONDS):
         is_bad = READERS[logical[record.topic]](record.value, record.headers).bad
         is_behind = record.offset < committed.get(TopicPartition(record.topic, record.partition), 0)
         origin = f"{record.topic}/{record.partition}/{record.offset}"

@@ -102,7 +102,7 @@ def _send(number: int) -> bytes:
 
 @asynccontextmanager
 async def producing(whole: Stack, **more: Any) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(**whole.settings.kafka_client(), **more)
+    producer = AIOKafkaProducer(**whole.settings.kafka.client(), **more)
     await producer.start()
     try:
         yield producer

@@ -72,7 +72,7 @@ async def store(settings: Settings) -> None:
     drawn, topic = values(), settings.names.changelog(COUNTERS)
     for partition in range(PARTITIONS):
         producer = AIOKafkaProducer(
-            **settings.kafka_client(), transactional_id=uuid4().hex, max_batch_size=256 << 10, linger_ms=20
+            **settings.kafka.client(), transactional_id=uuid4().hex, max_batch_size=256 << 10, linger_ms=20
         )
         await producer.start()
         try:

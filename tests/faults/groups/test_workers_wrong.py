@@ -112,11 +112,11 @@ async def _marked(whole: Stack) -> set[bytes]:
     """Return which subjects are known to be incomplete."""
     settings = whole.settings
     topic = settings.names.changelog(INCOMPLETE)
-    return {record.key async for record in read_to_end(settings.kafka_client(), [topic], 30.0)}
+    return {record.key async for record in read_to_end(settings.kafka, [topic], 30.0)}
 
 
 async def _copies(whole: Stack) -> int:
     """Return how often the facts log holds the fact that cannot be taken."""
     settings = whole.settings
-    facts = read_to_end(settings.kafka_client(), [settings.names.facts], 30.0)
+    facts = read_to_end(settings.kafka, [settings.names.facts], 30.0)
     return len([fact async for fact in facts if fact.key == SUBJECT and fact.value.startswith(MESSAGE)])

@@ -50,7 +50,7 @@ def test_every_setting_has_a_help_line() -> None:
 def test_clients_log_in_where_the_protocol_says_so() -> None:
     client = load(
         {"TALLY_KAFKA_SECURITY": "SASL_SSL", "TALLY_KAFKA_USERNAME": "u", "TALLY_KAFKA_PASSWORD": "p"}
-    ).kafka_client()
+    ).kafka.client()
 
     assert client["sasl_mechanism"] == "SCRAM-SHA-512"
     assert client["sasl_plain_password"] == "p"  # noqa: S105 - a test's

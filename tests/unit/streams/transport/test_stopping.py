@@ -10,13 +10,14 @@ from faust.types import TP
 from tally.streams.transport.assignment import Assignment
 from tally.streams.transport.consumer import RunConsumer
 from tally.streams.transport.options import Limits, Options
+from tally.tables.kafka.clients import KafkaClients
 
 OURS = {TP("facts", 0), TP("facts", 1)}
 
 
 def consumer_of(app_stops: bool, heard: list[set[TP]]) -> RunConsumer:
     """Return a consumer without a broker."""
-    options = Options(client={}, assigned=heard.append, revoked=lambda _: None)
+    options = Options(kafka=KafkaClients(()), assigned=heard.append, revoked=lambda _: None)
     made = cast(RunConsumer, object.__new__(type("Consumer", (RunConsumer,), {"options": options})))
     made.app = cast(Any, SimpleNamespace(should_stop=app_stops))
     made._ours = Assignment(Limits(), lambda: None)

@@ -13,7 +13,8 @@ from tally.schemas.errors import Bad
 from tally.schemas.records import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.streams.operations.dead_letters import letter_of
-from tally.tables.kafka import dead_letters
+from tally.tables.kafka import clients
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.dead_letters import DETAILED_PARTS, SIZES, DeadLetters, Letter, detail_of, headers_of
 from tally.tables.kafka.unread import unread
 
@@ -79,12 +80,12 @@ class Producer:
 @pytest.fixture
 def producer(monkeypatch: pytest.MonkeyPatch) -> Producer:
     made = Producer()
-    monkeypatch.setattr(dead_letters, "AIOKafkaProducer", lambda **_: made)
+    monkeypatch.setattr(clients, "AIOKafkaProducer", lambda **_: made)
     return made
 
 
 async def keep(*letters: Letter) -> None:
-    keeping = DeadLetters({}, "dead-letters", lambda: AT_MS)
+    keeping = DeadLetters(KafkaClients(()), "dead-letters", lambda: AT_MS)
     await keeping.start()
     await keeping.keep(letters)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store import recovery
 from tally.tables.store.recovery import Changelogs
 
@@ -39,7 +40,7 @@ class SlowConsumer:
 
 
 async def read(consumer: SlowConsumer, end: int) -> tuple[list[Any], list[tuple[int, int]]]:
-    changelogs = Changelogs({}, {"messages": PLACE.topic}, 0)
+    changelogs = Changelogs(KafkaClients(()), {"messages": PLACE.topic}, 0)
     changelogs._consumer = consumer
     taken: list[Any] = []
     told: list[tuple[int, int]] = []
