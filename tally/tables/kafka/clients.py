@@ -21,7 +21,7 @@ COMMITTED = {
 
 
 class KafkaClients(Struct, frozen=True):
-    """Where the brokers are and how to log in there."""
+    """Where the brokers are and how to log in there, and what makes the clients that do."""
 
     bootstrap: tuple[str, ...]
     """host:port of each broker."""

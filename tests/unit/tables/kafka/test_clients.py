@@ -1,7 +1,10 @@
 """Every client of the brokers is made in one place, so that all of one kind read and write alike."""
 
 import ast
+import inspect
 from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer
 
 import tally
 
@@ -61,6 +64,12 @@ def test_what_readers_see_of_transactions_is_said_once() -> None:
     ]
 
     assert said == [FACTORY]
+
+
+def test_ends_are_high_watermarks_unless_a_reader_asks_for_what_is_committed() -> None:
+    default = inspect.signature(AIOKafkaConsumer).parameters["isolation_level"].default
+
+    assert default == "read_uncommitted"
 
 
 def trees() -> list[tuple[Path, ast.Module]]:
