@@ -10,8 +10,8 @@ import orjson
 
 from tally.schemas.bounds import BOUNDS
 from tally.streams.operations.numbers import all_numbers
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings
+from tally.tables.kafka.read_to_end import read_to_end
 from tally.tables.kafka.unread import stands_in
 
 SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")

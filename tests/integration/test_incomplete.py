@@ -20,9 +20,9 @@ from tally.schemas.topics import COUNTERS
 from tally.streams.cli.main import app
 from tally.streams.operations.doctor import SomethingMissing, what_is_missing
 from tally.streams.operations.looks import Looks
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings, variable
 from tally.tables.kafka.facts_log import FactsLog
+from tally.tables.kafka.read_to_end import read_to_end
 from tally.tables.store.partition import PartitionStore
 from tests.support.partition import Record
 from tests.support.stored_partition import KEY, fold_once, store_settings

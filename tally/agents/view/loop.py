@@ -12,6 +12,7 @@ from tally.agents.clock import Backoff
 from tally.agents.view.model import View
 from tally.schemas.rows import PROGRESS_KEY
 from tally.tables.kafka.clients import KafkaClients
+from tally.tables.kafka.read_to_end import short_of
 from tally.tables.store.errors import ForeignRecord, LogShrank
 
 log = structlog.get_logger()
@@ -154,14 +155,10 @@ class ViewLoop:
             raise ForeignRecord(place.topic, place.partition, record.offset, what) from error
 
     async def _note_ready(self, consumer: ChangelogConsumer) -> None:
-        """Mark the partitions that are read to their ends.
-
-        By position: the last offset of a transactional log is a marker that is never delivered.
-        """
-        for place, end in list(self._ends.items()):
-            if await consumer.position(place) >= end:
-                self._view.set_ready(place.partition)
-                del self._ends[place]
+        """Mark the partitions that are read to the ends that they had at the start."""
+        for place in self._ends.keys() - await short_of(consumer, self._ends):
+            self._view.set_ready(place.partition)
+            del self._ends[place]
 
     def _note_visible(self, partition: int) -> None:
         progress = self._view.progress(partition)

@@ -16,8 +16,8 @@ from tally.schemas.records import record_value
 from tally.schemas.sources import READERS
 from tally.streams.audit.copies import Copies
 from tally.streams.operations.numbers import all_numbers, owners_of
-from tally.streams.operations.read_to_end import partitions_of, read_to_end
 from tally.streams.settings import Settings
+from tally.tables.kafka.read_to_end import partitions_of, read_to_end
 from tally.tables.kafka.unread import stands_in
 from tally.tables.store.local import LocalStore, Meta
 

@@ -34,10 +34,10 @@ from tally.schemas.topics import COUNTERS
 from tally.streams.audit.copies import Copies
 from tally.streams.audit.settling import settled
 from tally.streams.settings import Settings
+from tally.tables.kafka.read_to_end import read_up_to
 from tally.tables.store.local import LocalStore
 
 DEADLINE_SECONDS = 60.0
-POLL_MS = 200
 
 
 class Following:
@@ -48,12 +48,11 @@ class Following:
         self._places = places
 
     async def take_up(self, versions: Versions) -> None:
-        """Read to the present ends: by position, since markers are never delivered. Raises TimeoutError."""
+        """Read to the present ends. Raises TimeoutError."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             ends = await self._consumer.end_offsets(self._places)
-            todo = set(self._places)
-            while todo := {tp for tp in todo if await self._consumer.position(tp) < ends[tp]}:
-                for tp, records in (await self._consumer.getmany(*todo, timeout_ms=POLL_MS)).items():
+            async for arrived in read_up_to(self._consumer, ends, DEADLINE_SECONDS):
+                for tp, records in arrived.items():
                     for record in records:
                         if not record.key.startswith(NO_ROW) and record.value is not None:
                             row = decode_row(record.value)

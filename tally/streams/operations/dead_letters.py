@@ -17,9 +17,9 @@ from tally.schemas import bounds
 from tally.schemas.bounds import Bound
 from tally.schemas.errors import REASONS
 from tally.schemas.topics import DEAD_LETTERS
-from tally.streams.operations.read_to_end import read_to_end, time_of
 from tally.streams.settings import Settings
 from tally.tables.kafka.dead_letters import DETAILED_PARTS
+from tally.tables.kafka.read_to_end import read_to_end, time_of
 
 DEADLINE_SECONDS = 120.0
 REMEMBERED = 100_000

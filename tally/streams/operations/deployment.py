@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaError
 from tally.agents.flush.ports import RowWriter
 from tally.schemas.grains import RowKey
 from tally.schemas.topics import DEPLOYMENT
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings
+from tally.tables.kafka.read_to_end import read_to_end
 from tally.tables.postgres.columns import Rows
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.deployment import (

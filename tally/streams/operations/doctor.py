@@ -13,8 +13,8 @@ from tally.schemas.bounds import BY_NAME, IDENTIFIER_LINKS, TEMPLATES_SHOWN
 from tally.schemas.notices import UNITS
 from tally.streams.operations import beyond, deployment, generation, incomplete, topics
 from tally.streams.operations.looks import MESSAGES, SCAN_SECONDS, SHOWN, Census, Looks
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings
+from tally.tables.kafka.read_to_end import read_to_end
 
 DEADLINE_SECONDS = 20.0
 MANY_TEMPLATES = """

@@ -9,9 +9,9 @@ from msgspec import Struct
 from tally.schemas.missing import Entry, Known, decode_missing, entries_of, is_missing
 from tally.schemas.notices import Acknowledged, Scope
 from tally.schemas.topics import COUNTERS
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.kafka.facts_log import FactsLog
+from tally.tables.kafka.read_to_end import read_to_end
 
 DEADLINE_SECONDS = 300.0
 

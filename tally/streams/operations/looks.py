@@ -8,11 +8,11 @@ from msgspec import Struct, field
 from tally.schemas.bounds import CUSTOMER
 from tally.schemas.keys import split_parts
 from tally.streams.operations import dead_letters, incomplete
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings
 from tally.tables.contribution import is_contested
 from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.message import MessageFamily
+from tally.tables.kafka.read_to_end import read_to_end
 from tally.tables.rules import Rules
 
 CUSTOMERS = CustomerFamily()

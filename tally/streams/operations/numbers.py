@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 
 from tally.schemas.numbers import BadNumber, Number, Owners, checked_number, encode, read_number
 from tally.schemas.topics import NUMBERS
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.settings import Settings
+from tally.tables.kafka.read_to_end import read_to_end
 
 DEADLINE_SECONDS = 60.0
 WAIT_MS = 500

@@ -1,52 +1,107 @@
-"""Reading topics from start to end, as they are now: for people and for recounts."""
+"""Reading logs to the ends that they have now, by the reader's *position*.
+
+The last offset of a transactional log is a marker that is never delivered, and what a compaction has removed
+or a transaction aborted is not delivered either: whoever waits for the last record waits for ever.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from tally.tables.kafka.clients import KafkaClients
 
-POLL_MS = 500
+POLL_MS = 200
+FETCH_BYTES = 4 << 20
+
+Ends = Mapping[TopicPartition, int]
+Arrived = Mapping[TopicPartition, list[Any]]
+
+
+async def short_of(consumer: Any, ends: Ends) -> set[TopicPartition]:
+    """Return the partitions that a consumer has not read to these ends yet."""
+    return {tp for tp, end in ends.items() if await consumer.position(tp) < end}
+
+
+async def read_up_to(
+    consumer: Any, ends: Ends, silent_seconds: float, until_s: float = inf
+) -> AsyncGenerator[Arrived, None]:
+    """Yield by partition what arrives until a consumer stands at these ends, or behind them.
+
+    Nothing is yielded, once, where it moved over what is never delivered. The consumer stands where reading
+    is to begin, and goes on behind the ends when it is asked again. Raises TimeoutError where it does not
+    move for so long, or the loop's time passes `until_s`, though records arrive.
+    """
+    loop = asyncio.get_running_loop()
+    todo = await short_of(consumer, ends)
+    while todo:
+        if loop.time() > until_s:
+            raise TimeoutError(f"reading {_topics(todo)} took too long")
+        try:
+            async with asyncio.timeout_at(min(loop.time() + silent_seconds, until_s)):
+                arrived = await _arrived(consumer, todo)
+        except TimeoutError:
+            raise TimeoutError(f"nothing of {_topics(todo)} arrived in time") from None
+        yield arrived
+        todo = await short_of(consumer, {tp: ends[tp] for tp in todo})
+
+
+async def _arrived(consumer: Any, todo: set[TopicPartition]) -> Arrived:
+    """Return records, or none once the reader has moved over some that are never delivered."""
+    before = {tp: await consumer.position(tp) for tp in todo}
+    while True:
+        arrived: Arrived = await consumer.getmany(*todo, timeout_ms=POLL_MS)
+        if arrived or any([await consumer.position(tp) > before[tp] for tp in todo]):
+            return arrived
+
+
+def _topics(partitions: set[TopicPartition]) -> str:
+    return ", ".join(sorted({tp.topic for tp in partitions}))
 
 
 async def read_to_end(
     kafka: KafkaClients, topics: Sequence[str], deadline_seconds: float, since_ms: int | None = None
 ) -> AsyncGenerator[Any, None]:
-    """Yield every committed record that the topics hold at the start of the call. Raises TimeoutError.
+    """Yield every committed record that topics hold at the start of the call.
 
-    With `since_ms` those of each partition from the first one on that Kafka has had since that time.
+    With `since_ms` those of each partition from the first one on that Kafka has had since that time. The
+    deadline is for all of it, and for what the caller does with the records. Raises TimeoutError, KafkaError.
     """
-    consumer = kafka.reader("earliest", max_partition_fetch_bytes=4 << 20, fetch_max_wait_ms=100)
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + deadline_seconds
+    consumer = kafka.reader("earliest", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=100)
+    until_s = asyncio.get_running_loop().time() + deadline_seconds
     try:
-        await asyncio.wait_for(consumer.start(), deadline_seconds)
-        partitions = [
-            TopicPartition(topic, partition)
-            for topic in topics
-            for partition in sorted(await partitions_of(consumer, topic, deadline_seconds))
-        ]
-        consumer.assign(partitions)
-        ends = await asyncio.wait_for(consumer.end_offsets(partitions), deadline_seconds)
-        starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), deadline_seconds)
-        if since_ms is not None:
-            found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
-            starts = {tp: ends[tp] if at is None else at.offset for tp, at in found.items()}
-        for tp in partitions:
-            consumer.seek(tp, starts[tp])
-        todo = {tp for tp in partitions if starts[tp] < ends[tp]}
-        while todo:
-            if loop.time() > ends_at:
-                raise TimeoutError(f"reading {', '.join(topics)} took longer than {deadline_seconds} s")
-            for tp, records in (await consumer.getmany(*todo, timeout_ms=POLL_MS)).items():
+        async with asyncio.timeout_at(until_s):
+            await consumer.start()
+            ends = await _seek_to_starts(consumer, topics, deadline_seconds, since_ms)
+        async for arrived in read_up_to(consumer, ends, deadline_seconds, until_s):
+            for tp, records in arrived.items():
                 for record in records:
                     if record.offset < ends[tp]:
                         yield record
-            todo = {tp for tp in todo if await consumer.position(tp) < ends[tp]}
     finally:
         await consumer.stop()
+
+
+async def _seek_to_starts(
+    consumer: Any, topics: Sequence[str], deadline_seconds: float, since_ms: int | None
+) -> Ends:
+    """Let a consumer stand where reading begins in all partitions, and return where they end."""
+    partitions = [
+        TopicPartition(topic, partition)
+        for topic in topics
+        for partition in sorted(await partitions_of(consumer, topic, deadline_seconds))
+    ]
+    consumer.assign(partitions)
+    ends: Ends = await consumer.end_offsets(partitions)
+    starts = await consumer.beginning_offsets(partitions)
+    if since_ms is not None:
+        found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+        starts = {tp: ends[tp] if at is None else at.offset for tp, at in found.items()}
+    for tp in partitions:
+        consumer.seek(tp, starts[tp])
+    return ends
 
 
 async def time_of(
@@ -67,7 +122,7 @@ async def time_of(
             if not starts[tp] <= offset < ends[tp]:
                 return None
             consumer.seek(tp, offset)
-            records = (await consumer.getmany(tp, timeout_ms=POLL_MS)).get(tp, ())
+            records = (await consumer.getmany(tp, timeout_ms=500)).get(tp, ())
             at_ms: int | None = next((one.timestamp for one in records if one.offset >= offset), None)
             return at_ms
     finally:

@@ -13,11 +13,11 @@ from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, dec
 from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import present_layouts
+from tally.tables.kafka.read_to_end import read_up_to
 from tally.tables.store.errors import ForeignRecord, Rebuilt
 from tally.tables.store.local import LocalStore, Meta
 from tally.tables.store.marks import FACTS
 
-POLL_MS = 200
 SILENT_SECONDS = 60.0
 """How long a reader waits for anything to arrive; while records do, reading may take as long as it takes."""
 FETCH_BYTES = 4 << 20
@@ -161,32 +161,16 @@ class Changelogs:
         take: Callable[[list[Any]], None],
         told: Told = lambda *_: None,
     ) -> None:
-        """Read up to the ends by *position*: the last offset is a marker that is never delivered.
-
-        Raises TimeoutError where nothing arrives.
-        """
+        """Read from starts up to ends, and say how far it is. Raises TimeoutError where nothing arrives."""
         for tp, start in starts.items():
             self._consumer.seek(tp, start)
         whole = sum(max(0, ends[tp] - start) for tp, start in starts.items())
-        todo = {tp for tp, start in starts.items() if start < ends[tp]}
-        while todo:
-            async with asyncio.timeout(SILENT_SECONDS):
-                records = await self._arrived(todo)
-            for some in records.values():
-                take(some)
+        async for arrived in read_up_to(self._consumer, ends, SILENT_SECONDS):
+            for records in arrived.values():
+                take(records)
                 await asyncio.sleep(0)
-            at = {tp: await self._consumer.position(tp) for tp in todo}
-            done = whole - sum(max(0, ends[tp] - at[tp]) for tp in todo)
-            told(done, whole)
-            todo = {tp for tp in todo if at[tp] < ends[tp]}
-
-    async def _arrived(self, todo: set[TopicPartition]) -> dict[TopicPartition, list[Any]]:
-        """Return records, or none once the reader has moved over some that are never delivered."""
-        before = {tp: await self._consumer.position(tp) for tp in todo}
-        while True:
-            records: dict[TopicPartition, list[Any]] = await self._consumer.getmany(*todo, timeout_ms=POLL_MS)
-            if records or any([await self._consumer.position(tp) > before[tp] for tp in todo]):
-                return records
+            left = [max(0, end - await self._consumer.position(tp)) for tp, end in ends.items()]
+            told(whole - sum(left), whole)
 
 
 def progress_of(record: Any) -> Progress:

@@ -14,7 +14,7 @@ from tally.simulator.calls import voice
 from tally.simulator.campaign import campaign
 from tally.simulator.population import Size
 from tally.simulator.records import RawRecord
-from tally.streams.operations.read_to_end import read_to_end
+from tally.tables.kafka.read_to_end import read_to_end
 from tests.faults.events import wrong_clocks
 from tests.faults.flow import enough, flowing
 from tests.faults.groups.faketime import WallClock, library

@@ -11,8 +11,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from tally.schemas.sources import RAW_TOPICS, READERS
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS
 from tally.simulator.poison import small_poisons
-from tally.streams.operations.read_to_end import read_to_end
 from tally.streams.operations.topics import admin, wanted
+from tally.tables.kafka.read_to_end import read_to_end
 from tests.faults.events import record_of
 from tests.faults.groups.letters import as_kept, kept, unreadable
 from tests.faults.judging import assert_exact

@@ -12,8 +12,8 @@ from tally.schemas.keys import join_parts
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, RawRecord, as_producers_write
 from tally.streams.operations import dead_letters
-from tally.streams.operations.read_to_end import read_to_end
 from tally.tables.families.registry import INCOMPLETE
+from tally.tables.kafka.read_to_end import read_to_end
 from tests.faults.flow import enough
 from tests.faults.groups.striking import loaded, measured, strike
 from tests.faults.judging import assert_exact, verdict

@@ -11,7 +11,7 @@ from tally.tables.store import recovery
 from tally.tables.store.recovery import Changelogs
 
 PLACE = TopicPartition("messages-changelog", 0)
-SILENT_SECONDS = 0.3
+SILENT_SECONDS = 1.0
 pytestmark = pytest.mark.asyncio
 
 
