@@ -7,6 +7,7 @@ from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference, differences
 from tally.oracle.judgement import Table, flushed_table, recounted_tables, view_table
 from tally.oracle.recount import connect, copy_raw, recount
+from tally.streams.dev.judging import RawTopics
 from tally.streams.settings import Settings
 from tests.support.workers import WorkerProcess, settings_of
 
@@ -18,9 +19,9 @@ PeerRows = Mapping[tuple[str, ...], tuple[int, ...]]
 
 async def recounted(settings: Settings) -> Table:
     """Copy the raw topics into Postgres and count them there."""
-    connection = await connect(settings)
+    connection = await connect(settings.postgres_dsn.get_secret_value())
     try:
-        await copy_raw(settings, connection)
+        await copy_raw(RawTopics(settings), connection)
         await recount(connection)
         return await recounted_tables(connection)
     finally:
@@ -52,7 +53,7 @@ async def wrong(settings: Settings, url: str, right: Table) -> list[Difference]:
     """Return every counter of view and Postgres that is not what the recount says."""
     async with Answers(url) as answers:
         found = differences(right, await view_table(answers, {key[0] for key in right}))
-    connection = await connect(settings)
+    connection = await connect(settings.postgres_dsn.get_secret_value())
     try:
         in_postgres, _ = await flushed_table(connection, right)
     finally:

@@ -39,7 +39,7 @@ async def check_plainly(worker: WorkerProcess, right: PeerRows) -> None:
     """Compare the templates' rows in view and Postgres with a plain count. Raises AssertionError."""
     async with Answers(worker.url) as answers:
         _same("view", peer_rows(await view_table(answers, {key[0] for key in right})), right)
-    connection = await connect(worker.settings)
+    connection = await connect(worker.settings.postgres_dsn.get_secret_value())
     try:
         held: Table = {
             tuple(row[part] for part in KEY): row

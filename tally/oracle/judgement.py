@@ -9,10 +9,9 @@ from msgspec import Struct
 
 from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference, Drift, differences, drift
-from tally.oracle.recount import Row, connect, copy_raw, fetch, recount
+from tally.oracle.recount import RawTopics, Row, connect, copy_raw, fetch, recount
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER
-from tally.streams.settings import Settings
 
 FLUSHED_SECONDS = 20.0
 """How long Postgres may lag behind the view before a difference is one."""
@@ -47,11 +46,14 @@ class Judgement(Struct, frozen=True):
         return not self.in_view and not self.in_postgres
 
 
-async def judge(settings: Settings, answers: Answers) -> Judgement:
-    """Recount everything that the raw topics hold, and compare. Nothing may be published meanwhile."""
-    connection = await connect(settings)
+async def judge(dsn: str, raw: RawTopics, answers: Answers) -> Judgement:
+    """Recount in a database everything that the raw topics hold, and compare it with what is there.
+
+    Nothing may be published meanwhile.
+    """
+    connection = await connect(dsn)
     try:
-        raw_events = await copy_raw(settings, connection)
+        raw_events = await copy_raw(raw, connection)
         await recount(connection)
         recounted = await recounted_tables(connection)
         old = await fetch(connection, "recount.old_way")

@@ -1,17 +1,14 @@
 """The recount: raw topics copied into Postgres as they are, and counted there by plain SQL."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import orjson
 
 from tally.schemas.bounds import BOUNDS
-from tally.streams.operations.numbers import all_numbers
-from tally.streams.settings import Settings
-from tally.tables.kafka.read_to_end import read_to_end
 from tally.tables.kafka.unread import stands_in
 
 SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")
@@ -25,11 +22,19 @@ Row = dict[str, Any]
 Copied = tuple[str, int, int, int, bytes | None, dict[str, str]]
 
 
-async def connect(settings: Settings) -> Any:
+class RawTopics(Protocol):
+    """The raw topics of a deployment, as they are now; whoever has settings and clients reads them."""
+
+    def records(self, topics: Sequence[str], deadline_seconds: float) -> AsyncIterator[tuple[str, Any]]:
+        """Yield every record that these topics hold, each with its topic. Raises TimeoutError."""
+
+    async def owners(self) -> Mapping[str, str]:
+        """Return by business number the tenant whose it is."""
+
+
+async def connect(dsn: str) -> Any:
     """Connect to Postgres with jsonb read as objects."""
-    connection = await asyncpg.connect(
-        settings.postgres_dsn.get_secret_value(), timeout=10, command_timeout=DEADLINE_SECONDS
-    )
+    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=DEADLINE_SECONDS)
     await connection.set_type_codec(
         "jsonb",
         # Binary, as copying asks for: the version of the format, and the text.
@@ -49,16 +54,15 @@ async def begin(connection: Any) -> None:
     await connection.copy_records_to_table("bound", schema_name="recount", records=rows)
 
 
-async def copy_raw(settings: Settings, connection: Any) -> int:
+async def copy_raw(raw: RawTopics, connection: Any) -> int:
     """Copy the raw topics' bytes into `recount.raw`; return how many records there are."""
     await begin(connection)
-    logical = {settings.names.raw(topic): topic for topic in RAW}
     rows: list[Copied] = []
     count = 0
-    numbers = [(number_id, number.tenant) for number_id, number in (await all_numbers(settings)).items()]
-    await connection.copy_records_to_table("number", schema_name="recount", records=numbers)
-    async for record in read_to_end(settings.kafka, list(logical), DEADLINE_SECONDS):
-        place = (logical[record.topic], record.partition, record.offset, record.timestamp)
+    owners = list((await raw.owners()).items())
+    await connection.copy_records_to_table("number", schema_name="recount", records=owners)
+    async for topic, record in raw.records(RAW, DEADLINE_SECONDS):
+        place = (topic, record.partition, record.offset, record.timestamp)
         # In place of a batch that may not be unpacked: none of its records, so nothing is counted.
         unread = stands_in(record)
         headers = {UNREAD: ""} if unread else headers_of(record.headers)

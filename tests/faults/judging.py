@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference
-from tally.oracle.judgement import judge
 from tally.streams.audit.examine import Audit, examine
+from tally.streams.dev.judging import judged
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Arrived, Sent, arrived
 from tests.faults.stack import Stack
@@ -42,7 +42,7 @@ async def verdict(
     """Wait until everything is counted, and compare everything. Nothing may be sent meanwhile."""
     seconds = await stack.counted(worker, counted_seconds)
     async with Answers(worker.url) as answers:
-        found = await judge(stack.settings, answers)
+        found = await judged(stack.settings, answers)
     return Verdict(
         arrived=await arrived(stack.dsn, sent),
         campaigns=sum(len(key) == 2 for key in found.recounted),

@@ -32,7 +32,6 @@ from tally.simulator.records import (
     as_meta_writes,
     as_producers_write,
 )
-from tally.streams.settings import load
 from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules
 from tests.faults.events import troubled
@@ -104,7 +103,7 @@ async def recounted(
     dsn: str, records: Sequence[RawRecord], most: Mapping[str, int] = MappingProxyType({})
 ) -> dict[Key, Numbers]:
     """Return what plain SQL counts, with the bounds of the registry but for those that are given."""
-    connection: asyncpg.Connection[asyncpg.Record] = await connect(load({}, postgres_dsn=dsn))
+    connection: asyncpg.Connection[asyncpg.Record] = await connect(dsn)
     try:
         await begin(connection)
         rows = [

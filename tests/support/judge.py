@@ -7,11 +7,11 @@ from random import Random
 from tally.deploy import migrate
 from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference
-from tally.oracle.judgement import judge
 from tally.simulator.campaign import past_start_s
 from tally.simulator.mixed import mixed
 from tally.simulator.population import Size
 from tally.simulator.records import RawRecord
+from tally.streams.dev.judging import judged
 from tally.streams.dev.publisher import Publisher
 from tally.streams.operations import topics
 from tally.streams.settings import load
@@ -48,5 +48,5 @@ async def counted(worker: WorkerProcess, deadline_seconds: float = COUNTED_SECON
 async def verdict(worker: WorkerProcess) -> list[Difference]:
     """Return every difference of view and Postgres from the recount."""
     async with Answers(worker.url) as answers:
-        judgement = await judge(worker.settings, answers)
+        judgement = await judged(worker.settings, answers)
     return [*judgement.in_view, *judgement.in_postgres]

@@ -10,12 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tally.oracle.api import Answers, quantile
 from tally.oracle.comparison import summed
-from tally.oracle.judgement import Judgement, judge, operators, templates, totals
+from tally.oracle.judgement import Judgement, operators, templates, totals
 from tally.simulator.campaign import past_start_s
 from tally.simulator.mixed import mixed
 from tally.simulator.population import Size
 from tally.simulator.records import RawRecord
 from tally.streams.demo import report
+from tally.streams.dev.judging import judged
 from tally.streams.dev.publisher import Publisher
 from tally.streams.dev.supervisor import Supervisor
 from tally.streams.runtime.exposure import PRIVATE_FILE
@@ -92,7 +93,7 @@ class Demo:
 
     async def _judge(self, answers: Answers, published: int) -> Judgement:
         """Recount, compare and print. Raises RuntimeError where the topics do not hold what was published."""
-        found = await judge(self._settings, answers)
+        found = await judged(self._settings, answers)
         if found.raw_events != published:
             raise RuntimeError(f"{published} events were published, the topics hold {found.raw_events}")
         report.funnel(self._console, templates(found.view))

@@ -1,0 +1,32 @@
+"""The oracle on the stack of the settings: it knows no settings, so what it needs is handed to it here."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from tally.oracle.api import Answers
+from tally.oracle.judgement import Judgement, judge
+from tally.streams.operations.numbers import all_numbers, owners_of
+from tally.streams.settings import Settings
+from tally.tables.kafka.read_to_end import read_to_end
+
+
+class RawTopics:
+    """The raw topics of one deployment; see tally/oracle/recount.py."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def records(self, topics: Sequence[str], deadline_seconds: float) -> AsyncIterator[tuple[str, Any]]:
+        """Yield every record that these topics hold now, each with its topic."""
+        logical = {self._settings.names.raw(topic): topic for topic in topics}
+        async for record in read_to_end(self._settings.kafka, list(logical), deadline_seconds):
+            yield logical[record.topic], record
+
+    async def owners(self) -> Mapping[str, str]:
+        """Return by business number the tenant whose it is."""
+        return owners_of(await all_numbers(self._settings))
+
+
+async def judged(settings: Settings, answers: Answers) -> Judgement:
+    """Recount everything that the raw topics hold, and compare. Nothing may be published meanwhile."""
+    return await judge(settings.postgres_dsn.get_secret_value(), RawTopics(settings), answers)
