@@ -30,7 +30,12 @@ class Offsets(Protocol):
 
 
 class LagLoop:
-    """Keeps a tracker fed. While Kafka is away nothing is fed, and lag grows by itself."""
+    """Keeps a tracker fed. While Kafka is away nothing is fed, and lag grows by itself.
+
+    `connect` opens what is asked for offsets, `progress` says by partition which fact the view expects next,
+    `measured` hears by topic how many records wait. `now` has both clocks; `random`, from 0 to 1, spreads the
+    pauses after failures.
+    """
 
     def __init__(
         self,

@@ -73,6 +73,11 @@ class Route:
     So the fewest requests go out when there is most to do. The order of runs does not matter: merging is a
     join. How many there can be is bounded by the transport. A pass gives way to others some fifty times a
     second; a long record is read in a thread, where the interpreter switches every few milliseconds.
+
+    Facts go to `facts` and what is none to `dead_letters`; `watch` hears what a run came to. `failed` is
+    called with an error after which the process has to end. `gate` lets one computation of the process
+    run at a time; `reading` is how AMI events and business numbers are read, and `generation` stands in what
+    is told of losses.
     """
 
     def __init__(

@@ -67,8 +67,10 @@ def changelog_consumer(kafka: KafkaClients) -> ChangelogConsumer:
 class ViewLoop:
     """Keeps a view at the end of the counters changelog.
 
-    `visible` is called with the seconds from Kafka's time of a raw event to its visibility here, once the
-    partition is ready: while it catches up they say how old the changelog is and nothing about speed.
+    `consumer` makes a client anew for each attempt to begin; `unix_ms` is now, and `random`, from 0 to 1,
+    spreads the pauses between attempts. `visible` is called with the seconds from Kafka's time of a raw event
+    to its visibility here, once the partition is ready: while it catches up they say how old the changelog is
+    and nothing about speed.
     """
 
     def __init__(

@@ -28,7 +28,12 @@ class Line(Struct, frozen=True):
 
 
 class Bridge:
-    """Reads all PBXs and publishes, until cancelled; then publishes what it has, within a deadline."""
+    """Reads all PBXs and publishes, until cancelled; then publishes what it has, within a deadline.
+
+    Each PBX has a buffer (`new_buffer`) and a way to Kafka (`open_sink`) of its own, so that none waits for
+    another. `world` and `timing` are clocks and deadlines of their sessions; `drain_seconds` is how long what
+    waits may take to be published at the end.
+    """
 
     def __init__(
         self,

@@ -180,7 +180,15 @@ class PartitionStore:
             raise StoreBroken(f"partition {self.partition}: {type(error).__name__}: {error}") from error
 
     async def _commit(self, writes: Writes, progress: Progress) -> None:
+        """Let a batch happen, in four steps; an error in any of them leaves the store broken (E3).
+
+        1. Fill in progress: where each log will end, and how many states there will be.
+        2. Commit all of it to the brokers as one transaction, progress last. From here on it has happened.
+        3. Apply it to the local copy, with the offsets that the brokers gave it.
+        4. Remember where the logs end now, behind their markers, and take the next batch.
+        """
         self._broken = True
+        # 1
         entries = dict(writes)
         entries[COUNTERS] = {**writes.get(COUNTERS, {}), PROGRESS_KEY: b""}
         # One writer, so that a log's next records follow what it holds: where they end is known beforehand.
@@ -192,14 +200,16 @@ class PartitionStore:
         )
         # Last in the batch, so that a reader who has it has all rows of the transaction.
         entries[COUNTERS][PROGRESS_KEY] = encode(progress)
+        # 2
         async with asyncio.timeout(COMMIT_SECONDS):
             done = await self._writer.commit(by_topic(entries, self._topics))
+        # 3
         assert self._local.meta is not None  # noqa: S101 - set by the opening
         ends = {table: done.ends[topic] for table, topic in self._topics.items() if topic in done.ends}
         offsets = {**self._local.meta.offsets, **ends}
         touched_ms = max(self._local.meta.touched_ms, done.at_ms)
         self._local.write(entries, Meta(progress.store_id, offsets, touched_ms))
-        # Behind its records each log has a marker.
+        # 4: behind its records each log has a marker.
         self._logs = moved(progress.logs, {table: end + 1 for table, end in ends.items()})
         self._states.forget()
         self.progress = progress
