@@ -71,22 +71,24 @@ def _tenant_records(rng: Random, whose: Tenant, size: Size) -> Iterator[tuple[in
     updates += [deepcopy(one) for one in updates if rng.random() < 0.03]  # once more, in another POST
     ordered = _in_order_of_arrival(rng, [(one[0], one) for one in updates], size)
     for at_s, body in posts(rng, ordered, size.bad_share):
-        yield at_s, _webhook(rng, whose, body)
+        yield at_s, webhook(rng, whose, body)
     for at_s, result in script.results:
-        yield at_s, _send_result(rng, result)
+        yield at_s, send_result(rng, result)
 
 
 def _key(rng: Random, meaningful: str) -> bytes | None:
     return rng.choice([None, meaningful.encode(), rng.randbytes(4)])
 
 
-def _webhook(rng: Random, whose: Tenant, body: Json) -> RawRecord:
+def webhook(rng: Random, whose: Tenant, body: Json) -> RawRecord:
+    """The record of one POST body, as a tenant's receiver publishes it."""
     headers: tuple[tuple[str, bytes], ...] = ()
     if rng.random() < 0.5:
         headers = (("tenant", str(whose.tenant).encode()), ("signature", b"sha256=00"))
     return RawRecord(WEBHOOK_EVENTS, _key(rng, body["entry"][0]["id"]), as_meta_writes(body), headers)
 
 
-def _send_result(rng: Random, result: Json) -> RawRecord:
+def send_result(rng: Random, result: Json) -> RawRecord:
+    """The record of one send result."""
     key = _key(rng, str(result["contact"]["id"]))
     return RawRecord(SEND_RESULTS, key, as_producers_write(result))

@@ -12,7 +12,8 @@ import typer
 from tally.deploy import migrate
 from tally.deploy.local import LocalServerError
 from tally.oracle.api import NotYet
-from tally.oracle.judgement import Judgement
+from tally.oracle.comparison import summed
+from tally.oracle.judgement import Judgement, totals
 from tally.streams.cli.output import console, fail, in_words
 from tally.streams.demo.run import Demo, log_file
 from tally.streams.dev.database import fresh_database
@@ -27,6 +28,9 @@ from tally.streams.settings import load, variable
 def demo(
     contacts: Annotated[int, typer.Option(min=1, help="contacts in each of the eight campaigns")] = 400,
     seed: Annotated[int, typer.Option(help="the same seed gives the same events")] = 1,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="print funnels, calls, operators and every counter as well")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep/--stop", help="keep everything running at the end, until Ctrl-C")
     ] = False,
@@ -37,12 +41,12 @@ def demo(
     """Run the main job on real servers: publish campaigns, kill the worker, compare all counts.
 
     Starts Kafka and Postgres (embedded, unless TALLY_KAFKA_BOOTSTRAP and TALLY_POSTGRES_DSN name others),
-    publishes seeded campaigns made from real webhook bodies, kills the worker with SIGKILL in the middle and
-    compares view, Postgres, a recount by plain SQL and the former way of counting. Exit code 1 if anything
-    differs.
+    publishes seeded campaigns made from real webhook bodies in a burst, kills the worker with SIGKILL in the
+    middle of it, and publishes one more campaign at 80 sends a second. Then it compares view, Postgres, a
+    recount by plain SQL and the former way of counting. Exit code 1 if anything differs.
     """
     try:
-        verdict = asyncio.run(_demo(folder, contacts, seed, keep))
+        verdict = asyncio.run(_demo(folder, contacts, seed, tables, keep))
     except (LocalServerError, HalfAStack, NotYet, migrate.MigrationError, topics.TopicsError) as error:
         fail(in_words(error))
     except KeyboardInterrupt:
@@ -51,7 +55,7 @@ def demo(
         raise typer.Exit(1)
 
 
-async def _demo(folder: Path, contacts: int, seed: int, keep: bool) -> Judgement:
+async def _demo(folder: Path, contacts: int, seed: int, tables: bool, keep: bool) -> Judgement:
     name = f"demo-{int(time.time())}-"
     state = private_folder(folder) / "state"
     # Copies of former demos only: the folder may be somebody else's, too.
@@ -64,10 +68,12 @@ async def _demo(folder: Path, contacts: int, seed: int, keep: bool) -> Judgement
     }
     with running(folder, _say, **more) as stack:
         async with fresh_database(stack, name) as environment:
-            return await _run(environment, folder, contacts, seed, keep)
+            return await _run(environment, folder, contacts, seed, tables, keep)
 
 
-async def _run(environment: dict[str, str], folder: Path, contacts: int, seed: int, keep: bool) -> Judgement:
+async def _run(
+    environment: dict[str, str], folder: Path, contacts: int, seed: int, tables: bool, keep: bool
+) -> Judgement:
     settings = load({**os.environ, **environment})
     await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
     await topics.declare(settings)
@@ -76,11 +82,13 @@ async def _run(environment: dict[str, str], folder: Path, contacts: int, seed: i
     supervising = asyncio.ensure_future(supervisor.run())
     _say(f"worker starts; its log is {log}")
     try:
-        run = Demo(settings, supervisor, console, seed)
+        run = Demo(settings, supervisor, console, seed, shows_tables=tables)
         verdict = await run.run(contacts)
-        _print_verdict(verdict, run.url)
+        _print_verdict(verdict)
         if keep:
-            console.print("kept running; press Ctrl-C to stop")
+            console.print(
+                f"look at {run.url}/v1/tenants/tenant-0/campaigns; Ctrl-C stops it", highlight=False
+            )
             await supervising
         return verdict
     finally:
@@ -88,11 +96,15 @@ async def _run(environment: dict[str, str], folder: Path, contacts: int, seed: i
         await supervising
 
 
-def _print_verdict(verdict: Judgement, url: str) -> None:
+def _print_verdict(verdict: Judgement) -> None:
     drift = verdict.drift
-    style = "bold green" if verdict.is_exact else "bold red"
-    console.print(f"lost {drift.lost}, doubled {drift.doubled}", style=style, highlight=False)
-    console.print(f"look at {url}/v1/tenants/tenant-0/campaigns (with --keep, or `make up`)", highlight=False)
+    counters = len(summed(totals(verdict.recounted)))
+    console.print(
+        f"lost {drift.lost}, doubled {drift.doubled}: {counters} counters and all maps of"
+        f" {len(totals(verdict.recounted))} campaigns, their templates and operators",
+        style="bold green" if verdict.is_exact else "bold red",
+        highlight=False,
+    )
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,6 @@
 """What a demo prints: funnels, the table of four counts, and the verdict."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -30,6 +30,8 @@ OLD_NAMES = {
     "failed": "failed",
 }
 """Which number of the former system stands for which counter."""
+BRIEF = ("accepted", "delivered", "read", "failed", "replied", "answered")
+"""Which counters are shown where no tables are asked for; all are compared."""
 SHOWN_DIFFERENCES = 20
 
 Row = Mapping[str, Any]
@@ -117,13 +119,16 @@ def counts(
     postgres: Mapping[str, int],
     recounted: Mapping[str, int],
     old: Mapping[str, int],
+    only: Container[str] | None = None,
 ) -> None:
-    """Print every counter as the view, Postgres, the recount and the former system have it."""
-    table = _table("All campaigns together")
+    """Print counters, all or some, as the view, Postgres, the recount and the former system have them."""
+    table = _table("")
     table.add_column("counter", no_wrap=True)
     for name in ("Tally view", "Tally in Postgres", "recount by plain SQL", "old per-status counting"):
         table.add_column(name, justify="right")
     for name, expected in recounted.items():
+        if only is not None and name not in only:
+            continue
         before = old.get(OLD_NAMES.get(name, ""))
         table.add_row(
             name,

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
+from tally.simulator.live import Due
 from tally.simulator.records import RawRecord
 from tally.streams.settings import Settings
 
 CHUNK = 100
 DEADLINE_SECONDS = 60.0
+TICK_SECONDS = 0.05
 
 
 class Publisher:
@@ -44,6 +47,17 @@ class Publisher:
                 await asyncio.gather(*[await self._send(record) for record in chunk])
             published(len(chunk))
             await asyncio.sleep(max(0.0, began + (first + len(chunk)) / records_per_second - loop.time()))
+
+    async def publish_when_due(self, due: Sequence[Due], published: Callable[[Sequence[Due]], None]) -> None:
+        """Publish each record when it is due, those of one tick together; report which are safe."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _, tick in groupby(due, key=lambda one: int(one.at_s / TICK_SECONDS)):
+            now = list(tick)
+            await asyncio.sleep(max(0.0, began + now[0].at_s - loop.time()))
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await asyncio.gather(*[await self._send(one.record) for one in now])
+            published(now)
 
     async def _send(self, record: RawRecord) -> "asyncio.Future[object]":
         # A tombstone needs a key, or the client refuses it.

@@ -1,0 +1,60 @@
+"""One campaign as it goes out: sends at a steady rate, and what comes of each soon after it."""
+
+from dataclasses import dataclass
+from random import Random
+
+from tally.simulator.batching import posts
+from tally.simulator.campaign import send_result, webhook
+from tally.simulator.journeys import Script
+from tally.simulator.population import Size, tenant
+from tally.simulator.records import RawRecord
+
+TENANT = 4
+"""No other demo campaign is this tenant's."""
+SENDS = 678
+PER_SECOND = 80.0
+"""What Meta lets a business number send by default: 80 messages a second."""
+STEP_S = 0.4
+"""Between two events of one contact: statuses that take hours come while somebody looks."""
+SENT = frozenset({"accepted", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A record, when it is to be published, and whether it tells of a send."""
+
+    at_s: float
+    """Seconds after the campaign's start."""
+    record: RawRecord
+    is_send: bool
+
+
+def live(rng: Random, start_s: int, sends: int = SENDS, per_second: float = PER_SECOND) -> list[Due]:
+    """Return the records of one campaign with so many sends, in the order in which they are due.
+
+    `start_s` is the unix second that the campaign's own times begin at, as of `campaign`.
+    """
+    size = Size(campaigns_per_tenant=1, contacts_per_campaign=2 * sends, filled_in_share=0.0)
+    whose = tenant(rng, TENANT, start_s, size)
+    one = whose.campaigns[0]
+    due: list[Due] = []
+    sent = 0
+    for contact, person in one.recipients:
+        if sent == sends:
+            break
+        script = Script(rng)
+        script.play_contact(one, contact, person)
+        told = sum(result["outcome"] in SENT for _, result in script.results)
+        if sent + told > sends:
+            continue
+        timed = [
+            (at_s, send_result(rng, result), result["outcome"] in SENT) for at_s, result in script.results
+        ]
+        for at_s, body in posts(rng, sorted(script.updates, key=lambda update: update[0]), bad_share=0.0):
+            timed.append((at_s, webhook(rng, whose, body), False))
+        timed.sort(key=lambda event: event[0])
+        first = next((nth for nth, event in enumerate(timed) if event[2]), 0)
+        for nth, (_, record, is_send) in enumerate(timed):
+            due.append(Due(max(0.0, sent / per_second + (nth - first) * STEP_S), record, is_send))
+        sent += told
+    return sorted(due, key=lambda one: one.at_s)
