@@ -1,6 +1,5 @@
 """A partition's tables in memory, for laws about the fold."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
-from tally.tables.store.interface import Writes
+from tally.tables.store.memory import MemoryTables
 
 
 class Record(NamedTuple):
@@ -26,28 +25,12 @@ def record(offset: int, keyed: Keyed, raw_at_ms: int = 0) -> Record:
     return Record(offset, keyed.key, record_value(keyed.family, raw_at_ms, keyed.fact))
 
 
-class MemoryPartition:
-    """Reads and takes writes as the partition store does."""
+class MemoryPartition(MemoryTables):
+    """Tables in memory that are folded into, and what they come to."""
 
     def __init__(self) -> None:
-        self.tables: dict[str, dict[bytes, bytes]] = defaultdict(dict)
+        super().__init__()
         self.next_offset = 0
-
-    def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-        return [self.tables[table].get(key) for key in keys]
-
-    def keys_under(
-        self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
-    ) -> list[bytes]:
-        return sorted(key for key in self.tables[table] if key.startswith(prefix) and key >= begin)[:most]
-
-    def apply(self, writes: Writes) -> None:
-        for table, entries in writes.items():
-            for key, value in entries.items():
-                if value is None:
-                    self.tables[table].pop(key, None)
-                else:
-                    self.tables[table][key] = value
 
     def fold(self, facts: Sequence[Keyed], rules: Rules) -> None:
         records = [record(self.next_offset + i, keyed) for i, keyed in enumerate(facts)]

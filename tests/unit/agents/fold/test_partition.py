@@ -1,7 +1,7 @@
 """Laws of one partition's fold: batches that are too large for a transaction come in several."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -51,9 +51,6 @@ class MemoryStore(MemoryPartition):
     async def open(self, told: object) -> None: ...
 
     async def close(self) -> None: ...
-
-    def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
-        return iter(self.tables[table].items())
 
     async def commit(self, writes: Writes, progress: Progress) -> None:
         self.apply(writes)
