@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from tally.simulator.records import RawRecord
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
-from tally.tables.kafka.batches import Entry, send_entries, settle
+from tally.tables.kafka.batches import Entry, acknowledged, send_entries
 
 CHUNK = 4_000
 DEADLINE_SECONDS = 120.0
@@ -41,4 +41,4 @@ async def send_together(producer: AIOKafkaProducer, settings: Settings, records:
         for (topic, partition), entries in by_place.items()
         for part in await send_entries(producer, topic, partition, entries)
     ]
-    await settle([part.future for part in sent])
+    await acknowledged([part.future for part in sent])

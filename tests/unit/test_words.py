@@ -17,6 +17,7 @@ RETIRED = {
     r"\bTurns\(|\bBREATHS\b": "ComputeGate, YIELDS_BETWEEN",
     r"whole_campaign": "grain",
     r"may_be_usual|usual_sends|\bidle\.py": "fast path, full reader",
+    r"\bsettle\(|import settle\b|audit[./]settling|settled_seconds": "acknowledged, rechecked, stable",
 }
 """Patterns, each with the word that stands in their place."""
 

@@ -37,7 +37,7 @@ class Link:
         while True:
             began = self._world.seconds()
             error = await self._session()
-            if self._world.seconds() - began >= self._timing.settled_seconds:
+            if self._world.seconds() - began >= self._timing.stable_seconds:
                 self._backoff.succeeded()
             await self._world.pause(self._judge(error))
             while not await self._buffer.until_half(self._timing.room_seconds):

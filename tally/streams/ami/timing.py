@@ -33,7 +33,7 @@ class Timing(Struct, frozen=True):
     ping_seconds: float = 10.0
     pong_seconds: float = 5.0
     close_seconds: float = 2.0
-    settled_seconds: float = 30.0
+    stable_seconds: float = 30.0
     """A session that lasted so long makes earlier failures forgotten."""
     room_seconds: float = 60.0
     """How often a wait for the buffer to drain is logged."""

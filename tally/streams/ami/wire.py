@@ -52,10 +52,10 @@ class Addresses:
             addresses = self._lookup(host)
         loop = found.get_loop()
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, found, addresses)
+            loop.call_soon_threadsafe(_resolve, found, addresses)
 
 
-def _settle(found: "asyncio.Future[list[str]]", addresses: list[str]) -> None:
+def _resolve(found: "asyncio.Future[list[str]]", addresses: list[str]) -> None:
     if found.done():
         return
     if addresses:

@@ -11,7 +11,7 @@ from tally.agents.audit.drift import Counts, Drift, Source, comparable, drift
 from tally.agents.audit.left_out import count_of, counted_without, left_out
 from tally.streams.audit.copies import Copies, copies
 from tally.streams.audit.raw import counted_from_raw, partitions_of_facts, raw_offsets
-from tally.streams.audit.settling import settled
+from tally.streams.audit.recheck import rechecked
 from tally.streams.audit.stored import stored_rows
 from tally.streams.audit.view import NoAnswer, against_view
 from tally.streams.settings import Settings
@@ -54,7 +54,7 @@ async def examine(settings: Settings, with_raw: bool, view: str = "") -> Audit:
 
 async def _against_states(settings: Settings, kept: Copies, partitions: int, found: Audit) -> None:
     for partition in range(partitions):
-        found.drift += await settled(_states_drift, kept, partition, settings.rules)
+        found.drift += await rechecked(_states_drift, kept, partition, settings.rules)
     found.compared.append("states")
 
 
@@ -91,7 +91,7 @@ async def _against_raw(settings: Settings, kept: Copies, partitions: int, found:
     differing: list[Drift] = []
     without = 0
     for partition, store in stores.items():
-        differing += await settled(_raw_drift, settings, kept, partition, store)
+        differing += await rechecked(_raw_drift, settings, kept, partition, store)
         held = await kept.refreshed(partition)
         without += count_of(held, left_out(held, store))
         store.close()

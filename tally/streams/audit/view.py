@@ -32,7 +32,7 @@ from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
 from tally.streams.audit.copies import Copies
-from tally.streams.audit.settling import settled
+from tally.streams.audit.recheck import rechecked
 from tally.streams.settings import Settings
 from tally.tables.kafka.read_to_end import read_up_to
 from tally.tables.store.local import LocalStore
@@ -172,7 +172,7 @@ async def against_view(settings: Settings, url: str, kept: Copies, partitions: i
         starts = {partition: _end(copy) for partition, copy in local.items()}
         async with following(settings, starts) as changes:
             look = Look(asking, changes, versions)
-            return [one.found for one in await settled(look.again)]
+            return [one.found for one in await rechecked(look.again)]
 
 
 class Look:

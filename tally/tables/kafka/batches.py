@@ -26,7 +26,7 @@ async def send_entries(
     entries: Iterable[Entry],
     headers: Iterable[Headers] = repeat(NO_HEADERS),
 ) -> list[Sent]:
-    """Hand records to the client in batches of its `max_batch_size`; `settle` waits for the brokers."""
+    """Hand records to the client in batches of its `max_batch_size`; `acknowledged` waits for the brokers."""
     sent: list[Sent] = []
     batch = producer.create_batch()
     for (key, value), own in zip(entries, headers, strict=False):
@@ -45,7 +45,7 @@ async def _send(producer: AIOKafkaProducer, batch: Any, topic: str, partition: i
     return Sent(batch.record_count(), await producer.send_batch(batch, topic, partition=partition))
 
 
-async def settle(futures: Sequence["asyncio.Future[Any]"]) -> list[Any]:
+async def acknowledged(futures: Sequence["asyncio.Future[Any]"]) -> list[Any]:
     """Wait until the brokers have answered for every batch; raise the first error, if there is one.
 
     All are waited for: one that fails later would otherwise be reported as an error nobody looked at.

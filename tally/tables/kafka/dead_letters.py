@@ -13,7 +13,7 @@ from tally.schemas.errors import Reason
 from tally.schemas.kept import Kept, kept
 from tally.schemas.records import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
-from tally.tables.kafka.batches import Headers, Sent, send_entries, settle
+from tally.tables.kafka.batches import Headers, Sent, acknowledged, send_entries
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.facts_log import DELIVERY_TIMEOUT_MS
 from tally.tables.kafka.unread import Unread
@@ -141,7 +141,7 @@ class DeadLetters:
         grouped: defaultdict[int, list[Letter]] = defaultdict(list)
         for letter in letters:
             grouped[crc32(letter.key or letter.value) % self._partitions].append(letter)
-        await settle([asyncio.ensure_future(self._keep(*one)) for one in grouped.items()])
+        await acknowledged([asyncio.ensure_future(self._keep(*one)) for one in grouped.items()])
 
     async def _keep(self, partition: int, letters: Sequence[Letter]) -> None:
         try:
@@ -169,7 +169,7 @@ class DeadLetters:
             [(letter.key, one.data) for letter, one in zip(letters, found, strict=True)],
             [headers_of(letter, one, at_ms) for letter, one in zip(letters, found, strict=True)],
         )
-        await settle([part.future for part in sent])
+        await acknowledged([part.future for part in sent])
 
     async def close(self) -> None:
         """Flush and disconnect."""

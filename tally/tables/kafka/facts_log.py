@@ -11,7 +11,7 @@ from tally.schemas.keys import partition_of
 from tally.schemas.notices import NOTICE, Notice
 from tally.schemas.records import Timed, record_value
 from tally.schemas.topics import FACT_LIMIT_BYTES
-from tally.tables.kafka.batches import send_entries, settle
+from tally.tables.kafka.batches import acknowledged, send_entries
 from tally.tables.kafka.clients import KafkaClients
 
 DELIVERY_TIMEOUT_MS = 60_000
@@ -75,7 +75,7 @@ class Lane:
     async def _send(self, entries: Iterator[Entry]) -> Exception | None:
         try:
             sent = await send_entries(self._producer, self._topic, self._partition, entries)
-            await settle([part.future for part in sent])
+            await acknowledged([part.future for part in sent])
         except Exception as error:  # handed to everyone who waits
             return error
         return None
@@ -112,7 +112,9 @@ class FactsLog:
 
     def append_entries(self, grouped: Mapping[int, list[Entry]]) -> Awaitable[object]:
         """Append facts that are encoded; as `append`."""
-        return settle([self._lanes[partition].append(entries) for partition, entries in grouped.items()])
+        return acknowledged(
+            [self._lanes[partition].append(entries) for partition, entries in grouped.items()]
+        )
 
     async def tell(self, notices: Mapping[int, Notice], at_ms: int) -> None:
         """Append one notice to each of some partitions, and wait until the brokers have them.
@@ -121,7 +123,9 @@ class FactsLog:
         """
         value_of = {partition: record_value(NOTICE, at_ms, notice) for partition, notice in notices.items()}
         lanes = self._lanes
-        await settle([lanes[partition].append([(NOTICE, value)]) for partition, value in value_of.items()])
+        await acknowledged(
+            [lanes[partition].append([(NOTICE, value)]) for partition, value in value_of.items()]
+        )
 
     async def close(self) -> None:
         """Flush and disconnect."""

@@ -5,7 +5,7 @@ import asyncio
 from msgspec import Struct
 
 from tally.schemas.topics import FACT_LIMIT_BYTES
-from tally.tables.kafka.batches import Sent, send_entries, settle
+from tally.tables.kafka.batches import Sent, acknowledged, send_entries
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store.interface import Writes
 
@@ -47,7 +47,7 @@ class ChangelogWriter:
         for topic, entries in writes.items():
             parts = await send_entries(self._producer, topic, self._partition, entries.items())
             sent += [(topic, part) for part in parts]
-        done = await settle([part.future for _, part in sent])
+        done = await acknowledged([part.future for _, part in sent])
         ends = {topic: at.offset + part.records for (topic, part), at in zip(sent, done, strict=True)}
         await self._producer.commit_transaction()
         return Committed(ends, max((at.timestamp or 0 for at in done), default=0))

@@ -7,11 +7,11 @@ import pytest
 
 from tally.agents.audit.drift import Drift
 from tally.schemas.grains import RowKey
-from tally.streams.audit import settling
+from tally.streams.audit import recheck
 from tally.streams.audit.examine import Audit
 from tally.streams.audit.metrics import METRICS, AuditMetrics
 from tally.streams.audit.process import Auditing
-from tally.streams.audit.settling import TRIES, settled
+from tally.streams.audit.recheck import TRIES, rechecked
 from tally.streams.audit.view import NoAnswer
 from tally.tables.postgres.failures import Away
 
@@ -104,7 +104,7 @@ def test_names_follow_conventions_and_the_only_label_is_the_source() -> None:
 async def test_one_looks_again_a_few_times_before_anything_is_called_wrong(
     looks: list[list[int]], expected: list[int], looked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settling, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(recheck, "PAUSE_SECONDS", 0.0)
     times = 0
 
     async def look() -> list[int]:
@@ -112,4 +112,4 @@ async def test_one_looks_again_a_few_times_before_anything_is_called_wrong(
         times += 1
         return looks[times - 1]
 
-    assert (await settled(look), times) == (expected, looked)
+    assert (await rechecked(look), times) == (expected, looked)

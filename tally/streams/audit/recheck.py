@@ -12,7 +12,7 @@ Asked = ParamSpec("Asked")
 Found = TypeVar("Found")
 
 
-async def settled(
+async def rechecked(
     look: Callable[Asked, Awaitable[list[Found]]], *args: Asked.args, **kwargs: Asked.kwargs
 ) -> list[Found]:
     """Look until nothing is found any more, a few times; return what the last look found."""
