@@ -18,6 +18,7 @@ RETIRED = {
     r"whole_campaign": "grain",
     r"may_be_usual|usual_sends|\bidle\.py": "fast path, full reader",
     r"\bsettle\(|import settle\b|audit[./]settling|settled_seconds": "acknowledged, rechecked, stable",
+    r"\bLane\b|\b_lanes\b": "PartitionAppender",
 }
 """Patterns, each with the word that stands in their place."""
 

@@ -34,7 +34,7 @@ def by_partition(facts: Iterable[Timed], partitions: int, more: Grouped | None =
     return grouped
 
 
-class Lane:
+class PartitionAppender:
     """One partition's appends: while a batch is on its way, what comes meanwhile gathers for the next.
 
     Not left to the client: several batches that wait for one partition use up each other's time there.
@@ -90,18 +90,20 @@ class FactsLog:
             max_batch_size=FACT_LIMIT_BYTES // 2,
             request_timeout_ms=DELIVERY_TIMEOUT_MS,
         )
-        self._lanes: list[Lane] = []
+        self._appenders: list[PartitionAppender] = []
 
     @property
     def partitions(self) -> int:
         """How many partitions the log has; 0 before the start."""
-        return len(self._lanes)
+        return len(self._appenders)
 
     async def start(self) -> None:
         """Connect, and learn how many partitions the log has."""
         await self._producer.start()
         count = len(await self._producer.partitions_for(self._topic))
-        self._lanes = [Lane(self._producer, self._topic, partition) for partition in range(count)]
+        self._appenders = [
+            PartitionAppender(self._producer, self._topic, partition) for partition in range(count)
+        ]
 
     def append(self, facts: Iterable[Timed]) -> Awaitable[object]:
         """Append facts; the result waits until the brokers have them, and raises KafkaError if they do not.
@@ -113,7 +115,7 @@ class FactsLog:
     def append_entries(self, grouped: Mapping[int, list[Entry]]) -> Awaitable[object]:
         """Append facts that are encoded; as `append`."""
         return acknowledged(
-            [self._lanes[partition].append(entries) for partition, entries in grouped.items()]
+            [self._appenders[partition].append(entries) for partition, entries in grouped.items()]
         )
 
     async def tell(self, notices: Mapping[int, Notice], at_ms: int) -> None:
@@ -122,9 +124,9 @@ class FactsLog:
         Raises KafkaError.
         """
         value_of = {partition: record_value(NOTICE, at_ms, notice) for partition, notice in notices.items()}
-        lanes = self._lanes
+        appenders = self._appenders
         await acknowledged(
-            [lanes[partition].append([(NOTICE, value)]) for partition, value in value_of.items()]
+            [appenders[partition].append([(NOTICE, value)]) for partition, value in value_of.items()]
         )
 
     async def close(self) -> None:
