@@ -102,7 +102,7 @@ def install(armed: Armed) -> None:
     """Put every point into the code of this process."""
     _replace(route_loop, "route_run", armed.before, "route.read")
     _replace(FactsLog, "append_entries", armed.after, "route.appended")
-    _replace(DeadLetters, "keep", armed.before, "route.dead-letter")
+    _replace(DeadLetters, "write", armed.before, "route.dead-letter")
     _replace(fold_partition, "fold_steps", armed.before, "fold.batch")
     _replace(ChangelogWriter, "commit", armed.before, "commit.begun")
     _replace(ChangelogWriter, "start", armed.after, "open.fenced")

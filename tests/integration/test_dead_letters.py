@@ -19,7 +19,7 @@ from tally.streams.cli.main import app
 from tally.streams.operations import dead_letters, doctor, topics
 from tally.streams.operations.looks import Looks
 from tally.streams.settings import Settings, variable
-from tally.tables.kafka.dead_letters import DeadLetters, Letter
+from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tests.support.transport import producing
 
 pytestmark = pytest.mark.asyncio
@@ -36,8 +36,8 @@ class Raw:
         self.value = value
 
 
-def letter(settings: Settings, offset: int, value: bytes, detail: str = "not_json at $") -> Letter:
-    return Letter(settings.names.raw("send-results"), 0, Raw(offset, value), "not_json", detail)
+def letter(settings: Settings, offset: int, value: bytes, detail: str = "not_json at $") -> DeadLetter:
+    return DeadLetter(settings.names.raw("send-results"), 0, Raw(offset, value), "not_json", detail)
 
 
 @pytest_asyncio.fixture
@@ -71,8 +71,8 @@ async def test_records_of_others_are_passed_over_wherever_dead_letters_are_read(
         await producer.send_and_wait(topic, FOREIGN, partition=0)
         await producer.send_and_wait(topic, key=b"key", partition=1)
         await producer.send_and_wait(topic, FOREIGN, partition=2, headers=[("topic", b"x"), ("at", b"y")])
-    await keeping.keep([letter(settings, offset, HOSTILE, HOSTILE.decode()) for offset in range(5)])
-    await keeping.keep([letter(settings, 3, HOSTILE, HOSTILE.decode())])
+    await keeping.write([letter(settings, offset, HOSTILE, HOSTILE.decode()) for offset in range(5)])
+    await keeping.write([letter(settings, 3, HOSTILE, HOSTILE.decode())])
 
     found = await dead_letters.summary(settings, limit=2)
     listed_code, listed = await asked(settings, "list", "--limit", "2")
@@ -92,7 +92,7 @@ async def test_records_of_others_are_passed_over_wherever_dead_letters_are_read(
 async def test_one_letter_is_found_by_its_origin_whether_its_record_is_still_there_or_not(
     settings: Settings, keeping: DeadLetters
 ) -> None:
-    await keeping.keep([letter(settings, offset, b"value %d" % offset) for offset in range(12)])
+    await keeping.write([letter(settings, offset, b"value %d" % offset) for offset in range(12)])
     raw = settings.names.raw("send-results")
 
     found = [await dead_letters.find(settings, f"{raw}/0/{offset}") for offset in (0, 9, 10, 11, 12)]
@@ -138,8 +138,8 @@ async def test_a_broker_that_takes_less_gets_less(
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
     await until_refused(settings, topic, bytes(3 * MIB))
 
-    await keeping.keep([letter(settings, offset, one) for offset, one in enumerate([value, *small])])
-    await keeping.keep([letter(settings, 21, b"afterwards")])
+    await keeping.write([letter(settings, offset, one) for offset, one in enumerate([value, *small])])
+    await keeping.write([letter(settings, 21, b"afterwards")])
 
     letters = await dead_letters.read(settings)
     large = next(one for one in letters if one.size_bytes == len(value))

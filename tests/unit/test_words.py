@@ -19,6 +19,7 @@ RETIRED = {
     r"may_be_usual|usual_sends|\bidle\.py": "fast path, full reader",
     r"\bsettle\(|import settle\b|audit[./]settling|settled_seconds": "acknowledged, rechecked, stable",
     r"\bLane\b|\b_lanes\b": "PartitionAppender",
+    r"\bLetter\b|DeadLetters, \"keep\"|dead_letters\.keep": "DeadLetter, write",
 }
 """Patterns, each with the word that stands in their place."""
 

@@ -16,7 +16,7 @@ from tally.schemas.bounds import RECORD
 from tally.schemas.errors import Reason
 from tally.schemas.notices import Reading as Notice
 from tally.schemas.starts import Start
-from tally.tables.kafka.dead_letters import DeadLetters, Letter, detail_of
+from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters, detail_of
 from tally.tables.kafka.facts_log import FactsLog, Grouped, by_partition
 
 
@@ -132,7 +132,7 @@ class Route:
             by_partition(map(notice_of, notices), self._facts.partitions, entries)
         finally:
             computation.end()
-        await asyncio.gather(self._keep(routed), self._facts.append_entries(entries))
+        await asyncio.gather(self._refuse(routed), self._facts.append_entries(entries))
         self._links.note(links)
         for source, run, found in routed:
             run.ack()
@@ -169,16 +169,16 @@ class Route:
         )
         return [reading for reading in readings if reading is not None]
 
-    async def _keep(self, routed: Iterable[Routing]) -> None:
+    async def _refuse(self, routed: Iterable[Routing]) -> None:
         """Write the dead letters of some runs, a few hundred at a time."""
         letters = [
-            (source, Letter(run.topic, run.partition, record, one.bad[0].reason, detail_of(one)))
+            (source, DeadLetter(run.topic, run.partition, record, one.bad[0].reason, detail_of(one)))
             for source, run, found in routed
             for record, one in found.bad
         ]
         for first in range(0, len(letters), DEAD_LETTERS_AT_ONCE):
             some = letters[first : first + DEAD_LETTERS_AT_ONCE]
-            await self._dead_letters.keep([letter for _, letter in some])
+            await self._dead_letters.write([letter for _, letter in some])
             kept = Counter((source, letter.reason) for source, letter in some)
             for (source, reason), count in kept.items():
                 self._watch.dead_letters(source, reason, count)

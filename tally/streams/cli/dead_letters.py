@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from tally.schemas.errors import REASONS
 from tally.streams.cli.output import Json, console, fail, in_words, print_json, print_table
 from tally.streams.operations import dead_letters
-from tally.streams.operations.dead_letters import DeadLetter
+from tally.streams.operations.dead_letters import StoredDeadLetter
 from tally.streams.settings import load
 
 app = typer.Typer(help="List what could not be counted, and show its original bytes.", no_args_is_help=True)
@@ -82,7 +82,7 @@ def show(
         console.print(letter.value.decode(errors="backslashreplace"), highlight=False)
 
 
-def _described(letter: DeadLetter) -> dict[str, str | int]:
+def _described(letter: StoredDeadLetter) -> dict[str, str | int]:
     return {
         "origin": letter.origin,
         "reason": letter.reason,

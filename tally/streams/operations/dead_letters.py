@@ -29,7 +29,7 @@ EARLIER_MS = 60_000
 """Brokers' clocks agree within it, so that no letter is older than its record by more."""
 
 
-class DeadLetter(Struct, frozen=True):
+class StoredDeadLetter(Struct, frozen=True):
     """One raw record that could not be counted, wholly or in part."""
 
     origin: str
@@ -49,7 +49,7 @@ class DeadLetter(Struct, frozen=True):
 class Summary(Struct):
     """How many dead letters there are, and the newest of them, without their bytes."""
 
-    newest: list[DeadLetter] = []
+    newest: list[StoredDeadLetter] = []
     by_reason: Counter[str] = field(default_factory=Counter)
     by_bound: Counter[str] = field(default_factory=Counter)
     """How many were beyond a bound, or were cut at one."""
@@ -57,13 +57,15 @@ class Summary(Struct):
     """Records of the topic that are no dead letters."""
 
 
-async def read(settings: Settings) -> list[DeadLetter]:
+async def read(settings: Settings) -> list[StoredDeadLetter]:
     """Return all dead letters with their bytes, oldest first: for few of them."""
     letters = [letter async for letter in each(settings) if letter is not None]
     return sorted(letters, key=_age)
 
 
-async def each(settings: Settings, since_ms: int | None = None) -> AsyncGenerator[DeadLetter | None, None]:
+async def each(
+    settings: Settings, since_ms: int | None = None
+) -> AsyncGenerator[StoredDeadLetter | None, None]:
     """Yield each dead letter once, those of each partition in order; None for what is none.
 
     Raises KafkaError, TimeoutError.
@@ -85,7 +87,7 @@ async def each(settings: Settings, since_ms: int | None = None) -> AsyncGenerato
 async def summary(settings: Settings, reason: str = "", limit: int = 0) -> Summary:
     """Count dead letters, and keep the newest so many of one reason or of all."""
     found = Summary()
-    newest: list[tuple[tuple[int, str], DeadLetter]] = []
+    newest: list[tuple[tuple[int, str], StoredDeadLetter]] = []
     async for letter in each(settings):
         if letter is None:
             found.foreign += 1
@@ -99,7 +101,7 @@ async def summary(settings: Settings, reason: str = "", limit: int = 0) -> Summa
     return found
 
 
-async def find(settings: Settings, origin: str) -> DeadLetter | None:
+async def find(settings: Settings, origin: str) -> StoredDeadLetter | None:
     """Return the dead letter of a raw record, or None. Raises ValueError where that is no origin.
 
     Begins at the time of the raw record, if that is still there: no letter is older.
@@ -123,11 +125,11 @@ def _place(origin: str) -> tuple[str, int, int]:
     return topic, partition, offset
 
 
-def _age(letter: DeadLetter) -> tuple[int, str]:
+def _age(letter: StoredDeadLetter) -> tuple[int, str]:
     return letter.at_ms, letter.origin
 
 
-def letter_of(record: Any) -> DeadLetter | None:
+def letter_of(record: Any) -> StoredDeadLetter | None:
     """Return a dead letter from its record, or None where somebody else wrote it. Pure."""
     headers = dict(_texts(record.headers))
     value = record.value or b""
@@ -139,10 +141,12 @@ def letter_of(record: Any) -> DeadLetter | None:
         return None
     if reason not in REASONS or not 0 <= at_ms < 1 << 48:
         return None
-    return DeadLetter(origin, reason, detail, at_ms, record.key, value, size_bytes, headers.get("sha256", ""))
+    return StoredDeadLetter(
+        origin, reason, detail, at_ms, record.key, value, size_bytes, headers.get("sha256", "")
+    )
 
 
-def beyond(letter: DeadLetter) -> list[Bound]:
+def beyond(letter: StoredDeadLetter) -> list[Bound]:
     """Return the bounds that a dead letter's record was beyond, or that cut the letter. Pure."""
     found = []
     if letter.reason == "too_large" and letter.detail.startswith("too_large at a batch,"):

@@ -22,7 +22,7 @@ from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
 from tally.streams.worker.observer import Watch
 from tally.tables.families.registry import TABLES
-from tally.tables.kafka.dead_letters import DeadLetters, Letter
+from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tally.tables.store.partition import PartitionStore, StoreSettings
 
 ROUTE_DRAIN_SECONDS = 5.0
@@ -84,7 +84,7 @@ def fold_app(
     )
 
     async def keep(partition: int, fact: FactRecord, error: str) -> None:
-        await dead_letters.keep([Letter(names.facts, partition, fact, "code_failure", error)])
+        await dead_letters.write([DeadLetter(names.facts, partition, fact, "code_failure", error)])
 
     fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts, gate)
 

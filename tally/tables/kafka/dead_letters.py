@@ -38,7 +38,7 @@ class Delivered(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A record that cannot be counted, where it came from, and why."""
 
     topic: str
@@ -84,7 +84,7 @@ SIZES = (
 """What is tried, one after the other, where brokers refuse a letter for its size."""
 
 
-def headers_of(letter: Letter, found: Kept, at_ms: int) -> Headers:
+def headers_of(letter: DeadLetter, found: Kept, at_ms: int) -> Headers:
     """Return a dead letter's headers; (topic, partition, offset) tell its origin. Pure.
 
     Where the value is not whole, `size` and `sha256` are those of the original bytes.
@@ -133,24 +133,24 @@ class DeadLetters:
         await self._producer.start()
         self._partitions = len(await self._producer.partitions_for(self._topic))
 
-    async def keep(self, letters: Sequence[Letter]) -> None:
-        """Write dead letters and wait until the brokers have all of them. Raises KafkaError.
+    async def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Write dead letters, and wait until the brokers have all of them. Raises KafkaError.
 
         What brokers refuse for its size is written alone, and then smaller and smaller.
         """
-        grouped: defaultdict[int, list[Letter]] = defaultdict(list)
+        grouped: defaultdict[int, list[DeadLetter]] = defaultdict(list)
         for letter in letters:
             grouped[crc32(letter.key or letter.value) % self._partitions].append(letter)
-        await acknowledged([asyncio.ensure_future(self._keep(*one)) for one in grouped.items()])
+        await acknowledged([asyncio.ensure_future(self._write(*one)) for one in grouped.items()])
 
-    async def _keep(self, partition: int, letters: Sequence[Letter]) -> None:
+    async def _write(self, partition: int, letters: Sequence[DeadLetter]) -> None:
         try:
             await self._send(partition, letters, SIZES[0])
         except REFUSED:
             for letter in letters:
-                await self._keep_one(partition, letter)
+                await self._write_one(partition, letter)
 
-    async def _keep_one(self, partition: int, letter: Letter) -> None:
+    async def _write_one(self, partition: int, letter: DeadLetter) -> None:
         *sizes, smallest = SIZES
         for size in sizes:
             try:
@@ -159,7 +159,7 @@ class DeadLetters:
                 continue
         return await self._send(partition, [letter], smallest)
 
-    async def _send(self, partition: int, letters: Sequence[Letter], size: Size) -> None:
+    async def _send(self, partition: int, letters: Sequence[DeadLetter], size: Size) -> None:
         at_ms = self._now_ms()
         found = [letter.kept(size) for letter in letters]
         sent: list[Sent] = await send_entries(

@@ -8,11 +8,11 @@ from tally.schemas.ami.variables import READING
 from tally.schemas.sources import READERS
 from tally.simulator.records import RawRecord
 from tally.streams.operations import dead_letters
-from tally.streams.operations.dead_letters import DeadLetter
+from tally.streams.operations.dead_letters import StoredDeadLetter
 from tests.faults.stack import Stack
 
 
-async def kept(whole: Stack) -> list[DeadLetter]:
+async def kept(whole: Stack) -> list[StoredDeadLetter]:
     """Return the dead letters, each once, whatever number of times it was written."""
     return await dead_letters.read(whole.settings)
 
@@ -27,6 +27,6 @@ def unreadable(records: Iterable[RawRecord]) -> Counter[tuple[bytes, str]]:
     return Counter((record.value or b"", bad[0].reason) for record, bad in read if bad)
 
 
-def as_kept(letters: Iterable[DeadLetter]) -> Counter[tuple[bytes, str]]:
+def as_kept(letters: Iterable[StoredDeadLetter]) -> Counter[tuple[bytes, str]]:
     """Return bytes and reason of each dead letter."""
     return Counter((letter.value, letter.reason) for letter in letters)

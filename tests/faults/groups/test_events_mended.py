@@ -9,7 +9,7 @@ import pytest
 from tally.oracle.api import Answers
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_producers_write
-from tally.streams.operations.dead_letters import DeadLetter
+from tally.streams.operations.dead_letters import StoredDeadLetter
 from tests.faults.groups.letters import kept
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
@@ -86,7 +86,7 @@ def _with_a_bad_neighbour() -> list[RawRecord]:
     ]
 
 
-def _mended(letter: DeadLetter) -> RawRecord:
+def _mended(letter: StoredDeadLetter) -> RawRecord:
     """Return the original event with the time that it lacked."""
     if "send-results" in letter.origin:
         return RawRecord(

@@ -82,7 +82,7 @@ class SlowDeadLetters:
     def __init__(self) -> None:
         self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def keep(self, _letters: object) -> None:
+    async def write(self, _letters: object) -> None:
         await self.answer
 
 

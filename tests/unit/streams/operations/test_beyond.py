@@ -10,7 +10,7 @@ from tally.schemas.errors import Bad
 from tally.schemas.missing import Entry, Known
 from tally.schemas.records import Routed
 from tally.streams.operations.beyond import KNOWN, NOT_KNOWN, of_lines, told
-from tally.streams.operations.dead_letters import DeadLetter, beyond
+from tally.streams.operations.dead_letters import StoredDeadLetter, beyond
 from tally.streams.operations.incomplete import Line
 from tally.tables.kafka.dead_letters import detail_of
 
@@ -25,8 +25,8 @@ def test_every_bound_is_told_of_or_there_is_a_reason_why_not() -> None:
 
 def letter(
     reason: str, detail: str = "", value: bytes = b"", size_bytes: int = 0, sha: str = "", key: bytes = b""
-) -> DeadLetter:
-    return DeadLetter(
+) -> StoredDeadLetter:
+    return StoredDeadLetter(
         "raw/0/1", reason, detail or f"{reason} at $", 1, key, value, size_bytes or len(value), sha
     )
 
@@ -55,7 +55,7 @@ BEYOND = [
 
 @pytest.mark.parametrize(("found", "expected"), BEYOND)
 def test_a_dead_letter_says_which_bounds_its_record_was_beyond(
-    found: DeadLetter, expected: list[str]
+    found: StoredDeadLetter, expected: list[str]
 ) -> None:
     assert [bound.name for bound in beyond(found)] == expected
 

@@ -15,7 +15,14 @@ from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.streams.operations.dead_letters import letter_of
 from tally.tables.kafka import clients
 from tally.tables.kafka.clients import KafkaClients
-from tally.tables.kafka.dead_letters import DETAILED_PARTS, SIZES, DeadLetters, Letter, detail_of, headers_of
+from tally.tables.kafka.dead_letters import (
+    DETAILED_PARTS,
+    SIZES,
+    DeadLetter,
+    DeadLetters,
+    detail_of,
+    headers_of,
+)
 from tally.tables.kafka.unread import unread
 
 AT_MS = 1_795_000_000_000
@@ -29,8 +36,8 @@ class Record:
     headers: list[tuple[str, bytes | None]] = field(default_factory=list)
 
 
-def letter(value: bytes | None, key: bytes | None = None, detail: str = "") -> Letter:
-    return Letter("raw", 3, Record(value, key), "too_large", detail)
+def letter(value: bytes | None, key: bytes | None = None, detail: str = "") -> DeadLetter:
+    return DeadLetter("raw", 3, Record(value, key), "too_large", detail)
 
 
 class Batch:
@@ -84,10 +91,10 @@ def producer(monkeypatch: pytest.MonkeyPatch) -> Producer:
     return made
 
 
-async def keep(*letters: Letter) -> None:
+async def keep(*letters: DeadLetter) -> None:
     keeping = DeadLetters(KafkaClients(()), "dead-letters", lambda: AT_MS)
     await keeping.start()
-    await keeping.keep(letters)
+    await keeping.write(letters)
 
 
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
@@ -137,7 +144,7 @@ def test_of_a_batch_that_was_not_taken_apart_size_and_digest_stay_those_of_all_b
     record = unread(memoryview(packed), 7, AT_MS, Bad("too_large", "a batch, offset 7"))
 
     for size in SIZES:
-        found = Letter("raw", 3, record, "too_large", str(record.bad)).kept(size)
+        found = DeadLetter("raw", 3, record, "too_large", str(record.bad)).kept(size)
         assert (found.size_bytes, found.sha256) == (len(packed), sha256(packed).hexdigest())
         assert len(found.data) <= 2 * size.end_bytes
 
