@@ -20,6 +20,7 @@ RETIRED = {
     r"\bsettle\(|import settle\b|audit[./]settling|settled_seconds": "acknowledged, rechecked, stable",
     r"\bLane\b|\b_lanes\b": "PartitionAppender",
     r"\bLetter\b|DeadLetters, \"keep\"|dead_letters\.keep": "DeadLetter, write",
+    r"\buntil_stirred\b|\buntil_half\b|\.stir\(": "notify, wait_for_records, wait_for_room",
 }
 """Patterns, each with the word that stands in their place."""
 

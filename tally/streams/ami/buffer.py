@@ -29,7 +29,7 @@ class Buffer:
         self._max_bytes = max_bytes
         self._taken: deque[Taken] = deque()
         self.bytes = 0
-        self._stirred = asyncio.Event()
+        self._notified = asyncio.Event()
         """Something was put, or whoever waits for that should look around."""
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -49,7 +49,7 @@ class Buffer:
             return False
         self._taken.append(taken)
         self.bytes += len(taken.value)
-        self._stirred.set()
+        self._notified.set()
         return True
 
     def head(self, max_records: int) -> list[Taken]:
@@ -63,16 +63,16 @@ class Buffer:
         if len(self._taken) <= self._max_records // 2 and self.bytes <= self._max_bytes // 2:
             self._has_room.set()
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         """Wake who waits for a record."""
-        self._stirred.set()
+        self._notified.set()
 
-    async def until_stirred(self, seconds: float) -> None:
+    async def wait_for_records(self, seconds: float) -> None:
         """Wait for a record, or to be woken, but no longer than so many seconds."""
-        await wait_for(self._stirred, seconds)
-        self._stirred.clear()
+        await wait_for(self._notified, seconds)
+        self._notified.clear()
 
-    async def until_half(self, seconds: float) -> bool:
+    async def wait_for_room(self, seconds: float) -> bool:
         """Wait until a buffer that was full has drained to half; say whether it has within the time."""
         await wait_for(self._has_room, seconds)
         return self._has_room.is_set()

@@ -40,7 +40,7 @@ class Link:
             if self._world.seconds() - began >= self._timing.stable_seconds:
                 self._backoff.succeeded()
             await self._world.pause(self._judge(error))
-            while not await self._buffer.until_half(self._timing.room_seconds):
+            while not await self._buffer.wait_for_room(self._timing.room_seconds):
                 self._watch.waits_for_room()
             self._watch.reconnects()
 

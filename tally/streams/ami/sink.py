@@ -129,7 +129,7 @@ class Publishing:
     def end(self) -> None:
         """Let `run` return once the buffer is empty."""
         self._is_ending = True
-        self._buffer.stir()
+        self._buffer.notify()
 
     async def run(self) -> None:
         """Publish until the end; after a failure, all that was not acknowledged again."""
@@ -152,7 +152,7 @@ class Publishing:
         if self._sink is None:
             self._sink = await self._open_sink()
         if not self._buffer:
-            await self._buffer.until_stirred(IDLE_SECONDS)
+            await self._buffer.wait_for_records(IDLE_SECONDS)
             return
         async with asyncio.timeout(PUBLISH_SECONDS):
             count = await self._sink.publish(self._buffer.head(CHUNK_RECORDS))

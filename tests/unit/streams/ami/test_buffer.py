@@ -45,12 +45,12 @@ def test_a_buffer_gives_back_what_it_took_in_order_and_holds_no_more_than_it_may
 async def test_a_buffer_that_was_full_has_room_once_it_is_half_empty() -> None:
     buffer = Buffer(max_records=4)
     assert all(buffer.put(Taken(b"x", 0)) for _ in range(4))
-    assert await buffer.until_half(0.01)
+    assert await buffer.wait_for_room(0.01)
     assert not buffer.put(Taken(b"x", 0))
     buffer.drop(1)
-    assert not await buffer.until_half(0.01)
+    assert not await buffer.wait_for_room(0.01)
     buffer.drop(1)
-    assert await buffer.until_half(0.01)
+    assert await buffer.wait_for_room(0.01)
 
 
 @pytest.mark.asyncio
