@@ -21,6 +21,7 @@ RETIRED = {
     r"\bLane\b|\b_lanes\b": "PartitionAppender",
     r"\bLetter\b|DeadLetters, \"keep\"|dead_letters\.keep": "DeadLetter, write",
     r"\buntil_stirred\b|\buntil_half\b|\.stir\(": "notify, wait_for_records, wait_for_room",
+    r"say_goodbye|ami[./]wire": "log_off, connection",
 }
 """Patterns, each with the word that stands in their place."""
 

@@ -5,13 +5,13 @@ from typing import NoReturn
 
 from tally.agents.clock import Backoff
 from tally.streams.ami.buffer import Buffer, Taken
+from tally.streams.ami.connection import Addresses, connect
 from tally.streams.ami.conversation import converse
 from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
 from tally.streams.ami.observer import PbxWatch
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.session import Session
 from tally.streams.ami.timing import Timing, World
-from tally.streams.ami.wire import Addresses, connect
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 30.0
@@ -55,12 +55,12 @@ class Link:
             return error
 
     async def _converse(self) -> NoReturn:
-        wire = await connect(self._pbx, self._timing, self._addresses)
-        session = Session(wire, self._world, self._take)
+        connection = await connect(self._pbx, self._timing, self._addresses)
+        session = Session(connection, self._world, self._take)
         try:
             await converse(session, self._pbx, self._world, self._timing, self._watch)
         except asyncio.CancelledError:
-            await session.say_goodbye()
+            await session.log_off()
             raise
         except Exception as error:
             if self._watch.is_open:

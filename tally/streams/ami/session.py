@@ -6,10 +6,10 @@ from typing import Any
 
 from tally.schemas.ami.packet import Packet
 from tally.streams.ami.buffer import Taken
+from tally.streams.ami.connection import Connection
 from tally.streams.ami.errors import BufferFull, NotAmi, SessionLost
 from tally.streams.ami.framing import Frame, Framer, action, read_frame
 from tally.streams.ami.timing import World
-from tally.streams.ami.wire import Wire
 
 MAX_DIGITS = 12
 GREETING_SECONDS = 0.01
@@ -32,8 +32,8 @@ LISTS_KEPT = 16
 class Session:
     """Asks the PBX, and hands all events to `take`, which says False once it cannot hold another."""
 
-    def __init__(self, wire: Wire, world: World, take: Take) -> None:
-        self._wire = wire
+    def __init__(self, connection: Connection, world: World, take: Take) -> None:
+        self._connection = connection
         self._world = world
         self._take = take
         self._framer = Framer()
@@ -84,15 +84,15 @@ class Session:
         if self._reading.done():
             self._reading.result()
 
-    async def say_goodbye(self) -> None:
+    async def log_off(self) -> None:
         """Read no more and log off."""
         self._reading.cancel()
-        await self._wire.say_goodbye(f"tally-{self._token}-{self._number()}")
+        await self._connection.log_off(f"tally-{self._token}-{self._number()}")
 
     def close(self) -> None:
         """Read no more and close the connection."""
         self._reading.cancel()
-        self._wire.close()
+        self._connection.close()
 
     def _number(self) -> int:
         self._actions += 1
@@ -105,7 +105,7 @@ class Session:
         self._asked[action_id] = answer
         try:
             async with asyncio.timeout(seconds):
-                await self._wire.send(action(name, action_id, *fields))
+                await self._connection.send(action(name, action_id, *fields))
                 waited: set[asyncio.Future[Any]] = {answer, self._reading}
                 await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
@@ -118,7 +118,7 @@ class Session:
 
     async def _read(self) -> None:
         while True:
-            data = await self._wire.read()
+            data = await self._connection.read()
             at_ms = self._world.now_ms()
             for frame in self._framer.feed(data):
                 self._sort(frame, at_ms)

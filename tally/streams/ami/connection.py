@@ -69,7 +69,7 @@ LIMIT_BYTES = 512 << 10
 """What the event loop reads ahead: Asterisk ends a session that takes nothing for 100 ms."""
 
 
-class Wire:
+class Connection:
     """An open connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timing: Timing) -> None:
@@ -92,7 +92,7 @@ class Wire:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def say_goodbye(self, action_id: str) -> None:
+    async def log_off(self, action_id: str) -> None:
         """Log off; a PBX that does not listen any more is left all the same."""
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(self._timing.close_seconds):
@@ -105,7 +105,7 @@ class Wire:
         self._writer.transport.abort()
 
 
-async def connect(pbx: Pbx, timing: Timing, addresses: Addresses) -> Wire:
+async def connect(pbx: Pbx, timing: Timing, addresses: Addresses) -> Connection:
     """Open a connection. Raises OSError, for what TLS objects to as well, and SessionLost."""
     try:
         async with asyncio.timeout(timing.connect_seconds):
@@ -114,15 +114,15 @@ async def connect(pbx: Pbx, timing: Timing, addresses: Addresses) -> Wire:
         raise SessionLost(f"no connection within {timing.connect_seconds:g} s") from None
 
 
-async def _open(pbx: Pbx, timing: Timing, addresses: Sequence[str]) -> Wire:
+async def _open(pbx: Pbx, timing: Timing, addresses: Sequence[str]) -> Connection:
     """Open a connection to the first address that takes one."""
     context = pbx.ssl_context()
     name = pbx.host if context else None
     *others, last = addresses
     for address in others:
         with suppress(OSError):
-            return Wire(*await _connected(address, pbx.port, context, name), timing)
-    return Wire(*await _connected(last, pbx.port, context, name), timing)
+            return Connection(*await _connected(address, pbx.port, context, name), timing)
+    return Connection(*await _connected(last, pbx.port, context, name), timing)
 
 
 async def _connected(

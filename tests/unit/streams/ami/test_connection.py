@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tally.streams.ami.wire import Addresses
+from tally.streams.ami.connection import Addresses
 
 pytestmark = pytest.mark.asyncio
 
