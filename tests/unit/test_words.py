@@ -22,6 +22,7 @@ RETIRED = {
     r"\bLetter\b|DeadLetters, \"keep\"|dead_letters\.keep": "DeadLetter, write",
     r"\buntil_stirred\b|\buntil_half\b|\.stir\(": "notify, wait_for_records, wait_for_room",
     r"say_goodbye|ami[./]wire": "log_off, connection",
+    r"\blet_go\b|\bdie\(|\b_leave\(": "revoke_all, revoked, abort, exit",
 }
 """Patterns, each with the word that stands in their place."""
 

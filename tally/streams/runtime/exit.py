@@ -13,7 +13,7 @@ EXIT_CODE = 70
 """EX_SOFTWARE: an internal error; the supervisor starts the process again."""
 
 
-def die(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
+def abort(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
     """Log why, and end the process without asking anybody.
 
     Shutdown in order is not tried: Faust's can hang for minutes, and nothing depends on it. What a killed

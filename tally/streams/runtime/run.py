@@ -21,7 +21,7 @@ from msgspec import Struct, field
 
 from tally.agents.clock import wait_for
 from tally.streams.runtime.descriptors import raise_descriptors
-from tally.streams.runtime.exit import EXIT_CODE, die
+from tally.streams.runtime.exit import EXIT_CODE, abort
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def exit_within(seconds: float, code: int) -> None:
 def fail(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
     """End the process as wrong, within a deadline even where the log cannot be written."""
     exit_within(FATAL_SECONDS, EXIT_CODE)
-    die(reason, error, **more)
+    abort(reason, error, **more)
 
 
 def run_worker(build: Callable[[], Awaitable[Parts]], *, stop_seconds: float = STOP_SECONDS) -> NoReturn:
@@ -98,16 +98,16 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
     await _stop(parts.apps, running)
     await parts.closing.aclose()
     log.info("process stopped")
-    _leave()
+    _exit_cleanly()
 
 
 async def _built(build: Callable[[], Awaitable[Parts]], stopping: asyncio.Event) -> Parts:
-    """Return the parts; leave where a stop is asked for before, since nothing has begun."""
+    """Return the parts; exit where a stop is asked for before, since nothing has begun."""
     building, stopped = asyncio.ensure_future(build()), asyncio.ensure_future(stopping.wait())
     await asyncio.wait({building, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not building.done():
         log.info("process stops before it has started")
-        _leave()
+        _exit_cleanly()
     stopped.cancel()
     return building.result()
 
@@ -167,7 +167,7 @@ async def _stop(apps: Sequence[faust.App], services: Sequence["asyncio.Task[None
         await asyncio.wait({task})
 
 
-def _leave() -> NoReturn:
+def _exit_cleanly() -> NoReturn:
     """Exit with 0, without waiting for threads of libraries."""
     logging.shutdown()
     sys.stdout.flush()

@@ -54,7 +54,7 @@ class ConsumerApp(faust.App):
     async def on_stop(self) -> None:
         """Finish and commit what is under way before the group hears that we leave."""
         if self._consumer is not None:
-            await runs_consumer(self).let_go()
+            await runs_consumer(self).revoke_all()
         await super().on_stop()
 
     def _new_transport(self) -> Any:

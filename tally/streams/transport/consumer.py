@@ -194,7 +194,7 @@ class RunConsumer(driver.Consumer):
         except TimeoutError:
             log.warning("the commit before a rebalance timed out: %s", self.app.conf.id)
 
-    async def let_go(self) -> None:
+    async def revoke_all(self) -> None:
         """Drain, and own nothing any more."""
         await self.drain(self.options.drain_seconds)
         revoked = self._ours.end()
@@ -203,7 +203,7 @@ class RunConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way and commit it, while the partitions are still ours."""
-        await self.let_go()
+        await self.revoke_all()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:

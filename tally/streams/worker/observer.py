@@ -85,7 +85,7 @@ class Watch:
         self._metrics.count("tally_rebalances_total", role=role)
         self._metrics.set("tally_partitions_owned", owned, role=role)
 
-    def let_go(self, role: Role) -> None:
+    def revoked(self, role: Role) -> None:
         """All partitions are given away."""
         self._metrics.set("tally_partitions_owned", 0, role=role)
 

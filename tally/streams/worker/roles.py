@@ -58,7 +58,7 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
         watch.rebalanced("route", len(partitions))
 
     def revoked(_: set[TP]) -> None:
-        watch.let_go("route")
+        watch.revoked("route")
 
     limits = Limits(settings.batch_records, max_outstanding=settings.outstanding_runs)
     options = structs.replace(
@@ -103,7 +103,7 @@ def fold_app(
 
     def revoked(partitions: set[TP]) -> None:
         assignment.revoke({tp.partition for tp in partitions})
-        watch.let_go("fold")
+        watch.revoked("fold")
         watch.to_open.clear()
         watch.openings.clear()
 
