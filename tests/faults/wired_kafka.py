@@ -24,7 +24,7 @@ class WiredKafka(LocalKafka):
         command = super()._command(home, port)
         path = home / "server.properties"
         written = path.read_text(encoding="ascii")
-        listeners = _value(written, "listeners")
+        listeners = value_of(written, "listeners")
         path.write_text(written + cls._more(port, listeners.rpartition(":")[2]), encoding="ascii")
         return command
 
@@ -47,5 +47,6 @@ def wired_kafka(wires: tuple[tuple[int, int], ...]) -> type[WiredKafka]:
     return type("WiredKafka", (WiredKafka,), {"wires": wires})
 
 
-def _value(properties: str, key: str) -> str:
+def value_of(properties: str, key: str) -> str:
+    """Return the value of a key in a properties file."""
     return next(line.partition("=")[2] for line in properties.splitlines() if line.startswith(f"{key}="))

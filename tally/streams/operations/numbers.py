@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from tally.schemas.numbers import BadNumber, Number, Owners, checked_number, encode, read_number
 from tally.schemas.topics import NUMBERS
@@ -60,10 +60,15 @@ class NumbersFollower:
         self._changed(owners_of(self._numbers))
 
     async def run(self) -> None:
-        """Follow until cancelled; while Kafka is away what was set holds."""
+        """Follow until cancelled; while Kafka is away what was set holds.
+
+        Raises TopicAuthorizationFailedError: without the right to read, what is set later would never hold.
+        """
         while True:
             try:
                 await self._follow()
+            except TopicAuthorizationFailedError:
+                raise
             except (KafkaError, TimeoutError, OSError) as error:
                 log.info("cannot follow the business numbers", error=repr(error))
             await asyncio.sleep(AGAIN_SECONDS)

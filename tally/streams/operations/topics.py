@@ -141,6 +141,10 @@ async def _create(client: Any, topics: list[Topic], settings: Settings) -> None:
         # Another worker that starts at the same moment may have been first.
         if code and for_code(code) is not TopicAlreadyExistsError
     ]
+    if any(for_code(code) is TopicAuthorizationFailedError for _, code, *_ in answer.topic_errors):
+        raise TopicsError(
+            f"could not declare {'; '.join(failed)}: grant Create, or have them declared before"
+        )
     if failed:
         raise TopicsError(
             f"could not declare {'; '.join(failed)}: topics get {settings.replication_factor} replicas"

@@ -3,11 +3,27 @@
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 import structlog
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 log = structlog.get_logger()
+
+RIGHTS: Mapping[type[KafkaError], str] = {
+    TopicAuthorizationFailedError: "Read and Write on this topic",
+    GroupAuthorizationFailedError: "Read on this group",
+    TransactionalIdAuthorizationFailed: "Write and Describe on this transactional id",
+    ClusterAuthorizationFailedError: "IdempotentWrite on the cluster",
+}
+"""What the brokers' refusals ask for."""
 
 EXIT_CODE = 70
 """EX_SOFTWARE: an internal error; the supervisor starts the process again."""
@@ -26,5 +42,8 @@ def abort(reason: str, error: BaseException | None = None, **more: object) -> No
 
 
 def describe(error: BaseException | None) -> str:
-    """Return an error in one line. Pure."""
-    return "" if error is None else f"{type(error).__name__}: {error}"
+    """Return an error in one line, with the right that is wanted where brokers refuse one. Pure."""
+    if error is None:
+        return ""
+    wanted = next((right for kind, right in RIGHTS.items() if isinstance(error, kind)), "")
+    return f"{type(error).__name__}: {error}{wanted and f' (grant {wanted}: docs/running.md, Rights)'}"

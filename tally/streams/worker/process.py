@@ -30,7 +30,7 @@ from tally.schemas.notices import KINDS
 from tally.schemas.rows import Progress
 from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
-from tally.streams.operations import topics
+from tally.streams.operations import rights, topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
 from tally.streams.operations.numbers import NumbersFollower
 from tally.streams.runtime import health
@@ -77,10 +77,11 @@ class Process:
         self._metrics.follow("tally_opening_offsets", lambda: float(self._watch.offsets_to_open))
 
     async def build(self) -> Parts:
-        """Wait for brokers, declare the topics, connect what the roles need, and return what is to be run."""
+        """Wait for brokers, declare topics, look at rights, connect what roles need, and return what runs."""
         settings, roles = self._settings, self._settings.roles
         await wait_for_brokers(settings)
         declared = await topics.declare(settings)
+        await rights.check(settings)
         self._partitions = declared.facts_partitions
         await self._closing.enter_async_context(self._beating())
         logs = TopicLogs(settings.kafka, log_topics(settings.names, TABLES))

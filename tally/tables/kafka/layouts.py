@@ -55,6 +55,15 @@ async def present_layouts(client: Any, names: Sequence[str]) -> dict[str, Layout
     return {name: layout for name, layout in found.items() if isinstance(layout, Layout)}
 
 
+async def allowed_on_topics(client: Any, names: Sequence[str]) -> dict[str, int]:
+    """Return of each topic what the user of a client may do with it: one bit for each of Kafka's operations.
+
+    A topic that is not there is left out. Raises KafkaError.
+    """
+    answer = await client.send(client.get_random_node(), DescribeTopics(names, tells_rights=True))
+    return {topic[1]: topic[5] for topic in answer.topics if not topic[0]}
+
+
 def _layout(topic: Any) -> "Layout | KafkaError":
     code, name, topic_id, _internal, partitions, *_ = topic
     if code:
@@ -139,9 +148,11 @@ class DescribeTopics(Request[_MetadataRequest]):  # type: ignore[misc]
 
     API_KEY = 3
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, tells_rights: bool = False) -> None:
         self._names = names
+        self._tells_rights = tells_rights
 
     def build(self, request_struct_class: type[_MetadataRequest]) -> _MetadataRequest:
         """Return the request in the one version that is used."""
-        return request_struct_class([(NO_ID, name, {}) for name in self._names], False, False, {})
+        topics: list[tuple[bytes, str, dict[int, bytes]]] = [(NO_ID, name, {}) for name in self._names]
+        return request_struct_class(topics, False, self._tells_rights, {})

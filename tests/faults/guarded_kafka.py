@@ -1,0 +1,138 @@
+"""The embedded broker with an authorizer: a listener for its owner, and one where users log in."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Array, Int8, Int16, Int32, Schema, String
+from msgspec import Struct
+
+from tally.deploy.local import LocalKafka
+from tally.deploy.local.ports import LOOPBACK
+from tally.deploy.local.processes import Command
+from tests.faults.wired_kafka import value_of
+
+TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID = 2, 3, 4, 5
+READ, WRITE, CREATE, DESCRIBE, DESCRIBE_CONFIGS, IDEMPOTENT_WRITE = 3, 4, 5, 8, 10, 12
+ANY_OPERATION = 2
+LITERAL, PREFIXED = 3, 4
+DENY, ALLOW = 2, 3
+EVERY_HOST = "*"
+CLUSTER_NAME = "kafka-cluster"
+"""Kafka's own words for these, and the numbers that its protocol has for them."""
+
+GUARDED = r"""
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port},USERS://{host}:{users_port}
+advertised.listeners=PLAINTEXT://{host}:{port},USERS://{host}:{users_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+sasl.enabled.mechanisms=PLAIN
+listener.name.users.plain.sasl.jaas.config=\
+    org.apache.kafka.common.security.plain.PlainLoginModule required {users};
+"""
+
+
+class GuardedKafka(LocalKafka):
+    """A broker with users; whoever comes by the listener that needs no login may do anything."""
+
+    users: ClassVar[tuple[str, ...]] = ()
+    """Each has its own name as its password."""
+    users_port: ClassVar[int] = 0
+
+    @property
+    def guarded_bootstrap(self) -> str:
+        """`host:port` for users."""
+        return f"{LOOPBACK}:{self.users_port}"
+
+    @classmethod
+    def _command(cls, home: Path, port: int) -> Command:
+        command = super()._command(home, port)
+        path = home / "server.properties"
+        before = path.read_text(encoding="ascii")
+        more = GUARDED.format(
+            host=LOOPBACK,
+            port=port,
+            controller_port=value_of(before, "listeners").rpartition(":")[2],
+            users_port=cls.users_port,
+            users=" ".join(f'user_{user}="{user}"' for user in cls.users),
+        )
+        path.write_text(before + more, encoding="ascii")
+        return command
+
+
+def guarded_kafka(users: Sequence[str], users_port: int) -> type[GuardedKafka]:
+    """Return the class of a broker with these users."""
+    return type("GuardedKafka", (GuardedKafka,), {"users": tuple(users), "users_port": users_port})
+
+
+class Rule(Struct, frozen=True):
+    """One line of an access control list: what a user may do, or with DENY may not."""
+
+    user: str
+    kind: int
+    name: str
+    operation: int
+    pattern: int = PREFIXED
+    permission: int = ALLOW
+
+
+async def rule(bootstrap: str, rules: Iterable[Rule]) -> None:
+    """Add rules. Raises KafkaError."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        answer = await client._send_request(_Create(rules))
+        for code, message in answer.results:
+            if code:
+                raise for_code(code)(message)
+    finally:
+        await client.close()
+
+
+class _CreateResponse(Response):  # type: ignore[misc]
+    API_KEY = 30
+    API_VERSION = 1
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("results", Array(("error_code", Int16), ("error_message", String("utf-8")))),
+    )
+
+
+class _CreateRequest(RequestStruct):  # type: ignore[misc]
+    API_KEY = 30
+    API_VERSION = 1
+    RESPONSE_TYPE = _CreateResponse
+    SCHEMA = Schema(
+        (
+            "creations",
+            Array(
+                ("resource_type", Int8),
+                ("resource_name", String("utf-8")),
+                ("resource_pattern_type", Int8),
+                ("principal", String("utf-8")),
+                ("host", String("utf-8")),
+                ("operation", Int8),
+                ("permission_type", Int8),
+            ),
+        ),
+    )
+
+
+class _Create(Request[_CreateRequest]):  # type: ignore[misc]
+    """CreateAcls, version 1."""
+
+    API_KEY = 30
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = list(rules)
+
+    def build(self, request_struct_class: type[_CreateRequest]) -> _CreateRequest:
+        creations: list[tuple[Any, ...]] = [
+            (one.kind, one.name, one.pattern, f"User:{one.user}", EVERY_HOST, one.operation, one.permission)
+            for one in self._rules
+        ]
+        return request_struct_class(creations)
