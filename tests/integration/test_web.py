@@ -1,14 +1,20 @@
 """What holds for every address of the web server, and health and metrics."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 import orjson
 import pytest
 
 from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
+from tally.streams import web
 from tally.streams.runtime.health import Verdict
+from tally.streams.web import routes
+from tally.streams.web.routes import OPERATIONS, READ_API, ROUTES
 from tests.support.view_rows import PROMO, put
-from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
+from tests.support.web_api import OPERATORS, Api, campaign_target, error_code, serving
 
 
 @pytest.mark.asyncio
@@ -86,3 +92,33 @@ async def test_none_of_fausts_own_pages_is_served(api: Api, path: str) -> None:
     response, body = await api.ask(path)
     assert response.status == 404
     assert error_code(body) == "not_found"
+
+
+@pytest.mark.asyncio
+async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(api: Api) -> None:
+    put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
+    api.ready = Verdict()
+    for endpoint in ROUTES:
+        target = endpoint.path.format(tenant="t1", campaign="c1")
+        assert (await api.ask(target))[0].status == 200, endpoint.name
+        refused, _ = await api.ask(target, "POST")
+        assert (refused.status, refused.headers["Allow"]) == (405, "GET,HEAD"), endpoint.name
+        if endpoint in READ_API:
+            response, body = await api.ask(f"{target}?nonsuch=1")
+            assert (response.status, error_code(body)) == (400, "bad_parameter"), endpoint.name
+            assert all(name.encode() in body for name in endpoint.parameters), endpoint.name
+
+
+@pytest.mark.asyncio
+async def test_a_process_without_a_view_answers_what_every_process_does() -> None:
+    async with serving(debug=False, reads=False) as api:
+        for endpoint in ROUTES:
+            response, _ = await api.ask(endpoint.path.format(tenant="t1", campaign="c1"))
+            assert (response.status != 404) is (endpoint in OPERATIONS), endpoint.name
+
+
+def test_every_module_with_routes_is_served() -> None:
+    modules = [import_module(found.name) for found in iter_modules(web.__path__, f"{web.__name__}.")]
+    declared = [one for module in modules if module is not routes for one in getattr(module, "ROUTES", ())]
+
+    assert sorted(one.name for one in declared) == sorted(one.name for one in ROUTES)

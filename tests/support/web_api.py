@@ -78,7 +78,7 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(*, debug: bool, partitions: int = 2) -> AsyncIterator[Api]:
+async def serving(*, debug: bool, partitions: int = 2, reads: bool = True) -> AsyncIterator[Api]:
     """Serve the read API, of a Faust app in production or in its debug mode."""
     port = free_port(0)
     app = WebApp(
@@ -91,7 +91,7 @@ async def serving(*, debug: bool, partitions: int = 2) -> AsyncIterator[Api]:
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         running = Api(port, http, partitions)
-        register(app, running.site(), running.reader())
+        register(app, running.site(), running.reader() if reads else None)
         await app.web.start()
         try:
             yield running

@@ -5,13 +5,19 @@ from aiohttp import web
 from faust.web import View
 
 from tally.agents.view.reader import entity_tag
-from tally.streams.web.parameters import checked_names, read_id, read_list_query, write_cursor
+from tally.streams.web.parameters import (
+    LIST_PARAMETERS,
+    checked_names,
+    read_id,
+    read_list_query,
+    write_cursor,
+)
 from tally.streams.web.responses import error_response, json_response, tagged, unchanged, with_receipt
-from tally.streams.web.site import READER
+from tally.streams.web.site import READER, Endpoint
 
 
 class CampaignView(View):
-    """GET /v1/tenants/{tenant}/campaigns/{campaign}: all numbers of one campaign."""
+    """All numbers of one campaign."""
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with totals, rates, templates and a receipt; 404 where nothing is counted."""
@@ -35,7 +41,7 @@ class CampaignView(View):
 
 
 class CampaignsView(View):
-    """GET /v1/tenants/{tenant}/campaigns: campaigns with totals and rates, newest activity first."""
+    """A tenant's campaigns with totals and rates, newest activity first."""
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """Answer with one page of campaigns, the cursor of the next one and a receipt."""
@@ -57,3 +63,20 @@ class CampaignsView(View):
             "receipt": receipt.answer(),
         }
         return json_response(body, headers=tagged(tag))
+
+
+ROUTES = (
+    Endpoint(
+        "campaign",
+        "/v1/tenants/{tenant}/campaigns/{campaign}",
+        CampaignView,
+        "all numbers of one campaign, and of its templates",
+    ),
+    Endpoint(
+        "campaigns",
+        "/v1/tenants/{tenant}/campaigns",
+        CampaignsView,
+        "campaigns with totals and rates, newest activity first",
+        LIST_PARAMETERS,
+    ),
+)

@@ -6,11 +6,11 @@ from faust.web import View
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.web.responses import NO_CACHE, json_response
-from tally.streams.web.site import SITE
+from tally.streams.web.site import SITE, Endpoint
 
 
 class MetricsView(View):
-    """GET /metrics: Prometheus' text format, or OpenMetrics where it is asked for."""
+    """Metrics in Prometheus' text format, or in OpenMetrics where it is asked for."""
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with all metrics of this process."""
@@ -18,7 +18,7 @@ class MetricsView(View):
 
 
 class LiveView(View):
-    """GET /health/live: 200 while waiting work makes progress, else 503 and the reasons."""
+    """Whether the process lives: 200 while waiting work makes progress, else 503 and the reasons."""
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `live`."""
@@ -26,7 +26,7 @@ class LiveView(View):
 
 
 class ReadyView(View):
-    """GET /health/ready: 200 once recovered and caught up, else 503 and the reasons."""
+    """Whether it is ready: 200 once recovered and caught up, else 503 and the reasons."""
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `ready`."""
@@ -43,3 +43,14 @@ def verdict_response(verdict: Verdict) -> web.Response:
     """Return a verdict with its reasons; 503 where there are any."""
     body = {"status": "ok" if verdict.is_ok else "failing", "reasons": list(verdict.reasons)}
     return json_response(body, status=200 if verdict.is_ok else 503)
+
+
+ROUTES = (
+    Endpoint("metrics", "/metrics", MetricsView, "metrics of the process, for Prometheus"),
+    Endpoint(
+        "live", "/health/live", LiveView, "200 while waiting work makes progress, else 503 and the reasons"
+    ),
+    Endpoint(
+        "ready", "/health/ready", ReadyView, "200 once recovered and caught up, else 503 and the reasons"
+    ),
+)

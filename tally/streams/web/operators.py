@@ -23,7 +23,7 @@ from tally.streams.web.parameters import (
     write_text,
 )
 from tally.streams.web.responses import json_response, tagged, unchanged
-from tally.streams.web.site import READER
+from tally.streams.web.site import READER, Endpoint
 
 PARAMETERS = ("pbx", "state", "cursor", "limit")
 
@@ -39,7 +39,7 @@ class OperatorsQuery(Struct, frozen=True):
 
 
 class OperatorsView(View):
-    """GET /v1/tenants/{tenant}/operators: a tenant's operators with their live states."""
+    """A tenant's operators with their live states."""
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """Answer with operators by PBX and interface, and a receipt."""
@@ -93,3 +93,14 @@ def read_operator_cursor(cursor: str) -> Template:
     if write_operator_cursor(after) != cursor:
         raise BadParameter(NO_CURSOR)
     return after
+
+
+ROUTES = (
+    Endpoint(
+        "operators",
+        "/v1/tenants/{tenant}/operators",
+        OperatorsView,
+        "operators with their state at this moment and what they have done",
+        PARAMETERS,
+    ),
+)

@@ -1,30 +1,21 @@
-"""The addresses of the read API, on the web server of a Faust app."""
+"""All addresses of the web server, and how a Faust app serves them."""
 
 from typing import cast
 
 import faust
-from faust.web import View
 from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.reader import Reader
-from tally.streams.web.campaigns import CampaignsView, CampaignView
-from tally.streams.web.operations import LiveView, MetricsView, ReadyView
-from tally.streams.web.operators import OperatorsView
+from tally.streams.web import campaigns, operations, operators
 from tally.streams.web.responses import in_one_shape
-from tally.streams.web.site import READER, SITE, Site
+from tally.streams.web.site import READER, SITE, Endpoint, Site
 
-# A plain {tenant} would not match ids that hold a brace.
-READ_API: dict[str, tuple[str, type[View]]] = {
-    "campaign": ("/v1/tenants/{tenant:[^/]+}/campaigns/{campaign:[^/]+}", CampaignView),
-    "campaigns": ("/v1/tenants/{tenant:[^/]+}/campaigns", CampaignsView),
-    "operators": ("/v1/tenants/{tenant:[^/]+}/operators", OperatorsView),
-}
-OPERATIONS: dict[str, tuple[str, type[View]]] = {
-    "metrics": ("/metrics", MetricsView),
-    "live": ("/health/live", LiveView),
-    "ready": ("/health/ready", ReadyView),
-}
+READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES)
+"""Answered by a process that holds the view."""
+OPERATIONS: tuple[Endpoint, ...] = operations.ROUTES
+"""Answered by every process."""
+ROUTES = (*READ_API, *OPERATIONS)
 
 
 def register(app: faust.App, site: Site, reader: Reader | None) -> None:
@@ -40,6 +31,5 @@ def register(app: faust.App, site: Site, reader: Reader | None) -> None:
     server.web_app.middlewares.append(in_one_shape)
     if reader is not None:
         server.web_app[READER] = reader
-    routes = OPERATIONS if reader is None else {**READ_API, **OPERATIONS}
-    for name, (path, view) in routes.items():
-        app.page(path, name=name)(view)
+    for one in OPERATIONS if reader is None else ROUTES:
+        app.page(one.pattern, name=one.name)(one.view)
