@@ -1,5 +1,6 @@
 """Answers say what the rows add up to, in the published form."""
 
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tally.agents.view.answer import campaign_answer, campaign_summary, rates, rfc_3339, shaped
 from tally.agents.view.sums import Totals
 from tally.schemas.bounds import TEMPLATES_SHOWN
-from tally.schemas.counters import API_ORDER, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES, adds_up
+from tally.schemas.counters import API_ORDER, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES, adds_up, numbers_of
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import Row
@@ -42,6 +43,7 @@ VOICE = (
     *("answered_unknown", "dropped", "connected_s", "talk_s", "hold_s", "queue_wait_s", "queue_joins"),
     *("queue_abandoned", "connects", "ring_no_answer", "errors", "hangup_causes", "queues"),
 )
+LISTED = {*WHATSAPP, *VOICE}
 RATES_OF = {
     "whatsapp": ["delivery", "read", "reply", "failure", "click"],
     "voice": ["failure", "answer", "drop", "abandon"],
@@ -92,10 +94,15 @@ def number(rows: list[Keyed], flat: str) -> int:
     return sum(r.counts.get(flat, 0) for _, key, r in rows if (key.template is not None) is of_templates)
 
 
+def listed(names: Iterable[str]) -> tuple[str, ...]:
+    """Those names of an answer that are listed above; a counter that is new stands between them."""
+    return tuple(name for name in names if name in LISTED)
+
+
 def test_the_contracts_example_is_answered_as_the_contract_says() -> None:
     answer = campaign_answer(example_rows())
     assert answer["channel"] == "whatsapp"
-    assert answer["totals"] == {
+    assert {name: answer["totals"][name] for name in WHATSAPP} == {
         **{"contacts": 4, "attempts": 4, "queued": 0, "accepted": 3, "failed_at_send": 1, "skipped": 0},
         **{"cancelled": 0, "duplicates": 0, "claimed_elsewhere": 0, "sent": 3, "delivered": 2},
         **{"delivered_implied": 0, "read": 2},
@@ -140,7 +147,7 @@ def test_a_campaign_shows_what_concerns_its_channels_in_the_order_of_the_api(
         (summary["totals"], summary["rates"]),
         *((template["counters"], template["rates"]) for template in answer["templates"]),
     ):
-        assert tuple(totals) == names
+        assert listed(totals) == listed(names)
         assert list(found) == rates_of
 
 
@@ -155,7 +162,8 @@ def test_the_channels_of_several_templates_are_those_of_the_campaign() -> None:
 
 
 def test_every_number_of_a_campaign_concerns_some_channel() -> None:
-    assert set(WHATSAPP) | set(VOICE) == set(API_ORDER)
+    assert set(numbers_of(frozenset({"whatsapp"}))) | set(numbers_of(frozenset({"voice"}))) == set(API_ORDER)
+    assert set(API_ORDER) >= LISTED
 
 
 @given(CAMPAIGN_ROWS)
@@ -273,7 +281,9 @@ def test_an_error_code_may_hold_a_dot() -> None:
 
 def test_a_counter_that_this_version_does_not_know_is_not_shown() -> None:
     rows = [row(PROMO, {"contacts": 1, "invented": 3, "invented_map.x": 1}), row(None, {"invented": 2})]
-    assert tuple(campaign_answer(rows)["totals"]) == WHATSAPP
+    totals = campaign_answer(rows)["totals"]
+    assert listed(totals) == WHATSAPP
+    assert set(totals) <= set(API_ORDER)
 
 
 @given(COUNTS)
