@@ -1,13 +1,30 @@
 .DEFAULT_GOAL := help
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
+# The first that runs and fits: a name on the path may be a shim of a version that is not there.
+FITS   := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+ASKED  := $(PYTHON)
+ifndef PYTHON
+PYTHON := $(shell for it in python3.11 python3.12 python3.13 python3; do \
+	$$it -c '$(FITS)' 2>/dev/null && command -v $$it && break; done)
+endif
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := .venv-bench
+# `make test PYTHON=python3.12` where the environment is of another version: it is made anew.
+VERSION = import sys; print("%d.%d" % sys.version_info[:2])
+ANEW   := $(if $(and $(ASKED),$(wildcard $(BIN)/python)),$(if $(filter $(shell $(BIN)/python -c '$(VERSION)'),\
+	$(shell "$(ASKED)" -c '$(VERSION)' 2>/dev/null)),,anew))
 
-.PHONY: help demo test asterisk faults certificate bench lint up docs lock clean
+# One line, where make itself has only a status to show.
+NEED_PYTHON = "$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
+	echo "Python 3.11, 3.12 or 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none of them,none is on the path): \
+	install one, or say where it is: make PYTHON=/path/to/python3.12" | tr -s '\t ' ' ' >&2; exit 2; }
+COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --only-binary :all:
+
+.PHONY: help anew demo test asterisk faults certificate bench lint up docs lock clean
 
 help: ## list the targets
+	@( $(NEED_PYTHON) ) || true
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -9 in the middle (ARGS="--contacts 2000")
@@ -30,11 +47,12 @@ certificate: $(READY) ## 200,000 events under 50 kills and 25 other faults, four
 bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, freshness, reads, growth, noise; writes docs/benchmarks.md
 	@$(BIN)/python -m bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
 
-lint: $(READY) ## ruff, mypy strict, import direction, generated parts of the docs
+lint: $(READY) ## ruff, mypy strict, import direction, the lock for each Python, generated parts of the docs
 	$(BIN)/ruff check tally tests bench examples
 	$(BIN)/ruff format --check tally tests bench examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.lock
 	$(BIN)/cog --check README.md docs/*.md tally/deploy/views.sql
 
 up: $(READY) ## keep the embedded stack and a worker running, to try it by hand
@@ -43,22 +61,25 @@ up: $(READY) ## keep the embedded stack and a worker running, to try it by hand
 docs: $(READY) ## write the generated parts of the docs again
 	$(BIN)/cog -r README.md docs/*.md tally/deploy/views.sql
 
+# The lock is one for every Python: compiling it for the others must change nothing, and each package has a wheel.
 lock: $(READY) ## resolve again what is needed, and what only the benchmarks need, into the locks (needs uv)
-	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--group dev pyproject.toml -o requirements.lock
-	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		bench/peers/requirements.in -o requirements-bench.lock
+	$(COMPILE) --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	for version in 3.12 3.13; do \
+		cp requirements.lock $(VENV)/$$version.lock; \
+		$(COMPILE) --no-annotate --python-version $$version --group dev pyproject.toml -o $(VENV)/$$version.lock || exit 1; \
+		grep -v '^ *#' requirements.lock | cmp - $(VENV)/$$version.lock || exit 1; \
+	done
+	$(COMPILE) --python-version 3.11 bench/peers/requirements.in -o requirements-bench.lock
 
 clean: ## stop the embedded servers and remove their data and the virtual environments
 	@test ! -x $(BIN)/tally || $(BIN)/tally down
 	rm -rf $(VENV) $(PEERS) .tally
 
-# One install for all targets, again only when the lock or the metadata change.
-$(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
-		echo "Python 3.11 is needed, and $(if $(PYTHON),$(PYTHON) is another,there is no Python): install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+# One install for all targets, again only when the lock, the metadata or the Python that is asked for change.
+$(READY): requirements.lock pyproject.toml $(ANEW)
+	@$(NEED_PYTHON)
 	@echo "setting up $(VENV) (once)"
-	@$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -m venv $(if $(ANEW),--clear) $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
@@ -66,6 +87,7 @@ $(READY): requirements.lock pyproject.toml
 # The peers have an environment of their own, made for the first `make bench`.
 $(PEERS)/.ready: requirements-bench.lock
 	@echo "setting up $(PEERS) (once)"
-	@$(PYTHON) -m venv $(PEERS)
+	@$(NEED_PYTHON)
+	@"$(PYTHON)" -m venv $(PEERS)
 	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-bench.lock
 	@touch $@
