@@ -1,6 +1,6 @@
 """Seeds of tests that draw their events: fixed ones and a new one a run, or those that are asked for.
 
-`TALLY_TEST_SEEDS=FROM:TO` asks for a range, without TO. `TALLY_TEST_SEED` sets the new one: the first process
+`TEST_SEEDS=FROM:TO` asks for a range, without TO. `TEST_SEED` sets the new one: the first process
 of a run draws it, so that all processes of one run collect the same tests.
 """
 
@@ -8,8 +8,8 @@ import os
 import random
 from collections.abc import Mapping, MutableMapping, Sequence
 
-DRAWN = "TALLY_TEST_SEED"
-RANGE = "TALLY_TEST_SEEDS"
+DRAWN = "TEST_SEED"
+RANGE = "TEST_SEEDS"
 BELOW = 1_000_000
 
 
