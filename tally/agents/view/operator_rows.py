@@ -1,37 +1,18 @@
-"""The rows of operators, by tenant: those without a campaign, whose template is (PBX, interface).
-
-What their counts mean is written in tally/tables/families/operator.py.
-"""
+"""The rows of operators, by tenant: those without a campaign, whose template is (PBX, interface)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template, split_parts
+from tally.schemas.keys import Template
+from tally.schemas.operator_row import Membership, read_operator_state
 from tally.schemas.rows import Row
 
 COUNTED = ("connects", "ring_no_answer", "talk_s")
-MEMBERSHIPS = "memberships."
-NAMED = "name="
-PAUSED = "paused="
 NOBODY = ""
 """Stands for the tenant where nobody said whose operators a PBX has."""
-
-
-class Membership(Struct, frozen=True):
-    """An operator in one queue, as the PBX last described it."""
-
-    queue: str
-    status: int = 0
-    since_ms: int = 0
-    in_call: int = 0
-    last_call_s: int = 0
-    wrapup_s: int = 0
-    reason: str | None = None
-    """Why it is paused; None where it is not, empty where nobody gave a reason."""
 
 
 class Shown(Struct, frozen=True):
@@ -113,37 +94,16 @@ def read_operator(template: Template, rows: Iterable[Row]) -> Operator | None:
     counts = _summed(rows)
     if not counts:
         return None
-    names: list[str] = []
-    queues: dict[str, dict[str, Any]] = {}
-    for flat, value in counts.items():
-        if flat.startswith(MEMBERSHIPS):
-            parts = split_parts(flat.removeprefix(MEMBERSHIPS).encode())
-            if len(parts) == 1 and parts[0].startswith(NAMED):
-                names.append(parts[0].removeprefix(NAMED))
-            else:
-                _describe(queues, parts, value)
+    state = read_operator_state(counts)
     return Operator(
         pbx=template.name,
         interface=template.language,
-        name=min(names, default=""),
-        memberships=tuple(msgspec.convert(queues[queue], Membership) for queue in sorted(queues)),
+        name=state.name,
+        memberships=state.memberships,
         counts={name: counts.get(name, 0) for name in COUNTED},
-        legs_in_call=counts.get("legs.in_call", 0),
-        legs_ringing=counts.get("legs.ringing", 0),
+        legs_in_call=state.legs_in_call,
+        legs_ringing=state.legs_ringing,
     )
-
-
-def _describe(queues: dict[str, dict[str, Any]], entry: list[str], value: int) -> None:
-    """Add one entry `queue/what` to what is known of its queue."""
-    if len(entry) != 2:
-        return  # of a version that knows more
-    queue, what = entry
-    known = queues.setdefault(queue, {"queue": queue})
-    if what.startswith(PAUSED):
-        reason = what.removeprefix(PAUSED)
-        known["reason"] = min(known.get("reason", reason), reason)
-    else:
-        known[what] = value
 
 
 def _summed(rows: Iterable[Row]) -> dict[str, int]:

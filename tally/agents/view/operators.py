@@ -7,8 +7,9 @@ from typing import Literal, get_args
 import orjson
 
 from tally.agents.view.answer import Json, rfc_3339
-from tally.agents.view.operator_rows import Membership, Operator, Shown
+from tally.agents.view.operator_rows import Operator, Shown
 from tally.schemas.fields import MAX_SECONDS
+from tally.schemas.operator_row import Membership
 
 State = Literal["unavailable", "in_call", "ringing", "paused", "wrap_up", "available"]
 STATES: tuple[State, ...] = get_args(State)

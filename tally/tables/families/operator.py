@@ -14,12 +14,13 @@ from tally.schemas.call_facts import OPERATOR, MemberSeen, OperatorFact, Swept
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, join_parts, split_parts
 from tally.schemas.notices import Scope
+from tally.schemas.operator_row import Membership, membership_counts
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.family import Family, ordered
 from tally.tables.rules import Rules
 
 
-class Membership(Struct, frozen=True, array_like=True, order=True):
+class MembershipSeen(Struct, frozen=True, array_like=True, order=True):
     """What was last said of an operator in one queue; of two at one moment the greater holds."""
 
     at_us: int
@@ -40,7 +41,7 @@ class Operator(Struct, frozen=True, array_like=True):
     """Everything known of one operator's memberships."""
 
     interface: str
-    queues: dict[str, Membership]
+    queues: dict[str, MembershipSeen]
     is_beyond: bool = False
     """Whether there were more queues than the bound: then none is kept."""
 
@@ -111,7 +112,7 @@ def _of(fact: OperatorFact) -> Operator:
     """Return the state of an operator of whom only this fact is known."""
     if isinstance(fact, Swept):
         raise TypeError("a sweep is about all operators of a PBX")
-    known = Membership(
+    known = MembershipSeen(
         fact.at_us,
         fact.tenant,
         fact.name,
@@ -129,7 +130,7 @@ def _of(fact: OperatorFact) -> Operator:
 def _join_all(states: Sequence[Operator]) -> Operator:
     if any(state.is_beyond for state in states):
         return Operator(states[0].interface, {}, is_beyond=True)
-    queues: dict[str, Membership] = {}
+    queues: dict[str, MembershipSeen] = {}
     for state in states:
         for queue, membership in state.queues.items():
             known = msgspec.structs.replace(membership, gone=False)
@@ -139,26 +140,20 @@ def _join_all(states: Sequence[Operator]) -> Operator:
     return Operator(states[0].interface, ordered(queues))
 
 
-def _counts(current: dict[str, Membership], tenant: str) -> Counts:
+def _counts(current: dict[str, MembershipSeen], tenant: str) -> Counts:
     """Return what one tenant may see of an operator: another's queues are none of its business."""
     of_tenant = {queue: known for queue, known in current.items() if known.tenant == tenant}
-    counts: Counts = {f"memberships.{join_parts('name=' + max(of_tenant.values()).name).decode()}": 1}
-    for queue, known in of_tenant.items():
-        if not known.removed:
-            counts.update((f"memberships.{name}", value) for name, value in _described(queue, known))
-    return counts
+    shown = [_shown(queue, known) for queue, known in of_tenant.items() if not known.removed]
+    return membership_counts(max(of_tenant.values()).name, shown)
 
 
-def _described(queue: str, known: Membership) -> list[tuple[str, int]]:
-    """Return a membership as numbers of a row: a text is a name of its own that counts one."""
-    numbers = {
-        "status": known.status,
-        "since_ms": known.at_us // 1000,
-        "in_call": int(known.in_call),
-        "last_call_s": known.last_call_s,
-        "wrapup_s": known.wrapup_s,
-    }
-    described = [(name, value) for name, value in numbers.items() if value]
-    if known.paused:
-        described.append(("paused=" + known.reason, 1))
-    return [(join_parts(queue, name).decode(), value) for name, value in described]
+def _shown(queue: str, known: MembershipSeen) -> Membership:
+    return Membership(
+        queue,
+        known.status,
+        known.at_us // 1000,
+        int(known.in_call),
+        known.last_call_s,
+        known.wrapup_s,
+        known.reason if known.paused else None,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
+from tally.schemas.operator_row import LEGS_IN_CALL, LEGS_RINGING
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.call.dial_graph import Graph, Served
 from tally.tables.families.call.result import Journey
@@ -46,12 +47,12 @@ def operator_parts(graph: Graph, journey: Journey, pbx: str, tenant: str) -> Ite
         spans = journey.heard[unique]
         counts = {"connects": 1, "talk_s": seconds_of(spans)}
         if spans[-1][1] is None and not graph.channels[unique].is_over:
-            counts["legs.in_call"] = 1
+            counts[LEGS_IN_CALL] = 1
         yield _operator_part(graph, unique, counts, pbx, tenant)
     for unique in missed_by(graph, journey):
         yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant)
     for unique in _ringing(graph, journey):
-        yield _operator_part(graph, unique, {"legs.ringing": 1}, pbx, tenant)
+        yield _operator_part(graph, unique, {LEGS_RINGING: 1}, pbx, tenant)
 
 
 def _ringing(graph: Graph, journey: Journey) -> list[str]:

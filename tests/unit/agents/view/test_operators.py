@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from tally.agents.lag.tracker import LagTracker
 from tally.agents.view.answer import rfc_3339
 from tally.agents.view.model import View
-from tally.agents.view.operator_rows import Membership, Operator
+from tally.agents.view.operator_rows import Operator
 from tally.agents.view.operators import operator_answer, state_of
 from tally.agents.view.reader import OperatorsPage, Reader
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, join_parts
+from tally.schemas.operator_row import Membership
 from tally.tables.families.operator import OperatorFamily
 from tally.tables.pieces import at_once
 from tally.tables.rules import Rules
