@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tally.tables.families.family import Family
+from tally.tables.families.family import ConnectedFamily, Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tests.support.cpu import doubling
@@ -35,6 +35,8 @@ def merging(family: Family[Any, Any], shape: Shape, size: int) -> Callable[[], o
 
 
 def joining(family: Family[Any, Any], shape: Shape, size: int) -> Callable[[], object]:
+    if not isinstance(family, ConnectedFamily):
+        pytest.skip("states are joined of what facts connect")
     return partial(family.join, [family.merge(None, [fact]) for fact in facts(shape, 0, size)])
 
 

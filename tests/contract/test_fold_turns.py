@@ -10,7 +10,7 @@ from tally.agents.fold.batch import fold_steps
 from tally.schemas.facts import Claim, Inbound, Send, Sighting
 from tally.schemas.records import Keyed, KeyedFact
 from tally.tables.families.customer.family import CustomerFamily
-from tally.tables.families.family import Family
+from tally.tables.families.family import ConnectedFamily, Family, Resyncable
 from tally.tables.rules import Rules
 from tests.support.cpu import largest_step
 from tests.support.large import AT_MS, AT_S, PROMO, Shape, every_shape
@@ -33,8 +33,9 @@ def about_many(family: Family[Any, Any], shape: Shape) -> list[Keyed]:
 
 
 def _key(family: Family[Any, Any], nth: int) -> bytes:
-    """Return a key as route makes it: of what connects, a business number or a PBX."""
-    return b"%d" % nth if family.connects else b"%d/a/b" % nth
+    """Return a key as route makes it: of what facts name by themselves, a business number or a PBX."""
+    by_scope = isinstance(family, ConnectedFamily | Resyncable)
+    return b"%d" % nth if by_scope else b"%d/a/b" % nth
 
 
 @every_shape

@@ -5,20 +5,19 @@ or when the state grew too large. Subjects beyond a bound are compared like all 
 decides a bound. Pure.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from tally.agents.fold.missing import is_marked
 from tally.agents.fold.rows import recount
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
-from tally.tables.families.family import Family
-from tally.tables.families.registry import FAMILIES, INCOMPLETE
+from tally.tables.families.family import ConnectedFamily
+from tally.tables.families.registry import FAMILIES, INCOMPLETE, AnyFamily
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore
 
 Names = dict[bytes, set[bytes]]
 """By family: every key under which a subject that is left out is known."""
-State = tuple[Family[Any, Any], bytes, bytes]
+State = tuple[AnyFamily, bytes, bytes]
 
 
 def left_out(*stores: LocalStore) -> Names:
@@ -38,7 +37,7 @@ def left_out(*stores: LocalStore) -> Names:
         for store in stores:
             for family, key, value in _states(store):
                 mine = names.get(family.code)
-                if mine and not mine.isdisjoint(members := family.members(key, family.decode(value))):
+                if mine and not mine.isdisjoint(members := _names_of(family, key, value)):
                     mine.update(members)
     return names
 
@@ -57,8 +56,12 @@ def count_of(store: LocalStore, names: Names) -> int:
 def _is_named(state: State, names: Names) -> bool:
     family, key, value = state
     mine = names.get(family.code, set())
-    return bool(mine) and not mine.isdisjoint(family.members(key, family.decode(value)))
+    return bool(mine) and not mine.isdisjoint(_names_of(family, key, value))
 
 
-def _states(store: LocalStore, families: Iterable[Family[Any, Any]] = FAMILIES) -> Iterator[State]:
+def _names_of(family: AnyFamily, key: bytes, value: bytes) -> Sequence[bytes]:
+    return family.members(key, family.decode(value)) if isinstance(family, ConnectedFamily) else (key,)
+
+
+def _states(store: LocalStore, families: Iterable[AnyFamily] = FAMILIES) -> Iterator[State]:
     return ((family, key, value) for family in families for key, value in store.items(family.table))

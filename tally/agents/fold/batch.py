@@ -6,28 +6,22 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from tally.agents.fold.connected import fold_connected, fold_swept
+from tally.agents.fold.components import Component
+from tally.agents.fold.connected import fold_components, fold_connected
+from tally.agents.fold.context import FoldContext
 from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
-from tally.agents.fold.missing import Missing, mark_beyond
+from tally.agents.fold.missing import Missing
 from tally.agents.fold.parted import fold_parted
+from tally.agents.fold.plain import fold_plain, fold_subjects
 from tally.agents.fold.resync import Sweep, Sweeps, sweep_of
 from tally.agents.fold.rows import moved_rows
-from tally.agents.fold.steps import (
-    FACTS_AT_ONCE,
-    NO_LIMITS,
-    SMALL_AT_ONCE,
-    SMALL_STEP_BYTES,
-    Batch,
-    Limits,
-    chunks,
-)
+from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, Limits, chunks
 from tally.schemas.errors import UnknownFact
 from tally.schemas.notices import decode_notice
 from tally.schemas.records import NOTICE_KIND, fact_bytes, kind_of, oldest_raw_at_ms
 from tally.schemas.topics import COUNTERS
-from tally.tables.contribution import Part, is_contested
-from tally.tables.families.family import Family
-from tally.tables.families.registry import BY_KIND
+from tally.tables.families.family import ConnectedFamily, PartedFamily, PlainFamily
+from tally.tables.families.registry import BY_KIND, AnyFamily
 from tally.tables.pieces import Steps, at_once
 from tally.tables.rules import Rules
 from tally.tables.store.interface import Reader, Writes
@@ -86,7 +80,7 @@ def fold_steps(
     if not records:
         return Folded(missing.writes(0), {}, 0)
     limits = limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.swept_subjects)
-    batch = Batch(missing, limits)
+    context = FoldContext(reader, rules, missing, limits)
     counted = {}
     grouped = _by_kind(records)
     with family_code():
@@ -100,28 +94,33 @@ def fold_steps(
             with family_code():
                 facts += [(record.key, decode(fact_bytes(record.value))) for record in some]
             yield
-        if family.parts:
-            yield from fold_parted(family, facts, reader, rules, batch)
-        elif family.connects:
-            yield from fold_connected(family, facts, reader, rules, batch, is_swept)
+        if isinstance(family, PartedFamily):
+            yield from fold_parted(family, facts, context)
+        elif isinstance(family, ConnectedFamily):
+            yield from fold_connected(family, facts, context, is_swept)
         else:
-            yield from _fold_plain(family, facts, reader, rules, batch)
-    yield from _move_rows(batch, reader, next_offset=records[-1].offset + 1)
+            yield from fold_plain(family, facts, context, is_swept)
+    yield from _move_rows(context, next_offset=records[-1].offset + 1)
     oldest_ms = oldest_raw_at_ms(record.value for record in records)
-    _write_missing(batch, oldest_ms)
-    return Folded(batch.writes, counted, oldest_ms, batch.waiting, batch.contested, batch.refused)
+    _write_missing(context, oldest_ms)
+    return Folded(context.writes, counted, oldest_ms, context.waiting, context.contested, context.refused)
 
 
 def sweep_steps(
     sweep: Sweep, subjects: list[bytes], reader: Reader, rules: Rules, next_offset: int, limits: Limits
 ) -> Steps[Folded]:
     """Sweep some of the open subjects of a scope, a subject a step. Raises as `fold_steps` does."""
-    batch = Batch(Missing(reader), limits if len(subjects) > 1 else NO_LIMITS)
-    sweeps = Sweeps(sweep.family, {sweep.family.code + sweep.scope: sweep.at_us})
-    yield from fold_swept(sweep.family, subjects, reader, rules, batch, sweeps)
-    yield from _move_rows(batch, reader, next_offset)
-    _write_missing(batch, 0)
-    return Folded(batch.writes, {}, 0)
+    context = FoldContext(reader, rules, Missing(reader), limits if len(subjects) > 1 else NO_LIMITS)
+    family = sweep.family
+    sweeps = Sweeps(family, {family.code + sweep.scope: sweep.at_us})
+    if isinstance(family, ConnectedFamily):
+        components = [Component[Any](roots=[root]) for root in subjects]
+        yield from fold_components(family, components, context, sweeps)
+    elif isinstance(family, PlainFamily):
+        yield from fold_subjects(family, dict.fromkeys(subjects, ()), context, sweeps)
+    yield from _move_rows(context, next_offset)
+    _write_missing(context, 0)
+    return Folded(context.writes, {}, 0, context.waiting, context.contested)
 
 
 def sweep_at(record: FactRecord) -> Sweep:
@@ -133,14 +132,14 @@ def sweep_at(record: FactRecord) -> Sweep:
     return sweep
 
 
-def _move_rows(batch: Batch, reader: Reader, next_offset: int) -> Steps[None]:
-    for table, entries_of in batch.writes.items():
+def _move_rows(context: FoldContext, next_offset: int) -> Steps[None]:
+    for table, entries_of in context.writes.items():
         _check_sizes(table, entries_of)
-    rows = yield from moved_rows(batch.changes, reader, next_offset)
+    rows = yield from moved_rows(context.changes, context.reader, next_offset)
     if rows:
         # Names of queues come from PBXs and have no list: the fact that a row cannot hold is quarantined.
         _check_sizes(COUNTERS, rows)
-        batch.writes[COUNTERS] = rows
+        context.writes[COUNTERS] = rows
 
 
 def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> int:
@@ -156,10 +155,10 @@ def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) ->
     return good
 
 
-def _write_missing(batch: Batch, since_ms: int) -> None:
-    for table, entries in batch.missing.writes(since_ms).items():
+def _write_missing(context: FoldContext, since_ms: int) -> None:
+    for table, entries in context.missing.writes(since_ms).items():
         _check_sizes(table, entries)
-        batch.writes.setdefault(table, {}).update(entries)
+        context.writes_to(table).update(entries)
 
 
 def _by_kind(records: Sequence[FactRecord]) -> dict[bytes, list[FactRecord]]:
@@ -169,55 +168,11 @@ def _by_kind(records: Sequence[FactRecord]) -> dict[bytes, list[FactRecord]]:
     return grouped
 
 
-def _by_family(grouped: dict[bytes, list[FactRecord]]) -> dict[Family[Any, Any], list[FactRecord]]:
+def _by_family(grouped: dict[bytes, list[FactRecord]]) -> dict[AnyFamily, list[FactRecord]]:
     for kind, of_kind in grouped.items():
         if kind not in BY_KIND:
             raise UnknownFact(f"fact at offset {of_kind[0].offset}: family and version {kind!r}")
     return {BY_KIND[kind]: of_kind for kind, of_kind in grouped.items()}
-
-
-def _fold_plain(
-    family: Family[Any, Any],
-    facts: list[tuple[bytes, Any]],
-    reader: Reader,
-    rules: Rules,
-    batch: Batch,
-) -> Steps[None]:
-    """Fold facts whose subject is their key."""
-    by_key: dict[bytes, list[Any]] = defaultdict(list)
-    for key, fact in facts:
-        by_key[key].append(fact)
-    table = batch.writes.setdefault(family.table, {})
-    for some in chunks(by_key.items(), SMALL_AT_ONCE):
-        olds = reader.get_many(family.table, [key for key, _ in some])
-        state_bytes = step_bytes = 0
-        with family_code():
-            for (key, merged), old in zip(some, olds, strict=True):
-                if step_bytes >= SMALL_STEP_BYTES:  # of states that stay as they are, too
-                    step_bytes = 0
-                    yield
-                before = None if old is None else family.decode(old)
-                after = family.merge(before, merged)
-                encoded = family.encode(after)
-                step_bytes += len(encoded)
-                if (bound := family.beyond(after)) is not None:
-                    befores = {} if before is None else {key: before}
-                    mark_beyond(batch.missing, family, bound, key, befores, after, merged, rules)
-                if encoded == old:
-                    continue
-                table[key] = encoded
-                state_bytes += len(encoded)
-                batch.waiting += family.waits(after)
-                was: Sequence[Part] = ()
-                if before is not None:
-                    batch.waiting -= family.waits(before)
-                    was = family.contribution(key, before, rules)
-                now = family.contribution(key, after, rules)
-                if len(now) > 1 or len(was) > 1:
-                    batch.contested += is_contested(now) - is_contested(was)
-                batch.changes.move(was, now)
-        yield
-        batch.wrote(state_bytes)
 
 
 def _check_sizes(table: str, entries: dict[bytes, bytes | None]) -> None:

@@ -5,28 +5,22 @@ for: by the rows that its state or the fact contributes to. Where there is none 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
 
-from tally.schemas.bounds import Bound
 from tally.schemas.missing import Subjects, Value, decode_missing, joined, noticed, subjects_key
 from tally.schemas.notices import Notice, Scope
 from tally.schemas.rows import encode
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part
-from tally.tables.families.family import Family
 from tally.tables.families.registry import INCOMPLETE
-from tally.tables.rules import Rules
 from tally.tables.store.interface import Reader, Writes
 
 EVERYBODY: Scope = ("", "")
 MOST_SCOPES = 1_000
 """Campaigns of one subject that are told apart; a subject of more concerns everybody."""
-MOST_NAMED = 10_000
-"""Campaigns that the marks of subjects parted from one state name in all: some hundred kilobytes of them."""
 
 
 class Mark(Struct, frozen=True, array_like=True):
@@ -111,51 +105,6 @@ def _fresh(known: set[Scope], scopes: set[Scope]) -> set[Scope]:
 def is_marked(raw: bytes | None, kind: str) -> bool:
     """Return whether an entry of the table `incomplete` marks its subject with a kind."""
     return raw is not None and kind in _decode_mark(raw).scopes
-
-
-def mark_beyond(
-    missing: Missing,
-    family: Family[Any, Any],
-    bound: Bound,
-    root: bytes,
-    befores: dict[bytes, Any],
-    after: Any,
-    facts: Sequence[Any],
-    rules: Rules,
-) -> None:
-    """Mark a subject whose state has outgrown a bound, for whomever it or one of its facts counts for.
-
-    What is beyond a bound is in no state: so each further fact says for itself whose it is.
-    """
-    scopes = _whose(family, root, befores, facts, rules)
-    scopes |= scopes_of(family.contribution(root, after, rules))
-    formerly = [family.code + key for key in befores if key != root]
-    missing.mark(family.code + root, bound.name, scopes, formerly)
-
-
-def scopes_of_parted(
-    family: Family[Any, Any],
-    names: Sequence[bytes],
-    befores: dict[bytes, Any],
-    facts: Sequence[Any],
-    rules: Rules,
-) -> set[Scope]:
-    """Return for whom subjects are to be marked that had to be parted from others, at least one.
-
-    It is whomever these and the facts count for, asked once for all: thousands may be parted from one state
-    at once. Where their marks would name too many campaigns in all, they concern everybody.
-    """
-    scopes = _whose(family, names[0], befores, facts, rules)
-    return {EVERYBODY} if len(names) * len(scopes) > MOST_NAMED else scopes
-
-
-def _whose(
-    family: Family[Any, Any], key: bytes, states: dict[bytes, Any], facts: Sequence[Any], rules: Rules
-) -> set[Scope]:
-    scopes = {scope for fact in facts for scope in family.named(key, fact)}
-    for root, state in states.items():
-        scopes |= scopes_of(family.contribution(root, state, rules))
-    return scopes
 
 
 def scopes_of(parts: Iterable[Part]) -> set[Scope]:

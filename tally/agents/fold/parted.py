@@ -6,116 +6,98 @@ had connected is parted, in the same batch. So no state grows for ever, nor depe
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Generic
 
-from msgspec import Struct
-
-from tally.agents.fold.connected import aliases_of, components_of
+from tally.agents.fold.beyond import scopes_of_parted
+from tally.agents.fold.components import Component, Components
+from tally.agents.fold.connected import aliases_of
+from tally.agents.fold.context import FoldContext
 from tally.agents.fold.failure import family_code
-from tally.agents.fold.missing import scopes_of_parted
-from tally.agents.fold.steps import AT_ONCE, FACTS_AT_ONCE, STEP_BYTES, Batch, chunks, merging
+from tally.agents.fold.revealing import NamedFact
+from tally.agents.fold.steps import AT_ONCE, FACTS_AT_ONCE, STEP_BYTES, chunks, merging
 from tally.schemas.topics import ALIASES
 from tally.tables.contribution import Part
-from tally.tables.families.family import Family
+from tally.tables.families.family import F, PartedFamily, S
 from tally.tables.pieces import Steps
-from tally.tables.rules import Rules
-from tally.tables.store.interface import Reader
 
-Subject = tuple[Any, bytes]
+Subject = tuple[S, bytes]
 """A state, and the same encoded."""
 APART = b"-"
 """In place of a root: this subject stands apart, and its state lives under its own key."""
 
 
-class Component(Struct):
-    """What of a batch belongs together."""
-
-    facts: list[Any] = []
-    named: list[bytes] = []
-    """Keys that its facts name and that connect."""
-    roots: Sequence[bytes] = ()
-    apart: Sequence[bytes] = ()
-    """Keys that its facts name and that stood apart before."""
-
-
 def fold_parted(
-    family: Family[Any, Any],
-    facts: Sequence[tuple[bytes, Any]],
-    reader: Reader,
-    rules: Rules,
-    batch: Batch,
+    family: PartedFamily[F, S], facts: Sequence[tuple[bytes, F]], context: FoldContext
 ) -> Steps[None]:
     """Fold facts, a component a step, or some of the subjects that one is parted into."""
     with family_code():
-        keys = [family.subjects(key, fact) for key, fact in facts]
+        named = [(family.subjects(key, fact), fact) for key, fact in facts]
     yield
-    named = {key: None for several in keys for key in several}
-    roots = yield from aliases_of(family, named, reader)
-    components = _components(facts, keys, roots)
+    keys = {key: None for subjects, _ in named for key in subjects}
+    roots = yield from aliases_of(family, keys, context.reader)
+    components = _components(named, roots)
     yield
-    fold = _Parting(family, roots, rules, batch)
+    fold = _Parting(family, roots, context)
     for some in chunks(components):
         wanted = list({key for component in some for key in (*component.roots, *component.apart)})
-        states = zip(wanted, reader.get_many(family.table, wanted), strict=True)
+        states = zip(wanted, context.reader.get_many(family.table, wanted), strict=True)
         olds = {key: old for key, old in states if old is not None}
         with family_code():
             for component in some:
                 if not fold.as_usual(component, olds):
                     yield from fold.component(component, olds)
                 yield
-        batch.wrote(fold.take_bytes())
+        context.wrote(fold.take_bytes())
     with family_code():
         yield from fold.apart()
-    batch.wrote(fold.take_bytes())
+    context.wrote(fold.take_bytes())
 
 
-def _components(
-    facts: Sequence[tuple[bytes, Any]], keys: list[Sequence[bytes]], roots: dict[bytes, bytes]
-) -> list[Component]:
+def _components(named: Sequence[NamedFact[F]], roots: dict[bytes, bytes]) -> list[Component[F]]:
     """Gather facts by what connects them; a fact of subjects that stand apart is about the first of these."""
     apart = {key for key, root in roots.items() if root == APART}
-    groups = keys
-    if apart:
-        groups = [[key for key in several if key not in apart] or several[:1] for several in keys]
     connecting = {key: root for key, root in roots.items() if root != APART} if apart else roots
-    together = components_of(groups, connecting, ())
-    found: dict[bytes, Component] = {}
-    for (_, fact), several, group in zip(facts, keys, groups, strict=True):
-        first = together[group[0]][0]
-        component = found.get(first)
+    together = Components()
+    for subjects, _ in named:
+        group = _connecting(subjects, apart) if apart else subjects
+        together.union(group[0], group)
+    for key, root in connecting.items():
+        together.union(key, (root,))
+    found: dict[bytes, Component[F]] = {}
+    for subjects, fact in named:
+        smallest = together.find(_connecting(subjects, apart)[0] if apart else subjects[0])
+        component = found.get(smallest)
         if component is None:
-            component = found[first] = Component()
+            component = found[smallest] = Component()
         component.facts.append(fact)
-        component.named += several
+        component.named += subjects
     for component in found.values():
-        named = list(dict.fromkeys(component.named))
-        roots_of = [connecting[key] for key in named if key in connecting]
+        keys = list(dict.fromkeys(component.named))
+        roots_of = [connecting[key] for key in keys if key in connecting]
         component.roots = list(dict.fromkeys(roots_of)) if len(roots_of) > 1 else roots_of
         if apart:
-            component.apart = [key for key in named if key in apart]
-            named = [key for key in named if key not in apart]
-        component.named = named
+            component.apart = [key for key in keys if key in apart]
+            keys = [key for key in keys if key not in apart]
+        component.named = keys
     return list(found.values())
 
 
-class _Parting:
+def _connecting(subjects: Sequence[bytes], apart: set[bytes]) -> Sequence[bytes]:
+    return [key for key in subjects if key not in apart] or subjects[:1]
+
+
+class _Parting(Generic[F, S]):
     """What a batch writes of one family."""
 
-    def __init__(
-        self,
-        family: Family[Any, Any],
-        roots: dict[bytes, bytes],
-        rules: Rules,
-        batch: Batch,
-    ) -> None:
+    def __init__(self, family: PartedFamily[F, S], roots: dict[bytes, bytes], context: FoldContext) -> None:
         self._family = family
         self._roots = roots
-        self._rules = rules
-        self._batch = batch
-        self._table = batch.writes.setdefault(family.table, {})
-        self._aliases = batch.writes.setdefault(ALIASES, {})
+        self._rules = context.rules
+        self._context = context
+        self._table = context.writes_to(family.table)
+        self._aliases = context.writes_to(ALIASES)
         self._written_bytes = 0
-        self._apart: defaultdict[bytes, list[Any]] = defaultdict(list)
+        self._apart: defaultdict[bytes, list[S]] = defaultdict(list)
         self._apart_olds: dict[bytes, bytes] = {}
 
     def take_bytes(self) -> int:
@@ -123,7 +105,7 @@ class _Parting:
         taken, self._written_bytes = self._written_bytes, 0
         return taken
 
-    def as_usual(self, component: Component, olds: dict[bytes, bytes]) -> bool:
+    def as_usual(self, component: Component[F], olds: dict[bytes, bytes]) -> bool:
         """Fold a component that is one subject, as it was before or new; return False for any other.
 
         So is nearly every one, and all that `component` looks at beside takes as long again.
@@ -156,10 +138,10 @@ class _Parting:
             self._table[root] = encoded
             self._written_bytes += len(encoded)
             was = family.contribution(root, before, self._rules) if before is not None else ()
-            self._batch.changes.move(was, family.contribution(root, after, self._rules))
+            self._context.changes.move(was, family.contribution(root, after, self._rules))
         return True
 
-    def component(self, component: Component, olds: dict[bytes, bytes]) -> Steps[None]:
+    def component(self, component: Component[F], olds: dict[bytes, bytes]) -> Steps[None]:
         """Merge one component, part it where it is several, and write what changed."""
         family = self._family
         befores = {root: family.decode(olds[root]) for root in component.roots}
@@ -172,7 +154,7 @@ class _Parting:
         self._apart_olds.update((key, olds[key]) for key in component.apart)
         connected = []
         beyond: list[bytes] = []
-        key = next(iter(component.named or component.apart))
+        key = component.any_key
         is_parted = False
         subjects = yield from self._parted(after, component.apart)
         for state, encoded in subjects:
@@ -197,14 +179,14 @@ class _Parting:
         yield from self._rename(key, befores, olds, connected)
 
     def _mark(
-        self, kind: str, names: Sequence[bytes], befores: dict[bytes, Any], facts: Sequence[Any]
+        self, kind: str, names: Sequence[bytes], befores: dict[bytes, S], facts: Sequence[F]
     ) -> Steps[None]:
         """Mark subjects that had to be parted from others because these were too large."""
-        scopes = scopes_of_parted(self._family, names, befores, facts, self._rules)
+        scopes = scopes_of_parted(self._context, self._family, names, befores, facts)
         for some in chunks(names):
             yield
             for name in some:
-                self._batch.missing.mark(self._family.code + name, kind, scopes)
+                self._context.missing.mark(self._family.code + name, kind, scopes)
 
     def apart(self) -> Steps[None]:
         """Write what stands apart: several components may have heard of the same."""
@@ -213,15 +195,15 @@ class _Parting:
             after = family.join(states)
             if key not in olds:
                 self._aliases[family.code + key] = APART
-                self._batch.refused += 1
+                self._context.refused += 1
             befores = {key: family.decode(olds[key])} if key in olds else {}
             yield from self._write(befores, olds, {key: (after, family.encode(after))})
 
-    def _parted(self, state: Any, known: Sequence[bytes]) -> Steps[list[Subject]]:
+    def _parted(self, state: S, known: Sequence[bytes]) -> Steps[list[Subject[S]]]:
         """Return the subjects that a state is, none larger than it may be."""
         family = self._family
         rest = list(family.parted(state, known))
-        found: list[Subject] = []
+        found: list[Subject[S]] = []
         step_bytes = 0
         while rest:
             state = rest.pop()
@@ -243,14 +225,14 @@ class _Parting:
     def _rename(
         self,
         key: bytes,
-        befores: dict[bytes, Any],
+        befores: dict[bytes, S],
         olds: dict[bytes, bytes],
-        connected: Sequence[Subject],
+        connected: Sequence[Subject[S]],
     ) -> Steps[None]:
         """Write subjects that have become one, or several, under the smallest keys they are known by."""
         family = self._family
         was = {member: root for root, before in befores.items() for member in family.members(root, before)}
-        afters: dict[bytes, Subject] = {}
+        afters: dict[bytes, Subject[S]] = {}
         for state, encoded in connected:
             members = family.members(key, state)
             root = min(members)
@@ -266,7 +248,7 @@ class _Parting:
         self._aliases.update((code + member, root) for member in members if was.get(member) != root)
 
     def _write(
-        self, befores: dict[bytes, Any], olds: dict[bytes, bytes], afters: dict[bytes, Subject]
+        self, befores: dict[bytes, S], olds: dict[bytes, bytes], afters: dict[bytes, Subject[S]]
     ) -> Steps[None]:
         """Put what changed in place of what was."""
         family, rules = self._family, self._rules
@@ -292,5 +274,5 @@ class _Parting:
                 step_bytes = 0
                 yield
         yield
-        self._batch.changes.move(was, now)
+        self._context.changes.move(was, now)
         yield

@@ -231,9 +231,9 @@ class PartitionFold:
         sweep = sweep_at(record)
         portion, begin = OF_A_TRANSACTION.swept_subjects, b""
         while subjects := open_subjects(sweep, self._store, begin, portion):
-            progress = structs.replace(self._store.progress, rules=self._fingerprint)
+            before = self._store.progress
             steps = sweep_steps(
-                sweep, subjects, self._store, self._settings.rules, progress.next_offset, OF_A_TRANSACTION
+                sweep, subjects, self._store, self._settings.rules, before.next_offset, OF_A_TRANSACTION
             )
             try:
                 computed = await self._computed(steps)
@@ -242,6 +242,13 @@ class PartitionFold:
                 continue
             if computed is None:
                 return False
+            folded = computed.folded
+            progress = structs.replace(
+                before,
+                rules=self._fingerprint,
+                waiting=before.waiting + folded.waiting,
+                contested=before.contested + folded.contested,
+            )
             await self._commit(computed, progress)
             begin = subjects[-1] + b"\0"
         folded = at_once(fold_steps([record], self._store, self._settings.rules, is_swept=True))

@@ -13,8 +13,8 @@ from tally.agents.fold.parted import APART
 from tally.schemas.notices import TOO_LARGE, Scope
 from tally.schemas.records import fact_bytes, kind_of
 from tally.schemas.topics import ALIASES
-from tally.tables.families.family import Family
-from tally.tables.families.registry import BY_KIND, INCOMPLETE
+from tally.tables.families.family import ConnectedFamily, Resyncable
+from tally.tables.families.registry import BY_KIND, INCOMPLETE, AnyFamily
 from tally.tables.rules import Rules
 from tally.tables.store.interface import Reader
 
@@ -84,18 +84,25 @@ def _whose(record: FactRecord, kind: str, reader: Reader, rules: Rules) -> set[S
     return found
 
 
-def _subjects(family: Family[Any, Any], record: FactRecord, reader: Reader) -> list[bytes]:
+def _subjects(family: AnyFamily, record: FactRecord, reader: Reader) -> list[bytes]:
     """Return the keys of the states that a fact is about, in order; at least one."""
     try:
-        keys = family.subjects(record.key, family.decode_fact(fact_bytes(record.value)))
+        keys = _named(family, record.key, family.decode_fact(fact_bytes(record.value)))
     except Exception:  # whatever our own code raises on this fact: that is why it is here
         keys = ()
     if not keys:
         return [record.key]
-    if not family.connects:
-        return [keys[0]]
+    if not isinstance(family, ConnectedFamily):
+        return [*keys]
     known = reader.get_many(ALIASES, [family.code + key for key in keys])
     roots = {
         key if root == APART else root for key, root in zip(keys, known, strict=True) if root is not None
     }
     return sorted(roots) or [min(keys)]
+
+
+def _named(family: AnyFamily, key: bytes, fact: Any) -> Sequence[bytes]:
+    """Return the keys that a fact names its subject by; none of a sweep, which is about all subjects."""
+    if isinstance(family, Resyncable) and family.sweep_us(fact) is not None:
+        return ()
+    return family.subjects(key, fact) if isinstance(family, ConnectedFamily) else (family.subject(key, fact),)

@@ -6,40 +6,44 @@ facts are rare, so that their subjects' states are read before those of a batch 
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.steps import FACTS_AT_ONCE, chunks
 from tally.schemas.topics import ALIASES
-from tally.tables.families.family import Family
+from tally.tables.families.family import ConnectedFamily, F, S
 from tally.tables.pieces import Steps
 from tally.tables.store.interface import Reader
 
+NamedFact = tuple[Sequence[bytes], F]
+"""A fact and the keys under which its subject is known, at least one."""
+
 
 def all_subjects(
-    family: Family[Any, Any], facts: Sequence[tuple[bytes, Any]], reader: Reader
-) -> Steps[list[Sequence[bytes]]]:
-    """Return the keys of each fact's subject: those it names, and those it names with what is known."""
-    keys: list[Sequence[bytes]] = []
+    family: ConnectedFamily[F, S], facts: Sequence[tuple[bytes, F]], reader: Reader
+) -> Steps[list[NamedFact[F]]]:
+    """Return each fact with its subject's keys: those it names, and those it names with what is known."""
+    found: list[NamedFact[F]] = []
     partly: dict[bytes, list[int]] = defaultdict(list)
     for some in chunks(facts, FACTS_AT_ONCE):
         with family_code():
-            for nth, (key, fact) in enumerate(some, start=len(keys)):
+            for nth, (key, fact) in enumerate(some, start=len(found)):
                 for subject in family.half_named(key, fact):
                     partly[subject].append(nth)
-            keys += [family.subjects(key, fact) for key, fact in some]
+            found += [(family.subjects(key, fact), fact) for key, fact in some]
         yield
     if not partly:
-        return keys
+        return found
     states = _states(family, list(partly), reader)
     with family_code():
         for subject, places in partly.items():
-            named = family.named_together(subject, [facts[nth][1] for nth in places], states.get(subject))
-            keys[places[0]] = [*keys[places[0]], *named]
-    return keys
+            about = [found[nth][1] for nth in places]
+            named = family.named_together(subject, about, states.get(subject))
+            keys, fact = found[places[0]]
+            found[places[0]] = ([*keys, *named], fact)
+    return found
 
 
-def _states(family: Family[Any, Any], subjects: list[bytes], reader: Reader) -> dict[bytes, Any]:
+def _states(family: ConnectedFamily[F, S], subjects: list[bytes], reader: Reader) -> dict[bytes, S]:
     aliases = reader.get_many(ALIASES, [family.code + subject for subject in subjects])
     roots = {subject: root for subject, root in zip(subjects, aliases, strict=True) if root is not None}
     known = list(dict.fromkeys(roots.values()))

@@ -6,15 +6,12 @@ Only sizes decide how a batch is split, never a clock: it is split in the same w
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from tally.agents.fold.missing import Missing
-from tally.tables.contribution import Changes
-from tally.tables.families.family import Family
+from tally.tables.families.family import F, Family, S
 from tally.tables.pieces import Steps
-from tally.tables.store.interface import Writes
 
 T = TypeVar("T")
 
@@ -50,35 +47,17 @@ NO_LIMITS = Limits(1 << 62, 1 << 62)
 OF_A_TRANSACTION = Limits(16 << 20, 1_000)
 
 
-class Batch(Struct):
-    """What a batch of facts changes, as far as it is computed."""
-
-    missing: Missing
-    limits: Limits = NO_LIMITS
-    changes: Changes = field(default_factory=Changes)
-    writes: Writes = field(default_factory=dict)
-    written_bytes: int = 0
-    waiting: int = 0
-    """How many more subjects wait for their send result."""
-    contested: int = 0
-    """How many more subjects several tenants claim."""
-    refused: int = 0
-    """How many more identifiers identify nobody."""
-
-    def wrote(self, state_bytes: int) -> None:
-        """Note so many bytes of states more. Raises TooMuchAtOnce."""
-        self.written_bytes += state_bytes
-        if self.written_bytes > self.limits.write_bytes:
-            raise TooMuchAtOnce
-
-
-def merging(family: Family[Any, Any], state: Any, facts: Sequence[Any]) -> Steps[Any]:
+def merging(family: Family[F, S], state: S | None, facts: Sequence[F]) -> Steps[S]:
     """Merge facts, at least one, into a state: some hundred a step."""
-    for some in chunks(facts, FACTS_AT_ONCE):
+    first, *others = chunks(facts, FACTS_AT_ONCE)
+    if len(first) == FACTS_AT_ONCE:
+        yield
+    merged = family.merge(state, first)
+    for some in others:
         if len(some) == FACTS_AT_ONCE:
             yield
-        state = family.merge(state, some)
-    return state
+        merged = family.merge(merged, some)
+    return merged
 
 
 def chunks(items: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:

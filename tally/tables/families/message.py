@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from functools import lru_cache, reduce
+from functools import lru_cache
 from operator import attrgetter
 
 import msgspec
@@ -13,9 +13,9 @@ from tally.schemas.bounds import CLAIMANTS, Bound
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.notices import Scope
-from tally.tables.contribution import Counts, Part
+from tally.tables.contribution import Counts, Part, is_contested
 from tally.tables.durations import bucket
-from tally.tables.families.family import Family, earliest
+from tally.tables.families.family import PlainFamily, earliest
 from tally.tables.rules import Rules
 
 
@@ -44,7 +44,7 @@ _state_decoder = msgspec.msgpack.Decoder(Message)
 _fact_decoder: msgspec.msgpack.Decoder[MessageFact] = msgspec.msgpack.Decoder(MessageFact)
 
 
-class MessageFamily(Family[MessageFact, Message]):
+class MessageFamily(PlainFamily[MessageFact, Message]):
     """The family of messages."""
 
     code = MESSAGE
@@ -73,11 +73,6 @@ class MessageFamily(Family[MessageFact, Message]):
             _settle(after, contested)
         return after
 
-    def join(self, states: Sequence[Message]) -> Message:
-        joined = reduce(_joined, states, Message())
-        _settle(joined, [claim for state in states if state.claim for claim in (state.claim, *state.others)])
-        return joined
-
     def beyond(self, state: Message) -> Bound | None:
         return CLAIMANTS if len(state.others) > CLAIMANTS.most else None
 
@@ -87,6 +82,9 @@ class MessageFamily(Family[MessageFact, Message]):
     def waits(self, state: Message) -> bool:
         return state.claim is None
 
+    def is_contested(self, parts: Sequence[Part]) -> bool:
+        return is_contested(parts)
+
     def contribution(self, key: bytes, state: Message, rules: Rules) -> list[Part]:
         claim = state.claim
         if claim is None or not claim.campaign:
@@ -94,21 +92,6 @@ class MessageFamily(Family[MessageFact, Message]):
         row = RowKey(claim.tenant, claim.campaign, claim.template)
         part = Part(row, _counts(state, claim.at_ms // 1000), *_span(state, claim.at_ms))
         return [part, *map(_elsewhere, state.others[: CLAIMANTS.most])] if state.others else [part]
-
-
-def _joined(left: Message, right: Message) -> Message:
-    """Return what two states know together but for their claims."""
-    return Message(
-        None,
-        earliest(left.sent_s, right.sent_s),
-        earliest(left.delivered_s, right.delivered_s),
-        earliest(left.read_s, right.read_s),
-        earliest(left.failed_s, right.failed_s),
-        earliest(left.quoted_s, right.quoted_s),
-        earliest(left.clicked_s, right.clicked_s),
-        _smaller_error(left.error, right.error),
-        _later_pricing(left.pricing, right.pricing),
-    )
 
 
 def _span(state: Message, accepted_ms: int) -> tuple[int, int]:

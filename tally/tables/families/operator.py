@@ -16,7 +16,7 @@ from tally.schemas.keys import Template, join_parts, split_parts
 from tally.schemas.notices import Scope
 from tally.schemas.operator_row import Membership, membership_counts
 from tally.tables.contribution import Counts, Part
-from tally.tables.families.family import Family, ordered
+from tally.tables.families.family import PlainFamily, Resyncable, ordered
 from tally.tables.rules import Rules
 
 
@@ -50,28 +50,20 @@ _state_decoder = msgspec.msgpack.Decoder(Operator)
 _fact_decoder: msgspec.msgpack.Decoder[OperatorFact] = msgspec.msgpack.Decoder(OperatorFact)
 
 
-class OperatorFamily(Family[OperatorFact, Operator]):
-    """The family of operators. It connects nothing, but a PBX may sweep them all."""
+class OperatorFamily(PlainFamily[OperatorFact, Operator], Resyncable[OperatorFact, Operator]):
+    """The family of operators: a PBX may sweep all that it has."""
 
     code = OPERATOR
     table = "operators"
-    connects = True
-    sweeps = True
     decode_fact = staticmethod(_fact_decoder.decode)
     decode = staticmethod(_state_decoder.decode)
 
-    def subjects(self, key: bytes, fact: OperatorFact) -> Sequence[bytes]:
-        return () if isinstance(fact, Swept) else (_subject(key, fact.interface),)
-
-    def members(self, key: bytes, state: Operator) -> Sequence[bytes]:
-        return (_subject(key.partition(b"/")[0], state.interface),)
+    def subject(self, key: bytes, fact: OperatorFact) -> bytes:
+        return key + b"/" + join_parts(_about_one(fact).interface)
 
     def merge(self, state: Operator | None, facts: Sequence[OperatorFact]) -> Operator:
-        known = [_of(fact) for fact in facts]
+        known = [_of(_about_one(fact)) for fact in facts]
         return _join_all(known if state is None else [state, *known])
-
-    def join(self, states: Sequence[Operator]) -> Operator:
-        return _join_all(states)
 
     def beyond(self, state: Operator) -> Bound | None:
         return OPERATOR_QUEUES if state.is_beyond else None
@@ -104,14 +96,14 @@ class OperatorFamily(Family[OperatorFact, Operator]):
         ]
 
 
-def _subject(key: bytes, interface: str) -> bytes:
-    return key + b"/" + join_parts(interface)
-
-
-def _of(fact: OperatorFact) -> Operator:
-    """Return the state of an operator of whom only this fact is known."""
+def _about_one(fact: OperatorFact) -> MemberSeen:
     if isinstance(fact, Swept):
         raise TypeError("a sweep is about all operators of a PBX")
+    return fact
+
+
+def _of(fact: MemberSeen) -> Operator:
+    """Return the state of an operator of whom only this fact is known."""
     known = MembershipSeen(
         fact.at_us,
         fact.tenant,

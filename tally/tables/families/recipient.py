@@ -13,7 +13,7 @@ from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, split_parts
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
-from tally.tables.families.family import Family, ordered
+from tally.tables.families.family import PlainFamily, ordered
 from tally.tables.rules import Rules
 
 RANKED = ("accepted", "failed", "cancelled", "skipped", "requested", "queued")
@@ -43,7 +43,7 @@ class Named(Struct, frozen=True, array_like=True, gc=False, order=True):
 
 
 class Attempt(Struct, array_like=True, gc=False):
-    """What became of one attempt to reach the contact. Only `merge` and `join` write to one: to a copy."""
+    """What became of one attempt to reach the contact. Only `merge` writes to one: to a copy."""
 
     first_ms: dict[str, int]
     """When each outcome was first seen."""
@@ -69,7 +69,7 @@ _state_decoder = msgspec.msgpack.Decoder(Recipient)
 _fact_decoder = msgspec.msgpack.Decoder(AttemptResult)
 
 
-class RecipientFamily(Family[AttemptResult, Recipient]):
+class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
     """The family of recipients."""
 
     code = RECIPIENT
@@ -89,20 +89,6 @@ class RecipientFamily(Family[AttemptResult, Recipient]):
                 _take(attempt, fact)
             else:
                 own[fact.attempt] = _begun(fact)
-        return _recipient(known, own)
-
-    def join(self, states: Sequence[Recipient]) -> Recipient:
-        first, *others = states
-        known = dict(first.attempts)
-        own: dict[str, Attempt] = {}
-        for other in others:
-            for name, attempt in other.attempts.items():
-                if name not in known:
-                    known[name] = attempt
-                    continue
-                if name not in own:
-                    own[name] = _copied(known[name])
-                _take_all(own[name], attempt)
         return _recipient(known, own)
 
     def beyond(self, state: Recipient) -> Bound | None:
@@ -197,16 +183,6 @@ def _take(attempt: Attempt, fact: AttemptResult) -> None:
         attempt.messages.append(fact.message)
     if fact.channel != attempt.channel:
         attempt.channel = max(attempt.channel, fact.channel)
-
-
-def _take_all(attempt: Attempt, other: Attempt) -> None:
-    """Take all of another state's attempt into one's own."""
-    for outcome, at_ms in other.first_ms.items():
-        attempt.first_ms[outcome] = min(attempt.first_ms.get(outcome, at_ms), at_ms)
-    attempt.named = min(attempt.named, other.named)
-    attempt.error = _smaller_error(attempt.error, other.error)
-    attempt.messages += other.messages
-    attempt.channel = max(attempt.channel, other.channel)
 
 
 def _smaller_error(left: tuple[int, str] | None, right: tuple[int, str] | None) -> tuple[int, str] | None:

@@ -19,7 +19,7 @@ from tally.tables.families.call.merge import join_channels, joined, names_of
 from tally.tables.families.call.operator_legs import operator_parts
 from tally.tables.families.call.result import Journey, journeys_of
 from tally.tables.families.call.state import Call
-from tally.tables.families.family import Family
+from tally.tables.families.family import ConnectedFamily, Resyncable
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Call)
@@ -28,13 +28,11 @@ _fact_decoder: msgspec.msgpack.Decoder[CallFact] = msgspec.msgpack.Decoder(CallF
 TENANT_ROLES: tuple[Role, ...] = ("tenant_bound", "tenant", "tenant_field", "tenant_header")
 
 
-class CallFamily(Family[CallFact, Call]):
+class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
     """Calls by PBX; a state's key is the PBX and the smallest identifier."""
 
     code = CALL
     table = "calls"
-    connects = True
-    sweeps = True
     decode_fact = staticmethod(_fact_decoder.decode)
     decode = staticmethod(_state_decoder.decode)
 

@@ -20,7 +20,7 @@ from tally.tables.contribution import Counts, Part
 from tally.tables.families.customer.merge import known_of
 from tally.tables.families.customer.parting import parted, relieved
 from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person
-from tally.tables.families.family import Family
+from tally.tables.families.family import PartedFamily
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Customer)
@@ -31,13 +31,11 @@ RowsOfSend = tuple[Claim, tuple[RowKey, RowKey]]
 """A send of a campaign, and the rows that count it: its template's and its campaign's."""
 
 
-class CustomerFamily(Family[Sighting, Customer]):
+class CustomerFamily(PartedFamily[Sighting, Customer]):
     """The family of customers."""
 
     code = CUSTOMER
     table = "customers"
-    connects = True
-    parts = True
     decode_fact = staticmethod(_fact_decoder.decode)
     decode = staticmethod(_state_decoder.decode)
 

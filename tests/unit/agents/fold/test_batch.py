@@ -17,6 +17,7 @@ from tally.schemas.keys import join_parts
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Row, decode_row, encode
 from tally.schemas.topics import ALIASES, COUNTERS
+from tally.tables.families.family import ConnectedFamily
 from tally.tables.rules import Rules
 from tests.support.facts import CALL_FACTS, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, SIGHTINGS, SWEEPS
 from tests.support.partition import MemoryPartition, Record, record
@@ -123,7 +124,7 @@ def test_every_alias_names_the_state_that_lists_it(facts: list[Keyed]) -> None:
     listed = {
         family.code + member: key
         for family, key, value in partition.states()
-        if family.connects
+        if isinstance(family, ConnectedFamily)
         for member in family.members(key, family.decode(value))
     }
 

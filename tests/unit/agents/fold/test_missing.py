@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from tally.agents.fold.beyond import mark_beyond
+from tally.agents.fold.context import FoldContext, Merged
 from tally.agents.fold.failure import FamilyFailure
-from tally.agents.fold.missing import EVERYBODY, MOST_SCOPES, Missing, is_marked, mark_beyond
+from tally.agents.fold.missing import EVERYBODY, MOST_SCOPES, Missing, is_marked
 from tally.agents.fold.quarantine import quarantine
 from tally.schemas.bounds import Bound
 from tally.schemas.facts import (
@@ -144,9 +146,6 @@ class Few(Family[Any, Any]):
     def merge(self, state: Any, facts: Sequence[Any]) -> Any:
         return self._customers.merge(state, facts)
 
-    def join(self, states: Sequence[Any]) -> Any:
-        return self._customers.join(states)
-
     def contribution(self, key: bytes, state: Any, rules: Rules) -> Any:
         return self._customers.contribution(key, state, rules)
 
@@ -162,12 +161,13 @@ def beyond(
     more: str = "",
 ) -> Counts:
     """Let a state that counts for campaigns be beyond its bound, after one more fact."""
-    family, missing = Few(), Missing(partition)
+    family, context = Few(), FoldContext(partition, RULES, Missing(partition))
     facts = [sent(b"p1", campaign=name) for name in campaigns]
     after = family.merge(None, facts)
     further = [sent(b"p1", campaign=more)] if more else []
-    mark_beyond(missing, family, BOUND, root, dict.fromkeys(befores, after), after, further, RULES)
-    partition.apply(missing.writes(SINCE_MS))
+    merged = Merged(root, dict.fromkeys(befores, after), after, further)
+    mark_beyond(context, family, BOUND, merged)
+    partition.apply(context.missing.writes(SINCE_MS))
     return counts(partition)
 
 

@@ -1,0 +1,49 @@
+"""Subjects that have outgrown a bound, and for whom they are marked as incomplete. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from tally.agents.fold.context import FoldContext, Merged
+from tally.agents.fold.missing import EVERYBODY, scopes_of
+from tally.schemas.bounds import Bound
+from tally.schemas.notices import Scope
+from tally.tables.families.family import F, Family, S
+
+MOST_NAMED = 10_000
+"""Campaigns that the marks of subjects parted from one state name in all: some hundred kilobytes of them."""
+
+
+def mark_beyond(context: FoldContext, family: Family[F, S], bound: Bound, merged: Merged[F, S]) -> None:
+    """Mark a subject whose state has outgrown a bound, for whomever it or one of its facts counts for.
+
+    What is beyond a bound is in no state: so each further fact says for itself whose it is.
+    """
+    root = merged.root
+    scopes = _whose(context, family, root, merged.befores, merged.facts)
+    scopes |= scopes_of(family.contribution(root, merged.after, context.rules))
+    formerly = [family.code + key for key in merged.befores if key != root]
+    context.missing.mark(family.code + root, bound.name, scopes, formerly)
+
+
+def scopes_of_parted(
+    context: FoldContext,
+    family: Family[F, S],
+    names: Sequence[bytes],
+    befores: Mapping[bytes, S],
+    facts: Sequence[F],
+) -> set[Scope]:
+    """Return for whom subjects are to be marked that had to be parted from others, at least one.
+
+    It is whomever these and the facts count for, asked once for all: thousands may be parted from one state
+    at once. Where their marks would name too many campaigns in all, they concern everybody.
+    """
+    scopes = _whose(context, family, names[0], befores, facts)
+    return {EVERYBODY} if len(names) * len(scopes) > MOST_NAMED else scopes
+
+
+def _whose(
+    context: FoldContext, family: Family[F, S], key: bytes, states: Mapping[bytes, S], facts: Sequence[F]
+) -> set[Scope]:
+    scopes = {scope for fact in facts for scope in family.named(key, fact)}
+    for root, state in states.items():
+        scopes |= scopes_of(family.contribution(root, state, context.rules))
+    return scopes

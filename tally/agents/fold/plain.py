@@ -1,0 +1,87 @@
+"""Folding subjects that each fact names: no other is touched. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from tally.agents.fold.beyond import mark_beyond
+from tally.agents.fold.context import FoldContext, Merged
+from tally.agents.fold.failure import family_code
+from tally.agents.fold.resync import Sweeps, latest_sweeps
+from tally.agents.fold.steps import FACTS_AT_ONCE, SMALL_AT_ONCE, SMALL_STEP_BYTES, chunks, merging
+from tally.tables.contribution import Part
+from tally.tables.families.family import F, PlainFamily, Resyncable, S
+from tally.tables.pieces import Steps
+
+
+def fold_plain(
+    family: PlainFamily[F, S], facts: list[tuple[bytes, F]], context: FoldContext, is_swept: bool
+) -> Steps[None]:
+    """Fold facts, and the open subjects that a sweep among them may end. `is_swept`: see `fold_steps`."""
+    sweeps: Sweeps[F, S] | None = None
+    opened: list[bytes] = []
+    if isinstance(family, Resyncable):
+        sweeps = latest_sweeps(family, [scope for scope, _ in facts], context.reader)
+        facts, opened = sweeps.take(facts, context, is_swept)
+    facts_of: dict[bytes, list[F]] = {key: [] for key in opened}
+    with family_code():
+        for key, fact in facts:
+            facts_of.setdefault(family.subject(key, fact), []).append(fact)
+    yield from fold_subjects(family, facts_of, context, sweeps)
+
+
+def fold_subjects(
+    family: PlainFamily[F, S],
+    facts_of: Mapping[bytes, Sequence[F]],
+    context: FoldContext,
+    sweeps: Sweeps[F, S] | None,
+) -> Steps[None]:
+    """Merge what is new of subjects, and apply sweeps to them, those of which nothing is new too."""
+    table = context.writes_to(family.table)
+    for some in chunks(facts_of.items(), SMALL_AT_ONCE):
+        olds = context.reader.get_many(family.table, [key for key, _ in some])
+        state_bytes = step_bytes = 0
+        with family_code():
+            for (key, facts), old in zip(some, olds, strict=True):
+                if step_bytes >= SMALL_STEP_BYTES:  # of states that stay as they are, too
+                    step_bytes = 0
+                    yield
+                before = None if old is None else family.decode(old)
+                if len(facts) > FACTS_AT_ONCE:
+                    after = yield from merging(family, before, facts)
+                elif facts:
+                    after = family.merge(before, facts)
+                elif before is not None:
+                    after = before
+                else:
+                    continue
+                if sweeps is not None:
+                    after = sweeps.applied(key, after)
+                encoded = family.encode(after)
+                step_bytes += len(encoded)
+                if (bound := family.beyond(after)) is not None:
+                    mark_beyond(context, family, bound, _merged(key, before, after, facts))
+                if encoded == old:
+                    continue
+                table[key] = encoded
+                state_bytes += len(encoded)
+                if sweeps is not None:
+                    sweeps.index(_merged(key, before, after, facts), context)
+                _count(family, key, before, after, context)
+        yield
+        context.wrote(state_bytes)
+
+
+def _count(family: PlainFamily[F, S], key: bytes, before: S | None, after: S, context: FoldContext) -> None:
+    """Let a subject count as it is now, instead of as it was."""
+    context.waiting += family.waits(after)
+    was: Sequence[Part] = ()
+    if before is not None:
+        context.waiting -= family.waits(before)
+        was = family.contribution(key, before, context.rules)
+    now = family.contribution(key, after, context.rules)
+    if len(now) > 1 or len(was) > 1:
+        context.contested += family.is_contested(now) - family.is_contested(was)
+    context.changes.move(was, now)
+
+
+def _merged(key: bytes, before: S | None, after: S, facts: Sequence[F]) -> Merged[F, S]:
+    return Merged(key, {} if before is None else {key: before}, after, facts)
