@@ -75,7 +75,9 @@ def _problems(
 def installed(name: str) -> Package:
     """Return what the installed package says of itself."""
     found = distribution(name)
-    return Package(found.version, tuple(found.requires or ()), found.metadata["Requires-Python"] or "")
+    # Asked for by itself, a header that is not there is a warning from Python 3.12 on.
+    admitted = found.metadata.get_all("Requires-Python") or [""]
+    return Package(found.version, tuple(found.requires or ()), admitted[0])
 
 
 def main() -> int:
