@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tally.agents.clock import wait_for
 from tally.deploy import migrate
 from tally.deploy.local import LocalServerError
 from tally.deploy.local.folder_lock import FolderLock, lock_owner
@@ -23,6 +25,7 @@ from tally.streams.runtime.exposure import private_folder
 from tally.streams.settings import Settings, load, variable
 
 READY_SECONDS = 120.0
+LOOK_SECONDS = 1.0
 OPEN_TO_ALL = (
     "the embedded Kafka asks nobody who they are: every user of this machine can read what is published,"
     " publish, and delete topics"
@@ -35,7 +38,7 @@ def up(
     """Keep Kafka, Postgres and a worker running until Ctrl-C, and print commands to paste.
 
     Embedded servers, unless TALLY_KAFKA_BOOTSTRAP and TALLY_POSTGRES_DSN name others. The worker is started
-    again with backoff when it ends.
+    again with backoff when it ends. Where an embedded server ends, everything stops, with exit code 1.
     """
     _refuse_a_second(folder)
     try:
@@ -78,13 +81,28 @@ async def _up(folder: Path) -> None:
         supervisor = Supervisor(stack.environment, log, _say)
         supervising = asyncio.ensure_future(supervisor.run())
         _say(f"worker starts; its log is {log}")
+        environment_file = write_environment(folder, stack.environment)
         try:
-            await _greet(settings, write_environment(folder, stack.environment), stopping)
-            await stopping.wait()
+            await _greet(settings, environment_file, stopping)
+            ended = await until_stopped(stopping, stack.ended)
         finally:
+            # What it leads to is gone.
+            environment_file.unlink(missing_ok=True)
             _say("stopping the worker, then the servers")
             await supervisor.stop()
             await supervising
+    for line in ended:
+        _say(line)
+    if ended:
+        raise typer.Exit(1)
+
+
+async def until_stopped(stopping: asyncio.Event, ended: Callable[[], list[str]]) -> list[str]:
+    """Wait until it is to stop, or a server has ended by itself; return what is to be said of those."""
+    while not (found := ended()):
+        if await wait_for(stopping, LOOK_SECONDS):
+            return []
+    return found
 
 
 async def _greet(settings: Settings, environment_file: Path, stopping: asyncio.Event) -> None:

@@ -4,15 +4,17 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from tally.deploy.local import LocalCluster, LocalPostgres, LocalServers
+from tally.deploy.local import LocalCluster, LocalPostgres, LocalServer, LocalServers
 from tally.streams.settings import Settings, load, variable
 
 KAFKA = variable("kafka_bootstrap")
 POSTGRES = variable("postgres_dsn")
 REPLICAS = variable("replication_factor")
+LOG_END_BYTES = 4_096
 
 Say = Callable[[str], None]
 
@@ -22,7 +24,28 @@ class Stack(Struct, frozen=True):
 
     settings: Settings
     environment: dict[str, str]
-    is_embedded: bool = False
+    servers: tuple[LocalServer, ...] = ()
+    """The embedded ones; none where the environment names others."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the servers are this machine's, and nothing but Tally uses them."""
+        return bool(self.servers)
+
+    def ended(self) -> list[str]:
+        """Return a sentence for each embedded server whose process has ended."""
+        return [
+            f"{server.name} has ended by itself; its log, {server.log_path}, ends with: {_last_line(server)}"
+            for server in self.servers
+            if not server.alive
+        ]
+
+
+def _last_line(server: LocalServer) -> str:
+    with server.log_path.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_END_BYTES))
+        lines = log.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
 
 class HalfAStack(Exception):
@@ -44,20 +67,30 @@ def running(folder: Path, say: Say, **more: str) -> Iterator[Stack]:
         yield Stack(load({**os.environ, **environment}), environment)
         return
     brokers = load().brokers
-    with _embedded(folder, brokers, say) as (bootstrap, postgres):
-        say(f"Kafka on {bootstrap}, PostgreSQL on port {postgres.port}")
+    with _embedded(folder, brokers, say) as embedded:
+        say(f"Kafka on {embedded.bootstrap}, PostgreSQL on port {embedded.postgres.port}")
         # One embedded broker has no other to keep a second copy.
-        own = {KAFKA: bootstrap, POSTGRES: postgres.dsn, REPLICAS: str(min(brokers, 3))}
+        own = {
+            KAFKA: embedded.bootstrap,
+            POSTGRES: embedded.postgres.dsn,
+            REPLICAS: str(min(brokers, 3)),
+        }
         environment = own | more
-        yield Stack(load({**os.environ, **environment}), environment, is_embedded=True)
+        yield Stack(load({**os.environ, **environment}), environment, (*embedded.brokers, embedded.postgres))
+
+
+class _Embedded(NamedTuple):
+    bootstrap: str
+    postgres: LocalPostgres
+    brokers: tuple[LocalServer, ...]
 
 
 @contextmanager
-def _embedded(folder: Path, brokers: int, say: Say) -> Iterator[tuple[str, LocalPostgres]]:
+def _embedded(folder: Path, brokers: int, say: Say) -> Iterator[_Embedded]:
     """Run one broker or a cluster, and Postgres; what ran before goes on running."""
     if brokers == 1:
-        with LocalServers.start(folder, say=say) as servers:
-            yield servers.kafka.bootstrap, servers.postgres
+        with LocalServers.start(folder, say=say) as both:
+            yield _Embedded(both.kafka.bootstrap, both.postgres, (both.kafka,))
         return
     with ExitStack() as closing:
         cluster = LocalCluster.start(folder, brokers, say=say)
@@ -66,4 +99,4 @@ def _embedded(folder: Path, brokers: int, say: Say) -> Iterator[tuple[str, Local
         postgres = LocalPostgres.start(folder, say=say)
         if not postgres.adopted:
             closing.callback(postgres.stop)
-        yield cluster.bootstrap, postgres
+        yield _Embedded(cluster.bootstrap, postgres, tuple(cluster.brokers))
