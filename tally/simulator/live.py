@@ -53,8 +53,8 @@ def live(rng: Random, start_s: int, sends: int = SENDS, per_second: float = PER_
         for at_s, body in posts(rng, sorted(script.updates, key=lambda update: update[0]), bad_share=0.0):
             timed.append((at_s, webhook(rng, whose, body), False))
         timed.sort(key=lambda event: event[0])
-        first = next((nth for nth, event in enumerate(timed) if event[2]), 0)
+        begins_s = sent / per_second
         for nth, (_, record, is_send) in enumerate(timed):
-            due.append(Due(max(0.0, sent / per_second + (nth - first) * STEP_S), record, is_send))
-        sent += told
+            due.append(Due(sent / per_second if is_send else begins_s + nth * STEP_S, record, is_send))
+            sent += is_send
     return sorted(due, key=lambda one: one.at_s)

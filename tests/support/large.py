@@ -4,7 +4,7 @@ Each family has at least one shape, and one for every part of its state that gro
 (tests/contract/test_costs.py) hold for all of them, so that a new family has to say here what it grows by.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from msgspec import Struct
 from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, Kind, MemberSeen, Originated
 from tally.schemas.facts import AttemptResult, Claim, Claimed, Inbound, Pricing, Send, Sighting, StatusSeen
 from tally.schemas.keys import Template
+from tally.tables.families.family import ConnectedFamily, Family
 from tally.tables.families.registry import FAMILIES
 
 PROMO = Template("promo", "pt_BR")
@@ -137,11 +138,17 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
 }
 """By table."""
 
-every_shape = pytest.mark.parametrize(
-    ("family", "shape"),
-    [
-        pytest.param(family, shape, id=f"{family.table}: {shape.name}")
-        for family in FAMILIES
-        for shape in SHAPES.get(family.table, ())
-    ],
-)
+
+def _shapes_of(families: Iterable[Family[Any, Any]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("family", "shape"),
+        [
+            pytest.param(family, shape, id=f"{family.table}: {shape.name}")
+            for family in families
+            for shape in SHAPES.get(family.table, ())
+        ],
+    )
+
+
+every_shape = _shapes_of(FAMILIES)
+every_connected_shape = _shapes_of(family for family in FAMILIES if isinstance(family, ConnectedFamily))
