@@ -11,7 +11,8 @@ from tally.deploy import migrate
 from tests.support.servers import Kafka
 from tests.support.workers import environment_of, workers
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 MOST_LINES = 80
 RUN_SECONDS = 60.0
 
@@ -52,7 +53,22 @@ async def test_a_producer_publishes_what_a_poller_sees_live(
     )
 
 
+async def test_a_new_counter_is_tried_on_the_published_examples() -> None:
+    files = [
+        str(file)
+        for topic in ("send-results", "webhook-events")
+        for file in sorted((ROOT / "tally" / "schemas" / "examples" / topic).glob("*.json"))
+    ]
+
+    printed = await run("new_counter.py", *files)
+
+    # HBgM3 was delivered and not read; HBgM1 was read, HBgM2 failed, HBgM4 belongs to no campaign.
+    assert [line for line in printed if not line.endswith(" 0")] == [
+        "0b5e2c1e-7f7a-4a59-9d0e-2f3a4b5c6d7e: delivered_unread 1"
+    ]
+
+
 async def test_examples_are_short() -> None:
     programs = sorted(EXAMPLES.glob("*.py"))
-    assert [program.name for program in programs] == ["poller.py", "producer.py"]
+    assert [program.name for program in programs] == ["new_counter.py", "poller.py", "producer.py"]
     assert all(len(program.read_text().splitlines()) <= MOST_LINES for program in programs)
