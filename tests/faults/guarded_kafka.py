@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import Array, Int8, Int16, Int32, Schema, String
+from aiokafka.protocol.admin import CreateAclsRequest
 from msgspec import Struct
 
 from tally.deploy.local import LocalKafka
@@ -85,54 +84,14 @@ async def rule(bootstrap: str, rules: Iterable[Rule]) -> None:
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()
     try:
-        answer = await client._send_request(_Create(rules))
-        for code, message in answer.results:
-            if code:
-                raise for_code(code)(message)
+        for one in rules:
+            whose = f"User:{one.user}", EVERY_HOST
+            request = CreateAclsRequest(
+                one.kind, one.name, one.pattern, *whose, one.operation, one.permission
+            )
+            answer = await client._send_request(request)
+            for code, message in answer.creation_responses:
+                if code:
+                    raise for_code(code)(message)
     finally:
         await client.close()
-
-
-class _CreateResponse(Response):  # type: ignore[misc]
-    API_KEY = 30
-    API_VERSION = 1
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        ("results", Array(("error_code", Int16), ("error_message", String("utf-8")))),
-    )
-
-
-class _CreateRequest(RequestStruct):  # type: ignore[misc]
-    API_KEY = 30
-    API_VERSION = 1
-    RESPONSE_TYPE = _CreateResponse
-    SCHEMA = Schema(
-        (
-            "creations",
-            Array(
-                ("resource_type", Int8),
-                ("resource_name", String("utf-8")),
-                ("resource_pattern_type", Int8),
-                ("principal", String("utf-8")),
-                ("host", String("utf-8")),
-                ("operation", Int8),
-                ("permission_type", Int8),
-            ),
-        ),
-    )
-
-
-class _Create(Request[_CreateRequest]):  # type: ignore[misc]
-    """CreateAcls, version 1."""
-
-    API_KEY = 30
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = list(rules)
-
-    def build(self, request_struct_class: type[_CreateRequest]) -> _CreateRequest:
-        creations: list[tuple[Any, ...]] = [
-            (one.kind, one.name, one.pattern, f"User:{one.user}", EVERY_HOST, one.operation, one.permission)
-            for one in self._rules
-        ]
-        return request_struct_class(creations)
