@@ -191,6 +191,7 @@ def losing_the_reply(execute: Any) -> Any:
     return executed
 
 
+@pytest.mark.alone
 @pytest.mark.asyncio
 async def test_one_unstorable_row_is_reported_and_all_others_arrive(migrated: str) -> None:
     async with process(migrated) as ours:
@@ -302,6 +303,7 @@ async def test_an_immediate_stop_loses_nothing_and_the_flush_goes_on_when_postgr
         server.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.asyncio
 async def test_a_wire_that_goes_dead_ends_in_a_deadline_and_the_flush_recovers(migrated: str) -> None:
     async with Wire(migrated) as wire, process(wire.dsn, deadline_seconds=0.5) as ours:

@@ -210,6 +210,7 @@ async def test_the_search_for_unacceptable_rows_is_bounded_and_ends_when_repeate
     assert rounds == 4
 
 
+@pytest.mark.alone
 @pytest.mark.asyncio
 async def test_a_thousand_rows_are_one_statement(migrated: str) -> None:
     seconds = [f"time_to_read.{n}" for n in range(5)] + [f"time_to_deliver.{n}" for n in range(5)]

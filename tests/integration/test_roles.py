@@ -39,6 +39,7 @@ MOST = {
 """A producer too many, or a view that nobody asks, is one connection and a thread at least."""
 
 
+@pytest.mark.alone
 async def test_each_role_starts_only_what_it_needs(kafka: Kafka, database: str, tmp_path: Path) -> None:
     """One process a role, which together are a deployment: alone, a view would never be ready."""
     await asyncio.to_thread(migrate.up, database)

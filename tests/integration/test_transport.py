@@ -73,6 +73,7 @@ async def test_nothing_is_committed_past_a_run_that_is_not_done(kafka: Kafka) ->
                 await until_lags(client, topic, [0])
 
 
+@pytest.mark.alone
 @pytest.mark.asyncio
 async def test_a_partition_that_is_stuck_stops_no_other_and_holds_few_runs(kafka: Kafka) -> None:
     topic = await new_topic(kafka.bootstrap, 2)
@@ -98,6 +99,7 @@ async def test_a_partition_that_is_stuck_stops_no_other_and_holds_few_runs(kafka
         assert sorted(delays)[-2] < 0.1
 
 
+@pytest.mark.alone
 @pytest.mark.asyncio
 async def test_acknowledging_delivers_the_next_run_at_once(kafka: Kafka) -> None:
     topic = await new_topic(kafka.bootstrap, 2)
@@ -118,6 +120,7 @@ async def test_acknowledging_delivers_the_next_run_at_once(kafka: Kafka) -> None
         assert subject.offsets() == list(range(200))[: len(subject.offsets())]
 
 
+@pytest.mark.alone
 @pytest.mark.asyncio
 @pytest.mark.parametrize("busy", [False, True])
 async def test_a_single_record_arrives_soon_whether_other_topics_are_idle_or_busy(

@@ -97,6 +97,7 @@ def transactional(kafka: Kafka, topic: str) -> Any:
     return started(AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=f"{topic}/0"))
 
 
+@pytest.mark.alone
 @pytest.mark.asyncio
 async def test_the_view_is_ready_at_the_end_and_shows_committed_rows_within_moments(kafka: Kafka) -> None:
     topic, view, visible = f"counters-{uuid4().hex}", View(PARTITIONS), list[float]()

@@ -289,6 +289,7 @@ def test_a_kept_entry_is_made_anew_when_its_row_changes_or_its_wrap_up_ends_even
     assert state() == ("in_call", "in_call")
 
 
+@pytest.mark.alone
 def test_five_hundred_operators_are_read_in_less_than_20_ms() -> None:
     view = View(1)
     for n in range(500):
