@@ -42,10 +42,24 @@ class Log:
     async def commit(self, *values: bytes, partition: int = 0) -> None:
         async with self._producer.transaction():
             await self._send(values, partition)
+        await self._ended(partition)
 
     async def abort(self, *values: bytes, partition: int = 0) -> None:
         await self.leave_open(*values, partition=partition)
         await self._producer.abort_transaction()
+        await self._ended(partition)
+
+    async def _ended(self, partition: int) -> None:
+        """Wait for the marker: a coordinator answers before it has written markers to the logs."""
+        tp = TopicPartition(self.name, partition)
+        async with reading(self) as (consumer, _), asyncio.timeout(DEADLINE_SECONDS):
+            watermarks = self.clients.offsets_reader()
+            await watermarks.start()
+            try:
+                while await consumer.end_offsets([tp]) != await watermarks.end_offsets([tp]):
+                    await asyncio.sleep(0.02)
+            finally:
+                await watermarks.stop()
 
     async def leave_open(self, *values: bytes, partition: int = 0) -> None:
         await self._producer.begin_transaction()
