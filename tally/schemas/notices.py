@@ -16,6 +16,12 @@ Range = tuple[int, int]
 Scope = tuple[str, str]
 """Whose numbers lack it: tenant and campaign, empty where unknown; or topic and partition."""
 
+ANY_CAMPAIGN = "*"
+"""The campaign of a scope that is certainly a tenant's, and of whichever campaign nobody can say.
+
+A campaign of that name shares it: then more is said to be incomplete than is.
+"""
+
 NOTICE = b"n"
 """The first byte of a notice in the facts log, where others have their family."""
 

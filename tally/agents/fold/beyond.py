@@ -20,6 +20,7 @@ def mark_beyond(context: FoldContext, family: Family[F, S], bound: Bound, merged
     root = merged.root
     scopes = _whose(context, family, root, merged.befores, merged.facts)
     scopes |= scopes_of(family.contribution(root, merged.after, context.rules))
+    scopes.update(family.owners(merged.after))
     formerly = [family.code + key for key in merged.befores if key != root]
     context.missing.mark(family.code + root, bound.name, scopes, formerly)
 
@@ -46,4 +47,5 @@ def _whose(
     scopes = {scope for fact in facts for scope in family.named(key, fact)}
     for root, state in states.items():
         scopes |= scopes_of(family.contribution(root, state, context.rules))
+        scopes.update(family.owners(state))
     return scopes

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tally.schemas.missing import Subjects, Value, decode_missing, joined, noticed, subjects_key
-from tally.schemas.notices import Notice, Scope
+from tally.schemas.notices import ANY_CAMPAIGN, Notice, Scope
 from tally.schemas.rows import encode
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part
@@ -96,9 +96,14 @@ class Missing:
 
 
 def _fresh(known: set[Scope], scopes: set[Scope]) -> set[Scope]:
-    """Return to whom it is news; who is told apart is bounded, and what concerns everybody is said."""
+    """Return to whom it is news; who is told apart is bounded, and what concerns everybody is said.
+
+    A tenant's campaigns are all concerned only where none of them is named: a fact of a further one names it.
+    """
     if EVERYBODY in known:
         return set()
+    precise = {tenant for tenant, campaign in known | scopes if campaign not in ("", ANY_CAMPAIGN)}
+    scopes = {scope for scope in scopes if scope[1] != ANY_CAMPAIGN or scope[0] not in precise}
     return {EVERYBODY} if len(known | scopes) > MOST_SCOPES else scopes - known
 
 

@@ -76,9 +76,11 @@ def _whose(record: FactRecord, kind: str, reader: Reader, rules: Rules) -> set[S
     marks = reader.get_many(INCOMPLETE, [family.code + key for key in subjects])
     try:
         found = set(family.named(record.key, family.decode_fact(fact_bytes(record.value))))
-        for key, state, mark in zip(subjects, reader.get_many(family.table, subjects), marks, strict=True):
-            if state is not None and not is_marked(mark, kind):
-                found |= scopes_of(family.contribution(key, family.decode(state), rules))
+        for key, raw, mark in zip(subjects, reader.get_many(family.table, subjects), marks, strict=True):
+            if raw is not None and not is_marked(mark, kind):
+                state = family.decode(raw)
+                found |= scopes_of(family.contribution(key, state, rules))
+                found.update(family.owners(state))
     except Exception:  # whatever our own code raises on this fact: then nobody can say whose it is
         return set()
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from tally.schemas.missing import Entry, Value, decode_missing, entries_of, joined
+from tally.schemas.notices import ANY_CAMPAIGN
 
 
 class Lack(Struct, frozen=True):
@@ -79,4 +80,4 @@ def _concerns(entry: Entry, tenant: str, campaign: str | None) -> bool:
     if entry.concerns_all:
         return True
     whose, which = entry.scope
-    return whose == tenant and (campaign is None or which == campaign)
+    return whose == tenant and (campaign is None or which in (campaign, ANY_CAMPAIGN))

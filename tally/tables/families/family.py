@@ -51,6 +51,10 @@ class Family(ABC, Generic[F, S]):
         """
         return ()
 
+    def owners(self, state: S) -> Sequence[Scope]:
+        """Return whose a subject certainly is, whether or not it counts for them yet."""
+        return ()
+
     @abstractmethod
     def contribution(self, key: bytes, state: S, rules: Rules) -> list[Part]:
         """Return the counters that the state adds to rows; a pure function of state and rules."""

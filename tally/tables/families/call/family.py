@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS, Bound
-from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Role, Swept
+from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Originated, Role, Swept
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import split_parts
-from tally.schemas.notices import Scope
+from tally.schemas.notices import ANY_CAMPAIGN, Scope
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
 from tally.tables.families.call.counting import counts_of
@@ -70,9 +70,16 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
     def named(self, key: bytes, fact: CallFact) -> Sequence[Scope]:
         if isinstance(fact, Dialled):
             return [(fact.tenant, fact.campaign)]
+        if isinstance(fact, Originated):
+            return [(fact.bound, ANY_CAMPAIGN)] if fact.bound else ()
         if not isinstance(fact, ChannelsSeen):
             return ()
         return [scope for channel in fact.channels for scope in _named(channel.variables)]
+
+    def owners(self, state: Call) -> Sequence[Scope]:
+        bound = {one.bound for one in state.responses.values() if one.bound}
+        bound |= {one.value for it in state.channels.values() if (one := it.variables.get("tenant_bound"))}
+        return [(tenant, ANY_CAMPAIGN) for tenant in sorted(bound)]
 
     def sweep_us(self, fact: CallFact) -> int | None:
         return fact.at_us if isinstance(fact, Swept) else None
@@ -122,8 +129,11 @@ def _part(graph: Graph, journey: Journey, rules: Rules) -> Part:
 
 
 def _named(variables: Mapping[Role, str]) -> list[Scope]:
-    """Return whose a channel may be: of every tenant that is told, and where none is, anybody's."""
+    """Return whose a channel may be: of every tenant that is told, and where none is, anybody's.
+
+    Without a campaign only a tenant that its PBX is bound to is certain.
+    """
     if "campaign" not in variables:
-        return []
+        return [(variables["tenant_bound"], ANY_CAMPAIGN)] if "tenant_bound" in variables else []
     tenants = {variables[role] for role in TENANT_ROLES if role in variables}
     return [(tenant, variables["campaign"]) for tenant in sorted(tenants)] or [("", "")]

@@ -11,6 +11,7 @@ from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.missing import EVERYBODY, MOST_SCOPES, Missing, is_marked
 from tally.agents.fold.quarantine import quarantine
 from tally.schemas.bounds import Bound
+from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse, Originated, Role
 from tally.schemas.facts import (
     CUSTOMER,
     MESSAGE,
@@ -26,6 +27,7 @@ from tally.schemas.facts import (
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.missing import Entry, decode_missing, entries_of, is_missing
 from tally.schemas.notices import (
+    ANY_CAMPAIGN,
     CODE_FAILURE,
     LOST_RECORDS,
     NOTICE,
@@ -44,6 +46,7 @@ from tests.support.partition import MemoryPartition, Record, record
 
 RULES = Rules()
 NUMBER = join_parts("n1")
+PBX = join_parts("pbx1")
 SINCE_MS = 1_795_000_000_000
 Counts = dict[tuple[str, Scope], int]
 BOUND = Bound("few", "state", 1, "of a test", "incomplete")
@@ -102,6 +105,33 @@ def test_what_nobody_can_attribute_concerns_everybody() -> None:
     assert given_up(MemoryPartition(), unknown) == {(CODE_FAILURE, EVERYBODY): 1}
     broken = Record(0, b"key", MESSAGE + b"1" + bytes(6) + b"\xc1")
     assert given_up(MemoryPartition(), broken) == {(CODE_FAILURE, EVERYBODY): 1}
+
+
+def channel_seen(unique: str, variables: dict[Role, str]) -> ChannelsSeen:
+    return ChannelsSeen(1, "seen", [Glimpse(unique, unique, f"PJSIP/1-{unique}", variables=variables)])
+
+
+def seen(unique: str, variables: dict[Role, str]) -> Record:
+    return fact(CALL, PBX, channel_seen(unique, variables))
+
+
+def test_a_call_of_no_campaign_concerns_the_tenant_alone_that_its_pbx_is_bound_to() -> None:
+    bound, heard = seen("u1", {"tenant_bound": "t1"}), seen("u2", {"tenant_header": "t1"})
+    ended = fact(CALL, PBX, Originated(1, "a1", "u3", 4, "t2"))
+    assert given_up(MemoryPartition(), bound) == {(CODE_FAILURE, ("t1", ANY_CAMPAIGN)): 1}
+    assert given_up(MemoryPartition(), ended) == {(CODE_FAILURE, ("t2", ANY_CAMPAIGN)): 1}
+    assert given_up(MemoryPartition(), heard) == {(CODE_FAILURE, EVERYBODY): 1}
+
+
+def test_a_fact_that_names_nobody_concerns_the_tenant_that_its_call_is_bound_to() -> None:
+    partition = MemoryPartition()
+    partition.fold([KeyedFact(CALL, PBX, channel_seen("u1", {"tenant_bound": "t1"}))], RULES)
+    assert given_up(partition, seen("u1", {})) == {(CODE_FAILURE, ("t1", ANY_CAMPAIGN)): 1}
+
+
+def test_a_campaign_that_is_named_stands_for_its_tenant() -> None:
+    some = [seen("u1", {"tenant_bound": "t1", "campaign": "c1"}), seen("u1", {"tenant_bound": "t1"})]
+    assert given_up(MemoryPartition(), *some) == {(CODE_FAILURE, ("t1", "c1")): 1}
 
 
 def test_a_further_fact_of_a_subject_that_is_too_large_says_for_itself_whose_it_is() -> None:

@@ -5,7 +5,7 @@ import pytest
 from tally.agents.view.lacks import Lack, Lacks
 from tally.agents.view.model import View
 from tally.schemas.missing import Known, Subjects, Value, noticed, place_key, subjects_key
-from tally.schemas.notices import CODE_FAILURE, LOST_RECORDS, Acknowledged, Reading
+from tally.schemas.notices import ANY_CAMPAIGN, CODE_FAILURE, LOST_RECORDS, Acknowledged, Reading
 from tally.schemas.rows import encode
 
 LOST = noticed(Reading("send-results", 3, "a", 1, None, (10, 17)))[1]
@@ -47,6 +47,13 @@ def test_what_is_of_a_campaign_concerns_its_answer_and_its_tenants_lists(
 ) -> None:
     found = lacks(subjects("t1", "c1", 2), subjects("t1", "c2", 3), subjects("t1", "", 4))
     assert incomplete(found.of(tenant, campaign)) == count
+
+
+def test_what_is_of_a_tenant_and_of_nobody_knows_which_campaign_concerns_all_of_that_tenants() -> None:
+    found = lacks(subjects("t1", ANY_CAMPAIGN, 2), subjects("t1", "c1"))
+    assert incomplete(found.of("t1", "c1")) == incomplete(found.of("t1")) == 3
+    assert incomplete(found.of("t1", "c2")) == 2
+    assert incomplete(found.of("t2", "c1")) == incomplete(found.of("t2")) == 0
 
 
 def test_partitions_add_up_and_what_is_acknowledged_is_told_apart() -> None:
