@@ -349,8 +349,8 @@ SELECT pbx, event, at_us, uniqueid, dest, recount.call_first(fields, 'dialstatus
 FROM recount.call_packet
 WHERE event IN ('DialBegin', 'DialState', 'DialEnd') AND dest IS NOT NULL;
 
--- The latest sweep of a PBX: what was last seen before it is gone. None is later than Kafka's time of it.
-CREATE UNLOGGED TABLE recount.call_sweep AS
+-- The latest resync of a PBX: what was last seen before it has vanished. None is later than Kafka's time of it.
+CREATE UNLOGGED TABLE recount.call_resync AS
 SELECT pbx, max(least(at_us, 1000 * kafka_ms + 999) - 1000000 * (uptime_s + 1)) AS at_us
 FROM (
     SELECT pbx, at_us, kafka_ms, CASE WHEN uptime ~ '^[0-9]{1,10}$' THEN uptime::bigint END AS uptime_s
@@ -359,7 +359,7 @@ FROM (
     WHERE event = 'FullyBooted'
     UNION ALL
     SELECT pbx, at_us, kafka_ms, 0 FROM recount.call_packet WHERE event = 'CoreShowChannelsComplete'
-) AS swept
+) AS resynced
 GROUP BY pbx;
 
 -- What tells that a channel is still there, beside its first sight, its coming up, the first request to hang
@@ -382,8 +382,8 @@ SELECT
     least(up_us, answered_us) AS up_us,
     coalesce(was_ringing, false) OR coalesce(was_rung, false) AS rang,
     call_hangup.at_us AS hangup_us, cause,
-    coalesce(call_hangup.at_us IS NULL AND heard_us < call_sweep.at_us, false) AS is_gone,
-    call_hangup.at_us IS NOT NULL OR coalesce(heard_us < call_sweep.at_us, false) AS is_over,
+    coalesce(call_hangup.at_us IS NULL AND heard_us < call_resync.at_us, false) AS has_vanished,
+    call_hangup.at_us IS NOT NULL OR coalesce(heard_us < call_resync.at_us, false) AS is_over,
     request_us, is_far_request, dial_end_us, dial_status
 FROM (
     SELECT pbx, uniqueid,
@@ -417,7 +417,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT greatest(first_us, up_us, answered_us, request_us, dial_end_us, told_us) AS heard_us
     ) AS heard
-    LEFT JOIN recount.call_sweep USING (pbx);
+    LEFT JOIN recount.call_resync USING (pbx);
 
 CREATE UNIQUE INDEX ON recount.call_channel (pbx, uniqueid);
 
@@ -1280,7 +1280,7 @@ SELECT
     -- Behind a Local channel the response tells of the dialplan, which may answer before it dials.
     customer.up_us IS NOT NULL OR (NOT is_second AND coalesce(reason = 4, false)
         AND customer.uniqueid IS NOT DISTINCT FROM root_channel.uniqueid) AS is_answered,
-    CASE WHEN customer.uniqueid IS NOT NULL THEN customer.is_gone ELSE root_channel.is_gone END IS TRUE AS is_gone,
+    CASE WHEN customer.uniqueid IS NOT NULL THEN customer.has_vanished ELSE root_channel.has_vanished END IS TRUE AS has_vanished,
     CASE WHEN root_channel.uniqueid IS NULL THEN response.id IS NOT NULL AND reason IS DISTINCT FROM 4
         ELSE root_channel.is_over AND NOT EXISTS (
             SELECT FROM recount.call_customer_leg AS leg JOIN recount.call_channel AS channel USING (pbx, uniqueid)
@@ -1318,8 +1318,8 @@ ORDER BY id, at_us, value;
 -- One row an attempt, or a caller of no campaign.
 CREATE UNLOGGED TABLE recount.call_result AS
 SELECT
-    id, tenant, campaign, template_name, template_language, is_attempted, is_gone,
-    CASE WHEN is_answered THEN 'answered' WHEN is_decided AND NOT is_gone THEN unanswered_as END AS outcome,
+    id, tenant, campaign, template_name, template_language, is_attempted, has_vanished,
+    CASE WHEN is_answered THEN 'answered' WHEN is_decided AND NOT has_vanished THEN unanswered_as END AS outcome,
     CASE WHEN is_answered THEN amd END AS answered_by,
     CASE WHEN hangup_us IS NOT NULL THEN
         CASE WHEN cause BETWEEN 0 AND 127 THEN cause::text ELSE 'other' END END AS hangup_cause,
@@ -1403,7 +1403,7 @@ SELECT
     count(*) FILTER (WHERE answered_by = 'HUMAN') AS answered_human,
     count(*) FILTER (WHERE answered_by = 'MACHINE') AS answered_machine,
     count(*) FILTER (WHERE answered_by NOT IN ('HUMAN', 'MACHINE')) AS answered_unknown,
-    count(*) FILTER (WHERE is_gone) AS ended_unknown,
+    count(*) FILTER (WHERE has_vanished) AS ended_unknown,
     count(*) FILTER (WHERE is_dropped) AS dropped,
     coalesce(sum(connected_s), 0)::bigint AS connected_s,
     coalesce(sum(talk_s), 0)::bigint AS talk_s,
@@ -1415,7 +1415,7 @@ SELECT
     coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer
 FROM (
     SELECT tenant, campaign, template_name, template_language, false AS is_requested, is_attempted, outcome,
-        answered_by, is_gone, is_dropped, connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned,
+        answered_by, has_vanished, is_dropped, connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned,
         connects, ring_no_answer
     FROM recount.call_result
     WHERE campaign IS NOT NULL

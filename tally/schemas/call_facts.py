@@ -94,13 +94,13 @@ class Dialled(Struct, frozen=True, array_like=True, tag=3):
     """Whether the customer is the second leg (click-to-call)."""
 
 
-class Swept(Struct, frozen=True, array_like=True, tag=4):
+class Resynced(Struct, frozen=True, array_like=True, tag=4):
     """Whatever of this PBX was last heard of before this moment is over."""
 
     at_us: int
 
 
-CallFact = ChannelsSeen | Originated | Dialled | Swept
+CallFact = ChannelsSeen | Originated | Dialled | Resynced
 
 
 class MemberSeen(Struct, frozen=True, array_like=True, tag=1):
@@ -122,4 +122,4 @@ class MemberSeen(Struct, frozen=True, array_like=True, tag=1):
     removed: bool
 
 
-OperatorFact = MemberSeen | Swept
+OperatorFact = MemberSeen | Resynced

@@ -14,10 +14,10 @@ NUMBERS = "numbers"
 """By phone_number_id whose a business number is; kept for ever, and most deployments have none."""
 COUNTERS = "counters"
 ALIASES = "aliases"
-SWEEPS = "sweeps"
+RESYNCS = "resyncs"
 """By family and scope (a PBX): the latest moment before which whatever was not heard of again is over."""
 OPEN = "open"
-"""By family and subject: those that a sweep may still find missing."""
+"""By family and subject: those that a resync may still find missing."""
 
 DAY_MS = 86_400_000
 RAW_LIMIT_BYTES = RECORD.most

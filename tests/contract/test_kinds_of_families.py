@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.agents.fold.batch import fold_batch, sweep_at, sweep_steps
+from tally.agents.fold.batch import fold_batch, resync_at, resync_steps
 from tally.agents.fold.resync import open_subjects
 from tally.agents.fold.steps import NO_LIMITS
-from tally.schemas.call_facts import OPERATOR, Swept
+from tally.schemas.call_facts import OPERATOR, Resynced
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.topics import ALIASES, OPEN
 from tally.tables.families.family import ConnectedFamily, Family, PlainFamily, Resyncable
@@ -17,14 +17,14 @@ from tally.tables.families.operator import Operator, OperatorFamily
 from tally.tables.families.registry import BY_KIND, FAMILIES
 from tally.tables.pieces import at_once
 from tally.tables.rules import Rules
-from tests.support.facts import FACTS, KEYS, MEMBERS_SEEN, SWEEPS
+from tests.support.facts import FACTS, KEYS, MEMBERS_SEEN, RESYNCS
 from tests.support.partition import MemoryPartition, record
 
 RULES = Rules()
 PBX = b"pbx1"
 OF_CONNECTED = {"subjects", "members", "join", "half_named", "named_together"}
 OF_PLAIN = {"subject", "waits", "is_contested"}
-OF_RESYNCABLE = {"sweep_us", "swept", "is_open"}
+OF_RESYNCABLE = {"resync_us", "resynced", "is_open"}
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.table)
 resyncable = pytest.mark.parametrize(
     "family",
@@ -68,7 +68,7 @@ def waiting_after(facts: list[Keyed], partition: MemoryPartition) -> int:
 
 
 OPERATOR_FACTS = st.lists(
-    st.builds(KeyedFact, st.just(OPERATOR), st.just(PBX), MEMBERS_SEEN | SWEEPS),
+    st.builds(KeyedFact, st.just(OPERATOR), st.just(PBX), MEMBERS_SEEN | RESYNCS),
     min_size=1,
     max_size=12,
 )
@@ -85,9 +85,11 @@ def test_a_subject_that_waits_is_waited_for_whatever_way_its_state_changes(
         states = [family.decode(value) for value in partition.tables[family.table].values()]
         assert waiting == sum(map(family.waits, states))
 
-        swept = record(partition.next_offset, KeyedFact(OPERATOR, PBX, Swept(2**62)))
-        subjects = open_subjects(sweep_at(swept), partition)
-        steps = sweep_steps(sweep_at(swept), subjects, partition, RULES, partition.next_offset, NO_LIMITS)
+        resynced = record(partition.next_offset, KeyedFact(OPERATOR, PBX, Resynced(2**62)))
+        subjects = open_subjects(resync_at(resynced), partition)
+        steps = resync_steps(
+            resync_at(resynced), subjects, partition, RULES, partition.next_offset, NO_LIMITS
+        )
         assert at_once(steps).waiting == -waiting
 
 
@@ -110,7 +112,7 @@ def test_what_a_batch_adds_to_those_that_wait_are_the_states_that_say_so(
 def test_the_index_of_what_is_open_is_that_of_the_states(
     family: Resyncable[Any, Any], data: st.DataObject
 ) -> None:
-    facts: list[Any] = data.draw(st.lists(FACTS[family.table] | SWEEPS, min_size=1, max_size=8))
+    facts: list[Any] = data.draw(st.lists(FACTS[family.table] | RESYNCS, min_size=1, max_size=8))
     partition = MemoryPartition()
     for fact in facts:
         partition.fold([KeyedFact(family.code, PBX, fact)], RULES)

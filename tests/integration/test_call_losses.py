@@ -32,7 +32,7 @@ from tests.support.call_packets import (
     send,
 )
 
-SWEEPS: dict[str, tuple[list[Event], dict[str, int]]] = {
+RESYNCS: dict[str, tuple[list[Event], dict[str, int]]] = {
     "a restart": ([fully_booted(100, 80)], {"ended_unknown": 1}),
     "a login to a server that runs since before": ([fully_booted(100, 3600)], {}),
     "a restart too close": ([fully_booted(100, 97)], {}),
@@ -42,11 +42,11 @@ SWEEPS: dict[str, tuple[list[Event], dict[str, int]]] = {
 }
 
 
-@pytest.mark.parametrize(("sweep", "unknown"), SWEEPS.values(), ids=SWEEPS)
-def test_a_channel_last_seen_before_a_sweep_ended_unknown(
-    recount: Recount, sweep: list[Event], unknown: dict[str, int]
+@pytest.mark.parametrize(("resync", "unknown"), RESYNCS.values(), ids=RESYNCS)
+def test_a_channel_last_seen_before_a_resync_ended_unknown(
+    recount: Recount, resync: list[Event], unknown: dict[str, int]
 ) -> None:
-    stats = recount(send(), *rings(0, CUSTOMER), *answers(2.5, CUSTOMER), *sweep)
+    stats = recount(send(), *rings(0, CUSTOMER), *answers(2.5, CUSTOMER), *resync)
 
     assert stats["c1"] == {**UP, **unknown}
 
@@ -57,7 +57,7 @@ def test_an_unanswered_call_that_is_gone_has_no_outcome(recount: Recount) -> Non
     assert stats["c1"] == {"requested": 1, "attempted": 1, "ended_unknown": 1}
 
 
-def test_a_sweep_of_another_pbx_says_nothing(recount: Recount) -> None:
+def test_a_resync_of_another_pbx_says_nothing(recount: Recount) -> None:
     topic, body, headers = fully_booted(100, 10)
     stats = recount(send(), *rings(0, CUSTOMER), (topic, body, {**headers, "pbx": "pbx02"}))
 

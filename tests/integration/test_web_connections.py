@@ -49,7 +49,7 @@ class Server:
 
     def pass_seconds(self, seconds: float) -> None:
         self.later_s += seconds
-        self.server.connections.sweep()
+        self.server.connections.expire()
 
 
 @pytest_asyncio.fixture

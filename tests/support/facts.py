@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, MemberSeen, Originated, Swept
+from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, MemberSeen, Originated, Resynced
 from tally.schemas.facts import (
     AttemptResult,
     Claim,
@@ -160,7 +160,7 @@ MEMBERS_SEEN = st.builds(
     st.booleans(),
 )
 
-SWEEPS = st.builds(Swept, MICROSECONDS)
+RESYNCS = st.builds(Resynced, MICROSECONDS)
 
 FACTS: dict[str, st.SearchStrategy[Any]] = {
     "messages": MESSAGE_FACTS,

@@ -13,7 +13,7 @@ from tally.agents.fold.failure import FamilyFailure, StateTooLarge, family_code
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.plain import fold_plain, fold_subjects
-from tally.agents.fold.resync import Sweep, Sweeps, sweep_of
+from tally.agents.fold.resync import Resync, Resyncs, resync_of
 from tally.agents.fold.rows import moved_rows
 from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, Limits, chunks
 from tally.schemas.errors import UnknownFact
@@ -66,20 +66,19 @@ def fold_steps(
     reader: Reader,
     rules: Rules,
     limits: Limits = NO_LIMITS,
-    is_swept: bool = False,
+    is_resynced: bool = False,
     missing: Missing | None = None,
 ) -> Steps[Folded]:
     """Merge a batch of facts of one partition into what its tables hold, a subject a step.
 
-    `is_swept` says of sweeps that whatever they may end has been swept (`sweep_steps`), `missing` what was
-    quarantined before and is to be written with the rest. Raises FamilyFailure
-    where family code raises on one of the facts, UnknownFact for a fact of a family or version that is not
-    known, TooMuchAtOnce and WideSweep beyond the limits. No facts change nothing.
+    `is_resynced` says of resyncs that whatever they may end has been resynced (`resync_steps`), `missing`
+    what was quarantined before and is to be written with the rest. Raises FamilyFailure where family code raises on one of the facts, UnknownFact for a fact of a family or version that is not
+    known, TooMuchAtOnce and WideResync beyond the limits. No facts change nothing.
     """
     missing = missing or Missing(reader)
     if not records:
         return Folded(missing.writes(0), {}, 0)
-    limits = limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.swept_subjects)
+    limits = limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.resynced_subjects)
     context = FoldContext(reader, rules, missing, limits)
     counted = {}
     grouped = _by_kind(records)
@@ -97,39 +96,39 @@ def fold_steps(
         if isinstance(family, PartedFamily):
             yield from fold_parted(family, facts, context)
         elif isinstance(family, ConnectedFamily):
-            yield from fold_connected(family, facts, context, is_swept)
+            yield from fold_connected(family, facts, context, is_resynced)
         else:
-            yield from fold_plain(family, facts, context, is_swept)
+            yield from fold_plain(family, facts, context, is_resynced)
     yield from _move_rows(context, next_offset=records[-1].offset + 1)
     oldest_ms = oldest_raw_at_ms(record.value for record in records)
     _write_missing(context, oldest_ms)
     return Folded(context.writes, counted, oldest_ms, context.waiting, context.contested, context.refused)
 
 
-def sweep_steps(
-    sweep: Sweep, subjects: list[bytes], reader: Reader, rules: Rules, next_offset: int, limits: Limits
+def resync_steps(
+    resync: Resync, subjects: list[bytes], reader: Reader, rules: Rules, next_offset: int, limits: Limits
 ) -> Steps[Folded]:
-    """Sweep some of the open subjects of a scope, a subject a step. Raises as `fold_steps` does."""
+    """Resync some of the open subjects of a scope, a subject a step. Raises as `fold_steps` does."""
     context = FoldContext(reader, rules, Missing(reader), limits if len(subjects) > 1 else NO_LIMITS)
-    family = sweep.family
-    sweeps = Sweeps(family, {family.code + sweep.scope: sweep.at_us})
+    family = resync.family
+    resyncs = Resyncs(family, {family.code + resync.scope: resync.at_us})
     if isinstance(family, ConnectedFamily):
         components = [Component[Any](roots=[root]) for root in subjects]
-        yield from fold_components(family, components, context, sweeps)
+        yield from fold_components(family, components, context, resyncs)
     elif isinstance(family, PlainFamily):
-        yield from fold_subjects(family, dict.fromkeys(subjects, ()), context, sweeps)
+        yield from fold_subjects(family, dict.fromkeys(subjects, ()), context, resyncs)
     yield from _move_rows(context, next_offset)
     _write_missing(context, 0)
     return Folded(context.writes, {}, 0, context.waiting, context.contested)
 
 
-def sweep_at(record: FactRecord) -> Sweep:
-    """Return the sweep that a record holds. Raises ValueError for any other fact."""
+def resync_at(record: FactRecord) -> Resync:
+    """Return the resync that a record holds. Raises ValueError for any other fact."""
     family = BY_KIND[kind_of(record.value)]
-    sweep = sweep_of(family, record.key, family.decode_fact(fact_bytes(record.value)))
-    if sweep is None:
-        raise ValueError("no sweep")
-    return sweep
+    resync = resync_of(family, record.key, family.decode_fact(fact_bytes(record.value)))
+    if resync is None:
+        raise ValueError("no resync")
+    return resync
 
 
 def _move_rows(context: FoldContext, next_offset: int) -> Steps[None]:

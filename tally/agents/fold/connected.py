@@ -7,7 +7,7 @@ from tally.agents.fold.beyond import mark_beyond
 from tally.agents.fold.components import Component, Components
 from tally.agents.fold.context import FoldContext, Merged
 from tally.agents.fold.failure import family_code
-from tally.agents.fold.resync import Sweeps, latest_sweeps
+from tally.agents.fold.resync import Resyncs, latest_resyncs
 from tally.agents.fold.revealing import all_subjects
 from tally.agents.fold.steps import STEP_BYTES, chunks, merging
 from tally.schemas.topics import ALIASES
@@ -19,18 +19,18 @@ ALIASES_AT_ONCE = 1_000
 
 
 def fold_connected(
-    family: ConnectedFamily[F, S], facts: list[tuple[bytes, F]], context: FoldContext, is_swept: bool
+    family: ConnectedFamily[F, S], facts: list[tuple[bytes, F]], context: FoldContext, is_resynced: bool
 ) -> Steps[None]:
     """Fold facts that may show that several subjects are one, a component a step.
 
     Where a fact connects subjects, their states merge under the smallest key, and their contributions give
-    way to that of the union, in the same batch. `is_swept`, and what is raised: see `fold_steps`.
+    way to that of the union, in the same batch. `is_resynced`, and what is raised: see `fold_steps`.
     """
-    sweeps: Sweeps[F, S] | None = None
+    resyncs: Resyncs[F, S] | None = None
     opened: list[bytes] = []
     if isinstance(family, Resyncable):
-        sweeps = latest_sweeps(family, [scope for scope, _ in facts], context.reader)
-        facts, opened = sweeps.take(facts, context, is_swept)
+        resyncs = latest_resyncs(family, [scope for scope, _ in facts], context.reader)
+        facts, opened = resyncs.take(facts, context, is_resynced)
     yield
     named = yield from all_subjects(family, facts, context.reader)
     yield
@@ -55,7 +55,7 @@ def fold_connected(
     for smallest, roots_of in known.items():
         found[smallest].roots = roots_of
     yield
-    yield from fold_components(family, found.values(), context, sweeps)
+    yield from fold_components(family, found.values(), context, resyncs)
 
 
 def aliases_of(
@@ -90,9 +90,9 @@ def fold_components(
     family: ConnectedFamily[F, S],
     components: Iterable[Component[F]],
     context: FoldContext,
-    sweeps: Sweeps[F, S] | None,
+    resyncs: Resyncs[F, S] | None,
 ) -> Steps[None]:
-    """Fold components, those of which nothing is new too: a sweep may end them."""
+    """Fold components, those of which nothing is new too: a resync may end them."""
     for some in chunks(components):
         wanted = [root for component in some for root in component.roots]
         olds = dict(zip(wanted, context.reader.get_many(family.table, wanted), strict=True))
@@ -101,7 +101,7 @@ def fold_components(
             for component in some:
                 had = {root: old for root in component.roots if (old := olds[root]) is not None}
                 if component.facts or had:
-                    state_bytes += yield from _fold_component(family, component, had, context, sweeps)
+                    state_bytes += yield from _fold_component(family, component, had, context, resyncs)
                 yield
         context.wrote(state_bytes)
 
@@ -111,7 +111,7 @@ def _fold_component(
     component: Component[F],
     olds: dict[bytes, bytes],
     context: FoldContext,
-    sweeps: Sweeps[F, S] | None,
+    resyncs: Resyncs[F, S] | None,
 ) -> Steps[int]:
     """Merge one component: all states it had, and its facts; return the bytes of its state."""
     befores = {root: family.decode(old) for root, old in olds.items()}
@@ -121,8 +121,8 @@ def _fold_component(
     after = yield from _known(family, befores, component.facts)
     if is_large:
         yield
-    if sweeps is not None:
-        after = sweeps.applied(component.any_key, after)
+    if resyncs is not None:
+        after = resyncs.applied(component.any_key, after)
     members = family.members(component.any_key, after)
     root = min(members)
     encoded = family.encode(after)
@@ -145,8 +145,8 @@ def _fold_component(
     was = set(family.members(root, befores[root])) if root in befores else ()
     # Members that are not yet known under this root.
     aliases.update({family.code + member: root for member in members if member not in was})
-    if sweeps is not None:
-        sweeps.index(merged, context)
+    if resyncs is not None:
+        resyncs.index(merged, context)
     rules = context.rules
     parts = [part for key, before in befores.items() for part in family.contribution(key, before, rules)]
     if is_large:

@@ -8,7 +8,7 @@ import structlog
 from msgspec import structs
 
 from tally.agents.compute_gate import TURN_SECONDS, Computation
-from tally.agents.fold.batch import FactRecord, Folded, fold_steps, sweep_at, sweep_steps
+from tally.agents.fold.batch import FactRecord, Folded, fold_steps, resync_at, resync_steps
 from tally.agents.fold.failure import FamilyFailure, is_beyond_retry, next_failure
 from tally.agents.fold.inbox import Inbox, Run, foreign, take
 from tally.agents.fold.missing import Missing
@@ -16,7 +16,7 @@ from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.ports import FoldSettings
 from tally.agents.fold.quarantine import already_quarantined, quarantine
 from tally.agents.fold.resync import open_subjects
-from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideSweep
+from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideResync
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.records import oldest_raw_at_ms
 from tally.schemas.rows import Progress
@@ -164,7 +164,7 @@ class PartitionFold:
         steps = fold_steps(hopeful, self._store, self._settings.rules, OF_A_TRANSACTION, missing=missing)
         try:
             computed = await self._computed(steps)
-        except (FamilyFailure, TooMuchAtOnce, WideSweep) as error:
+        except (FamilyFailure, TooMuchAtOnce, WideResync) as error:
             return await self._fold_less(records, hopeful, error)
         if computed is None:
             return records
@@ -219,21 +219,21 @@ class PartitionFold:
             return await self._fold(records[:place]) + records[place:]
         if isinstance(error, FamilyFailure):
             await self._fail(first, error)
-        elif not await self._sweep(first):
+        elif not await self._resync(first):
             return records
         return records[1:]
 
-    async def _sweep(self, record: FactRecord) -> bool:
-        """Fold a sweep that ends many subjects, in portions; return whether the partition is still ours.
+    async def _resync(self, record: FactRecord) -> bool:
+        """Fold a resync that ends many subjects, in portions; return whether the partition is still ours.
 
-        Progress stays before the sweep until the last portion: a new owner begins again, to the same end.
+        Progress stays before the resync until the last portion: a new owner begins again, to the same end.
         """
-        sweep = sweep_at(record)
-        portion, begin = OF_A_TRANSACTION.swept_subjects, b""
-        while subjects := open_subjects(sweep, self._store, begin, portion):
+        resync = resync_at(record)
+        portion, begin = OF_A_TRANSACTION.resynced_subjects, b""
+        while subjects := open_subjects(resync, self._store, begin, portion):
             before = self._store.progress
-            steps = sweep_steps(
-                sweep, subjects, self._store, self._settings.rules, before.next_offset, OF_A_TRANSACTION
+            steps = resync_steps(
+                resync, subjects, self._store, self._settings.rules, before.next_offset, OF_A_TRANSACTION
             )
             try:
                 computed = await self._computed(steps)
@@ -251,7 +251,7 @@ class PartitionFold:
             )
             await self._commit(computed, progress)
             begin = subjects[-1] + b"\0"
-        folded = at_once(fold_steps([record], self._store, self._settings.rules, is_swept=True))
+        folded = at_once(fold_steps([record], self._store, self._settings.rules, is_resynced=True))
         await self._commit(Computed(folded, 0.0), self._progress([record], folded, 0))
         return True
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tally.agents.fold.beyond import mark_beyond
 from tally.agents.fold.context import FoldContext, Merged
 from tally.agents.fold.failure import family_code
-from tally.agents.fold.resync import Sweeps, latest_sweeps
+from tally.agents.fold.resync import Resyncs, latest_resyncs
 from tally.agents.fold.steps import FACTS_AT_ONCE, SMALL_AT_ONCE, SMALL_STEP_BYTES, chunks, merging
 from tally.tables.contribution import Part
 from tally.tables.families.family import F, PlainFamily, Resyncable, S
@@ -13,28 +13,28 @@ from tally.tables.pieces import Steps
 
 
 def fold_plain(
-    family: PlainFamily[F, S], facts: list[tuple[bytes, F]], context: FoldContext, is_swept: bool
+    family: PlainFamily[F, S], facts: list[tuple[bytes, F]], context: FoldContext, is_resynced: bool
 ) -> Steps[None]:
-    """Fold facts, and the open subjects that a sweep among them may end. `is_swept`: see `fold_steps`."""
-    sweeps: Sweeps[F, S] | None = None
+    """Fold facts, and the open subjects that a resync among them may end. `is_resynced`: see `fold_steps`."""
+    resyncs: Resyncs[F, S] | None = None
     opened: list[bytes] = []
     if isinstance(family, Resyncable):
-        sweeps = latest_sweeps(family, [scope for scope, _ in facts], context.reader)
-        facts, opened = sweeps.take(facts, context, is_swept)
+        resyncs = latest_resyncs(family, [scope for scope, _ in facts], context.reader)
+        facts, opened = resyncs.take(facts, context, is_resynced)
     facts_of: dict[bytes, list[F]] = {key: [] for key in opened}
     with family_code():
         for key, fact in facts:
             facts_of.setdefault(family.subject(key, fact), []).append(fact)
-    yield from fold_subjects(family, facts_of, context, sweeps)
+    yield from fold_subjects(family, facts_of, context, resyncs)
 
 
 def fold_subjects(
     family: PlainFamily[F, S],
     facts_of: Mapping[bytes, Sequence[F]],
     context: FoldContext,
-    sweeps: Sweeps[F, S] | None,
+    resyncs: Resyncs[F, S] | None,
 ) -> Steps[None]:
-    """Merge what is new of subjects, and apply sweeps to them, those of which nothing is new too."""
+    """Merge what is new of subjects, and apply resyncs to them, those of which nothing is new too."""
     table = context.writes_to(family.table)
     for some in chunks(facts_of.items(), SMALL_AT_ONCE):
         olds = context.reader.get_many(family.table, [key for key, _ in some])
@@ -53,8 +53,8 @@ def fold_subjects(
                     after = before
                 else:
                     continue
-                if sweeps is not None:
-                    after = sweeps.applied(key, after)
+                if resyncs is not None:
+                    after = resyncs.applied(key, after)
                 encoded = family.encode(after)
                 step_bytes += len(encoded)
                 if (bound := family.beyond(after)) is not None:
@@ -63,8 +63,8 @@ def fold_subjects(
                     continue
                 table[key] = encoded
                 state_bytes += len(encoded)
-                if sweeps is not None:
-                    sweeps.index(_merged(key, before, after, facts), context)
+                if resyncs is not None:
+                    resyncs.index(_merged(key, before, after, facts), context)
                 _count(family, key, before, after, context)
         yield
         context.wrote(state_bytes)

@@ -22,7 +22,7 @@ from tally.tables.store.interface import Reader
 def subject_of(record: FactRecord, reader: Reader) -> bytes:
     """Return the family's code and the key of the subject, as the table `incomplete` names it.
 
-    Where a fact would join several it is the largest: that one has no room for any other. Of a sweep, or
+    Where a fact would join several it is the largest: that one has no room for any other. Of a resync, or
     where the fact cannot even be decoded, its partition key is all that is known.
     """
     family = BY_KIND.get(kind_of(record.value))
@@ -104,7 +104,7 @@ def _subjects(family: AnyFamily, record: FactRecord, reader: Reader) -> list[byt
 
 
 def _named(family: AnyFamily, key: bytes, fact: Any) -> Sequence[bytes]:
-    """Return the keys that a fact names its subject by; none of a sweep, which is about all subjects."""
-    if isinstance(family, Resyncable) and family.sweep_us(fact) is not None:
+    """Return the keys that a fact names its subject by; none of a resync, which is about all subjects."""
+    if isinstance(family, Resyncable) and family.resync_us(fact) is not None:
         return ()
     return family.subjects(key, fact) if isinstance(family, ConnectedFamily) else (family.subject(key, fact),)

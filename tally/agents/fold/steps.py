@@ -31,8 +31,8 @@ class TooMuchAtOnce(Exception):
     """Several facts change more bytes than one transaction should hold: fewer of them are to be tried."""
 
 
-class WideSweep(Exception):
-    """A sweep may end more subjects than one transaction should hold: they are to be swept in portions."""
+class WideResync(Exception):
+    """A resync may end more subjects than one transaction should hold: it is to be folded in portions."""
 
 
 class Limits(Struct, frozen=True):
@@ -40,7 +40,7 @@ class Limits(Struct, frozen=True):
 
     write_bytes: int
     """Of states; what one subject needs is never refused."""
-    swept_subjects: int
+    resynced_subjects: int
 
 
 NO_LIMITS = Limits(1 << 62, 1 << 62)

@@ -9,7 +9,7 @@ from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, decoded, packet_of, read_packet
 from tally.schemas.ami.variables import READING, Reading, Whose
 from tally.schemas.bounds import PACKET_LINES, RECORD
-from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Swept
+from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Resynced
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, checked_text, producer_id
 from tally.schemas.keys import join_parts
@@ -36,7 +36,7 @@ def read_ami(
 ) -> Routed:
     """Turn one AMI event, as a packet's text or as a JSON object, into facts.
 
-    What holds for a whole PBX until something later comes, sweeps and descriptions of operators, is never
+    What holds for a whole PBX until something later comes, resyncs and descriptions of operators, is never
     later than Kafka's time of the record: a clock that was ahead once must not silence a PBX.
     """
     routed = Routed()
@@ -139,7 +139,7 @@ def _read(
         if fact := _SAYING[name](packet, at, whose, reading):
             routed.add(CALL, key, fact)
     else:
-        _SWEEPS[name](key, packet, _by(published_ms, at), routed)
+        _RESYNCS[name](key, packet, _by(published_ms, at), routed)
 
 
 def _whose(packet: Packet, headers: Own) -> Whose:
@@ -169,19 +169,19 @@ def _booted(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
     """Take a restart: whatever was heard of before the PBX came up is over. Without Uptime it is a login."""
     uptime = packet.get("uptime")
     if uptime.isascii() and uptime.isdigit() and len(uptime) < MAX_ID:
-        # The uptime is rounded down: one more second, so that nothing after the start is swept.
-        swept = Swept(max(at.us - (int(uptime) + 1) * 1_000_000, 0))
-        routed.add(CALL, key, swept)
-        routed.add(OPERATOR, key, swept)
+        # The uptime is rounded down: one more second, so that nothing after the start is resynced.
+        resynced = Resynced(max(at.us - (int(uptime) + 1) * 1_000_000, 0))
+        routed.add(CALL, key, resynced)
+        routed.add(OPERATOR, key, resynced)
 
 
 def _channels_listed(key: bytes, _packet: Packet, at: Moment, routed: Routed) -> None:
-    routed.add(CALL, key, Swept(max(at.us - LIST_US, 0)))
+    routed.add(CALL, key, Resynced(max(at.us - LIST_US, 0)))
 
 
 def _queues_listed(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
     if packet.get("actionid").startswith(RESYNC):
-        routed.add(OPERATOR, key, Swept(max(at.us - LIST_US, 0)))
+        routed.add(OPERATOR, key, Resynced(max(at.us - LIST_US, 0)))
 
 
 _SAYING: Mapping[str, Callable[[Packet, Moment, Whose, Reading], ChannelsSeen | Originated | None]] = {
@@ -189,7 +189,7 @@ _SAYING: Mapping[str, Callable[[Packet, Moment, Whose, Reading], ChannelsSeen | 
     "VarSet": channels.variable_set,
     "UserEvent": channels.verdict,
 }
-_SWEEPS: Mapping[str, Callable[[bytes, Packet, Moment, Routed], None]] = {
+_RESYNCS: Mapping[str, Callable[[bytes, Packet, Moment, Routed], None]] = {
     "FullyBooted": _booted,
     "CoreShowChannelsComplete": _channels_listed,
     "QueueStatusComplete": _queues_listed,

@@ -1,4 +1,4 @@
-"""What is said in a session: login, filters, lists of what there is, and then Ping and sweeps."""
+"""What is said in a session: login, filters, lists of what there is, and then Ping and resyncs."""
 
 import math
 from collections.abc import Mapping
@@ -74,8 +74,8 @@ def _secret(pbx: Pbx) -> str:
     return secret
 
 
-SWEEP = "CoreShowChannels"
-AFTER_LOGIN = (SWEEP, "QueueStatus")
+RESYNC = "CoreShowChannels"
+AFTER_LOGIN = (RESYNC, "QueueStatus")
 """There is no replay: what happened before the login can only be asked for."""
 
 
@@ -102,17 +102,17 @@ async def converse(session: Session, pbx: Pbx, world: World, timing: Timing, lis
 
 async def _keep(session: Session, pbx: Pbx, world: World, timing: Timing, listener: Listener) -> NoReturn:
     ping_at = world.seconds() + timing.ping_seconds
-    sweep_at = world.seconds() + pbx.sweep_seconds
+    resync_at = world.seconds() + pbx.resync_seconds
     while True:
-        await session.pause(max(0.0, min(ping_at, sweep_at) - world.seconds()))
+        await session.pause(max(0.0, min(ping_at, resync_at) - world.seconds()))
         if world.seconds() >= ping_at:
             ping_at = world.seconds() + timing.ping_seconds
             await session.ask("Ping", seconds=timing.pong_seconds)
-        if world.seconds() >= sweep_at:
-            refused = await _list(session, SWEEP, timing.answer_seconds)
+        if world.seconds() >= resync_at:
+            refused = await _list(session, RESYNC, timing.answer_seconds)
             listener.refused(refused)
             # What was refused once is refused until the next login.
-            sweep_at = math.inf if refused else world.seconds() + pbx.sweep_seconds
+            resync_at = math.inf if refused else world.seconds() + pbx.resync_seconds
 
 
 async def _list(session: Session, name: str, seconds: float) -> dict[str, str]:

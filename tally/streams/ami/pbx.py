@@ -44,7 +44,7 @@ class Pbx(BaseModel):
     auth: Literal["plain", "md5"] = Field("plain", description="md5 never sends the secret")
     events: str = Field(DEFAULT_EVENTS, pattern=r"^[a-z]+(,[a-z]+)*$", description="classes of events")
     filters: tuple[str, ...] = Field((), description="lines of the action Filter, such as `!Event: RTCPSent`")
-    sweep_seconds: float = Field(60.0, ge=1, le=3600, description="how often all channels are listed")
+    resync_seconds: float = Field(60.0, ge=1, le=3600, description="how often all channels are listed")
 
     @field_validator("tenant", "host", "username", "secret", "filters")
     @classmethod

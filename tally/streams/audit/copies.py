@@ -53,19 +53,19 @@ class Copies:
             local.close()
 
 
-def sweep(temporary: Path) -> list[Path]:
+def remove_abandoned(temporary: Path) -> list[Path]:
     """Remove the copies of audits that were killed, and return them: they hold phones, and are large."""
-    swept = []
+    removed = []
     for folder in temporary.glob(f"{PREFIX}*"):
         try:
             if time.time() - folder.stat().st_mtime < YOUNG_SECONDS:
                 continue  # whoever has just made it may not hold it yet
             with held(folder):
                 shutil.rmtree(folder)
-                swept.append(folder)
+                removed.append(folder)
         except OSError:  # another user's, or an audit is at work in it
             continue
-    return swept
+    return removed
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def held(folder: Path) -> Iterator[None]:
 @contextmanager
 def copies(settings: Settings) -> Iterator[Copies]:
     """Keep copies in a folder of their own while they are needed."""
-    sweep(Path(tempfile.gettempdir()))
+    remove_abandoned(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, held(Path(folder)):
         kept = Copies(settings, Path(folder))
         try:

@@ -13,7 +13,7 @@ READ_SECONDS = 60.0
 """How long a client may take to read an answer."""
 KEEP_ALIVE_SECONDS = 75.0
 """How long a connection may be idle; longer than the usual 60 s of a proxy, which then closes first."""
-SWEEP_SECONDS = 1.0
+EXPIRY_SECONDS = 1.0
 
 Closed = Literal["no_request", "not_read", "crowded", "full"]
 """Why a connection was closed: no whole request came in time, its answer was not read, another needed the
@@ -135,7 +135,7 @@ class Connections:
         if connection.transport is not None:
             self._open.pop(connection.transport, None)
 
-    def sweep(self) -> None:
+    def expire(self) -> None:
         """Close what has had its time."""
         now_s = self.now_s()
         for connection in self:

@@ -10,8 +10,8 @@ from aiohttp import web, web_response
 from tally.streams.runtime.descriptors import most_descriptors
 from tally.streams.web.complaints import bounded_logger
 from tally.streams.web.connections import (
+    EXPIRY_SECONDS,
     KEEP_ALIVE_SECONDS,
-    SWEEP_SECONDS,
     Closed,
     Connection,
     Connections,
@@ -43,7 +43,7 @@ class WebServer:
             shutdown_timeout=STOP_SECONDS,
         )
         self._server: asyncio.Server | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError: the port is taken."""
@@ -54,14 +54,14 @@ class WebServer:
         self._server = await loop.create_server(
             lambda: Connection(protocols(), self.connections), host, port, backlog=BACKLOG, reuse_address=True
         )
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._expiring = asyncio.create_task(self._expire())
 
     async def stop(self) -> None:
         """Take no more connections, give what is being answered a second, and close."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        if self._expiring is not None:
+            self._expiring.cancel()
             with suppress(asyncio.CancelledError):
-                await self._sweeping
+                await self._expiring
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
@@ -74,7 +74,7 @@ class WebServer:
         with connection.answering():
             return await handler(request)
 
-    async def _sweep(self) -> None:
+    async def _expire(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self.connections.sweep()
+            await asyncio.sleep(EXPIRY_SECONDS)
+            self.connections.expire()

@@ -133,16 +133,16 @@ class Resyncable(Family[F, S]):
     """
 
     @abstractmethod
-    def sweep_us(self, fact: F) -> int | None:
-        """Return the moment of a sweep, in unix microseconds; None for a fact about one subject."""
+    def resync_us(self, fact: F) -> int | None:
+        """Return the moment of a resync, in unix microseconds; None for a fact about one subject."""
 
     @abstractmethod
-    def swept(self, state: S, at_us: int) -> S:
-        """Return the state after the latest sweep, whatever sweeps came before; a merge undoes it."""
+    def resynced(self, state: S, at_us: int) -> S:
+        """Return the state after the latest resync, whatever resyncs came before; a merge undoes it."""
 
     @abstractmethod
     def is_open(self, state: S) -> bool:
-        """Return whether a later sweep could still change the state."""
+        """Return whether a later resync could still change the state."""
 
 
 K = TypeVar("K", str, bytes)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from tally.schemas.bounds import OPERATOR_QUEUES, Bound
-from tally.schemas.call_facts import OPERATOR, MemberSeen, OperatorFact, Swept
+from tally.schemas.call_facts import OPERATOR, MemberSeen, OperatorFact, Resynced
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, join_parts, split_parts
 from tally.schemas.notices import Scope
@@ -33,8 +33,8 @@ class MembershipSeen(Struct, frozen=True, array_like=True, order=True):
     last_call_s: int
     wrapup_s: int
     removed: bool
-    gone: bool = False
-    """Whether the latest sweep was after that moment. No fact says so: it is set anew after each merge."""
+    vanished: bool = False
+    """Whether the latest resync was after that moment. No fact says so: it is set anew after each merge."""
 
 
 class Operator(Struct, frozen=True, array_like=True):
@@ -51,7 +51,7 @@ _fact_decoder: msgspec.msgpack.Decoder[OperatorFact] = msgspec.msgpack.Decoder(O
 
 
 class OperatorFamily(PlainFamily[OperatorFact, Operator], Resyncable[OperatorFact, Operator]):
-    """The family of operators: a PBX may sweep all that it has."""
+    """The family of operators: a PBX may resync all that it has."""
 
     code = OPERATOR
     table = "operators"
@@ -68,24 +68,24 @@ class OperatorFamily(PlainFamily[OperatorFact, Operator], Resyncable[OperatorFac
     def beyond(self, state: Operator) -> Bound | None:
         return OPERATOR_QUEUES if state.is_beyond else None
 
-    def sweep_us(self, fact: OperatorFact) -> int | None:
-        return fact.at_us if isinstance(fact, Swept) else None
+    def resync_us(self, fact: OperatorFact) -> int | None:
+        return fact.at_us if isinstance(fact, Resynced) else None
 
-    def swept(self, state: Operator, at_us: int) -> Operator:
+    def resynced(self, state: Operator, at_us: int) -> Operator:
         queues = {
-            queue: msgspec.structs.replace(known, gone=known.at_us < at_us)
+            queue: msgspec.structs.replace(known, vanished=known.at_us < at_us)
             for queue, known in state.queues.items()
         }
         return msgspec.structs.replace(state, queues=queues)
 
     def is_open(self, state: Operator) -> bool:
-        return any(not known.gone for known in state.queues.values())
+        return any(not known.vanished for known in state.queues.values())
 
     def named(self, key: bytes, fact: OperatorFact) -> Sequence[Scope]:
         return [(fact.tenant, "")] if isinstance(fact, MemberSeen) and fact.tenant else ()
 
     def contribution(self, key: bytes, state: Operator, rules: Rules) -> list[Part]:
-        current = {queue: known for queue, known in state.queues.items() if not known.gone}
+        current = {queue: known for queue, known in state.queues.items() if not known.vanished}
         if not current:
             return []
         template = Template(split_parts(key.partition(b"/")[0])[0], state.interface)
@@ -97,8 +97,8 @@ class OperatorFamily(PlainFamily[OperatorFact, Operator], Resyncable[OperatorFac
 
 
 def _about_one(fact: OperatorFact) -> MemberSeen:
-    if isinstance(fact, Swept):
-        raise TypeError("a sweep is about all operators of a PBX")
+    if isinstance(fact, Resynced):
+        raise TypeError("a resync is about all operators of a PBX")
     return fact
 
 
@@ -125,7 +125,7 @@ def _join_all(states: Sequence[Operator]) -> Operator:
     queues: dict[str, MembershipSeen] = {}
     for state in states:
         for queue, membership in state.queues.items():
-            known = msgspec.structs.replace(membership, gone=False)
+            known = msgspec.structs.replace(membership, vanished=False)
             queues[queue] = max(known, queues.get(queue, known))
     if len(queues) > OPERATOR_QUEUES.most:
         return Operator(states[0].interface, {}, is_beyond=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tally.schemas.records import VERSION
-from tally.schemas.topics import ALIASES, COUNTERS, OPEN, SWEEPS
+from tally.schemas.topics import ALIASES, COUNTERS, OPEN, RESYNCS
 from tally.tables.families.call.family import CallFamily
 from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.family import ConnectedFamily, PlainFamily
@@ -30,7 +30,7 @@ INCOMPLETE = "incomplete"
 TABLES: tuple[str, ...] = (
     *(family.table for family in FAMILIES),
     ALIASES,
-    SWEEPS,
+    RESYNCS,
     OPEN,
     INCOMPLETE,
     COUNTERS,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS, Bound
-from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Originated, Role, Swept
+from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Originated, Resynced, Role
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import split_parts
 from tally.schemas.notices import ANY_CAMPAIGN, Scope
@@ -81,14 +81,14 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
         bound |= {one.value for it in state.channels.values() if (one := it.variables.get("tenant_bound"))}
         return [(tenant, ANY_CAMPAIGN) for tenant in sorted(bound)]
 
-    def sweep_us(self, fact: CallFact) -> int | None:
-        return fact.at_us if isinstance(fact, Swept) else None
+    def resync_us(self, fact: CallFact) -> int | None:
+        return fact.at_us if isinstance(fact, Resynced) else None
 
-    def swept(self, state: Call, at_us: int) -> Call:
+    def resynced(self, state: Call, at_us: int) -> Call:
         changed = {
-            unique: msgspec.structs.replace(channel, gone=not channel.gone)
+            unique: msgspec.structs.replace(channel, vanished=not channel.vanished)
             for unique, channel in state.channels.items()
-            if channel.gone != (channel.hangup is None and channel.last_us < at_us)
+            if channel.vanished != (channel.hangup is None and channel.last_us < at_us)
         }
         if not changed:
             return state

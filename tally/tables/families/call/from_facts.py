@@ -12,8 +12,8 @@ from tally.schemas.call_facts import (
     Dialled,
     Glimpse,
     Originated,
+    Resynced,
     Role,
-    Swept,
 )
 from tally.schemas.keys import join_parts
 from tally.tables.families.call.merge import join_channels
@@ -66,7 +66,7 @@ def identifiers_of(fact: CallFact) -> list[bytes]:
         case Dialled(campaign=campaign, contact=contact, ids=ids):
             found = [(b"a" if name == "action_id" else b"u") + value.encode() for name, value in ids]
             found.append(b"v" + join_parts(campaign, contact))
-        case Swept():
+        case Resynced():
             found = []
     return list(dict.fromkeys(found))
 
@@ -122,8 +122,8 @@ def call_of(fact: CallFact) -> Call:
             return Call(
                 identifiers, asked={key: Asked({outcome: Result(at_ms, template)}, sorted(ids), second)}
             )
-        case Swept():
-            raise TypeError("a sweep is about all calls of a PBX")
+        case Resynced():
+            raise TypeError("a resync is about all calls of a PBX")
 
 
 def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:

@@ -100,7 +100,7 @@ def join_channels(parts: Sequence[Channel]) -> Channel:
     return Channel(
         min([part.first for part in parts]),
         max([part.listed_us for part in parts]),
-        False,  # gone: whoever merges sweeps again
+        False,  # vanished: whoever merges resyncs again
         _least([part.up_us for part in parts]),
         any(part.rang for part in parts),
         _least([part.request for part in parts]),

@@ -146,14 +146,14 @@ def _outcome(
     if not root.is_over or any(not graph.channels[leg].is_over for leg in legs):
         return None
     if channel is None:
-        return None if root.gone else by_reason(reason)
-    return None if channel.gone else unanswered(channel, reason, root.is_local)
+        return None if root.vanished else by_reason(reason)
+    return None if channel.vanished else unanswered(channel, reason, root.is_local)
 
 
 def _is_lost(graph: Graph, attempt: Attempt, channel: Channel | None) -> bool:
     if channel is None and attempt.root is not None:
         channel = graph.channels[attempt.root]
-    return channel is not None and channel.gone
+    return channel is not None and channel.vanished
 
 
 def was_attempted(journey: Journey) -> bool:

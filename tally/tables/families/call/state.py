@@ -111,8 +111,8 @@ class Channel(Struct, frozen=True, array_like=True):
     first: FirstSeen
     listed_us: int = 0
     """When a list of the PBX's channels last showed it."""
-    gone: bool = False
-    """Whether the latest sweep did not find it. No fact says so: it is set anew after each merge."""
+    vanished: bool = False
+    """Whether the latest resync did not find it. No fact says so: it is set anew after each merge."""
     up_us: int | None = None
     rang: bool = False
     request: Hangup | None = None
@@ -166,8 +166,8 @@ class Channel(Struct, frozen=True, array_like=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether it has hung up, or is gone without our seeing it."""
-        return self.hangup is not None or self.gone
+        """Whether it has hung up, or has vanished."""
+        return self.hangup is not None or self.vanished
 
 
 class Asked(Struct, frozen=True, array_like=True):

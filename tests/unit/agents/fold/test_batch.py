@@ -19,7 +19,7 @@ from tally.schemas.rows import Row, decode_row, encode
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.families.family import ConnectedFamily
 from tally.tables.rules import Rules
-from tests.support.facts import CALL_FACTS, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, SIGHTINGS, SWEEPS
+from tests.support.facts import CALL_FACTS, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, RESYNCS, SIGHTINGS
 from tests.support.partition import MemoryPartition, Record, record
 
 RULES = Rules()
@@ -39,8 +39,8 @@ FACTS = st.lists(
         RESULTS,
     )
     | st.builds(KeyedFact, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), SIGHTINGS)
-    | st.builds(KeyedFact, st.just(CALL), PBXS, CALL_FACTS | SWEEPS)
-    | st.builds(KeyedFact, st.just(OPERATOR), PBXS, MEMBERS_SEEN | SWEEPS),
+    | st.builds(KeyedFact, st.just(CALL), PBXS, CALL_FACTS | RESYNCS)
+    | st.builds(KeyedFact, st.just(OPERATOR), PBXS, MEMBERS_SEEN | RESYNCS),
     min_size=1,
     max_size=20,
 )

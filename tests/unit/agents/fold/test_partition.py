@@ -13,7 +13,7 @@ from tally.agents.fold.opening import Rows, count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.ports import FoldSettings
 from tally.agents.fold.steps import Limits
-from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse, Swept
+from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse, Resynced
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Sighting, StatusSeen
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.records import Keyed, KeyedFact
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio
 PBX = join_parts("pbx1")
 AT_US = 1_795_000_000_000_000
 CALLS = 2_500
-FEW = Limits(write_bytes=20_000, swept_subjects=100)
+FEW = Limits(write_bytes=20_000, resynced_subjects=100)
 
 
 class MemoryStore(MemoryPartition):
@@ -89,8 +89,8 @@ def claimed(nth: int) -> Keyed:
     return KeyedFact(MESSAGE, join_parts("n1", f"wamid.{nth}"), Claimed(claim))
 
 
-def swept(nth: int) -> Keyed:
-    return KeyedFact(CALL, PBX, Swept(AT_US + nth))
+def resynced(nth: int) -> Keyed:
+    return KeyedFact(CALL, PBX, Resynced(AT_US + nth))
 
 
 def tables(store: MemoryPartition) -> dict[str, dict[bytes, bytes]]:
@@ -116,20 +116,20 @@ async def test_progress_says_how_many_messages_wait_and_how_many_several_tenants
     assert (store.progress.waiting, store.progress.contested) == (0, 1)
 
 
-async def test_a_sweep_of_many_calls_comes_in_portions_and_counts_as_one_would() -> None:
-    facts = [*(seen(nth) for nth in range(CALLS)), swept(CALLS * 2), seen(7, "hangup")]
+async def test_a_resync_of_many_calls_comes_in_portions_and_counts_as_one_would() -> None:
+    facts = [*(seen(nth) for nth in range(CALLS)), resynced(CALLS * 2), seen(7, "hangup")]
     store = MemoryStore()
     await folded(store, facts[:CALLS])
     await folded(store, facts)
 
     assert tables(store) == tables(at_once(facts))
     assert not store.tables[OPEN]
-    sweeping = [states for offset, states in store.transactions if offset == CALLS]
-    assert sweeping == [CALLS, 1_000, 1_000, 500]
+    resyncing = [states for offset, states in store.transactions if offset == CALLS]
+    assert resyncing == [CALLS, 1_000, 1_000, 500]
 
 
-async def test_a_sweep_that_ends_few_of_those_that_are_open_ends_as_well() -> None:
-    facts = [*(seen(nth) for nth in range(CALLS)), swept(10)]
+async def test_a_resync_that_ends_few_of_those_that_are_open_ends_as_well() -> None:
+    facts = [*(seen(nth) for nth in range(CALLS)), resynced(10)]
     store = MemoryStore()
     await folded(store, facts[:CALLS])
     await folded(store, facts)
@@ -138,8 +138,8 @@ async def test_a_sweep_that_ends_few_of_those_that_are_open_ends_as_well() -> No
     assert len(store.tables[OPEN]) == CALLS - 10
 
 
-async def test_a_new_owner_begins_a_sweep_again_and_counts_the_same() -> None:
-    facts = [*(seen(nth) for nth in range(CALLS)), swept(CALLS * 2)]
+async def test_a_new_owner_begins_a_resync_again_and_counts_the_same() -> None:
+    facts = [*(seen(nth) for nth in range(CALLS)), resynced(CALLS * 2)]
     store = MemoryStore()
     await folded(store, facts[:CALLS])
     portions = iter(range(100))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tally.schemas.ami.reader import read_ami
 from tally.schemas.ami.variables import Reading
 from tally.schemas.bounds import PACKET_LINES, QUEUE_NAME
-from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Swept
+from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Resynced
 from tally.schemas.records import packed
 from tally.schemas.topics import FACT_LIMIT_BYTES
 
@@ -178,18 +178,18 @@ def test_variables_and_verdicts_are_read_where_the_settings_name_them() -> None:
     assert not read_ami(told, HEADERS).facts
 
 
-def test_lists_and_starts_sweep_a_pbx_whole_lists_of_members_only_those_of_the_bridge() -> None:
-    def swept(packet: bytes) -> list[tuple[bytes, int]]:
+def test_lists_and_starts_resync_a_pbx_whole_lists_of_members_only_those_of_the_bridge() -> None:
+    def resynced(packet: bytes) -> list[tuple[bytes, int]]:
         facts = read_ami(packet, HEADERS).facts
-        return [(keyed.family, keyed.fact.at_us) for keyed in facts if isinstance(keyed.fact, Swept)]
+        return [(keyed.family, keyed.fact.at_us) for keyed in facts if isinstance(keyed.fact, Resynced)]
 
     listed = 1_795_350_872_905_000
-    assert swept(b"Event: CoreShowChannelsComplete\r\nListItems: 0") == [(CALL, listed)]
-    assert swept(b"Event: QueueStatusComplete\r\nActionID: mine") == []
-    assert swept(b"Event: QueueStatusComplete\r\nActionID: tally-resync-1") == [(OPERATOR, listed)]
+    assert resynced(b"Event: CoreShowChannelsComplete\r\nListItems: 0") == [(CALL, listed)]
+    assert resynced(b"Event: QueueStatusComplete\r\nActionID: mine") == []
+    assert resynced(b"Event: QueueStatusComplete\r\nActionID: tally-resync-1") == [(OPERATOR, listed)]
     up = 1_795_350_873_905_000 - 61_000_000
-    assert swept(b"Event: FullyBooted\r\nUptime: 60") == [(CALL, up), (OPERATOR, up)]
-    assert swept(b"Event: FullyBooted\r\nStatus: Fully Booted") == []
+    assert resynced(b"Event: FullyBooted\r\nUptime: 60") == [(CALL, up), (OPERATOR, up)]
+    assert resynced(b"Event: FullyBooted\r\nStatus: Fully Booted") == []
 
 
 def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
@@ -199,7 +199,7 @@ def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
     (listed,) = read_ami(ahead, HEADERS, Reading(), published_ms).facts
     (known,) = read_ami(member, HEADERS, Reading(), published_ms).facts
 
-    assert isinstance(listed.fact, Swept)
+    assert isinstance(listed.fact, Resynced)
     assert isinstance(known.fact, MemberSeen)
     assert listed.fact.at_us == published_ms * 1000 - 1_000_000
     assert known.fact.at_us == published_ms * 1000

@@ -79,7 +79,7 @@ def test_a_pong_without_a_time_says_none() -> None:
 @pytest.mark.asyncio
 async def test_channels_are_asked_for_again_and_again() -> None:
     async with ami_server() as server:
-        pbx = pbx_of(server).model_copy(update={"sweep_seconds": 0.02})
+        pbx = pbx_of(server).model_copy(update={"resync_seconds": 0.02})
         async with Bridging([pbx], timing=with_timing(ping_seconds=0.01)).running() as bridging:
             await until(lambda: len(server.asked("CoreShowChannels")) >= 4 and len(server.asked("Ping")) >= 4)
             assert len(server.asked("QueueStatus")) == 1

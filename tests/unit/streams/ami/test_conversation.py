@@ -45,7 +45,7 @@ async def test_filters_are_asked_for_and_one_that_is_refused_is_counted_and_miss
         assert asked == [("Add", line) for line in lines]
         assert bridging.metric("refused_actions_total") == 0
     async with ami_server(Plan(refused=("Filter", "CoreShowChannels"))) as server:
-        pbx = pbx_of(server, filters=lines).model_copy(update={"sweep_seconds": 0.01})
+        pbx = pbx_of(server, filters=lines).model_copy(update={"resync_seconds": 0.01})
         async with Bridging([pbx]).running() as bridging:
             await until_resynchronised(bridging)
             await until(lambda: bridging.metric("refused_actions_total") == 4)

@@ -15,7 +15,7 @@ READ: TypeAdapter[tuple[Pbx, ...]] = TypeAdapter(Pbxs)
 def test_pbxs_are_a_json_list_and_the_empty_text_is_none() -> None:
     (pbx,) = READ.validate_python(json.dumps([GOOD]))
 
-    assert (pbx.port, pbx.tls, pbx.auth, pbx.sweep_seconds) == (5038, False, "plain", 60.0)
+    assert (pbx.port, pbx.tls, pbx.auth, pbx.resync_seconds) == (5038, False, "plain", 60.0)
     assert pbx.events == "system,call,agent,user,cdr"
     assert pbx.read_secret() == "canary"
     assert READ.validate_python("") == ()
@@ -35,7 +35,7 @@ def test_pbxs_are_a_json_list_and_the_empty_text_is_none() -> None:
         {"filters": ["!Event: canary\r\nAction: Command"]},
         {"events": "call\r\ncanary"},
         {"auth": "canary"},
-        {"sweep_seconds": 0},
+        {"resync_seconds": 0},
         {"password": "canary"},
     ],
 )

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tally.streams.audit.copies import YOUNG_SECONDS, held, sweep
+from tally.streams.audit.copies import YOUNG_SECONDS, held, remove_abandoned
 
 ASKED = """
 import sys, tempfile, time
@@ -38,7 +38,7 @@ def test_what_a_killed_audit_left_is_removed_and_nothing_else(tmp_path: Path) ->
     other = left(tmp_path, "tally-else", 2 * YOUNG_SECONDS)
     with held(at_work):
         os.utime(at_work, (0, 0))
-        assert sweep(tmp_path) == [old]
+        assert remove_abandoned(tmp_path) == [old]
     assert not old.exists()
     assert at_work.exists()
     assert young.exists()

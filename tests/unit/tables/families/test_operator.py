@@ -47,13 +47,13 @@ def test_each_tenant_sees_the_queues_of_its_own() -> None:
     assert not any("open" in name for name in found[row("tA")])
 
 
-def test_a_removed_membership_and_one_that_a_sweep_did_not_find_are_none() -> None:
+def test_a_removed_membership_and_one_that_a_resync_did_not_find_are_none() -> None:
     removed = rows(seen(1_000), seen(2_000, removed=True))
-    swept = FAMILY.swept(FAMILY.merge(None, [seen(1_000)]), 2_000)
+    resynced = FAMILY.resynced(FAMILY.merge(None, [seen(1_000)]), 2_000)
 
     assert removed == {row("t1"): {"memberships.name=Ann": 1}}
-    assert FAMILY.contribution(KEY, swept, Rules()) == []
-    assert FAMILY.merge(swept, [seen(1_000)]) == FAMILY.merge(None, [seen(1_000)])
+    assert FAMILY.contribution(KEY, resynced, Rules()) == []
+    assert FAMILY.merge(resynced, [seen(1_000)]) == FAMILY.merge(None, [seen(1_000)])
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])

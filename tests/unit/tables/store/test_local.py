@@ -24,7 +24,7 @@ store = LocalStore(Path(sys.argv[1]))
 for batch in range(1, {BATCHES} + 1):
     written = {{b"%d" % (batch * {KEYS} + key): bytes(400) for key in range({KEYS})}}
     last = {{b"batch": b"%d" % batch}}
-    store.write({{"open": written, "sweeps": last}}, Meta("store", {{"open": batch}}, 0))
+    store.write({{"open": written, "resyncs": last}}, Meta("store", {{"open": batch}}, 0))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -80,7 +80,7 @@ def test_after_a_kill_all_tables_and_what_they_are_a_copy_of_are_of_one_earlier_
     assert killed.returncode == -signal.SIGKILL
     assert 0 < batch < BATCHES  # the last ones were in memory only
     assert len(list(store.items("open"))) == batch * KEYS
-    assert store.get_many("sweeps", [b"batch"]) == [b"%d" % batch]
+    assert store.get_many("resyncs", [b"batch"]) == [b"%d" % batch]
     store.close()
 
 
