@@ -264,7 +264,7 @@ ANALYZE recount.call_packet;
 -- ---------------------------------------------------------------------------------------- channels
 
 -- Every snapshot of a channel, under any prefix (Dest, LocalOne, Transferee ...).
-CREATE UNLOGGED TABLE recount.call_sighting AS
+CREATE UNLOGGED TABLE recount.call_snapshot AS
 SELECT
     packet, pbx, at_us, tenant, bound,
     recount.call_first(fields, prefix || 'uniqueid') COLLATE "C" AS uniqueid,
@@ -282,8 +282,8 @@ WHERE fields ? (prefix || 'channel')
         OR event = 'VarSet' AND recount.call_first(fields, 'value') <> ''
             AND ltrim(recount.call_first(fields, 'variable'), '_') IN (SELECT name FROM recount.call_variable_name));
 
-CREATE INDEX ON recount.call_sighting (pbx, uniqueid);
-ANALYZE recount.call_sighting;
+CREATE INDEX ON recount.call_snapshot (pbx, uniqueid);
+ANALYZE recount.call_snapshot;
 
 -- What a snapshot wrote with C escapes, as Asterisk does.
 CREATE FUNCTION recount.call_unescaped(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -300,7 +300,7 @@ FROM (
     SELECT packet, pbx, uniqueid, at_us,
         ltrim(split_part(entry, '=', 1), '_') AS name,
         recount.call_unescaped(substr(entry, strpos(entry, '=') + 1)) AS given
-    FROM recount.call_sighting CROSS JOIN jsonb_array_elements_text(variables) AS entries (entry)
+    FROM recount.call_snapshot CROSS JOIN jsonb_array_elements_text(variables) AS entries (entry)
     WHERE strpos(entry, '=') > 0
     UNION ALL
     SELECT packet, pbx, uniqueid, at_us, ltrim(recount.call_first(fields, 'variable'), '_'),
@@ -391,7 +391,7 @@ FROM (
         min(at_us) AS first_us,
         min(at_us) FILTER (WHERE state = '6') AS up_us,
         bool_or(state = '5') AS was_ringing
-    FROM recount.call_sighting
+    FROM recount.call_snapshot
     GROUP BY pbx, uniqueid
 ) AS seen
     LEFT JOIN (
@@ -533,7 +533,7 @@ SELECT packet, pbx, uniqueid,
     recount.id(to_jsonb(min(value) FILTER (WHERE name = 'CONTACT_ID'))) COLLATE "C" AS contact
 FROM recount.call_shown
 WHERE name IN ('CAMPAIGN_ID', 'CONTACT_ID') AND (packet, pbx, uniqueid) IN (
-    SELECT packet, pbx, uniqueid FROM recount.call_sighting)
+    SELECT packet, pbx, uniqueid FROM recount.call_snapshot)
 GROUP BY packet, pbx, uniqueid;
 
 CREATE FUNCTION recount.call_contact(campaign text, contact text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -542,9 +542,9 @@ $$;
 
 -- Names of a call that one event, one channel's variables, or the send results of one attempt show together.
 CREATE UNLOGGED TABLE recount.call_clue AS
-SELECT pbx, 'event ' || packet AS clue, 'channel ' || uniqueid AS name FROM recount.call_sighting
+SELECT pbx, 'event ' || packet AS clue, 'channel ' || uniqueid AS name FROM recount.call_snapshot
 UNION
-SELECT pbx, 'event ' || packet, 'channel ' || linkedid FROM recount.call_sighting WHERE linkedid IS NOT NULL
+SELECT pbx, 'event ' || packet, 'channel ' || linkedid FROM recount.call_snapshot WHERE linkedid IS NOT NULL
 UNION
 SELECT pbx, 'event ' || packet, recount.call_contact(campaign, contact)
 FROM recount.call_whom_shown WHERE campaign IS NOT NULL AND contact IS NOT NULL
@@ -683,7 +683,7 @@ ANALYZE recount.call_walk, recount.call_lead, recount.call_way;
 CREATE UNLOGGED TABLE recount.call_bound AS
 SELECT DISTINCT ON (call) call, bound
 FROM (
-    SELECT pbx, 'event ' || packet AS clue, at_us, bound FROM recount.call_sighting
+    SELECT pbx, 'event ' || packet AS clue, at_us, bound FROM recount.call_snapshot
     UNION ALL SELECT pbx, 'event ' || packet, at_us, bound FROM recount.call_response
 ) AS said
     JOIN recount.call_clue USING (pbx, clue)
@@ -698,7 +698,7 @@ SELECT pbx, uniqueid, coalesce(
     recount.id(to_jsonb(min(named.value))) COLLATE "C",
     (array_agg(tenantid ORDER BY at_us, tenantid) FILTER (WHERE tenantid IS NOT NULL))[1],
     (array_agg(tenant ORDER BY at_us, tenant) FILTER (WHERE tenant IS NOT NULL))[1]) AS owner
-FROM (SELECT pbx, uniqueid, at_us, tenantid, tenant FROM recount.call_sighting) AS sighting
+FROM (SELECT pbx, uniqueid, at_us, tenantid, tenant FROM recount.call_snapshot) AS snapshot
     JOIN recount.call_of_channel USING (pbx, uniqueid)
     LEFT JOIN recount.call_bound USING (call)
     LEFT JOIN (
@@ -941,15 +941,15 @@ FROM (
         coalesce(
             (array_agg(named.tenant ORDER BY tenant_variable.at_us, named.tenant)
                 FILTER (WHERE named.tenant IS NOT NULL))[1],
-            (array_agg(sighting.tenantid ORDER BY sighting.at_us, sighting.tenantid)
-                FILTER (WHERE sighting.tenantid IS NOT NULL))[1],
-            (array_agg(sighting.tenant ORDER BY sighting.at_us, sighting.tenant)
-                FILTER (WHERE sighting.tenant IS NOT NULL))[1]) AS tenant,
+            (array_agg(snapshot.tenantid ORDER BY snapshot.at_us, snapshot.tenantid)
+                FILTER (WHERE snapshot.tenantid IS NOT NULL))[1],
+            (array_agg(snapshot.tenant ORDER BY snapshot.at_us, snapshot.tenant)
+                FILTER (WHERE snapshot.tenant IS NOT NULL))[1]) AS tenant,
         named.campaign, named.contact, named.attempt, named.pbx,
         coalesce((array_agg(recount.short_name(script.value) ORDER BY script.at_us, script.value)
             FILTER (WHERE script.value IS NOT NULL))[1], '') AS template_name
     FROM recount.call_named_only AS named
-        JOIN recount.call_sighting AS sighting USING (pbx, uniqueid)
+        JOIN recount.call_snapshot AS snapshot USING (pbx, uniqueid)
         LEFT JOIN recount.call_variable AS script
             ON (script.pbx, script.uniqueid, script.name) = (named.pbx, named.uniqueid, 'SCRIPT_ID')
         LEFT JOIN recount.call_variable AS tenant_variable

@@ -41,7 +41,7 @@ UP = 6
 RINGING = 5
 
 
-class Glimpse(Struct, frozen=True, array_like=True):
+class ChannelSnapshot(Struct, frozen=True, array_like=True):
     """A channel as one event shows it."""
 
     unique: str
@@ -57,7 +57,7 @@ class ChannelsSeen(Struct, frozen=True, array_like=True, tag=1):
 
     at_us: int
     kind: Kind
-    channels: list[Glimpse]
+    channels: list[ChannelSnapshot]
     detail: str = ""
     """Bridge, queue or DialStatus."""
     interface: str = ""

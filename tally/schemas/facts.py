@@ -104,7 +104,7 @@ class Inbound(Struct, frozen=True, array_like=True, gc=False):
     at_s: int
 
 
-class Sighting(Struct, frozen=True, array_like=True, gc=False):
+class CustomerSeen(Struct, frozen=True, array_like=True, gc=False):
     """These identifiers belong to one customer, who was sent this, or wrote this.
 
     Identifiers are `p` + digits of a phone, `u` + business-scoped id, `w` + digest of a wamid. There is at
@@ -116,7 +116,7 @@ class Sighting(Struct, frozen=True, array_like=True, gc=False):
     inbound: Inbound | None = None
 
 
-Fact = MessageFact | AttemptResult | Sighting | CallFact | OperatorFact
+Fact = MessageFact | AttemptResult | CustomerSeen | CallFact | OperatorFact
 
 MESSAGE = b"m"
 RECIPIENT = b"r"

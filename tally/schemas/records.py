@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tally.schemas.bounds import BAD_PARTS
 from tally.schemas.errors import Bad, BadEvent
-from tally.schemas.facts import CUSTOMER, Fact, Inbound, Send, Sighting
+from tally.schemas.facts import CUSTOMER, CustomerSeen, Fact, Inbound, Send
 from tally.schemas.fields import message_identifier
 from tally.schemas.keys import split_parts
 from tally.schemas.notices import NOTICE, Notice
@@ -39,8 +39,8 @@ class KeyedFact(Struct, gc=False):
     fact: Fact | Notice
 
 
-class KeyedSighting(Struct, gc=False):
-    """A sighting with its partition key, made into a fact only when it is asked for.
+class KeyedCustomerSeen(Struct, gc=False):
+    """What was seen of a customer, with its partition key, made into a fact only when it is asked for.
 
     Nearly every status repeats who its message was sent to; most of them are left out (route's links).
     """
@@ -55,15 +55,15 @@ class KeyedSighting(Struct, gc=False):
     inbound: Inbound | None = None
 
     @property
-    def fact(self) -> Sighting:
+    def fact(self) -> CustomerSeen:
         """Return the fact, with a digest in place of the message's key."""
         if not self.message:
-            return Sighting(self.identifiers, self.send, self.inbound)
+            return CustomerSeen(self.identifiers, self.send, self.inbound)
         first = b"w" + self.send.message if self.send else message_identifier(*split_parts(self.message))
-        return Sighting([first, *self.identifiers], self.send, self.inbound)
+        return CustomerSeen([first, *self.identifiers], self.send, self.inbound)
 
 
-Keyed = KeyedFact | KeyedSighting
+Keyed = KeyedFact | KeyedCustomerSeen
 Timed = tuple[Keyed, int]
 """A keyed fact with Kafka's time of its raw event, in ms."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tally.agents.fold.batch import fold_steps
-from tally.schemas.facts import Claim, Inbound, Send, Sighting
+from tally.schemas.facts import Claim, CustomerSeen, Inbound, Send
 from tally.schemas.records import Keyed, KeyedFact
 from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.family import ConnectedFamily, Family, Resyncable
@@ -49,21 +49,23 @@ def test_no_step_of_a_batch_takes_a_long_turn(family: Family[Any, Any], shape: S
     assert largest_step(lambda: fold_steps(records, partition, Rules()), MOST_SECONDS) <= MOST_SECONDS
 
 
-def link(nth: int) -> Sighting:
+def link(nth: int) -> CustomerSeen:
     """Return a link of a chain of phones and user ids: one customer, until it is too large."""
-    return Sighting([b"u%012d" % (nth // 2), b"p%012d" % (nth // 2 + nth % 2)])
+    return CustomerSeen([b"u%012d" % (nth // 2), b"p%012d" % (nth // 2 + nth % 2)])
 
 
-def campaign_and_reply(nth: int) -> Sighting:
+def campaign_and_reply(nth: int) -> CustomerSeen:
     """Return a link of a chain of phones by their messages, each of a campaign of its own and replied to."""
     message = b"%012d" % (nth // 2)
     claim = Claim(AT_MS + nth // 2, "t1", f"c{nth // 2}", "8", "1", PROMO)
     names = [b"w" + message, b"p%012d" % (nth // 400 + nth % 2)]
-    return Sighting(names, Send(message, claim), Inbound(message, AT_S + nth // 2))
+    return CustomerSeen(names, Send(message, claim), Inbound(message, AT_S + nth // 2))
 
 
 @pytest.mark.parametrize("shape", [link, campaign_and_reply])
-def test_no_step_of_parting_the_largest_customer_takes_a_long_turn(shape: Callable[[int], Sighting]) -> None:
+def test_no_step_of_parting_the_largest_customer_takes_a_long_turn(
+    shape: Callable[[int], CustomerSeen],
+) -> None:
     partition, nth, largest = MemoryPartition(), 0, 0
     while True:
         batch = [KeyedFact(CUSTOMERS.code, b"1", shape(nth + more)) for more in range(BATCH_FACTS // 25)]

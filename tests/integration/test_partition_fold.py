@@ -6,7 +6,7 @@ import pytest
 
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.missing import is_marked
-from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Send, Sighting, StatusSeen
+from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, CustomerSeen, Send, StatusSeen
 from tally.schemas.keys import join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.records import KeyedFact
@@ -60,11 +60,15 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
     number = join_parts("106540352242922")
     sends = [
         KeyedFact(
-            CUSTOMER, number, Sighting([b"w%12d" % n, b"p5"], Send(b"%12d" % n, Claim(n, "t", "c", str(n))))
+            CUSTOMER,
+            number,
+            CustomerSeen([b"w%12d" % n, b"p5"], Send(b"%12d" % n, Claim(n, "t", "c", str(n)))),
         )
         for n in range(40)
     ]
-    other = KeyedFact(CUSTOMER, number, Sighting([b"wother", b"p1"], Send(b"other", Claim(1, "t", "c", "x"))))
+    other = KeyedFact(
+        CUSTOMER, number, CustomerSeen([b"wother", b"p1"], Send(b"other", Claim(1, "t", "c", "x")))
+    )
     together = [*sends[:20], CLAIM, *sends[20:], other]
     await facts.append([(fact, 0) for fact in together])
     kept: list[tuple[int, str]] = []

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from hypothesis import strategies as st
 
-from tally.schemas.facts import CUSTOMER, Claim, Inbound, Send, Sighting
+from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen, Inbound, Send
 from tally.schemas.records import Keyed, KeyedFact
 from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.customer.state import Most
@@ -30,8 +30,8 @@ def bounds(most: Most) -> Iterator[None]:
         FAMILY.most = before
 
 
-def keyed(sighting: Sighting) -> Keyed:
-    return KeyedFact(CUSTOMER, NUMBER, sighting)
+def keyed(seen: CustomerSeen) -> Keyed:
+    return KeyedFact(CUSTOMER, NUMBER, seen)
 
 
 PLACEHOLDERS = [b"p000", b"uUnknown"]
@@ -40,12 +40,12 @@ DIGESTS = [b"%012d" % n for n in range(8)]
 NAMES = st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=3, unique=True)
 
 
-def _sent(digest: bytes, names: list[bytes], claim: Claim | None) -> Sighting:
-    return Sighting([b"w" + digest, *names], None if claim is None else Send(digest, claim))
+def _sent(digest: bytes, names: list[bytes], claim: Claim | None) -> CustomerSeen:
+    return CustomerSeen([b"w" + digest, *names], None if claim is None else Send(digest, claim))
 
 
-def _heard(names: list[bytes], inbound: Inbound | None) -> Sighting:
-    return Sighting(names, None, inbound)
+def _heard(names: list[bytes], inbound: Inbound | None) -> CustomerSeen:
+    return CustomerSeen(names, None, inbound)
 
 
 SEEN = st.builds(_sent, st.sampled_from(DIGESTS), NAMES, CLAIMS | st.none()) | st.builds(
@@ -56,7 +56,7 @@ SEEN = st.builds(_sent, st.sampled_from(DIGESTS), NAMES, CLAIMS | st.none()) | s
 """Facts of one business number that connect few identifiers in many ways."""
 
 
-def linked(facts: Sequence[Sighting]) -> dict[bytes, set[bytes]]:
+def linked(facts: Sequence[CustomerSeen]) -> dict[bytes, set[bytes]]:
     """Return what each identifier was ever shown together with, messages that it wrote too (`i`)."""
     found: defaultdict[bytes, set[bytes]] = defaultdict(set)
     for fact in facts:
@@ -67,7 +67,7 @@ def linked(facts: Sequence[Sighting]) -> dict[bytes, set[bytes]]:
     return found
 
 
-def refused(facts: Sequence[Sighting], most: Most) -> set[bytes]:
+def refused(facts: Sequence[CustomerSeen], most: Most) -> set[bytes]:
     """Return the identifiers that identify nobody."""
 
     def count(names: set[bytes], kinds: bytes) -> int:
@@ -83,7 +83,7 @@ def refused(facts: Sequence[Sighting], most: Most) -> set[bytes]:
     }
 
 
-def customers(facts: Sequence[Sighting], most: Most) -> list[set[bytes]]:
+def customers(facts: Sequence[CustomerSeen], most: Most) -> list[set[bytes]]:
     """Return the components of identifiers once those that identify nobody are taken out."""
     links, gone = linked(facts), refused(facts, most)
     rest = {one for one in links if one not in gone}
@@ -97,7 +97,7 @@ def customers(facts: Sequence[Sighting], most: Most) -> list[set[bytes]]:
     return found
 
 
-def expected_counts(facts: Sequence[Sighting], most: Most) -> dict[tuple[str, str], dict[str, int]]:
+def expected_counts(facts: Sequence[CustomerSeen], most: Most) -> dict[tuple[str, str], dict[str, int]]:
     """Return contacts_accepted and replied by tenant and campaign."""
     claims: dict[bytes, Claim] = {}
     for fact in facts:

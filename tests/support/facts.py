@@ -4,16 +4,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, MemberSeen, Originated, Resynced
+from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Dialled, MemberSeen, Originated, Resynced
 from tally.schemas.facts import (
     AttemptResult,
     Claim,
     Claimed,
+    CustomerSeen,
     Inbound,
     Pricing,
     Quoted,
     Send,
-    Sighting,
     StatusSeen,
 )
 from tally.schemas.keys import FREE_FORM, Template, join_parts
@@ -72,14 +72,16 @@ PEOPLE = st.lists(
 )
 
 
-def _sighting(people: list[bytes], message: bytes, claim: Claim | None, inbound: Inbound | None) -> Sighting:
+def _customer_seen(
+    people: list[bytes], message: bytes, claim: Claim | None, inbound: Inbound | None
+) -> CustomerSeen:
     if not message:
-        return Sighting(people, None, inbound)
-    return Sighting([b"w" + message, *people], None if claim is None else Send(message, claim), inbound)
+        return CustomerSeen(people, None, inbound)
+    return CustomerSeen([b"w" + message, *people], None if claim is None else Send(message, claim), inbound)
 
 
-SIGHTINGS = st.builds(
-    _sighting,
+CUSTOMERS_SEEN = st.builds(
+    _customer_seen,
     PEOPLE,
     st.just(b"") | DIGESTS,
     st.none() | CLAIMS,
@@ -105,7 +107,7 @@ VARIABLES = st.sampled_from(
     ]
 )
 GLIMPSES = st.builds(
-    Glimpse, UNIQUES, UNIQUES, st.sampled_from(NAMES), st.sampled_from([-1, 0, 4, 5, 6]), VARIABLES
+    ChannelSnapshot, UNIQUES, UNIQUES, st.sampled_from(NAMES), st.sampled_from([-1, 0, 4, 5, 6]), VARIABLES
 )
 CHANNELS_SEEN = st.builds(
     ChannelsSeen,
@@ -165,7 +167,7 @@ RESYNCS = st.builds(Resynced, MICROSECONDS)
 FACTS: dict[str, st.SearchStrategy[Any]] = {
     "messages": MESSAGE_FACTS,
     "recipients": RESULTS,
-    "customers": SIGHTINGS,
+    "customers": CUSTOMERS_SEEN,
     "calls": CALL_FACTS,
     "operators": MEMBERS_SEEN,
 }

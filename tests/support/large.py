@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from tally.schemas.call_facts import ChannelsSeen, Dialled, Glimpse, Kind, MemberSeen, Originated
-from tally.schemas.facts import AttemptResult, Claim, Claimed, Inbound, Pricing, Send, Sighting, StatusSeen
+from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Dialled, Kind, MemberSeen, Originated
+from tally.schemas.facts import (
+    AttemptResult,
+    Claim,
+    Claimed,
+    CustomerSeen,
+    Inbound,
+    Pricing,
+    Send,
+    StatusSeen,
+)
 from tally.schemas.keys import Template
 from tally.tables.families.family import ConnectedFamily, Family
 from tally.tables.families.registry import FAMILIES
@@ -53,58 +62,60 @@ def _attempt(nth: int) -> AttemptResult:
     return AttemptResult("whatsapp", str(nth), "accepted", AT_MS + nth, PROMO, message=_digest(nth))
 
 
-def _send(nth: int) -> Sighting:
-    return Sighting([b"w" + _digest(nth), b"p1"], send=Send(_digest(nth), _claim(nth)))
+def _send(nth: int) -> CustomerSeen:
+    return CustomerSeen([b"w" + _digest(nth), b"p1"], send=Send(_digest(nth), _claim(nth)))
 
 
-def _campaign_and_reply(nth: int) -> Sighting:
+def _campaign_and_reply(nth: int) -> CustomerSeen:
     claim = Claim(AT_MS + nth, "t1", f"c{nth}", "8", "1", PROMO)
-    return Sighting(
+    return CustomerSeen(
         [b"w" + _digest(nth), b"p1"], Send(_digest(nth), claim), Inbound(_digest(nth), AT_S + nth)
     )
 
 
-def _phone(nth: int) -> Sighting:
-    return Sighting([b"p%d" % nth, b"u0"])
+def _phone(nth: int) -> CustomerSeen:
+    return CustomerSeen([b"p%d" % nth, b"u0"])
 
 
-def _seen(nth: int, kind: Kind, *glimpses: Glimpse, detail: str = "") -> ChannelsSeen:
-    return ChannelsSeen(AT_US + nth, kind, list(glimpses), detail)
+def _seen(nth: int, kind: Kind, *snapshots: ChannelSnapshot, detail: str = "") -> ChannelsSeen:
+    return ChannelsSeen(AT_US + nth, kind, list(snapshots), detail)
 
 
-def _glimpse(nth: int, **variables: str) -> Glimpse:
-    return Glimpse(f"u{nth}", "u0", f"PJSIP/trunk-{nth:08x}", 6, variables)  # type: ignore[arg-type]
+def _snapshot(nth: int, **variables: str) -> ChannelSnapshot:
+    return ChannelSnapshot(f"u{nth}", "u0", f"PJSIP/trunk-{nth:08x}", 6, variables)  # type: ignore[arg-type]
 
 
 def _held(nth: int) -> ChannelsSeen:
-    return _seen(nth, "unhold" if nth % 2 else "hold", _glimpse(0))
+    return _seen(nth, "unhold" if nth % 2 else "hold", _snapshot(0))
 
 
 def _bridged(nth: int) -> ChannelsSeen:
     kind: Kind = "leave" if nth % 2 else "enter"
-    return _seen(nth, kind, _glimpse(nth // 2 % 2), detail=f"bridge-{nth // 4}")
+    return _seen(nth, kind, _snapshot(nth // 2 % 2), detail=f"bridge-{nth // 4}")
 
 
 def _served(nth: int) -> ChannelsSeen:
     """Return a customer who comes to an operator's bridges, and goes, through a Local channel's halves."""
-    customer = Glimpse("u0", "u0", "PJSIP/trunk-0", 6, {"campaign": "c1", "contact": "8", "tenant": "t1"})
-    first = Glimpse("l1", "u0", "Local/9@d-0;1", 6, {})
-    second = Glimpse("l2", "u0", "Local/9@d-0;2", 6, {})
-    operator = Glimpse("u1", "u0", "PJSIP/201-1", 6, {})
+    customer = ChannelSnapshot(
+        "u0", "u0", "PJSIP/trunk-0", 6, {"campaign": "c1", "contact": "8", "tenant": "t1"}
+    )
+    first = ChannelSnapshot("l1", "u0", "Local/9@d-0;1", 6, {})
+    second = ChannelSnapshot("l2", "u0", "Local/9@d-0;2", 6, {})
+    operator = ChannelSnapshot("u1", "u0", "PJSIP/201-1", 6, {})
     who, where = ((customer, "near"), (first, "near"), (second, "far"), (operator, "far"))[nth // 2 % 4]
     return _seen(nth, "leave" if nth % 2 else "enter", who, detail=f"{where}-{nth // 8}")
 
 
 def _next_dialled(nth: int) -> ChannelsSeen:
     variables = {} if nth else {"campaign": "c1", "contact": "8", "tenant": "t1"}
-    return _seen(nth, "dial", _glimpse(nth, **variables), _glimpse(nth + 1))
+    return _seen(nth, "dial", _snapshot(nth, **variables), _snapshot(nth + 1))
 
 
 def _of_one_contact(nth: int) -> ChannelsSeen | Dialled:
     if nth % 2:
         ids = [("action_id", f"a{nth // 2}")]
         return Dialled("t1", "c1", "0", str(nth // 2), "requested", AT_MS + nth, PROMO, ids, False)
-    return _seen(nth, "seen", _glimpse(nth // 2, campaign="c1", contact="0"))
+    return _seen(nth, "seen", _snapshot(nth // 2, campaign="c1", contact="0"))
 
 
 def _originated(nth: int) -> Originated:

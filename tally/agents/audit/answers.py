@@ -11,7 +11,7 @@ from msgspec import Struct, convert
 
 from tally.agents.audit.drift import Drift, drift
 from tally.agents.view.answer import campaign_answer
-from tally.agents.view.campaign import Keyed
+from tally.agents.view.campaign import PartitionRow
 from tally.agents.view.operator_rows import read_operator
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
@@ -87,7 +87,7 @@ def together(pages: Sequence[OperatorsAnswer]) -> OperatorsAnswer:
     return OperatorsAnswer(receipt, [one for page in pages for one in page.operators])
 
 
-def compared(scope: Scope, rows: Sequence[Keyed], answer: Answer) -> Compared:
+def compared(scope: Scope, rows: Sequence[PartitionRow], answer: Answer) -> Compared:
     """Compare an answer with the rows of its scope, as far as it can be held to them."""
     late = {key for partition, key, row in rows if _is_late(partition, row, answer.receipt.progress)}
     if isinstance(answer, CampaignAnswer):
@@ -105,7 +105,7 @@ def _is_late(partition: int, row: Row, progress: Progress) -> bool:
     return row.next_offset > progress.get(partition, 0)
 
 
-def _campaign_held(scope: Scope, rows: Sequence[Keyed]) -> dict[bytes, dict[str, int]]:
+def _campaign_held(scope: Scope, rows: Sequence[PartitionRow]) -> dict[bytes, dict[str, int]]:
     """Return what rows come to, by the rules of answers: what is derived and which channels concern it."""
     nowhere = {"generation": 0, "progress": {}}
     return _campaign(scope, convert({**campaign_answer(rows), "receipt": nowhere}, CampaignAnswer))
@@ -119,7 +119,7 @@ def _campaign(scope: Scope, answer: CampaignAnswer) -> dict[bytes, dict[str, int
     return {RowKey(*scope, template).encode(): flat(shown) for template, shown in numbers.items()}
 
 
-def _operators_held(rows: Iterable[Keyed]) -> dict[bytes, dict[str, int]]:
+def _operators_held(rows: Iterable[PartitionRow]) -> dict[bytes, dict[str, int]]:
     by_key: defaultdict[RowKey, list[Row]] = defaultdict(list)
     for _, key, row in rows:
         by_key[key].append(row)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tally.agents.audit.answers import Progress, Scope
-from tally.agents.view.campaign import Keyed
+from tally.agents.view.campaign import PartitionRow
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row
 
@@ -15,7 +15,7 @@ NOTHING = Row(0, 0, 0, [], {})
 class Versions:
     """The rows of all partitions at one moment, and every row that was written since."""
 
-    def __init__(self, rows: Iterable[Keyed]) -> None:
+    def __init__(self, rows: Iterable[PartitionRow]) -> None:
         self._known: defaultdict[Scope, dict[tuple[int, RowKey], list[Row]]] = defaultdict(dict)
         for partition, key, row in rows:
             self._of(key)[partition, key] = [row]
@@ -28,10 +28,10 @@ class Versions:
         """Return what the API can be asked for: every scope whose tenant has a name."""
         return [scope for scope in self._known if scope[0]]
 
-    def at(self, scope: Scope, progress: Progress) -> list[Keyed]:
+    def at(self, scope: Scope, progress: Progress) -> list[PartitionRow]:
         """Return the rows of a scope as they were at a progress; one that was newer from the start stays."""
         return [
-            (partition, key, _at(versions, progress.get(partition, 0)))
+            PartitionRow(partition, key, _at(versions, progress.get(partition, 0)))
             for (partition, key), versions in self._known.get(scope, {}).items()
         ]
 

@@ -72,8 +72,9 @@ def fold_steps(
     """Merge a batch of facts of one partition into what its tables hold, a subject a step.
 
     `is_resynced` says of resyncs that whatever they may end has been resynced (`resync_steps`), `missing`
-    what was quarantined before and is to be written with the rest. Raises FamilyFailure where family code raises on one of the facts, UnknownFact for a fact of a family or version that is not
-    known, TooMuchAtOnce and WideResync beyond the limits. No facts change nothing.
+    what was quarantined before and is to be written with the rest. Raises FamilyFailure where family code
+    raises on one of the facts, UnknownFact for a fact of a family or version that is not known, TooMuchAtOnce
+    and WideResync beyond the limits. No facts change nothing.
     """
     missing = missing or Missing(reader)
     if not records:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from tally.schemas.bounds import REMEMBERED_LINKS
-from tally.schemas.records import Keyed, KeyedSighting, Timed
+from tally.schemas.records import Keyed, KeyedCustomerSeen, Timed
 
 LINK_BYTES = 120
 """What remembering a link takes beside its own bytes."""
@@ -39,7 +39,7 @@ class Links:
         young, old = self._young, self._old
         for facts, raw_at_ms in read:
             for keyed in facts:
-                if type(keyed) is KeyedSighting:
+                if type(keyed) is KeyedCustomerSeen:
                     says_more = keyed.send is not None or keyed.inbound is not None
                     for link in _links(keyed):
                         if not (link in young or link in old or link in said):
@@ -59,12 +59,12 @@ class Links:
             self._young_bytes = 0
 
 
-def _links(sighting: KeyedSighting) -> list[bytes]:
+def _links(seen: KeyedCustomerSeen) -> list[bytes]:
     """Return each pair of identifiers that a fact shows together, in one way of writing it."""
     # NUL parts them: phones and ids hold none. A message's key begins with its number's and a slash.
-    identifiers = sighting.identifiers
-    links = [sighting.message + b"\0" + other for other in identifiers] if sighting.message else []
+    identifiers = seen.identifiers
+    links = [seen.message + b"\0" + other for other in identifiers] if seen.message else []
     if len(identifiers) > 1:
-        key = sighting.key
+        key = seen.key
         links += [b"\0".join((key, *pair)) for pair in combinations(sorted(identifiers), 2)]
     return links

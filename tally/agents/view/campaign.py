@@ -1,6 +1,7 @@
 """What the memory view knows of one campaign."""
 
 from hashlib import blake2b
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -12,12 +13,20 @@ from tally.schemas.keys import Template
 from tally.schemas.rows import Row, RowHead, decode_head, decode_outline, encode
 from tally.tables.pieces import Steps
 
-Keyed = tuple[int, RowKey, Row]
+
+class PartitionRow(NamedTuple):
+    """A row as one partition counts it."""
+
+    partition: int
+    key: RowKey
+    row: Row
+
+
 Slot = tuple[int, bytes]
 """A partition and the newest row that it has, packed."""
 Slots = tuple[Slot, ...]
 """The rows of one template, by partition."""
-Snapshot = list[tuple[Template | None, Slots]]
+SlotsByTemplate = list[tuple[Template | None, Slots]]
 
 VERSION_BYTES = 12
 MOST_CHANGES = 64
@@ -123,10 +132,10 @@ class Campaign:
             del self.slots[template]
         return True
 
-    def rows(self) -> list[Keyed]:
+    def rows(self) -> list[PartitionRow]:
         """Return the newest row of each partition and template."""
         return [
-            (partition, RowKey(self.tenant, self.campaign, template), unpacked(value))
+            PartitionRow(partition, RowKey(self.tenant, self.campaign, template), unpacked(value))
             for template, slots in self.slots.items()
             for partition, value in slots
         ]
@@ -146,7 +155,7 @@ class Campaign:
         """Whether nothing is counted."""
         return not self.filled
 
-    def snapshot(self) -> Snapshot:
+    def slots_by_template(self) -> SlotsByTemplate:
         """Return the rows of this moment."""
         return list(self.slots.items())
 
@@ -161,9 +170,9 @@ class Campaign:
             watched.look, watched.former = self._caught_up(look, watched.former), {}
             return watched.look
         watched = self._watched = _Watched()
-        snapshot = self.snapshot()
-        digest = yield from self.digesting(snapshot)
-        totals = (yield from _summing(snapshot)) if with_totals else Totals()
+        slots_by_template = self.slots_by_template()
+        digest = yield from self.digesting(slots_by_template)
+        totals = (yield from _summing(slots_by_template)) if with_totals else Totals()
         watched.look = Look(digest, totals, with_totals)
         return watched.look
 
@@ -173,10 +182,10 @@ class Campaign:
         watched = self._watched
         return None if watched is None or watched.look is None or watched.former else watched.look.digest
 
-    def digesting(self, snapshot: Snapshot) -> Steps[int]:
+    def digesting(self, slots_by_template: SlotsByTemplate) -> Steps[int]:
         """Return a digest of rows: the same in every process that has read the same, until one changes."""
         digest = 0
-        for template, slots in snapshot:
+        for template, slots in slots_by_template:
             # A sum, so that it does not depend on the order in which rows came.
             digest += self._digest(template, slots)
             yield
@@ -189,7 +198,7 @@ class Campaign:
         span = self._meanwhile = _NO_SPAN
         self._has_narrowed = is_found = False
         try:
-            for _, slots in self.snapshot():
+            for _, slots in self.slots_by_template():
                 for _, value in slots:
                     span = _wider(span, decode_head(value))
                 yield
@@ -236,9 +245,9 @@ def _wider(span: tuple[int, int], head: RowHead) -> tuple[int, int]:
     return min(span[0], head.first_ms), max(span[1], head.last_ms)
 
 
-def _summing(snapshot: Snapshot) -> Steps[Totals]:
+def _summing(slots_by_template: SlotsByTemplate) -> Steps[Totals]:
     totals = Totals()
-    for template, slots in snapshot:
+    for template, slots in slots_by_template:
         for _, value in slots:
             totals.add(template, unpacked(value))
             yield

@@ -5,7 +5,7 @@ Rows are kept encoded, and unpacked for those who ask: most change before anybod
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tally.agents.view.campaign import Campaign, Keyed, Snapshot
+from tally.agents.view.campaign import Campaign, PartitionRow, SlotsByTemplate
 from tally.agents.view.lacks import Lacks
 from tally.agents.view.operator_rows import OperatorRows
 from tally.agents.view.packed_rows import unpacked
@@ -50,16 +50,18 @@ class KeptRows(Mapping[RowKey, Row]):
         Rows may change before it has come to its end; one that comes or goes meanwhile may be among them.
         """
         for group in self._groups(None):
-            snapshot = group.snapshot()
-            for start in range(0, len(snapshot), LOOKED_THROUGH):
+            slots_by_template = group.slots_by_template()
+            for start in range(0, len(slots_by_template), LOOKED_THROUGH):
                 yield None
-                for template, value in self._ours(snapshot[start : start + LOOKED_THROUGH]):
+                for template, value in self._ours(slots_by_template[start : start + LOOKED_THROUGH]):
                     key = RowKey(group.tenant, group.campaign, template)
                     yield key, decode_head(value).next_offset
 
-    def _ours(self, snapshot: Snapshot) -> list[tuple[Template | None, bytes]]:
+    def _ours(self, slots_by_template: SlotsByTemplate) -> list[tuple[Template | None, bytes]]:
         ours = self._partition
-        return [(t, value) for t, slots in snapshot for partition, value in slots if partition == ours]
+        return [
+            (t, value) for t, slots in slots_by_template for partition, value in slots if partition == ours
+        ]
 
 
 SHARED_TEMPLATES = 100_000
@@ -145,7 +147,7 @@ class View:
         """How many partitions are ready; numbers may be low until it is all of them."""
         return len(self._ready)
 
-    def campaign(self, tenant: str, campaign: str) -> list[Keyed]:
+    def campaign(self, tenant: str, campaign: str) -> list[PartitionRow]:
         """Return the newest row of each partition and template of a campaign."""
         found = self._campaigns.get((tenant, campaign))
         return [] if found is None else found.rows()

@@ -15,7 +15,7 @@ from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
-from tally.agents.view.campaign import Campaign, Look, Slots, Snapshot
+from tally.agents.view.campaign import Campaign, Look, Slots, SlotsByTemplate
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
@@ -213,12 +213,12 @@ def entity_tag(receipt: Receipt, versions: Iterable[bytes], *more: object) -> st
 
 def _answer(campaign: Campaign) -> Steps[tuple[bytes, bytes]]:
     """Return a campaign's answer and the version of the rows that it is made of."""
-    snapshot, digest = campaign.snapshot(), campaign.digest
+    slots_by_template, digest = campaign.slots_by_template(), campaign.digest
     are_filled = campaign.filled == campaign.size
     if digest is None:
-        digest = yield from campaign.digesting(snapshot)
-    filled = (template for template, slots in snapshot if are_filled or _is_filled(slots))
-    answer = yield from answering(filter(None, filled), _rows(snapshot))
+        digest = yield from campaign.digesting(slots_by_template)
+    filled = (template for template, slots in slots_by_template if are_filled or _is_filled(slots))
+    answer = yield from answering(filter(None, filled), _rows(slots_by_template))
     named = {"tenant": campaign.tenant, "campaign": campaign.campaign}
     return Look(digest).version, orjson.dumps(named | answer)
 
@@ -227,8 +227,8 @@ def _is_filled(slots: Slots) -> bool:
     return any(decode_outline(value).is_filled for _, value in slots)
 
 
-def _rows(snapshot: Snapshot) -> Iterator[OfTemplate]:
-    return ((template, [unpacked(value) for _, value in slots]) for template, slots in snapshot)
+def _rows(slots_by_template: SlotsByTemplate) -> Iterator[OfTemplate]:
+    return ((template, [unpacked(value) for _, value in slots]) for template, slots in slots_by_template)
 
 
 def _answer_key(campaign: Campaign, version: bytes) -> AnswerKey:

@@ -7,7 +7,7 @@ from tally.schemas.ami.events import NO_ATTEMPT
 from tally.schemas.ami.moment import Moment
 from tally.schemas.ami.packet import Packet, queue_name, unescaped
 from tally.schemas.ami.variables import Reading, Whose
-from tally.schemas.call_facts import ChannelsSeen, Glimpse, Kind, Originated, Role
+from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Kind, Originated, Role
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
 from tally.schemas.keys import bounded_name
@@ -32,10 +32,10 @@ def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading)
 
     Raises BadEvent `missing_field` where it shows no channel, or lacks the bridge or queue that it is about.
     """
-    glimpses = _glimpses(packet, whose, reading)
-    if not glimpses:
+    snapshots = _snapshots(packet, whose, reading)
+    if not snapshots:
         raise BadEvent("missing_field", "$.Uniqueid")
-    if any(glimpse.name == NO_ATTEMPT for glimpse in glimpses):
+    if any(snapshot.name == NO_ATTEMPT for snapshot in snapshots):
         return None
     detail = _text(packet.get("dialstatus"))
     if kind in _BRIDGES:
@@ -45,7 +45,7 @@ def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading)
     if not _is_shown(packet, "dest" if kind in _OF_DEST else ""):
         kind, detail = "seen", ""
     return ChannelsSeen(
-        at.us, kind, glimpses, detail, _text(packet.get("interface")), _cause(kind, packet), at.mark
+        at.us, kind, snapshots, detail, _text(packet.get("interface")), _cause(kind, packet), at.mark
     )
 
 
@@ -91,9 +91,9 @@ def _with_variable(
     return fact
 
 
-def _glimpses(packet: Packet, whose: Whose, reading: Reading) -> list[Glimpse]:
+def _snapshots(packet: Packet, whose: Whose, reading: Reading) -> list[ChannelSnapshot]:
     """Return every channel that the packet shows whole: its own first, then its Dest, then others."""
-    return [_glimpse(packet, prefix, whose, reading) for prefix in PREFIXES if _is_shown(packet, prefix)]
+    return [_snapshot(packet, prefix, whose, reading) for prefix in PREFIXES if _is_shown(packet, prefix)]
 
 
 def _is_shown(packet: Packet, prefix: str) -> bool:
@@ -101,12 +101,12 @@ def _is_shown(packet: Packet, prefix: str) -> bool:
     return f"{prefix}channel" in packet and packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
 
 
-def _glimpse(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> Glimpse:
+def _snapshot(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> ChannelSnapshot:
     state = packet.get(f"{prefix}channelstate")
     variables = _variables(packet.all(f"{prefix}chanvariable"), reading)
     if whose.is_bound:
         variables.pop("tenant", None)
-    return Glimpse(
+    return ChannelSnapshot(
         checked_text(packet.get(f"{prefix}uniqueid"), "$.Uniqueid", MAX_META_ID),
         _text(packet.get(f"{prefix}linkedid")),
         _text(packet.get(f"{prefix}channel")),

@@ -5,7 +5,7 @@ from msgspec import Struct
 from tally.schemas.facts import MESSAGE, RECIPIENT, AttemptResult, Channel, Claim, Claimed, Outcome, Send
 from tally.schemas.fields import digest
 from tally.schemas.keys import Template, join_parts
-from tally.schemas.records import KeyedSighting, Routed
+from tally.schemas.records import KeyedCustomerSeen, Routed
 
 
 class Checked(Struct, gc=False):
@@ -39,9 +39,9 @@ def add_facts(routed: Routed, send: Checked) -> None:
     if wamid:
         claim, key = _claim(send), join_parts(number, wamid)
         routed.add(MESSAGE, key, Claimed(claim))
-        routed.facts.append(KeyedSighting(join_parts(number), key, send.who, send=Send(message, claim)))
+        routed.facts.append(KeyedCustomerSeen(join_parts(number), key, send.who, send=Send(message, claim)))
     elif number and len(send.who) > 1:
-        routed.facts.append(KeyedSighting(join_parts(number), b"", send.who))
+        routed.facts.append(KeyedCustomerSeen(join_parts(number), b"", send.who))
 
 
 def _attempt(send: Checked, message: bytes) -> AttemptResult:

@@ -29,7 +29,7 @@ from tally.schemas.fields import (
     user_identifier,
 )
 from tally.schemas.keys import join_parts
-from tally.schemas.records import KeyedFact, KeyedSighting, Routed
+from tally.schemas.records import KeyedCustomerSeen, KeyedFact, Routed
 from tally.schemas.scan import may_be_read
 from tally.schemas.whatsapp.full import COUNTED, FIELDS
 from tally.schemas.whatsapp.status import error_of, priced
@@ -136,7 +136,7 @@ def _read_value(value: _Value, latest_s: int, routed: Routed) -> None:
         if contact.user_id or contact.parent_user_id:
             linked = _identifiers(contact.wa_id, contact.user_id, contact.parent_user_id)
             if len(linked) > 1:
-                routed.facts.append(KeyedSighting(key, b"", linked))
+                routed.facts.append(KeyedCustomerSeen(key, b"", linked))
     for status in value.statuses:
         _read_status(status, key, latest_s, routed)
 
@@ -155,7 +155,7 @@ def _read_status(status: _Status, key: bytes, latest_s: int, routed: Routed) -> 
     routed.facts.append(KeyedFact(MESSAGE, message, StatusSeen(name, at_s, error, pricing)))
     recipient = _identifiers(status.recipient_id, status.recipient_user_id, status.recipient_parent_user_id)
     if recipient:
-        routed.facts.append(KeyedSighting(key, message, recipient))
+        routed.facts.append(KeyedCustomerSeen(key, message, recipient))
 
 
 def _identifiers(phone: str | None, user: str | None, parent: str | None) -> list[bytes]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.fields import latest_ms, meta_id, required, typed
 from tally.schemas.keys import join_parts
-from tally.schemas.records import KeyedSighting, Routed, read_object
+from tally.schemas.records import KeyedCustomerSeen, Routed, read_object
 from tally.schemas.whatsapp.identity import contact_identifiers, renamed_identifiers
 from tally.schemas.whatsapp.inbound import read_message
 from tally.schemas.whatsapp.status import read_status
@@ -123,7 +123,7 @@ class _Webhook(NamedTuple):
 
         def link(identifiers: list[bytes]) -> None:
             if len(identifiers) > 1:
-                routed.facts.append(KeyedSighting(key, b"", identifiers))
+                routed.facts.append(KeyedCustomerSeen(key, b"", identifiers))
 
         self._each(contacts, f"{path}.contacts", lambda part, _: link(contact_identifiers(part)))
         self._each(renames, f"{path}.user_id_update", lambda part, _: link(renamed_identifiers(part)))

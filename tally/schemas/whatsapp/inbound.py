@@ -9,7 +9,7 @@ from tally.schemas.errors import BadEvent
 from tally.schemas.facts import MESSAGE, Inbound, Quoted
 from tally.schemas.fields import digest, event_seconds, meta_id, optional_meta_id, required, typed
 from tally.schemas.keys import join_parts
-from tally.schemas.records import KeyedSighting, Routed
+from tally.schemas.records import KeyedCustomerSeen, Routed
 from tally.schemas.whatsapp.identity import (
     SENDER_USER_KEYS,
     SYSTEM_PHONE_KEYS,
@@ -45,7 +45,7 @@ def read_message(message: dict[str, Any], number: str, sender: Any, latest: int,
     routed.see("message", kind, TYPES)
     inbound = Inbound(digest(wamid), at_s) if kind in REPLY_TYPES else None
     if inbound or len(who) > 1:
-        routed.facts.append(KeyedSighting(join_parts(number), b"", who, inbound=inbound))
+        routed.facts.append(KeyedCustomerSeen(join_parts(number), b"", who, inbound=inbound))
     if quoted:
         routed.add(MESSAGE, join_parts(number, quoted), Quoted(at_s, clicked=kind == "button"))
 

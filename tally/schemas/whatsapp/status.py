@@ -10,7 +10,7 @@ from tally.schemas.errors import BadEvent
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
 from tally.schemas.fields import MAX_ID, event_seconds, meta_id, producer_id, required, typed
 from tally.schemas.keys import join_parts
-from tally.schemas.records import KeyedSighting, Routed
+from tally.schemas.records import KeyedCustomerSeen, Routed
 from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers
 
 PRICING_RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4}
@@ -52,7 +52,7 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
         routed.facts.append(recipient)
 
 
-def _recipient(status: dict[str, Any], number: bytes, message: bytes) -> KeyedSighting | None:
+def _recipient(status: dict[str, Any], number: bytes, message: bytes) -> KeyedCustomerSeen | None:
     """Return the recipient's identifiers together with the message: its send may name another phone.
 
     A message to a group has many recipients; each participant's ids belong together, the message's
@@ -60,9 +60,9 @@ def _recipient(status: dict[str, Any], number: bytes, message: bytes) -> KeyedSi
     """
     if status.get("recipient_type") == "group":
         found = identifiers(status, "", ("recipient_participant_id",), PARTICIPANT_USER_KEYS)
-        return KeyedSighting(number, b"", found) if len(found) > 1 else None
+        return KeyedCustomerSeen(number, b"", found) if len(found) > 1 else None
     found = identifiers(status, "", ("recipient_id",), RECIPIENT_USER_KEYS)
-    return KeyedSighting(number, message, found) if found else None
+    return KeyedCustomerSeen(number, message, found) if found else None
 
 
 def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:

@@ -26,7 +26,7 @@ from tally.agents.audit.answers import (
 )
 from tally.agents.audit.counting import whole_rows
 from tally.agents.audit.versions import Versions
-from tally.agents.view.campaign import Keyed
+from tally.agents.view.campaign import PartitionRow
 from tally.schemas.grains import RowKey
 from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import decode_row
@@ -200,10 +200,10 @@ class Look:
         return unequal
 
 
-def _rows(copies: dict[int, LocalStore]) -> Iterator[Keyed]:
+def _rows(copies: dict[int, LocalStore]) -> Iterator[PartitionRow]:
     for partition, local in copies.items():
         for key, row in whole_rows(local):
-            yield partition, RowKey.decode(key), row
+            yield PartitionRow(partition, RowKey.decode(key), row)
 
 
 def _end(local: LocalStore) -> int:

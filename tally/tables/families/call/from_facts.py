@@ -8,9 +8,9 @@ from tally.schemas.call_facts import (
     RINGING,
     UP,
     CallFact,
+    ChannelSnapshot,
     ChannelsSeen,
     Dialled,
-    Glimpse,
     Originated,
     Resynced,
     Role,
@@ -58,7 +58,7 @@ def identifiers_of(fact: CallFact) -> list[bytes]:
     """Return everything that a fact says its call is known by."""
     match fact:
         case ChannelsSeen(channels=channels):
-            found = [name for glimpse in channels for name in _names(glimpse)]
+            found = [name for snapshot in channels for name in _names(snapshot)]
             found += [pair for variables in _shown(channels).values() for pair in _pair(variables)]
         case Originated(action_id=action_id, unique=unique):
             found = [b"a" + action_id.encode()] if action_id else []
@@ -71,10 +71,10 @@ def identifiers_of(fact: CallFact) -> list[bytes]:
     return list(dict.fromkeys(found))
 
 
-def _names(glimpse: Glimpse) -> Iterable[bytes]:
-    yield b"u" + glimpse.unique.encode()
-    if glimpse.linked:
-        yield b"u" + glimpse.linked.encode()
+def _names(snapshot: ChannelSnapshot) -> Iterable[bytes]:
+    yield b"u" + snapshot.unique.encode()
+    if snapshot.linked:
+        yield b"u" + snapshot.linked.encode()
 
 
 def _pair(variables: Mapping[Role, str]) -> Iterable[bytes]:
@@ -83,16 +83,16 @@ def _pair(variables: Mapping[Role, str]) -> Iterable[bytes]:
         yield b"v" + join_parts(campaign, contact)
 
 
-def _shown(channels: Sequence[Glimpse]) -> dict[str, Mapping[Role, str]]:
+def _shown(channels: Sequence[ChannelSnapshot]) -> dict[str, Mapping[Role, str]]:
     """Return the variables that one event shows of each channel: of one shown twice, of each the smallest."""
     shown: dict[str, Mapping[Role, str]] = {}
-    for glimpse in channels:
-        mine = shown.get(glimpse.unique)
+    for snapshot in channels:
+        mine = shown.get(snapshot.unique)
         if mine is None:
-            shown[glimpse.unique] = glimpse.variables
+            shown[snapshot.unique] = snapshot.variables
         else:
-            values = [*mine.items(), *glimpse.variables.items()]
-            shown[glimpse.unique] = dict(sorted(values, key=lambda one: one[1], reverse=True))
+            values = [*mine.items(), *snapshot.variables.items()]
+            shown[snapshot.unique] = dict(sorted(values, key=lambda one: one[1], reverse=True))
     return shown
 
 
@@ -147,22 +147,22 @@ def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
     return ordered(known)
 
 
-def _seen(glimpse: Glimpse, at_us: int, **more: object) -> Channel:
-    variables = {role: Shown(at_us, value) for role, value in glimpse.variables.items()}
+def _seen(snapshot: ChannelSnapshot, at_us: int, **more: object) -> Channel:
+    variables = {role: Shown(at_us, value) for role, value in snapshot.variables.items()}
     named = None
     if "campaign" in variables and "contact" in variables:
         named = Whom(at_us, variables.pop("campaign").value, variables.pop("contact").value)
     fields = {
-        "first": FirstSeen(at_us, glimpse.name),
-        "up_us": at_us if glimpse.state == UP else None,
-        "rang": glimpse.state == RINGING,
+        "first": FirstSeen(at_us, snapshot.name),
+        "up_us": at_us if snapshot.state == UP else None,
+        "rang": snapshot.state == RINGING,
         "variables": dict(sorted(variables.items())),
         "named": named,
     }
     return Channel(**(fields | more))  # type: ignore[arg-type]  # the callers' names are the fields'
 
 
-def _dialled(dest: Glimpse, caller: str, fact: ChannelsSeen) -> Channel:
+def _dialled(dest: ChannelSnapshot, caller: str, fact: ChannelsSeen) -> Channel:
     more: dict[str, object] = {}
     if fact.kind in DIALS:
         more["callers"] = [caller] if caller else []
@@ -179,7 +179,7 @@ def _dialled(dest: Glimpse, caller: str, fact: ChannelsSeen) -> Channel:
     return _seen(dest, fact.at_us, **more)
 
 
-def _spoken_of(main: Glimpse, fact: ChannelsSeen) -> Channel:
+def _spoken_of(main: ChannelSnapshot, fact: ChannelsSeen) -> Channel:
     if fact.kind == "hangup":
         return _seen(main, fact.at_us, hangup=Hangup(fact.at_us, fact.cause))
     if fact.kind == "listed":

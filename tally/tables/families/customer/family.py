@@ -12,7 +12,7 @@ import msgspec
 
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import Bound
-from tally.schemas.facts import CUSTOMER, Claim, Sighting
+from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.notices import Scope
@@ -24,14 +24,14 @@ from tally.tables.families.family import PartedFamily
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Customer)
-_fact_decoder = msgspec.msgpack.Decoder(Sighting)
+_fact_decoder = msgspec.msgpack.Decoder(CustomerSeen)
 
 
 RowsOfSend = tuple[Claim, tuple[RowKey, RowKey]]
 """A send of a campaign, and the rows that count it: its template's and its campaign's."""
 
 
-class CustomerFamily(PartedFamily[Sighting, Customer]):
+class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
     """The family of customers."""
 
     code = CUSTOMER
@@ -42,7 +42,7 @@ class CustomerFamily(PartedFamily[Sighting, Customer]):
     def __init__(self, most: Most | None = None) -> None:
         self.most = most or Most()
 
-    def subjects(self, key: bytes, fact: Sighting) -> Sequence[bytes]:
+    def subjects(self, key: bytes, fact: CustomerSeen) -> Sequence[bytes]:
         return [key + b"/" + identifier for identifier in fact.identifiers]
 
     def members(self, key: bytes, state: Customer) -> Sequence[bytes]:
@@ -52,7 +52,7 @@ class CustomerFamily(PartedFamily[Sighting, Customer]):
         messages = [scope + MESSAGE + digest for digest in state.messages]
         return [*(scope + name for name in state.people), *messages]
 
-    def merge(self, state: Customer | None, facts: Sequence[Sighting]) -> Customer:
+    def merge(self, state: Customer | None, facts: Sequence[CustomerSeen]) -> Customer:
         known = known_of(state, self.most)
         for fact in facts:
             known.see(fact)
@@ -82,7 +82,7 @@ class CustomerFamily(PartedFamily[Sighting, Customer]):
     def beyond(self, state: Customer) -> Bound | None:
         return CUSTOMER_BOUND if any(state.apart.values()) else None
 
-    def named(self, key: bytes, fact: Sighting) -> Sequence[Scope]:
+    def named(self, key: bytes, fact: CustomerSeen) -> Sequence[Scope]:
         return [fact.send.claim.scope] if fact.send is not None else ()
 
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:

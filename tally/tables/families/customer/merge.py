@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from tally.schemas.bounded import is_placeholder
-from tally.schemas.facts import Claim, Sighting
+from tally.schemas.facts import Claim, CustomerSeen
 from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person, Sent
 from tally.tables.families.family import ordered
 
@@ -24,7 +24,7 @@ class Known(Struct, gc=False):
     heard: dict[bytes, dict[bytes, int]] = {}
     """Inbound messages of people from whom more are known than before."""
 
-    def see(self, fact: Sighting) -> None:
+    def see(self, fact: CustomerSeen) -> None:
         """Take what one part of a raw event shows; a message is the first of its identifiers."""
         names: Sequence[bytes] = fact.identifiers
         first = names[0]

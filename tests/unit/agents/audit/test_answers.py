@@ -14,7 +14,7 @@ from tally.agents.audit.answers import (
     flat,
 )
 from tally.agents.view.answer import campaign_answer
-from tally.agents.view.campaign import Keyed
+from tally.agents.view.campaign import PartitionRow
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import Row
@@ -30,14 +30,16 @@ def row(counts: dict[str, int], next_offset: int = 1) -> Row:
     return Row(next_offset, 1_795_000_000_000, 1_795_000_000_000, [], counts, ["whatsapp", "voice"])
 
 
-def told(rows: list[Keyed], receipt: Receipt = RECEIPT) -> CampaignAnswer:
+def told(rows: list[PartitionRow], receipt: Receipt = RECEIPT) -> CampaignAnswer:
     """What a worker with these rows answers, by way of JSON."""
     body = orjson.dumps({**campaign_answer(rows), "receipt": msgspec.to_builtins(receipt, str_keys=True)})
     return msgspec.json.decode(body, type=CampaignAnswer)
 
 
-def of_campaign(counts: dict[Template | None, dict[str, int]], partition: int = 0) -> list[Keyed]:
-    return [(partition, RowKey(*CAMPAIGN, template), row(found)) for template, found in counts.items()]
+def of_campaign(counts: dict[Template | None, dict[str, int]], partition: int = 0) -> list[PartitionRow]:
+    return [
+        PartitionRow(partition, RowKey(*CAMPAIGN, template), row(found)) for template, found in counts.items()
+    ]
 
 
 @given(st.dictionaries(st.sampled_from([None, PROMO, NEWS]), COUNTS), COUNTS)
@@ -75,7 +77,7 @@ def test_a_campaign_that_the_view_does_not_know_is_drift_unless_nothing_is_count
 def test_a_campaign_with_a_row_that_is_newer_than_the_answer_is_late_as_a_whole() -> None:
     rows = [
         *of_campaign({PROMO: {"read": 1}}),
-        (1, RowKey(*CAMPAIGN, NEWS), row({"read": 5}, next_offset=11)),
+        PartitionRow(1, RowKey(*CAMPAIGN, NEWS), row({"read": 5}, next_offset=11)),
     ]
     assert compared(CAMPAIGN, rows, told([])) == Compared(late_rows=2)
     assert compared(CAMPAIGN, rows, told([], Receipt(1, {0: 1, 1: 11}))).drift
@@ -89,9 +91,9 @@ def test_a_partition_that_a_receipt_does_not_name_is_one_of_which_the_view_knows
 def test_operators_are_compared_one_by_one_and_those_that_changed_since_are_late() -> None:
     other = Template("pbx01", "PJSIP/2")
     rows = [
-        (0, RowKey(*OPERATORS, SEATED), row({"connects": 2, "memberships.name=Ann": 1})),
-        (1, RowKey(*OPERATORS, SEATED), row({"connects": 1})),
-        (0, RowKey(*OPERATORS, other), row({"connects": 9}, next_offset=11)),
+        PartitionRow(0, RowKey(*OPERATORS, SEATED), row({"connects": 2, "memberships.name=Ann": 1})),
+        PartitionRow(1, RowKey(*OPERATORS, SEATED), row({"connects": 1})),
+        PartitionRow(0, RowKey(*OPERATORS, other), row({"connects": 9}, next_offset=11)),
     ]
     body = b"""{"receipt": {"generation": 1, "progress": {"0": 10, "1": 10}}, "operators": [
         {"pbx": "pbx01", "operator": "PJSIP/1", "counts": {"connects": 4, "talk_s": 0}},

@@ -9,8 +9,8 @@ from tally.agents.audit.left_out import count_of, counted_without, left_out
 from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.missing import Missing
 from tally.schemas.bounds import CALL_MEMBERS
-from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse
-from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Send, Sighting
+from tally.schemas.call_facts import CALL, ChannelSnapshot, ChannelsSeen
+from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen, Send
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.records import Keyed, KeyedFact
@@ -54,7 +54,7 @@ def message(number: int) -> Keyed:
 def customer(*phones: bytes, message: bytes) -> Keyed:
     claim = Claim(1_795_000_000_000, "t1", "c1", "8", "1", Template("promo", "nl"))
     digest = message.ljust(12)
-    return KeyedFact(CUSTOMER, NUMBER, Sighting([b"w" + digest, *phones], Send(digest, claim)))
+    return KeyedFact(CUSTOMER, NUMBER, CustomerSeen([b"w" + digest, *phones], Send(digest, claim)))
 
 
 def test_where_nothing_was_quarantined_nothing_is_left_out(two: Two) -> None:
@@ -98,7 +98,7 @@ def test_a_subject_beyond_a_bound_is_compared_as_all_others(two: Two) -> None:
 
 def call(moments: int) -> list[Keyed]:
     """Return a caller of a contact, of whom so many moments are known, from the last to the first."""
-    shown = Glimpse("u1", "", "PJSIP/t-1", 6, {"campaign": "c1", "contact": "8", "tenant": "t1"})
+    shown = ChannelSnapshot("u1", "", "PJSIP/t-1", 6, {"campaign": "c1", "contact": "8", "tenant": "t1"})
     facts = [ChannelsSeen(1_795_000_000_000_000 + nth, "hold", [shown]) for nth in range(moments)]
     return [KeyedFact(CALL, join_parts("pbx1"), fact) for fact in reversed(facts)]
 

@@ -10,7 +10,7 @@ from tally.agents.fold.batch import find_culprit, fold_batch, fold_steps
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.rows import corrections, recount
 from tally.agents.fold.steps import FACTS_AT_ONCE, SMALL_AT_ONCE, SMALL_STEP_BYTES
-from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Glimpse
+from tally.schemas.call_facts import CALL, OPERATOR, ChannelSnapshot, ChannelsSeen
 from tally.schemas.errors import UnknownFact
 from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, StatusSeen
 from tally.schemas.keys import join_parts
@@ -19,7 +19,7 @@ from tally.schemas.rows import Row, decode_row, encode
 from tally.schemas.topics import ALIASES, COUNTERS
 from tally.tables.families.family import ConnectedFamily
 from tally.tables.rules import Rules
-from tests.support.facts import CALL_FACTS, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, RESYNCS, SIGHTINGS
+from tests.support.facts import CALL_FACTS, CUSTOMERS_SEEN, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, RESYNCS
 from tests.support.partition import MemoryPartition, Record, record
 
 RULES = Rules()
@@ -38,7 +38,7 @@ FACTS = st.lists(
         st.builds(join_parts, st.just("t1"), st.just("c1"), st.sampled_from("89")),
         RESULTS,
     )
-    | st.builds(KeyedFact, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), SIGHTINGS)
+    | st.builds(KeyedFact, st.just(CUSTOMER), st.builds(join_parts, NUMBERS), CUSTOMERS_SEEN)
     | st.builds(KeyedFact, st.just(CALL), PBXS, CALL_FACTS | RESYNCS)
     | st.builds(KeyedFact, st.just(OPERATOR), PBXS, MEMBERS_SEEN | RESYNCS),
     min_size=1,
@@ -164,9 +164,9 @@ def test_a_row_that_would_outgrow_a_record_quarantines_the_fact_and_not_on_the_p
 
     def joined(number: int) -> list[Keyed]:
         unique, variables = f"u{number}", {"campaign": "c", "contact": str(number), "tenant_header": "t"}
-        glimpse = Glimpse(unique, unique, "PJSIP/x", 6, variables)  # type: ignore[arg-type]
+        snapshot = ChannelSnapshot(unique, unique, "PJSIP/x", 6, variables)  # type: ignore[arg-type]
         names = [f"queue-{number}-{nth:020d}" for nth in range(8)]
-        return [KeyedFact(CALL, key, ChannelsSeen(5, "join", [glimpse], name)) for name in names]
+        return [KeyedFact(CALL, key, ChannelsSeen(5, "join", [snapshot], name)) for name in names]
 
     partition.fold(joined(1), RULES)
 
@@ -178,7 +178,7 @@ def test_a_row_that_would_outgrow_a_record_quarantines_the_fact_and_not_on_the_p
         fill()
 
     partition.fold(
-        [KeyedFact(CALL, key, ChannelsSeen(6, "hangup", [Glimpse("u1", "u1", "PJSIP/x", 6)]))], RULES
+        [KeyedFact(CALL, key, ChannelsSeen(6, "hangup", [ChannelSnapshot("u1", "u1", "PJSIP/x", 6)]))], RULES
     )
 
 

@@ -11,7 +11,7 @@ from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.missing import EVERYBODY, MOST_SCOPES, Missing, is_marked
 from tally.agents.fold.quarantine import quarantine
 from tally.schemas.bounds import Bound
-from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse, Originated, Role
+from tally.schemas.call_facts import CALL, ChannelSnapshot, ChannelsSeen, Originated, Role
 from tally.schemas.facts import (
     CUSTOMER,
     MESSAGE,
@@ -19,9 +19,9 @@ from tally.schemas.facts import (
     AttemptResult,
     Claim,
     Claimed,
+    CustomerSeen,
     Fact,
     Send,
-    Sighting,
     StatusSeen,
 )
 from tally.schemas.keys import Template, join_parts
@@ -56,14 +56,14 @@ def claim(campaign: str, tenant: str = "t1") -> Claim:
     return Claim(SINCE_MS, tenant, campaign, "8", "1", Template("promo", "nl"))
 
 
-def sighting(*identifiers: bytes, campaign: str = "") -> Record:
-    said = sent(*identifiers, campaign=campaign) if campaign else Sighting(list(identifiers))
+def customer_seen(*identifiers: bytes, campaign: str = "") -> Record:
+    said = sent(*identifiers, campaign=campaign) if campaign else CustomerSeen(list(identifiers))
     return fact(CUSTOMER, NUMBER, said)
 
 
-def sent(*identifiers: bytes, campaign: str) -> Sighting:
+def sent(*identifiers: bytes, campaign: str) -> CustomerSeen:
     message = campaign.encode().ljust(12)
-    return Sighting([b"w" + message, *identifiers], Send(message, claim(campaign)))
+    return CustomerSeen([b"w" + message, *identifiers], Send(message, claim(campaign)))
 
 
 def fact(family: bytes, key: bytes, said: Fact | Notice) -> Record:
@@ -108,7 +108,9 @@ def test_what_nobody_can_attribute_concerns_everybody() -> None:
 
 
 def channel_seen(unique: str, variables: dict[Role, str]) -> ChannelsSeen:
-    return ChannelsSeen(1, "seen", [Glimpse(unique, unique, f"PJSIP/1-{unique}", variables=variables)])
+    return ChannelsSeen(
+        1, "seen", [ChannelSnapshot(unique, unique, f"PJSIP/1-{unique}", variables=variables)]
+    )
 
 
 def seen(unique: str, variables: dict[Role, str]) -> Record:
@@ -137,7 +139,12 @@ def test_a_campaign_that_is_named_stands_for_its_tenant() -> None:
 def test_a_further_fact_of_a_subject_that_is_too_large_says_for_itself_whose_it_is() -> None:
     partition = MemoryPartition()
     partition.fold([KeyedFact(CUSTOMER, NUMBER, sent(b"p1", campaign="c1"))], RULES)
-    more = [sighting(b"p1"), sighting(b"p1", campaign="c2"), sighting(b"p1"), sighting(b"p1", campaign="c2")]
+    more = [
+        customer_seen(b"p1"),
+        customer_seen(b"p1", campaign="c2"),
+        customer_seen(b"p1"),
+        customer_seen(b"p1", campaign="c2"),
+    ]
     assert given_up(partition, *more, kind=TOO_LARGE) == {
         (TOO_LARGE, ("t1", "c1")): 1,
         (TOO_LARGE, ("t1", "c2")): 1,
@@ -152,7 +159,7 @@ def test_a_fact_that_would_join_two_concerns_those_of_both() -> None:
     partition = MemoryPartition()
     for phone, campaign in ((b"p1", "c1"), (b"p2", "c2")):
         partition.fold([KeyedFact(CUSTOMER, NUMBER, sent(phone, campaign=campaign))], RULES)
-    assert given_up(partition, sighting(b"p1", b"p2"), kind=TOO_LARGE) == {
+    assert given_up(partition, customer_seen(b"p1", b"p2"), kind=TOO_LARGE) == {
         (TOO_LARGE, ("t1", "c1")): 1,
         (TOO_LARGE, ("t1", "c2")): 1,
     }

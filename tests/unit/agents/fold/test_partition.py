@@ -13,8 +13,8 @@ from tally.agents.fold.opening import Rows, count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.ports import FoldSettings
 from tally.agents.fold.steps import Limits
-from tally.schemas.call_facts import CALL, ChannelsSeen, Glimpse, Resynced
-from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, Sighting, StatusSeen
+from tally.schemas.call_facts import CALL, ChannelSnapshot, ChannelsSeen, Resynced
+from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen, StatusSeen
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Progress, decode_row, encode
@@ -80,8 +80,10 @@ async def folded(store: MemoryStore, facts: list[Keyed], *more: Record) -> None:
 
 
 def seen(nth: int, kind: Any = "seen") -> Keyed:
-    glimpse = Glimpse(f"pbx-{nth}", f"pbx-{nth}", "PJSIP/x", 6, {"campaign": "c", "contact": str(nth)})
-    return KeyedFact(CALL, PBX, ChannelsSeen(AT_US + nth, kind, [glimpse]))
+    snapshot = ChannelSnapshot(
+        f"pbx-{nth}", f"pbx-{nth}", "PJSIP/x", 6, {"campaign": "c", "contact": str(nth)}
+    )
+    return KeyedFact(CALL, PBX, ChannelsSeen(AT_US + nth, kind, [snapshot]))
 
 
 def claimed(nth: int) -> Keyed:
@@ -166,7 +168,7 @@ async def test_a_batch_whose_states_are_too_many_bytes_comes_in_several_transact
     monkeypatch.setattr("tally.agents.fold.partition.OF_A_TRANSACTION", FEW)
     key = join_parts("n1")
     facts: list[Keyed] = [
-        KeyedFact(CUSTOMER, key, Sighting([b"p%d" % nth, b"u" + b"x" * 1_000 + b"%d" % nth]))
+        KeyedFact(CUSTOMER, key, CustomerSeen([b"p%d" % nth, b"u" + b"x" * 1_000 + b"%d" % nth]))
         for nth in range(200)
     ]
     store = MemoryStore()
@@ -180,7 +182,7 @@ async def test_a_batch_whose_states_are_too_many_bytes_comes_in_several_transact
 async def test_one_subject_is_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tally.agents.fold.partition.OF_A_TRANSACTION", Limits(10, 1))
     facts: list[Keyed] = [
-        KeyedFact(CUSTOMER, join_parts("n1"), Sighting([b"p%d" % nth, b"u%d" % nth])) for nth in range(20)
+        KeyedFact(CUSTOMER, join_parts("n1"), CustomerSeen([b"p%d" % nth, b"u%d" % nth])) for nth in range(20)
     ]
     store = MemoryStore()
     await folded(store, facts)

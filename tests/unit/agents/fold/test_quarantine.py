@@ -5,7 +5,7 @@ import time
 from tally.agents.fold.missing import Mark
 from tally.agents.fold.quarantine import already_quarantined, subject_of
 from tally.schemas.bounds import IDENTIFIER_LINKS
-from tally.schemas.facts import CUSTOMER, Sighting
+from tally.schemas.facts import CUSTOMER, CustomerSeen
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.rows import encode
 from tally.tables.families.registry import INCOMPLETE
@@ -19,14 +19,14 @@ MARKED = encode(Mark({TOO_LARGE: (("t1", "c1"),)}))
 
 
 def about(nth: int, *identifiers: bytes) -> Record:
-    return record(nth, keyed(Sighting(list(identifiers))))
+    return record(nth, keyed(CustomerSeen(list(identifiers))))
 
 
 def partition() -> MemoryPartition:
     """Return a partition with a large customer and a small one, of which the small one's key is smaller."""
     made = MemoryPartition()
-    made.fold([keyed(Sighting([b"w%012d" % nth, b"p555"])) for nth in range(50)], RULES)
-    made.fold([keyed(Sighting([b"p111", b"u1"]))], RULES)
+    made.fold([keyed(CustomerSeen([b"w%012d" % nth, b"p555"])) for nth in range(50)], RULES)
+    made.fold([keyed(CustomerSeen([b"p111", b"u1"]))], RULES)
     return made
 
 
@@ -38,7 +38,7 @@ def test_a_fact_that_would_join_several_is_about_the_largest() -> None:
 
 def test_a_fact_about_an_identifier_that_stands_apart_names_that_one() -> None:
     made = MemoryPartition()
-    shown = [keyed(Sighting([b"p9%03d" % nth, b"ugateway"])) for nth in range(IDENTIFIER_LINKS.most + 1)]
+    shown = [keyed(CustomerSeen([b"p9%03d" % nth, b"ugateway"])) for nth in range(IDENTIFIER_LINKS.most + 1)]
     made.fold(shown, RULES)
 
     assert subject_of(about(0, b"ugateway"), made) == CUSTOMER + NUMBER + b"/ugateway"
@@ -67,7 +67,7 @@ def test_a_subject_that_only_failed_is_not_quarantined() -> None:
 def test_a_thousand_facts_that_would_each_join_another_customer_to_a_large_one_cost_little() -> None:
     made = partition()
     made.apply({INCOMPLETE: {LARGE: MARKED}})
-    made.fold([keyed(Sighting([b"w9%011d" % nth, b"p7%09d" % nth])) for nth in range(1_000)], RULES)
+    made.fold([keyed(CustomerSeen([b"w9%011d" % nth, b"p7%09d" % nth])) for nth in range(1_000)], RULES)
     late = [about(nth, b"w9%011d" % nth, b"p555") for nth in range(1_000)]
     began = time.process_time()
 

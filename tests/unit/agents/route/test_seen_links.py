@@ -2,19 +2,19 @@
 
 from tally.agents.route.seen_links import LINK_BYTES, Links
 from tally.schemas.facts import MESSAGE, Claim, Inbound, Send, StatusSeen
-from tally.schemas.records import Keyed, KeyedFact, KeyedSighting, Timed
+from tally.schemas.records import Keyed, KeyedCustomerSeen, KeyedFact, Timed
 
 NUMBER = b"1065403522"
 MINE, OTHER = NUMBER + b"/mine", NUMBER + b"/other"
 PHONE = b"p31600000001"
 
 
-def _seen(message: bytes, *identifiers: bytes, number: bytes = NUMBER) -> KeyedSighting:
-    return KeyedSighting(number, message, list(identifiers))
+def _seen(message: bytes, *identifiers: bytes, number: bytes = NUMBER) -> KeyedCustomerSeen:
+    return KeyedCustomerSeen(number, message, list(identifiers))
 
 
-def _sent(message: bytes, *identifiers: bytes) -> KeyedSighting:
-    return KeyedSighting(NUMBER, message, list(identifiers), send=Send(b"1" * 12, Claim(1, "t", "c")))
+def _sent(message: bytes, *identifiers: bytes) -> KeyedCustomerSeen:
+    return KeyedCustomerSeen(NUMBER, message, list(identifiers), send=Send(b"1" * 12, Claim(1, "t", "c")))
 
 
 def _fresh(links: Links, *keyed: Keyed) -> list[Keyed]:
@@ -77,7 +77,7 @@ def test_links_of_another_business_number_are_other_links() -> None:
 
 
 def test_sends_replies_and_other_families_are_never_left_out() -> None:
-    replied = KeyedSighting(NUMBER, b"", [PHONE], inbound=Inbound(b"3" * 12, 5))
+    replied = KeyedCustomerSeen(NUMBER, b"", [PHONE], inbound=Inbound(b"3" * 12, 5))
     facts: list[Keyed] = [_sent(MINE, PHONE), replied, KeyedFact(MESSAGE, MINE, StatusSeen("sent", 5))]
     links = Links()
     _said(links, *facts)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.view.answer import campaign_answer, campaign_summary, rates, rfc_3339, shaped
+from tally.agents.view.campaign import PartitionRow
 from tally.agents.view.sums import Totals
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER, DERIVED, DISTRIBUTIONS, MAPS, PLAIN, RATES, adds_up, numbers_of
@@ -17,7 +18,6 @@ from tally.schemas.keys import Template
 from tally.schemas.rows import Row
 from tests.support.view_rows import COUNTS, FLAT, NEWS, PROMO, ROWS, TEMPLATES
 
-Keyed = tuple[int, RowKey, Row]
 CAMPAIGN_ROWS = st.dictionaries(st.tuples(st.integers(0, 7), TEMPLATES), ROWS, max_size=10).map(
     lambda rows: [(partition, RowKey("t1", "c1", t), row) for (partition, t), row in rows.items()]
 )
@@ -72,23 +72,24 @@ def row(
     partition: int = 0,
     labels: Any = (),
     channels: Any = (),
-) -> Keyed:
-    return partition, RowKey("t1", "c1", template), Row(1, 0, 1, list(labels), counts, list(channels))
+) -> PartitionRow:
+    key = RowKey("t1", "c1", template)
+    return PartitionRow(partition, key, Row(1, 0, 1, list(labels), counts, list(channels)))
 
 
-def example_rows() -> list[Keyed]:
+def example_rows() -> list[PartitionRow]:
     own = {name: EXAMPLE[name] for name in ("contacts_accepted", "replied", "replied_last_touch")}
     return [row(PROMO, EXAMPLE), row(None, own)]
 
 
-def summed(rows: list[Keyed]) -> Totals:
+def summed(rows: list[PartitionRow]) -> Totals:
     totals = Totals()
     for _, key, row in rows:
         totals.add(key.template, row)
     return totals
 
 
-def number(rows: list[Keyed], flat: str) -> int:
+def number(rows: list[PartitionRow], flat: str) -> int:
     """The definition: sums over templates, or row `*` where a counter does not add up over them."""
     of_templates = adds_up(flat.partition(".")[0])
     return sum(r.counts.get(flat, 0) for _, key, r in rows if (key.template is not None) is of_templates)
@@ -167,7 +168,9 @@ def test_every_number_of_a_campaign_concerns_some_channel() -> None:
 
 
 @given(CAMPAIGN_ROWS)
-def test_totals_are_sums_over_partitions_of_templates_or_of_the_campaigns_own_row(rows: list[Keyed]) -> None:
+def test_totals_are_sums_over_partitions_of_templates_or_of_the_campaigns_own_row(
+    rows: list[PartitionRow],
+) -> None:
     totals = campaign_answer(rows)["totals"]
     for name in totals.keys() & set(PLAIN):
         assert totals[name] == number(rows, name)
@@ -181,7 +184,7 @@ def test_totals_are_sums_over_partitions_of_templates_or_of_the_campaigns_own_ro
 
 
 @given(CAMPAIGN_ROWS)
-def test_derived_numbers_follow_their_formula(rows: list[Keyed]) -> None:
+def test_derived_numbers_follow_their_formula(rows: list[PartitionRow]) -> None:
     totals = campaign_answer(rows)["totals"]
     for derived in DERIVED:
         plus, minus = (sum(number(rows, name) for name in names) for names in (derived.plus, derived.minus))
@@ -190,7 +193,7 @@ def test_derived_numbers_follow_their_formula(rows: list[Keyed]) -> None:
 
 @given(CAMPAIGN_ROWS)
 def test_a_template_is_the_sum_of_its_partitions_and_templates_add_up_to_the_campaign(
-    rows: list[Keyed],
+    rows: list[PartitionRow],
 ) -> None:
     answer = campaign_answer(rows)
     for shown in answer["templates"]:
@@ -204,12 +207,12 @@ def test_a_template_is_the_sum_of_its_partitions_and_templates_add_up_to_the_cam
 
 
 @given(CAMPAIGN_ROWS)
-def test_the_order_in_which_rows_came_does_not_matter(rows: list[Keyed]) -> None:
+def test_the_order_in_which_rows_came_does_not_matter(rows: list[PartitionRow]) -> None:
     assert repr(campaign_answer(rows)) == repr(campaign_answer(rows[::-1]))
 
 
 @given(CAMPAIGN_ROWS)
-def test_a_list_shows_the_same_totals_and_rates_as_the_campaign(rows: list[Keyed]) -> None:
+def test_a_list_shows_the_same_totals_and_rates_as_the_campaign(rows: list[PartitionRow]) -> None:
     answer, summary = campaign_answer(rows), campaign_summary(summed(rows), 0, 1500)
     assert {name: summary[name] for name in ("channel", "totals", "rates")} == {
         name: answer[name] for name in ("channel", "totals", "rates")

@@ -44,15 +44,15 @@ def as_json(packet: bytes, **more: object) -> bytes:
 
 def test_an_event_says_what_became_of_its_channel() -> None:
     fact = hangup(HANGUP)
-    (glimpse,) = fact.channels
+    (snapshot,) = fact.channels
 
     assert (fact.kind, fact.cause, fact.at_us, fact.mark) == ("hangup", 16, 1_795_350_873_904_228, b"")
-    assert (glimpse.unique, glimpse.linked, glimpse.state) == (
+    assert (snapshot.unique, snapshot.linked, snapshot.state) == (
         "pbx01-1795350870.3",
         "pbx01-1795350870.1",
         6,
     )
-    assert glimpse.variables == {"campaign": "4001", "contact": 'a "b"', "tenant_bound": "t1"}
+    assert snapshot.variables == {"campaign": "4001", "contact": 'a "b"', "tenant_bound": "t1"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tally.schemas.facts import AttemptResult, Claim, Claimed, Send, Sighting
+from tally.schemas.facts import AttemptResult, Claim, Claimed, CustomerSeen, Send
 from tally.schemas.fields import digest, message_identifier
 from tally.schemas.keys import FREE_FORM, Template, join_parts
 from tally.schemas.sends.full import read_send
@@ -48,7 +48,7 @@ def test_an_accepted_send_is_a_fact_of_recipient_message_and_customer() -> None:
         (join_parts(NUMBER, "wamid.HBgM1"), Claimed(claim)),
         (
             join_parts(NUMBER),
-            Sighting(
+            CustomerSeen(
                 [message_identifier(NUMBER, "wamid.HBgM1"), b"p5553988888888", b"p555388888888"],
                 send=Send(message, claim),
             ),

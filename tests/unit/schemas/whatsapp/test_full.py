@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tally.schemas.facts import Inbound, Pricing, Quoted, Sighting, StatusSeen
+from tally.schemas.facts import CustomerSeen, Inbound, Pricing, Quoted, StatusSeen
 from tally.schemas.fields import digest, message_identifier
 from tally.schemas.keys import join_parts
 from tally.schemas.whatsapp.full import read_webhook
@@ -30,7 +30,7 @@ def test_a_status_is_a_fact_of_its_message_and_shows_its_recipient() -> None:
     assert [keyed.key for keyed in routed.facts] == [join_parts(NUMBER, "wamid.1"), join_parts(NUMBER)]
     assert [keyed.fact for keyed in routed.facts] == [
         StatusSeen("sent", 1750030073),
-        Sighting([WAMID, PHONE]),
+        CustomerSeen([WAMID, PHONE]),
     ]
 
 
@@ -60,7 +60,7 @@ def test_a_status_without_recipient_is_a_fact_of_its_message_alone() -> None:
 def test_a_recipient_is_known_by_a_business_scoped_id_under_any_of_its_names(key: str) -> None:
     _, seen = facts(statuses=[status(recipient_id=None, **{key: "US.1"})])
 
-    assert seen == Sighting([WAMID, b"uUS.1"])
+    assert seen == CustomerSeen([WAMID, b"uUS.1"])
 
 
 def test_a_message_to_a_group_has_participants_and_no_recipient() -> None:
@@ -75,7 +75,7 @@ def test_a_message_to_a_group_has_participants_and_no_recipient() -> None:
         ]
     )
 
-    assert seen == Sighting([PHONE, b"uUS.1"])
+    assert seen == CustomerSeen([PHONE, b"uUS.1"])
 
 
 def test_a_failed_status_carries_the_smallest_code_of_its_errors() -> None:
@@ -111,7 +111,7 @@ def test_pricing_is_ranked_by_its_status_and_missing_parts_are_empty() -> None:
 
 @pytest.mark.parametrize("name", ["deleted", "warning", "pending", "a new one"])
 def test_a_status_that_counts_nothing_passes_and_still_shows_its_recipient(name: str) -> None:
-    assert facts(statuses=[status(status=name)]) == [Sighting([WAMID, PHONE])]
+    assert facts(statuses=[status(status=name)]) == [CustomerSeen([WAMID, PHONE])]
 
 
 def test_the_statuses_of_calls_are_not_those_of_messages() -> None:
@@ -126,7 +126,7 @@ def test_the_statuses_of_calls_are_not_those_of_messages() -> None:
 )
 def test_what_a_person_writes_is_a_reply(kind: str) -> None:
     assert facts(messages=[message(type=kind)]) == [
-        Sighting([PHONE], inbound=Inbound(digest("wamid.in"), 1750030099))
+        CustomerSeen([PHONE], inbound=Inbound(digest("wamid.in"), 1750030099))
     ]
 
 
@@ -158,7 +158,10 @@ def test_contacts_link_the_ids_that_they_show_together() -> None:
         {"user_id": "US.2", "parent_user_id": "US.ENT.2"},
     ]
 
-    assert facts(contacts=contacts) == [Sighting([PHONE, b"uUS.1"]), Sighting([b"uUS.2", b"uUS.ENT.2"])]
+    assert facts(contacts=contacts) == [
+        CustomerSeen([PHONE, b"uUS.1"]),
+        CustomerSeen([b"uUS.2", b"uUS.ENT.2"]),
+    ]
 
 
 def test_a_change_of_number_links_the_old_and_the_new() -> None:
@@ -170,7 +173,7 @@ def test_a_change_of_number_links_the_old_and_the_new() -> None:
     }
 
     assert facts(messages=[message(type="system", system=system)]) == [
-        Sighting([PHONE, b"p12195555358", b"uUS.2", b"uUS.1"])
+        CustomerSeen([PHONE, b"p12195555358", b"uUS.2", b"uUS.1"])
     ]
 
 
@@ -181,7 +184,7 @@ def test_a_user_id_update_links_the_previous_and_the_current_id() -> None:
     change["field"] = "user_id_update"
     routed = read_webhook(body(change))
 
-    assert [keyed.fact for keyed in routed.facts] == [Sighting([PHONE, b"uUS.1", b"uUS.2"])]
+    assert [keyed.fact for keyed in routed.facts] == [CustomerSeen([PHONE, b"uUS.1", b"uUS.2"])]
 
 
 def test_a_message_without_sender_is_of_the_only_contact_beside_it() -> None:
@@ -189,7 +192,7 @@ def test_a_message_without_sender_is_of_the_only_contact_beside_it() -> None:
     del alone["from"]
 
     assert facts(messages=[alone], contacts=[{"user_id": "US.1"}]) == [
-        Sighting([b"uUS.1"], inbound=Inbound(digest("wamid.in"), 1750030099))
+        CustomerSeen([b"uUS.1"], inbound=Inbound(digest("wamid.in"), 1750030099))
     ]
     assert bad(body(messages(messages=[alone]))) == [
         "missing_field at $.entry[0].changes[0].value.messages[0].from"

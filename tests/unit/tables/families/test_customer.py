@@ -13,7 +13,7 @@ from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.parted import APART
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
-from tally.schemas.facts import CUSTOMER, Claim, Inbound, Send, Sighting
+from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen, Inbound, Send
 from tally.schemas.grains import RowKey
 from tally.schemas.topics import ALIASES
 from tally.streams.operations.looks import Crowds
@@ -38,7 +38,7 @@ FACTS = st.lists(SEEN, min_size=1, max_size=30)
 SIZES = st.lists(st.integers(1, 6), max_size=30)
 
 
-def folded(facts: Sequence[Sighting], sizes: Iterable[int] = ()) -> MemoryPartition:
+def folded(facts: Sequence[CustomerSeen], sizes: Iterable[int] = ()) -> MemoryPartition:
     partition, rest = MemoryPartition(), [keyed(fact) for fact in facts]
     for size in sizes:
         if not rest:
@@ -63,7 +63,7 @@ def totals(partition: MemoryPartition) -> dict[tuple[str, str], dict[str, int]]:
 
 @given(FACTS, SIZES, st.integers())
 def test_facts_alone_decide_who_is_one_customer_whatever_their_order_and_batches(
-    facts: list[Sighting], sizes: list[int], seed: int
+    facts: list[CustomerSeen], sizes: list[int], seed: int
 ) -> None:
     shuffled = [*facts, *facts[::3]]
     random.Random(seed).shuffle(shuffled)
@@ -77,7 +77,7 @@ def test_facts_alone_decide_who_is_one_customer_whatever_their_order_and_batches
 
 @given(FACTS, SIZES)
 def test_customers_are_what_is_connected_without_identifiers_that_connect_too_much(
-    facts: list[Sighting], sizes: list[int]
+    facts: list[CustomerSeen], sizes: list[int]
 ) -> None:
     with bounds(FEW):
         partition = folded(facts, sizes)
@@ -97,7 +97,7 @@ def test_customers_are_what_is_connected_without_identifiers_that_connect_too_mu
 
 @given(FACTS, SIZES)
 def test_a_recount_of_parted_customers_finds_nothing_to_correct(
-    facts: list[Sighting], sizes: list[int]
+    facts: list[CustomerSeen], sizes: list[int]
 ) -> None:
     with bounds(FEW):
         partition = folded(facts, sizes)
@@ -108,21 +108,21 @@ def test_a_recount_of_parted_customers_finds_nothing_to_correct(
 LINKS, MESSAGES = IDENTIFIER_LINKS.most, IDENTIFIER_MESSAGES.most
 
 
-def sent(nth: int, *names: bytes) -> Sighting:
+def sent(nth: int, *names: bytes) -> CustomerSeen:
     digest = b"%012d" % nth
     claim = Claim(1_795_000_000_000 + nth, "t1", "c1", str(nth), "1")
-    return Sighting([b"w" + digest, *names], Send(digest, claim))
+    return CustomerSeen([b"w" + digest, *names], Send(digest, claim))
 
 
-def replied(nth: int, *names: bytes) -> Sighting:
-    return Sighting(list(names), None, Inbound(b"in%010d" % nth, 1_795_000_100))
+def replied(nth: int, *names: bytes) -> CustomerSeen:
+    return CustomerSeen(list(names), None, Inbound(b"in%010d" % nth, 1_795_000_100))
 
 
-def shuffled(facts: list[Sighting], seed: int = 1) -> list[Sighting]:
+def shuffled(facts: list[CustomerSeen], seed: int = 1) -> list[CustomerSeen]:
     return random.Random(seed).sample(facts, len(facts))
 
 
-def counted(facts: Sequence[Sighting]) -> dict[str, int]:
+def counted(facts: Sequence[CustomerSeen]) -> dict[str, int]:
     return totals(folded(facts, [1, 7, 200, 3])).get(("t1", "c1"), {})
 
 
@@ -132,7 +132,7 @@ def test_one_user_id_joins_as_many_phones_as_the_bound_says_and_none_beyond_it(
     phones: int, reached: int, seed: int
 ) -> None:
     facts = [sent(nth, b"p316%08d" % nth) for nth in range(phones)]
-    facts += [Sighting([b"p316%08d" % nth, b"ugateway"]) for nth in range(phones)]
+    facts += [CustomerSeen([b"p316%08d" % nth, b"ugateway"]) for nth in range(phones)]
     facts.append(replied(1, b"p31600000000", b"ugateway"))
 
     assert counted(shuffled(facts, seed)) == {"contacts_accepted": reached, "replied": 1}
@@ -169,14 +169,14 @@ def test_messages_that_a_phone_receives_and_sends_count_towards_its_bound(sends:
 
 
 def test_what_hangs_on_identifiers_that_identify_nobody_alone_is_a_customer_for_each_message() -> None:
-    facts = [Sighting([b"p316%08d" % nth, b"ugateway"]) for nth in range(LINKS + 1)]
+    facts = [CustomerSeen([b"p316%08d" % nth, b"ugateway"]) for nth in range(LINKS + 1)]
     facts += [sent(1, b"ugateway"), sent(2, b"ugateway"), replied(3, b"ugateway")]
 
     assert counted(shuffled(facts)) == {"contacts_accepted": 2}
 
 
 def test_a_reply_counts_for_whoever_its_other_identifiers_identify() -> None:
-    facts = [Sighting([b"p316%08d" % nth, b"ugateway"]) for nth in range(LINKS + 1)]
+    facts = [CustomerSeen([b"p316%08d" % nth, b"ugateway"]) for nth in range(LINKS + 1)]
     facts += [sent(1, b"p31600000001"), replied(2, b"p31600000001", b"ugateway")]
 
     assert counted(shuffled(facts)) == {"contacts_accepted": 1, "replied": 1}
@@ -204,13 +204,13 @@ def test_a_customer_that_outgrows_a_record_is_parted_where_it_connects_most_and_
     assert totals(partition)["t1", "c1"]["contacts_accepted"] > 100
 
 
-def chain(size: int) -> list[Sighting]:
+def chain(size: int) -> list[CustomerSeen]:
     """Return what shows phones, each with the next one, as those of one customer."""
     return [fact for nth in range(size) for fact in (sent(nth, b"p%08d" % nth), _next(nth))]
 
 
-def _next(nth: int) -> Sighting:
-    return Sighting([b"p%08d" % nth, b"p%08d" % (nth + 1)])
+def _next(nth: int) -> CustomerSeen:
+    return CustomerSeen([b"p%08d" % nth, b"p%08d" % (nth + 1)])
 
 
 def test_parting_a_customer_that_has_grown_too_large_as_a_chain_costs_what_it_is_long() -> None:
@@ -227,8 +227,8 @@ def test_parting_a_customer_that_has_grown_too_large_as_a_chain_costs_what_it_is
     assert doubling(parting(1_000), parting(2_000), 2.6) <= 2.6
 
 
-def webhook(contacts: int) -> list[Sighting]:
-    return [Sighting([b"p316%08d" % nth, b"ugateway"]) for nth in range(contacts)]
+def webhook(contacts: int) -> list[CustomerSeen]:
+    return [CustomerSeen([b"p316%08d" % nth, b"ugateway"]) for nth in range(contacts)]
 
 
 def test_a_webhook_that_shows_one_user_id_with_all_customers_costs_what_it_is_long() -> None:
@@ -255,7 +255,7 @@ def test_further_sends_of_a_placeholder_are_cheap() -> None:
     began = time.process_time()
     for nth in range(10_000, 11_000):
         partition.fold(
-            [keyed(Sighting([b"w%012d" % nth, b"p316%08d" % nth]))], RULES
+            [keyed(CustomerSeen([b"w%012d" % nth, b"p316%08d" % nth]))], RULES
         )  # its status came first
         partition.fold([keyed(sent(nth, b"p555"))], RULES)
 
@@ -285,7 +285,7 @@ def test_doctor_says_at_which_number_a_message_id_identifies_nobody_whatever_its
     digest: bytes,
 ) -> None:
     partition, crowds = (
-        folded([Sighting([b"w" + digest, b"p316%08d" % nth]) for nth in range(LINKS + 1)]),
+        folded([CustomerSeen([b"w" + digest, b"p316%08d" % nth]) for nth in range(LINKS + 1)]),
         Crowds(),
     )
     for key, value in partition.tables["customers"].items():

@@ -6,7 +6,7 @@ from functools import reduce
 import pytest
 
 from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS
-from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Glimpse, Role
+from tally.schemas.call_facts import CALL, CallFact, ChannelSnapshot, ChannelsSeen, Dialled, Role
 from tally.schemas.keys import FREE_FORM, join_parts
 from tally.schemas.records import KeyedFact
 from tally.schemas.topics import ALIASES
@@ -24,8 +24,8 @@ PBX = join_parts("pbx1")
 
 def seen(nth: int, at: int = 0) -> ChannelsSeen:
     """A channel of the first contact: three members with its first fact (itself, its Uniqueid, a moment)."""
-    glimpse = Glimpse(f"u{nth:05}", "", f"PJSIP/t-{nth:08x}", 6, {"campaign": "c1", "contact": "8"})
-    return ChannelsSeen(AT_US + at, "hold", [glimpse])
+    snapshot = ChannelSnapshot(f"u{nth:05}", "", f"PJSIP/t-{nth:08x}", 6, {"campaign": "c1", "contact": "8"})
+    return ChannelsSeen(AT_US + at, "hold", [snapshot])
 
 
 DIALLED = Dialled("t1", "c1", "8", "1", "accepted", AT_US // 1000, FREE_FORM, [("action_id", "x")], False)
@@ -80,7 +80,7 @@ def crowd_of(moves: int) -> list[CallFact]:
     for nth in range(PRESENT):
         half = nth - PRESENT + 3
         name = f"Local/9@dial-1;{half}" if half > 0 else f"PJSIP/t-{nth:08x}"
-        one = Glimpse(f"u{nth:05}", "", name, 6, named)
+        one = ChannelSnapshot(f"u{nth:05}", "", name, 6, named)
         bridge = "b1" if nth % 2 else "b2"
         facts += [ChannelsSeen(AT_US + n, "enter", [one], bridge) for n in range(nth, moves, PRESENT)]
     return facts
@@ -101,13 +101,15 @@ def test_a_call_in_whose_bridges_too_many_meet_counts_nothing_in_any_order(over:
 def test_crowds_that_no_local_channel_connects_add_up() -> None:
     """Two of 10 channels and 150 moves each are within the bound: half of that of one with all channels."""
     facts = [
-        ChannelsSeen(AT_US + n, "enter", [Glimpse(f"u{n % PRESENT:05}", "u0", "PJSIP/t-1")], f"b{n % 2}")
+        ChannelsSeen(
+            AT_US + n, "enter", [ChannelSnapshot(f"u{n % PRESENT:05}", "u0", "PJSIP/t-1")], f"b{n % 2}"
+        )
         for n in range(300)
     ]
     whole = FAMILY.merge(None, facts)
     assert sum(10**2 * 150 for _ in range(2)) == CALL_CROWDS.most
     assert FAMILY.beyond(whole) is None
-    (more,) = [ChannelsSeen(AT_US + 300, "enter", [Glimpse("u00000", "u0", "PJSIP/t-1")], "b0")]
+    (more,) = [ChannelsSeen(AT_US + 300, "enter", [ChannelSnapshot("u00000", "u0", "PJSIP/t-1")], "b0")]
     assert FAMILY.beyond(FAMILY.merge(whole, [more])) == CALL_CROWDS
 
 
@@ -120,8 +122,8 @@ def test_a_call_beyond_its_bound_grows_no_more_and_takes_what_belongs_to_it() ->
     (before,) = partition.tables["calls"].values()
 
     # A channel that is only now seen, another contact that it is found to be of, and that contact's channel.
-    new = Glimpse("a-new-one", "u00000", "PJSIP/new", 6)
-    other = Glimpse("a-new-one", "", "PJSIP/new", 6, {"campaign": "c1", "contact": "9"})
+    new = ChannelSnapshot("a-new-one", "u00000", "PJSIP/new", 6)
+    other = ChannelSnapshot("a-new-one", "", "PJSIP/new", 6, {"campaign": "c1", "contact": "9"})
     partition.fold([KeyedFact(CALL, PBX, ChannelsSeen(AT_US, "seen", [new]))], Rules())
     partition.fold([KeyedFact(CALL, PBX, ChannelsSeen(AT_US, "seen", [other]))], Rules())
     partition.fold([KeyedFact(CALL, PBX, seen(7))], Rules())

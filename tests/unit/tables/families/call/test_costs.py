@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tally.schemas.bounds import CALL_MEMBERS
-from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Glimpse, Kind, Role
+from tally.schemas.call_facts import CALL, CallFact, ChannelSnapshot, ChannelsSeen, Dialled, Kind, Role
 from tally.schemas.keys import FREE_FORM, join_parts
 from tally.schemas.records import KeyedFact
 from tally.tables.families.call.family import CallFamily
@@ -27,12 +27,12 @@ BATCH_SECONDS = 1.0
 BATCH = 1_000
 
 
-def seen(at: int, kind: Kind, *glimpses: Glimpse, detail: str = "") -> ChannelsSeen:
-    return ChannelsSeen(AT_US + at, kind, list(glimpses), detail)
+def seen(at: int, kind: Kind, *snapshots: ChannelSnapshot, detail: str = "") -> ChannelsSeen:
+    return ChannelsSeen(AT_US + at, kind, list(snapshots), detail)
 
 
-def channel(name: str, **variables: str) -> Glimpse:
-    return Glimpse(name, "u0", f"PJSIP/t-{name}", 6, variables)  # type: ignore[arg-type]  # roles by name
+def channel(name: str, **variables: str) -> ChannelSnapshot:
+    return ChannelSnapshot(name, "u0", f"PJSIP/t-{name}", 6, variables)  # type: ignore[arg-type]  # roles by name
 
 
 def dials(count: int) -> list[CallFact]:
@@ -44,7 +44,7 @@ def dials(count: int) -> list[CallFact]:
 def locals_in_locals(count: int) -> list[CallFact]:
     """Each Local channel's other half dials the next Local channel."""
     halves = [
-        [Glimpse(f"{half}{n}", "u0", f"Local/9@dial-{n};{half}", 0, NAMED) for half in (1, 2)]
+        [ChannelSnapshot(f"{half}{n}", "u0", f"Local/9@dial-{n};{half}", 0, NAMED) for half in (1, 2)]
         for n in range(count)
     ]
     shown: list[CallFact] = [seen(0, "seen", *pair) for pair in halves]
@@ -57,7 +57,7 @@ def one_contact(count: int) -> list[CallFact]:
     for n in range(count):
         ids = [("action_id", f"a{n}")]
         facts.append(Dialled("t1", "c1", "0", str(n), "accepted", AT_US // 1000 + n, FREE_FORM, ids, False))
-        facts.append(seen(n * 1000, "seen", Glimpse(f"u{n}", "", "PJSIP/t-1", 0, NAMED)))
+        facts.append(seen(n * 1000, "seen", ChannelSnapshot(f"u{n}", "", "PJSIP/t-1", 0, NAMED)))
     return facts
 
 
@@ -85,7 +85,7 @@ def one_bridge(count: int) -> list[CallFact]:
 
 def one_local(count: int) -> list[CallFact]:
     """Six customers and six operators whom a Local channel connects again and again."""
-    first, second = (Glimpse(f"l{half}", "u0", f"Local/9@dial-1;{half}") for half in (1, 2))
+    first, second = (ChannelSnapshot(f"l{half}", "u0", f"Local/9@dial-1;{half}") for half in (1, 2))
     facts: list[CallFact] = [seen(0, "seen", first, second), seen(1, "enter", first, detail="b")]
     for n in range(6):
         facts.append(seen(2, "enter", channel(f"u{n}", **NAMED, attempt=str(n)), detail="b"))
