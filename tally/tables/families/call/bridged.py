@@ -9,7 +9,7 @@ from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.state import ENTER, LEAVE, Channel, moment_key
 from tally.tables.families.call.timeline import Span
 
-Heard = dict[str, list[Span]]
+ConnectedSpans = dict[str, list[Span]]
 """By channel: when it was connected with a customer's."""
 NOBODY: frozenset[str] = frozenset()
 
@@ -37,7 +37,9 @@ class Reach(Struct):
     locals: set[str]
 
 
-def heard_by(graph: Graph, customers: Collection[str], legs: Collection[str]) -> dict[str, Heard]:
+def connected_by(
+    graph: Graph, customers: Collection[str], legs: Collection[str]
+) -> dict[str, ConnectedSpans]:
     """Return for each customer's channel when each other one that is no Local channel was connected with it.
 
     `legs` are all channels of customers: they are nobody whom a customer could be connected with. One pass
@@ -45,14 +47,14 @@ def heard_by(graph: Graph, customers: Collection[str], legs: Collection[str]) ->
     """
     if not customers:
         return {}
-    hearing = _Hearing(graph, frozenset(customers), frozenset(legs))
+    bridges = _Bridges(graph, frozenset(customers), frozenset(legs))
     steps = _steps(graph.channels)
     for at_us in sorted(steps):
-        hearing.go_on(at_us, steps[at_us])
-    return hearing.spans()
+        bridges.go_on(at_us, steps[at_us])
+    return bridges.spans()
 
 
-class _Hearing:
+class _Bridges:
     """Who is in which bridge at a moment, and since when customers have been connected with whom."""
 
     def __init__(self, graph: Graph, customers: frozenset[str], legs: frozenset[str]) -> None:
@@ -65,7 +67,7 @@ class _Hearing:
         self._inside: dict[str, Inside] = defaultdict(Inside)
         self._with = dict.fromkeys(customers, NOBODY)
         self._since: dict[str, dict[str, int]] = {customer: {} for customer in customers}
-        self._spans: dict[str, Heard] = {customer: defaultdict(list) for customer in customers}
+        self._spans: dict[str, ConnectedSpans] = {customer: defaultdict(list) for customer in customers}
 
     def go_on(self, at_us: int, steps: dict[str, Step]) -> None:
         """Move the channels of one moment, and look again at the customers whom that may concern.
@@ -83,7 +85,7 @@ class _Hearing:
             concerned |= self._beside(movers)
         self._look(concerned, at_us)
 
-    def spans(self) -> dict[str, Heard]:
+    def spans(self) -> dict[str, ConnectedSpans]:
         """Return all connections; one that has not ended has no end."""
         for customer, since in self._since.items():
             for other, at_us in since.items():

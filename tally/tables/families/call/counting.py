@@ -6,7 +6,7 @@ from tally.schemas.bounded import cause_key
 from tally.tables.contribution import Counts
 from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.operator_legs import missed_by, served
-from tally.tables.families.call.result import Journey, was_attempted
+from tally.tables.families.call.result import CallResult, was_attempted
 from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel, moment_key
 from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_by_detail
 from tally.tables.families.family import earliest
@@ -18,35 +18,35 @@ QUEUED = (JOIN, ABANDON)
 VERDICTS = {"HUMAN": "answered_human", "MACHINE": "answered_machine"}
 
 
-def counts_of(graph: Graph, journey: Journey, rules: Rules) -> Counts:
+def counts_of(graph: Graph, result: CallResult, rules: Rules) -> Counts:
     """Return the counters of an attempt's row."""
     counts: Counts = {}
-    if was_attempted(journey):
+    if was_attempted(result):
         counts["attempted"] = 1
-    if journey.is_answered:
-        counts |= _answer_counts(graph, journey)
-    if journey.outcome:
-        counts[journey.outcome] = 1
-    if journey.is_lost:
+    if result.is_answered:
+        counts |= _answer_counts(graph, result)
+    if result.outcome:
+        counts[result.outcome] = 1
+    if result.is_lost:
         counts["ended_unknown"] = 1
-    leg = graph.channels[journey.leg] if journey.leg else None
+    leg = graph.channels[result.leg] if result.leg else None
     if leg and leg.hangup:
         counts[f"hangup_causes.{cause_key(leg.hangup.cause)}"] = 1
-    _add_queues(graph, journey, counts)
-    _add_operators(graph, journey, counts)
-    if _is_dropped(graph, journey, counts, rules):
+    _add_queues(graph, result, counts)
+    _add_operators(graph, result, counts)
+    if _is_dropped(graph, result, counts, rules):
         counts["dropped"] = 1
     return {name: value for name, value in counts.items() if value}
 
 
-def _answer_counts(graph: Graph, journey: Journey) -> Counts:
+def _answer_counts(graph: Graph, result: CallResult) -> Counts:
     counts: Counts = {"answered": 1}
-    leg = graph.channels[journey.leg] if journey.leg else None
-    if leg and leg.hangup and journey.up_us is not None:
-        counts["connected_s"] = max(leg.hangup.at_us - journey.up_us, 0) // 1_000_000
+    leg = graph.channels[result.leg] if result.leg else None
+    if leg and leg.hangup and result.up_us is not None:
+        counts["connected_s"] = max(leg.hangup.at_us - result.up_us, 0) // 1_000_000
     verdicts = [
         verdict
-        for unique in journey.own
+        for unique in result.own
         if unique in graph.channels and (verdict := graph.channels[unique].variables.get("amd"))
     ]
     if verdicts:
@@ -54,11 +54,11 @@ def _answer_counts(graph: Graph, journey: Journey) -> Counts:
     return counts
 
 
-def _add_queues(graph: Graph, journey: Journey, counts: Counts) -> None:
-    request = graph.channels[journey.leg].request if journey.leg else None
-    connects = (journey.heard[unique][0][0] for unique in journey.operators)
+def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
+    request = graph.channels[result.leg].request if result.leg else None
+    connects = (result.connected[unique][0][0] for unique in result.operators)
     last_connect = max(connects, default=0)
-    for unique in sorted(journey.own & graph.channels.keys()):
+    for unique in sorted(result.own & graph.channels.keys()):
         channel = graph.channels[unique]
         if not any(key.startswith(QUEUED) for key in channel.moments):
             continue
@@ -104,27 +104,27 @@ def _wait_seconds(channel: Channel, ends: list[int], joined_us: int) -> int:
     return max(channel.hangup.at_us - joined_us, 0) // 1_000_000 if channel.hangup else 0
 
 
-def _add_operators(graph: Graph, journey: Journey, counts: Counts) -> None:
-    for unique in journey.operators:
+def _add_operators(graph: Graph, result: CallResult, counts: Counts) -> None:
+    for unique in result.operators:
         queue = served(graph, unique).queue
         _add(counts, "connects", queue, "connects", 1)
-        _add(counts, "talk_s", queue, "talk_s", seconds_of(journey.heard[unique]))
-        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.holds(unique), journey.heard[unique]))
-    if journey.leg and journey.up_us is not None:
-        whole_call: list[Span] = [(journey.up_us, None)]
-        _add(counts, "hold_s", "", "", hold_seconds(graph.holds(journey.leg), whole_call))
-    for unique in missed_by(graph, journey):
+        _add(counts, "talk_s", queue, "talk_s", seconds_of(result.connected[unique]))
+        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.holds(unique), result.connected[unique]))
+    if result.leg and result.up_us is not None:
+        whole_call: list[Span] = [(result.up_us, None)]
+        _add(counts, "hold_s", "", "", hold_seconds(graph.holds(result.leg), whole_call))
+    for unique in missed_by(graph, result):
         _add(counts, "ring_no_answer", served(graph, unique).queue, "ring_no_answer", 1)
 
 
-def _is_dropped(graph: Graph, journey: Journey, counts: Counts, rules: Rules) -> bool:
+def _is_dropped(graph: Graph, result: CallResult, counts: Counts, rules: Rules) -> bool:
     """Return whether a human who was meant for an operator had none in time."""
-    meant = "queue_joins" in counts or journey.attempt.template.name in rules.operator_scripts
-    if "answered_human" not in counts or not meant or journey.up_us is None:
+    meant = "queue_joins" in counts or result.attempt.template.name in rules.operator_scripts
+    if "answered_human" not in counts or not meant or result.up_us is None:
         return False
-    first_connect = min((journey.heard[unique][0][0] for unique in journey.operators), default=None)
-    leg = graph.channels[journey.leg] if journey.leg else None
+    first_connect = min((result.connected[unique][0][0] for unique in result.operators), default=None)
+    leg = graph.channels[result.leg] if result.leg else None
     ended = leg.hangup.at_us if leg and leg.hangup else None
     # Nothing happens when the time is over: a later connect, or the end, says that it is.
     known_us = earliest(first_connect, ended)
-    return known_us is not None and known_us > journey.up_us + DROP_US
+    return known_us is not None and known_us > result.up_us + DROP_US

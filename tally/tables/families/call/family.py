@@ -17,7 +17,7 @@ from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.from_facts import call_of, half_named, identifiers_of
 from tally.tables.families.call.merge import join_channels, joined, names_of
 from tally.tables.families.call.operator_legs import operator_parts
-from tally.tables.families.call.result import Journey, journeys_of
+from tally.tables.families.call.result import CallResult, results_of
 from tally.tables.families.call.state import Call
 from tally.tables.families.family import ConnectedFamily, Resyncable
 from tally.tables.rules import Rules
@@ -103,25 +103,25 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
             return []
         pbx = split_parts(key.partition(b"/")[0])[0]
         graph = Graph(state.channels)
-        journeys = journeys_of(graph, attempts_of(state, graph))
+        results = results_of(graph, attempts_of(state, graph))
         parts = []
-        for journey in journeys:
-            if journey.attempt.campaign:
-                parts.append(_part(graph, journey, rules))
-            parts += operator_parts(graph, journey, pbx, journey.attempt.tenant)
+        for result in results:
+            if result.attempt.campaign:
+                parts.append(_part(graph, result, rules))
+            parts += operator_parts(graph, result, pbx, result.attempt.tenant)
         return [part for part in parts if part.counts]
 
 
-def _part(graph: Graph, journey: Journey, rules: Rules) -> Part:
-    attempt = journey.attempt
-    own = [unique for unique in journey.own if unique in graph.channels]
+def _part(graph: Graph, result: CallResult, rules: Rules) -> Part:
+    attempt = result.attempt
+    own = [unique for unique in result.own if unique in graph.channels]
     times = [*attempt.asked_ms, *(graph.channels[unique].first.at_us // 1000 for unique in own)]
     times += [graph.last_us(unique) // 1000 for unique in own]
     if attempt.response:
         times.append(attempt.response.at_us // 1000)
     return Part(
         RowKey(attempt.tenant, attempt.campaign, attempt.template),
-        counts_of(graph, journey, rules),
+        counts_of(graph, result, rules),
         min(times),
         max(times),
         channel="voice",

@@ -7,16 +7,16 @@ from tally.schemas.keys import Template
 from tally.schemas.operator_row import LEGS_IN_CALL, LEGS_RINGING
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.call.dial_graph import Graph, Served
-from tally.tables.families.call.result import Journey
+from tally.tables.families.call.result import CallResult
 from tally.tables.families.call.state import Channel
 from tally.tables.families.call.timeline import seconds_of
 
 
-def missed_by(graph: Graph, journey: Journey) -> list[str]:
+def missed_by(graph: Graph, result: CallResult) -> list[str]:
     """Return the legs of operators who let this attempt's customer ring."""
     if not graph.missed_by:
         return []
-    return sorted({unique for caller in journey.own for unique in graph.missed_by.get(caller, ())})
+    return sorted({unique for caller in result.own for unique in graph.missed_by.get(caller, ())})
 
 
 def served(graph: Graph, unique: str) -> Served:
@@ -41,25 +41,25 @@ def _peer(channel: Channel) -> str:
     return channel.name.rpartition("-")[0] or channel.name
 
 
-def operator_parts(graph: Graph, journey: Journey, pbx: str, tenant: str) -> Iterator[Part]:
+def operator_parts(graph: Graph, result: CallResult, pbx: str, tenant: str) -> Iterator[Part]:
     """Return what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
-    for unique in journey.operators:
-        spans = journey.heard[unique]
+    for unique in result.operators:
+        spans = result.connected[unique]
         counts = {"connects": 1, "talk_s": seconds_of(spans)}
         if spans[-1][1] is None and not graph.channels[unique].is_over:
             counts[LEGS_IN_CALL] = 1
         yield _operator_part(graph, unique, counts, pbx, tenant)
-    for unique in missed_by(graph, journey):
+    for unique in missed_by(graph, result):
         yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant)
-    for unique in _ringing(graph, journey):
+    for unique in _ringing(graph, result):
         yield _operator_part(graph, unique, {LEGS_RINGING: 1}, pbx, tenant)
 
 
-def _ringing(graph: Graph, journey: Journey) -> list[str]:
+def _ringing(graph: Graph, result: CallResult) -> list[str]:
     """Return the legs that a queue offers this attempt's customer to at this moment."""
     return [
         unique
-        for caller in sorted(journey.own)
+        for caller in sorted(result.own)
         for unique in graph.dialled_by(caller)
         if (channel := graph.channels[unique]).agent and channel.up_us is None
         if not channel.is_over and not channel.missed

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tally.tables.families.call.attempts import Attempt
-from tally.tables.families.call.bridged import Heard, heard_by
+from tally.tables.families.call.bridged import ConnectedSpans, connected_by
 from tally.tables.families.call.dial_graph import Graph, customers, customers_leg
 from tally.tables.families.call.state import Channel
 
@@ -65,7 +65,7 @@ def by_reason(reason: int | None) -> Outcome:
     return BY_REASON.get(reason or OTHER, FAILED)
 
 
-class Journey(Struct, frozen=True):
+class CallResult(Struct, frozen=True):
     """What became of one attempt."""
 
     attempt: Attempt
@@ -79,32 +79,32 @@ class Journey(Struct, frozen=True):
     """Of an attempt that was not answered, once it is over."""
     is_lost: bool
     """Whether it ended while nobody looked."""
-    heard: Heard
+    connected: ConnectedSpans
     """When each channel that is no customer's was connected with it."""
     operators: list[str]
     """The legs of operators: those channels, in order."""
 
 
-def journeys_of(graph: Graph, attempts: list[Attempt]) -> list[Journey]:
+def results_of(graph: Graph, attempts: list[Attempt]) -> list[CallResult]:
     """Follow all attempts of a call."""
     legs = [_legs(graph, attempt) for attempt in attempts]
     mains = [customers_leg(graph.channels, dialled) for dialled, _ in legs]
     up = {leg for leg in mains if leg is not None and graph.channels[leg].up_us is not None}
-    heard = heard_by(graph, up, {leg for dialled, _ in legs for leg in dialled})
+    connected = connected_by(graph, up, {leg for dialled, _ in legs for leg in dialled})
     return [
-        _journey(graph, attempt, dialled, own, leg, heard.get(leg or "", {}))
+        _result(graph, attempt, dialled, own, leg, connected.get(leg or "", {}))
         for attempt, (dialled, own), leg in zip(attempts, legs, mains, strict=True)
     ]
 
 
-def _journey(
-    graph: Graph, attempt: Attempt, legs: list[str], own: set[str], leg: str | None, heard: Heard
-) -> Journey:
+def _result(
+    graph: Graph, attempt: Attempt, legs: list[str], own: set[str], leg: str | None, connected: ConnectedSpans
+) -> CallResult:
     channel = graph.channels[leg] if leg else None
     up_us = channel.up_us if channel else None
     reason = None if attempt.second or attempt.response is None else attempt.response.reason
     is_answered = up_us is not None or (reason == ANSWERED and _is_all_we_know(graph, attempt, leg))
-    return Journey(
+    return CallResult(
         attempt,
         own,
         leg,
@@ -112,8 +112,8 @@ def _journey(
         is_answered,
         None if is_answered else _outcome(graph, attempt, legs, channel, reason),
         _is_lost(graph, attempt, channel),
-        heard,
-        sorted(heard),
+        connected,
+        sorted(connected),
     )
 
 
@@ -156,9 +156,9 @@ def _is_lost(graph: Graph, attempt: Attempt, channel: Channel | None) -> bool:
     return channel is not None and channel.vanished
 
 
-def was_attempted(journey: Journey) -> bool:
+def was_attempted(result: CallResult) -> bool:
     """Return whether the PBX shows a dial towards the customer."""
-    if journey.leg is not None:
+    if result.leg is not None:
         return True
-    response = journey.attempt.response
-    return response is not None and not journey.attempt.second and response.reason != OTHER
+    response = result.attempt.response
+    return response is not None and not result.attempt.second and response.reason != OTHER
