@@ -121,8 +121,8 @@ class MemoryPostgres:
             raise Away("57", "57P01", "terminating connection due to administrator command")
 
 
-class Heard:
-    """Remembers outcomes."""
+class FlushHeard:
+    """Remembers what the flush told."""
 
     def __init__(self) -> None:
         self.flushes: list[tuple[int, float]] = []
@@ -151,7 +151,7 @@ class Hands:
     ) -> None:
         self.now_seconds = 1000.0
         self.pauses: list[float] = []
-        self.heard = Heard()
+        self.heard = FlushHeard()
         ports = Ports(
             source, writer, lambda: partitions, self.heard, lambda: self.now_seconds, lambda: 1.0, self._pause
         )

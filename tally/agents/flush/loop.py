@@ -95,7 +95,7 @@ class Flush:
         if self._outage.since_seconds is not None:
             # Rows that were dirty when Postgres went away may not be known yet.
             oldest.append(self._outage.since_seconds)
-        self._ports.outcomes.unflushed(
+        self._ports.observer.unflushed(
             sum(rows.dirty_rows for rows in owed),
             sum(len(rows.withheld) for rows in owed),
             self._ports.clock() - min(oldest) if oldest else 0.0,

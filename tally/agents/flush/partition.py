@@ -128,7 +128,7 @@ class PartitionFlush:
         now_seconds = self._ports.clock()
         offsets = self._ports.source.offsets(self._partition)
         if await in_pieces(self.unflushed.reconcile(held, offsets, now_seconds), self._ports.between):
-            self._ports.outcomes.failed("moved")
+            self._ports.observer.failed("moved")
             self._log.warning("flush progress moved", dirty_rows=self.unflushed.dirty_rows)
         self.unflushed.release(now_seconds)
         return now_seconds >= self._outage.until_seconds
@@ -172,7 +172,7 @@ class PartitionFlush:
             raise
         self.unflushed.done(batch)
         seconds = self._ports.clock() - began_seconds
-        self._ports.outcomes.flushed(len(rows), seconds)
+        self._ports.observer.flushed(len(rows), seconds)
         self._log.debug(
             "flushed",
             rows=len(rows),
@@ -197,13 +197,13 @@ class PartitionFlush:
             raise failure
         self.unflushed.withhold(found, self._ports.clock() + WITHHELD_SECONDS)
         for key, sqlstate in found.items():
-            self._ports.outcomes.failed(sqlstate[:2])
+            self._ports.observer.failed(sqlstate[:2])
             self._log.error("row withheld", sqlstate=sqlstate, **_named(key))
         return len(found)
 
     def _stand(self, now: Standing) -> None:
         if now == "foreign_store":
-            self._ports.outcomes.failed(now)
+            self._ports.observer.failed(now)
         if now == self._standing:
             return
         self._standing = now
@@ -225,7 +225,7 @@ def note_failure(failure: PostgresFailure, outage: Outage, ports: Ports, logger:
     """Count, log and back off; never with more of the cause than its SQLSTATE and the server's message."""
     now_seconds = ports.clock()
     outage.failed(str(failure), now_seconds, ports.jitter())
-    ports.outcomes.failed(failure.group)
+    ports.observer.failed(failure.group)
     logger.warning(
         "flush failed",
         sqlstate=failure.sqlstate,

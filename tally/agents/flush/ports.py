@@ -44,7 +44,7 @@ class RowWriter(Protocol):
         """Return SQLSTATE by row of rows that cannot be stored, of so many at most."""
 
 
-class Outcomes(Protocol):
+class FlushObserver(Protocol):
     """What the flush tells the metrics."""
 
     def flushed(self, rows: int, seconds: float) -> None:
@@ -78,7 +78,7 @@ class Ports(Struct, frozen=True):
     writer: RowWriter
     partitions: Callable[[], Set[int]]
     """Partitions that this process flushes now: its own ones, once its feed has caught up with them."""
-    outcomes: Outcomes
+    observer: FlushObserver
     clock: Callable[[], float]
     """Monotonic seconds."""
     jitter: Callable[[], float]

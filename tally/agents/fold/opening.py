@@ -37,7 +37,7 @@ async def open_tables(store: PartitionStore, settings: FoldSettings) -> None:
         began = settings.monotonic()
         await store.open(_Told(store.partition, settings, began))
         seconds = settings.monotonic() - began
-    settings.watch.opened(store.partition, seconds, store.recovered)
+    settings.observer.opened(store.partition, seconds, store.recovered)
     log.info(
         "partition opened",
         partition=store.partition,
@@ -56,7 +56,7 @@ class _Told:
         self._began_s = self._said_s = began_s
 
     def __call__(self, done: int, whole: int) -> None:
-        self._settings.watch.opening(self._partition, done, whole)
+        self._settings.observer.opening(self._partition, done, whole)
         now_s = self._settings.monotonic()
         if now_s - self._said_s < SAY_SECONDS:
             return

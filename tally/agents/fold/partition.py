@@ -180,9 +180,9 @@ class PartitionFold:
         await self._store.commit(folded.writes, progress)
         commit_s = self._settings.monotonic() - began
         self._batch_s = computed.seconds + commit_s
-        self._settings.watch.folded(self._store.partition, folded.facts, computed.seconds, commit_s)
+        self._settings.observer.folded(self._store.partition, folded.facts, computed.seconds, commit_s)
         if folded.refused:
-            self._settings.watch.refused(self._store.partition, folded.refused)
+            self._settings.observer.refused(self._store.partition, folded.refused)
 
     async def _computed(self, steps: Steps[Folded]) -> Computed | None:
         """Compute in turns with all else; return None where the partition was revoked meanwhile."""
@@ -299,7 +299,7 @@ class PartitionFold:
             return
         partition = self._store.partition
         await asyncio.gather(*(self._settings.dead_letter(partition, fact, error) for fact in lost))
-        self._settings.watch.quarantined(partition, len(lost))
+        self._settings.observer.quarantined(partition, len(lost))
         log.error(
             "facts quarantined",
             partition=partition,

@@ -18,7 +18,7 @@ had fetched.
 """
 
 
-class FoldWatch(Protocol):
+class FoldObserver(Protocol):
     """Who wants to know what the fold does: metrics and health."""
 
     def opening(self, partition: int, done: int, whole: int) -> None:
@@ -41,7 +41,7 @@ class FoldSettings(Struct, frozen=True):
     """What every partition's fold needs."""
 
     rules: Rules
-    watch: FoldWatch
+    observer: FoldObserver
     monotonic: Callable[[], float]
     dead_letter: Callable[[int, FactRecord, str], Awaitable[None]]
     """Keeps a fact of a partition that our code cannot take, with the name of the error."""

@@ -43,7 +43,7 @@ class RawRun(Protocol):
         """Let the group's offset move past these records."""
 
 
-class RouteWatch(Protocol):
+class RouteObserver(Protocol):
     """Who wants to know what route does."""
 
     def routed(self, source: str, run: RoutedRun) -> None:
@@ -74,7 +74,7 @@ class Route:
     join. How many there can be is bounded by the transport. A pass gives way to others some fifty times a
     second; a long record is read in a thread, where the interpreter switches every few milliseconds.
 
-    Facts go to `facts` and what is none to `dead_letters`; `watch` hears what a run came to. `failed` is
+    Facts go to `facts` and what is none to `dead_letters`; `observer` hears what a run came to. `failed` is
     called with an error after which the process has to end. `gate` lets one computation of the process
     run at a time; `reading` is how AMI events and business numbers are read, and `generation` stands in what
     is told of losses.
@@ -84,7 +84,7 @@ class Route:
         self,
         facts: FactsLog,
         dead_letters: DeadLetters,
-        watch: RouteWatch,
+        observer: RouteObserver,
         failed: Callable[[BaseException], None],
         gate: ComputeGate,
         reading: Reading = READING,
@@ -93,7 +93,7 @@ class Route:
         self._generation = generation
         self._facts = facts
         self._dead_letters = dead_letters
-        self._watch = watch
+        self._observer = observer
         self._failed = failed
         self._gate = gate
         self._reading = reading
@@ -136,9 +136,9 @@ class Route:
         self._links.note(links)
         for source, run, found in routed:
             run.ack()
-            self._watch.routed(source, found)
+            self._observer.routed(source, found)
         for notice in notices:
-            self._watch.noticed(notice)
+            self._observer.noticed(notice)
 
     async def _read(
         self, source: str, run: RawRun, entries: Grouped, links: set[bytes], computation: Computation
@@ -181,7 +181,7 @@ class Route:
             await self._dead_letters.write([letter for _, letter in some])
             kept = Counter((source, letter.reason) for source, letter in some)
             for (source, reason), count in kept.items():
-                self._watch.dead_letters(source, reason, count)
+                self._observer.dead_letters(source, reason, count)
 
     def _take(self) -> list[tuple[str, RawRun]]:
         taken: list[tuple[str, RawRun]] = []

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.link import Link
-from tally.streams.ami.observer import AmiMetrics, PbxWatch
+from tally.streams.ami.observer import AmiMetrics, PbxObserver
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.sink import Publishing, Sink
 from tally.streams.ami.timing import Timing, World
@@ -22,7 +22,7 @@ class Line(Struct, frozen=True):
 
     pbx: Pbx
     buffer: Buffer
-    watch: PbxWatch
+    observer: PbxObserver
     link: Link
     publishing: Publishing
 
@@ -67,16 +67,20 @@ class Bridge:
 
     def ready(self) -> Verdict:
         """Decide whether all is well: every PBX is read, and Kafka takes what is read."""
-        away = [f"{line.pbx.name}: not logged in" for line in self.lines if not line.watch.is_open]
-        held = [f"{line.pbx.name}: {line.watch.trouble}" for line in self.lines if line.watch.trouble]
+        away = [f"{line.pbx.name}: not logged in" for line in self.lines if not line.observer.is_open]
+        held = [f"{line.pbx.name}: {line.observer.trouble}" for line in self.lines if line.observer.trouble]
         return Verdict((*away, *held))
 
     def _line(self, pbx: Pbx) -> Line:
         buffer = self._new_buffer()
-        watch = PbxWatch(pbx.name, self._metrics, buffer, self._world)
-        link = Link(pbx, buffer, watch, self._world, self._timing)
+        observer = PbxObserver(pbx.name, self._metrics, buffer, self._world)
+        link = Link(pbx, buffer, observer, self._world, self._timing)
         return Line(
-            pbx, buffer, watch, link, Publishing(buffer, lambda: self._open_sink(pbx), watch, self._world)
+            pbx,
+            buffer,
+            observer,
+            link,
+            Publishing(buffer, lambda: self._open_sink(pbx), observer, self._world),
         )
 
     async def _stop(
@@ -93,4 +97,4 @@ class Bridge:
         await asyncio.wait(publishing, timeout=self._drain_seconds)
         for line in self.lines:
             if line.buffer:
-                line.watch.left(len(line.buffer))
+                line.observer.left(len(line.buffer))

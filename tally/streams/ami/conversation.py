@@ -79,7 +79,7 @@ AFTER_LOGIN = (RESYNC, "QueueStatus")
 """There is no replay: what happened before the login can only be asked for."""
 
 
-class Listener(Protocol):
+class SessionObserver(Protocol):
     """Who wants to know how it goes."""
 
     def opened(self, banner: str) -> None:
@@ -89,18 +89,22 @@ class Listener(Protocol):
         """The PBX does not do these actions, for the reasons that it gives."""
 
 
-async def converse(session: Session, pbx: Pbx, world: World, timing: Timing, listener: Listener) -> NoReturn:
+async def converse(
+    session: Session, pbx: Pbx, world: World, timing: Timing, observer: SessionObserver
+) -> NoReturn:
     """Log in and keep the session; only an error ends it."""
     seconds = timing.answer_seconds
     await log_in(session, pbx, seconds)
-    listener.opened(session.banner)
-    listener.refused(await add_filters(session, pbx, seconds))
+    observer.opened(session.banner)
+    observer.refused(await add_filters(session, pbx, seconds))
     for name in AFTER_LOGIN:
-        listener.refused(await _list(session, name, seconds))
-    await _keep(session, pbx, world, timing, listener)
+        observer.refused(await _list(session, name, seconds))
+    await _keep(session, pbx, world, timing, observer)
 
 
-async def _keep(session: Session, pbx: Pbx, world: World, timing: Timing, listener: Listener) -> NoReturn:
+async def _keep(
+    session: Session, pbx: Pbx, world: World, timing: Timing, observer: SessionObserver
+) -> NoReturn:
     ping_at = world.seconds() + timing.ping_seconds
     resync_at = world.seconds() + pbx.resync_seconds
     while True:
@@ -110,7 +114,7 @@ async def _keep(session: Session, pbx: Pbx, world: World, timing: Timing, listen
             await session.ask("Ping", seconds=timing.pong_seconds)
         if world.seconds() >= resync_at:
             refused = await _list(session, RESYNC, timing.answer_seconds)
-            listener.refused(refused)
+            observer.refused(refused)
             # What was refused once is refused until the next login.
             resync_at = math.inf if refused else world.seconds() + pbx.resync_seconds
 

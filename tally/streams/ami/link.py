@@ -8,7 +8,7 @@ from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.connection import Addresses, connect
 from tally.streams.ami.conversation import converse
 from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
-from tally.streams.ami.observer import PbxWatch
+from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.session import Session
 from tally.streams.ami.timing import Timing, World
@@ -23,10 +23,10 @@ REFUSED_SECONDS = 60.0
 class Link:
     """The connection to one PBX, for as long as the bridge runs."""
 
-    def __init__(self, pbx: Pbx, buffer: Buffer, watch: PbxWatch, world: World, timing: Timing) -> None:
+    def __init__(self, pbx: Pbx, buffer: Buffer, observer: PbxObserver, world: World, timing: Timing) -> None:
         self._pbx = pbx
         self._buffer = buffer
-        self._watch = watch
+        self._observer = observer
         self._world = world
         self._timing = timing
         self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS, spread=1.0)
@@ -41,8 +41,8 @@ class Link:
                 self._backoff.succeeded()
             await self._world.pause(self._judge(error))
             while not await self._buffer.wait_for_room(self._timing.room_seconds):
-                self._watch.waits_for_room()
-            self._watch.reconnects()
+                self._observer.waits_for_room()
+            self._observer.reconnects()
 
     async def _session(self) -> Exception:
         try:
@@ -51,37 +51,37 @@ class Link:
             return error
         except Exception as error:
             # A failure of ours that one PBX provokes would otherwise end the reading of all.
-            self._watch.broke(error)
+            self._observer.broke(error)
             return error
 
     async def _converse(self) -> NoReturn:
         connection = await connect(self._pbx, self._timing, self._addresses)
         session = Session(connection, self._world, self._take)
         try:
-            await converse(session, self._pbx, self._world, self._timing, self._watch)
+            await converse(session, self._pbx, self._world, self._timing, self._observer)
         except asyncio.CancelledError:
             await session.log_off()
             raise
         except Exception as error:
-            if self._watch.is_open:
-                self._watch.gap("buffer_full" if isinstance(error, BufferFull) else "lost")
+            if self._observer.is_open:
+                self._observer.gap("buffer_full" if isinstance(error, BufferFull) else "lost")
             raise
         finally:
             session.close()
-            self._watch.closed()
+            self._observer.closed()
 
     def _take(self, taken: Taken) -> bool:
         fits = self._buffer.put(taken)
         if fits:
-            self._watch.took(bool(taken.malformed))
+            self._observer.took(bool(taken.malformed))
         return fits
 
     def _judge(self, error: Exception) -> float:
         """Tell what happened; return how long to wait."""
         if isinstance(error, LoginRefused):
             seconds = Backoff(REFUSED_SECONDS, REFUSED_SECONDS).failed(self._world.jitter())
-            self._watch.login_refused(error, seconds)
+            self._observer.login_refused(error, seconds)
         else:
             seconds = self._backoff.failed(self._world.jitter())
-            self._watch.lost(error, seconds)
+            self._observer.lost(error, seconds)
         return seconds

@@ -60,7 +60,7 @@ class AmiMetrics(MetricSet):
 log = structlog.get_logger()
 
 
-class PbxWatch:
+class PbxObserver:
     """Takes the reports of one PBX's link and publishing."""
 
     def __init__(self, pbx: str, metrics: AmiMetrics, buffer: Buffer, world: World) -> None:

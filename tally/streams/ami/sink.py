@@ -11,7 +11,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from tally.agents.clock import Backoff
 from tally.streams.ami.buffer import Buffer, Taken
-from tally.streams.ami.observer import PbxWatch
+from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.timing import World
 from tally.streams.operations import topics
@@ -116,11 +116,11 @@ class Publishing:
     """Publishes from the buffer, which forgets nothing that Kafka has not acknowledged."""
 
     def __init__(
-        self, buffer: Buffer, open_sink: Callable[[], Awaitable[Sink]], watch: PbxWatch, world: World
+        self, buffer: Buffer, open_sink: Callable[[], Awaitable[Sink]], observer: PbxObserver, world: World
     ) -> None:
         self._buffer = buffer
         self._open_sink = open_sink
-        self._watch = watch
+        self._observer = observer
         self._world = world
         self._sink: Sink | None = None
         self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, spread=1.0)
@@ -144,7 +144,7 @@ class Publishing:
             await self._publish()
         except Exception as error:
             # Whatever it is, the events are in the buffer and the other PBXs' go on.
-            self._watch.publish_failed(error)
+            self._observer.publish_failed(error)
             await self._close()
             await self._world.pause(self._backoff.failed(self._world.jitter()))
 
@@ -158,7 +158,7 @@ class Publishing:
             count = await self._sink.publish(self._buffer.head(CHUNK_RECORDS))
         self._buffer.drop(count)
         self._backoff.succeeded()
-        self._watch.published(count)
+        self._observer.published(count)
 
     async def _close(self) -> None:
         sink, self._sink = self._sink, None

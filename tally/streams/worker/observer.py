@@ -35,7 +35,7 @@ class Opening(Struct, frozen=True):
         return (self.whole - self.done) * (now_s - self.began_s) / self.done
 
 
-class Watch:
+class WorkerObserver:
     """One for a process: takes the reports of route, fold and flush."""
 
     def __init__(self, metrics: Metrics, monotonic: Callable[[], float], unix_s: Callable[[], float]) -> None:
@@ -136,7 +136,7 @@ class Watch:
             "raw records were gone before they were read", **_place(reading), lost=lost, range=reading.lost
         )
 
-    def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldWatch's
+    def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldObserver's
         """A partition's tables are ready."""
         self.to_open.discard(partition)
         self.openings.pop(partition, None)

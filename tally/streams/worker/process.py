@@ -42,7 +42,7 @@ from tally.streams.web.app import web_app
 from tally.streams.web.site import Site
 from tally.streams.worker.brokers import wait_for_brokers
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics
-from tally.streams.worker.observer import Watch
+from tally.streams.worker.observer import WorkerObserver
 from tally.streams.worker.roles import fold_app, route_app
 from tally.tables.families.registry import TABLES
 from tally.tables.kafka.dead_letters import DeadLetters
@@ -66,7 +66,7 @@ class Process:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._metrics = Metrics(version("tally"))
-        self._watch = Watch(self._metrics, time.monotonic, time.time)
+        self._observer = WorkerObserver(self._metrics, time.monotonic, time.time)
         self._apps: list[faust.App] = []
         self._services: dict[str, Service] = {}
         self._closing = AsyncExitStack()
@@ -74,7 +74,7 @@ class Process:
         self._gate = ComputeGate()
         self._flush_gate = ComputeGate(FLUSH_YIELDS)
         self._partitions = 0
-        self._metrics.follow("tally_opening_offsets", lambda: float(self._watch.offsets_to_open))
+        self._metrics.follow("tally_opening_offsets", lambda: float(self._observer.offsets_to_open))
 
     async def build(self) -> Parts:
         """Wait for brokers, declare topics, look at rights, connect what roles need, and return what runs."""
@@ -114,14 +114,14 @@ class Process:
         self._closing.push_async_callback(facts.close)
         reading = settings.reading
         route = Route(
-            facts, dead_letters, self._watch, _route_failed, self._gate, reading, settings.generation
+            facts, dead_letters, self._observer, _route_failed, self._gate, reading, settings.generation
         )
         numbers = NumbersFollower(
             settings, lambda owners: route.read_by(structs.replace(reading, owners=owners))
         )
         await numbers.start()
         self._services["numbers"] = numbers.run
-        self._apps.append(route_app(settings, route, self._watch))
+        self._apps.append(route_app(settings, route, self._observer))
 
     def _view(self) -> View:
         settings = self._settings
@@ -131,14 +131,14 @@ class Process:
             settings.names.changelog(COUNTERS),
             lambda: changelog_consumer(settings.kafka),
             lambda: time.time() * 1000,
-            self._watch.visible,
+            self._observer.visible,
             random.random,
         )
         self._services["view"] = loop.run
         return view
 
     def _fold(self, dead_letters: DeadLetters) -> Owned:
-        app, assignment = fold_app(self._settings, dead_letters, self._watch, self._gate)
+        app, assignment = fold_app(self._settings, dead_letters, self._observer, self._gate)
         self._apps.append(app)
         self._closing.push_async_callback(assignment.close, FOLD_CLOSE_SECONDS)
         return lambda: assignment.partitions
@@ -174,7 +174,7 @@ class Process:
             source=view,
             writer=writer,
             partitions=caught_up,
-            outcomes=self._watch,
+            observer=self._observer,
             clock=time.monotonic,
             jitter=random.random,
             between=self._flush_gate.enter,
@@ -216,7 +216,7 @@ class Process:
             tracker,
             lambda: kafka_offsets(pipeline, settings.kafka),
             lambda: {partition: view.next_offset(partition) for partition in range(self._partitions)},
-            self._watch.lagging,
+            self._observer.lagging,
             lambda: Moment(time.monotonic(), unix_ms()),
             random.random,
             settings.lag_seconds,
@@ -226,16 +226,16 @@ class Process:
         now_s = time.monotonic()
         return {
             partition: Opening(one.done, one.whole, _whole(one.left_seconds(now_s)))
-            for partition, one in self._watch.openings.items()
+            for partition, one in self._observer.openings.items()
         }
 
     def _live(self) -> health.Verdict:
-        return health.live(self._watch.pulses(), time.monotonic(), self._settings.stuck_seconds)
+        return health.live(self._observer.pulses(), time.monotonic(), self._settings.stuck_seconds)
 
     def _ready(self, reader: Reader | None) -> health.Verdict:
         """Decide on readiness; a process that serves no numbers need not be caught up with them."""
-        opening, joining = len(self._watch.to_open), self._joining()
-        left_s = self._watch.opening_left_seconds()
+        opening, joining = len(self._observer.to_open), self._joining()
+        left_s = self._observer.opening_left_seconds()
         if reader is None:
             state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining, left_s)
         else:
@@ -245,7 +245,7 @@ class Process:
 
     def _joining(self) -> tuple[str, ...]:
         consuming = (role for role in GROUP_ROLES if role in self._settings.roles)
-        return tuple(role for role in consuming if role not in self._watch.joined)
+        return tuple(role for role in consuming if role not in self._observer.joined)
 
     @asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
@@ -259,7 +259,7 @@ class Process:
     async def _beat(self) -> None:
         while True:
             self._watchdog.beat()
-            self._watch.beat()
+            self._observer.beat()
             await asyncio.sleep(self._watchdog.beat_seconds)
 
 

@@ -20,7 +20,7 @@ from tally.streams.settings import Settings
 from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
 from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
-from tally.streams.worker.observer import Watch
+from tally.streams.worker.observer import WorkerObserver
 from tally.tables.families.registry import TABLES
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tally.tables.store.partition import PartitionStore, StoreSettings
@@ -48,17 +48,17 @@ def _options(
     )
 
 
-def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
+def route_app(settings: Settings, route: Route, observer: WorkerObserver) -> ConsumerApp:
     """Return the app that reads the raw topics."""
     names = settings.names
     logical = {names.raw(source): source for source in READERS}
 
     def assigned(partitions: set[TP]) -> None:
-        watch.follow("route", lambda: runs_consumer(app).outstanding)
-        watch.rebalanced("route", len(partitions))
+        observer.follow("route", lambda: runs_consumer(app).outstanding)
+        observer.rebalanced("route", len(partitions))
 
     def revoked(_: set[TP]) -> None:
-        watch.revoked("route")
+        observer.revoked("route")
 
     limits = Limits(settings.batch_records, max_outstanding=settings.outstanding_runs)
     options = structs.replace(
@@ -75,21 +75,21 @@ def route_app(settings: Settings, route: Route, watch: Watch) -> ConsumerApp:
 
 
 def fold_app(
-    settings: Settings, dead_letters: DeadLetters, watch: Watch, gate: ComputeGate
+    settings: Settings, dead_letters: DeadLetters, observer: WorkerObserver, gate: ComputeGate
 ) -> tuple[ConsumerApp, Assignment]:
     """Return the app that reads the facts log, and the assignment of its partitions."""
     names = settings.names
     store_settings = StoreSettings(
-        settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, watch.rebuilt
+        settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
     )
 
     async def keep(partition: int, fact: FactRecord, error: str) -> None:
         await dead_letters.write([DeadLetter(names.facts, partition, fact, "code_failure", error)])
 
-    fold_settings = FoldSettings(settings.rules, watch, time.monotonic, keep, settings.batch_facts, gate)
+    fold_settings = FoldSettings(settings.rules, observer, time.monotonic, keep, settings.batch_facts, gate)
 
     def new_fold(partition: int) -> PartitionFold:
-        watch.to_open.add(partition)
+        observer.to_open.add(partition)
         tp = TP(names.facts, partition)
         store = PartitionStore(store_settings, partition)
         return PartitionFold(fold_settings, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
@@ -97,15 +97,15 @@ def fold_app(
     assignment = Assignment(new_fold, lambda error: fail("a partition's fold failed", error))
 
     def assigned(partitions: set[TP]) -> None:
-        watch.follow("fold", lambda: runs_consumer(app).outstanding)
-        watch.rebalanced("fold", len(partitions))
+        observer.follow("fold", lambda: runs_consumer(app).outstanding)
+        observer.rebalanced("fold", len(partitions))
         assignment.assign({tp.partition for tp in partitions})
 
     def revoked(partitions: set[TP]) -> None:
         assignment.revoke({tp.partition for tp in partitions})
-        watch.revoked("fold")
-        watch.to_open.clear()
-        watch.openings.clear()
+        observer.revoked("fold")
+        observer.to_open.clear()
+        observer.openings.clear()
 
     # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
     runs_of_batch = ceil(settings.batch_facts / settings.batch_records)

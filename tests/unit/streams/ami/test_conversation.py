@@ -158,7 +158,7 @@ async def test_no_secret_is_shown_whatever_goes_wrong(
         async with bridging.running():
             await until(
                 lambda: (
-                    (bridging.bridge.lines[0].watch.is_open and not is_broken)
+                    (bridging.bridge.lines[0].observer.is_open and not is_broken)
                     or bridging.metric("reconnects_total") > 1
                 )
             )
