@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tally.agents.flush.ports import Policy
+from tally.agents.flush.ports import FlushConfig
 from tally.schemas.ami.variables import VARIABLES, Reading
 from tally.schemas.call_facts import VariableRole
 from tally.schemas.topics import Names
@@ -18,7 +18,7 @@ from tally.tables.kafka.clients import KafkaClients
 from tally.tables.rules import Rules
 
 PREFIX = "TALLY_"
-FLUSH = Policy()
+FLUSH = FlushConfig()
 """One default for a number, wherever it is read."""
 Role = Literal["route", "fold", "flush", "view"]
 ROLES: tuple[Role, ...] = ("route", "fold", "flush", "view")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 
-from tally.agents.flush.ports import Policy
+from tally.agents.flush.ports import FlushConfig
 from tally.agents.view.model import View
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import PLAIN
@@ -105,7 +105,7 @@ def test_the_first_look_of_a_flush_and_a_whole_batch_keep_nobody_waiting() -> No
         view, postgres = View(1), Writer()
         fill(view, 20, 5_000, MANY, 1)
         put_progress(view, 0, 2)
-        hands = Hands(view, postgres, policy=Policy(max_rows=1_000))
+        hands = Hands(view, postgres, config=FlushConfig(max_rows=1_000))
         with watched_steps() as steps:
             running = asyncio.ensure_future(hands.tick())
             await asyncio.wait({running}, timeout=DEADLINE_SECONDS)

@@ -9,7 +9,7 @@ import pytest
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import Assignment
-from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.ports import FoldPorts
 from tally.streams.settings import Settings
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.rules import Rules
@@ -33,9 +33,9 @@ async def test_a_partition_that_is_revoked_while_it_opens_does_not_fence_its_new
         await start(writer)
 
     failures: list[BaseException] = []
-    watch = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
+    ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
     former = PartitionStore(store_settings(settings, tmp_path / "former"), 0)
-    assignment = Assignment(lambda _: PartitionFold(watch, former, lambda _: None), failures.append)
+    assignment = Assignment(lambda _: PartitionFold(ports, former, lambda _: None), failures.append)
     monkeypatch.setattr(ChangelogWriter, "start", slowly)
     assignment.assign({0})
     await asyncio.sleep(0.1)
@@ -72,7 +72,7 @@ async def test_a_partition_that_is_revoked_while_it_waits_for_its_turn_counts_no
     failures: list[BaseException] = []
     run = OneRun([record(0, CLAIM)])
     gate = RevokedMeanwhile(lambda: assignment.revoke({0}))
-    shared = FoldSettings(
+    shared = FoldPorts(
         Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0), gate=gate
     )
     former = PartitionStore(store_settings(settings, tmp_path / "former"), 0)

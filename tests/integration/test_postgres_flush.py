@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from tally.agents.flush.partition import FOREIGN_STORE
-from tally.agents.flush.ports import Policy
+from tally.agents.flush.ports import FlushConfig
 from tally.deploy import migrate
 from tally.deploy.local import LocalPostgres
 from tally.tables.postgres.database import Database
@@ -31,10 +31,10 @@ def migrated(database: str) -> str:
 class Process:
     """A feed and a flush to a real Postgres, and somebody who looks into it."""
 
-    def __init__(self, database: Database, dsn: str, partitions: Set[int], policy: Policy) -> None:
+    def __init__(self, database: Database, dsn: str, partitions: Set[int], config: FlushConfig) -> None:
         self.dsn = dsn
         self.feed = CommittedRows()
-        self.hands = Hands(self.feed, Writer(database, 1), partitions, policy)
+        self.hands = Hands(self.feed, Writer(database, 1), partitions, config)
 
     async def sql(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         connection = await asyncpg.connect(self.dsn)
@@ -58,18 +58,18 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    dsn: str, partitions: Set[int] = frozenset({0}), policy: Policy = DEFAULT, **limits: Any
+    dsn: str, partitions: Set[int] = frozenset({0}), config: FlushConfig = DEFAULT, **limits: Any
 ) -> AsyncIterator[Process]:
     database = await Database.open(dsn, **limits)
     try:
-        yield Process(database, dsn, partitions, policy)
+        yield Process(database, dsn, partitions, config)
     finally:
         await database.close()
 
 
 @pytest.mark.asyncio
 async def test_every_partition_gets_its_rows_in_one_tick(migrated: str) -> None:
-    async with process(migrated, frozenset(range(8)), Policy(max_rows=100)) as ours:
+    async with process(migrated, frozenset(range(8)), FlushConfig(max_rows=100)) as ours:
         for partition in range(8):
             ours.feed.count(partition, 10, *(f"c{n}" for n in range(250)))
         await ours.hands.tick()
@@ -96,7 +96,7 @@ async def test_a_restored_dump_heals_with_the_next_tick_although_nothing_is_dirt
 
 @pytest.mark.asyncio
 async def test_a_dump_from_before_everything_heals_with_the_next_tick(migrated: str) -> None:
-    async with process(migrated, policy=Policy(max_rows=2)) as ours:
+    async with process(migrated, config=FlushConfig(max_rows=2)) as ours:
         ours.feed.count(0, 10, "a", "b", "c", "d", "e")
         await ours.hands.tick()
         await ours.sql("TRUNCATE tally.counters, tally.flush_progress, tally.current_generation")

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.cluster import ClusterMetadata
 from faust.types import TP
 
-from tally.streams.transport.options import Limits
+from tally.streams.transport.config import RunLimits
 from tally.streams.transport.runs import Run
 from tests.support.servers import Kafka
 from tests.support.transport import (
@@ -26,7 +26,7 @@ from tests.support.transport import (
     until_lags,
 )
 
-SMALL = Limits(max_records=5, max_outstanding=2)
+SMALL = RunLimits(max_records=5, max_outstanding=2)
 
 
 def has(things: Callable[..., Sized], count: int, *arguments: int) -> Callable[[], bool]:
@@ -57,7 +57,7 @@ async def test_runs_are_delivered_and_committed_to_the_end_and_no_folder_is_left
 @pytest.mark.asyncio
 async def test_nothing_is_committed_past_a_run_that_is_not_done(kafka: Kafka) -> None:
     topic = await new_topic(kafka.bootstrap, 1)
-    limits = Limits(max_records=5, max_outstanding=4)
+    limits = RunLimits(max_records=5, max_outstanding=4)
     async with producing(kafka.bootstrap) as producer:
         await publish(producer, topic, 0, 20)
         async with consuming(kafka.bootstrap, topic, limits=limits) as subject:

@@ -1,4 +1,4 @@
-"""A bridge in this process, a topic in memory, and a world whose waits are short."""
+"""A bridge in this process, a topic in memory, and a ports whose waits are short."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -12,12 +12,14 @@ from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.observer import AmiMetrics
 from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.ports import BridgeConfig, BridgePorts
 from tally.streams.ami.sink import Sink
-from tally.streams.ami.timing import Timing, World
 from tests.support.ami_server import SECRET, AmiServer
 
 LONGEST_PAUSE_SECONDS = 0.01
-FAST = Timing(connect_seconds=2.0, answer_seconds=2.0, ping_seconds=60.0, pong_seconds=0.1, close_seconds=0.5)
+FAST = BridgeConfig(
+    connect_seconds=2.0, answer_seconds=2.0, ping_seconds=60.0, pong_seconds=0.1, close_seconds=0.5
+)
 
 
 class MemoryTopic:
@@ -54,7 +56,7 @@ class MemoryTopic:
 
 
 class ShortWaits:
-    """A world in which pauses are noted and not waited for."""
+    """A ports in which pauses are noted and not waited for."""
 
     def __init__(self, jitter: float = 0.5) -> None:
         self.pauses: list[float] = []
@@ -64,8 +66,8 @@ class ShortWaits:
         self.pauses.append(seconds)
         await asyncio.sleep(min(seconds, LONGEST_PAUSE_SECONDS))
 
-    def world(self, **more: Any) -> World:
-        return World(jitter=lambda: self.jitter, pause=self.pause, **more)
+    def ports(self, **more: Any) -> BridgePorts:
+        return BridgePorts(jitter=lambda: self.jitter, pause=self.pause, **more)
 
 
 class Bridging:
@@ -75,12 +77,12 @@ class Bridging:
         self,
         pbxs: Sequence[Pbx],
         *,
-        timing: Timing = FAST,
+        config: BridgeConfig = FAST,
         max_records: int = 50_000,
         max_bytes: int = 64 << 20,
         drain_seconds: float = 2.0,
         open_sink: Callable[[Pbx], Awaitable[Sink]] | None = None,
-        **world: Any,
+        **ports: Any,
     ) -> None:
         self.topic = MemoryTopic()
         self.waits = ShortWaits()
@@ -90,8 +92,8 @@ class Bridging:
             lambda: Buffer(max_records, max_bytes),
             open_sink or self.topic.open,
             self.metrics,
-            self.waits.world(**world),
-            timing,
+            self.waits.ports(**ports),
+            config,
             drain_seconds,
         )
 
@@ -124,6 +126,6 @@ def pbx_of(server: AmiServer, **more: Any) -> Pbx:
     return Pbx.model_validate({**given, **more})
 
 
-def with_timing(**more: float) -> Timing:
+def with_timing(**more: float) -> BridgeConfig:
     """Short deadlines, some of them others."""
     return msgspec.structs.replace(FAST, **more)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 
 from tally.agents.flush.loop import Flush
-from tally.agents.flush.ports import Policy, Ports, RowSource, RowWriter
+from tally.agents.flush.ports import FlushConfig, FlushPorts, RowSource, RowWriter
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import Progress, Row
@@ -13,7 +13,7 @@ from tally.tables.postgres.failures import Away, Unacceptable
 from tally.tables.postgres.progress import FlushProgress, ProgressMoved
 
 PROMO = Template("promo_nov", "pt_BR")
-DEFAULT = Policy()
+DEFAULT = FlushConfig()
 
 
 def key(campaign: str = "c1", template: Template | None = PROMO, tenant: str = "t1") -> RowKey:
@@ -147,15 +147,15 @@ class Hands:
         source: RowSource,
         writer: RowWriter,
         partitions: Set[int] = frozenset({0}),
-        policy: Policy = DEFAULT,
+        config: FlushConfig = DEFAULT,
     ) -> None:
         self.now_seconds = 1000.0
         self.pauses: list[float] = []
         self.heard = FlushHeard()
-        ports = Ports(
+        ports = FlushPorts(
             source, writer, lambda: partitions, self.heard, lambda: self.now_seconds, lambda: 1.0, self._pause
         )
-        self.flush = Flush(ports, policy)
+        self.flush = Flush(ports, config)
 
     async def tick(self, later_seconds: float = 1.0) -> None:
         self.now_seconds += later_seconds

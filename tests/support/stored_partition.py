@@ -9,7 +9,7 @@ from uuid import uuid4
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import Assignment
-from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.ports import FoldPorts
 from tally.schemas.facts import MESSAGE, Claim, Claimed
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.records import KeyedFact
@@ -17,7 +17,7 @@ from tally.schemas.rows import Progress, Row, encode
 from tally.streams.settings import Settings
 from tally.tables.families.registry import TABLES
 from tally.tables.rules import Rules
-from tally.tables.store.partition import PartitionStore, StoreSettings
+from tally.tables.store.partition import PartitionStore, StoreConfig
 from tests.support.partition import Record
 
 KEY = join_parts("106540352242922", "wamid.1")
@@ -28,8 +28,8 @@ ROW = encode(Row(1, 0, 0, [], {"accepted": 1}))
 Opener = Callable[[str], Awaitable[PartitionStore]]
 
 
-def store_settings(settings: Settings, folder: Path) -> StoreSettings:
-    return StoreSettings(settings.kafka, settings.names, TABLES, folder, lambda: uuid4().hex)
+def store_settings(settings: Settings, folder: Path) -> StoreConfig:
+    return StoreConfig(settings.kafka, settings.names, TABLES, folder, lambda: uuid4().hex)
 
 
 def moved(store: PartitionStore, next_offset: int) -> Progress:
@@ -66,8 +66,8 @@ async def fold_once(store: PartitionStore, records: list[Record], kept: list[tup
         kept.append((fact.offset, error))
 
     failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    watch = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
-    assignment = Assignment(lambda _: PartitionFold(watch, store, seek), failed.set_exception)
+    ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
+    assignment = Assignment(lambda _: PartitionFold(ports, store, seek), failed.set_exception)
     run = OneRun(records)
 
     def seek(next_offset: int) -> None:

@@ -17,8 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from faust.types import TP
 
 from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
+from tally.streams.transport.config import RunLimits, TransportConfig
 from tally.streams.transport.consumer import RunConsumer
-from tally.streams.transport.options import Limits, Options
 from tally.streams.transport.runs import Run
 from tally.tables.kafka.clients import KafkaClients
 
@@ -64,14 +64,14 @@ async def until(holds: Callable[[], bool], seconds: float = DEADLINE_SECONDS) ->
 class Consuming:
     """An app in this process that keeps its runs for the test to acknowledge."""
 
-    def __init__(self, bootstrap: str, topics: tuple[str, ...], limits: Limits, group: str) -> None:
+    def __init__(self, bootstrap: str, topics: tuple[str, ...], limits: RunLimits, group: str) -> None:
         self.runs: list[Run] = []
         self.heard: list[tuple[str, set[TP]]] = []
         self.failures: list[tuple[str, BaseException | None]] = []
         self.on_run: Callable[[Run], None] = lambda _: None
         self.app: ConsumerApp = consumer_app(
             group,
-            Options(
+            TransportConfig(
                 kafka=KafkaClients((bootstrap,)),
                 assigned=lambda tps: self.heard.append(("assigned", tps)),
                 revoked=lambda tps: self.heard.append(("revoked", tps)),
@@ -97,10 +97,10 @@ class Consuming:
 
 @asynccontextmanager
 async def consuming(
-    bootstrap: str, *topics: str, limits: Limits | None = None, group: str = ""
+    bootstrap: str, *topics: str, limits: RunLimits | None = None, group: str = ""
 ) -> AsyncIterator[Consuming]:
     """A running app that has its assignment."""
-    subject = Consuming(bootstrap, topics, limits or Limits(), group or f"group-{uuid4().hex[:12]}")
+    subject = Consuming(bootstrap, topics, limits or RunLimits(), group or f"group-{uuid4().hex[:12]}")
     async with asyncio.timeout(DEADLINE_SECONDS):
         await subject.app.start()
     await until(lambda: bool(subject.heard))

@@ -19,7 +19,7 @@ from msgspec import Struct, convert
 
 from tally.streams.runtime.run import Parts, fail, run_worker
 from tally.streams.transport.app import consume, consumer_app
-from tally.streams.transport.options import Limits, Options
+from tally.streams.transport.config import RunLimits, TransportConfig
 from tally.streams.transport.runs import Run
 from tally.streams.web.app import WebOnly
 from tally.tables.kafka.clients import KafkaClients
@@ -40,17 +40,17 @@ class Job(Struct, frozen=True):
     """With one, the process has three apps: two groups that read the topic, and a page."""
 
 
-def options(job: Job) -> Options:
+def options(job: Job) -> TransportConfig:
     """Return options as production has them, with smaller runs."""
 
     def nothing(_: set[TP]) -> None:
         """Hear of assignments."""
 
-    return Options(
+    return TransportConfig(
         kafka=KafkaClients((job.bootstrap,)),
         assigned=nothing,
         revoked=nothing,
-        limits=Limits(max_records=job.max_records),
+        limits=RunLimits(max_records=job.max_records),
     )
 
 

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from tally.agents.flush.partition import Outage, PartitionFlush, Searches, note_failure
-from tally.agents.flush.ports import Policy, Ports
+from tally.agents.flush.ports import FlushConfig, FlushPorts
 from tally.schemas.grains import RowKey
 from tally.tables.postgres.failures import PostgresFailure
 
@@ -29,15 +29,15 @@ class Flush:
     exception is a defect of ours and ends `run`.
     """
 
-    def __init__(self, ports: Ports, policy: Policy) -> None:
+    def __init__(self, ports: FlushPorts, config: FlushConfig) -> None:
         self._ports = ports
-        self._policy = policy
+        self._config = config
         self._flushed: dict[int, PartitionFlush] = {}
         self._outage = Outage()
         self._searches = Searches()
         self._full = asyncio.Event()
         self._never = asyncio.Event()
-        self._at_once = asyncio.Semaphore(policy.partitions_at_once)
+        self._at_once = asyncio.Semaphore(config.partitions_at_once)
         ports.source.listeners.append(self._changed)
 
     def troubles(self) -> list[str]:
@@ -54,7 +54,7 @@ class Flush:
             if self._outage.failures:
                 await self._ports.pause(self._never, self._outage.until_seconds - self._ports.clock())
             else:
-                rest_seconds = pause_seconds(self._policy.interval_seconds, took_seconds)
+                rest_seconds = pause_seconds(self._config.interval_seconds, took_seconds)
                 await self._ports.pause(self._full, rest_seconds)
             began_seconds = self._ports.clock()
             await self.tick()
@@ -82,7 +82,7 @@ class Flush:
             await flushed.flush()
 
     def _opened(self, partition: int) -> PartitionFlush:
-        return PartitionFlush(partition, self._ports, self._policy, self._searches)
+        return PartitionFlush(partition, self._ports, self._config, self._searches)
 
     def _changed(self, partition: int, key: RowKey) -> None:
         flushed = self._flushed.get(partition)

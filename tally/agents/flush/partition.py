@@ -8,7 +8,7 @@ import structlog
 
 from tally.agents.clock import Backoff
 from tally.agents.flush.dirty_rows import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
-from tally.agents.flush.ports import Policy, Ports
+from tally.agents.flush.ports import FlushConfig, FlushPorts
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row
 from tally.tables.pieces import Steps, in_pieces
@@ -94,12 +94,12 @@ class Outage:
 class PartitionFlush:
     """Flushes one partition; Postgres failing is told by `trouble` and tried again, never raised."""
 
-    def __init__(self, partition: int, ports: Ports, policy: Policy, searches: Searches) -> None:
+    def __init__(self, partition: int, ports: FlushPorts, config: FlushConfig, searches: Searches) -> None:
         self.unflushed = Unflushed(FINGERPRINT)
         self._searches = searches
         self._partition = partition
         self._ports = ports
-        self._policy = policy
+        self._config = config
         self._outage = Outage()
         self._standing: Standing = "flushing"
         self._log = log.bind(partition=partition)
@@ -116,7 +116,7 @@ class PartitionFlush:
         self.unflushed.change(
             key, Since(0 if progress is None else progress.next_offset, self._ports.clock())
         )
-        return dirty_rows < self.unflushed.dirty_rows == self._policy.max_rows
+        return dirty_rows < self.unflushed.dirty_rows == self._config.max_rows
 
     async def prepare(self, held: FlushProgress | None) -> bool:
         """Reconcile with the flush progress that Postgres holds; return whether to flush now."""
@@ -149,7 +149,7 @@ class PartitionFlush:
         """Send batches until as many rows are settled as were dirty; what became dirty since can wait."""
         while True:
             progress = self._ports.source.progress(self._partition)
-            if progress is None or not (batch := self.unflushed.take(progress, self._policy.max_rows)):
+            if progress is None or not (batch := self.unflushed.take(progress, self._config.max_rows)):
                 return
             owed_rows -= await self._settle(batch)
             if owed_rows <= 0:
@@ -221,7 +221,7 @@ def _read(rows: Mapping[RowKey, Row], batch: Batch) -> Steps[Rows]:
     return found
 
 
-def note_failure(failure: PostgresFailure, outage: Outage, ports: Ports, logger: Any) -> None:
+def note_failure(failure: PostgresFailure, outage: Outage, ports: FlushPorts, logger: Any) -> None:
     """Count, log and back off; never with more of the cause than its SQLSTATE and the server's message."""
     now_seconds = ports.clock()
     outage.failed(str(failure), now_seconds, ports.jitter())

@@ -60,7 +60,7 @@ class FlushObserver(Protocol):
         """
 
 
-class Policy(Struct, frozen=True):
+class FlushConfig(Struct, frozen=True):
     """When to flush, and how much at once."""
 
     interval_seconds: float = 1.0
@@ -71,7 +71,7 @@ class Policy(Struct, frozen=True):
     """No more than the pool has connections, else partitions wait for each other against their deadline."""
 
 
-class Ports(Struct, frozen=True):
+class FlushPorts(Struct, frozen=True):
     """What the flush touches of the world."""
 
     source: RowSource

@@ -15,7 +15,7 @@ from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.plain import fold_plain, fold_subjects
 from tally.agents.fold.resync import Resync, Resyncs, resync_of
 from tally.agents.fold.rows import moved_rows
-from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, Limits, chunks
+from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, TransactionLimits, chunks
 from tally.schemas.errors import UnknownFact
 from tally.schemas.notices import decode_notice
 from tally.schemas.records import NOTICE_KIND, fact_bytes, kind_of, oldest_raw_at_ms
@@ -65,7 +65,7 @@ def fold_steps(
     records: Sequence[FactRecord],
     reader: Reader,
     rules: Rules,
-    limits: Limits = NO_LIMITS,
+    limits: TransactionLimits = NO_LIMITS,
     is_resynced: bool = False,
     missing: Missing | None = None,
 ) -> Steps[Folded]:
@@ -79,7 +79,9 @@ def fold_steps(
     missing = missing or Missing(reader)
     if not records:
         return Folded(missing.writes(0), {}, 0)
-    limits = limits if len(records) > 1 else Limits(NO_LIMITS.write_bytes, limits.resynced_subjects)
+    limits = (
+        limits if len(records) > 1 else TransactionLimits(NO_LIMITS.write_bytes, limits.resynced_subjects)
+    )
     context = FoldContext(reader, rules, missing, limits)
     counted = {}
     grouped = _by_kind(records)
@@ -107,7 +109,12 @@ def fold_steps(
 
 
 def resync_steps(
-    resync: Resync, subjects: list[bytes], reader: Reader, rules: Rules, next_offset: int, limits: Limits
+    resync: Resync,
+    subjects: list[bytes],
+    reader: Reader,
+    rules: Rules,
+    next_offset: int,
+    limits: TransactionLimits,
 ) -> Steps[Folded]:
     """Resync some of the open subjects of a scope, a subject a step. Raises as `fold_steps` does."""
     context = FoldContext(reader, rules, Missing(reader), limits if len(subjects) > 1 else NO_LIMITS)

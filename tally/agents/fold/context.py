@@ -6,7 +6,7 @@ from typing import Generic
 from msgspec import Struct, field
 
 from tally.agents.fold.missing import Missing
-from tally.agents.fold.steps import NO_LIMITS, Limits, TooMuchAtOnce
+from tally.agents.fold.steps import NO_LIMITS, TooMuchAtOnce, TransactionLimits
 from tally.tables.contribution import Changes
 from tally.tables.families.family import F, S
 from tally.tables.rules import Rules
@@ -19,7 +19,7 @@ class FoldContext(Struct):
     reader: Reader
     rules: Rules
     missing: Missing
-    limits: Limits = NO_LIMITS
+    limits: TransactionLimits = NO_LIMITS
     changes: Changes = field(default_factory=Changes)
     writes: Writes = field(default_factory=dict)
     written_bytes: int = 0

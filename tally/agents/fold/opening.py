@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from msgspec import structs
 
-from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.ports import FoldPorts
 from tally.agents.fold.rows import corrections, recount
 from tally.agents.fold.steps import OF_A_TRANSACTION
 from tally.schemas.topics import COUNTERS
@@ -28,16 +28,16 @@ Rows = dict[bytes, bytes | None]
 log = structlog.get_logger()
 
 
-async def open_tables(store: PartitionStore, settings: FoldSettings) -> None:
+async def open_tables(store: PartitionStore, ports: FoldPorts) -> None:
     """Fence the former owner and recover the tables, once it is their turn.
 
     Raises as PartitionStore.open does.
     """
-    async with settings.openings:
-        began = settings.monotonic()
-        await store.open(_Told(store.partition, settings, began))
-        seconds = settings.monotonic() - began
-    settings.observer.opened(store.partition, seconds, store.recovered)
+    async with ports.openings:
+        began = ports.monotonic()
+        await store.open(_Told(store.partition, ports, began))
+        seconds = ports.monotonic() - began
+    ports.observer.opened(store.partition, seconds, store.recovered)
     log.info(
         "partition opened",
         partition=store.partition,
@@ -50,14 +50,14 @@ async def open_tables(store: PartitionStore, settings: FoldSettings) -> None:
 class _Told:
     """Hears how far an opening is: tells metrics and receipts each time, and people every few seconds."""
 
-    def __init__(self, partition: int, settings: FoldSettings, began_s: float) -> None:
+    def __init__(self, partition: int, ports: FoldPorts, began_s: float) -> None:
         self._partition = partition
-        self._settings = settings
+        self._ports = ports
         self._began_s = self._said_s = began_s
 
     def __call__(self, done: int, whole: int) -> None:
-        self._settings.observer.opening(self._partition, done, whole)
-        now_s = self._settings.monotonic()
+        self._ports.observer.opening(self._partition, done, whole)
+        now_s = self._ports.monotonic()
         if now_s - self._said_s < SAY_SECONDS:
             return
         self._said_s = now_s

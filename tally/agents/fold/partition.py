@@ -13,7 +13,7 @@ from tally.agents.fold.failure import FamilyFailure, is_beyond_retry, next_failu
 from tally.agents.fold.inbox import Inbox, Run, foreign, take
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
-from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.ports import FoldPorts
 from tally.agents.fold.quarantine import already_quarantined, quarantine
 from tally.agents.fold.resync import open_subjects
 from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideResync
@@ -43,14 +43,14 @@ class Computed(NamedTuple):
 class PartitionFold:
     """Folds the facts of one partition for as long as this process owns it."""
 
-    def __init__(self, settings: FoldSettings, store: PartitionStore, seek: Callable[[int], None]) -> None:
-        self._settings = settings
+    def __init__(self, ports: FoldPorts, store: PartitionStore, seek: Callable[[int], None]) -> None:
+        self._ports = ports
         self._store = store
         self._seek = seek
         self._sought = False
         self._batch_s = 0.0
         self._opening: asyncio.Task[None] | None = None
-        self._fingerprint = settings.rules.fingerprint
+        self._fingerprint = ports.rules.fingerprint
         self.inbox = Inbox()
 
     async def run(self) -> None:
@@ -73,11 +73,11 @@ class PartitionFold:
         if self.inbox.closed or not await self._opened():
             return
         try:
-            await count_by_present_rules(self._store, self._settings.rules)
+            await count_by_present_rules(self._store, self._ports.rules)
             self._start_at_progress()
-            while runs := await self.inbox.take(self._settings.max_batch_facts):
+            while runs := await self.inbox.take(self._ports.max_batch_facts):
                 await self._take(runs)
-                await self.inbox.linger(self._linger_seconds(), self._settings.max_batch_facts // 2)
+                await self.inbox.linger(self._linger_seconds(), self._ports.max_batch_facts // 2)
         finally:
             await self._store.close()
 
@@ -101,7 +101,7 @@ class PartitionFold:
 
     async def _opened(self) -> bool:
         """Open the tables; return whether the partition is still ours."""
-        self._opening = asyncio.ensure_future(open_tables(self._store, self._settings))
+        self._opening = asyncio.ensure_future(open_tables(self._store, self._ports))
         try:
             await asyncio.wait({self._opening})
             if not self._opening.cancelled():
@@ -161,7 +161,7 @@ class PartitionFold:
         lost = already_quarantined(records, self._store) if self._store.progress.quarantined else []
         hopeful = _without(records, lost) if lost else records
         missing = self._quarantined(lost, TOO_LARGE)
-        steps = fold_steps(hopeful, self._store, self._settings.rules, OF_A_TRANSACTION, missing=missing)
+        steps = fold_steps(hopeful, self._store, self._ports.rules, OF_A_TRANSACTION, missing=missing)
         try:
             computed = await self._computed(steps)
         except (FamilyFailure, TooMuchAtOnce, WideResync) as error:
@@ -176,18 +176,18 @@ class PartitionFold:
 
     async def _commit(self, computed: Computed, progress: Progress) -> None:
         """Commit what was computed, and tell who watches."""
-        folded, began = computed.folded, self._settings.monotonic()
+        folded, began = computed.folded, self._ports.monotonic()
         await self._store.commit(folded.writes, progress)
-        commit_s = self._settings.monotonic() - began
+        commit_s = self._ports.monotonic() - began
         self._batch_s = computed.seconds + commit_s
-        self._settings.observer.folded(self._store.partition, folded.facts, computed.seconds, commit_s)
+        self._ports.observer.folded(self._store.partition, folded.facts, computed.seconds, commit_s)
         if folded.refused:
-            self._settings.observer.refused(self._store.partition, folded.refused)
+            self._ports.observer.refused(self._store.partition, folded.refused)
 
     async def _computed(self, steps: Steps[Folded]) -> Computed | None:
         """Compute in turns with all else; return None where the partition was revoked meanwhile."""
-        monotonic = self._settings.monotonic
-        computation = Computation(self._settings.gate, monotonic)
+        monotonic = self._ports.monotonic
+        computation = Computation(self._ports.gate, monotonic)
 
         async def pause() -> None:
             await computation.pause()
@@ -233,7 +233,7 @@ class PartitionFold:
         while subjects := open_subjects(resync, self._store, begin, portion):
             before = self._store.progress
             steps = resync_steps(
-                resync, subjects, self._store, self._settings.rules, before.next_offset, OF_A_TRANSACTION
+                resync, subjects, self._store, self._ports.rules, before.next_offset, OF_A_TRANSACTION
             )
             try:
                 computed = await self._computed(steps)
@@ -251,7 +251,7 @@ class PartitionFold:
             )
             await self._commit(computed, progress)
             begin = subjects[-1] + b"\0"
-        folded = at_once(fold_steps([record], self._store, self._settings.rules, is_resynced=True))
+        folded = at_once(fold_steps([record], self._store, self._ports.rules, is_resynced=True))
         await self._commit(Computed(folded, 0.0), self._progress([record], folded, 0))
         return True
 
@@ -290,7 +290,7 @@ class PartitionFold:
         """Return what is to be written of the subjects of facts that are quarantined."""
         missing = Missing(self._store)
         for fact in lost:
-            quarantine(missing, fact, kind, self._store, self._settings.rules)
+            quarantine(missing, fact, kind, self._store, self._ports.rules)
         return missing
 
     async def _keep(self, lost: list[FactRecord], error: str) -> None:
@@ -298,8 +298,8 @@ class PartitionFold:
         if not lost:
             return
         partition = self._store.partition
-        await asyncio.gather(*(self._settings.dead_letter(partition, fact, error) for fact in lost))
-        self._settings.observer.quarantined(partition, len(lost))
+        await asyncio.gather(*(self._ports.dead_letter(partition, fact, error) for fact in lost))
+        self._ports.observer.quarantined(partition, len(lost))
         log.error(
             "facts quarantined",
             partition=partition,

@@ -37,7 +37,7 @@ class FoldObserver(Protocol):
         """Facts were quarantined."""
 
 
-class FoldSettings(Struct, frozen=True):
+class FoldPorts(Struct, frozen=True):
     """What every partition's fold needs."""
 
     rules: Rules

@@ -35,7 +35,7 @@ class WideResync(Exception):
     """A resync may end more subjects than one transaction should hold: it is to be folded in portions."""
 
 
-class Limits(Struct, frozen=True):
+class TransactionLimits(Struct, frozen=True):
     """How much one transaction may hold."""
 
     write_bytes: int
@@ -43,8 +43,8 @@ class Limits(Struct, frozen=True):
     resynced_subjects: int
 
 
-NO_LIMITS = Limits(1 << 62, 1 << 62)
-OF_A_TRANSACTION = Limits(16 << 20, 1_000)
+NO_LIMITS = TransactionLimits(1 << 62, 1 << 62)
+OF_A_TRANSACTION = TransactionLimits(16 << 20, 1_000)
 
 
 def merging(family: Family[F, S], state: S | None, facts: Sequence[F]) -> Steps[S]:

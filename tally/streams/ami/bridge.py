@@ -10,8 +10,8 @@ from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.link import Link
 from tally.streams.ami.observer import AmiMetrics, PbxObserver
 from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.ports import BridgeConfig, BridgePorts
 from tally.streams.ami.sink import Publishing, Sink
-from tally.streams.ami.timing import Timing, World
 from tally.streams.runtime.health import Verdict
 
 DRAIN_SECONDS = 10.0
@@ -31,7 +31,7 @@ class Bridge:
     """Reads all PBXs and publishes, until cancelled; then publishes what it has, within a deadline.
 
     Each PBX has a buffer (`new_buffer`) and a way to Kafka (`open_sink`) of its own, so that none waits for
-    another. `world` and `timing` are clocks and deadlines of their sessions; `drain_seconds` is how long what
+    another. `ports` and `config` are clocks and deadlines of their sessions; `drain_seconds` is how long what
     waits may take to be published at the end.
     """
 
@@ -41,15 +41,15 @@ class Bridge:
         new_buffer: Callable[[], Buffer],
         open_sink: Callable[[Pbx], Awaitable[Sink]],
         metrics: AmiMetrics,
-        world: World | None = None,
-        timing: Timing | None = None,
+        ports: BridgePorts | None = None,
+        config: BridgeConfig | None = None,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._new_buffer = new_buffer
         self._open_sink = open_sink
         self._metrics = metrics
-        self._world = world or World()
-        self._timing = timing or Timing()
+        self._ports = ports or BridgePorts()
+        self._config = config or BridgeConfig()
         self._drain_seconds = drain_seconds
         self.lines = [self._line(pbx) for pbx in pbxs]
 
@@ -73,14 +73,14 @@ class Bridge:
 
     def _line(self, pbx: Pbx) -> Line:
         buffer = self._new_buffer()
-        observer = PbxObserver(pbx.name, self._metrics, buffer, self._world)
-        link = Link(pbx, buffer, observer, self._world, self._timing)
+        observer = PbxObserver(pbx.name, self._metrics, buffer, self._ports)
+        link = Link(pbx, buffer, observer, self._ports, self._config)
         return Line(
             pbx,
             buffer,
             observer,
             link,
-            Publishing(buffer, lambda: self._open_sink(pbx), observer, self._world),
+            Publishing(buffer, lambda: self._open_sink(pbx), observer, self._ports),
         )
 
     async def _stop(
@@ -88,7 +88,7 @@ class Bridge:
     ) -> None:
         for task in links:
             task.cancel()
-        await asyncio.wait(links, timeout=2 * self._timing.close_seconds)
+        await asyncio.wait(links, timeout=2 * self._config.close_seconds)
         for line in self.lines:
             line.publishing.end()
         _, late = await asyncio.wait(publishing, timeout=self._drain_seconds)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from tally.streams.ami.errors import SessionLost
 from tally.streams.ami.framing import action
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.timing import Timing
+from tally.streams.ami.ports import BridgeConfig
 
 Lookup = Callable[[str], list[str]]
 
@@ -72,10 +72,12 @@ LIMIT_BYTES = 512 << 10
 class Connection:
     """An open connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timing: Timing) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, config: BridgeConfig
+    ) -> None:
         self._reader = reader
         self._writer = writer
-        self._timing = timing
+        self._config = config
 
     async def read(self) -> bytes:
         """Return the next bytes. Raises SessionLost where the PBX has closed the connection.
@@ -95,7 +97,7 @@ class Connection:
     async def log_off(self, action_id: str) -> None:
         """Log off; a PBX that does not listen any more is left all the same."""
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(self._timing.close_seconds):
+            async with asyncio.timeout(self._config.close_seconds):
                 await self.send(action("Logoff", action_id))
                 self._writer.close()
                 await self._writer.wait_closed()
@@ -105,24 +107,24 @@ class Connection:
         self._writer.transport.abort()
 
 
-async def connect(pbx: Pbx, timing: Timing, addresses: Addresses) -> Connection:
+async def connect(pbx: Pbx, config: BridgeConfig, addresses: Addresses) -> Connection:
     """Open a connection. Raises OSError, for what TLS objects to as well, and SessionLost."""
     try:
-        async with asyncio.timeout(timing.connect_seconds):
-            return await _open(pbx, timing, await addresses.resolve(pbx.host))
+        async with asyncio.timeout(config.connect_seconds):
+            return await _open(pbx, config, await addresses.resolve(pbx.host))
     except TimeoutError:
-        raise SessionLost(f"no connection within {timing.connect_seconds:g} s") from None
+        raise SessionLost(f"no connection within {config.connect_seconds:g} s") from None
 
 
-async def _open(pbx: Pbx, timing: Timing, addresses: Sequence[str]) -> Connection:
+async def _open(pbx: Pbx, config: BridgeConfig, addresses: Sequence[str]) -> Connection:
     """Open a connection to the first address that takes one."""
     context = pbx.ssl_context()
     name = pbx.host if context else None
     *others, last = addresses
     for address in others:
         with suppress(OSError):
-            return Connection(*await _connected(address, pbx.port, context, name), timing)
-    return Connection(*await _connected(last, pbx.port, context, name), timing)
+            return Connection(*await _connected(address, pbx.port, context, name), config)
+    return Connection(*await _connected(last, pbx.port, context, name), config)
 
 
 async def _connected(

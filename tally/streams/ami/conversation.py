@@ -8,8 +8,8 @@ from tally.schemas.ami.packet import Packet
 from tally.streams.ami.errors import LoginRefused
 from tally.streams.ami.framing import digest
 from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.ports import BridgeConfig, BridgePorts
 from tally.streams.ami.session import Session
-from tally.streams.ami.timing import Timing, World
 
 MESSAGE_CHARACTERS = 200
 """As much of a server's words as is shown."""
@@ -90,33 +90,33 @@ class SessionObserver(Protocol):
 
 
 async def converse(
-    session: Session, pbx: Pbx, world: World, timing: Timing, observer: SessionObserver
+    session: Session, pbx: Pbx, ports: BridgePorts, config: BridgeConfig, observer: SessionObserver
 ) -> NoReturn:
     """Log in and keep the session; only an error ends it."""
-    seconds = timing.answer_seconds
+    seconds = config.answer_seconds
     await log_in(session, pbx, seconds)
     observer.opened(session.banner)
     observer.refused(await add_filters(session, pbx, seconds))
     for name in AFTER_LOGIN:
         observer.refused(await _list(session, name, seconds))
-    await _keep(session, pbx, world, timing, observer)
+    await _keep(session, pbx, ports, config, observer)
 
 
 async def _keep(
-    session: Session, pbx: Pbx, world: World, timing: Timing, observer: SessionObserver
+    session: Session, pbx: Pbx, ports: BridgePorts, config: BridgeConfig, observer: SessionObserver
 ) -> NoReturn:
-    ping_at = world.seconds() + timing.ping_seconds
-    resync_at = world.seconds() + pbx.resync_seconds
+    ping_at = ports.seconds() + config.ping_seconds
+    resync_at = ports.seconds() + pbx.resync_seconds
     while True:
-        await session.pause(max(0.0, min(ping_at, resync_at) - world.seconds()))
-        if world.seconds() >= ping_at:
-            ping_at = world.seconds() + timing.ping_seconds
-            await session.ask("Ping", seconds=timing.pong_seconds)
-        if world.seconds() >= resync_at:
-            refused = await _list(session, RESYNC, timing.answer_seconds)
+        await session.pause(max(0.0, min(ping_at, resync_at) - ports.seconds()))
+        if ports.seconds() >= ping_at:
+            ping_at = ports.seconds() + config.ping_seconds
+            await session.ask("Ping", seconds=config.pong_seconds)
+        if ports.seconds() >= resync_at:
+            refused = await _list(session, RESYNC, config.answer_seconds)
             observer.refused(refused)
             # What was refused once is refused until the next login.
-            resync_at = math.inf if refused else world.seconds() + pbx.resync_seconds
+            resync_at = math.inf if refused else ports.seconds() + pbx.resync_seconds
 
 
 async def _list(session: Session, name: str, seconds: float) -> dict[str, str]:

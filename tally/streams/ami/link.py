@@ -10,8 +10,8 @@ from tally.streams.ami.conversation import converse
 from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
 from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
+from tally.streams.ami.ports import BridgeConfig, BridgePorts
 from tally.streams.ami.session import Session
-from tally.streams.ami.timing import Timing, World
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 30.0
@@ -23,24 +23,26 @@ REFUSED_SECONDS = 60.0
 class Link:
     """The connection to one PBX, for as long as the bridge runs."""
 
-    def __init__(self, pbx: Pbx, buffer: Buffer, observer: PbxObserver, world: World, timing: Timing) -> None:
+    def __init__(
+        self, pbx: Pbx, buffer: Buffer, observer: PbxObserver, ports: BridgePorts, config: BridgeConfig
+    ) -> None:
         self._pbx = pbx
         self._buffer = buffer
         self._observer = observer
-        self._world = world
-        self._timing = timing
+        self._ports = ports
+        self._config = config
         self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS, spread=1.0)
         self._addresses = Addresses()
 
     async def run(self) -> NoReturn:
         """Connect again and again until cancelled; whatever happens, the other PBXs' links go on."""
         while True:
-            began = self._world.seconds()
+            began = self._ports.seconds()
             error = await self._session()
-            if self._world.seconds() - began >= self._timing.stable_seconds:
+            if self._ports.seconds() - began >= self._config.stable_seconds:
                 self._backoff.succeeded()
-            await self._world.pause(self._judge(error))
-            while not await self._buffer.wait_for_room(self._timing.room_seconds):
+            await self._ports.pause(self._judge(error))
+            while not await self._buffer.wait_for_room(self._config.room_seconds):
                 self._observer.waits_for_room()
             self._observer.reconnects()
 
@@ -55,10 +57,10 @@ class Link:
             return error
 
     async def _converse(self) -> NoReturn:
-        connection = await connect(self._pbx, self._timing, self._addresses)
-        session = Session(connection, self._world, self._take)
+        connection = await connect(self._pbx, self._config, self._addresses)
+        session = Session(connection, self._ports, self._take)
         try:
-            await converse(session, self._pbx, self._world, self._timing, self._observer)
+            await converse(session, self._pbx, self._ports, self._config, self._observer)
         except asyncio.CancelledError:
             await session.log_off()
             raise
@@ -79,9 +81,9 @@ class Link:
     def _judge(self, error: Exception) -> float:
         """Tell what happened; return how long to wait."""
         if isinstance(error, LoginRefused):
-            seconds = Backoff(REFUSED_SECONDS, REFUSED_SECONDS).failed(self._world.jitter())
+            seconds = Backoff(REFUSED_SECONDS, REFUSED_SECONDS).failed(self._ports.jitter())
             self._observer.login_refused(error, seconds)
         else:
-            seconds = self._backoff.failed(self._world.jitter())
+            seconds = self._backoff.failed(self._ports.jitter())
             self._observer.lost(error, seconds)
         return seconds

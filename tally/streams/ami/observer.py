@@ -8,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from tally.streams.ami.buffer import Buffer
-from tally.streams.ami.timing import World
+from tally.streams.ami.ports import BridgePorts
 from tally.streams.runtime.exit import describe
 from tally.streams.runtime.metric_set import Metric, MetricSet
 
@@ -63,11 +63,11 @@ log = structlog.get_logger()
 class PbxObserver:
     """Takes the reports of one PBX's link and publishing."""
 
-    def __init__(self, pbx: str, metrics: AmiMetrics, buffer: Buffer, world: World) -> None:
+    def __init__(self, pbx: str, metrics: AmiMetrics, buffer: Buffer, ports: BridgePorts) -> None:
         self._pbx = pbx
         self._metrics = metrics
         self._buffer = buffer
-        self._world = world
+        self._ports = ports
         self.is_open = False
         """Whether the bridge is logged in."""
         self.trouble = ""
@@ -80,7 +80,7 @@ class PbxObserver:
     def lag_seconds(self) -> float:
         """Return the age of the oldest packet that waits for Kafka; 0 for none."""
         oldest_at_ms = self._buffer.oldest_at_ms
-        return 0.0 if oldest_at_ms is None else max(0, self._world.now_ms() - oldest_at_ms) / 1000
+        return 0.0 if oldest_at_ms is None else max(0, self._ports.now_ms() - oldest_at_ms) / 1000
 
     def took(self, is_malformed: bool) -> None:
         """One packet is in the buffer."""

@@ -9,7 +9,7 @@ from tally.streams.ami.buffer import Taken
 from tally.streams.ami.connection import Connection
 from tally.streams.ami.errors import BufferFull, NotAmi, SessionLost
 from tally.streams.ami.framing import Frame, Framer, action, read_frame
-from tally.streams.ami.timing import World
+from tally.streams.ami.ports import BridgePorts
 
 MAX_DIGITS = 12
 GREETING_SECONDS = 0.01
@@ -32,12 +32,12 @@ LISTS_KEPT = 16
 class Session:
     """Asks the PBX, and hands all events to `take`, which says False once it cannot hold another."""
 
-    def __init__(self, connection: Connection, world: World, take: Take) -> None:
+    def __init__(self, connection: Connection, ports: BridgePorts, take: Take) -> None:
         self._connection = connection
-        self._world = world
+        self._ports = ports
         self._take = take
         self._framer = Framer()
-        self._token = world.token()
+        self._token = ports.token()
         self._actions = 0
         self._asked: dict[str, asyncio.Future[Packet]] = {}
         self._listed_at_ms: dict[str, int] = {}
@@ -73,7 +73,7 @@ class Session:
         """
         pong = await self.ask("Ping", seconds=seconds)
         action_id = f"tally-resync-{self._token}-{self._number()}"
-        self._listed_at_ms[action_id] = pong_ms(pong) or self._world.now_ms()
+        self._listed_at_ms[action_id] = pong_ms(pong) or self._ports.now_ms()
         if len(self._listed_at_ms) > LISTS_KEPT:
             del self._listed_at_ms[next(iter(self._listed_at_ms))]
         return await self._ask(name, action_id, (), seconds)
@@ -119,7 +119,7 @@ class Session:
     async def _read(self) -> None:
         while True:
             data = await self._connection.read()
-            at_ms = self._world.now_ms()
+            at_ms = self._ports.now_ms()
             for frame in self._framer.feed(data):
                 self._sort(frame, at_ms)
             # Where much has come already, reading it does not wait, and others would.

@@ -13,7 +13,7 @@ from tally.agents.clock import Backoff
 from tally.streams.ami.buffer import Buffer, Taken
 from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.timing import World
+from tally.streams.ami.ports import BridgePorts
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
 
@@ -116,12 +116,16 @@ class Publishing:
     """Publishes from the buffer, which forgets nothing that Kafka has not acknowledged."""
 
     def __init__(
-        self, buffer: Buffer, open_sink: Callable[[], Awaitable[Sink]], observer: PbxObserver, world: World
+        self,
+        buffer: Buffer,
+        open_sink: Callable[[], Awaitable[Sink]],
+        observer: PbxObserver,
+        ports: BridgePorts,
     ) -> None:
         self._buffer = buffer
         self._open_sink = open_sink
         self._observer = observer
-        self._world = world
+        self._ports = ports
         self._sink: Sink | None = None
         self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, spread=1.0)
         self._is_ending = False
@@ -146,7 +150,7 @@ class Publishing:
             # Whatever it is, the events are in the buffer and the other PBXs' go on.
             self._observer.publish_failed(error)
             await self._close()
-            await self._world.pause(self._backoff.failed(self._world.jitter()))
+            await self._ports.pause(self._backoff.failed(self._ports.jitter()))
 
     async def _publish(self) -> None:
         if self._sink is None:

@@ -9,12 +9,12 @@ from faust.app.base import BootStrategy
 from faust.sensors import Monitor
 from faust.transport.drivers.aiokafka import Transport
 
+from tally.streams.transport.config import TransportConfig
 from tally.streams.transport.consumer import RunConsumer
-from tally.streams.transport.options import Options
 from tally.streams.transport.runs import Run
 
 BUFFERED_RUNS = 1 << 20
-"""Never reached, so that Faust's own backpressure never acts: ours is `Limits.max_outstanding`."""
+"""Never reached, so that Faust's own backpressure never acts: ours is `RunLimits.max_outstanding`."""
 
 RunAgent = Callable[[AsyncIterator[Run]], Awaitable[None]]
 Failed = Callable[[str, BaseException | None], object]
@@ -46,7 +46,7 @@ class ConsumerApp(faust.App):
     """One consuming role: a consumer group of its own, without tables, producer and web server."""
 
     BootStrategy = ConsumerOnly
-    options: Options
+    config: TransportConfig
 
     async def on_first_start(self) -> None:
         """Create none of Faust's folders: nothing is kept in them."""
@@ -58,16 +58,16 @@ class ConsumerApp(faust.App):
         await super().on_stop()
 
     def _new_transport(self) -> Any:
-        consumer = type("Consumer", (RunConsumer,), {"options": self.options})
+        consumer = type("Consumer", (RunConsumer,), {"config": self.config})
         transport = type("RunTransport", (Transport,), {"Consumer": consumer})
         return transport(self.conf.broker_consumer, self)
 
 
-def consumer_app(group: str, options: Options) -> ConsumerApp:
+def consumer_app(group: str, config: TransportConfig) -> ConsumerApp:
     """Return an app that consumes in one group with the batched transport."""
     app = ConsumerApp(
         group,
-        broker=[f"kafka://{address}" for address in options.kafka.bootstrap],
+        broker=[f"kafka://{address}" for address in config.kafka.bootstrap],
         monitor=cast(Monitor, Unmonitored()),
         store="memory://",
         topic_allow_declare=False,
@@ -75,12 +75,12 @@ def consumer_app(group: str, options: Options) -> ConsumerApp:
         web_enabled=False,
         stream_wait_empty=False,
         stream_buffer_maxsize=BUFFERED_RUNS,
-        broker_commit_interval=options.commit_seconds,
+        broker_commit_interval=config.commit_seconds,
         broker_commit_every=None,
-        broker_session_timeout=options.session_timeout_ms / 1000,
-        broker_rebalance_timeout=options.rebalance_timeout_ms / 1000,
+        broker_session_timeout=config.session_timeout_ms / 1000,
+        broker_rebalance_timeout=config.rebalance_timeout_ms / 1000,
     )
-    app.options = options
+    app.config = config
     return app
 
 

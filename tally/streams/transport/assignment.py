@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 from faust.types import TP
 
+from tally.streams.transport.config import RunLimits
 from tally.streams.transport.fetching import Fetched
-from tally.streams.transport.options import Limits
 from tally.streams.transport.runs import Committed, PartitionRuns, Run
 
 
@@ -16,7 +16,7 @@ class NotOwned(LookupError):
 class Assignment:
     """What is fetched and under way of each partition, and which fetches still count."""
 
-    def __init__(self, limits: Limits, acked: Callable[[], None]) -> None:
+    def __init__(self, limits: RunLimits, acked: Callable[[], None]) -> None:
         self._limits = limits
         self._acked = acked
         self._epochs: dict[TP, int] = {}

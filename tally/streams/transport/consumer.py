@@ -18,8 +18,8 @@ from mode import Service
 
 from tally.agents.clock import wait_for
 from tally.streams.transport.assignment import Assignment
+from tally.streams.transport.config import TransportConfig
 from tally.streams.transport.fetching import Fetched, FetchThread
-from tally.streams.transport.options import Options
 from tally.streams.transport.runs import Run
 
 log = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ AGAIN_SECONDS = 10.0
 class RunConsumer(driver.Consumer):
     """Delivers a list of runs per event instead of a message per record."""
 
-    options: ClassVar[Options]
+    config: ClassVar[TransportConfig]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._ours = Assignment(self.options.limits, self._on_ack)
+        self._ours = Assignment(self.config.limits, self._on_ack)
         self._draining = False
         self._fetching: asyncio.Future[Fetched] | None = None
         self._woken = asyncio.Event()
@@ -49,7 +49,7 @@ class RunConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> FetchThread:
         thread = FetchThread(self, loop=self.loop, beacon=self.beacon)
-        thread.options = self.options
+        thread.config = self.config
         thread.ours = self._ours
         return thread
 
@@ -196,10 +196,10 @@ class RunConsumer(driver.Consumer):
 
     async def revoke_all(self) -> None:
         """Drain, and own nothing any more."""
-        await self.drain(self.options.drain_seconds)
+        await self.drain(self.config.drain_seconds)
         revoked = self._ours.end()
         if revoked:
-            await self._tell(self.options.revoked, revoked)
+            await self._tell(self.config.revoked, revoked)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way and commit it, while the partitions are still ours."""
@@ -214,7 +214,7 @@ class RunConsumer(driver.Consumer):
             return
         self._ours.begin(set(assigned), generation_id)
         self._draining = False
-        await self._tell(self.options.assigned, set(assigned))
+        await self._tell(self.config.assigned, set(assigned))
 
     async def _tell(self, listener: Callable[[set[TP]], None], partitions: set[TP]) -> None:
         try:

@@ -20,7 +20,7 @@ from faust.types import TP
 from tally.schemas.bounds import BATCH
 from tally.schemas.starts import Start
 from tally.streams.transport.beginning import Beginnings
-from tally.streams.transport.options import Options
+from tally.streams.transport.config import TransportConfig
 from tally.streams.transport.runs import sizes_of
 from tally.tables.kafka.fetched_batches import Budget
 
@@ -124,7 +124,7 @@ class NotedCommits(AIOKafkaConsumer):  # type: ignore[misc]
 class FetchThread(AIOKafkaConsumerThread):
     """Creates the client and fetches from it; partitions whose backlog is full are left out."""
 
-    options: Options
+    config: TransportConfig
     ours: Ours
     _epochs: dict[TP, int]
     _budget: Budget
@@ -132,25 +132,25 @@ class FetchThread(AIOKafkaConsumerThread):
     _brought_few = False
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - Faust's
-        options = self.options
+        config = self.config
         # Pinned, since without tables and standbys Faust silently falls back to round robin.
         self._assignor = self.app.assignor
         self._epochs = {}
         self._budget = Budget(BATCH.most)
         self._beginnings = Beginnings(lambda: time.time_ns() // 1_000_000, time.monotonic)
-        client = options.kafka.group_reader_options(
+        client = config.kafka.group_reader_options(
             client_id=self.app.conf.broker_client_id,
             group_id=self.app.conf.id,
             partition_assignment_strategy=[self._assignor],
-            fetch_max_wait_ms=options.fetch_wait_ms,
-            max_partition_fetch_bytes=options.fetch_bytes,
-            fetch_max_bytes=options.fetch_all_bytes,
+            fetch_max_wait_ms=config.fetch_wait_ms,
+            max_partition_fetch_bytes=config.fetch_bytes,
+            fetch_max_bytes=config.fetch_all_bytes,
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
-            session_timeout_ms=options.session_timeout_ms,
-            heartbeat_interval_ms=options.session_timeout_ms // 4,
+            session_timeout_ms=config.session_timeout_ms,
+            heartbeat_interval_ms=config.session_timeout_ms // 4,
             metadata_max_age_ms=METADATA_AGE_MS,
-            rebalance_timeout_ms=options.rebalance_timeout_ms,
-            request_timeout_ms=max(REQUEST_TIMEOUT_MS, options.session_timeout_ms + 1_000),
+            rebalance_timeout_ms=config.rebalance_timeout_ms,
+            request_timeout_ms=max(REQUEST_TIMEOUT_MS, config.session_timeout_ms + 1_000),
         )
         return NotedCommits(self.ours, **client)
 
@@ -168,9 +168,9 @@ class FetchThread(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         _hand_out_as_parsed(consumer._fetcher, self._budget)
         if self._brought_few:
-            await asyncio.sleep(self.options.linger_seconds)
+            await asyncio.sleep(self.config.linger_seconds)
         known = consumer._coordinator.generation
-        if self.options.tells_starts and known == self.ours.generation:
+        if self.config.tells_starts and known == self.ours.generation:
             await self._beginnings.look(consumer, known, self.ours.partitions)
         self._budget.renew()
         records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))
@@ -189,7 +189,7 @@ class FetchThread(AIOKafkaConsumerThread):
         full = [tp for tp, taken in records.items() if self.ours.is_full_with(tp, len(taken))]
         consumer.pause(*full)
         pieces = self._pieces(consumer, records)
-        if not self.options.tells_starts:
+        if not self.config.tells_starts:
             return Fetched(generation, pieces)
         taken = {tp: (piece.records, piece.position) for tp, piece in pieces.items()}
         starts = await self._beginnings.started(consumer, generation, taken)

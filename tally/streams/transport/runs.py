@@ -7,7 +7,7 @@ from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
 from tally.schemas.starts import Start
-from tally.streams.transport.options import Limits
+from tally.streams.transport.config import RunLimits
 from tally.tables.kafka.fetched_batches import RECORD_BYTES
 
 
@@ -62,7 +62,7 @@ class Run:
 class PartitionRuns:
     """What was fetched, handed out and acknowledged of one partition since it was assigned or sought."""
 
-    def __init__(self, topic: str, partition: int, limits: Limits, acked: Callable[[], None]) -> None:
+    def __init__(self, topic: str, partition: int, limits: RunLimits, acked: Callable[[], None]) -> None:
         self.topic = topic
         self.partition = partition
         self._limits = limits

@@ -1,4 +1,4 @@
-"""Waiting for brokers before anything is built on them."""
+"""BrokerWait for brokers before anything is built on them."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from tally.streams.settings import Settings
 log = structlog.get_logger()
 
 
-class Waiting(Struct, frozen=True):
+class BrokerWait(Struct, frozen=True):
     """How long brokers are waited for, and by which clock.
 
     The process ends where none comes within the deadline, and its supervisor starts it again. Without any
@@ -39,20 +39,20 @@ async def wait_for_brokers(settings: Settings) -> None:
         async with admin(settings):
             return
 
-    await until_answered(answered, Waiting())
+    await until_answered(answered, BrokerWait())
 
 
-async def until_answered(attempt: Callable[[], Awaitable[None]], waiting: Waiting) -> None:
+async def until_answered(attempt: Callable[[], Awaitable[None]], wait: BrokerWait) -> None:
     """Try until an attempt succeeds. Raises what the last one within the deadline raised."""
-    deadline_s = waiting.monotonic() + waiting.deadline_seconds
-    backoff = Backoff(*waiting.pause_seconds)
+    deadline_s = wait.monotonic() + wait.deadline_seconds
+    backoff = Backoff(*wait.pause_seconds)
     while True:
         try:
-            async with asyncio.timeout(waiting.attempt_seconds):
+            async with asyncio.timeout(wait.attempt_seconds):
                 return await attempt()
         except (KafkaError, TimeoutError) as error:
-            if waiting.monotonic() >= deadline_s:
+            if wait.monotonic() >= deadline_s:
                 raise
-            pause_s = backoff.failed(waiting.random())
+            pause_s = backoff.failed(wait.random())
             log.warning("no broker answers yet", error=repr(error), retry_in_s=round(pause_s, 1))
-        await waiting.sleep(pause_s)
+        await wait.sleep(pause_s)

@@ -16,7 +16,7 @@ from msgspec import structs
 from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.flush.loop import Flush
-from tally.agents.flush.ports import Policy, Ports
+from tally.agents.flush.ports import FlushConfig, FlushPorts
 from tally.agents.lag.logs import LogWatch, TopicLogs, log_topics
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
@@ -170,7 +170,7 @@ class Process:
             ours = everything if owned is None else owned()
             return frozenset(partition for partition in ours if view.is_ready(partition))
 
-        ports = Ports(
+        ports = FlushPorts(
             source=view,
             writer=writer,
             partitions=caught_up,
@@ -179,8 +179,8 @@ class Process:
             jitter=random.random,
             between=self._flush_gate.enter,
         )
-        policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
-        self._services["flush"] = Flush(ports, policy).run
+        config = FlushConfig(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
+        self._services["flush"] = Flush(ports, config).run
 
     def _reader(self, view: View) -> Reader:
         settings, lag = self._settings, LagTracker()

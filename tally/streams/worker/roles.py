@@ -12,18 +12,18 @@ from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import Assignment
-from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.ports import FoldPorts
 from tally.agents.route.loop import Route
 from tally.schemas.sources import READERS
 from tally.streams.runtime.run import fail
 from tally.streams.settings import Settings
 from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
-from tally.streams.transport.options import Limits, Options
+from tally.streams.transport.config import RunLimits, TransportConfig
 from tally.streams.transport.runs import Run
 from tally.streams.worker.observer import WorkerObserver
 from tally.tables.families.registry import TABLES
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
-from tally.tables.store.partition import PartitionStore, StoreSettings
+from tally.tables.store.partition import PartitionStore, StoreConfig
 
 ROUTE_DRAIN_SECONDS = 5.0
 FOLD_DRAIN_SECONDS = 0.0
@@ -32,10 +32,10 @@ FOLD_DRAIN_SECONDS = 0.0
 Partitions = Callable[[set[TP]], None]
 
 
-def _options(
-    settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, limits: Limits
-) -> Options:
-    return Options(
+def _config(
+    settings: Settings, drain_seconds: float, assigned: Partitions, revoked: Partitions, limits: RunLimits
+) -> TransportConfig:
+    return TransportConfig(
         kafka=settings.kafka,
         assigned=assigned,
         revoked=revoked,
@@ -60,11 +60,11 @@ def route_app(settings: Settings, route: Route, observer: WorkerObserver) -> Con
     def revoked(_: set[TP]) -> None:
         observer.revoked("route")
 
-    limits = Limits(settings.batch_records, max_outstanding=settings.outstanding_runs)
-    options = structs.replace(
-        _options(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, limits), tells_starts=True
+    limits = RunLimits(settings.batch_records, max_outstanding=settings.outstanding_runs)
+    config = structs.replace(
+        _config(settings, ROUTE_DRAIN_SECONDS, assigned, revoked, limits), tells_starts=True
     )
-    app = consumer_app(names.group("route"), options)
+    app = consumer_app(names.group("route"), config)
 
     async def agent(runs: AsyncIterator[Run]) -> None:
         async for run in runs:
@@ -79,20 +79,20 @@ def fold_app(
 ) -> tuple[ConsumerApp, Assignment]:
     """Return the app that reads the facts log, and the assignment of its partitions."""
     names = settings.names
-    store_settings = StoreSettings(
+    store_settings = StoreConfig(
         settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
     )
 
     async def keep(partition: int, fact: FactRecord, error: str) -> None:
         await dead_letters.write([DeadLetter(names.facts, partition, fact, "code_failure", error)])
 
-    fold_settings = FoldSettings(settings.rules, observer, time.monotonic, keep, settings.batch_facts, gate)
+    fold_ports = FoldPorts(settings.rules, observer, time.monotonic, keep, settings.batch_facts, gate)
 
     def new_fold(partition: int) -> PartitionFold:
         observer.to_open.add(partition)
         tp = TP(names.facts, partition)
         store = PartitionStore(store_settings, partition)
-        return PartitionFold(fold_settings, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
+        return PartitionFold(fold_ports, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
 
     assignment = Assignment(new_fold, lambda error: fail("a partition's fold failed", error))
 
@@ -109,9 +109,9 @@ def fold_app(
 
     # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
     runs_of_batch = ceil(settings.batch_facts / settings.batch_records)
-    limits = Limits(settings.batch_records, max_outstanding=runs_of_batch)
-    options = _options(settings, FOLD_DRAIN_SECONDS, assigned, revoked, limits)
-    app = consumer_app(names.group("fold"), options)
+    limits = RunLimits(settings.batch_records, max_outstanding=runs_of_batch)
+    config = _config(settings, FOLD_DRAIN_SECONDS, assigned, revoked, limits)
+    app = consumer_app(names.group("fold"), config)
 
     async def agent(runs: AsyncIterator[Run]) -> None:
         async for run in runs:

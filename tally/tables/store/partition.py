@@ -31,7 +31,7 @@ STEP_SECONDS = 60.0
 log = structlog.get_logger()
 
 
-class StoreSettings(Struct, frozen=True):
+class StoreConfig(Struct, frozen=True):
     """What a process needs to open partitions: clients, names, folder, and its surroundings."""
 
     kafka: KafkaClients
@@ -46,12 +46,12 @@ class StoreSettings(Struct, frozen=True):
 class PartitionStore:
     """Reads and writes the tables of one partition that this process owns."""
 
-    def __init__(self, settings: StoreSettings, partition: int) -> None:
-        self._settings = settings
+    def __init__(self, config: StoreConfig, partition: int) -> None:
+        self._config = config
         self.partition = partition
-        names = settings.names
-        self._topics = {table: names.changelog(table) for table in settings.tables}
-        self._copy = Copy(settings.folder / names.app / f"p{partition}", settings.rebuilt)
+        names = config.names
+        self._topics = {table: names.changelog(table) for table in config.tables}
+        self._copy = Copy(config.folder / names.app / f"p{partition}", config.rebuilt)
         self._states = KnownStates(frozenset(family.table for family in FAMILIES))
         self._logs: Mapping[str, LogMark] = {}
         self._broken = False
@@ -66,7 +66,7 @@ class PartitionStore:
         """
         self._broken = False
         self._states.forget()
-        kafka, names = self._settings.kafka, self._settings.names
+        kafka, names = self._config.kafka, self._config.names
         self._writer = ChangelogWriter(kafka, f"{names.app}/{self.partition}", self.partition)
         try:
             async with asyncio.timeout(STEP_SECONDS):
@@ -78,9 +78,9 @@ class PartitionStore:
             raise
 
     async def _recover(self, told: Told) -> None:
-        names = self._settings.names
+        names = self._config.names
         facts = TopicPartition(names.facts, self.partition)
-        async with Changelogs(self._settings.kafka, self._topics, self.partition) as changelogs:
+        async with Changelogs(self._config.kafka, self._topics, self.partition) as changelogs:
             async with asyncio.timeout(STEP_SECONDS):
                 ranges = await changelogs.ranges()
                 self._logs = await changelogs.marks(names.facts, ranges)
@@ -89,7 +89,7 @@ class PartitionStore:
             if await self._must_rebuild(newest, ranges):
                 self._local = self._copy.remade()
             ranges = await changelogs.ranges()
-            store_id = newest.store_id if newest else self._settings.new_id()
+            store_id = newest.store_id if newest else self._config.new_id()
             self.recovered = await changelogs.replay(self._local, ranges, store_id, told)
             (log_range,) = (await changelogs.bounds(facts)).values()
         check_witness(self._named(COUNTERS), newest, None, self.recovered)
@@ -134,13 +134,13 @@ class PartitionStore:
         return None if raw is None else decode_progress(raw)
 
     def _named(self, log: str) -> str:
-        topic = self._settings.names.facts if log == FACTS else self._topics[log]
+        topic = self._config.names.facts if log == FACTS else self._topics[log]
         return f"{topic}[{self.partition}]"
 
     @property
     def facts(self) -> str:
         """The facts log that this partition is counted from."""
-        return self._settings.names.facts
+        return self._config.names.facts
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return committed values, None where there is none. Raises CopyUnfit, as all reading does."""

@@ -11,7 +11,7 @@ import pytest
 import tally.schemas
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.ports import FoldSettings
+from tally.agents.fold.ports import FoldPorts
 from tally.agents.route.loop import Route
 from tally.schemas.rows import Progress
 from tally.tables.kafka.dead_letters import DeadLetters
@@ -142,7 +142,7 @@ async def test_while_a_batch_is_committed_the_fold_holds_none_of_its_facts() -> 
 
     async def keep(*_: object) -> None: ...
 
-    settings = FoldSettings(rules, Quiet(), asyncio.get_running_loop().time, keep)
+    settings = FoldPorts(rules, Quiet(), asyncio.get_running_loop().time, keep)
     fold = PartitionFold(settings, cast(PartitionStore, store), lambda _: fold.inbox.put(run))
     running = asyncio.ensure_future(fold.run())
     await until(lambda: run.acked or running.done())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tally.agents.flush.ports import Policy
+from tally.agents.flush.ports import FlushConfig
 from tally.streams.settings import SettingsError, load
 
 
@@ -75,10 +75,10 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_pass_phrase(tmp
         load({"TALLY_KAFKA_SECURITY": "SSL", **named})
 
 
-def test_a_workers_defaults_are_the_policys_defaults() -> None:
+def test_a_workers_defaults_are_the_flushs_defaults() -> None:
     settings = load({})
-    policy = Policy(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
-    assert policy == Policy()
+    config = FlushConfig(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
+    assert config == FlushConfig()
 
 
 def test_a_wrong_element_of_a_list_is_said_once() -> None:

@@ -8,7 +8,7 @@ from tally.agents.clock import wait_for
 from tally.agents.flush.dirty_rows import WITHHELD_SECONDS
 from tally.agents.flush.loop import pause_seconds
 from tally.agents.flush.partition import FOREIGN_STORE, LONGEST_SECONDS, SEARCHED_ROWS
-from tally.agents.flush.ports import Policy
+from tally.agents.flush.ports import FlushConfig
 from tally.tables.postgres.progress import FlushProgress
 from tests.support.flush_doubles import CommittedRows, Hands, MemoryPostgres, key
 
@@ -18,7 +18,7 @@ class Flushing:
 
     def __init__(self, partitions: frozenset[int] = frozenset({0}), max_rows: int = 1000) -> None:
         self.source, self.postgres = CommittedRows(), MemoryPostgres()
-        self.hands = Hands(self.source, self.postgres, partitions, Policy(max_rows=max_rows))
+        self.hands = Hands(self.source, self.postgres, partitions, FlushConfig(max_rows=max_rows))
 
     def is_exact(self, partition: int = 0) -> bool:
         feed = self.source.progress(partition)

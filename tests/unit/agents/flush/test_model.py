@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tally.agents.flush.ports import Policy
+from tally.agents.flush.ports import FlushConfig
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row
 from tests.support.flush_doubles import CommittedRows, Hands, MemoryPostgres, key, row
@@ -25,7 +25,7 @@ class Flusher:
     def __init__(self, log: list[Transaction], postgres: MemoryPostgres) -> None:
         self.log = log
         self.feed = CommittedRows()
-        self.hands = Hands(self.feed, postgres, policy=Policy(max_rows=2))
+        self.hands = Hands(self.feed, postgres, config=FlushConfig(max_rows=2))
         self.read = 0
         self.catch_up()
 

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from tally.agents.fold.opening import open_tables
-from tally.agents.fold.ports import OPENINGS_AT_ONCE, FoldSettings
+from tally.agents.fold.ports import OPENINGS_AT_ONCE, FoldPorts
 from tally.schemas.rows import Progress
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore
@@ -37,7 +37,7 @@ async def settled() -> None:
 
 
 async def test_a_few_partitions_open_together_and_whoever_is_done_or_revoked_makes_room() -> None:
-    settings = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
+    settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
     opening: list[int] = []
     stores = [Slow(partition, opening) for partition in range(OPENINGS_AT_ONCE + 3)]
     tasks = [asyncio.create_task(open_tables(cast(PartitionStore, store), settings)) for store in stores]

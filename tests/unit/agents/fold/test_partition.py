@@ -11,8 +11,8 @@ from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.opening import Rows, count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.ports import FoldSettings
-from tally.agents.fold.steps import Limits
+from tally.agents.fold.ports import FoldPorts
+from tally.agents.fold.steps import TransactionLimits
 from tally.schemas.call_facts import CALL, ChannelSnapshot, ChannelsSeen, Resynced
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen, StatusSeen
 from tally.schemas.keys import Template, join_parts
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio
 PBX = join_parts("pbx1")
 AT_US = 1_795_000_000_000_000
 CALLS = 2_500
-FEW = Limits(write_bytes=20_000, resynced_subjects=100)
+FEW = TransactionLimits(write_bytes=20_000, resynced_subjects=100)
 
 
 class MemoryStore(MemoryPartition):
@@ -67,7 +67,7 @@ async def folded(store: MemoryStore, facts: list[Keyed], *more: Record) -> None:
 
     async def keep(_: int, fact: FactRecord, error: str) -> None: ...
 
-    settings = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
+    settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
     records = [record(nth, keyed) for nth, keyed in enumerate(facts)]
     run = OneRun([one for one in (*records, *more) if one.offset >= store.progress.next_offset])
     fold = PartitionFold(settings, cast(PartitionStore, store), lambda _: fold.inbox.put(cast(Any, run)))
@@ -180,7 +180,7 @@ async def test_a_batch_whose_states_are_too_many_bytes_comes_in_several_transact
 
 
 async def test_one_subject_is_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tally.agents.fold.partition.OF_A_TRANSACTION", Limits(10, 1))
+    monkeypatch.setattr("tally.agents.fold.partition.OF_A_TRANSACTION", TransactionLimits(10, 1))
     facts: list[Keyed] = [
         KeyedFact(CUSTOMER, join_parts("n1"), CustomerSeen([b"p%d" % nth, b"u%d" % nth])) for nth in range(20)
     ]
@@ -217,7 +217,7 @@ async def test_a_partition_that_is_revoked_while_it_computes_commits_nothing_mor
 
     async def keep(_: int, fact: FactRecord, error: str) -> None: ...
 
-    settings = FoldSettings(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
+    settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
     run = OneRun([record(nth, keyed) for nth, keyed in enumerate(facts)])
     fold = PartitionFold(settings, cast(PartitionStore, store), lambda _: fold.inbox.put(cast(Any, run)))
     task = asyncio.ensure_future(fold.run())
@@ -249,7 +249,7 @@ async def test_nothing_to_correct_is_one_portion_of_nothing() -> None:
 
 
 async def test_a_recount_that_was_cut_off_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tally.agents.fold.opening.OF_A_TRANSACTION", Limits(200, 1))
+    monkeypatch.setattr("tally.agents.fold.opening.OF_A_TRANSACTION", TransactionLimits(200, 1))
     store, right = MemoryStore(), MemoryStore()
     facts = [claimed(nth) for nth in range(20)]
     await folded(right, facts)

@@ -80,7 +80,7 @@ def test_a_pong_without_a_time_says_none() -> None:
 async def test_channels_are_asked_for_again_and_again() -> None:
     async with ami_server() as server:
         pbx = pbx_of(server).model_copy(update={"resync_seconds": 0.02})
-        async with Bridging([pbx], timing=with_timing(ping_seconds=0.01)).running() as bridging:
+        async with Bridging([pbx], config=with_timing(ping_seconds=0.01)).running() as bridging:
             await until(lambda: len(server.asked("CoreShowChannels")) >= 4 and len(server.asked("Ping")) >= 4)
             assert len(server.asked("QueueStatus")) == 1
             assert server.connections == 1
@@ -104,8 +104,8 @@ async def test_a_wire_that_is_cut_within_a_packet_publishes_the_packets_before_i
 @pytest.mark.asyncio
 async def test_a_pbx_that_no_longer_answers_is_left_and_tried_again() -> None:
     plans = Plan(SESSION[:3], is_deaf=True), Plan(SESSION[3:6])
-    timing = with_timing(answer_seconds=0.05, ping_seconds=0.05, pong_seconds=0.05)
-    async with ami_server(*plans) as server, Bridging([pbx_of(server)], timing=timing).running() as bridging:
+    config = with_timing(answer_seconds=0.05, ping_seconds=0.05, pong_seconds=0.05)
+    async with ami_server(*plans) as server, Bridging([pbx_of(server)], config=config).running() as bridging:
         await until(lambda: server.connections == 2 and b"QueueStatusC" in server.sent[-1])
         await until(lambda: bridging.topic.values() == server.sent)
         assert bridging.metric("gaps_total", reason="lost") == 1
@@ -114,8 +114,8 @@ async def test_a_pbx_that_no_longer_answers_is_left_and_tried_again() -> None:
 @pytest.mark.asyncio
 async def test_a_pbx_that_falls_silent_is_left_for_want_of_a_pong() -> None:
     async with ami_server() as server:
-        timing = with_timing(ping_seconds=0.05, pong_seconds=0.05)
-        async with Bridging([pbx_of(server)], timing=timing).running() as bridging:
+        config = with_timing(ping_seconds=0.05, pong_seconds=0.05)
+        async with Bridging([pbx_of(server)], config=config).running() as bridging:
             await until(lambda: len(server.asked("Ping")) >= 1)
             server.is_silent = True
             await until(lambda: server.connections >= 2)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tally.schemas.starts import Start
 from tally.streams.transport.assignment import Assignment, NotOwned
+from tally.streams.transport.config import RunLimits
 from tally.streams.transport.fetching import Fetched, Piece
-from tally.streams.transport.options import Limits
 from tally.streams.transport.runs import Committed, PartitionRuns, Run, sizes_of
 
-LIMITS = Limits(max_records=3, max_bytes=400, max_outstanding=2, max_waiting=2)
+LIMITS = RunLimits(max_records=3, max_bytes=400, max_outstanding=2, max_waiting=2)
 ONE, OTHER = TP("facts", 0), TP("facts", 1)
 
 
@@ -30,7 +30,7 @@ def records(first: int, last: int) -> list[Record]:
     return [Record(offset) for offset in range(first, last + 1)]
 
 
-def partition(limits: Limits = LIMITS) -> PartitionRuns:
+def partition(limits: RunLimits = LIMITS) -> PartitionRuns:
     return PartitionRuns("facts", 0, limits, lambda: None)
 
 
@@ -181,7 +181,7 @@ def test_a_partition_is_full_when_as_many_runs_wait_as_may() -> None:
 
 
 def test_how_much_may_wait_does_not_depend_on_how_much_may_be_under_way() -> None:
-    runs = partition(Limits(max_records=3, max_outstanding=9))
+    runs = partition(RunLimits(max_records=3, max_outstanding=9))
     runs.received(records(0, 1), 2)
     assert not runs.is_full
 
@@ -334,7 +334,7 @@ def test_a_key_and_headers_count_as_what_they_take() -> None:
 
 
 def test_all_partitions_together_hand_out_no_more_than_they_may_and_go_on_when_one_is_done() -> None:
-    limits = Limits(max_records=1, max_outstanding=9, max_all_bytes=600)
+    limits = RunLimits(max_records=1, max_outstanding=9, max_all_bytes=600)
     assignment = Assignment(limits, lambda: None)
     assignment.begin({ONE, OTHER}, 1)
     big = [Record(offset, b"0" * 200) for offset in range(5)]
@@ -348,7 +348,7 @@ def test_all_partitions_together_hand_out_no_more_than_they_may_and_go_on_when_o
 
 
 def test_nothing_more_is_fetched_while_enough_waits() -> None:
-    assignment = Assignment(Limits(max_records=1, max_outstanding=9, max_all_bytes=600), lambda: None)
+    assignment = Assignment(RunLimits(max_records=1, max_outstanding=9, max_all_bytes=600), lambda: None)
     assignment.begin({ONE, OTHER}, 1)
     said = [assignment.has_enough]
 
@@ -370,7 +370,7 @@ def test_nothing_more_is_fetched_while_enough_waits() -> None:
 def test_a_start_comes_between_the_records_before_and_behind_it_and_is_waited_for(
     fetches: list[tuple[int, bool]], at_once: int, random: Any
 ) -> None:
-    runs = partition(Limits(max_records=3, max_outstanding=at_once + 1))
+    runs = partition(RunLimits(max_records=3, max_outstanding=at_once + 1))
     expected: list[object] = []
     offset = 0
     for count, has_start in fetches:

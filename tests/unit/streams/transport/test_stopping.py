@@ -8,8 +8,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from tally.streams.transport.assignment import Assignment
+from tally.streams.transport.config import RunLimits, TransportConfig
 from tally.streams.transport.consumer import RunConsumer
-from tally.streams.transport.options import Limits, Options
 from tally.tables.kafka.clients import KafkaClients
 
 OURS = {TP("facts", 0), TP("facts", 1)}
@@ -17,10 +17,10 @@ OURS = {TP("facts", 0), TP("facts", 1)}
 
 def consumer_of(app_stops: bool, heard: list[set[TP]]) -> RunConsumer:
     """Return a consumer without a broker."""
-    options = Options(kafka=KafkaClients(()), assigned=heard.append, revoked=lambda _: None)
-    made = cast(RunConsumer, object.__new__(type("Consumer", (RunConsumer,), {"options": options})))
+    config = TransportConfig(kafka=KafkaClients(()), assigned=heard.append, revoked=lambda _: None)
+    made = cast(RunConsumer, object.__new__(type("Consumer", (RunConsumer,), {"config": config})))
     made.app = cast(Any, SimpleNamespace(should_stop=app_stops))
-    made._ours = Assignment(Limits(), lambda: None)
+    made._ours = Assignment(RunLimits(), lambda: None)
     return made
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from tally.streams.worker.brokers import Waiting, until_answered
+from tally.streams.worker.brokers import BrokerWait, until_answered
 
 
 class Brokers:
@@ -24,8 +24,8 @@ class Brokers:
         self.now_s += seconds
 
     def waited_for(self) -> None:
-        waiting = Waiting(monotonic=lambda: self.now_s, sleep=self.sleep, random=lambda: 1.0)
-        asyncio.run(until_answered(self.answered, waiting))
+        wait = BrokerWait(monotonic=lambda: self.now_s, sleep=self.sleep, random=lambda: 1.0)
+        asyncio.run(until_answered(self.answered, wait))
 
 
 def test_brokers_that_are_there_are_not_waited_for() -> None:
@@ -55,4 +55,4 @@ def test_an_error_that_waiting_cannot_mend_is_raised_at_once() -> None:
         raise FileNotFoundError("no such CA file")
 
     with pytest.raises(FileNotFoundError):
-        asyncio.run(until_answered(attempt, Waiting()))
+        asyncio.run(until_answered(attempt, BrokerWait()))

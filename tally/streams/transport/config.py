@@ -8,7 +8,7 @@ from msgspec import Struct
 from tally.tables.kafka.clients import KafkaClients
 
 
-class Limits(Struct, frozen=True):
+class RunLimits(Struct, frozen=True):
     """How much is handed out at once; all but the last are bounds for each partition."""
 
     max_records: int = 1_000
@@ -25,8 +25,8 @@ class Limits(Struct, frozen=True):
     not fetched. One run and one fetch may go beyond."""
 
 
-class Options(Struct, frozen=True):
-    """Limits, how brokers are reached, and who hears of assignments."""
+class TransportConfig(Struct, frozen=True):
+    """RunLimits, how brokers are reached, and who hears of assignments."""
 
     kafka: KafkaClients
     assigned: Callable[[set[TP]], None]
@@ -36,7 +36,7 @@ class Options(Struct, frozen=True):
     stop; must not wait. Acknowledgements after it are harmless and change nothing."""
     drain_seconds: float = 5.0
     """How long a rebalance or a stop waits for runs under way; what is left is delivered again."""
-    limits: Limits = Limits()
+    limits: RunLimits = RunLimits()
     fetch_wait_ms: int = 50
     """How long a fetch without data waits at the broker; Faust's 1,500 hold back busy partitions."""
     linger_seconds: float = 0.01

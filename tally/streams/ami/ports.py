@@ -1,4 +1,4 @@
-"""What a bridge needs of the world, and how long it waits for what."""
+"""What a bridge touches of the world, and how long it waits for what."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from msgspec import Struct
 from tally.agents.clock import unix_ms
 
 
-class World(Struct, frozen=True):
+class BridgePorts(Struct, frozen=True):
     """Clocks, randomness and waiting."""
 
     now_ms: Callable[[], int] = unix_ms
@@ -25,7 +25,7 @@ class World(Struct, frozen=True):
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class Timing(Struct, frozen=True):
+class BridgeConfig(Struct, frozen=True):
     """Deadlines and intervals of a session."""
 
     connect_seconds: float = 10.0
