@@ -11,7 +11,7 @@ import orjson
 
 from tally.agents.fold.batch import fold_batch
 from tally.agents.route.decision import route_run
-from tally.agents.route.seen_links import Links
+from tally.agents.route.seen_links import SeenLinks
 from tally.simulator.records import RawRecord
 from tally.streams.settings import Settings
 from tally.tables.kafka.facts_log import by_partition
@@ -102,14 +102,14 @@ def _parse(records: Sequence[RawRecord]) -> None:
 def _facts(records: Sequence[RawRecord], settings: Settings) -> dict[int, list[Fact]]:
     """Do what route does: read runs, leave out repeated links, encode by partition."""
     log: dict[int, list[Fact]] = defaultdict(list)
-    links = Links()
+    links = SeenLinks()
     for first in range(0, len(records), settings.batch_records):
         by_topic: dict[str, list[Raw]] = defaultdict(list)
         for record in records[first : first + settings.batch_records]:
             by_topic[record.topic].append(Raw(record.value, record.headers))
         runs = [route_run(topic, raw) for topic, raw in by_topic.items()]
-        facts, said = links.fresh(event for run in runs for event in run.facts)
-        links.note(said)
+        facts, said = links.filter_new(event for run in runs for event in run.facts)
+        links.remember(said)
         for partition, entries in by_partition(facts, settings.partitions).items():
             there = log[partition]
             there += [Fact(offset, *entry) for offset, entry in enumerate(entries, start=len(there))]

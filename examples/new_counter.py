@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.records import Keyed
 from tally.schemas.sources import READERS
 from tally.tables.contribution import Part
@@ -43,7 +43,7 @@ def facts_of(files: Iterable[Path]) -> list[Keyed]:
     """Read raw events into facts. Raises ValueError for one with a bad part."""
     facts: list[Keyed] = []
     for file in files:
-        read = READERS[file.parent.name](file.read_bytes(), (), READING, int(time.time() * 1000))
+        read = READERS[file.parent.name](file.read_bytes(), (), CONVENTIONS, int(time.time() * 1000))
         if read.bad:
             raise ValueError(f"{file}: {read.bad[0]}")
         facts += read.facts

@@ -62,14 +62,14 @@ def summed(rows: Iterable[Numbers]) -> dict[str, int]:
     return {name: total[name] for name in PLAIN}
 
 
-class Drift(Struct, frozen=True):
+class Deviation(Struct, frozen=True):
     """How far plain counters are off, in all: too little and too much."""
 
     lost: int
     doubled: int
 
 
-def drift(found: Iterable[Difference]) -> Drift:
+def deviation(found: Iterable[Difference]) -> Deviation:
     """Return what is missing and what is too much in all differences of plain counters."""
     off = [(d.found or 0) - (d.recounted or 0) for d in found if d.counter in PLAIN]
-    return Drift(-sum(n for n in off if n < 0), sum(n for n in off if n > 0))
+    return Deviation(-sum(n for n in off if n < 0), sum(n for n in off if n > 0))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tally.oracle.api import Answers
-from tally.oracle.comparison import Difference, Drift, differences, drift
+from tally.oracle.comparison import Deviation, Difference, deviation, differences
 from tally.oracle.recount import RawTopics, Row, connect, copy_raw, fetch, recount
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER
@@ -36,9 +36,9 @@ class Judgement(Struct, frozen=True):
     in_postgres: list[Difference]
 
     @property
-    def drift(self) -> Drift:
+    def deviation(self) -> Deviation:
         """What the view has lost and doubled."""
-        return drift(self.in_view)
+        return deviation(self.in_view)
 
     @property
     def is_exact(self) -> bool:

@@ -77,8 +77,8 @@ async def copy_raw(raw: RawTopics, connection: Any) -> int:
 
 def headers_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     """Return a record's headers as SQL reads them; in place of U+0000, no text for Postgres, is U+FDD0."""
-    told = dict(headers)
-    return {_storable(name): _text(value) for name, value in told.items() if value is not None}
+    named = dict(headers)
+    return {_storable(name): _text(value) for name, value in named.items() if value is not None}
 
 
 def _text(value: bytes) -> str:

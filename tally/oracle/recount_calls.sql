@@ -413,7 +413,7 @@ FROM (
     ) AS request USING (pbx, uniqueid)
     LEFT JOIN (
         SELECT pbx, uniqueid, max(at_us) AS told_us FROM recount.call_telling GROUP BY pbx, uniqueid
-    ) AS told USING (pbx, uniqueid)
+    ) AS identified USING (pbx, uniqueid)
     CROSS JOIN LATERAL (
         SELECT greatest(first_us, up_us, answered_us, request_us, dial_end_us, told_us) AS heard_us
     ) AS heard
@@ -857,7 +857,7 @@ GROUP BY pbx, start, uniqueid;
 CREATE INDEX ON recount.call_above (pbx, start);
 
 -- The channels whose attempt is known: their variables say it, or an id does.
-CREATE UNLOGGED TABLE recount.call_told AS
+CREATE UNLOGGED TABLE recount.call_identified AS
 SELECT pbx, uniqueid, campaign, contact, attempt FROM recount.call_naming WHERE attempt IS NOT NULL
 UNION ALL
 SELECT root.pbx, root.uniqueid, sent.campaign, sent.contact, sent.attempt
@@ -866,17 +866,17 @@ FROM recount.call_id_root AS root
     LEFT JOIN recount.call_naming AS naming ON (naming.pbx, naming.uniqueid) = (root.pbx, root.uniqueid)
 WHERE naming.attempt IS NULL;
 
-ANALYZE recount.call_naming, recount.call_above, recount.call_told;
+ANALYZE recount.call_naming, recount.call_above, recount.call_identified;
 
 -- Any other is of the attempt of the nearest one above. Without one the contact's attempt is meant that was
 -- asked for closest in time to the first one above, without that the attempt 1.
 CREATE UNLOGGED TABLE recount.call_named AS
 SELECT naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.bound, naming.first_us,
-    (array_agg(told.attempt ORDER BY distance, above.uniqueid) FILTER (WHERE told.attempt IS NOT NULL))[1] AS attempt,
+    (array_agg(identified.attempt ORDER BY distance, above.uniqueid) FILTER (WHERE identified.attempt IS NOT NULL))[1] AS attempt,
     min(also.first_us) AS begun_us
 FROM recount.call_naming AS naming
     JOIN recount.call_above AS above ON (above.pbx, above.start) = (naming.pbx, naming.uniqueid)
-    LEFT JOIN recount.call_told AS told ON (told.pbx, told.uniqueid, told.campaign, told.contact)
+    LEFT JOIN recount.call_identified AS identified ON (identified.pbx, identified.uniqueid, identified.campaign, identified.contact)
         = (above.pbx, above.uniqueid, naming.campaign, naming.contact)
     LEFT JOIN recount.call_naming AS also ON (also.pbx, also.uniqueid, also.campaign, also.contact)
         = (above.pbx, above.uniqueid, naming.campaign, naming.contact)

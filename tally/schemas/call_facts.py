@@ -62,7 +62,7 @@ class ChannelsSeen(Struct, frozen=True, array_like=True, tag=1):
     """Bridge, queue or DialStatus."""
     interface: str = ""
     cause: int = 0
-    mark: bytes = b""
+    digest: bytes = b""
     """Digest of the event's content where it has no Timestamp of its own: copies of it are one event."""
 
 
@@ -90,7 +90,7 @@ class Dialled(Struct, frozen=True, array_like=True, tag=3):
     template: Template
     ids: list[tuple[str, str]]
     """(name of the id in send results, value)."""
-    second: bool
+    customer_is_second_leg: bool
     """Whether the customer is the second leg (click-to-call)."""
 
 

@@ -15,7 +15,7 @@ from tally.schemas.notices import LOST_RECORDS, OF_TOPICS, REPLACED_TOPIC, Ackno
 
 NO_ROW = b"\x00"
 """What every key in the counters changelog begins with that is not a row's."""
-_PLACE = b"\x00read/"
+_READ = b"\x00read/"
 _SUBJECTS = b"\x00incomplete/"
 
 
@@ -55,7 +55,7 @@ class Incarnation(Struct, frozen=True, array_like=True):
         return sum(to - start for start, to in lost)
 
 
-class ReadPlace(Struct, frozen=True, array_like=True):
+class PartitionRead(Struct, frozen=True, array_like=True):
     """What is known of how a partition of a raw topic was read in this generation."""
 
     incarnations: dict[str, Incarnation] = {}
@@ -118,14 +118,14 @@ class Entry(Struct, frozen=True):
 
 
 T = TypeVar("T")
-Value = ReadPlace | Subjects
-_decode_place = msgspec.msgpack.Decoder(ReadPlace).decode
+Value = PartitionRead | Subjects
+_decode_read = msgspec.msgpack.Decoder(PartitionRead).decode
 _decode_subjects = msgspec.msgpack.Decoder(Subjects).decode
 
 
-def place_key(topic: str, partition: int) -> bytes:
+def partition_key(topic: str, partition: int) -> bytes:
     """Return the key of what is known of a partition of a raw topic."""
-    return _PLACE + join_parts(topic, str(partition))
+    return _READ + join_parts(topic, str(partition))
 
 
 def subjects_key(kind: str, scope: Scope) -> bytes:
@@ -135,18 +135,18 @@ def subjects_key(kind: str, scope: Scope) -> bytes:
 
 def is_missing(key: bytes) -> bool:
     """Return whether a key of the counters changelog is of what is missing."""
-    return key.startswith((_PLACE, _SUBJECTS))
+    return key.startswith((_READ, _SUBJECTS))
 
 
 def decode_missing(key: bytes, value: bytes) -> Value:
     """Decode a value under such a key. Raises msgspec.ValidationError."""
-    return _decode_place(value) if key.startswith(_PLACE) else _decode_subjects(value)
+    return _decode_read(value) if key.startswith(_READ) else _decode_subjects(value)
 
 
 def entries_of(key: bytes, value: Value) -> list[Entry]:
     """Return the lines that a value comes to; none where nothing is missing."""
-    if isinstance(value, ReadPlace):
-        topic, partition = split_parts(key.removeprefix(_PLACE))
+    if isinstance(value, PartitionRead):
+        topic, partition = split_parts(key.removeprefix(_READ))
         return [
             Entry(kind, (topic, partition), count, value.since_ms, value.known.get(kind, NOTHING))
             for kind, count in value.missing.items()
@@ -170,8 +170,8 @@ def union(ranges: Iterable[Range]) -> tuple[Range, ...]:
 
 def joined(left: Value, right: Value) -> Value:
     """Return what is known by either of two values of the same key: idempotent, commutative, associative."""
-    if isinstance(left, ReadPlace) and isinstance(right, ReadPlace):
-        return ReadPlace(
+    if isinstance(left, PartitionRead) and isinstance(right, PartitionRead):
+        return PartitionRead(
             _both(left.incarnations, right.incarnations, _joined_incarnations),
             _both(left.known, right.known, _larger),
         )
@@ -187,11 +187,11 @@ def noticed(notice: Reading | Acknowledged) -> tuple[bytes, Value]:
         begun, lost_ms = notice.begun_at, notice.at_ms if notice.lost else None
         lost = union([notice.lost] if notice.lost else [])
         one = Incarnation(notice.at_ms, begun, begun, lost, lost_ms)
-        return place_key(notice.topic, notice.partition), ReadPlace({notice.topic_id: one})
+        return partition_key(notice.topic, notice.partition), PartitionRead({notice.topic_id: one})
     known = Known(notice.count, notice.note)
     if notice.kind in OF_TOPICS:
         topic, partition = notice.scope
-        return place_key(topic, int(partition)), ReadPlace({}, {notice.kind: known})
+        return partition_key(topic, int(partition)), PartitionRead({}, {notice.kind: known})
     return subjects_key(notice.kind, notice.scope), Subjects(known=known)
 
 

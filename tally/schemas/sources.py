@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tally.schemas.ami import events
 from tally.schemas.ami.reader import Headers, read_ami
-from tally.schemas.ami.variables import READING, Reading
+from tally.schemas.ami.variables import CONVENTIONS, Conventions
 from tally.schemas.records import Routed
 from tally.schemas.sends.fast import read_send_fast
 from tally.schemas.sends.full import OUTCOMES, read_send
@@ -30,7 +30,7 @@ class Read(Protocol):
         self,
         value: bytes | None,
         headers: Headers = (),
-        reading: Reading = READING,
+        conventions: Conventions = CONVENTIONS,
         published_ms: int | None = None,
         /,
     ) -> Routed:
@@ -47,15 +47,21 @@ class Source(Struct, frozen=True):
 
 
 def _webhook(
-    value: bytes | None, _headers: Headers = (), _reading: Reading = READING, published_ms: int | None = None
+    value: bytes | None,
+    _headers: Headers = (),
+    _conventions: Conventions = CONVENTIONS,
+    published_ms: int | None = None,
 ) -> Routed:
     return read_webhook_fast(value, published_ms) or read_webhook(value, published_ms)
 
 
 def _send(
-    value: bytes | None, _headers: Headers = (), reading: Reading = READING, published_ms: int | None = None
+    value: bytes | None,
+    _headers: Headers = (),
+    conventions: Conventions = CONVENTIONS,
+    published_ms: int | None = None,
 ) -> Routed:
-    owners = reading.owners
+    owners = conventions.owners
     return read_send_fast(value, published_ms, owners) or read_send(value, published_ms, owners)
 
 

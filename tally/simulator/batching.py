@@ -50,11 +50,11 @@ def merged(rng: Random, bodies: list[Json]) -> Json:
 
 def posts(rng: Random, updates: list[Timed], bad_share: float) -> Iterator[Timed]:
     """POST bodies of the updates in their order; a share of those with statuses gets a bad one among them."""
-    place = 0
-    while place < len(updates):
+    begin = 0
+    while begin < len(updates):
         size = rng.choices([1, rng.randint(2, 4), rng.randint(5, 40)], weights=[70, 25, 5])[0]
-        batch = updates[place : place + size]
-        place += size
+        batch = updates[begin : begin + size]
+        begin += size
         body = merged(rng, [update for _, update in batch])
         statuses = body["entry"][0]["changes"][0]["value"].get("statuses")
         if statuses and rng.random() < bad_share:

@@ -44,8 +44,8 @@ def live(rng: Random, start_s: int, sends: int = SENDS, per_second: float = PER_
             break
         script = Script(rng)
         script.play_contact(one, contact, person)
-        told = sum(result["outcome"] in SENT for _, result in script.results)
-        if sent + told > sends:
+        accepted = sum(result["outcome"] in SENT for _, result in script.results)
+        if sent + accepted > sends:
             continue
         timed = [
             (at_s, send_result(rng, result), result["outcome"] in SENT) for at_s, result in script.results

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tally.agents.flush.ports import FlushConfig
-from tally.schemas.ami.variables import VARIABLES, Reading
+from tally.schemas.ami.variables import VARIABLES, Conventions
 from tally.schemas.call_facts import VariableRole
 from tally.schemas.topics import Names
 from tally.streams.ami.pbx import Pbxs
@@ -181,9 +181,9 @@ class Settings(BaseSettings):
         return Rules(self.reply_window_seconds, self.operator_scripts)
 
     @property
-    def reading(self) -> Reading:
+    def conventions(self) -> Conventions:
         """What route makes of AMI events."""
-        return Reading(dict(self.call_variables), self.amd_event)
+        return Conventions(dict(self.call_variables), self.amd_event)
 
     @property
     def kafka(self) -> KafkaClients:

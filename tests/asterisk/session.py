@@ -61,7 +61,7 @@ class AmiSession:
         )
 
     async def read(self) -> None:
-        """Take packets until the server closes."""
+        """Accept packets until the server closes."""
         try:
             while True:
                 packet = await self._reader.readuntil(END_OF_PACKET)

@@ -168,11 +168,11 @@ async def test_the_bridge_publishes_what_a_session_sees_and_tells_the_same_story
         await eventually(
             lambda: sum(b"Event: Hangup\r" in v for v in bridging.topic.values(pbx.name)) >= hangups
         )
-    taken = bridging.topic.records[pbx.name]
+    packet = bridging.topic.records[pbx.name]
     told = {packet.removesuffix(END_OF_PACKET) for _, packet in session.events if b"\r\nUniqueid: " in packet}
 
-    assert told <= {event.value.removesuffix(b"\r\n") for event in taken}
-    judge([(event.received_at_ms, event.value) for event in taken], sends, attempted=2, answered=1, busy=1)
+    assert told <= {event.value.removesuffix(b"\r\n") for event in packet}
+    judge([(event.received_at_ms, event.value) for event in packet], sends, attempted=2, answered=1, busy=1)
 
 
 async def eventually(holds: Callable[[], bool], deadline_seconds: float = 20.0) -> None:

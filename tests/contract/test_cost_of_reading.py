@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.bounds import BAD_PARTS, ELEMENTS, MIB, PACKET_LINES, RECORD
 from tally.schemas.records import Routed
 from tally.schemas.scan import elements
@@ -149,7 +149,7 @@ GARBAGES = [
 
 
 def read(topic: str, body: bytes) -> Routed:
-    return READERS[topic](body, HEADERS, READING, PUBLISHED_MS)
+    return READERS[topic](body, HEADERS, CONVENTIONS, PUBLISHED_MS)
 
 
 def takes_too_long(topic: str, body: bytes) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.tables.store.interface import Reader, Writes
+from tally.tables.store.interface import StateReader, Writes
 from tally.tables.store.local import LocalStore, Meta
 from tally.tables.store.memory import MemoryTables
 
@@ -21,23 +21,23 @@ WRITES = st.dictionaries(st.sampled_from(TABLES), st.dictionaries(KEYS, VALUES, 
 Write = Callable[[Writes], None]
 
 
-def on_disk(folder: Path) -> tuple[Reader, Write]:
+def on_disk(folder: Path) -> tuple[StateReader, Write]:
     store = LocalStore(folder / "p0")
     return store, lambda writes: store.write(writes, META)
 
 
-def in_memory(_: Path) -> tuple[Reader, Write]:
+def in_memory(_: Path) -> tuple[StateReader, Write]:
     tables = MemoryTables()
     return tables, tables.apply
 
 
 @pytest.fixture(params=[on_disk, in_memory])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Reader, Write]:
-    made: tuple[Reader, Write] = request.param(tmp_path)
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[StateReader, Write]:
+    made: tuple[StateReader, Write] = request.param(tmp_path)
     return made
 
 
-def test_what_was_written_is_found_in_its_table_alone(opened: tuple[Reader, Write]) -> None:
+def test_what_was_written_is_found_in_its_table_alone(opened: tuple[StateReader, Write]) -> None:
     tables, write = opened
     write({"open": {b"k": b"1"}, "opened": {b"l": b"2"}})
 
@@ -46,7 +46,7 @@ def test_what_was_written_is_found_in_its_table_alone(opened: tuple[Reader, Writ
     assert tables.get_many("never", [b"k"]) == [None]
 
 
-def test_the_latest_write_holds_and_none_deletes(opened: tuple[Reader, Write]) -> None:
+def test_the_latest_write_holds_and_none_deletes(opened: tuple[StateReader, Write]) -> None:
     tables, write = opened
     write({"open": {b"k": b"1", b"gone": b"1"}})
     write({"open": {b"k": b"", b"gone": None, b"never": None}})
@@ -56,7 +56,7 @@ def test_the_latest_write_holds_and_none_deletes(opened: tuple[Reader, Write]) -
 
 
 def test_keys_come_in_the_order_of_their_bytes_from_where_one_asks_and_so_many(
-    opened: tuple[Reader, Write],
+    opened: tuple[StateReader, Write],
 ) -> None:
     tables, write = opened
     write({"open": dict.fromkeys([b"b\xff", b"b", b"a", b"b/2", b"b/1", b"c"], b"1")})

@@ -16,7 +16,7 @@ COUNTED_SECONDS = 120.0
 
 
 class Verdict(Struct, frozen=True):
-    """The standing criterion of every fault test (P0), in figures."""
+    """The state_of criterion of every fault test (P0), in figures."""
 
     arrived: Arrived
     campaigns: int
@@ -48,8 +48,8 @@ async def verdict(
         campaigns=sum(len(key) == 2 for key in found.recounted),
         counters=len(found.recounted),
         differences=[*found.in_view, *found.in_postgres],
-        lost=found.drift.lost,
-        doubled=found.drift.doubled,
+        lost=found.deviation.lost,
+        doubled=found.deviation.doubled,
         audit=await examine(stack.settings, with_raw=False),
         counted_seconds=seconds,
     )

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.errors import REASONS
 from tally.schemas.fields import MAX_SECONDS
 from tally.schemas.sources import READERS
@@ -50,7 +50,7 @@ def _seconds(part: Part) -> int:
 
 def _reason(record: RawRecord) -> str | None:
     """Return why a record cannot be counted that is published when all but the year 9999 is over."""
-    bad = READERS[record.topic](record.value, record.headers, READING, PUBLISHED_MS).bad
+    bad = READERS[record.topic](record.value, record.headers, CONVENTIONS, PUBLISHED_MS).bad
     return bad[0].reason if bad else None
 
 

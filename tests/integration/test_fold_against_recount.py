@@ -14,7 +14,7 @@ from tally.agents.view.answer import campaign_answer
 from tally.oracle.comparison import Numbers, differences
 from tally.oracle.judgement import OPERATORS, recounted_tables
 from tally.oracle.recount import begin, connect, headers_of, recount
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import partition_of
 from tally.schemas.records import Keyed
@@ -62,7 +62,7 @@ LOST_SHARE = 0.3
 def folded(records: Sequence[RawRecord]) -> list[MemoryPartition]:
     facts: defaultdict[int, list[Keyed]] = defaultdict(list)
     for record in records:
-        for keyed in READERS[record.topic](record.value, record.headers, READING, PUBLISHED_MS).facts:
+        for keyed in READERS[record.topic](record.value, record.headers, CONVENTIONS, PUBLISHED_MS).facts:
             facts[partition_of(keyed.key, PARTITIONS)].append(keyed)
     partitions = [MemoryPartition() for _ in range(PARTITIONS)]
     for number, of_it in facts.items():

@@ -8,7 +8,7 @@ import pytest
 
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.partitions import Assignment
+from tally.agents.fold.partitions import PartitionFolds
 from tally.agents.fold.ports import FoldPorts
 from tally.streams.settings import Settings
 from tally.tables.kafka.facts_log import FactsLog
@@ -35,16 +35,16 @@ async def test_a_partition_that_is_revoked_while_it_opens_does_not_fence_its_new
     failures: list[BaseException] = []
     ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
     former = PartitionStore(store_settings(settings, tmp_path / "former"), 0)
-    assignment = Assignment(lambda _: PartitionFold(ports, former, lambda _: None), failures.append)
+    folds = PartitionFolds(lambda _: PartitionFold(ports, former, lambda _: None), failures.append)
     monkeypatch.setattr(ChangelogWriter, "start", slowly)
-    assignment.assign({0})
+    folds.assign({0})
     await asyncio.sleep(0.1)
-    assignment.revoke({0})
+    folds.revoke({0})
     monkeypatch.undo()
     owner = PartitionStore(store_settings(settings, tmp_path / "owner"), 0)
     await owner.open()
     slow.set()
-    await assignment.close(10)
+    await folds.close(10)
     await owner.commit({}, moved(owner, 1))
 
     assert failures == []
@@ -71,18 +71,18 @@ async def test_a_partition_that_is_revoked_while_it_waits_for_its_turn_counts_no
     await facts.append([(CLAIM, 0)])
     failures: list[BaseException] = []
     run = OneRun([record(0, CLAIM)])
-    gate = RevokedMeanwhile(lambda: assignment.revoke({0}))
+    gate = RevokedMeanwhile(lambda: folds.revoke({0}))
     shared = FoldPorts(
         Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0), gate=gate
     )
     former = PartitionStore(store_settings(settings, tmp_path / "former"), 0)
-    assignment = Assignment(
-        lambda _: PartitionFold(shared, former, lambda _: assignment.deliver(0, run)), failures.append
+    folds = PartitionFolds(
+        lambda _: PartitionFold(shared, former, lambda _: folds.deliver(0, run)), failures.append
     )
-    assignment.assign({0})
+    folds.assign({0})
     async with asyncio.timeout(30):
         await gate.taken.wait()
-    await assignment.close(10)
+    await folds.close(10)
     owner = PartitionStore(store_settings(settings, tmp_path / "owner"), 0)
     await owner.open()
 

@@ -74,7 +74,7 @@ async def test_every_partition_gets_its_rows_in_one_tick(migrated: str) -> None:
             ours.feed.count(partition, 10, *(f"c{n}" for n in range(250)))
         await ours.hands.tick()
         assert all([await ours.is_exact(partition) for partition in range(8)])
-        assert ours.hands.heard.standing == (0, 0, 0.0)
+        assert ours.hands.heard.state_of == (0, 0, 0.0)
 
 
 @pytest.mark.asyncio
@@ -200,7 +200,7 @@ async def test_one_unstorable_row_is_reported_and_all_others_arrive(migrated: st
         await ours.hands.tick()
         assert time.monotonic() - began < 5.0
         assert await ours.sql("SELECT count(*) FROM tally.counters") == [(999,)]
-        assert ours.hands.heard.standing[:2] == (0, 1)
+        assert ours.hands.heard.state_of[:2] == (0, 1)
         assert ours.hands.heard.failures == ["22"]
         assert await ours.sql(PROGRESS, 0) == [(0,)]
 

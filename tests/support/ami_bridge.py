@@ -9,7 +9,7 @@ import msgspec
 from aiokafka.errors import KafkaConnectionError
 
 from tally.streams.ami.bridge import Bridge
-from tally.streams.ami.buffer import Buffer, Taken
+from tally.streams.ami.buffer import Buffer, ReceivedPacket
 from tally.streams.ami.observer import AmiMetrics
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.ports import BridgeConfig, BridgePorts
@@ -26,7 +26,7 @@ class MemoryTopic:
     """Acknowledges everything, a few records at a time, unless it is away."""
 
     def __init__(self, batch_records: int = 7) -> None:
-        self.records: dict[str, list[Taken]] = {}
+        self.records: dict[str, list[ReceivedPacket]] = {}
         self.is_away = False
         self.tries = 0
         self._batch_records = batch_records
@@ -36,14 +36,14 @@ class MemoryTopic:
         topic = self
 
         class MemorySink:
-            async def publish(self, events: Sequence[Taken]) -> int:
+            async def publish(self, events: Sequence[ReceivedPacket]) -> int:
                 topic.tries += 1
                 await asyncio.sleep(0)
                 if topic.is_away:
                     raise KafkaConnectionError("no broker")
-                taken = events[: topic._batch_records]
-                records.extend(taken)
-                return len(taken)
+                packet = events[: topic._batch_records]
+                records.extend(packet)
+                return len(packet)
 
             async def close(self) -> None:
                 return
@@ -52,7 +52,7 @@ class MemoryTopic:
 
     def values(self, pbx: str = "pbx01") -> list[bytes]:
         """What was published of a PBX, in order."""
-        return [taken.value for taken in self.records.get(pbx, ())]
+        return [packet.value for packet in self.records.get(pbx, ())]
 
 
 class ShortWaits:

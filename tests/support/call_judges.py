@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from tally.oracle.recount import begin
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.counters import BY_NAME
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import split_parts
@@ -75,7 +75,7 @@ def by_fold(events: list[Event], published_ms: int | None = None) -> Recounted:
     facts = [
         keyed
         for topic, body, headers in events
-        for keyed in READERS[topic](body, _encoded(headers), READING, published_ms).facts
+        for keyed in READERS[topic](body, _encoded(headers), CONVENTIONS, published_ms).facts
     ]
     for some in (facts[::2], facts[1::2]):
         partition.fold(some, Rules())

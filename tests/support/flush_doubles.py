@@ -127,7 +127,7 @@ class FlushHeard:
     def __init__(self) -> None:
         self.flushes: list[tuple[int, float]] = []
         self.failures: list[str] = []
-        self.standing: tuple[int, int, float] = (0, 0, 0.0)
+        self.state_of: tuple[int, int, float] = (0, 0, 0.0)
 
     def flushed(self, rows: int, seconds: float) -> None:
         self.flushes.append((rows, seconds))
@@ -136,7 +136,7 @@ class FlushHeard:
         self.failures.append(group)
 
     def unflushed(self, dirty_rows: int, withheld_rows: int, lag_seconds: float) -> None:
-        self.standing = (dirty_rows, withheld_rows, lag_seconds)
+        self.state_of = (dirty_rows, withheld_rows, lag_seconds)
 
 
 class Hands:

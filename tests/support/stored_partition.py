@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.partitions import Assignment
+from tally.agents.fold.partitions import PartitionFolds
 from tally.agents.fold.ports import FoldPorts
 from tally.schemas.facts import MESSAGE, Claim, Claimed
 from tally.schemas.keys import Template, join_parts
@@ -67,18 +67,18 @@ async def fold_once(store: PartitionStore, records: list[Record], kept: list[tup
 
     failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
-    assignment = Assignment(lambda _: PartitionFold(ports, store, seek), failed.set_exception)
+    folds = PartitionFolds(lambda _: PartitionFold(ports, store, seek), failed.set_exception)
     run = OneRun(records)
 
     def seek(next_offset: int) -> None:
         assert next_offset == store.progress.next_offset
-        assignment.deliver(0, run)
+        folds.deliver(0, run)
 
-    assignment.assign({0})
+    folds.assign({0})
     acked: asyncio.Future[Any] = asyncio.ensure_future(run.acked.wait())
     await asyncio.wait({acked, failed}, return_when=asyncio.FIRST_COMPLETED)
     acked.cancel()
-    await assignment.close(20)
+    await folds.close(20)
     if failed.done():
         failed.result()
     failed.cancel()

@@ -11,12 +11,12 @@ from yarl import URL
 
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.model import View
-from tally.agents.view.reader import Reader
+from tally.agents.view.queries import Queries
 from tally.streams.dev.free_port import free_port
 from tally.streams.runtime.health import Verdict
 from tally.streams.web.app import WebApp
+from tally.streams.web.endpoints import Probes
 from tally.streams.web.routes import register
-from tally.streams.web.site import Site
 from tally.streams.worker.metrics import Metrics
 from tests.support.view_rows import put_progress
 
@@ -59,15 +59,15 @@ class Api:
         for partition in range(self.view.partitions):
             self.view.set_ready(partition)
             put_progress(self.view, partition, 10 + partition)
-        self.lag.take_ends(Moment(time.monotonic(), time.time_ns() // 1_000_000), {})
-        self.lag.take_committed({})
-        self.lag.take_facts_ends({})
+        self.lag.note_ends(Moment(time.monotonic(), time.time_ns() // 1_000_000), {})
+        self.lag.note_committed({})
+        self.lag.note_facts_ends({})
 
-    def site(self) -> Site:
-        return Site(self.metrics, lambda: self.live, lambda: self.ready)
+    def probes(self) -> Probes:
+        return Probes(self.metrics, lambda: self.live, lambda: self.ready)
 
-    def reader(self) -> Reader:
-        return Reader(self.view, self.lag, 3, time.monotonic, 60, lambda: self.now_ms)
+    def queries(self) -> Queries:
+        return Queries(self.view, self.lag, 3, time.monotonic, 60, lambda: self.now_ms)
 
     async def ask(
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None
@@ -91,7 +91,7 @@ async def serving(*, debug: bool, partitions: int = 2, reads: bool = True) -> As
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         running = Api(port, http, partitions)
-        register(app, running.site(), running.reader() if reads else None)
+        register(app, running.probes(), running.queries() if reads else None)
         await app.web.start()
         try:
             yield running

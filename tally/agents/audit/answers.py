@@ -94,11 +94,11 @@ def compared(scope: Scope, rows: Sequence[PartitionRow], answer: Answer) -> Comp
         if late:  # totals are sums over all rows
             return Compared(late_rows=len(rows))
         return Compared(tuple(drift("view", None, _campaign_held(scope, rows), _campaign(scope, answer))))
-    held, told = _operators_held(rows), _operators(scope, answer)
+    held, answered = _operators_held(rows), _operators(scope, answer)
     for key in late:
         held.pop(key.encode(), None)
-        told.pop(key.encode(), None)
-    return Compared(tuple(drift("view", None, held, told)), sum(key in late for _, key, _ in rows))
+        answered.pop(key.encode(), None)
+    return Compared(tuple(drift("view", None, held, answered)), sum(key in late for _, key, _ in rows))
 
 
 def _is_late(partition: int, row: Row, progress: Progress) -> bool:

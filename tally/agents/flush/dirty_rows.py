@@ -14,10 +14,10 @@ from tally.tables.postgres.progress import FlushProgress
 WITHHELD_SECONDS = 300.0
 """How long a row that Postgres cannot store waits before it is tried again."""
 
-Standing = Literal["flushing", "empty", "behind", "foreign_store"]
+FlushState = Literal["flushing", "empty", "behind", "foreign_store"]
 
 
-class Since(NamedTuple):
+class DirtySince(NamedTuple):
     """When a row became dirty: everything below `next_offset` that is in the row is in Postgres too."""
 
     next_offset: int
@@ -27,19 +27,19 @@ class Since(NamedTuple):
 class Withheld(NamedTuple):
     """A row that Postgres cannot store: dirty, but out of the way of the others until `retry_at_seconds`."""
 
-    since: Since
+    since: DirtySince
     retry_at_seconds: float
 
 
 class Batch(Struct, frozen=True):
     """What one transaction writes: these rows, and flush progress as it is afterwards."""
 
-    since: dict[RowKey, Since]
+    since: dict[RowKey, DirtySince]
     progress: FlushProgress
     seen: FlushProgress | None
 
 
-def standing(held: FlushProgress | None, progress: Progress | None) -> Standing:
+def state_of(held: FlushProgress | None, progress: Progress | None) -> FlushState:
     """Return whether a partition can be flushed, from what Postgres and the feed say of it.
 
     `empty`: the fold has committed nothing yet. `behind`: another flusher has seen more than this feed, whose
@@ -60,7 +60,7 @@ def resend_from(held: FlushProgress | None, columns: str) -> int:
     return held.next_offset if held is not None and held.columns == columns else 0
 
 
-class Unflushed:
+class DirtyRows:
     """The dirty rows of one partition, oldest first, and the flush progress last seen in Postgres.
 
     Holds one entry a row however often the row changes, so that it stays bounded while Postgres is away. No
@@ -71,17 +71,17 @@ class Unflushed:
         self._columns = columns
         self._opened = False
         self._seen: FlushProgress | None = None
-        self._oldest: dict[RowKey, Since] = {}
+        self._oldest: dict[RowKey, DirtySince] = {}
         """Rows found dirty, put back or released: they go before those that have changed, in no order."""
-        self._since: Since | None = None
+        self._since: DirtySince | None = None
         """Not later than any of the oldest; moves on when all of them are gone."""
-        self._changed: dict[RowKey, Since] = {}
+        self._changed: dict[RowKey, DirtySince] = {}
         self.withheld: dict[RowKey, Withheld] = {}
         self._withheld_offset: int | None = None
         """The smallest offset since which a withheld row is dirty; found anew once one is released."""
 
     @property
-    def dirty(self) -> dict[RowKey, Since]:
+    def dirty(self) -> dict[RowKey, DirtySince]:
         """All dirty rows, in the order in which they go."""
         return {**self._oldest, **self._changed}
 
@@ -91,7 +91,7 @@ class Unflushed:
         return len(self._oldest) + len(self._changed)
 
     @property
-    def dirty_since(self) -> Since | None:
+    def dirty_since(self) -> DirtySince | None:
         """Since when the oldest row is dirty, or a little before."""
         return self._since if self._oldest else next(iter(self._changed.values()), None)
 
@@ -101,7 +101,7 @@ class Unflushed:
         self._seen = self._since = self._withheld_offset = None
         self._oldest, self._changed, self.withheld = {}, {}, {}
 
-    def change(self, key: RowKey, since: Since) -> None:
+    def change(self, key: RowKey, since: DirtySince) -> None:
         """Note that a row changed; a closed partition finds its dirty rows when it opens."""
         if self._opened and key not in self.withheld and key not in self._oldest:
             self._changed.setdefault(key, since)
@@ -122,7 +122,7 @@ class Unflushed:
         if was_open and not _went_on(self._seen, held):
             start = 0
         self._opened, self._seen = True, held
-        since = Since(start, now_seconds)
+        since = DirtySince(start, now_seconds)
         is_whole = False
         try:
             for row in rows:
@@ -135,7 +135,7 @@ class Unflushed:
                 self.close()
         return was_open
 
-    def take(self, progress: Progress, limit: int) -> Batch | None:
+    def next_batch(self, progress: Progress, limit: int) -> Batch | None:
         """Take the next batch, or None where neither rows nor flush progress have to move.
 
         Afterwards the batch is in nobody's hands: hand it to `done` or to `put_back`.
@@ -184,7 +184,7 @@ class Unflushed:
             self._withheld_offset = min(row.since.next_offset for row in self.withheld.values())
         return self._withheld_offset
 
-    def _make_dirty(self, key: RowKey, since: Since) -> None:
+    def _make_dirty(self, key: RowKey, since: DirtySince) -> None:
         """Put a row before those that have changed, with the older of two times."""
         if key in self.withheld:
             return
@@ -192,7 +192,7 @@ class Unflushed:
         self._oldest[key] = since = min(since, known)
         self._since = since if self._since is None else min(self._since, since)
 
-    def _pop(self, key: RowKey) -> Since:
+    def _pop(self, key: RowKey) -> DirtySince:
         since = self._oldest.pop(key, None) or self._changed.pop(key)
         if not self._oldest:
             self._since = None

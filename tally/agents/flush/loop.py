@@ -90,7 +90,7 @@ class Flush:
             self._full.set()
 
     def _tell(self) -> None:
-        owed = [flushed.unflushed for flushed in self._flushed.values()]
+        owed = [flushed.dirty for flushed in self._flushed.values()]
         oldest = [since.at_seconds for rows in owed if (since := rows.dirty_since) is not None]
         if self._outage.since_seconds is not None:
             # Rows that were dirty when Postgres went away may not be known yet.

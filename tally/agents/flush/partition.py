@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from tally.agents.clock import Backoff
-from tally.agents.flush.dirty_rows import WITHHELD_SECONDS, Batch, Since, Standing, Unflushed, standing
+from tally.agents.flush.dirty_rows import WITHHELD_SECONDS, Batch, DirtyRows, DirtySince, FlushState, state_of
 from tally.agents.flush.ports import FlushConfig, FlushPorts
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row
@@ -95,48 +95,48 @@ class PartitionFlush:
     """Flushes one partition; Postgres failing is told by `trouble` and tried again, never raised."""
 
     def __init__(self, partition: int, ports: FlushPorts, config: FlushConfig, searches: Searches) -> None:
-        self.unflushed = Unflushed(FINGERPRINT)
+        self.dirty = DirtyRows(FINGERPRINT)
         self._searches = searches
         self._partition = partition
         self._ports = ports
         self._config = config
         self._outage = Outage()
-        self._standing: Standing = "flushing"
+        self._state: FlushState = "flushing"
         self._log = log.bind(partition=partition)
 
     @property
     def trouble(self) -> str:
         """What keeps rows of this partition from Postgres; empty is well."""
-        return FOREIGN_STORE if self._standing == "foreign_store" else self._outage.trouble
+        return FOREIGN_STORE if self._state == "foreign_store" else self._outage.trouble
 
     def changed(self, key: RowKey) -> bool:
         """Note that a row changed; return whether a whole transaction has just come together."""
-        dirty_rows = self.unflushed.dirty_rows
+        dirty_rows = self.dirty.dirty_rows
         progress = self._ports.source.progress(self._partition)
-        self.unflushed.change(
-            key, Since(0 if progress is None else progress.next_offset, self._ports.clock())
+        self.dirty.change(
+            key, DirtySince(0 if progress is None else progress.next_offset, self._ports.clock())
         )
-        return dirty_rows < self.unflushed.dirty_rows == self._config.max_rows
+        return dirty_rows < self.dirty.dirty_rows == self._config.max_rows
 
     async def prepare(self, held: FlushProgress | None) -> bool:
         """Reconcile with the flush progress that Postgres holds; return whether to flush now."""
         progress = self._ports.source.progress(self._partition)
-        self._stand(standing(held, progress))
-        if self._standing != "flushing":
-            self.unflushed.close()
+        self._enter(state_of(held, progress))
+        if self._state != "flushing":
+            self.dirty.close()
             return False
         now_seconds = self._ports.clock()
         offsets = self._ports.source.offsets(self._partition)
-        if await in_pieces(self.unflushed.reconcile(held, offsets, now_seconds), self._ports.between):
+        if await in_pieces(self.dirty.reconcile(held, offsets, now_seconds), self._ports.between):
             self._ports.observer.failed("moved")
-            self._log.warning("flush progress moved", dirty_rows=self.unflushed.dirty_rows)
-        self.unflushed.release(now_seconds)
+            self._log.warning("flush progress moved", dirty_rows=self.dirty.dirty_rows)
+        self.dirty.release(now_seconds)
         return now_seconds >= self._outage.until_seconds
 
     async def flush(self) -> None:
         """Send what is dirty now, and move flush progress."""
         try:
-            await self._send(self.unflushed.dirty_rows)
+            await self._send(self.dirty.dirty_rows)
         except ProgressMoved:
             # Somebody else flushed since the comparison; the next one shows how far.
             self._log.debug("flush progress moved meanwhile")
@@ -149,13 +149,13 @@ class PartitionFlush:
         """Send batches until as many rows are settled as were dirty; what became dirty since can wait."""
         while True:
             progress = self._ports.source.progress(self._partition)
-            if progress is None or not (batch := self.unflushed.take(progress, self._config.max_rows)):
+            if progress is None or not (batch := self.dirty.next_batch(progress, self._config.max_rows)):
                 return
-            owed_rows -= await self._settle(batch)
+            owed_rows -= await self._write_or_withhold(batch)
             if owed_rows <= 0:
                 return
 
-    async def _settle(self, batch: Batch) -> int:
+    async def _write_or_withhold(self, batch: Batch) -> int:
         """Write a batch; return how many of its rows were written or withheld."""
         began_seconds = self._ports.clock()
         rows: Rows = []
@@ -165,12 +165,12 @@ class PartitionFlush:
             rows = await in_pieces(reading, self._ports.between)
             news = await self._ports.writer.write(self._partition, rows, batch.progress, batch.seen)
         except Unacceptable as failure:
-            self.unflushed.put_back(batch)
+            self.dirty.put_back(batch)
             return await self._withhold(rows, failure)
         except BaseException:
-            self.unflushed.put_back(batch)
+            self.dirty.put_back(batch)
             raise
-        self.unflushed.done(batch)
+        self.dirty.done(batch)
         seconds = self._ports.clock() - began_seconds
         self._ports.observer.flushed(len(rows), seconds)
         self._log.debug(
@@ -185,7 +185,7 @@ class PartitionFlush:
     async def _withhold(self, rows: Rows, failure: Unacceptable) -> int:
         """Withhold the rows that made a batch unacceptable, and say which; all of it, if too many were."""
         if not (allowed := self._searches.reserve(self._ports.clock())):
-            self.unflushed.withhold([key for key, _ in rows], self._searches.free_at_seconds())
+            self.dirty.withhold([key for key, _ in rows], self._searches.free_at_seconds())
             self._log.warning("rows wait for a search", sqlstate=failure.sqlstate, rows=len(rows))
             return len(rows)
         found: dict[RowKey, str] = {}
@@ -195,22 +195,22 @@ class PartitionFlush:
             self._searches.give_back(allowed - len(found))
         if not found:
             raise failure
-        self.unflushed.withhold(found, self._ports.clock() + WITHHELD_SECONDS)
+        self.dirty.withhold(found, self._ports.clock() + WITHHELD_SECONDS)
         for key, sqlstate in found.items():
             self._ports.observer.failed(sqlstate[:2])
             self._log.error("row withheld", sqlstate=sqlstate, **_named(key))
         return len(found)
 
-    def _stand(self, now: Standing) -> None:
+    def _enter(self, now: FlushState) -> None:
         if now == "foreign_store":
             self._ports.observer.failed(now)
-        if now == self._standing:
+        if now == self._state:
             return
-        self._standing = now
+        self._state = now
         if now == "foreign_store":
             self._log.error(FOREIGN_STORE)
         else:
-            self._log.debug("flush stands", standing=now)
+            self._log.debug("flush stands", state=now)
 
 
 def _read(rows: Mapping[RowKey, Row], batch: Batch) -> Steps[Rows]:

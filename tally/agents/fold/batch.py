@@ -24,7 +24,7 @@ from tally.tables.families.family import ConnectedFamily, PartedFamily, PlainFam
 from tally.tables.families.registry import BY_KIND, AnyFamily
 from tally.tables.pieces import Steps, at_once
 from tally.tables.rules import Rules
-from tally.tables.store.interface import Reader, Writes
+from tally.tables.store.interface import StateReader, Writes
 
 STATE_LIMIT_BYTES = 1_000_000
 """Under the changelog's record limit, with room for keys and headers."""
@@ -56,14 +56,14 @@ class Folded(Struct):
     """How many more identifiers identify nobody."""
 
 
-def fold_batch(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> Folded:
+def fold_batch(records: Sequence[FactRecord], reader: StateReader, rules: Rules) -> Folded:
     """Do all of `fold_steps` at once, however much it is."""
     return at_once(fold_steps(records, reader, rules))
 
 
 def fold_steps(
     records: Sequence[FactRecord],
-    reader: Reader,
+    reader: StateReader,
     rules: Rules,
     limits: TransactionLimits = NO_LIMITS,
     is_resynced: bool = False,
@@ -111,7 +111,7 @@ def fold_steps(
 def resync_steps(
     resync: Resync,
     subjects: list[bytes],
-    reader: Reader,
+    reader: StateReader,
     rules: Rules,
     next_offset: int,
     limits: TransactionLimits,
@@ -149,7 +149,7 @@ def _move_rows(context: FoldContext, next_offset: int) -> Steps[None]:
         context.writes[COUNTERS] = rows
 
 
-def find_culprit(records: Sequence[FactRecord], reader: Reader, rules: Rules) -> int:
+def find_culprit(records: Sequence[FactRecord], reader: StateReader, rules: Rules) -> int:
     """Return how many facts of a failing batch fold without failure; the next one is the culprit."""
     good, bad = 0, len(records)
     while bad - good > 1:

@@ -13,7 +13,7 @@ from tally.agents.fold.steps import STEP_BYTES, chunks, merging
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import ConnectedFamily, F, Resyncable, S
 from tally.tables.pieces import Steps
-from tally.tables.store.interface import Reader
+from tally.tables.store.interface import StateReader
 
 ALIASES_AT_ONCE = 1_000
 
@@ -30,7 +30,7 @@ def fold_connected(
     opened: list[bytes] = []
     if isinstance(family, Resyncable):
         resyncs = latest_resyncs(family, [scope for scope, _ in facts], context.reader)
-        facts, opened = resyncs.take(facts, context, is_resynced)
+        facts, opened = resyncs.split(facts, context, is_resynced)
     yield
     named = yield from all_subjects(family, facts, context.reader)
     yield
@@ -59,7 +59,7 @@ def fold_connected(
 
 
 def aliases_of(
-    family: ConnectedFamily[F, S], named: Iterable[bytes], reader: Reader
+    family: ConnectedFamily[F, S], named: Iterable[bytes], reader: StateReader
 ) -> Steps[dict[bytes, bytes]]:
     """Return what each subject's alias says, of those that have one."""
     found: dict[bytes, bytes] = {}
@@ -71,7 +71,7 @@ def aliases_of(
 
 
 def _roots_of(
-    family: ConnectedFamily[F, S], named: Iterable[bytes], reader: Reader
+    family: ConnectedFamily[F, S], named: Iterable[bytes], reader: StateReader
 ) -> Steps[dict[bytes, bytes]]:
     """Return the key under which each subject's state lives, of those that have one."""
     roots = yield from aliases_of(family, named, reader)

@@ -10,13 +10,13 @@ from tally.agents.fold.steps import NO_LIMITS, TooMuchAtOnce, TransactionLimits
 from tally.tables.contribution import Changes
 from tally.tables.families.family import F, S
 from tally.tables.rules import Rules
-from tally.tables.store.interface import Reader, Writes
+from tally.tables.store.interface import StateReader, Writes
 
 
 class FoldContext(Struct):
     """Tables and rules of one batch, and its outcome."""
 
-    reader: Reader
+    reader: StateReader
     rules: Rules
     missing: Missing
     limits: TransactionLimits = NO_LIMITS

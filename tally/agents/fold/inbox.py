@@ -33,7 +33,7 @@ class Intake(Struct, frozen=True):
     gap_at: int | None = None
 
 
-def take(runs: Sequence[Run], next_offset: int) -> Intake:
+def intake_of(runs: Sequence[Run], next_offset: int) -> Intake:
     """Skip facts before progress; what follows must begin at progress and have no holes.
 
     Facts are written without transactions, so their offsets are dense.
@@ -100,7 +100,7 @@ class Inbox:
                     self._changed.clear()
                     await self._changed.wait()
 
-    async def take(self, max_records: int) -> list[Run]:
+    async def next_runs(self, max_records: int) -> list[Run]:
         """Wait for runs and return as many as fit; none at all once closed.
 
         Waits without a deadline: an idle partition is healthy.

@@ -16,7 +16,7 @@ from tally.schemas.rows import encode
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part
 from tally.tables.families.registry import INCOMPLETE
-from tally.tables.store.interface import Reader, Writes
+from tally.tables.store.interface import StateReader, Writes
 
 EVERYBODY: Scope = ("", "")
 MOST_SCOPES = 1_000
@@ -35,7 +35,7 @@ _decode_mark = msgspec.msgpack.Decoder(Mark).decode
 class Missing:
     """What one transaction adds to what is missing; reads through to what the tables hold."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: StateReader) -> None:
         self._reader = reader
         self._values: dict[bytes, Value] = {}
         self._marks: dict[bytes, Mark | None] = {}

@@ -47,10 +47,10 @@ def fold_parted(
                 if not fold.as_usual(component, olds):
                     yield from fold.component(component, olds)
                 yield
-        context.wrote(fold.take_bytes())
+        context.wrote(fold.pop_bytes())
     with family_code():
         yield from fold.apart()
-    context.wrote(fold.take_bytes())
+    context.wrote(fold.pop_bytes())
 
 
 def _components(named: Sequence[NamedFact[F]], roots: dict[bytes, bytes]) -> list[Component[F]]:
@@ -100,7 +100,7 @@ class _Parting(Generic[F, S]):
         self._apart: defaultdict[bytes, list[S]] = defaultdict(list)
         self._apart_olds: dict[bytes, bytes] = {}
 
-    def take_bytes(self) -> int:
+    def pop_bytes(self) -> int:
         """Return how many bytes of states were written since this was last asked."""
         taken, self._written_bytes = self._written_bytes, 0
         return taken

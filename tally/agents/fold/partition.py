@@ -10,7 +10,7 @@ from msgspec import structs
 from tally.agents.compute_gate import TURN_SECONDS, Computation
 from tally.agents.fold.batch import FactRecord, Folded, fold_steps, resync_at, resync_steps
 from tally.agents.fold.failure import FamilyFailure, is_beyond_retry, next_failure
-from tally.agents.fold.inbox import Inbox, Run, foreign, take
+from tally.agents.fold.inbox import Inbox, Run, foreign, intake_of
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.ports import FoldPorts
@@ -75,8 +75,8 @@ class PartitionFold:
         try:
             await count_by_present_rules(self._store, self._ports.rules)
             self._start_at_progress()
-            while runs := await self.inbox.take(self._ports.max_batch_facts):
-                await self._take(runs)
+            while runs := await self.inbox.next_runs(self._ports.max_batch_facts):
+                await self._count(runs)
                 await self.inbox.linger(self._linger_seconds(), self._ports.max_batch_facts // 2)
         finally:
             await self._store.close()
@@ -126,8 +126,8 @@ class PartitionFold:
             self.inbox.clear()
             self._seek(self._store.progress.next_offset)
 
-    async def _take(self, runs: list[Run]) -> None:
-        intake = take(runs, self._store.progress.next_offset)
+    async def _count(self, runs: list[Run]) -> None:
+        intake = intake_of(runs, self._store.progress.next_offset)
         if intake.gap_at is not None:
             self._seek_back(intake.gap_at)
             return

@@ -7,7 +7,7 @@ from tally.agents.fold.inbox import Run
 from tally.agents.fold.partition import PartitionFold
 
 
-class Assignment:
+class PartitionFolds:
     """Starts and ends the folds of partitions as the consumer group assigns and revokes them.
 
     Nothing here waits: these are calls from within a rebalance, in which no heartbeat is sent.

@@ -20,7 +20,7 @@ def fold_plain(
     opened: list[bytes] = []
     if isinstance(family, Resyncable):
         resyncs = latest_resyncs(family, [scope for scope, _ in facts], context.reader)
-        facts, opened = resyncs.take(facts, context, is_resynced)
+        facts, opened = resyncs.split(facts, context, is_resynced)
     facts_of: dict[bytes, list[F]] = {key: [] for key in opened}
     with family_code():
         for key, fact in facts:

@@ -16,10 +16,10 @@ from tally.schemas.topics import ALIASES
 from tally.tables.families.family import ConnectedFamily, Resyncable
 from tally.tables.families.registry import BY_KIND, INCOMPLETE, AnyFamily
 from tally.tables.rules import Rules
-from tally.tables.store.interface import Reader
+from tally.tables.store.interface import StateReader
 
 
-def subject_of(record: FactRecord, reader: Reader) -> bytes:
+def subject_of(record: FactRecord, reader: StateReader) -> bytes:
     """Return the family's code and the key of the subject, as the table `incomplete` names it.
 
     Where a fact would join several it is the largest: that one has no room for any other. Of a resync, or
@@ -36,7 +36,7 @@ def subject_of(record: FactRecord, reader: Reader) -> bytes:
     return family.code + subjects[sizes.index(max(sizes))]
 
 
-def already_quarantined(records: Sequence[FactRecord], reader: Reader) -> list[FactRecord]:
+def already_quarantined(records: Sequence[FactRecord], reader: StateReader) -> list[FactRecord]:
     """Return those facts that are about a subject known to be larger than a record may be.
 
     Whatever else such a fact would join: the large one alone is reason enough, so that a fact costs no more
@@ -55,7 +55,7 @@ def already_quarantined(records: Sequence[FactRecord], reader: Reader) -> list[F
     return [record for record in records if record.offset in lost]
 
 
-def quarantine(missing: Missing, record: FactRecord, kind: str, reader: Reader, rules: Rules) -> None:
+def quarantine(missing: Missing, record: FactRecord, kind: str, reader: StateReader, rules: Rules) -> None:
     """Mark the subject of a fact that is quarantined, for whomever its subjects or the fact itself count for.
 
     What a marked subject counted for is said already; a further fact may name a campaign that it did not.
@@ -67,7 +67,7 @@ def quarantine(missing: Missing, record: FactRecord, kind: str, reader: Reader, 
         missing.mark(subject, kind, scopes)
 
 
-def _whose(record: FactRecord, kind: str, reader: Reader, rules: Rules) -> set[Scope]:
+def _whose(record: FactRecord, kind: str, reader: StateReader, rules: Rules) -> set[Scope]:
     """Return whose rows a fact, and the subjects it is about that are not marked yet, count for."""
     family = BY_KIND.get(kind_of(record.value))
     if family is None:
@@ -86,7 +86,7 @@ def _whose(record: FactRecord, kind: str, reader: Reader, rules: Rules) -> set[S
     return found
 
 
-def _subjects(family: AnyFamily, record: FactRecord, reader: Reader) -> list[bytes]:
+def _subjects(family: AnyFamily, record: FactRecord, reader: StateReader) -> list[bytes]:
     """Return the keys of the states that a fact is about, in order; at least one."""
     try:
         keys = _named(family, record.key, family.decode_fact(fact_bytes(record.value)))

@@ -15,7 +15,7 @@ from tally.agents.fold.failure import family_code
 from tally.agents.fold.steps import WideResync
 from tally.schemas.topics import OPEN, RESYNCS
 from tally.tables.families.family import F, Family, Resyncable, S
-from tally.tables.store.interface import Reader
+from tally.tables.store.interface import StateReader
 
 
 class Resync(Struct, frozen=True):
@@ -26,14 +26,16 @@ class Resync(Struct, frozen=True):
     at_us: int
 
 
-def latest_resyncs(family: Resyncable[F, S], scopes: Iterable[bytes], reader: Reader) -> "Resyncs[F, S]":
+def latest_resyncs(family: Resyncable[F, S], scopes: Iterable[bytes], reader: StateReader) -> "Resyncs[F, S]":
     """Return the latest resync of each scope that a batch touches."""
     wanted = [family.code + scope for scope in dict.fromkeys(scopes)]
     known = zip(wanted, reader.get_many(RESYNCS, wanted), strict=True)
     return Resyncs(family, {key: int.from_bytes(value, "big") for key, value in known if value is not None})
 
 
-def open_subjects(resync: Resync, reader: Reader, begin: bytes = b"", most: int | None = None) -> list[bytes]:
+def open_subjects(
+    resync: Resync, reader: StateReader, begin: bytes = b"", most: int | None = None
+) -> list[bytes]:
     """Return the keys of subjects that a resync may end, in order; from `begin` on, and so many at most."""
     code = resync.family.code
     # An entry of the index is the family's code and the subject's key, which begins with its scope.
@@ -56,7 +58,7 @@ class Resyncs(Generic[F, S]):
         self._family = family
         self._latest = latest
 
-    def take(
+    def split(
         self, facts: list[tuple[bytes, F]], context: FoldContext, is_resynced: bool
     ) -> tuple[list[tuple[bytes, F]], list[bytes]]:
         """Part resyncs from other facts; return those, and the open subjects that a resync may end.

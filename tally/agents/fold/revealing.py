@@ -12,14 +12,14 @@ from tally.agents.fold.steps import FACTS_AT_ONCE, chunks
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import ConnectedFamily, F, S
 from tally.tables.pieces import Steps
-from tally.tables.store.interface import Reader
+from tally.tables.store.interface import StateReader
 
 NamedFact = tuple[Sequence[bytes], F]
 """A fact and the keys under which its subject is known, at least one."""
 
 
 def all_subjects(
-    family: ConnectedFamily[F, S], facts: Sequence[tuple[bytes, F]], reader: Reader
+    family: ConnectedFamily[F, S], facts: Sequence[tuple[bytes, F]], reader: StateReader
 ) -> Steps[list[NamedFact[F]]]:
     """Return each fact with its subject's keys: those it names, and those it names with what is known."""
     found: list[NamedFact[F]] = []
@@ -43,7 +43,7 @@ def all_subjects(
     return found
 
 
-def _states(family: ConnectedFamily[F, S], subjects: list[bytes], reader: Reader) -> dict[bytes, S]:
+def _states(family: ConnectedFamily[F, S], subjects: list[bytes], reader: StateReader) -> dict[bytes, S]:
     aliases = reader.get_many(ALIASES, [family.code + subject for subject in subjects])
     roots = {subject: root for subject, root in zip(subjects, aliases, strict=True) if root is not None}
     known = list(dict.fromkeys(roots.values()))

@@ -10,14 +10,14 @@ from tally.tables.contribution import Change, Changes
 from tally.tables.families.family import Family
 from tally.tables.pieces import Steps
 from tally.tables.rules import Rules
-from tally.tables.store.interface import Reader
+from tally.tables.store.interface import StateReader
 
 
 class BrokenSum(Exception):
     """A counter fell below zero: the row was not the sum of its states' contributions. A defect of ours."""
 
 
-def moved_rows(changes: Changes, reader: Reader, next_offset: int) -> Steps[dict[bytes, bytes | None]]:
+def moved_rows(changes: Changes, reader: StateReader, next_offset: int) -> Steps[dict[bytes, bytes | None]]:
     """Return the new values of the rows that a batch changes, by row key, a row a step."""
     moved: dict[bytes, bytes | None] = {}
     for some in chunks((row.encode(), change) for row, change in changes.items()):

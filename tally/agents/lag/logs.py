@@ -136,14 +136,14 @@ class TopicLogs:
     async def _starts(
         self, consumer: AIOKafkaConsumer, found: Mapping[str, Layout]
     ) -> dict[tuple[str, int], int]:
-        places = {
+        tps = {
             TopicPartition(self._topics[name], partition): (name, partition)
             for name, layout in found.items()
             if name != FACTS
             for partition in range(layout.partitions)
         }
-        starts = await consumer.beginning_offsets(list(places))
-        return {places[place]: start for place, start in starts.items()}
+        starts = await consumer.beginning_offsets(list(tps))
+        return {tps[raw]: start for raw, start in starts.items()}
 
     async def check_first(self) -> None:
         """Compare the logs with the first progress that any partition has, before anything is counted.

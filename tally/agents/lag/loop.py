@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 from aiokafka.errors import KafkaError
 
-from tally.agents.lag.tracker import LagTracker, Moment, RawPlace
+from tally.agents.lag.tracker import LagTracker, Moment, RawPartition
 
 log = structlog.get_logger()
 
@@ -19,10 +19,10 @@ RETRY_SECONDS = 1.0
 class Offsets(Protocol):
     """Where the pipeline's topics end and how far route has come, as Kafka says."""
 
-    async def raw_ends(self) -> Mapping[RawPlace, int]:
+    async def raw_ends(self) -> Mapping[RawPartition, int]:
         """Return where each partition of the raw topics ends."""
 
-    async def committed(self) -> Mapping[RawPlace, int]:
+    async def committed(self) -> Mapping[RawPartition, int]:
         """Return route's committed offsets; a partition that it has not begun to read is missing."""
 
     async def facts_ends(self) -> Mapping[int, int]:
@@ -80,7 +80,7 @@ class LagLoop:
     async def measure(self, offsets: Offsets) -> None:
         """Take one reading of everything. The order of these lines is what makes `as_of` true."""
         asked_at = self._now()
-        self._tracker.take_ends(asked_at, await offsets.raw_ends())
-        self._tracker.take_committed(await offsets.committed())
-        self._tracker.take_facts_ends(await offsets.facts_ends())
+        self._tracker.note_ends(asked_at, await offsets.raw_ends())
+        self._tracker.note_committed(await offsets.committed())
+        self._tracker.note_facts_ends(await offsets.facts_ends())
         self._measured(self._tracker.lag_records(self._progress()))

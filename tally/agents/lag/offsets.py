@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 from msgspec import Struct
 
-from tally.agents.lag.tracker import RawPlace
+from tally.agents.lag.tracker import RawPartition
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import Layout, present_layouts
 
@@ -37,23 +37,23 @@ class KafkaOffsets:
         self._facts = [TopicPartition(pipeline.facts, p) for p in range(pipeline.facts_partitions)]
         self._coordinator: int | None = None
 
-    async def raw_ends(self) -> Mapping[RawPlace, int]:
+    async def raw_ends(self) -> Mapping[RawPartition, int]:
         """Return where each partition of the raw topics ends, open transactions and all. Raises KafkaError.
 
         Topics are looked at each time, since somebody may add partitions, or make a topic anew.
         """
         layouts = await self._look()
-        places = [
+        tps = [
             TopicPartition(topic, partition)
             for topic, layout in layouts.items()
             for partition in range(layout.partitions)
         ]
-        ends = await self._consumer.end_offsets(places)
+        ends = await self._consumer.end_offsets(tps)
         if _ids(await self._look()) != (ids := _ids(layouts)):
             raise UnknownTopicOrPartitionError("a raw topic was made anew meanwhile")
-        return {self._place(place, ids[place.topic]): end for place, end in ends.items()}
+        return {self._raw_partition(tp, ids[tp.topic]): end for tp, end in ends.items()}
 
-    async def committed(self) -> Mapping[RawPlace, int]:
+    async def committed(self) -> Mapping[RawPartition, int]:
         """Return route's committed offsets, each with the id of the topic it is of. Raises KafkaError."""
         if self._coordinator is None:
             self._coordinator = await self._admin.find_coordinator(self._pipeline.group)
@@ -62,21 +62,21 @@ class KafkaOffsets:
             # A broker that no longer coordinates the group answers like one that knows no offsets.
             self._coordinator = None
         return {
-            self._place(place, meta.metadata): meta.offset
-            for place, meta in found.items()
-            if meta.offset >= 0 and place.topic in self._logical
+            self._raw_partition(tp, meta.metadata): meta.offset
+            for tp, meta in found.items()
+            if meta.offset >= 0 and tp.topic in self._logical
         }
 
     async def facts_ends(self) -> Mapping[int, int]:
         """Return where each partition of the facts log ends. Raises KafkaError."""
         ends = await self._consumer.end_offsets(self._facts)
-        return {place.partition: end for place, end in ends.items()}
+        return {tp.partition: end for tp, end in ends.items()}
 
     async def _look(self) -> Mapping[str, Layout]:
         return await present_layouts(self._admin._client, list(self._logical))
 
-    def _place(self, place: TopicPartition, topic_id: str) -> RawPlace:
-        return RawPlace(self._logical[place.topic], place.partition, topic_id)
+    def _raw_partition(self, tp: TopicPartition, topic_id: str) -> RawPartition:
+        return RawPartition(self._logical[tp.topic], tp.partition, topic_id)
 
 
 def _ids(layouts: Mapping[str, Layout]) -> dict[str, str]:

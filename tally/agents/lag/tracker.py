@@ -34,7 +34,7 @@ FACTS = "facts"
 P = TypeVar("P")
 
 
-class RawPlace(NamedTuple):
+class RawPartition(NamedTuple):
     """A partition of one raw topic."""
 
     topic: str
@@ -55,25 +55,25 @@ class LagTracker:
     """Takes readings of the pipeline's ends and offsets, in the order in which they were asked for."""
 
     def __init__(self) -> None:
-        self._ends: Mapping[RawPlace, int] = {}
-        self._committed: Mapping[RawPlace, int] = {}
+        self._ends: Mapping[RawPartition, int] = {}
+        self._committed: Mapping[RawPartition, int] = {}
         self._facts_ends: Mapping[int, int] = {}
-        self._arrived: _Samples[RawPlace] = _Samples()
+        self._arrived: _Samples[RawPartition] = _Samples()
         self._routed: Moment | None = None
         self._logged: _Samples[int] = _Samples()
         self._counted: Moment | None = None
 
-    def take_ends(self, asked_at: Moment, ends: Mapping[RawPlace, int]) -> None:
+    def note_ends(self, asked_at: Moment, ends: Mapping[RawPartition, int]) -> None:
         """Take the raw topics' ends; `asked_at` is read before they are asked for."""
         self._ends = ends
         self._arrived.add(asked_at, ends)
 
-    def take_committed(self, committed: Mapping[RawPlace, int]) -> None:
+    def note_committed(self, committed: Mapping[RawPartition, int]) -> None:
         """Take route's committed offsets, asked for after the ends."""
         self._committed = committed
         self._routed = self._arrived.reached(committed) or self._routed
 
-    def take_facts_ends(self, ends: Mapping[int, int]) -> None:
+    def note_facts_ends(self, ends: Mapping[int, int]) -> None:
         """Take the facts log's ends, asked for after the committed offsets."""
         self._facts_ends = ends
         if self._routed is not None:
@@ -88,9 +88,9 @@ class LagTracker:
     def lag_records(self, progress: Mapping[int, int]) -> dict[str, int]:
         """Return how many records wait in each topic, by the last readings."""
         lag: dict[str, int] = {}
-        for place, end in self._ends.items():
-            waiting = max(0, end - self._committed.get(place, 0))
-            lag[place.topic] = lag.get(place.topic, 0) + waiting
+        for raw, end in self._ends.items():
+            waiting = max(0, end - self._committed.get(raw, 0))
+            lag[raw.topic] = lag.get(raw.topic, 0) + waiting
         behind = (end - progress.get(partition, 0) for partition, end in self._facts_ends.items())
         return {**lag, FACTS: sum(max(0, records) for records in behind)}
 
@@ -114,7 +114,7 @@ class _Samples(Generic[P]):
         """Return the latest moment whose ends are all reached, and forget it with those before it."""
         for index in range(len(self._samples) - 1, -1, -1):
             moment, ends = self._samples[index]
-            if all(offsets.get(place, -1) >= end for place, end in ends.items()):
+            if all(offsets.get(raw, -1) >= end for raw, end in ends.items()):
                 del self._samples[: index + 1]
                 return moment
         return None

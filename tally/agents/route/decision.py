@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from tally.schemas.ami.reader import Headers
-from tally.schemas.ami.variables import READING, Reading
+from tally.schemas.ami.variables import CONVENTIONS, Conventions
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS
 from tally.tables.kafka.dead_letters import Delivered
@@ -38,7 +38,7 @@ class RoutedRun(Struct):
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def read_record(source: str, record: RawRecord, reading: Reading = READING) -> tuple[Routed, int]:
+def read_record(source: str, record: RawRecord, conventions: Conventions = CONVENTIONS) -> tuple[Routed, int]:
     """Read one raw record; return what it comes to and Kafka's time of it, in ms, 0 where there is none.
 
     A time that only a producer's clock can have said is brought within what a time may be.
@@ -48,11 +48,14 @@ def read_record(source: str, record: RawRecord, reading: Reading = READING) -> t
         raw_at_ms = 0 if raw_at_ms < 0 else LAST_MS
     if type(record) is Unread:
         return Routed(bad=[record.bad], refused=1), raw_at_ms
-    return READERS[source](record.value, record.headers, reading, raw_at_ms or None), raw_at_ms
+    return READERS[source](record.value, record.headers, conventions, raw_at_ms or None), raw_at_ms
 
 
 def route_run(
-    source: str, records: Sequence[RawRecord], reading: Reading = READING, before: RoutedRun | None = None
+    source: str,
+    records: Sequence[RawRecord],
+    conventions: Conventions = CONVENTIONS,
+    before: RoutedRun | None = None,
 ) -> RoutedRun:
     """Read raw records of one source into facts and dead letters, after what earlier ones came to."""
     run = RoutedRun() if before is None else before
@@ -60,7 +63,7 @@ def route_run(
     seen: list[tuple[str, str]] = []
     bad: list[tuple[Delivered, Routed]] = []
     for record in records:
-        routed, raw_at_ms = read_record(source, record, reading)
+        routed, raw_at_ms = read_record(source, record, conventions)
         facts.append((routed.facts, raw_at_ms))
         seen += routed.seen
         if routed.bad:

@@ -9,12 +9,12 @@ from typing import Protocol
 from tally.agents.compute_gate import Computation, ComputeGate
 from tally.agents.route.decision import RawRecord, RoutedRun, route_run
 from tally.agents.route.pieces import is_long, pieces, portions
-from tally.agents.route.seen_links import Links
+from tally.agents.route.seen_links import SeenLinks
 from tally.agents.route.starts import notice_of, reading_of
-from tally.schemas.ami.variables import READING, Reading
+from tally.schemas.ami.variables import CONVENTIONS, Conventions
 from tally.schemas.bounds import RECORD
 from tally.schemas.errors import Reason
-from tally.schemas.notices import Reading as Notice
+from tally.schemas.notices import Reading
 from tally.schemas.starts import Start
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters, detail_of
 from tally.tables.kafka.facts_log import FactsLog, Grouped, by_partition
@@ -52,7 +52,7 @@ class RouteObserver(Protocol):
     def dead_letters(self, source: str, reason: Reason, count: int) -> None:
         """So many raw records became dead letters."""
 
-    def noticed(self, reading: Notice) -> None:
+    def noticed(self, reading: Reading) -> None:
         """Reading starts anew or goes on behind a hole, and the facts log says so."""
 
 
@@ -76,8 +76,8 @@ class Route:
 
     Facts go to `facts` and what is none to `dead_letters`; `observer` hears what a run came to. `failed` is
     called with an error after which the process has to end. `gate` lets one computation of the process
-    run at a time; `reading` is how AMI events and business numbers are read, and `generation` stands in what
-    is told of losses.
+    run at a time; `conventions` is how AMI events and business numbers are read; `generation` stands in
+    what is told of losses.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Route:
         observer: RouteObserver,
         failed: Callable[[BaseException], None],
         gate: ComputeGate,
-        reading: Reading = READING,
+        conventions: Conventions = CONVENTIONS,
         generation: int = 1,
     ) -> None:
         self._generation = generation
@@ -96,14 +96,14 @@ class Route:
         self._observer = observer
         self._failed = failed
         self._gate = gate
-        self._reading = reading
-        self._links = Links()
+        self._conventions = conventions
+        self._links = SeenLinks()
         self._waiting: deque[tuple[str, RawRun]] = deque()
         self._passes: set[asyncio.Task[None]] = set()
 
-    def read_by(self, reading: Reading) -> None:
+    def read_by(self, conventions: Conventions) -> None:
         """Read what comes from now on by other settings."""
-        self._reading = reading
+        self._conventions = conventions
 
     def deliver(self, source: str, run: RawRun) -> None:
         """Take a run; it is acknowledged once its facts and dead letters are safe."""
@@ -123,7 +123,7 @@ class Route:
         await computation.begin()
         try:
             # A run of a partition that was given away meanwhile is read by its next owner.
-            runs = [(source, run) for source, run in self._take() if run.is_current]
+            runs = [(source, run) for source, run in self._dequeue() if run.is_current]
             routed = [
                 (source, run, await self._read(source, run, entries, links, computation))
                 for source, run in runs
@@ -133,7 +133,7 @@ class Route:
         finally:
             computation.end()
         await asyncio.gather(self._refuse(routed), self._facts.append_entries(entries))
-        self._links.note(links)
+        self._links.remember(links)
         for source, run, found in routed:
             run.ack()
             self._observer.routed(source, found)
@@ -148,20 +148,20 @@ class Route:
         for piece in pieces(run.records):
             if is_long(piece[0]):
                 computation.end()
-                await asyncio.to_thread(route_run, source, piece, self._reading, found)
+                await asyncio.to_thread(route_run, source, piece, self._conventions, found)
                 await computation.begin()
             else:
-                route_run(source, piece, self._reading, found)
+                route_run(source, piece, self._conventions, found)
                 await computation.pause()
             for portion in portions(found.facts):
-                fresh, _ = self._links.fresh(portion, links)
+                fresh, _ = self._links.filter_new(portion, links)
                 by_partition(fresh, self._facts.partitions, entries)
                 await computation.pause()
             found.facts.clear()
         run.release()
         return found
 
-    def _notices(self, runs: Iterable[tuple[str, RawRun]]) -> list[Notice]:
+    def _notices(self, runs: Iterable[tuple[str, RawRun]]) -> list[Reading]:
         """Return what the facts log has to say of starts before the group's offsets may move behind them."""
         starts = [(source, run, run.start) for source, run in runs if run.start is not None]
         readings = (
@@ -183,7 +183,7 @@ class Route:
             for (source, reason), count in kept.items():
                 self._observer.dead_letters(source, reason, count)
 
-    def _take(self) -> list[tuple[str, RawRun]]:
+    def _dequeue(self) -> list[tuple[str, RawRun]]:
         taken: list[tuple[str, RawRun]] = []
         records = size_bytes = 0
         while self._waiting:

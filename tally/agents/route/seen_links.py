@@ -10,7 +10,7 @@ LINK_BYTES = 120
 """What remembering a link takes beside its own bytes."""
 
 
-class Links:
+class SeenLinks:
     """Leaves out facts that only repeat which identifiers were shown together.
 
     Each status of a message repeats what its send result has said. What is known of an identifier is a union
@@ -26,7 +26,7 @@ class Links:
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
 
-    def fresh(
+    def filter_new(
         self, read: Iterable[tuple[Iterable[Keyed], int]], said: set[bytes] | None = None
     ) -> tuple[list[Timed], set[bytes]]:
         """Return the facts that say something new, and their links, to be noted once the facts are safe.
@@ -50,7 +50,7 @@ class Links:
                 kept.append((keyed, raw_at_ms))
         return kept, said
 
-    def note(self, links: set[bytes]) -> None:
+    def remember(self, links: set[bytes]) -> None:
         """Remember links of which the facts log holds the facts."""
         self._young |= links
         self._young_bytes += sum(map(len, links)) + LINK_BYTES * len(links)

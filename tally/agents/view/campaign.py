@@ -90,8 +90,8 @@ class Campaign:
 
     def value(self, template: Template | None, partition: int) -> bytes | None:
         """Return a row as it is kept."""
-        for place, value in self.slots.get(template, ()):
-            if place == partition:
+        for at, value in self.slots.get(template, ()):
+            if at == partition:
                 return value
         return None
 
@@ -99,7 +99,7 @@ class Campaign:
         """Take a row's changelog value unless a newer one is known; return whether it was taken."""
         value = packed(value)
         slots = self.slots.get(template, ())
-        known = next((held for place, held in slots if place == partition), None)
+        known = next((held for at, held in slots if at == partition), None)
         outline = decode_outline(value)
         former = None
         if known is not None:
@@ -125,7 +125,7 @@ class Campaign:
         self._note(template, slots)
         self.size -= 1
         self._has_narrowed = True
-        self.filled -= any(decode_outline(value).is_filled for place, value in slots if place == partition)
+        self.filled -= any(decode_outline(value).is_filled for at, value in slots if at == partition)
         if kept:
             self.slots[template] = kept
         else:

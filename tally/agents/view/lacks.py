@@ -42,7 +42,7 @@ class Lacks:
         self._sums: dict[tuple[str, str | None], Lack] = {}
         self._all: tuple[list[Entry], Lack] | None = None
 
-    def take(self, partition: int, key: bytes, raw: bytes) -> None:
+    def apply(self, partition: int, key: bytes, raw: bytes) -> None:
         """Take a value; one that is older than what is known takes nothing back."""
         value, known = decode_missing(key, raw), self._values.get((partition, key))
         self._values[partition, key] = value if known is None else joined(known, value)

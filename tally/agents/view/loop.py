@@ -99,7 +99,7 @@ class ViewLoop:
         consumer = await self._started()
         try:
             while True:
-                await self._take_batch(consumer)
+                await self._apply_batch(consumer)
         finally:
             await consumer.stop()
 
@@ -129,38 +129,38 @@ class ViewLoop:
         consumer.assign(self._places)
         begins = await consumer.beginning_offsets(self._places)
         self._ends = await consumer.end_offsets(self._places)
-        for place, begin in begins.items():
-            consumer.seek(place, begin)
+        for tp, begin in begins.items():
+            consumer.seek(tp, begin)
         await self._note_ready(consumer)
 
-    async def _take_batch(self, consumer: ChangelogConsumer) -> None:
+    async def _apply_batch(self, consumer: ChangelogConsumer) -> None:
         try:
             batch = await consumer.getmany(timeout_ms=round(POLL_SECONDS * 1000), max_records=BATCH_RECORDS)
         except OffsetOutOfRangeError as error:
             raise LogShrank(self._topic, "offsets that were to be read next are gone") from error
-        for place, records in batch.items():
+        for tp, records in batch.items():
             for record in records:
-                self._apply(place, record)
-                if record.key == PROGRESS_KEY and self._view.is_ready(place.partition):
-                    self._note_visible(place.partition)
+                self._apply(tp, record)
+                if record.key == PROGRESS_KEY and self._view.is_ready(tp.partition):
+                    self._note_visible(tp.partition)
         if self._ends:
             await self._note_ready(consumer)
         # Records that are already fetched are handed out without a wait: give way to the other tasks.
         has_more = sum(map(len, batch.values())) >= BATCH_RECORDS
         await asyncio.sleep(0 if has_more else LINGER_SECONDS)
 
-    def _apply(self, place: TopicPartition, record: Any) -> None:
+    def _apply(self, tp: TopicPartition, record: Any) -> None:
         try:
-            self._view.apply(place.partition, record.key, record.value)
+            self._view.apply(tp.partition, record.key, record.value)
         except (TypeError, ValueError, AttributeError) as error:
             what = f"neither a row nor progress: {type(error).__name__}"
-            raise ForeignRecord(place.topic, place.partition, record.offset, what) from error
+            raise ForeignRecord(tp.topic, tp.partition, record.offset, what) from error
 
     async def _note_ready(self, consumer: ChangelogConsumer) -> None:
         """Mark the partitions that are read to the ends that they had at the start."""
-        for place in self._ends.keys() - await short_of(consumer, self._ends):
-            self._view.set_ready(place.partition)
-            del self._ends[place]
+        for tp in self._ends.keys() - await short_of(consumer, self._ends):
+            self._view.set_ready(tp.partition)
+            del self._ends[tp]
 
     def _note_visible(self, partition: int) -> None:
         progress = self._view.progress(partition)

@@ -9,7 +9,7 @@ from tally.agents.view.campaign import Campaign, PartitionRow, SlotsByTemplate
 from tally.agents.view.lacks import Lacks
 from tally.agents.view.operator_rows import OperatorRows
 from tally.agents.view.packed_rows import unpacked
-from tally.agents.view.recent import Place, Recent
+from tally.agents.view.recent import Rank, Recent
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.missing import is_missing
@@ -101,13 +101,13 @@ class View:
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Take one committed changelog record. Raises ChangelogReplaced."""
         if key == PROGRESS_KEY:
-            self._take_progress(partition, value)
+            self._apply_progress(partition, value)
         elif is_missing(key):
-            self.lacks.take(partition, key, value or b"")
+            self.lacks.apply(partition, key, value or b"")
         elif value is None:
             self._drop(partition, RowKey.decode(key))
         else:
-            self._take_row(partition, RowKey.decode(key), value)
+            self._apply_row(partition, RowKey.decode(key), value)
 
     def rows(self, partition: int) -> Mapping[RowKey, Row]:
         """Return the newest rows of a partition; live, not a copy."""
@@ -157,11 +157,11 @@ class View:
         found = self._campaigns.get((tenant, campaign))
         return None if found is None or found.is_empty else found
 
-    def recent(self, tenant: str, after: Place | None = None) -> Iterator[Campaign]:
+    def recent(self, tenant: str, after: Rank | None = None) -> Iterator[Campaign]:
         """Yield a tenant's campaigns, newest activity first; consume it before anything is applied."""
         if recent := self._recent.get(tenant):
-            for place in recent.after(after):
-                if found := self.find(tenant, place.campaign):
+            for rank in recent.after(after):
+                if found := self.find(tenant, rank.campaign):
                     yield found
 
     def narrowing(self, tenant: str) -> Steps[None]:
@@ -174,7 +174,7 @@ class View:
                 self._too_wide[tenant].pop(campaign.campaign, None)
             self._recent[tenant].move(campaign.campaign, campaign.last_ms)
 
-    def _take_progress(self, partition: int, value: bytes | None) -> None:
+    def _apply_progress(self, partition: int, value: bytes | None) -> None:
         known = self._progress[partition]
         progress = None if value is None else decode_progress(value)
         if progress is None or (known is not None and known.store_id != progress.store_id):
@@ -182,7 +182,7 @@ class View:
         if known is None or progress.next_offset >= known.next_offset:
             self._progress[partition] = progress
 
-    def _take_row(self, partition: int, key: RowKey, value: bytes) -> None:
+    def _apply_row(self, partition: int, key: RowKey, value: bytes) -> None:
         groups = self._campaigns if key.campaign else self._of_operators
         found = groups.get((key.tenant, key.campaign))
         if found is None:

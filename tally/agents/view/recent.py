@@ -8,7 +8,7 @@ REBUILD_SHARE = 16
 """Beyond one moved campaign in so many, sorting all of them anew is cheaper than moving each."""
 
 
-class Place(NamedTuple):
+class Rank(NamedTuple):
     """Where a campaign stands: newest activity first, and then by its id."""
 
     minus_last_ms: int
@@ -23,43 +23,43 @@ class Recent:
     """
 
     def __init__(self) -> None:
-        self._order: list[Place] = []
-        self._placed: dict[str, Place] = {}
-        self._moved: dict[str, Place | None] = {}
+        self._order: list[Rank] = []
+        self._ranks: dict[str, Rank] = {}
+        self._moved: dict[str, Rank | None] = {}
 
     def move(self, campaign: str, last_ms: int) -> None:
-        """Give a campaign its place by its last activity."""
-        self._moved[campaign] = Place(-last_ms, campaign)
+        """Give a campaign its rank by its last activity."""
+        self._moved[campaign] = Rank(-last_ms, campaign)
 
     def remove(self, campaign: str) -> None:
         """Take a campaign out of the order."""
         self._moved[campaign] = None
 
-    def after(self, place: Place | None) -> Iterator[Place]:
-        """Yield the places behind one, or all of them. Not to be used across other calls."""
-        self._settle()
-        start = 0 if place is None else bisect_right(self._order, place)
+    def after(self, rank: Rank | None) -> Iterator[Rank]:
+        """Yield the ranks behind one, or all of them. Not to be used across other calls."""
+        self._sort_moved()
+        start = 0 if rank is None else bisect_right(self._order, rank)
         for index in range(start, len(self._order)):
             yield self._order[index]
 
-    def _settle(self) -> None:
+    def _sort_moved(self) -> None:
         if len(self._moved) * REBUILD_SHARE > len(self._order):
             self._rebuild()
             return
-        for campaign, place in self._moved.items():
-            former = self._placed.pop(campaign, None)
+        for campaign, rank in self._moved.items():
+            former = self._ranks.pop(campaign, None)
             if former is not None:
                 del self._order[bisect_left(self._order, former)]
-            if place is not None:
-                insort(self._order, place)
-                self._placed[campaign] = place
+            if rank is not None:
+                insort(self._order, rank)
+                self._ranks[campaign] = rank
         self._moved.clear()
 
     def _rebuild(self) -> None:
-        for campaign, place in self._moved.items():
-            if place is None:
-                self._placed.pop(campaign, None)
+        for campaign, rank in self._moved.items():
+            if rank is None:
+                self._ranks.pop(campaign, None)
             else:
-                self._placed[campaign] = place
+                self._ranks[campaign] = rank
         self._moved.clear()
-        self._order = sorted(self._placed.values())
+        self._order = sorted(self._ranks.values())

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from tally.schemas.ami.events import NO_ATTEMPT
 from tally.schemas.ami.moment import Moment
 from tally.schemas.ami.packet import Packet, queue_name, unescaped
-from tally.schemas.ami.variables import Reading, Whose
+from tally.schemas.ami.variables import Conventions, Whose
 from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Kind, Originated, Role
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
@@ -27,12 +27,14 @@ _OF_DEST = frozenset({"dial", "dial_end", "agent", "ring_no_answer"})
 who is there."""
 
 
-def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
+def seen(
+    kind: Kind, packet: Packet, at: Moment, whose: Whose, conventions: Conventions
+) -> ChannelsSeen | None:
     """Return what an event shows; None for a phantom channel.
 
     Raises BadEvent `missing_field` where it shows no channel, or lacks the bridge or queue that it is about.
     """
-    snapshots = _snapshots(packet, whose, reading)
+    snapshots = _snapshots(packet, whose, conventions)
     if not snapshots:
         raise BadEvent("missing_field", "$.Uniqueid")
     if any(snapshot.name == NO_ATTEMPT for snapshot in snapshots):
@@ -45,11 +47,11 @@ def seen(kind: Kind, packet: Packet, at: Moment, whose: Whose, reading: Reading)
     if not _is_shown(packet, "dest" if kind in _OF_DEST else ""):
         kind, detail = "seen", ""
     return ChannelsSeen(
-        at.us, kind, snapshots, detail, _text(packet.get("interface")), _cause(kind, packet), at.mark
+        at.us, kind, snapshots, detail, _text(packet.get("interface")), _cause(kind, packet), at.digest
     )
 
 
-def originated(packet: Packet, at: Moment, whose: Whose, _reading: Reading) -> Originated | None:
+def originated(packet: Packet, at: Moment, whose: Whose, _conventions: Conventions) -> Originated | None:
     """Return how an Originate ended; None where nothing tells which one."""
     action_id, unique = packet.get("actionid"), packet.get("uniqueid")
     unique = "" if unique == UNKNOWN else unique
@@ -58,17 +60,17 @@ def originated(packet: Packet, at: Moment, whose: Whose, _reading: Reading) -> O
     return Originated(at.us, _text(action_id), _text(unique), number(packet, "reason"), whose.bound)
 
 
-def variable_set(packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
+def variable_set(packet: Packet, at: Moment, whose: Whose, conventions: Conventions) -> ChannelsSeen | None:
     """Return a variable of ours that was set on a channel; its value is not escaped here."""
-    role = reading.variables.get(packet.get("variable").lstrip("_"))
-    return _with_variable(role, packet.get("value"), packet, at, whose, reading) if role else None
+    role = conventions.variables.get(packet.get("variable").lstrip("_"))
+    return _with_variable(role, packet.get("value"), packet, at, whose, conventions) if role else None
 
 
-def verdict(packet: Packet, at: Moment, whose: Whose, reading: Reading) -> ChannelsSeen | None:
+def verdict(packet: Packet, at: Moment, whose: Whose, conventions: Conventions) -> ChannelsSeen | None:
     """Return what a UserEvent of ours says of who answered."""
-    if not reading.amd_event or packet.get("userevent") != reading.amd_event:
+    if not conventions.amd_event or packet.get("userevent") != conventions.amd_event:
         return None
-    return _with_variable("amd", packet.get("status"), packet, at, whose, reading)
+    return _with_variable("amd", packet.get("status"), packet, at, whose, conventions)
 
 
 def number(packet: Packet, name: str) -> int:
@@ -83,17 +85,17 @@ def _whole(text: str) -> int:
 
 
 def _with_variable(
-    role: Role, value: str, packet: Packet, at: Moment, whose: Whose, reading: Reading
+    role: Role, value: str, packet: Packet, at: Moment, whose: Whose, conventions: Conventions
 ) -> ChannelsSeen | None:
-    fact = seen("seen", packet, at, whose, reading) if value and "uniqueid" in packet else None
+    fact = seen("seen", packet, at, whose, conventions) if value and "uniqueid" in packet else None
     if fact and not (role == "tenant" and whose.is_bound):
         _show(fact.channels[0].variables, role, value)
     return fact
 
 
-def _snapshots(packet: Packet, whose: Whose, reading: Reading) -> list[ChannelSnapshot]:
+def _snapshots(packet: Packet, whose: Whose, conventions: Conventions) -> list[ChannelSnapshot]:
     """Return every channel that the packet shows whole: its own first, then its Dest, then others."""
-    return [_snapshot(packet, prefix, whose, reading) for prefix in PREFIXES if _is_shown(packet, prefix)]
+    return [_snapshot(packet, prefix, whose, conventions) for prefix in PREFIXES if _is_shown(packet, prefix)]
 
 
 def _is_shown(packet: Packet, prefix: str) -> bool:
@@ -101,9 +103,9 @@ def _is_shown(packet: Packet, prefix: str) -> bool:
     return f"{prefix}channel" in packet and packet.get(f"{prefix}uniqueid") not in ("", UNKNOWN)
 
 
-def _snapshot(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> ChannelSnapshot:
+def _snapshot(packet: Packet, prefix: str, whose: Whose, conventions: Conventions) -> ChannelSnapshot:
     state = packet.get(f"{prefix}channelstate")
-    variables = _variables(packet.all(f"{prefix}chanvariable"), reading)
+    variables = _variables(packet.all(f"{prefix}chanvariable"), conventions)
     if whose.is_bound:
         variables.pop("tenant", None)
     return ChannelSnapshot(
@@ -115,11 +117,11 @@ def _snapshot(packet: Packet, prefix: str, whose: Whose, reading: Reading) -> Ch
     )
 
 
-def _variables(entries: list[str], reading: Reading) -> dict[Role, str]:
+def _variables(entries: list[str], conventions: Conventions) -> dict[Role, str]:
     found: dict[Role, str] = {}
     for entry in entries:
         name, _, value = entry.partition("=")
-        role = reading.variables.get(name.lstrip("_"))
+        role = conventions.variables.get(name.lstrip("_"))
         # An escape is two characters: what is longer than this is too long without them as well.
         if role and value and len(value) <= 2 * MAX_META_ID:
             _show(found, role, unescaped(value))

@@ -19,7 +19,7 @@ class Moment(Struct, frozen=True):
     """The time of an event in unix microseconds; `mark` is empty where the PBX wrote the time itself."""
 
     us: int
-    mark: bytes
+    digest: bytes
 
 
 def moment_of(packet: Packet, received_at: str, published_ms: int | None) -> Moment:

@@ -7,7 +7,7 @@ from tally.schemas.ami import channels, queues
 from tally.schemas.ami.events import KINDS, KNOWN, MEMBERS, NOISE
 from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, decoded, packet_of, read_packet
-from tally.schemas.ami.variables import READING, Reading, Whose
+from tally.schemas.ami.variables import CONVENTIONS, Conventions, Whose
 from tally.schemas.bounds import PACKET_LINES, RECORD
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Resynced
 from tally.schemas.errors import BadEvent
@@ -31,7 +31,7 @@ LIST_US = 1_000_000
 def read_ami(
     value: bytes | None,
     headers: Headers = (),
-    reading: Reading = READING,
+    conventions: Conventions = CONVENTIONS,
     published_ms: int | None = None,
 ) -> Routed:
     """Turn one AMI event, as a packet's text or as a JSON object, into facts.
@@ -45,12 +45,12 @@ def read_ami(
         if MALFORMED in own:
             raise BadEvent("bad_packet")
         name = quick_name(value or b"")
-        if name not in NOISE and not _is_foreign(name, value or b"", reading):
+        if name not in NOISE and not _is_foreign(name, value or b"", conventions):
             packet = _packet(value)
             name = packet.get("event") or ("response" if "response" in packet else "")
             if not name:
                 raise BadEvent("bad_packet", "$.Event")
-            _read(name, packet, own, reading, routed, published_ms)
+            _read(name, packet, own, conventions, routed, published_ms)
         routed.see("ami_event", name, KNOWN | {"response"})
     except BadEvent as error:
         routed.refuse(error.bad)
@@ -64,15 +64,15 @@ def quick_name(value: bytes) -> str:
     return _rest_of_line(value, 7)
 
 
-def _is_foreign(name: str, value: bytes, reading: Reading) -> bool:
+def _is_foreign(name: str, value: bytes, conventions: Conventions) -> bool:
     """Return whether a packet sets a variable, or is a UserEvent, that the settings do not name.
 
     Most events are of that kind where the dialplan's are asked for, and need no more than this look.
     """
     if name == "VarSet" and (at := value.find(b"\nVariable: ")) >= 0:
-        return _rest_of_line(value, at + 11).lstrip("_") not in reading.variables
+        return _rest_of_line(value, at + 11).lstrip("_") not in conventions.variables
     if name == "UserEvent" and (at := value.find(b"\nUserEvent: ")) >= 0:
-        return _rest_of_line(value, at + 12) != reading.amd_event
+        return _rest_of_line(value, at + 12) != conventions.amd_event
     return False
 
 
@@ -120,7 +120,12 @@ def _strings(body: dict[str, Any]) -> Mapping[str, str | list[str]]:
 
 
 def _read(
-    name: str, packet: Packet, headers: Own, reading: Reading, routed: Routed, published_ms: int | None
+    name: str,
+    packet: Packet,
+    headers: Own,
+    conventions: Conventions,
+    routed: Routed,
+    published_ms: int | None,
 ) -> None:
     if name in NOISE or name not in KNOWN:
         return
@@ -131,12 +136,12 @@ def _read(
     whose = _whose(packet, headers)
     at = moment_of(packet, _own(packet, headers, "received_at"), published_ms)
     if name in KINDS:
-        if seen := channels.seen(KINDS[name], packet, at, whose, reading):
+        if seen := channels.seen(KINDS[name], packet, at, whose, conventions):
             routed.add(CALL, key, seen)
     elif name in MEMBERS:
         routed.add(OPERATOR, key, queues.member_seen(name, packet, _by(published_ms, at), whose.tenant))
     elif name in _SAYING:
-        if fact := _SAYING[name](packet, at, whose, reading):
+        if fact := _SAYING[name](packet, at, whose, conventions):
             routed.add(CALL, key, fact)
     else:
         _RESYNCS[name](key, packet, _by(published_ms, at), routed)
@@ -156,7 +161,7 @@ def _by(published_ms: int | None, at: Moment) -> Moment:
     """Return a moment that is not later than the end of the millisecond of its record."""
     if published_ms is None or at.us < (published_ms + 1) * 1000:
         return at
-    return Moment(published_ms * 1000, at.mark)
+    return Moment(published_ms * 1000, at.digest)
 
 
 def _own(packet: Packet, headers: Own, name: str) -> str:
@@ -184,7 +189,7 @@ def _queues_listed(key: bytes, packet: Packet, at: Moment, routed: Routed) -> No
         routed.add(OPERATOR, key, Resynced(max(at.us - LIST_US, 0)))
 
 
-_SAYING: Mapping[str, Callable[[Packet, Moment, Whose, Reading], ChannelsSeen | Originated | None]] = {
+_SAYING: Mapping[str, Callable[[Packet, Moment, Whose, Conventions], ChannelsSeen | Originated | None]] = {
     "OriginateResponse": channels.originated,
     "VarSet": channels.variable_set,
     "UserEvent": channels.verdict,

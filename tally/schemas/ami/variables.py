@@ -17,7 +17,7 @@ VARIABLES: Mapping[str, VariableRole] = {
 }
 
 
-class Reading(Struct, frozen=True):
+class Conventions(Struct, frozen=True):
     """What a deployment calls the variables that its dialler sets, and whose its business numbers are."""
 
     variables: Mapping[str, VariableRole] = field(default_factory=lambda: VARIABLES)
@@ -26,7 +26,7 @@ class Reading(Struct, frozen=True):
     owners: Owners = field(default_factory=dict)
 
 
-READING = Reading()
+CONVENTIONS = Conventions()
 
 
 class Whose(Struct, frozen=True):

@@ -142,12 +142,12 @@ def _read_value(value: _Value, latest_s: int, routed: Routed) -> None:
 
 
 def _read_status(status: _Status, key: bytes, latest_s: int, routed: Routed) -> None:
-    name, at_s, told = status.status, _seconds(status.timestamp), status.pricing
+    name, at_s, priced_as = status.status, _seconds(status.timestamp), status.pricing
     if at_s > latest_s:
         raise BadEvent("bad_time")
     pricing = None
-    if told is not None:
-        pricing = priced(name, at_s, told.category or "", told.type or "")
+    if priced_as is not None:
+        pricing = priced(name, at_s, priced_as.category or "", priced_as.type or "")
     errors = orjson.loads(memoryview(status.errors))
     error = error_of(errors) if name == "failed" else None
     message = b"%b/%b" % (key, join_parts(status.id))

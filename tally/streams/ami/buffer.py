@@ -12,7 +12,7 @@ MAX_RECORDS = 50_000
 MAX_BYTES = 64 << 20
 
 
-class Taken(Struct, frozen=True):
+class ReceivedPacket(Struct, frozen=True):
     """One packet as it came."""
 
     value: bytes
@@ -27,7 +27,7 @@ class Buffer:
     def __init__(self, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> None:
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._taken: deque[Taken] = deque()
+        self._packets: deque[ReceivedPacket] = deque()
         self.bytes = 0
         self._notified = asyncio.Event()
         """Something was put, or whoever waits for that should look around."""
@@ -35,32 +35,32 @@ class Buffer:
         self._has_room.set()
 
     def __len__(self) -> int:
-        return len(self._taken)
+        return len(self._packets)
 
     @property
     def oldest_at_ms(self) -> int | None:
         """When the oldest record was received; None where there is none."""
-        return self._taken[0].received_at_ms if self._taken else None
+        return self._packets[0].received_at_ms if self._packets else None
 
-    def put(self, taken: Taken) -> bool:
+    def put(self, packet: ReceivedPacket) -> bool:
         """Append a record; say False, and keep what is there, where it does not fit."""
-        if len(self._taken) >= self._max_records or self.bytes + len(taken.value) > self._max_bytes:
+        if len(self._packets) >= self._max_records or self.bytes + len(packet.value) > self._max_bytes:
             self._has_room.clear()
             return False
-        self._taken.append(taken)
-        self.bytes += len(taken.value)
+        self._packets.append(packet)
+        self.bytes += len(packet.value)
         self._notified.set()
         return True
 
-    def head(self, max_records: int) -> list[Taken]:
+    def head(self, max_records: int) -> list[ReceivedPacket]:
         """Return the oldest records, which stay."""
-        return list(islice(self._taken, max_records))
+        return list(islice(self._packets, max_records))
 
     def drop(self, count: int) -> None:
         """Forget the oldest records: they are safe."""
         for _ in range(count):
-            self.bytes -= len(self._taken.popleft().value)
-        if len(self._taken) <= self._max_records // 2 and self.bytes <= self._max_bytes // 2:
+            self.bytes -= len(self._packets.popleft().value)
+        if len(self._packets) <= self._max_records // 2 and self.bytes <= self._max_bytes // 2:
             self._has_room.set()
 
     def notify(self) -> None:

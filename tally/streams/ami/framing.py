@@ -47,7 +47,7 @@ class Framer:
         """The server's first line; empty until it is there."""
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take more bytes and return the frames that they complete. Raises NotAmi: another banner."""
+        """Accept more bytes and return the frames that they complete. Raises NotAmi: another banner."""
         self._held += data
         if not self.banner and not self._read_banner():
             return []

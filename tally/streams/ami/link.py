@@ -4,7 +4,7 @@ import asyncio
 from typing import NoReturn
 
 from tally.agents.clock import Backoff
-from tally.streams.ami.buffer import Buffer, Taken
+from tally.streams.ami.buffer import Buffer, ReceivedPacket
 from tally.streams.ami.connection import Addresses, connect
 from tally.streams.ami.conversation import converse
 from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
@@ -58,7 +58,7 @@ class Link:
 
     async def _converse(self) -> NoReturn:
         connection = await connect(self._pbx, self._config, self._addresses)
-        session = Session(connection, self._ports, self._take)
+        session = Session(connection, self._ports, self._accept)
         try:
             await converse(session, self._pbx, self._ports, self._config, self._observer)
         except asyncio.CancelledError:
@@ -72,10 +72,10 @@ class Link:
             session.close()
             self._observer.closed()
 
-    def _take(self, taken: Taken) -> bool:
-        fits = self._buffer.put(taken)
+    def _accept(self, packet: ReceivedPacket) -> bool:
+        fits = self._buffer.put(packet)
         if fits:
-            self._observer.took(bool(taken.malformed))
+            self._observer.took(bool(packet.malformed))
         return fits
 
     def _judge(self, error: Exception) -> float:

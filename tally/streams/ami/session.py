@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tally.schemas.ami.packet import Packet
-from tally.streams.ami.buffer import Taken
+from tally.streams.ami.buffer import ReceivedPacket
 from tally.streams.ami.connection import Connection
 from tally.streams.ami.errors import BufferFull, NotAmi, SessionLost
 from tally.streams.ami.framing import Frame, Framer, action, read_frame
@@ -13,7 +13,7 @@ from tally.streams.ami.ports import BridgePorts
 
 MAX_DIGITS = 12
 GREETING_SECONDS = 0.01
-Take = Callable[[Taken], bool]
+Accept = Callable[[ReceivedPacket], bool]
 
 
 def pong_ms(pong: Packet) -> int | None:
@@ -30,12 +30,12 @@ LISTS_KEPT = 16
 
 
 class Session:
-    """Asks the PBX, and hands all events to `take`, which says False once it cannot hold another."""
+    """Asks the PBX, and hands all events to `accept`, which says False once it cannot hold another."""
 
-    def __init__(self, connection: Connection, ports: BridgePorts, take: Take) -> None:
+    def __init__(self, connection: Connection, ports: BridgePorts, accept: Accept) -> None:
         self._connection = connection
         self._ports = ports
-        self._take = take
+        self._accept = accept
         self._framer = Framer()
         self._token = ports.token()
         self._actions = 0
@@ -130,16 +130,16 @@ class Session:
         if isinstance(packet, str):
             if not self._is_trusted:
                 raise NotAmi
-            self._keep(Taken(frame.raw, at_ms, packet))
+            self._keep(ReceivedPacket(frame.raw, at_ms, packet))
         elif "event" in packet:
             listed_at_ms = self._listed_at_ms.get(packet.get("actionid"), at_ms)
-            self._keep(Taken(frame.raw, listed_at_ms))
+            self._keep(ReceivedPacket(frame.raw, listed_at_ms))
         else:
             self._is_trusted = True
             asked = self._asked.get(packet.get("actionid"))
             if asked is not None and not asked.done():
                 asked.set_result(packet)
 
-    def _keep(self, taken: Taken) -> None:
-        if not self._take(taken):
+    def _keep(self, packet: ReceivedPacket) -> None:
+        if not self._accept(packet):
             raise BufferFull

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from tally.agents.clock import Backoff
-from tally.streams.ami.buffer import Buffer, Taken
+from tally.streams.ami.buffer import Buffer, ReceivedPacket
 from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.ports import BridgePorts
@@ -30,7 +30,7 @@ Headers = list[tuple[str, bytes]]
 class Sink(Protocol):
     """Where events go; see KafkaSink."""
 
-    async def publish(self, events: Sequence[Taken]) -> int:
+    async def publish(self, events: Sequence[ReceivedPacket]) -> int:
         """Publish the first of these events, in order; return how many are safe."""
 
     async def close(self) -> None:
@@ -46,7 +46,7 @@ class KafkaSink:
         self._pbx = pbx
         self._key = pbx.name.encode()
 
-    async def publish(self, events: Sequence[Taken]) -> int:
+    async def publish(self, events: Sequence[ReceivedPacket]) -> int:
         """Publish as many events as one batch holds; all or none of them are safe. Raises KafkaError.
 
         One batch at a time: a later one cannot overtake one that is tried again.
@@ -54,9 +54,9 @@ class KafkaSink:
         partitions = sorted(await self._producer.partitions_for(self._topic))
         partition = DefaultPartitioner()(self._key, partitions, partitions)
         batch = self._producer.create_batch()
-        for taken in events:
-            headers = headers_of(taken, self._pbx)
-            if batch.append(timestamp=None, key=self._key, value=taken.value, headers=headers) is None:
+        for packet in events:
+            headers = headers_of(packet, self._pbx)
+            if batch.append(timestamp=None, key=self._key, value=packet.value, headers=headers) is None:
                 break
         count: int = batch.record_count()
         await (await self._producer.send_batch(batch, self._topic, partition=partition))
@@ -81,16 +81,16 @@ async def open_sink(settings: Settings, pbx: Pbx) -> KafkaSink:
     return KafkaSink(producer, settings.names.raw(TOPIC), pbx)
 
 
-def headers_of(taken: Taken, pbx: Pbx) -> Headers:
+def headers_of(packet: ReceivedPacket, pbx: Pbx) -> Headers:
     """Return a record's headers. Pure."""
-    headers = [("pbx", pbx.name.encode()), ("received_at", str(taken.received_at_ms).encode())]
+    headers = [("pbx", pbx.name.encode()), ("received_at", str(packet.received_at_ms).encode())]
     if pbx.tenant is not None:
         headers.append(("tenant", pbx.tenant.encode()))
     if pbx.tenants == "any":
         headers.append(("tenants", b"any"))
-    if taken.malformed:
+    if packet.malformed:
         # A piece of a packet that is too large may look like a packet by itself.
-        headers.append(("malformed", taken.malformed.encode()))
+        headers.append(("malformed", packet.malformed.encode()))
     return headers
 
 

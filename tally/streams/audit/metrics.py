@@ -40,7 +40,7 @@ class AuditMetrics(MetricSet):
         for source in sources:
             self.set(DRIFT, float("nan"), source=source)
 
-    def take(self, found: Audit, unix_s: float) -> None:
+    def publish(self, found: Audit, unix_s: float) -> None:
         """Publish what an audit found that has ended now."""
         differing = Counter(one.source for one in found.drift)
         for source in self._sources:

@@ -48,7 +48,7 @@ class Auditing:
             log.warning("the audit could not be made", error=describe(error))
             self._metrics.failed()
             return
-        self._metrics.take(found, self._unix_s())
+        self._metrics.publish(found, self._unix_s())
         _tell(found)
 
 

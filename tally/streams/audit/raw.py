@@ -71,12 +71,12 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
     """Return by partition a store with what the raw topics come to, as far as they are kept."""
     logical = {settings.names.raw(source): source for source in READERS}
     stores = {partition: copies.store("raw", partition) for partition in range(partitions)}
-    reading = structs.replace(settings.reading, owners=owners_of(await all_numbers(settings)))
+    conventions = structs.replace(settings.conventions, owners=owners_of(await all_numbers(settings)))
     waiting: defaultdict[int, list[Fact]] = defaultdict(list)
     async for record in read_to_end(settings.kafka, list(logical), DEADLINE_SECONDS):
         if stands_in(record):
             continue
-        for keyed in read_record(logical[record.topic], record, reading)[0].facts:
+        for keyed in read_record(logical[record.topic], record, conventions)[0].facts:
             facts = waiting[partition_of(keyed.key, partitions)]
             facts.append(Fact(len(facts), keyed.key, record_value(keyed.family, 0, keyed.fact)))
         for partition in [p for p, facts in waiting.items() if len(facts) >= BATCH_FACTS]:

@@ -43,14 +43,14 @@ DEADLINE_SECONDS = 60.0
 class Following:
     """Takes up, whenever it is asked to, what was committed since the last time."""
 
-    def __init__(self, consumer: Any, places: list[TopicPartition]) -> None:
+    def __init__(self, consumer: Any, tps: list[TopicPartition]) -> None:
         self._consumer = consumer
-        self._places = places
+        self._tps = tps
 
-    async def take_up(self, versions: Versions) -> None:
+    async def catch_up(self, versions: Versions) -> None:
         """Read to the present ends. Raises TimeoutError."""
         async with asyncio.timeout(DEADLINE_SECONDS):
-            ends = await self._consumer.end_offsets(self._places)
+            ends = await self._consumer.end_offsets(self._tps)
             async for arrived in read_up_to(self._consumer, ends, DEADLINE_SECONDS):
                 for tp, records in arrived.items():
                     for record in records:
@@ -63,14 +63,14 @@ class Following:
 async def following(settings: Settings, starts: Mapping[int, int]) -> AsyncIterator[Following]:
     """Follow the counters of all partitions from the given offsets on. Raises TimeoutError, KafkaError."""
     topic = settings.names.changelog(COUNTERS)
-    places = {TopicPartition(topic, partition): offset for partition, offset in starts.items()}
+    tps = {TopicPartition(topic, partition): offset for partition, offset in starts.items()}
     consumer = settings.kafka.reader("none", fetch_max_wait_ms=50)
     try:
         await asyncio.wait_for(consumer.start(), DEADLINE_SECONDS)
-        consumer.assign(list(places))
-        for place, offset in places.items():
-            consumer.seek(place, offset)
-        yield Following(consumer, list(places))
+        consumer.assign(list(tps))
+        for tp, offset in tps.items():
+            consumer.seek(tp, offset)
+        yield Following(consumer, list(tps))
     finally:
         await consumer.stop()
 
@@ -190,7 +190,7 @@ class Look:
     async def again(self) -> list[Unequal]:
         """Ask, take up what was counted meanwhile, and compare by the progress of each answer."""
         answers = {scope: await self._asking.ask(scope) for scope in self._open}
-        await self._changes.take_up(self._versions)
+        await self._changes.catch_up(self._versions)
         unequal = []
         for scope, answer in answers.items():
             rows = self._versions.at(scope, answer.receipt.progress)

@@ -97,10 +97,10 @@ async def _run(
 
 
 def _print_verdict(verdict: Judgement) -> None:
-    drift = verdict.drift
+    deviation = verdict.deviation
     counters = len(summed(totals(verdict.recounted)))
     console.print(
-        f"lost {drift.lost}, doubled {drift.doubled}: {counters} counters and all maps of"
+        f"lost {deviation.lost}, doubled {deviation.doubled}: {counters} counters and all maps of"
         f" {len(totals(verdict.recounted))} campaigns, their templates and operators",
         style="bold green" if verdict.is_exact else "bold red",
         highlight=False,

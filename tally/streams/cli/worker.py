@@ -19,7 +19,7 @@ from tally.streams.worker.process import Process
 log = structlog.get_logger()
 
 
-def _take_state_folder(folder: Path) -> None:
+def _lock_state_folder(folder: Path) -> None:
     """Take the state folder for as long as this process lives; end with code 2 where another one has it.
 
     Two workers with one folder end each other at some rebalance: the one that opens a partition's tables
@@ -50,7 +50,7 @@ def worker(
     settings = load(roles=roles) if roles else load()
     need_port(settings.web_host, settings.web_port, variable("web_port"))
     if "fold" in settings.roles:
-        _take_state_folder(settings.state_folder)
+        _lock_state_folder(settings.state_folder)
     logs.configure(settings)
     keep_private()
     for line in exposed(settings):

@@ -91,7 +91,7 @@ def of_lines(lines: Iterable[Line]) -> Counter[str]:
     return found
 
 
-def told(beyond: Mapping[str, int]) -> str:
+def line_of(beyond: Mapping[str, int]) -> str:
     """Return one line of what is beyond bounds, in the registry's order. Pure."""
     shown = [
         f"{bound.name}: {beyond[bound.name]} {KNOWN[bound.name].of}"

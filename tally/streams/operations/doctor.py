@@ -126,7 +126,7 @@ async def _messages(settings: Settings) -> str:
     census = Census()
     changelog = settings.names.changelog(MESSAGES.table)
     async for record in read_to_end(settings.kafka, [changelog], SCAN_SECONDS):
-        census.take(record.key, record.value)
+        census.apply(record.key, record.value)
     return str(census)
 
 
@@ -159,7 +159,7 @@ async def _beyond(looks: Looks) -> str:
     finally:
         await connection.close()
     of_customers = {IDENTIFIER_LINKS.name: crowds.by_links}
-    return beyond.told(
+    return beyond.line_of(
         {**letters.by_bound, **beyond.of_lines(await looks.lines()), **of_rows, **of_customers}
     )
 

@@ -16,10 +16,10 @@ class GenerationError(Exception):
 
 def advice(shown: int, ours: int) -> str:
     """Return what to do where Postgres shows another generation than ours. Pure."""
-    told = f"Postgres shows generation {shown}, this is {ours}"
+    difference = f"Postgres shows generation {shown}, this is {ours}"
     if shown > ours:
-        return f"{told}, which has been left: set TALLY_GENERATION={shown}"
-    return f"{told}: `tally generation raise` when it has caught up"
+        return f"{difference}, which has been left: set TALLY_GENERATION={shown}"
+    return f"{difference}: `tally generation raise` when it has caught up"
 
 
 async def shown(settings: Settings) -> int | None:

@@ -50,7 +50,7 @@ class Looks:
             crowds = Crowds()
             changelog = self.settings.names.changelog(CUSTOMERS.table)
             async for record in read_to_end(self.settings.kafka, [changelog], SCAN_SECONDS):
-                crowds.take(record.key, record.value)
+                crowds.apply(record.key, record.value)
             self._crowds = crowds
         return self._crowds
 
@@ -65,7 +65,7 @@ class Census(Struct):
     waiting: set[bytes] = field(default_factory=set)
     contested: set[bytes] = field(default_factory=set)
 
-    def take(self, key: bytes, value: bytes | None) -> None:
+    def apply(self, key: bytes, value: bytes | None) -> None:
         """Take a record of the messages' changelog; a later one of the same message replaces it."""
         self.waiting.discard(key)
         self.contested.discard(key)
@@ -92,7 +92,7 @@ class Crowds(Struct):
     incomplete: set[bytes] = field(default_factory=set)
     sizes: dict[bytes, int] = field(default_factory=dict)
 
-    def take(self, key: bytes, value: bytes | None) -> None:
+    def apply(self, key: bytes, value: bytes | None) -> None:
         """Take a record of the customers' changelog; a later one of the same key replaces it."""
         self.refused.discard(key)
         self.incomplete.discard(key)

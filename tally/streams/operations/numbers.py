@@ -24,7 +24,7 @@ async def all_numbers(settings: Settings) -> dict[str, Number]:
     """Return every number that is set. Raises KafkaError, TimeoutError."""
     found: dict[str, Number] = {}
     async for record in read_to_end(settings.kafka, [settings.names.raw(NUMBERS)], DEADLINE_SECONDS):
-        _take(found, record)
+        _apply(found, record)
     return found
 
 
@@ -56,7 +56,7 @@ class NumbersFollower:
         """Read what is set. Raises KafkaError, TimeoutError."""
         topic = self._settings.names.raw(NUMBERS)
         async for record in read_to_end(self._settings.kafka, [topic], DEADLINE_SECONDS):
-            self._take(record)
+            self._apply(record)
         self._changed(owners_of(self._numbers))
 
     async def run(self) -> None:
@@ -83,17 +83,17 @@ class NumbersFollower:
             while True:
                 for records in (await consumer.getmany(timeout_ms=WAIT_MS)).values():
                     for record in records:
-                        self._take(record)
+                        self._apply(record)
                     self._changed(owners_of(self._numbers))
         finally:
             await consumer.stop()
 
-    def _take(self, record: Any) -> None:
-        _take(self._numbers, record)
+    def _apply(self, record: Any) -> None:
+        _apply(self._numbers, record)
         self._next_offset = record.offset + 1
 
 
-def _take(numbers: dict[str, Number], record: Any) -> None:
+def _apply(numbers: dict[str, Number], record: Any) -> None:
     """Take one record; one that says nothing of a number is passed over: it must not stop a worker."""
     try:
         number_id, number = read_number(record.key, record.value)

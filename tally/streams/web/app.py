@@ -7,12 +7,12 @@ from faust.app.base import BootStrategy
 from faust.types import AppT, ServiceT
 from faust.web.drivers.aiohttp import Web
 
-from tally.agents.view.reader import Reader
+from tally.agents.view.queries import Queries
 from tally.streams.settings import Settings
 from tally.streams.web.connections import Closed
+from tally.streams.web.endpoints import PROBES, Probes
 from tally.streams.web.routes import register
 from tally.streams.web.serving import WebServer
-from tally.streams.web.site import SITE, Site
 
 
 class WebOnly(BootStrategy):
@@ -32,24 +32,24 @@ class BoundedWeb(Web):
 
     def __init__(self, app: AppT, **options: Any) -> None:
         super().__init__(app, **options)
-        self._site: WebServer | None = None
+        self._server: WebServer | None = None
 
     async def start_server(self) -> None:
         """Start the web server."""
-        self._site = WebServer(self.web_app, self._closed)
-        self.web_app[SITE].metrics.follow("tally_web_connections", self._connections)
-        await self._site.start(self.app.conf.web_bind, self.app.conf.web_port)
+        self._server = WebServer(self.web_app, self._closed)
+        self.web_app[PROBES].metrics.follow("tally_web_connections", self._connections)
+        await self._server.start(self.app.conf.web_bind, self.app.conf.web_port)
 
     async def stop_server(self) -> None:
         """Stop the web server."""
-        if self._site is not None:
-            await self._site.stop()
+        if self._server is not None:
+            await self._server.stop()
 
     def _connections(self) -> float:
-        return 0.0 if self._site is None else float(len(self._site.connections))
+        return 0.0 if self._server is None else float(len(self._server.connections))
 
     def _closed(self, reason: Closed) -> None:
-        self.web_app[SITE].metrics.count("tally_web_connections_closed_total", reason=reason)
+        self.web_app[PROBES].metrics.count("tally_web_connections_closed_total", reason=reason)
 
 
 class WebApp(faust.App):
@@ -64,8 +64,8 @@ class WebApp(faust.App):
         """Create none of Faust's folders: nothing is kept in them."""
 
 
-def web_app(settings: Settings, site: Site, reader: Reader | None) -> faust.App:
-    """Return the app that serves metrics and health, and with a reader the read API."""
+def web_app(settings: Settings, probes: Probes, queries: Queries | None) -> faust.App:
+    """Return the app that serves metrics and health, and with queries the read API."""
     app = WebApp(
         f"{settings.names.app}-web",
         broker="kafka://",
@@ -78,5 +78,5 @@ def web_app(settings: Settings, site: Site, reader: Reader | None) -> faust.App:
         web_port=settings.web_port,
         web_in_thread=False,
     )
-    register(app, site, reader)
+    register(app, probes, queries)
     return app

@@ -4,7 +4,8 @@ import orjson
 from aiohttp import web
 from faust.web import View
 
-from tally.agents.view.reader import entity_tag
+from tally.agents.view.queries import entity_tag
+from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.parameters import (
     LIST_PARAMETERS,
     checked_names,
@@ -13,7 +14,6 @@ from tally.streams.web.parameters import (
     write_cursor,
 )
 from tally.streams.web.responses import error_response, json_response, tagged, unchanged, with_receipt
-from tally.streams.web.site import READER, Endpoint
 
 
 class CampaignView(View):
@@ -21,22 +21,22 @@ class CampaignView(View):
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with totals, rates, templates and a receipt; 404 where nothing is counted."""
-        reader = request.app[READER]
+        queries = request.app[QUERIES]
         checked_names(request.query, ())
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
-        receipt = reader.receipt(tenant, campaign)
-        found = reader.campaign(tenant, campaign)
+        receipt = queries.receipt(tenant, campaign)
+        found = queries.campaign(tenant, campaign)
         if found is None:
             return error_response(
                 404, "unknown_campaign", "nothing is counted for this campaign", receipt=receipt.answer()
             )
         # Later than the receipt: an answer may be newer than its receipt and its tag say, never older.
-        version = await reader.version(found)
+        version = await queries.version(found)
         if response := unchanged(request, entity_tag(receipt, [version])):
             return response
-        answer = reader.kept(found, version)
+        answer = queries.kept(found, version)
         if answer is None:
-            version, answer = await reader.answer(found)
+            version, answer = await queries.answer(found)
         return with_receipt(answer, receipt.answer(), tagged(entity_tag(receipt, [version])))
 
 
@@ -45,14 +45,14 @@ class CampaignsView(View):
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """Answer with one page of campaigns, the cursor of the next one and a receipt."""
-        reader = request.app[READER]
+        queries = request.app[QUERIES]
         tenant = read_id("tenant", tenant)
         query = read_list_query({name: request.query.getall(name) for name in request.query})
-        receipt = reader.receipt(tenant)
-        page = reader.page(tenant, query.after, query.since_ms, query.ids, query.limit)
-        found, following = await reader.in_pieces(page)
+        receipt = queries.receipt(tenant)
+        page = queries.page(tenant, query.after, query.since_ms, query.ids, query.limit)
+        found, following = await queries.in_pieces(page)
         cursor = write_cursor(following)
-        shown = await reader.summaries(found)
+        shown = await queries.summaries(found)
         tag = entity_tag(receipt, [one.version for one in shown], tenant, cursor)
         if response := unchanged(request, tag):
             return response

@@ -5,8 +5,8 @@ from faust.web import View
 
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
+from tally.streams.web.endpoints import PROBES, Endpoint
 from tally.streams.web.responses import NO_CACHE, json_response
-from tally.streams.web.site import SITE, Endpoint
 
 
 class MetricsView(View):
@@ -14,7 +14,7 @@ class MetricsView(View):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with all metrics of this process."""
-        return metrics_response(request, request.app[SITE].metrics)
+        return metrics_response(request, request.app[PROBES].metrics)
 
 
 class LiveView(View):
@@ -22,7 +22,7 @@ class LiveView(View):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `live`."""
-        return verdict_response(request.app[SITE].live())
+        return verdict_response(request.app[PROBES].live())
 
 
 class ReadyView(View):
@@ -30,7 +30,7 @@ class ReadyView(View):
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `ready`."""
-        return verdict_response(request.app[SITE].ready())
+        return verdict_response(request.app[PROBES].ready())
 
 
 def metrics_response(request: web.Request, metrics: MetricSet) -> web.Response:

@@ -9,9 +9,10 @@ from faust.web import View
 from msgspec import Struct
 
 from tally.agents.view.operators import STATES
-from tally.agents.view.reader import entity_tag
+from tally.agents.view.queries import entity_tag
 from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template, join_parts, split_parts
+from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.parameters import (
     NO_CURSOR,
     BadParameter,
@@ -23,7 +24,6 @@ from tally.streams.web.parameters import (
     write_text,
 )
 from tally.streams.web.responses import json_response, tagged, unchanged
-from tally.streams.web.site import READER, Endpoint
 
 PARAMETERS = ("pbx", "state", "cursor", "limit")
 
@@ -43,12 +43,12 @@ class OperatorsView(View):
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """Answer with operators by PBX and interface, and a receipt."""
-        reader = request.app[READER]
+        queries = request.app[QUERIES]
         tenant = read_id("tenant", tenant)
         query = read_operators_query({name: request.query.getall(name) for name in request.query})
-        receipt = reader.receipt(tenant)
-        page = await reader.in_pieces(
-            reader.operators(tenant, query.pbxs, query.states, query.after, query.limit)
+        receipt = queries.receipt(tenant)
+        page = await queries.in_pieces(
+            queries.operators(tenant, query.pbxs, query.states, query.after, query.limit)
         )
         following = write_operator_cursor(page.following)
         # Of the answer, not of its rows: a wrap-up ends by the clock, without a row that changes.

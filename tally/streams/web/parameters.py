@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from tally.agents.view.recent import Place
+from tally.agents.view.recent import Rank
 from tally.schemas.bounds import CAMPAIGNS_SHOWN
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import producer_id, unix_ms
@@ -24,7 +24,7 @@ class BadParameter(Exception):
 class ListQuery(Struct, frozen=True):
     """What a list of campaigns is asked for."""
 
-    after: Place | None = None
+    after: Rank | None = None
     limit: int = DEFAULT_LIMIT
     since_ms: int = 0
     ids: frozenset[str] = frozenset()
@@ -74,23 +74,23 @@ def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
     )
 
 
-def write_cursor(place: Place | None) -> str | None:
+def write_cursor(rank: Rank | None) -> str | None:
     """Return the text by which the next page is asked for."""
-    if place is None:
+    if rank is None:
         return None
-    return write_text(f"{-place.minus_last_ms}:{place.campaign}".encode())
+    return write_text(f"{-rank.minus_last_ms}:{rank.campaign}".encode())
 
 
-def read_cursor(cursor: str) -> Place:
+def read_cursor(cursor: str) -> Rank:
     """Undo `write_cursor`. Raises BadParameter."""
     try:
         last_ms, colon, campaign = read_text(cursor).decode().partition(":")
-        place = Place(-int(last_ms), campaign)
+        rank = Rank(-int(last_ms), campaign)
     except ValueError:
         raise BadParameter(NO_CURSOR) from None
-    if not colon or write_cursor(place) != cursor:
+    if not colon or write_cursor(rank) != cursor:
         raise BadParameter(NO_CURSOR)
-    return place
+    return rank
 
 
 def write_text(value: bytes) -> str:

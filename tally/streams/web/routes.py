@@ -6,10 +6,10 @@ import faust
 from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
-from tally.agents.view.reader import Reader
+from tally.agents.view.queries import Queries
 from tally.streams.web import campaigns, operations, operators
+from tally.streams.web.endpoints import PROBES, QUERIES, Endpoint, Probes
 from tally.streams.web.responses import in_one_shape
-from tally.streams.web.site import READER, SITE, Endpoint, Site
 
 READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES)
 """Answered by a process that holds the view."""
@@ -18,8 +18,8 @@ OPERATIONS: tuple[Endpoint, ...] = operations.ROUTES
 ROUTES = (*READ_API, *OPERATIONS)
 
 
-def register(app: faust.App, site: Site, reader: Reader | None) -> None:
-    """Serve metrics and health from an app's web server, the read API where there is a reader, nothing else.
+def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
+    """Serve metrics and health from an app's web server, the read API where there is a view, nothing else.
 
     To be called before the server starts. The views read the view's memory, so the app must not run its
     web server in a thread of its own.
@@ -27,9 +27,9 @@ def register(app: faust.App, site: Site, reader: Reader | None) -> None:
     server = cast(Web, app.web)
     # Faust's own pages show the contents of tables to whoever asks, and no setting turns off its index.
     server.blueprints = BlueprintManager()
-    server.web_app[SITE] = site
+    server.web_app[PROBES] = probes
     server.web_app.middlewares.append(in_one_shape)
-    if reader is not None:
-        server.web_app[READER] = reader
-    for one in OPERATIONS if reader is None else ROUTES:
+    if queries is not None:
+        server.web_app[QUERIES] = queries
+    for one in OPERATIONS if queries is None else ROUTES:
         app.page(one.pattern, name=one.name)(one.view)

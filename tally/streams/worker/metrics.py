@@ -127,7 +127,7 @@ class Metrics(MetricSet):
 
     def __init__(self, version: str) -> None:
         super().__init__(METRICS)
-        (told,) = (metric for metric in METRICS if metric.kind == "info")
-        build = Info(told.name.removesuffix("_info"), told.help, registry=self.registry)
+        (info,) = (metric for metric in METRICS if metric.kind == "info")
+        build = Info(info.name.removesuffix("_info"), info.help, registry=self.registry)
         build.info({"version": version, "python": platform.python_version()})
         self.set("tally_lag_seconds", float("nan"))

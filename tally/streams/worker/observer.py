@@ -127,13 +127,13 @@ class WorkerObserver:
         """Route has said in the facts log where it starts, or what was gone before it was read."""
         if reading.lost is None:
             log.info(
-                "a raw partition is read for the first time", **_place(reading), begun_at=reading.begun_at
+                "a raw partition is read for the first time", **_which(reading), begun_at=reading.begun_at
             )
             return
         lost = reading.lost[1] - reading.lost[0]
         self._metrics.count("tally_lost_raw_records_total", lost, topic=reading.topic)
         log.error(
-            "raw records were gone before they were read", **_place(reading), lost=lost, range=reading.lost
+            "raw records were gone before they were read", **_which(reading), lost=lost, range=reading.lost
         )
 
     def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldObserver's
@@ -188,5 +188,5 @@ class WorkerObserver:
             self._metrics.set("tally_lag_records", waiting, topic=topic)
 
 
-def _place(reading: Reading) -> dict[str, str | int]:
+def _which(reading: Reading) -> dict[str, str | int]:
     return {"topic": reading.topic, "partition": reading.partition}

@@ -24,7 +24,7 @@ from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.route.loop import Route
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
-from tally.agents.view.reader import Reader
+from tally.agents.view.queries import Queries
 from tally.agents.view.receipt import Opening, Openings
 from tally.schemas.notices import KINDS
 from tally.schemas.rows import Progress
@@ -39,7 +39,7 @@ from tally.streams.runtime.run import Parts, Service, fail
 from tally.streams.runtime.watchdog import Stacks, Watchdog
 from tally.streams.settings import Settings
 from tally.streams.web.app import web_app
-from tally.streams.web.site import Site
+from tally.streams.web.endpoints import Probes
 from tally.streams.worker.brokers import wait_for_brokers
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics
 from tally.streams.worker.observer import WorkerObserver
@@ -91,7 +91,7 @@ class Process:
         view = self._view() if not {"view", "flush"}.isdisjoint(roles) else None
         progress = logs.first_progress if view is None else partial(_progress_of, view)
         self._services["logs"] = LogWatch(logs.connect, progress).run
-        self._serve(self._reader(view) if view is not None and "view" in roles else None)
+        self._serve(self._queries(view) if view is not None and "view" in roles else None)
         dead_letters = await self._dead_letters() if not {"route", "fold"}.isdisjoint(roles) else None
         owned = self._fold(dead_letters) if dead_letters is not None and "fold" in roles else None
         if writer is not None and view is not None:
@@ -112,12 +112,12 @@ class Process:
         facts = FactsLog(settings.kafka, settings.names.facts)
         await facts.start()
         self._closing.push_async_callback(facts.close)
-        reading = settings.reading
+        conventions = settings.conventions
         route = Route(
-            facts, dead_letters, self._observer, _route_failed, self._gate, reading, settings.generation
+            facts, dead_letters, self._observer, _route_failed, self._gate, conventions, settings.generation
         )
         numbers = NumbersFollower(
-            settings, lambda owners: route.read_by(structs.replace(reading, owners=owners))
+            settings, lambda owners: route.read_by(structs.replace(conventions, owners=owners))
         )
         await numbers.start()
         self._services["numbers"] = numbers.run
@@ -138,10 +138,10 @@ class Process:
         return view
 
     def _fold(self, dead_letters: DeadLetters) -> Owned:
-        app, assignment = fold_app(self._settings, dead_letters, self._observer, self._gate)
+        app, folds = fold_app(self._settings, dead_letters, self._observer, self._gate)
         self._apps.append(app)
-        self._closing.push_async_callback(assignment.close, FOLD_CLOSE_SECONDS)
-        return lambda: assignment.partitions
+        self._closing.push_async_callback(folds.close, FOLD_CLOSE_SECONDS)
+        return lambda: folds.partitions
 
     async def _writer(self, logs: TopicLogs) -> OwnWriter:
         """Connect to Postgres, and end here where its database is another deployment's.
@@ -182,10 +182,10 @@ class Process:
         config = FlushConfig(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
         self._services["flush"] = Flush(ports, config).run
 
-    def _reader(self, view: View) -> Reader:
+    def _queries(self, view: View) -> Queries:
         settings, lag = self._settings, LagTracker()
         self._services["lag"] = self._lag_loop(view, lag).run
-        reader = Reader(
+        queries = Queries(
             view,
             lag,
             settings.generation,
@@ -193,7 +193,7 @@ class Process:
             settings.live_lag_seconds,
             openings=self._openings,
         )
-        self._metrics.follow("tally_lag_seconds", lambda: _or_nan(reader.lag_seconds()))
+        self._metrics.follow("tally_lag_seconds", lambda: _or_nan(queries.lag_seconds()))
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
         self._metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
         self._metrics.follow("tally_campaigns_beyond_shown", lambda: float(view.beyond))
@@ -201,12 +201,12 @@ class Process:
         for kind in KINDS:
             self._metrics.follow("tally_incomplete", partial(_lack, view, kind, False), kind=kind)
             self._metrics.follow("tally_incomplete_acknowledged", partial(_lack, view, kind, True), kind=kind)
-        return reader
+        return queries
 
-    def _serve(self, reader: Reader | None) -> None:
-        """Serve metrics and health in every process, and the read API where there is a reader."""
-        site = Site(self._metrics, self._live, lambda: self._ready(reader))
-        self._apps.append(web_app(self._settings, site, reader))
+    def _serve(self, queries: Queries | None) -> None:
+        """Serve metrics and health in every process, and the read API where there is a view."""
+        probes = Probes(self._metrics, self._live, lambda: self._ready(queries))
+        self._apps.append(web_app(self._settings, probes, queries))
 
     def _lag_loop(self, view: View, tracker: LagTracker) -> LagLoop:
         settings, names = self._settings, self._settings.names
@@ -232,15 +232,15 @@ class Process:
     def _live(self) -> health.Verdict:
         return health.live(self._observer.pulses(), time.monotonic(), self._settings.stuck_seconds)
 
-    def _ready(self, reader: Reader | None) -> health.Verdict:
+    def _ready(self, queries: Queries | None) -> health.Verdict:
         """Decide on readiness; a process that serves no numbers need not be caught up with them."""
         opening, joining = len(self._observer.to_open), self._joining()
         left_s = self._observer.opening_left_seconds()
-        if reader is None:
+        if queries is None:
             state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining, left_s)
         else:
-            ready = reader.view.ready_partitions
-            state = health.Readiness(ready, self._partitions, opening, reader.lag_seconds(), joining, left_s)
+            ready = queries.view.ready_partitions
+            state = health.Readiness(ready, self._partitions, opening, queries.lag_seconds(), joining, left_s)
         return health.ready(state, self._settings.live_lag_seconds)
 
     def _joining(self) -> tuple[str, ...]:

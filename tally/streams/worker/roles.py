@@ -11,7 +11,7 @@ from msgspec import structs
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.partitions import Assignment
+from tally.agents.fold.partitions import PartitionFolds
 from tally.agents.fold.ports import FoldPorts
 from tally.agents.route.loop import Route
 from tally.schemas.sources import READERS
@@ -76,8 +76,8 @@ def route_app(settings: Settings, route: Route, observer: WorkerObserver) -> Con
 
 def fold_app(
     settings: Settings, dead_letters: DeadLetters, observer: WorkerObserver, gate: ComputeGate
-) -> tuple[ConsumerApp, Assignment]:
-    """Return the app that reads the facts log, and the assignment of its partitions."""
+) -> tuple[ConsumerApp, PartitionFolds]:
+    """Return the app that reads the facts log, and the folds of its partitions."""
     names = settings.names
     store_settings = StoreConfig(
         settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
@@ -94,15 +94,15 @@ def fold_app(
         store = PartitionStore(store_settings, partition)
         return PartitionFold(fold_ports, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
 
-    assignment = Assignment(new_fold, lambda error: fail("a partition's fold failed", error))
+    folds = PartitionFolds(new_fold, lambda error: fail("a partition's fold failed", error))
 
     def assigned(partitions: set[TP]) -> None:
         observer.follow("fold", lambda: runs_consumer(app).outstanding)
         observer.rebalanced("fold", len(partitions))
-        assignment.assign({tp.partition for tp in partitions})
+        folds.assign({tp.partition for tp in partitions})
 
     def revoked(partitions: set[TP]) -> None:
-        assignment.revoke({tp.partition for tp in partitions})
+        folds.revoke({tp.partition for tp in partitions})
         observer.revoked("fold")
         observer.to_open.clear()
         observer.openings.clear()
@@ -115,7 +115,7 @@ def fold_app(
 
     async def agent(runs: AsyncIterator[Run]) -> None:
         async for run in runs:
-            assignment.deliver(run.partition, run)
+            folds.deliver(run.partition, run)
 
     consume(app, (names.facts,), agent, fail)
-    return app, assignment
+    return app, folds

@@ -58,7 +58,7 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
         contested: list[Claim] | None = None
         for fact in facts:
             if isinstance(fact, StatusSeen):
-                _take_status(after, fact)
+                _apply_status(after, fact)
             elif isinstance(fact, Claimed):
                 if after.claim is None:
                     after.claim = fact.claim
@@ -70,7 +70,7 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
                 if fact.clicked:
                     after.clicked_s = earliest(after.clicked_s, fact.at_s)
         if contested is not None:
-            _settle(after, contested)
+            _choose_claim(after, contested)
         return after
 
     def beyond(self, state: Message) -> Bound | None:
@@ -107,7 +107,7 @@ def _span(state: Message, accepted_ms: int) -> tuple[int, int]:
     return first_ms, last_ms
 
 
-def _take_status(message: Message, fact: StatusSeen) -> None:
+def _apply_status(message: Message, fact: StatusSeen) -> None:
     status, at_s = fact.status, fact.at_s
     if status == "sent":
         message.sent_s = earliest(message.sent_s, at_s)
@@ -135,7 +135,7 @@ def _later_pricing(left: Pricing | None, right: Pricing | None) -> Pricing | Non
     return max(left, right)
 
 
-def _settle(message: Message, claims: Iterable[Claim]) -> None:
+def _choose_claim(message: Message, claims: Iterable[Claim]) -> None:
     """Let the smallest claim hold, and keep the smallest one of each other attempt (docs/counters.md)."""
     smallest: dict[tuple[str, str, str, str], Claim] = {}
     for claim in (message.claim, *message.others, *claims):

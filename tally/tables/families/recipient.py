@@ -83,10 +83,10 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
         for fact in facts:
             attempt = own.get(fact.attempt)
             if attempt is not None:
-                _take(attempt, fact)
+                _apply(attempt, fact)
             elif fact.attempt in known:
                 own[fact.attempt] = attempt = _copied(known[fact.attempt])
-                _take(attempt, fact)
+                _apply(attempt, fact)
             else:
                 own[fact.attempt] = _begun(fact)
         return _recipient(known, own)
@@ -168,7 +168,7 @@ def _copied(attempt: Attempt) -> Attempt:
     )
 
 
-def _take(attempt: Attempt, fact: AttemptResult) -> None:
+def _apply(attempt: Attempt, fact: AttemptResult) -> None:
     """Take a fact into an attempt of one's own; messages are sorted once, at the end."""
     outcome, at_ms = fact.outcome, fact.at_ms
     seen_ms = attempt.first_ms.get(outcome)

@@ -58,7 +58,7 @@ class PartitionAppender:
     async def _send_all(self) -> None:
         while self._waiting:
             futures = [future for _, future in self._waiting]
-            error = await self._send(self._take())
+            error = await self._send(self._drain())
             for future in futures:
                 if future.done():
                     continue
@@ -67,7 +67,7 @@ class PartitionAppender:
                 else:
                     future.set_exception(error)
 
-    def _take(self) -> Iterator[Entry]:
+    def _drain(self) -> Iterator[Entry]:
         """Take what waits; whoever has read it to the end holds nothing of it."""
         taken, self._waiting = self._waiting, []
         return chain.from_iterable(entries for entries, _ in taken)

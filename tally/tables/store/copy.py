@@ -45,7 +45,7 @@ class Copy:
         """Remove the files of a copy that is closed."""
         remove(self._path)
 
-    def told(self, why: Rebuilt) -> None:
+    def note_rebuilt(self, why: Rebuilt) -> None:
         """Say why a copy is made anew, for metrics and for people."""
         log.warning("local copy is read anew from its changelogs", why=why, copy=self._path.name)
         self._rebuilt(why)
@@ -55,6 +55,6 @@ class Copy:
             return LocalStore(self._path)
         except CopyUnfit as error:
             log.warning("local copy does not open", error=str(error))
-            self.told(error.why)
+            self.note_rebuilt(error.why)
             self.remove()
             return LocalStore(self._path)

@@ -7,7 +7,7 @@ Writes = dict[str, dict[bytes, bytes | None]]
 """By table: what to put under each key; None deletes."""
 
 
-class Reader(Protocol):
+class StateReader(Protocol):
     """Reads committed values of one partition's tables."""
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:

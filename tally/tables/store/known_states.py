@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from tally.tables.store.interface import Reader, Writes
+from tally.tables.store.interface import StateReader, Writes
 
 
 class KnownStates:
@@ -18,7 +18,7 @@ class KnownStates:
             exists = self._exists.setdefault(table, {})
             exists.update(zip(keys, [value is not None for value in values], strict=True))
 
-    def after(self, counts: Mapping[str, int], writes: Writes, reader: Reader) -> dict[str, int]:
+    def after(self, counts: Mapping[str, int], writes: Writes, reader: StateReader) -> dict[str, int]:
         """Return how many states each table has once these writes are applied.
 
         Nearly every key that is written was read before; whichever was not is looked up now.

@@ -20,7 +20,7 @@ from tally.tables.store.interface import Writes
 from tally.tables.store.known_states import KnownStates
 from tally.tables.store.local import Meta
 from tally.tables.store.marks import FACTS, check, check_witness, moved
-from tally.tables.store.recovery import Changelogs, Range, Told, has_slept, lacks, unfit
+from tally.tables.store.recovery import Changelogs, OnProgress, Range, has_slept, lacks, unfit
 from tally.tables.store.transaction import ChangelogWriter, by_topic
 
 COMMIT_SECONDS = 12.0
@@ -58,11 +58,11 @@ class PartitionStore:
         self.recovered = 0
         """Changelog records that the opening had to read."""
 
-    async def open(self, told: Told = lambda *_: None) -> None:
+    async def open(self, on_progress: OnProgress = lambda *_: None) -> None:
         """Fence the former owner, bring the local copy up to date, and check progress against the logs.
 
-        May be called again once it is closed. `told` hears how far the reading is. Raises a StoreError with
-        what to do, TimeoutError where Kafka is silent, and what Kafka raises.
+        May be called again once it is closed. `on_progress` hears how far the reading is. Raises a StoreError
+        with what to do, TimeoutError where Kafka is silent, and what Kafka raises.
         """
         self._broken = False
         self._states.forget()
@@ -72,12 +72,12 @@ class PartitionStore:
             async with asyncio.timeout(STEP_SECONDS):
                 await self._writer.start()
             with self._copy.opening() as self._local:
-                await self._recover(told)
+                await self._recover(on_progress)
         except BaseException:
             await self._close_writer()
             raise
 
-    async def _recover(self, told: Told) -> None:
+    async def _recover(self, on_progress: OnProgress) -> None:
         names = self._config.names
         facts = TopicPartition(names.facts, self.partition)
         async with Changelogs(self._config.kafka, self._topics, self.partition) as changelogs:
@@ -90,7 +90,7 @@ class PartitionStore:
                 self._local = self._copy.remade()
             ranges = await changelogs.ranges()
             store_id = newest.store_id if newest else self._config.new_id()
-            self.recovered = await changelogs.replay(self._local, ranges, store_id, told)
+            self.recovered = await changelogs.replay(self._local, ranges, store_id, on_progress)
             (log_range,) = (await changelogs.bounds(facts)).values()
         check_witness(self._named(COUNTERS), newest, None, self.recovered)
         self._logs = moved(self._logs, {table: found.end for table, found in ranges.items()})
@@ -120,7 +120,7 @@ class PartitionStore:
                 if has_slept(meta, await self._broker_now_ms(newest)):
                     why = "slept"
         if why is not None and self._held() is not None:
-            self._copy.told(why)
+            self._copy.note_rebuilt(why)
         return why is not None
 
     async def _broker_now_ms(self, newest: Progress) -> int:
@@ -217,7 +217,7 @@ class PartitionStore:
 
     def doubt(self, why: Rebuilt) -> None:
         """Remove the local copy of a store that is closed: the next opening reads its changelogs anew."""
-        self._copy.told(why)
+        self._copy.note_rebuilt(why)
         self._copy.remove()
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ FETCH_ALL_BYTES = 8 << 20
 TAIL = 2_000
 """How far back the newest progress record is looked for at first; behind it lie only aborted transactions."""
 
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Hears how many offsets are read, and of how many."""
 
 
@@ -124,7 +124,11 @@ class Changelogs:
         return found
 
     async def replay(
-        self, local: LocalStore, ranges: Mapping[str, Range], store_id: str, told: Told = lambda *_: None
+        self,
+        local: LocalStore,
+        ranges: Mapping[str, Range],
+        store_id: str,
+        on_progress: OnProgress = lambda *_: None,
     ) -> int:
         """Apply what the local copy lacks; return the number of records. Raises ForeignRecord."""
         offsets = dict(local.meta.offsets) if local.meta else {}
@@ -148,7 +152,7 @@ class Changelogs:
             {by_table[table]: start for table, start in starts.items()},
             {by_table[table]: found.end for table, found in ranges.items()},
             apply,
-            told,
+            on_progress,
         )
         # The last offsets are markers that no record carries: the copy stands behind them all the same.
         local.write({}, Meta(store_id, {table: found.end for table, found in ranges.items()}, touched_ms))
@@ -159,7 +163,7 @@ class Changelogs:
         starts: dict[TopicPartition, int],
         ends: dict[TopicPartition, int],
         take: Callable[[list[Any]], None],
-        told: Told = lambda *_: None,
+        on_progress: OnProgress = lambda *_: None,
     ) -> None:
         """Read from starts up to ends, and say how far it is. Raises TimeoutError where nothing arrives."""
         for tp, start in starts.items():
@@ -170,7 +174,7 @@ class Changelogs:
                 take(records)
                 await asyncio.sleep(0)
             left = [max(0, end - await self._consumer.position(tp)) for tp, end in ends.items()]
-            told(whole - sum(left), whole)
+            on_progress(whole - sum(left), whole)
 
 
 def progress_of(record: Any) -> Progress:

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.sources import READERS
 from tally.simulator.records import RawRecord
 from tally.streams.operations import dead_letters
@@ -21,7 +21,7 @@ def unreadable(records: Iterable[RawRecord]) -> Counter[tuple[bytes, str]]:
     """Return bytes and reason of each record that cannot be read, wholly or in part, if it comes now."""
     now_ms = int(time.time() * 1000)
     read = (
-        (record, READERS[record.topic](record.value, record.headers, READING, now_ms).bad)
+        (record, READERS[record.topic](record.value, record.headers, CONVENTIONS, now_ms).bad)
         for record in records
     )
     return Counter((record.value or b"", bad[0].reason) for record, bad in read if bad)

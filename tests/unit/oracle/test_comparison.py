@@ -3,7 +3,7 @@
 import pytest
 
 from tally.oracle.api import quantile
-from tally.oracle.comparison import differences, drift, same
+from tally.oracle.comparison import deviation, differences, same
 
 
 def test_what_neither_has_is_no_difference() -> None:
@@ -20,7 +20,7 @@ def test_every_wrong_counter_is_named_and_summed() -> None:
         (("t", "a"), "read"),
         (("t", "b"), "sent"),
     ]
-    assert (drift(found).lost, drift(found).doubled) == (3, 1)
+    assert (deviation(found).lost, deviation(found).doubled) == (3, 1)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tally.schemas.missing import (
     Entry,
     Known,
-    ReadPlace,
+    PartitionRead,
     Subjects,
     Value,
     decode_missing,
@@ -19,7 +19,7 @@ from tally.schemas.missing import (
     is_missing,
     joined,
     noticed,
-    place_key,
+    partition_key,
     subjects_key,
     union,
 )
@@ -35,7 +35,7 @@ from tally.schemas.notices import (
 from tally.schemas.rows import PROGRESS_KEY, encode
 
 PLACE = ("send-results", "3")
-KEY = place_key("send-results", 3)
+KEY = partition_key("send-results", 3)
 
 ranges = st.tuples(st.integers(0, 30), st.integers(0, 30))
 readings = st.builds(
@@ -156,4 +156,4 @@ def test_only_what_nobody_can_attribute_concerns_all() -> None:
     assert concerns(CODE_FAILURE, ("", ""))
     assert not concerns(CODE_FAILURE, ("t1", ""))
     assert not concerns(CODE_FAILURE, ("t1", "c1"))
-    assert ReadPlace().since_ms == 0
+    assert PartitionRead().since_ms == 0

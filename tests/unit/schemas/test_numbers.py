@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.schemas.ami.variables import Reading
+from tally.schemas.ami.variables import Conventions
 from tally.schemas.grains import RowKey
 from tally.schemas.numbers import BadNumber, Number, encode, read_number
 from tally.schemas.records import Keyed, Routed
@@ -17,11 +17,11 @@ from tests.support.partition import MemoryPartition
 from tests.unit.schemas.sends.test_full import ACCEPTED
 
 OWNED = ACCEPTED["phone_number_id"]
-READING = Reading(owners={OWNED: "a", "2": "b"})
+CONVENTIONS = Conventions(owners={OWNED: "a", "2": "b"})
 TENANTS = ("a", "b", "c")
 
 
-def routed(reading: Reading = READING, **fields: Any) -> Routed:
+def routed(reading: Conventions = CONVENTIONS, **fields: Any) -> Routed:
     return READERS["send-results"](orjson.dumps(ACCEPTED | fields), (), reading, None)
 
 
@@ -29,13 +29,13 @@ def routed(reading: Reading = READING, **fields: Any) -> Routed:
 def test_only_its_tenant_says_something_of_a_number_and_of_others_everybody(outcome: str) -> None:
     said: dict[str, Any] = {"outcome": outcome, "reason": "x"}
 
-    assert not routed(READING, tenant="a", **said).bad
-    assert [str(bad) for bad in routed(READING, tenant="b", **said).bad] == [
+    assert not routed(CONVENTIONS, tenant="a", **said).bad
+    assert [str(bad) for bad in routed(CONVENTIONS, tenant="b", **said).bad] == [
         "foreign_number at $.phone_number_id"
     ]
-    assert not routed(READING, tenant="b", **said).facts
-    assert not routed(READING, tenant="b", phone_number_id="3", **said).bad
-    assert not routed(Reading(), tenant="b", **said).bad
+    assert not routed(CONVENTIONS, tenant="b", **said).facts
+    assert not routed(CONVENTIONS, tenant="b", phone_number_id="3", **said).bad
+    assert not routed(Conventions(), tenant="b", **said).bad
 
 
 def test_a_voice_attempt_has_no_number_of_whatsapp() -> None:
@@ -57,7 +57,7 @@ SENDS = st.lists(
 
 
 def rows_of(tenant: str, sends: list[dict[str, Any]]) -> dict[bytes, dict[str, int]]:
-    facts: list[Keyed] = [keyed for send in sends for keyed in routed(READING, **send).facts]
+    facts: list[Keyed] = [keyed for send in sends for keyed in routed(CONVENTIONS, **send).facts]
     partition = MemoryPartition()
     partition.fold(facts, Rules())
     return {key: counts for key, counts in partition.counts().items() if RowKey.decode(key).tenant == tenant}

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.sources import READERS
 from tally.simulator.live import PER_SECOND, SENDS, STEP_S, live
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS
@@ -32,7 +32,7 @@ def test_there_are_as_many_sends_as_asked_for_and_no_second_has_more_than_its_sh
 def test_all_of_it_can_be_read_and_comes_of_both_topics() -> None:
     due = live(Random(1), START_S, sends=80)
 
-    read = [READERS[one.record.topic](one.record.value, {}, READING, LATE) for one in due]
+    read = [READERS[one.record.topic](one.record.value, {}, CONVENTIONS, LATE) for one in due]
     assert [bad for one in read for bad in one.bad] == []
     assert {one.record.topic for one in due} == {SEND_RESULTS, WEBHOOK_EVENTS}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tally.schemas.ami.variables import READING
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.sources import READERS
 from tally.simulator.campaign import campaign, past_start_s
 from tally.simulator.mixed import mixed
@@ -76,7 +76,9 @@ def test_of_campaigns_that_are_over_nearly_nothing_is_refused() -> None:
     """Else whoever counts them would count what is refused: a time to come is `bad_time`."""
     size = Size(contacts_per_campaign=40, calls_per_campaign=10)
     records = mixed(Random(1), past_start_s(START, size), size)
-    bad = [one for one in records if READERS[one.topic](one.value, one.headers, READING, START * 1000).bad]
+    bad = [
+        one for one in records if READERS[one.topic](one.value, one.headers, CONVENTIONS, START * 1000).bad
+    ]
 
     assert 0 < len(bad) < 0.05 * len(records)
 

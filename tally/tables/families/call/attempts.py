@@ -15,7 +15,7 @@ from tally.tables.families.call.matching import (
     tenant_of,
     variable_of,
 )
-from tally.tables.families.call.state import JOIN, Asked, Call, Response, Shown
+from tally.tables.families.call.state import JOIN, Call, Requested, Response, Shown
 from tally.tables.families.recipient import RANKED
 
 
@@ -25,7 +25,7 @@ class Attempt(Struct, frozen=True):
     tenant: str
     campaign: str
     template: Template
-    second: bool
+    customer_is_second_leg: bool
     asked_ms: list[int]
     """When its send results were."""
     root: str | None
@@ -60,7 +60,7 @@ def bound_tenant(call: Call) -> str:
     collectors disagree. With owners of their own, channels of one call would count for strangers.
     """
     bound = [
-        *(told for one in call.channels.values() if (told := one.variables.get("tenant_bound"))),
+        *(shown for one in call.channels.values() if (shown := one.variables.get("tenant_bound"))),
         *(Shown(one.at_us, one.bound) for one in call.responses.values() if one.bound),
     ]
     return min(bound).value if bound else ""
@@ -125,7 +125,7 @@ def _begins(call: Call, graph: Graph, key: str, roots: Mapping[str, str], named:
     return _first(graph, says) or root or _first(graph, named)
 
 
-def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None) -> Attempt:
+def _asked_attempt(call: Call, parts: Name, asked: Requested, root: str | None) -> Attempt:
     outcome = next(outcome for outcome in RANKED if outcome in asked.results)
     responses = [call.responses[value] for name, value in asked.ids if value in call.responses]
     times = [one.at_ms for one in asked.results.values()]
@@ -133,7 +133,7 @@ def _asked_attempt(call: Call, parts: Name, asked: Asked, root: str | None) -> A
         parts[0],
         parts[1],
         asked.results[outcome].template,
-        asked.second,
+        asked.customer_is_second_leg,
         times,
         root,
         min(responses, default=None),

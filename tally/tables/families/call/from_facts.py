@@ -25,7 +25,6 @@ from tally.tables.families.call.state import (
     LEAVE,
     UNHOLD,
     UNJOIN,
-    Asked,
     Call,
     Channel,
     DialEnd,
@@ -33,6 +32,7 @@ from tally.tables.families.call.state import (
     Hangup,
     MomentKey,
     Offer,
+    Requested,
     Response,
     Result,
     Shown,
@@ -120,7 +120,7 @@ def call_of(fact: CallFact) -> Call:
         case Dialled(tenant, campaign, contact, attempt, outcome, at_ms, template, ids, second):
             key = join_parts(tenant, campaign, contact, attempt).decode()
             return Call(
-                identifiers, asked={key: Asked({outcome: Result(at_ms, template)}, sorted(ids), second)}
+                identifiers, asked={key: Requested({outcome: Result(at_ms, template)}, sorted(ids), second)}
             )
         case Resynced():
             raise TypeError("a resync is about all calls of a PBX")
@@ -188,6 +188,6 @@ def _spoken_of(main: ChannelSnapshot, fact: ChannelsSeen) -> Channel:
         return _seen(main, fact.at_us, request=Hangup(fact.at_us, fact.cause))
     if letter := MOMENTS.get(fact.kind):
         detail = "" if letter in (HOLD, UNHOLD) else fact.detail
-        key = MomentKey(letter, detail, fact.mark.hex() if fact.mark else "")
+        key = MomentKey(letter, detail, fact.digest.hex() if fact.digest else "")
         return _seen(main, fact.at_us, moments={key.text: [fact.at_us]})
     return _seen(main, fact.at_us)

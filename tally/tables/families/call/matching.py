@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from tally.schemas.call_facts import Role
 from tally.tables.families.call.dial_graph import Graph, closest, order_of
-from tally.tables.families.call.state import Asked, Call
+from tally.tables.families.call.state import Call, Requested
 
 FIRST_ATTEMPT = "1"
 BY_CHANNEL = ("channel_id", "unique_id", "linked_id")
@@ -27,13 +27,13 @@ def roots_by_id(call: Call, graph: Graph) -> dict[str, str]:
     return roots
 
 
-def channels_named(call: Call, graph: Graph, asked: Asked) -> set[str]:
+def channels_named(call: Call, graph: Graph, asked: Requested) -> set[str]:
     """Return the channels that an attempt's ids name themselves, not only by its ActionID."""
     uniques = (value for name, value in asked.ids if name in BY_CHANNEL)
     return {graph.first_half(unique) for unique in uniques if unique in call.channels}
 
 
-def _root_by_id(call: Call, asked: Asked) -> str | None:
+def _root_by_id(call: Call, asked: Requested) -> str | None:
     """Return the channel that a send result names itself, or whose OriginateResponse has its ActionID."""
     for wanted in BY_CHANNEL:
         named = [value for name, value in asked.ids if name == wanted and value in call.channels]
@@ -47,14 +47,14 @@ def named_channels(
     call: Call, graph: Graph, asked: Mapping[str, Name], roots: Mapping[str, str]
 ) -> dict[Name, list[str]]:
     """Return by (campaign, contact, attempt) the channels whose variables name them, the first one first."""
-    told = _told(call, asked, roots)
+    identified = _identified(call, asked, roots)
     of_whom: dict[Name, list[str]] = defaultdict(list)
     in_order = sorted(call.channels.items(), key=lambda item: order_of(item[1], item[0]))
     for unique, channel in in_order:
         if whom := channel.whom:
             of_whom[whom].append(unique)
     sources: dict[Name, list[str]] = defaultdict(list)
-    for unique, name in told.items():
+    for unique, name in identified.items():
         sources[name[:2]].append(unique)
     asked_at: dict[Name, list[tuple[int, str]]] = defaultdict(list)
     for key, parts in asked.items():
@@ -62,7 +62,7 @@ def named_channels(
     names: dict[str, Name] = {}
     for whom, uniques in of_whom.items():
         known = graph.nearest(sources[whom]) if whom in sources else {}
-        names.update((unique, told[known[unique]]) for unique in uniques if unique in known)
+        names.update((unique, identified[known[unique]]) for unique in uniques if unique in known)
         rest = [unique for unique in uniques if unique not in known]
         names.update(_closest_attempts(call, graph, whom, uniques, rest, sorted(asked_at.get(whom, ()))))
     found: dict[Name, list[str]] = defaultdict(list)
@@ -88,13 +88,13 @@ def _closest_attempts(
             yield unique, (*whom, asked_at[0][1] if asked_at else FIRST_ATTEMPT)
 
 
-def _told(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> dict[str, Name]:
+def _identified(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> dict[str, Name]:
     """Return the channels whose attempt is known, by an id or by their own variables."""
-    told: dict[str, Name] = {root: asked[key][1:] for key, root in roots.items()}
+    identified: dict[str, Name] = {root: asked[key][1:] for key, root in roots.items()}
     for unique, channel in call.channels.items():
         if (whom := channel.whom) and "attempt" in channel.variables:
-            told[unique] = (*whom, channel.variables["attempt"].value)
-    return told
+            identified[unique] = (*whom, channel.variables["attempt"].value)
+    return identified
 
 
 def named_by(
@@ -126,8 +126,8 @@ def named_by(
 
 def _owner(call: Call, unique: str, tenants: list[str]) -> str:
     """Return whose attempt a channel is, of the tenants that have one of its name."""
-    told = tenant_of(call, [unique])
-    return told if told in tenants else tenants[0]
+    tenant = tenant_of(call, [unique])
+    return tenant if tenant in tenants else tenants[0]
 
 
 def variable_of(call: Call, uniques: list[str], role: Role) -> str:
@@ -142,6 +142,6 @@ def tenant_of(call: Call, uniques: list[str]) -> str:
     return next((value for role in roles if (value := variable_of(call, uniques, role))), "")
 
 
-def first_ms(asked: Asked) -> int:
+def first_ms(asked: Requested) -> int:
     """Return when an attempt was first told of."""
     return min(one.at_ms for one in asked.results.values())

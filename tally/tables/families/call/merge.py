@@ -14,12 +14,12 @@ from tally.schemas.bounds import CALL_MEMBERS
 from tally.schemas.call_facts import Role
 from tally.schemas.keys import join_parts
 from tally.tables.families.call.state import (
-    Asked,
     Call,
     Channel,
     DialEnd,
     Hangup,
     Offer,
+    Requested,
     Result,
     Shown,
     Whom,
@@ -170,7 +170,7 @@ def _join_moments(parts: Sequence[Channel]) -> dict[str, list[int]]:
     return ordered({key: several[0] for key, several in found.items()})
 
 
-def _join_asked(parts: Sequence[Asked]) -> Asked:
+def _join_asked(parts: Sequence[Requested]) -> Requested:
     if len(parts) == 1:
         return parts[0]
     results = dict(parts[0].results)
@@ -179,4 +179,4 @@ def _join_asked(parts: Sequence[Asked]) -> Asked:
             mine = results.get(outcome, one)
             results[outcome] = Result(min(one.at_ms, mine.at_ms), min(one.template, mine.template))
     ids = sorted({one for part in parts for one in part.ids})
-    return Asked(ordered(results), ids, any(part.second for part in parts))
+    return Requested(ordered(results), ids, any(part.customer_is_second_leg for part in parts))

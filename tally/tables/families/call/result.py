@@ -102,7 +102,7 @@ def _result(
 ) -> CallResult:
     channel = graph.channels[leg] if leg else None
     up_us = channel.up_us if channel else None
-    reason = None if attempt.second or attempt.response is None else attempt.response.reason
+    reason = None if attempt.customer_is_second_leg or attempt.response is None else attempt.response.reason
     is_answered = up_us is not None or (reason == ANSWERED and _is_all_we_know(graph, attempt, leg))
     return CallResult(
         attempt,
@@ -131,7 +131,9 @@ def _is_all_we_know(graph: Graph, attempt: Attempt, leg: str | None) -> bool:
 def _legs(graph: Graph, attempt: Attempt) -> tuple[list[str], set[str]]:
     if attempt.root is None:
         return [], set()
-    legs, own = graph.second_legs(attempt.root) if attempt.second else graph.legs(attempt.root)
+    legs, own = (
+        graph.second_legs(attempt.root) if attempt.customer_is_second_leg else graph.legs(attempt.root)
+    )
     return customers(graph.channels, legs), own
 
 
@@ -161,4 +163,4 @@ def was_attempted(result: CallResult) -> bool:
     if result.leg is not None:
         return True
     response = result.attempt.response
-    return response is not None and not result.attempt.second and response.reason != OTHER
+    return response is not None and not result.attempt.customer_is_second_leg and response.reason != OTHER

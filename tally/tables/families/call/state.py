@@ -170,13 +170,13 @@ class Channel(Struct, frozen=True, array_like=True):
         return self.hangup is not None or self.vanished
 
 
-class Asked(Struct, frozen=True, array_like=True):
+class Requested(Struct, frozen=True, array_like=True):
     """What send results say of one attempt."""
 
     results: dict[str, Result]
     """By outcome."""
     ids: list[tuple[str, str]]
-    second: bool
+    customer_is_second_leg: bool
 
 
 class Call(Struct, frozen=True, array_like=True):
@@ -185,7 +185,7 @@ class Call(Struct, frozen=True, array_like=True):
     identifiers: list[bytes]
     """Sorted; the first one names the state: `u` Uniqueid, `a` ActionID, `v` campaign and contact."""
     channels: dict[str, Channel] = {}
-    asked: dict[str, Asked] = {}
+    asked: dict[str, Requested] = {}
     """By tenant, campaign, contact and attempt, joined as in keys."""
     responses: dict[str, Response] = {}
     """The first one by ActionID, else by NUL and Uniqueid."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tally.agents.flush.dirty_rows import Batch, Since, Unflushed, resend_from, standing
+from tally.agents.flush.dirty_rows import Batch, DirtyRows, DirtySince, resend_from, state_of
 from tally.agents.flush.partition import LONGEST_SECONDS, SEARCHED_ROWS, SEARCHED_SECONDS, Outage, Searches
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import Progress, Row
@@ -22,19 +22,19 @@ def progress(next_offset: int) -> Progress:
     return Progress(next_offset, "s1", "rules")
 
 
-def opened(found: FlushProgress | None = None, **rows: Row) -> Unflushed:
-    unflushed = Unflushed(COLUMNS)
-    reconcile(unflushed, found, {key(name): value for name, value in rows.items()})
-    return unflushed
+def opened(found: FlushProgress | None = None, **rows: Row) -> DirtyRows:
+    dirty_rows = DirtyRows(COLUMNS)
+    reconcile(dirty_rows, found, {key(name): value for name, value in rows.items()})
+    return dirty_rows
 
 
-def reconcile(unflushed: Unflushed, found: FlushProgress | None, rows: dict[RowKey, Row]) -> bool:
+def reconcile(dirty_rows: DirtyRows, found: FlushProgress | None, rows: dict[RowKey, Row]) -> bool:
     offsets = [(name, value.next_offset) for name, value in rows.items()]
-    return at_once(unflushed.reconcile(found, [None, *offsets], 0.0))
+    return at_once(dirty_rows.reconcile(found, [None, *offsets], 0.0))
 
 
-def take(unflushed: Unflushed, next_offset: int, limit: int = 1000) -> Batch:
-    batch = unflushed.take(progress(next_offset), limit)
+def take(dirty_rows: DirtyRows, next_offset: int, limit: int = 1000) -> Batch:
+    batch = dirty_rows.next_batch(progress(next_offset), limit)
     assert batch is not None
     return batch
 
@@ -54,7 +54,7 @@ def take(unflushed: Unflushed, next_offset: int, limit: int = 1000) -> Batch:
 def test_a_partition_is_flushed_only_where_offsets_compare_and_the_feed_is_not_behind(
     found: FlushProgress | None, feed: Progress | None, expected: str
 ) -> None:
-    assert standing(found, feed) == expected
+    assert state_of(found, feed) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,92 +71,92 @@ def test_after_a_restart_rows_from_flush_progress_on_are_dirty() -> None:
 
 
 def test_a_row_that_changes_many_times_is_one_row() -> None:
-    unflushed = opened()
+    dirty_rows = opened()
     for offset in range(100):
-        unflushed.change(A, Since(offset, 0.0))
-    assert unflushed.dirty == {A: Since(0, 0.0)}
+        dirty_rows.change(A, DirtySince(offset, 0.0))
+    assert dirty_rows.dirty == {A: DirtySince(0, 0.0)}
 
 
 def test_a_closed_partition_remembers_nothing_and_finds_its_rows_when_it_opens() -> None:
-    unflushed = opened()
-    unflushed.change(A, Since(1, 0.0))
-    unflushed.close()
-    unflushed.change(B, Since(2, 0.0))
-    assert unflushed.dirty == {}
-    assert reconcile(unflushed, None, {C: row(3)}) is False
-    assert list(unflushed.dirty) == [C]
+    dirty_rows = opened()
+    dirty_rows.change(A, DirtySince(1, 0.0))
+    dirty_rows.close()
+    dirty_rows.change(B, DirtySince(2, 0.0))
+    assert dirty_rows.dirty == {}
+    assert reconcile(dirty_rows, None, {C: row(3)}) is False
+    assert list(dirty_rows.dirty) == [C]
 
 
 def test_the_oldest_rows_go_first_and_flush_progress_stops_at_the_oldest_that_is_left() -> None:
-    unflushed = opened()
+    dirty_rows = opened()
     for offset, changed in enumerate([A, B, C], start=10):
-        unflushed.change(changed, Since(offset, 0.0))
-    first = take(unflushed, 13, limit=2)
+        dirty_rows.change(changed, DirtySince(offset, 0.0))
+    first = take(dirty_rows, 13, limit=2)
     assert list(first.since) == [A, B]
     assert first.progress == held(12)
-    unflushed.done(first)
-    assert take(unflushed, 13).progress == held(13, flushes=2)
+    dirty_rows.done(first)
+    assert take(dirty_rows, 13).progress == held(13, flushes=2)
 
 
 def test_flush_progress_moves_without_rows_when_facts_changed_none() -> None:
-    unflushed = opened(held(5))
-    batch = take(unflushed, 9)
+    dirty_rows = opened(held(5))
+    batch = take(dirty_rows, 9)
     assert (batch.since, batch.progress, batch.seen) == ({}, held(9, flushes=2), held(5))
 
 
 def test_nothing_is_sent_when_nothing_moved() -> None:
-    assert opened(held(5)).take(progress(5), 1000) is None
+    assert opened(held(5)).next_batch(progress(5), 1000) is None
 
 
 def test_rows_of_a_transaction_whose_progress_is_still_to_come_do_not_move_flush_progress() -> None:
-    unflushed = opened(held(5))
-    unflushed.change(A, Since(5, 0.0))
-    assert take(unflushed, 5).progress.next_offset == 5
+    dirty_rows = opened(held(5))
+    dirty_rows.change(A, DirtySince(5, 0.0))
+    assert take(dirty_rows, 5).progress.next_offset == 5
 
 
 def test_a_row_that_changes_while_it_is_being_written_is_dirty_afterwards() -> None:
-    unflushed = opened()
-    unflushed.change(A, Since(1, 0.0))
-    batch = take(unflushed, 2)
-    unflushed.change(A, Since(2, 1.0))
-    unflushed.done(batch)
-    assert unflushed.dirty == {A: Since(2, 1.0)}
+    dirty_rows = opened()
+    dirty_rows.change(A, DirtySince(1, 0.0))
+    batch = take(dirty_rows, 2)
+    dirty_rows.change(A, DirtySince(2, 1.0))
+    dirty_rows.done(batch)
+    assert dirty_rows.dirty == {A: DirtySince(2, 1.0)}
 
 
 def test_a_batch_that_failed_is_as_old_as_before() -> None:
-    unflushed = opened()
-    unflushed.change(A, Since(1, 0.0))
-    batch = take(unflushed, 2)
-    unflushed.change(B, Since(2, 1.0))
-    unflushed.change(A, Since(3, 2.0))
-    unflushed.put_back(batch)
-    assert list(unflushed.dirty.items()) == [(A, Since(1, 0.0)), (B, Since(2, 1.0))]
+    dirty_rows = opened()
+    dirty_rows.change(A, DirtySince(1, 0.0))
+    batch = take(dirty_rows, 2)
+    dirty_rows.change(B, DirtySince(2, 1.0))
+    dirty_rows.change(A, DirtySince(3, 2.0))
+    dirty_rows.put_back(batch)
+    assert list(dirty_rows.dirty.items()) == [(A, DirtySince(1, 0.0)), (B, DirtySince(2, 1.0))]
 
 
 def test_flush_progress_never_passes_a_withheld_row() -> None:
-    unflushed = opened()
-    unflushed.change(A, Since(3, 0.0))
-    unflushed.change(B, Since(4, 0.0))
-    unflushed.withhold([A], retry_at_seconds=300.0)
-    unflushed.change(A, Since(5, 1.0))
-    batch = take(unflushed, 6)
+    dirty_rows = opened()
+    dirty_rows.change(A, DirtySince(3, 0.0))
+    dirty_rows.change(B, DirtySince(4, 0.0))
+    dirty_rows.withhold([A], retry_at_seconds=300.0)
+    dirty_rows.change(A, DirtySince(5, 1.0))
+    batch = take(dirty_rows, 6)
     assert (list(batch.since), batch.progress.next_offset) == ([B], 3)
 
 
 def test_a_withheld_row_is_tried_again_when_its_time_has_come() -> None:
-    unflushed = opened()
-    unflushed.change(A, Since(3, 0.0))
-    unflushed.withhold([A], retry_at_seconds=300.0)
-    unflushed.release(299.9)
-    assert (unflushed.dirty, list(unflushed.withheld)) == ({}, [A])
-    unflushed.release(300.0)
-    assert (unflushed.dirty, unflushed.withheld) == ({A: Since(3, 0.0)}, {})
+    dirty_rows = opened()
+    dirty_rows.change(A, DirtySince(3, 0.0))
+    dirty_rows.withhold([A], retry_at_seconds=300.0)
+    dirty_rows.release(299.9)
+    assert (dirty_rows.dirty, list(dirty_rows.withheld)) == ({}, [A])
+    dirty_rows.release(300.0)
+    assert (dirty_rows.dirty, dirty_rows.withheld) == ({A: DirtySince(3, 0.0)}, {})
 
 
 def test_what_this_flusher_left_there_is_nothing_new() -> None:
-    unflushed = opened(held(5))
-    assert reconcile(unflushed, held(5), {A: row(9)}) is False
-    assert unflushed.dirty == {}
+    dirty_rows = opened(held(5))
+    assert reconcile(dirty_rows, held(5), {A: row(9)}) is False
+    assert dirty_rows.dirty == {}
 
 
 @pytest.mark.parametrize(
@@ -174,39 +174,39 @@ def test_progress_of_somebody_else_makes_rows_dirty_from_there_on_or_all_of_them
     found: FlushProgress | None, dirty: list[RowKey]
 ) -> None:
     rows = {A: row(2), B: row(12)}
-    unflushed = opened(held(10, flushes=3))
-    assert reconcile(unflushed, found, rows) is True
-    assert list(unflushed.dirty) == dirty
+    dirty_rows = opened(held(10, flushes=3))
+    assert reconcile(dirty_rows, found, rows) is True
+    assert list(dirty_rows.dirty) == dirty
 
 
 def test_progress_where_there_was_none_makes_all_rows_dirty() -> None:
-    unflushed = opened(None)
-    assert reconcile(unflushed, held(12), {A: row(2)}) is True
-    assert list(unflushed.dirty) == [A]
+    dirty_rows = opened(None)
+    assert reconcile(dirty_rows, held(12), {A: row(2)}) is True
+    assert list(dirty_rows.dirty) == [A]
 
 
 def test_what_changes_while_somebody_reconciles_is_dirty_and_a_half_reconciliation_is_none() -> None:
-    unflushed = Unflushed(COLUMNS)
-    steps = unflushed.reconcile(None, [(A, 1), (B, 2)], 0.0)
+    dirty_rows = DirtyRows(COLUMNS)
+    steps = dirty_rows.reconcile(None, [(A, 1), (B, 2)], 0.0)
     next(steps)
-    unflushed.change(C, Since(3, 1.0))
-    unflushed.change(B, Since(3, 1.0))
+    dirty_rows.change(C, DirtySince(3, 1.0))
+    dirty_rows.change(B, DirtySince(3, 1.0))
     assert at_once(steps) is False
-    assert dict(unflushed.dirty) == {A: Since(0, 0.0), B: Since(0, 0.0), C: Since(3, 1.0)}
-    given_up = unflushed.reconcile(held(9), [(A, 1), (B, 2)], 2.0)
+    assert dict(dirty_rows.dirty) == {A: DirtySince(0, 0.0), B: DirtySince(0, 0.0), C: DirtySince(3, 1.0)}
+    given_up = dirty_rows.reconcile(held(9), [(A, 1), (B, 2)], 2.0)
     next(given_up)
     given_up.close()
-    assert unflushed.dirty_rows == 0
-    assert reconcile(unflushed, held(1), {A: row(1), B: row(2)}) is False
-    assert unflushed.dirty_rows == 2
+    assert dirty_rows.dirty_rows == 0
+    assert reconcile(dirty_rows, held(1), {A: row(1), B: row(2)}) is False
+    assert dirty_rows.dirty_rows == 2
 
 
 def test_flush_progress_waits_for_the_last_of_the_oldest_rows() -> None:
-    unflushed = opened(None, a=row(1), b=row(2))
-    unflushed.change(C, Since(7, 1.0))
-    assert take(unflushed, 9, limit=1).progress.next_offset == 0
-    assert take(unflushed, 9, limit=1).progress.next_offset == 7
-    assert take(unflushed, 9, limit=1).progress.next_offset == 9
+    dirty_rows = opened(None, a=row(1), b=row(2))
+    dirty_rows.change(C, DirtySince(7, 1.0))
+    assert take(dirty_rows, 9, limit=1).progress.next_offset == 0
+    assert take(dirty_rows, 9, limit=1).progress.next_offset == 7
+    assert take(dirty_rows, 9, limit=1).progress.next_offset == 9
 
 
 def test_rows_are_searched_for_so_often_a_minute_and_what_was_not_found_is_given_back() -> None:

@@ -105,12 +105,12 @@ async def test_while_postgres_is_away_the_dirty_rows_are_the_rows_that_exist_and
     for offset in range(10, 110):
         flushing.source.count(0, offset, "a", "b")
         await flushing.hands.tick()
-    dirty_rows, _, lag_seconds = flushing.hands.heard.standing
+    dirty_rows, _, lag_seconds = flushing.hands.heard.state_of
     assert dirty_rows == 2
     assert lag_seconds >= 99.0
     flushing.postgres.away = False
     await flushing.hands.tick()
-    assert flushing.hands.heard.standing == (0, 0, 0.0)
+    assert flushing.hands.heard.state_of == (0, 0, 0.0)
     assert flushing.is_exact()
 
 
@@ -120,7 +120,7 @@ async def test_the_lag_is_told_although_postgres_was_away_from_the_start(flushin
     flushing.source.count(0, 10, "a")
     for _ in range(4):
         await flushing.hands.tick()
-    assert flushing.hands.heard.standing == (0, 0, 3.0)
+    assert flushing.hands.heard.state_of == (0, 0, 3.0)
 
 
 @pytest.mark.asyncio
@@ -178,7 +178,7 @@ async def test_one_unstorable_row_stops_no_other_row_and_holds_back_progress(flu
     flushing.source.count(0, 10, "a", "bad", "b")
     await flushing.hands.tick()
     assert set(flushing.postgres.of(0)) == {key("a"), key("b")}
-    assert flushing.hands.heard.standing[:2] == (0, 1)
+    assert flushing.hands.heard.state_of[:2] == (0, 1)
     assert flushing.hands.heard.failures == ["22"]
     flushing.source.count(0, 20, "a", "bad")
     await flushing.hands.tick()
@@ -207,7 +207,7 @@ async def test_some_of_thousands_of_unstorable_rows_are_found_a_minute_and_other
     flushing.source.count(0, 10, *bad, *good)
     await flushing.hands.tick()
     assert set(flushing.postgres.of(0)) == {key(name) for name in good}
-    assert flushing.hands.heard.standing[:2] == (0, 3_000)
+    assert flushing.hands.heard.state_of[:2] == (0, 3_000)
     for minute in range(1, 4):
         assert flushing.postgres.found == minute * SEARCHED_ROWS
         flushing.source.count(0, 10 + minute, *good)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from tally.agents.fold.failure import FamilyFailure, family_code, is_beyond_retry, next_failure
-from tally.agents.fold.inbox import Inbox, foreign, take
+from tally.agents.fold.inbox import Inbox, foreign, intake_of
 from tally.agents.fold.rows import BrokenSum, move
 from tally.schemas.rows import Failure, Row
 from tally.tables.contribution import Change
@@ -43,7 +43,7 @@ def run(*offsets: int) -> FakeRun:
 def test_facts_before_progress_are_skipped_and_a_gap_is_never_jumped(
     runs: list[FakeRun], next_offset: int, taken: list[int], gap_at: int | None
 ) -> None:
-    intake = take(runs, next_offset)
+    intake = intake_of(runs, next_offset)
 
     assert [record.offset for record in intake.records] == taken
     assert intake.gap_at == gap_at
@@ -77,14 +77,14 @@ async def test_an_inbox_hands_out_as_many_runs_as_fit_and_at_least_one() -> None
     for each in (run(*range(5)), run(5, 6), run(7)):
         inbox.put(each)
 
-    assert await inbox.take(max_records=3) == [run(*range(5))]
-    assert await inbox.take(max_records=3) == [run(5, 6), run(7)]
+    assert await inbox.next_runs(max_records=3) == [run(*range(5))]
+    assert await inbox.next_runs(max_records=3) == [run(5, 6), run(7)]
 
 
 @pytest.mark.asyncio
 async def test_a_closed_inbox_ends_the_loop_that_waits_for_it() -> None:
     inbox = Inbox()
-    waiting = asyncio.ensure_future(inbox.take(10))
+    waiting = asyncio.ensure_future(inbox.next_runs(10))
     await asyncio.sleep(0)
     inbox.close()
 

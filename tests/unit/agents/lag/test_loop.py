@@ -10,9 +10,9 @@ from aiokafka.errors import KafkaConnectionError
 
 from tally.agents.lag import loop as lag_loop
 from tally.agents.lag.loop import LagLoop
-from tally.agents.lag.tracker import LagTracker, Moment, RawPlace
+from tally.agents.lag.tracker import LagTracker, Moment, RawPartition
 
-PLACE = RawPlace("webhook-events", 0, "w1")
+PLACE = RawPartition("webhook-events", 0, "w1")
 
 
 class CaughtUp:
@@ -25,11 +25,11 @@ class CaughtUp:
         self.asked.append("clock")
         return Moment(float(len(self.asked)), len(self.asked))
 
-    async def raw_ends(self) -> Mapping[RawPlace, int]:
+    async def raw_ends(self) -> Mapping[RawPartition, int]:
         self.asked.append("ends")
         return {PLACE: 5}
 
-    async def committed(self) -> Mapping[RawPlace, int]:
+    async def committed(self) -> Mapping[RawPartition, int]:
         self.asked.append("committed")
         return {PLACE: 5}
 
@@ -45,7 +45,7 @@ class AwayAtFirst(CaughtUp):
         super().__init__()
         self.failures = failures
 
-    async def raw_ends(self) -> Mapping[RawPlace, int]:
+    async def raw_ends(self) -> Mapping[RawPartition, int]:
         if self.failures:
             self.failures -= 1
             raise KafkaConnectionError("away")
@@ -59,7 +59,7 @@ class HangsAtFirst(CaughtUp):
         super().__init__()
         self.hung = 0
 
-    async def committed(self) -> Mapping[RawPlace, int]:
+    async def committed(self) -> Mapping[RawPartition, int]:
         if not self.hung:
             self.hung += 1
             await asyncio.Event().wait()
@@ -138,7 +138,7 @@ async def test_the_deadline_is_that_of_one_poll_and_not_of_all() -> None:
 @pytest.mark.asyncio
 async def test_what_is_our_own_fault_is_not_retried() -> None:
     class Wrong(CaughtUp):
-        async def raw_ends(self) -> Mapping[RawPlace, int]:
+        async def raw_ends(self) -> Mapping[RawPartition, int]:
             raise ValueError("a bug")
 
     loop, _, _ = loop_over(Wrong(), [])

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tally.agents.lag.tracker import MAX_SAMPLES, LagTracker, Moment, RawPlace
+from tally.agents.lag.tracker import MAX_SAMPLES, LagTracker, Moment, RawPartition
 
-PLACES = (RawPlace("webhook-events", 0, "w1"), RawPlace("send-results", 0, "s1"))
+PLACES = (RawPartition("webhook-events", 0, "w1"), RawPartition("send-results", 0, "s1"))
 FACTS_PARTITIONS = 2
 
 
@@ -28,9 +28,9 @@ class Pipeline(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now_ms = 1_000_000
-        self.raw: dict[RawPlace, list[RawRecord]] = {place: [] for place in PLACES}
+        self.raw: dict[RawPartition, list[RawRecord]] = {place: [] for place in PLACES}
         self.routed = dict.fromkeys(PLACES, 0)
-        self.committed: dict[RawPlace, int] = {}
+        self.committed: dict[RawPartition, int] = {}
         self.facts: list[list[RawRecord]] = [[] for _ in range(FACTS_PARTITIONS)]
         self.viewed = dict.fromkeys(range(FACTS_PARTITIONS), 0)
         self.tracker = LagTracker()
@@ -49,17 +49,17 @@ class Pipeline(RuleBasedStateMachine):
         place=st.sampled_from(PLACES),
         facts_partitions=st.sampled_from([[0], [1], []]),
     )
-    def produce(self, place: RawPlace, facts_partitions: list[int]) -> None:
+    def produce(self, place: RawPartition, facts_partitions: list[int]) -> None:
         number = sum(map(len, self.raw.values()))
         self.raw[place].append(RawRecord(number, self.now_ms, tuple(facts_partitions)))
         self.now_ms += 1
 
     @rule(place=st.sampled_from(PLACES), records=st.integers(1, 4))
-    def retention_deletes(self, place: RawPlace, records: int) -> None:
+    def retention_deletes(self, place: RawPartition, records: int) -> None:
         self.gone[place] = min(len(self.raw[place]), self.gone[place] + records)
 
     @rule(place=st.sampled_from(PLACES))
-    def route_appends(self, place: RawPlace) -> None:
+    def route_appends(self, place: RawPartition) -> None:
         unread = self.raw[place][self.routed[place] :]
         lost = unread[: max(0, self.gone[place] - self.routed[place])]
         # That they are gone is a fact as well.
@@ -70,11 +70,11 @@ class Pipeline(RuleBasedStateMachine):
         self.routed[place] = len(self.raw[place])
 
     @rule(place=st.sampled_from(PLACES))
-    def route_commits(self, place: RawPlace) -> None:
+    def route_commits(self, place: RawPartition) -> None:
         self.committed[place] = self.begins[place] + self.routed[place]
 
     @rule(place=st.sampled_from(PLACES))
-    def route_is_killed(self, place: RawPlace) -> None:
+    def route_is_killed(self, place: RawPartition) -> None:
         self.routed[place] = self.committed.get(place, self.begins[place]) - self.begins[place]
 
     @rule(partition=st.integers(0, FACTS_PARTITIONS - 1), records=st.integers(1, 3))
@@ -121,22 +121,22 @@ class Pipeline(RuleBasedStateMachine):
     def _poll(self) -> Iterator[None]:
         while True:
             asked_at = self.last_asked = Moment(self.now_ms / 1000, self.now_ms)
-            ends: dict[RawPlace, int] = {}
+            ends: dict[RawPartition, int] = {}
             for place in PLACES:
                 yield
                 ends[place] = self.begins[place] + len(self.raw[place])
-            self.tracker.take_ends(asked_at, ends)
-            committed: dict[RawPlace, int] = {}
+            self.tracker.note_ends(asked_at, ends)
+            committed: dict[RawPartition, int] = {}
             for place in PLACES:
                 yield
                 if place in self.committed:
                     committed[place] = self.committed[place]
-            self.tracker.take_committed(committed)
+            self.tracker.note_committed(committed)
             facts_ends: dict[int, int] = {}
             for partition, facts in enumerate(self.facts):
                 yield
                 facts_ends[partition] = len(facts)
-            self.tracker.take_facts_ends(facts_ends)
+            self.tracker.note_facts_ends(facts_ends)
             yield
 
 
@@ -151,9 +151,9 @@ def moment(second: int) -> Moment:
 
 
 def poll(tracker: LagTracker, second: int, end: int, committed: int, facts_end: int) -> None:
-    tracker.take_ends(moment(second), {PLACE: end})
-    tracker.take_committed({PLACE: committed})
-    tracker.take_facts_ends({0: facts_end})
+    tracker.note_ends(moment(second), {PLACE: end})
+    tracker.note_committed({PLACE: committed})
+    tracker.note_facts_ends({0: facts_end})
 
 
 def test_nothing_is_known_before_the_first_poll() -> None:
@@ -174,9 +174,9 @@ def test_a_moment_counts_only_once_route_and_then_the_view_have_reached_it() -> 
 def test_facts_ends_from_before_the_commit_was_seen_prove_nothing() -> None:
     tracker = LagTracker()
     poll(tracker, 1, end=10, committed=0, facts_end=0)
-    tracker.take_committed({PLACE: 10})
+    tracker.note_committed({PLACE: 10})
     assert tracker.as_of({0: 0}) is None
-    tracker.take_facts_ends({0: 5})
+    tracker.note_facts_ends({0: 5})
     assert tracker.as_of({0: 0}) is None
     assert tracker.as_of({0: 5}) == moment(1)
 
@@ -199,21 +199,21 @@ def test_a_raw_partition_that_route_has_not_begun_to_read_is_not_caught_up_thoug
     tracker = LagTracker()
     poll(tracker, 1, end=0, committed=0, facts_end=0)
     assert tracker.as_of({0: 0}) == moment(1)
-    tracker.take_ends(moment(2), {PLACE: 0})
-    tracker.take_committed({})
-    tracker.take_facts_ends({0: 0})
+    tracker.note_ends(moment(2), {PLACE: 0})
+    tracker.note_committed({})
+    tracker.note_facts_ends({0: 0})
     assert tracker.as_of({0: 0}) == moment(1)
 
 
 def test_what_was_committed_in_a_topic_of_the_same_name_says_nothing() -> None:
     tracker, anew = LagTracker(), PLACE._replace(topic_id="w2")
-    tracker.take_ends(moment(1), {PLACE: 7})
-    tracker.take_committed({anew: 9})
-    tracker.take_facts_ends({0: 0})
+    tracker.note_ends(moment(1), {PLACE: 7})
+    tracker.note_committed({anew: 9})
+    tracker.note_facts_ends({0: 0})
     assert tracker.as_of({0: 0}) is None
-    tracker.take_ends(moment(2), {anew: 9})
-    tracker.take_committed({anew: 9})
-    tracker.take_facts_ends({0: 0})
+    tracker.note_ends(moment(2), {anew: 9})
+    tracker.note_committed({anew: 9})
+    tracker.note_facts_ends({0: 0})
     assert tracker.as_of({0: 0}) == moment(2)
 
 
@@ -224,14 +224,14 @@ def test_a_long_stall_is_remembered_in_bounded_memory_and_ends_at_the_newest_mom
     for second in range(polls):
         poll(tracker, second, end=second + 1, committed=0, facts_end=0)
         assert len(tracker._arrived._samples) <= MAX_SAMPLES
-    tracker.take_committed({PLACE: polls})
-    tracker.take_facts_ends({0: 3})
+    tracker.note_committed({PLACE: polls})
+    tracker.note_facts_ends({0: 3})
     assert tracker.as_of({0: 3}) == moment(polls - 1)
 
 
 def test_lag_is_counted_by_topic() -> None:
     tracker = LagTracker()
-    tracker.take_ends(moment(1), {PLACE: 10, PLACE._replace(partition=1): 5, PLACES[1]: 7})
-    tracker.take_committed({PLACE: 4, PLACE._replace(partition=1): 5})
-    tracker.take_facts_ends({0: 100, 1: 50})
+    tracker.note_ends(moment(1), {PLACE: 10, PLACE._replace(partition=1): 5, PLACES[1]: 7})
+    tracker.note_committed({PLACE: 4, PLACE._replace(partition=1): 5})
+    tracker.note_facts_ends({0: 100, 1: 50})
     assert tracker.lag_records({0: 90}) == {"webhook-events": 6, "send-results": 7, "facts": 60}

@@ -4,7 +4,7 @@ import pytest
 
 from tally.agents.view.lacks import Lack, Lacks
 from tally.agents.view.model import View
-from tally.schemas.missing import Known, Subjects, Value, noticed, place_key, subjects_key
+from tally.schemas.missing import Known, Subjects, Value, noticed, partition_key, subjects_key
 from tally.schemas.notices import ANY_CAMPAIGN, CODE_FAILURE, LOST_RECORDS, Acknowledged, Reading
 from tally.schemas.rows import encode
 
@@ -15,7 +15,7 @@ NOTHING = Lack()
 def lacks(*entries: tuple[bytes, Value], partition: int = 0) -> Lacks:
     found = Lacks()
     for key, value in entries:
-        found.take(partition, key, encode(value))
+        found.apply(partition, key, encode(value))
     return found
 
 
@@ -28,7 +28,7 @@ def incomplete(found: Lack) -> int:
 
 
 def test_raw_records_that_are_gone_may_be_anybodys() -> None:
-    found = lacks((place_key("send-results", 3), LOST))
+    found = lacks((partition_key("send-results", 3), LOST))
     for lack in (found.of("t1", "c1"), found.of("t2"), found.all):
         assert lack == Lack({LOST_RECORDS: 7})
 
@@ -58,7 +58,7 @@ def test_what_is_of_a_tenant_and_of_nobody_knows_which_campaign_concerns_all_of_
 
 def test_partitions_add_up_and_what_is_acknowledged_is_told_apart() -> None:
     found = lacks(subjects("t1", "c1", 5, Known(3, "seen")))
-    found.take(1, *_encoded(subjects("t1", "c1", 2, Known(9, "more than there is"))))
+    found.apply(1, *_encoded(subjects("t1", "c1", 2, Known(9, "more than there is"))))
     assert found.of("t1", "c1") == Lack({CODE_FAILURE: 2}, {CODE_FAILURE: 5})
 
 

@@ -13,7 +13,7 @@ from tally.agents.view.answer import rfc_3339
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator
 from tally.agents.view.operators import operator_answer, state_of
-from tally.agents.view.reader import OperatorsPage, Reader
+from tally.agents.view.queries import OperatorsPage, Queries
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, join_parts
@@ -50,12 +50,12 @@ def counts_of(queue: str, paused: str | None = None, **numbers: int) -> dict[str
     return described
 
 
-def reader_of(view: View) -> Reader:
-    return Reader(view, LagTracker(), 1, lambda: 0.0, now_ms=lambda: NOW_MS)
+def queries_of(view: View) -> Queries:
+    return Queries(view, LagTracker(), 1, lambda: 0.0, now_ms=lambda: NOW_MS)
 
 
 def ask(view: View, tenant: str = "t1") -> list[Any]:
-    return list(orjson.loads(at_once(reader_of(view).operators(tenant)).entries))
+    return list(orjson.loads(at_once(queries_of(view).operators(tenant)).entries))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_an_operator_of_whom_nothing_is_counted_any_more_is_not_shown() -> None:
     assert [one["operator"] for one in ask(view)] == ["B"]
     view.apply(0, RowKey("t1", "", Template("pbx01", "B")).encode(), None)
     assert ask(view) == []
-    assert at_once(reader_of(view).operators("t1")) == OperatorsPage(b"[]", None)
+    assert at_once(queries_of(view).operators("t1")) == OperatorsPage(b"[]", None)
 
 
 def test_a_description_that_this_version_does_not_know_is_not_shown() -> None:
@@ -247,7 +247,7 @@ def test_pages_one_after_the_other_list_each_operator_once_in_order(
         put_operator(view, "t1", f"{n:02}", counts_of("q", status=1 + n % 2, since_ms=1), pbx=pbx)
     states, after, found = frozenset({"in_call"} if only_busy else ()), None, list[tuple[str, int]]()
     while True:
-        page = at_once(reader_of(view).operators("t1", frozenset(), states, after, limit))
+        page = at_once(queries_of(view).operators("t1", frozenset(), states, after, limit))
         entries = orjson.loads(page.entries)
         found += [(one["pbx"], int(one["operator"])) for one in entries]
         assert len(entries) == limit or page.following is None
@@ -263,7 +263,7 @@ def test_pbx_and_state_choose_operators() -> None:
 
     def found(pbxs: set[str], states: set[str]) -> list[str]:
         chosen = orjson.loads(
-            at_once(reader_of(view).operators("t1", frozenset(pbxs), frozenset(states))).entries
+            at_once(queries_of(view).operators("t1", frozenset(pbxs), frozenset(states))).entries
         )
         return [one["pbx"] + one["operator"] for one in chosen]
 
@@ -274,10 +274,10 @@ def test_pbx_and_state_choose_operators() -> None:
 
 def test_a_kept_entry_is_made_anew_when_its_row_changes_or_its_wrap_up_ends_even_if_clocks_go_back() -> None:
     view, now_ms = View(1), [NOW_MS]
-    reader = Reader(view, LagTracker(), 1, lambda: 0.0, now_ms=lambda: now_ms[0])
+    queries = Queries(view, LagTracker(), 1, lambda: 0.0, now_ms=lambda: now_ms[0])
 
     def state() -> tuple[str, str]:
-        (operator,) = orjson.loads(at_once(reader.operators("t1")).entries)
+        (operator,) = orjson.loads(at_once(queries.operators("t1")).entries)
         return operator["state"], operator["queues"][0]["state"]
 
     put_operator(view, "t1", "A", counts_of("q", status=1, since_ms=1, last_call_s=NOW_S - 5, wrapup_s=15))
@@ -296,11 +296,11 @@ def test_five_hundred_operators_are_read_in_less_than_20_ms() -> None:
         queues = [counts_of(f"queue-{q}", status=1, since_ms=NOW_MS - n, wrapup_s=15) for q in range(3)]
         described = {name: value for queue in queues for name, value in queue.items()}
         put_operator(view, "t1", f"PJSIP/{n}", {"connects": 1, "memberships.name=Ann": 1} | described)
-    reader = Reader(view, LagTracker(), 1, time.monotonic)
+    queries = Queries(view, LagTracker(), 1, time.monotonic)
 
     def seconds() -> float:
         began_s = time.perf_counter()
-        assert at_once(reader.operators("t1")).entries.count(b'"operator"') == 500
+        assert at_once(queries.operators("t1")).entries.count(b'"operator"') == 500
         return time.perf_counter() - began_s
 
     assert min(seconds() for _ in range(5)) < 0.02

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.agents.view.recent import Place, Recent
+from tally.agents.view.recent import Rank, Recent
 
 # More campaigns than REBUILD_SHARE, so that both ways of settling are taken.
 NAMES = st.integers(0, 60).map(lambda n: f"c{n}")
@@ -11,8 +11,8 @@ MOVES = st.tuples(NAMES, st.none() | st.integers(0, 50))
 BURSTS = st.lists(st.lists(MOVES, max_size=40), max_size=8)
 
 
-def ordered(known: dict[str, int]) -> list[Place]:
-    return sorted(Place(-last_ms, name) for name, last_ms in known.items())
+def ordered(known: dict[str, int]) -> list[Rank]:
+    return sorted(Rank(-last_ms, name) for name, last_ms in known.items())
 
 
 @given(BURSTS)
@@ -40,8 +40,8 @@ def test_what_follows_a_place_need_not_have_that_place(
     recent = Recent()
     for campaign, at in known.items():
         recent.move(campaign, at)
-    place = Place(-last_ms, name)
-    assert list(recent.after(place)) == [found for found in ordered(known) if found > place]
+    rank = Rank(-last_ms, name)
+    assert list(recent.after(rank)) == [found for found in ordered(known) if found > rank]
 
 
 def test_nothing_is_ordered_before_something_came() -> None:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tally.schemas.ami.reader import read_ami
-from tally.schemas.ami.variables import Reading
+from tally.schemas.ami.variables import Conventions
 from tally.schemas.bounds import PACKET_LINES, QUEUE_NAME
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Resynced
 from tally.schemas.records import packed
@@ -46,7 +46,7 @@ def test_an_event_says_what_became_of_its_channel() -> None:
     fact = hangup(HANGUP)
     (snapshot,) = fact.channels
 
-    assert (fact.kind, fact.cause, fact.at_us, fact.mark) == ("hangup", 16, 1_795_350_873_904_228, b"")
+    assert (fact.kind, fact.cause, fact.at_us, fact.digest) == ("hangup", 16, 1_795_350_873_904_228, b"")
     assert (snapshot.unique, snapshot.linked, snapshot.state) == (
         "pbx01-1795350870.3",
         "pbx01-1795350870.1",
@@ -81,8 +81,8 @@ def test_without_a_timestamp_the_time_of_receipt_counts_and_the_content_is_the_i
     first, later = hangup(value), hangup(value, (HEADERS[0], ("received_at", b"1795350879000"), HEADERS[2]))
 
     assert (first.at_us, later.at_us) == (1_795_350_873_905_000, 1_795_350_879_000_000)
-    assert first.mark == later.mark != b""
-    assert hangup(value.replace(b"Cause: 16", b"Cause: 17")).mark != first.mark
+    assert first.digest == later.digest != b""
+    assert hangup(value.replace(b"Cause: 16", b"Cause: 17")).digest != first.digest
 
 
 def test_what_is_no_utf_8_is_latin_1_so_that_no_event_is_lost_for_a_name() -> None:
@@ -163,7 +163,7 @@ def test_a_phantom_channel_is_no_fact() -> None:
 
 
 def test_variables_and_verdicts_are_read_where_the_settings_name_them() -> None:
-    reading = Reading({"KAMPAGNE": "campaign", "AMD": "amd"}, amd_event="Detected")
+    reading = Conventions({"KAMPAGNE": "campaign", "AMD": "amd"}, amd_event="Detected")
     set_ = HANGUP.replace(b"Event: Hangup", b"Event: VarSet\r\nVariable: __KAMPAGNE\r\nValue: k1")
     told = HANGUP.replace(b"Event: Hangup", b"Event: UserEvent\r\nUserEvent: Detected\r\nStatus: MACHINE")
 
@@ -196,8 +196,8 @@ def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
     ahead = b"Event: CoreShowChannelsComplete\r\nTimestamp: 1795437273.5\r\n"
     member = b"Event: QueueMemberStatus\r\nTimestamp: 1795437273.5\r\nQueue: q\r\nInterface: PJSIP/1\r\n"
     published_ms = 1_795_350_873_999
-    (listed,) = read_ami(ahead, HEADERS, Reading(), published_ms).facts
-    (known,) = read_ami(member, HEADERS, Reading(), published_ms).facts
+    (listed,) = read_ami(ahead, HEADERS, Conventions(), published_ms).facts
+    (known,) = read_ami(member, HEADERS, Conventions(), published_ms).facts
 
     assert isinstance(listed.fact, Resynced)
     assert isinstance(known.fact, MemberSeen)
@@ -221,7 +221,7 @@ def test_an_event_lies_between_2009_and_a_day_after_its_record(
         else:
             value = HANGUP.replace(b"Timestamp: 1795350873.904228\r\n", b"")
             headers = (HEADERS[0], ("received_at", b"%d" % at_ms), HEADERS[2])
-        routed = read_ami(value, headers, Reading(), published_ms)
+        routed = read_ami(value, headers, Conventions(), published_ms)
         assert [bad.reason for bad in routed.bad] == ([] if routed.facts else ["bad_time"])
         return bool(routed.facts)
 

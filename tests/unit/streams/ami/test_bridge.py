@@ -62,10 +62,10 @@ async def test_a_list_is_of_the_moment_before_it_by_the_clock_of_the_pbx() -> No
 
     for action in server.asked("CoreShowChannels") + server.asked("QueueStatus"):
         mark = f"\r\nActionID: {action['ActionID']}\r\n".encode()
-        times = {taken.received_at_ms for taken in records if mark in taken.value}
+        times = {packet.received_at_ms for packet in records if mark in packet.value}
         # The recorded Pong's Timestamp: 1795351137.333666.
         assert times == {1_795_351_137_333}
-    (between,) = [taken for taken in records if taken.value == SESSION[0]]
+    (between,) = [packet for packet in records if packet.value == SESSION[0]]
     assert between.received_at_ms < 1_000
 
 
@@ -130,7 +130,7 @@ async def test_what_is_malformed_between_packets_is_published_as_it_is_and_marke
         await until(lambda: len(server.sent) > 10 and bridging.topic.values() == server.sent)
 
         marked = {
-            taken.value: taken.malformed for taken in bridging.topic.records["pbx01"] if taken.malformed
+            packet.value: packet.malformed for packet in bridging.topic.records["pbx01"] if packet.malformed
         }
         assert marked == {noise[0]: "no_fields", noise[1]: "no_event", noise[2]: "no_fields"}
         assert bridging.metric("malformed_total") == 3

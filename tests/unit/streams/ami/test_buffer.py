@@ -1,4 +1,4 @@
-"""Laws of the buffer between a PBX and Kafka: nothing that was taken is lost, nothing is taken silently."""
+"""Laws of the buffer between a PBX and Kafka: nothing that was packet is lost, nothing is packet silently."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.streams.ami.buffer import Buffer, Taken
+from tally.streams.ami.buffer import Buffer, ReceivedPacket
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.sink import Sink, headers_of
 from tests.support.ami_bridge import Bridging, pbx_of
@@ -27,26 +27,26 @@ ROOM = 20
 def test_a_buffer_gives_back_what_it_took_in_order_and_holds_no_more_than_it_may(
     steps: list[int | None], max_records: int, max_bytes: int
 ) -> None:
-    buffer, taken, given_back = Buffer(max_records, max_bytes), [], []
+    buffer, packet, given_back = Buffer(max_records, max_bytes), [], []
     for number, size in enumerate(steps):
         if size is None:
             head = buffer.head(2)
             given_back += head
             buffer.drop(len(head))
-        elif buffer.put(record := Taken(b"x" * size, number)):
-            taken.append(record)
+        elif buffer.put(record := ReceivedPacket(b"x" * size, number)):
+            packet.append(record)
         assert len(buffer) <= max_records
         assert buffer.bytes == sum(len(record.value) for record in buffer.head(100)) <= max_bytes
-    assert given_back + buffer.head(100) == taken
-    assert buffer.oldest_at_ms == (taken[len(given_back)].received_at_ms if buffer else None)
+    assert given_back + buffer.head(100) == packet
+    assert buffer.oldest_at_ms == (packet[len(given_back)].received_at_ms if buffer else None)
 
 
 @pytest.mark.asyncio
 async def test_a_buffer_that_was_full_has_room_once_it_is_half_empty() -> None:
     buffer = Buffer(max_records=4)
-    assert all(buffer.put(Taken(b"x", 0)) for _ in range(4))
+    assert all(buffer.put(ReceivedPacket(b"x", 0)) for _ in range(4))
     assert await buffer.wait_for_room(0.01)
-    assert not buffer.put(Taken(b"x", 0))
+    assert not buffer.put(ReceivedPacket(b"x", 0))
     buffer.drop(1)
     assert not await buffer.wait_for_room(0.01)
     buffer.drop(1)
@@ -102,9 +102,9 @@ class FailingSink:
         self.values = values
         self.calls = 0
 
-    async def publish(self, events: Sequence[Taken]) -> int:
+    async def publish(self, events: Sequence[ReceivedPacket]) -> int:
         self.calls += 1
-        self.values += [taken.value for taken in events[:3]]
+        self.values += [packet.value for packet in events[:3]]
         if self.calls % 2:
             raise RuntimeError("not even one of Kafka's errors")
         return len(events[:3])
@@ -163,17 +163,17 @@ async def test_two_pbxs_do_not_wait_for_each_other_at_kafka() -> None:
 def test_headers_name_the_pbx_the_time_and_the_tenant_where_there_is_one() -> None:
     given = {"name": "pbx01", "host": "h", "username": "u", "secret": "s", "tenant": "t1"}
     pbx = Pbx.model_validate(given)
-    assert headers_of(Taken(b"", 1795350870000), pbx) == [
+    assert headers_of(ReceivedPacket(b"", 1795350870000), pbx) == [
         ("pbx", b"pbx01"),
         ("received_at", b"1795350870000"),
         ("tenant", b"t1"),
     ]
-    assert headers_of(Taken(b"", 1), pbx.model_copy(update={"tenants": "any"}))[2:] == [
+    assert headers_of(ReceivedPacket(b"", 1), pbx.model_copy(update={"tenants": "any"}))[2:] == [
         ("tenant", b"t1"),
         ("tenants", b"any"),
     ]
     anyone = pbx.model_copy(update={"tenant": None})
-    assert headers_of(Taken(b"", 1, "too_large"), anyone)[1:] == [
+    assert headers_of(ReceivedPacket(b"", 1, "too_large"), anyone)[1:] == [
         ("received_at", b"1"),
         ("malformed", b"too_large"),
     ]

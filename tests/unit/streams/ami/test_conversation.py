@@ -141,8 +141,8 @@ async def test_a_certificate_that_nobody_vouches_for_never_gets_the_secret(
 class Broken(Buffer):
     """Fails as our own code might."""
 
-    def put(self, taken: object) -> bool:
-        raise RuntimeError(f"bug at {taken!r}")
+    def put(self, packet: object) -> bool:
+        raise RuntimeError(f"bug at {packet!r}")
 
 
 @pytest.mark.asyncio

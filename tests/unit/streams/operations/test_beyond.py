@@ -9,7 +9,7 @@ from tally.schemas.bounds import BOUNDS
 from tally.schemas.errors import Bad
 from tally.schemas.missing import Entry, Known
 from tally.schemas.records import Routed
-from tally.streams.operations.beyond import KNOWN, NOT_KNOWN, of_lines, told
+from tally.streams.operations.beyond import KNOWN, NOT_KNOWN, line_of, of_lines
 from tally.streams.operations.dead_letters import StoredDeadLetter, beyond
 from tally.streams.operations.incomplete import Line
 from tally.tables.kafka.dead_letters import detail_of
@@ -67,9 +67,9 @@ def test_subjects_beyond_a_bound_are_told_of_in_all_partitions_acknowledged_or_n
         return Line(kind, scope, {at: Entry(kind, scope, n, 1, known) for at, n in enumerate(counts)})
 
     found = of_lines([line("attempts", "c1", 2, 3), line("attempts", "c2", 1), line("too_large", "c1", 7)])
-    assert told(found) == "attempts: 6 subjects"
+    assert line_of(found) == "attempts: 6 subjects"
     assert (
-        told({"templates_shown": 2, "record": 1, "call": 0})
+        line_of({"templates_shown": 2, "record": 1, "call": 0})
         == "record: 1 raw records, templates_shown: 2 campaigns"
     )
-    assert told({}) == "nothing"
+    assert line_of({}) == "nothing"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.agents.view.recent import Place
+from tally.agents.view.recent import Rank
 from tally.streams.web.operators import read_operators_query
 from tally.streams.web.parameters import (
     BadParameter,
@@ -23,10 +23,10 @@ UUID = "0B5E2C1E-7F7A-4A59-9D0E-2F3A4B5C6D7E"
 
 @given(st.integers(0, 253_402_300_799_999), st.text(min_size=1, max_size=128))
 def test_a_cursor_leads_back_to_its_place(last_ms: int, campaign: str) -> None:
-    cursor = write_cursor(Place(-last_ms, campaign))
+    cursor = write_cursor(Rank(-last_ms, campaign))
     assert cursor is not None
     assert cursor.isascii()
-    assert read_cursor(cursor) == Place(-last_ms, campaign)
+    assert read_cursor(cursor) == Rank(-last_ms, campaign)
 
 
 @given(st.text(max_size=40))

@@ -271,7 +271,7 @@ def test_a_batch_says_how_many_more_identifiers_identify_nobody_and_doctor_at_wh
         partition.apply(folded_one.writes)
         refused_by_batch.append(folded_one.refused)
         for key, value in folded_one.writes["customers"].items():
-            crowds.take(key, value)
+            crowds.apply(key, value)
 
     assert refused_by_batch == [0] * LINKS + [1] + [0] * (len(facts) * 2 - LINKS - 1)
     assert str(crowds) == (
@@ -289,7 +289,7 @@ def test_doctor_says_at_which_number_a_message_id_identifies_nobody_whatever_its
         Crowds(),
     )
     for key, value in partition.tables["customers"].items():
-        crowds.take(key, value)
+        crowds.apply(key, value)
 
     assert str(crowds).startswith(f"identifiers that identify nobody: {NUMBER.decode()}: 1;")
 

@@ -163,7 +163,7 @@ def test_a_message_of_several_tenants_is_counted_once_and_named_by_its_business_
         folded = fold_batch([fact], partition, Rules())
         partition.apply(folded.writes)
         contested.append(folded.contested)
-        census.take(KEY, partition.tables[FAMILY.table][KEY])
+        census.apply(KEY, partition.tables[FAMILY.table][KEY])
 
     assert contested == [0, 0, 1, 0, 0]
     assert str(census) == "waiting for a send result: none; claimed by several tenants: n1: 1"
@@ -171,8 +171,8 @@ def test_a_message_of_several_tenants_is_counted_once_and_named_by_its_business_
 
 def test_a_message_that_waits_is_told_until_its_send_result_comes() -> None:
     census = Census()
-    census.take(KEY, FAMILY.encode(FAMILY.merge(None, [StatusSeen("read", 5)])))
+    census.apply(KEY, FAMILY.encode(FAMILY.merge(None, [StatusSeen("read", 5)])))
     assert str(census) == "waiting for a send result: n1: 1; claimed by several tenants: none"
 
-    census.take(KEY, FAMILY.encode(merged(ATTEMPT)))
+    census.apply(KEY, FAMILY.encode(merged(ATTEMPT)))
     assert str(census) == "waiting for a send result: none; claimed by several tenants: none"

@@ -7,7 +7,7 @@ from aiohttp import web
 from faust.web import View
 from msgspec import Struct
 
-from tally.agents.view.reader import Reader
+from tally.agents.view.queries import Queries
 from tally.streams.runtime.health import Verdict
 from tally.streams.worker.metrics import Metrics
 
@@ -36,7 +36,7 @@ class Endpoint(Struct, frozen=True):
         return re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", self.path)
 
 
-class Site(Struct, frozen=True):
+class Probes(Struct, frozen=True):
     """Where answers come from."""
 
     metrics: Metrics
@@ -44,5 +44,5 @@ class Site(Struct, frozen=True):
     ready: Callable[[], Verdict]
 
 
-SITE = web.AppKey("site", Site)
-READER = web.AppKey("reader", Reader)
+PROBES = web.AppKey("probes", Probes)
+QUERIES = web.AppKey("queries", Queries)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.model import View
-from tally.agents.view.reader import Reader, entity_tag
+from tally.agents.view.queries import Queries, entity_tag
 from tally.agents.view.receipt import Opening
-from tally.agents.view.recent import Place
+from tally.agents.view.recent import Rank
 from tally.schemas.grains import RowKey
 from tally.schemas.missing import Known, Subjects, subjects_key
 from tally.schemas.notices import CODE_FAILURE
@@ -24,16 +24,16 @@ AT = Moment(100.0, 1_795_350_876_120)
 def counted_moment(at: Moment = AT) -> LagTracker:
     """A pipeline of which everything up to a moment is counted."""
     lag = LagTracker()
-    lag.take_ends(at, {})
-    lag.take_committed({})
-    lag.take_facts_ends({})
+    lag.note_ends(at, {})
+    lag.note_committed({})
+    lag.note_facts_ends({})
     return lag
 
 
-def reader_at(
+def queries_at(
     view: View, lag: LagTracker, now_s: float = AT.monotonic_s + 0.18, generation: int = 1
-) -> Reader:
-    return Reader(view, lag, generation, lambda: now_s)
+) -> Queries:
+    return Queries(view, lag, generation, lambda: now_s)
 
 
 def ready_view() -> View:
@@ -52,7 +52,7 @@ def campaigns(activity: dict[str, int]) -> View:
 
 
 def test_a_receipt_is_as_the_contract_says() -> None:
-    assert reader_at(ready_view(), counted_moment()).receipt("t1", "c1").answer() == {
+    assert queries_at(ready_view(), counted_moment()).receipt("t1", "c1").answer() == {
         "as_of": "2026-11-22T12:34:36.120Z",
         "lag_ms": 180,
         "state": "live",
@@ -70,63 +70,65 @@ def lacking(view: View, count: int, acknowledged: int = 0, campaign: str = "c1")
 
 
 def test_a_receipt_says_what_is_incomplete_and_only_then() -> None:
-    reader = reader_at(lacking(ready_view(), 3), counted_moment())
-    shown = reader.receipt("t1", "c1").answer()
+    queries = queries_at(lacking(ready_view(), 3), counted_moment())
+    shown = queries.receipt("t1", "c1").answer()
     assert (shown["state"], shown["incomplete"], shown["incomplete_by"]) == (
         "incomplete",
         3,
         {CODE_FAILURE: 3},
     )
-    assert reader.receipt("t1").state == "incomplete"
+    assert queries.receipt("t1").state == "incomplete"
     for scope in (("t1", "c2"), ("t2", "c1"), ("t2",)):
-        other = reader.receipt(*scope).answer()
+        other = queries.receipt(*scope).answer()
         assert (other["state"], "incomplete" in other) == ("live", False)
 
 
 def test_what_is_acknowledged_alarms_no_more_hides_nothing_new_and_is_never_live() -> None:
-    known = reader_at(lacking(ready_view(), 3, acknowledged=3), counted_moment()).receipt("t1", "c1").answer()
+    known = (
+        queries_at(lacking(ready_view(), 3, acknowledged=3), counted_moment()).receipt("t1", "c1").answer()
+    )
     assert known["state"] == "incomplete_acknowledged"
     assert (known["incomplete_acknowledged"], "incomplete" in known) == (3, False)
-    more = reader_at(lacking(ready_view(), 5, acknowledged=3), counted_moment()).receipt("t1", "c1").answer()
+    more = queries_at(lacking(ready_view(), 5, acknowledged=3), counted_moment()).receipt("t1", "c1").answer()
     assert (more["state"], more["incomplete"], more["incomplete_acknowledged"]) == ("incomplete", 2, 3)
 
 
 @pytest.mark.parametrize("acknowledged", [0, 3])
 def test_what_is_late_says_so_first_and_still_what_is_missing(acknowledged: int) -> None:
     view = lacking(ready_view(), 3, acknowledged)
-    receipt = reader_at(view, counted_moment(), AT.monotonic_s + 60).receipt("t1", "c1").answer()
+    receipt = queries_at(view, counted_moment(), AT.monotonic_s + 60).receipt("t1", "c1").answer()
     assert receipt["state"] == "catching_up"
     assert receipt.get("incomplete", 0) + receipt.get("incomplete_acknowledged", 0) == 3
 
 
 def test_a_receipt_says_how_far_an_opening_has_come() -> None:
     opening = {1: Opening(read=40, of=100, seconds_left=3), 0: Opening(0, 0, None)}
-    reader = Reader(ready_view(), LagTracker(), 1, lambda: 1.0, openings=lambda: opening)
-    assert reader.receipt("t1").answer()["opening"] == {
+    queries = Queries(ready_view(), LagTracker(), 1, lambda: 1.0, openings=lambda: opening)
+    assert queries.receipt("t1").answer()["opening"] == {
         "0": {"read": 0, "of": 0, "seconds_left": None},
         "1": {"read": 40, "of": 100, "seconds_left": 3},
     }
 
 
 def test_before_anything_is_known_the_receipt_says_so() -> None:
-    receipt = reader_at(View(1), LagTracker()).receipt("t1", "c1").answer()
+    receipt = queries_at(View(1), LagTracker()).receipt("t1", "c1").answer()
     assert (receipt["as_of"], receipt["lag_ms"], receipt["state"]) == (None, None, "catching_up")
     assert receipt["progress"] == {"0": 0}
 
 
 def test_an_answer_is_live_up_to_the_limit_of_lag_and_only_if_all_partitions_are_ready() -> None:
     lag = counted_moment()
-    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.0).receipt("t1", "c1").state == "live"
-    assert reader_at(ready_view(), lag, AT.monotonic_s + 2.1).receipt("t1", "c1").state == "catching_up"
+    assert queries_at(ready_view(), lag, AT.monotonic_s + 2.0).receipt("t1", "c1").state == "live"
+    assert queries_at(ready_view(), lag, AT.monotonic_s + 2.1).receipt("t1", "c1").state == "catching_up"
     half = View(PARTITIONS)
     half.set_ready(0)
-    assert reader_at(half, lag).receipt("t1", "c1").state == "catching_up"
+    assert queries_at(half, lag).receipt("t1", "c1").state == "catching_up"
 
 
 def test_lag_grows_while_nothing_is_measured() -> None:
     lag, view = counted_moment(), ready_view()
-    assert reader_at(view, LagTracker()).lag_seconds() is None
-    assert [reader_at(view, lag, AT.monotonic_s + age).lag_seconds() for age in (1, 60)] == [1.0, 60.0]
+    assert queries_at(view, LagTracker()).lag_seconds() is None
+    assert [queries_at(view, lag, AT.monotonic_s + age).lag_seconds() for age in (1, 60)] == [1.0, 60.0]
 
 
 @given(
@@ -138,11 +140,11 @@ def test_lag_grows_while_nothing_is_measured() -> None:
 def test_pages_one_after_the_other_list_each_campaign_once_newest_activity_first(
     activity: dict[str, int], limit: int, since_ms: int, ids: set[str]
 ) -> None:
-    reader = reader_at(campaigns(activity), LagTracker())
+    queries = queries_at(campaigns(activity), LagTracker())
     found: list[str] = []
-    after: Place | None = None
+    after: Rank | None = None
     while True:
-        page, after = at_once(reader.page("t1", after, since_ms, frozenset(ids), limit))
+        page, after = at_once(queries.page("t1", after, since_ms, frozenset(ids), limit))
         found += [campaign.campaign for campaign in page]
         assert len(page) == limit or after is None
         if after is None:
@@ -155,7 +157,7 @@ def test_a_list_does_not_show_campaigns_without_counts_nor_other_tenants() -> No
     view = campaigns({"c1": 1, "c2": 2})
     put(view, RowKey("t1", "c2", PROMO), {}, next_offset=2)
     put(view, RowKey("t2", "c3", PROMO), {"contacts": 1})
-    page, following = at_once(reader_at(view, LagTracker()).page("t1", None, 0, frozenset(), 1))
+    page, following = at_once(queries_at(view, LagTracker()).page("t1", None, 0, frozenset(), 1))
     assert [campaign.campaign for campaign in page] == ["c1"]
     assert following is None
 
@@ -163,37 +165,37 @@ def test_a_list_does_not_show_campaigns_without_counts_nor_other_tenants() -> No
 def test_rows_of_operators_are_on_no_page() -> None:
     view = campaigns({"c1": 1})
     put_operator(view, "t1", "PJSIP/201", {"connects": 3})
-    reader = reader_at(view, LagTracker())
+    queries = queries_at(view, LagTracker())
     for ids in (frozenset[str](), frozenset({"", "c1"})):
-        page, _ = at_once(reader.page("t1", None, 0, ids, 10))
+        page, _ = at_once(queries.page("t1", None, 0, ids, 10))
         assert [campaign.campaign for campaign in page] == ["c1"]
-    assert reader.campaign("t1", "") is None
+    assert queries.campaign("t1", "") is None
 
 
 @pytest.mark.asyncio
 async def test_a_summary_is_made_anew_once_its_campaign_changed() -> None:
     view = campaigns({"c1": 1})
-    reader = reader_at(view, LagTracker())
-    (campaign,), _ = at_once(reader.page("t1", None, 0, frozenset(), 1))
-    (first,) = await reader.summaries([campaign])
+    queries = queries_at(view, LagTracker())
+    (campaign,), _ = at_once(queries.page("t1", None, 0, frozenset(), 1))
+    (first,) = await queries.summaries([campaign])
     assert b'"contacts":1' in first.entry
-    assert (await reader.summaries([campaign]))[0].entry is first.entry
+    assert (await queries.summaries([campaign]))[0].entry is first.entry
     put(view, RowKey("t1", "c1", PROMO), {"contacts": 7}, next_offset=2)
-    assert b'"contacts":7' in (await reader.summaries([campaign]))[0].entry
+    assert b'"contacts":7' in (await queries.summaries([campaign]))[0].entry
 
 
 @pytest.mark.asyncio
 async def test_a_summary_shows_a_span_that_became_shorter_after_its_page_was_made() -> None:
     view = campaigns({"c1": 90})
     put(view, RowKey("t1", "c1", NEWS), {"contacts": 1}, span=(20, 30))
-    reader = reader_at(view, LagTracker())
-    (campaign,), _ = at_once(reader.page("t1", None, 0, frozenset(), 1))
+    queries = queries_at(view, LagTracker())
+    (campaign,), _ = at_once(queries.page("t1", None, 0, frozenset(), 1))
     put(view, RowKey("t1", "c1", PROMO), {"contacts": 1}, next_offset=2, span=(10, 40))
     others = campaign.narrowing()
     next(others)
-    (wide,) = await reader.summaries([campaign])
+    (wide,) = await queries.summaries([campaign])
     at_once(others)
-    (narrow,) = await reader.summaries([campaign])
+    (narrow,) = await queries.summaries([campaign])
     shown = orjson.loads(narrow.entry)
     times = [shown["first_activity"], shown["last_activity"]]
     assert times == ["1970-01-01T00:00:00.010Z", "1970-01-01T00:00:00.040Z"]
@@ -203,22 +205,22 @@ async def test_a_summary_shows_a_span_that_became_shorter_after_its_page_was_mad
 @pytest.mark.asyncio
 async def test_an_answer_is_kept_until_its_campaign_changes() -> None:
     view = campaigns({"c1": 1})
-    reader = reader_at(view, LagTracker())
-    campaign = reader.campaign("t1", "c1")
+    queries = queries_at(view, LagTracker())
+    campaign = queries.campaign("t1", "c1")
     assert campaign is not None
-    first = await reader.answer(campaign)
-    assert first.version == await reader.version(campaign)
-    assert reader.kept(campaign, first.version) is first.entry
+    first = await queries.answer(campaign)
+    assert first.version == await queries.version(campaign)
+    assert queries.kept(campaign, first.version) is first.entry
     put(view, RowKey("t1", "c1", PROMO), {"contacts": 7}, next_offset=2)
-    assert reader.kept(campaign, await reader.version(campaign)) is None
-    assert orjson.loads((await reader.answer(campaign)).entry)["totals"]["contacts"] == 7
+    assert queries.kept(campaign, await queries.version(campaign)) is None
+    assert orjson.loads((await queries.answer(campaign)).entry)["totals"]["contacts"] == 7
 
 
 def tag(view: View, lag: LagTracker, now_s: float, generation: int = 1) -> str:
-    reader = reader_at(view, lag, now_s, generation)
-    found = reader.campaign("t1", "c1")
+    queries = queries_at(view, lag, now_s, generation)
+    found = queries.campaign("t1", "c1")
     assert found is not None
-    return entity_tag(reader.receipt("t1", "c1"), [at_once(found.looking(with_totals=False)).version])
+    return entity_tag(queries.receipt("t1", "c1"), [at_once(found.looking(with_totals=False)).version])
 
 
 def test_a_tag_names_generation_rows_and_state_and_neither_time_nor_lag() -> None:

@@ -22,7 +22,7 @@ from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.packed_rows import unpacked
 from tally.agents.view.receipt import Basis, Openings, Receipt, write_receipt
-from tally.agents.view.recent import Place
+from tally.agents.view.recent import Rank
 from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template
 from tally.schemas.rows import decode_outline
@@ -57,7 +57,7 @@ class OperatorsPage(Struct, frozen=True):
     following: Template | None
 
 
-class Reader:
+class Queries:
     """Answers from the memory view. A receipt and what is read before the next await are of one moment."""
 
     def __init__(
@@ -147,8 +147,8 @@ class Reader:
         return shown
 
     def page(
-        self, tenant: str, after: Place | None, since_ms: int, ids: frozenset[str], limit: int
-    ) -> Steps[tuple[list[Campaign], Place | None]]:
+        self, tenant: str, after: Rank | None, since_ms: int, ids: frozenset[str], limit: int
+    ) -> Steps[tuple[list[Campaign], Rank | None]]:
         """Return a page of a tenant's campaigns, newest activity first, and where the next one begins.
 
         A campaign that becomes active between two pages moves before them: it is on the first page then.
@@ -189,16 +189,16 @@ class Reader:
 
     def _watch(self, campaign: Campaign) -> None:
         """Keep what is looked at of a campaign, and forget the one asked for longest ago."""
-        place = (campaign.tenant, campaign.campaign)
-        self._watched[place] = campaign
-        self._watched.move_to_end(place)
+        scope = (campaign.tenant, campaign.campaign)
+        self._watched[scope] = campaign
+        self._watched.move_to_end(scope)
         if len(self._watched) > WATCHED:
             self._watched.popitem(last=False)[1].forget()
 
     def _bounded(self, rows: int) -> AbstractAsyncContextManager[object]:
         return self._long if rows > LONG_ROWS else nullcontext()
 
-    def _chosen(self, tenant: str, ids: Iterable[str], after: Place | None) -> list[Campaign]:
+    def _chosen(self, tenant: str, ids: Iterable[str], after: Rank | None) -> list[Campaign]:
         found = [campaign for name in ids if (campaign := self.view.find(tenant, name))]
         return sorted((c for c in found if after is None or _place(c) > after), key=_place)
 
@@ -247,5 +247,5 @@ def _shown(operator: Operator, now_ms: int) -> Shown:
     return kept
 
 
-def _place(campaign: Campaign) -> Place:
-    return Place(-campaign.last_ms, campaign.campaign)
+def _place(campaign: Campaign) -> Rank:
+    return Rank(-campaign.last_ms, campaign.campaign)
