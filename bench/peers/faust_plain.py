@@ -42,7 +42,7 @@ rows: Any = app.Table("rows", key_type=bytes, changelog_topic=published)
 async def split_webhooks(bodies: Any) -> None:
     """Publish what webhooks say, keyed by the message or the customer that it is about."""
     async for body in bodies:
-        first.take()
+        first.note()
         for fact in job.webhook_facts(body):
             await facts[fact["of"]].send(key=fact["key"], value=fact)
 
@@ -51,7 +51,7 @@ async def split_webhooks(bodies: Any) -> None:
 async def split_send_results(bodies: Any) -> None:
     """Publish what send results say, in the same way."""
     async for body in bodies:
-        first.take()
+        first.note()
         for fact in job.send_facts(body):
             await facts[fact["of"]].send(key=fact["key"], value=fact)
 

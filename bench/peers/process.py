@@ -30,7 +30,7 @@ class FirstRecord:
 
     taken = False
 
-    def take(self) -> None:
+    def note(self) -> None:
         """Note a raw record."""
         if not self.taken:
             self.taken = True

@@ -47,7 +47,7 @@ def _split(app: Application, told: Settings, own: dict[str, Topic]) -> None:
 
     for raw, facts in (("webhook-events", job.webhook_facts), ("send-results", job.send_facts)):
         events = app.dataframe(app.topic(f"{told.prefix}{raw}"))
-        events = events.update(lambda _: first.take()).apply(facts, expand=True)
+        events = events.update(lambda _: first.note()).apply(facts, expand=True)
         events.to_topic(topic_of, key=lambda fact: fact["key"])
 
 

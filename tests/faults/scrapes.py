@@ -54,7 +54,7 @@ class Worst(Struct):
     """How often one was not alive."""
     readings: int = 0
 
-    async def take(self, worker: WorkerProcess, before: Scrape) -> None:
+    async def note(self, worker: WorkerProcess, before: Scrape) -> None:
         """Ask a worker, and keep what is worse than anything before."""
         scrape = await read(worker)
         rss = "process_resident_memory_bytes"
@@ -75,7 +75,7 @@ async def watching(workers: Sequence[WorkerProcess]) -> AsyncIterator[Worst]:
     async def watch() -> None:
         while not ending.is_set():
             for worker, first in zip(workers, before, strict=True):
-                await worst.take(worker, first)
+                await worst.note(worker, first)
             await asyncio.sleep(SAMPLE_SECONDS)
 
     asking = asyncio.ensure_future(watch())

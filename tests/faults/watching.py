@@ -57,9 +57,9 @@ class Watcher(Struct):
         for campaign in answer["campaigns"]:
             totals = campaign["totals"]
             for counter in GROWING:
-                self.take(worker.name, (tenant, campaign["campaign"]), counter, totals.get(counter) or 0)
+                self.note(worker.name, (tenant, campaign["campaign"]), counter, totals.get(counter) or 0)
 
-    def take(self, worker: str, campaign: Campaign, counter: str, number: int) -> None:
+    def note(self, worker: str, campaign: Campaign, counter: str, number: int) -> None:
         """Note what a worker shows."""
         shown = self.shown.setdefault(worker, {})
         before = shown.get((campaign, counter), 0)

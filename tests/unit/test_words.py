@@ -23,6 +23,19 @@ RETIRED = {
     r"\buntil_stirred\b|\buntil_half\b|\.stir\(": "notify, wait_for_records, wait_for_room",
     r"say_goodbye|ami[./]wire": "log_off, connection",
     r"\blet_go\b|\bdie\(|\b_leave\(": "revoke_all, revoked, abort, exit",
+    r"(?i)\bsweeps?\b|\bswept\b|sweep_|_swept|\brisen\b": "resync, Resynced",
+    r"\bis_gone\b|channel\.gone|\bgone: bool": "vanished",
+    r"[Ss]ighting|SIGHTING": "CustomerSeen",
+    r"[Gg]limpse": "ChannelSnapshot",
+    r"\bJourney\b|journeys_of": "CallResult",
+    r"_Hearing|heard_by": "connected_by, ConnectedSpans",
+    r"\b(Route|Fold|Pbx)Watch\b|\bOutcomes\(Protocol": "…Observer",
+    r"\b(Store|Fold)Settings\b|\bPolicy\(|\bWorld\(Struct|\bTiming\(": "…Config, …Ports",
+    r"view[./]reader\b|web[./]site\b|\bSITE\b": "view/queries, web/endpoints",
+    r"def _?take\b|\b_?take_(row|progress|ends|committed|status)\b": "apply, note, split, next_batch",
+    r"\bUnflushed\b|\b_stand\(|\bStanding\b": "DirtyRows, FlushState",
+    r"\bRawPlace\b|\bReadPlace\b|\bclass Place\b": "RawPartition, PartitionRead, Rank",
+    r"\b_Told\b|call_told": "identified, OnProgress",
 }
 """Patterns, each with the word that stands in their place."""
 

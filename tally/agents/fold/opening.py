@@ -35,7 +35,7 @@ async def open_tables(store: PartitionStore, ports: FoldPorts) -> None:
     """
     async with ports.openings:
         began = ports.monotonic()
-        await store.open(_Told(store.partition, ports, began))
+        await store.open(_OpeningProgress(store.partition, ports, began))
         seconds = ports.monotonic() - began
     ports.observer.opened(store.partition, seconds, store.recovered)
     log.info(
@@ -47,7 +47,7 @@ async def open_tables(store: PartitionStore, ports: FoldPorts) -> None:
     )
 
 
-class _Told:
+class _OpeningProgress:
     """Hears how far an opening is: tells metrics and receipts each time, and people every few seconds."""
 
     def __init__(self, partition: int, ports: FoldPorts, began_s: float) -> None:

@@ -33,7 +33,7 @@ def reconcile(dirty_rows: DirtyRows, found: FlushProgress | None, rows: dict[Row
     return at_once(dirty_rows.reconcile(found, [None, *offsets], 0.0))
 
 
-def take(dirty_rows: DirtyRows, next_offset: int, limit: int = 1000) -> Batch:
+def batch_of(dirty_rows: DirtyRows, next_offset: int, limit: int = 1000) -> Batch:
     batch = dirty_rows.next_batch(progress(next_offset), limit)
     assert batch is not None
     return batch
@@ -91,16 +91,16 @@ def test_the_oldest_rows_go_first_and_flush_progress_stops_at_the_oldest_that_is
     dirty_rows = opened()
     for offset, changed in enumerate([A, B, C], start=10):
         dirty_rows.change(changed, DirtySince(offset, 0.0))
-    first = take(dirty_rows, 13, limit=2)
+    first = batch_of(dirty_rows, 13, limit=2)
     assert list(first.since) == [A, B]
     assert first.progress == held(12)
     dirty_rows.done(first)
-    assert take(dirty_rows, 13).progress == held(13, flushes=2)
+    assert batch_of(dirty_rows, 13).progress == held(13, flushes=2)
 
 
 def test_flush_progress_moves_without_rows_when_facts_changed_none() -> None:
     dirty_rows = opened(held(5))
-    batch = take(dirty_rows, 9)
+    batch = batch_of(dirty_rows, 9)
     assert (batch.since, batch.progress, batch.seen) == ({}, held(9, flushes=2), held(5))
 
 
@@ -111,13 +111,13 @@ def test_nothing_is_sent_when_nothing_moved() -> None:
 def test_rows_of_a_transaction_whose_progress_is_still_to_come_do_not_move_flush_progress() -> None:
     dirty_rows = opened(held(5))
     dirty_rows.change(A, DirtySince(5, 0.0))
-    assert take(dirty_rows, 5).progress.next_offset == 5
+    assert batch_of(dirty_rows, 5).progress.next_offset == 5
 
 
 def test_a_row_that_changes_while_it_is_being_written_is_dirty_afterwards() -> None:
     dirty_rows = opened()
     dirty_rows.change(A, DirtySince(1, 0.0))
-    batch = take(dirty_rows, 2)
+    batch = batch_of(dirty_rows, 2)
     dirty_rows.change(A, DirtySince(2, 1.0))
     dirty_rows.done(batch)
     assert dirty_rows.dirty == {A: DirtySince(2, 1.0)}
@@ -126,7 +126,7 @@ def test_a_row_that_changes_while_it_is_being_written_is_dirty_afterwards() -> N
 def test_a_batch_that_failed_is_as_old_as_before() -> None:
     dirty_rows = opened()
     dirty_rows.change(A, DirtySince(1, 0.0))
-    batch = take(dirty_rows, 2)
+    batch = batch_of(dirty_rows, 2)
     dirty_rows.change(B, DirtySince(2, 1.0))
     dirty_rows.change(A, DirtySince(3, 2.0))
     dirty_rows.put_back(batch)
@@ -139,7 +139,7 @@ def test_flush_progress_never_passes_a_withheld_row() -> None:
     dirty_rows.change(B, DirtySince(4, 0.0))
     dirty_rows.withhold([A], retry_at_seconds=300.0)
     dirty_rows.change(A, DirtySince(5, 1.0))
-    batch = take(dirty_rows, 6)
+    batch = batch_of(dirty_rows, 6)
     assert (list(batch.since), batch.progress.next_offset) == ([B], 3)
 
 
@@ -204,9 +204,9 @@ def test_what_changes_while_somebody_reconciles_is_dirty_and_a_half_reconciliati
 def test_flush_progress_waits_for_the_last_of_the_oldest_rows() -> None:
     dirty_rows = opened(None, a=row(1), b=row(2))
     dirty_rows.change(C, DirtySince(7, 1.0))
-    assert take(dirty_rows, 9, limit=1).progress.next_offset == 0
-    assert take(dirty_rows, 9, limit=1).progress.next_offset == 7
-    assert take(dirty_rows, 9, limit=1).progress.next_offset == 9
+    assert batch_of(dirty_rows, 9, limit=1).progress.next_offset == 0
+    assert batch_of(dirty_rows, 9, limit=1).progress.next_offset == 7
+    assert batch_of(dirty_rows, 9, limit=1).progress.next_offset == 9
 
 
 def test_rows_are_searched_for_so_often_a_minute_and_what_was_not_found_is_given_back() -> None:
