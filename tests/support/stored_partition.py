@@ -1,12 +1,11 @@
 """One partition of a facts log on real Kafka, its store, and a fold that lives for one run."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import PartitionFolds
 from tally.agents.fold.ports import FoldPorts
@@ -16,6 +15,7 @@ from tally.schemas.records import KeyedFact
 from tally.schemas.rows import Progress, Row, encode
 from tally.streams.settings import Settings
 from tally.tables.families.registry import TABLES
+from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore, StoreConfig
 from tests.support.partition import Record
@@ -62,8 +62,8 @@ class OneRun:
 async def fold_once(store: PartitionStore, records: list[Record], kept: list[tuple[int, str]]) -> None:
     """Let a process live until it has folded the records, or until it fails."""
 
-    async def keep(_: int, fact: FactRecord, error: str) -> None:
-        kept.append((fact.offset, error))
+    async def keep(_: int, facts: Sequence[FactRecord], error: str) -> None:
+        kept.extend((fact.offset, error) for fact in facts)
 
     failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
@@ -72,9 +72,11 @@ async def fold_once(store: PartitionStore, records: list[Record], kept: list[tup
 
     def seek(next_offset: int) -> None:
         assert next_offset == store.progress.next_offset
+        assert folds.opening == frozenset()
         folds.deliver(0, run)
 
     folds.assign({0})
+    assert folds.opening == {0}
     acked: asyncio.Future[Any] = asyncio.ensure_future(run.acked.wait())
     await asyncio.wait({acked, failed}, return_when=asyncio.FIRST_COMPLETED)
     acked.cancel()

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from tally.agents.fold.batch import FactRecord, find_culprit, fold_batch
+from tally.agents.fold.batch import find_culprit, fold_batch
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.rows import recount
 from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import Row, decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.registry import FAMILIES
+from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 from tally.tables.store.interface import Writes
 from tally.tables.store.local import LocalStore

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
@@ -22,23 +22,13 @@ from tally.schemas.records import NOTICE_KIND, fact_bytes, kind_of, oldest_raw_a
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import ConnectedFamily, PartedFamily, PlainFamily
 from tally.tables.families.registry import BY_KIND, AnyFamily
+from tally.tables.kafka.delivered import FactRecord
 from tally.tables.pieces import Steps, at_once
 from tally.tables.rules import Rules
 from tally.tables.store.interface import StateReader, Writes
 
 STATE_LIMIT_BYTES = 1_000_000
 """Under the changelog's record limit, with room for keys and headers."""
-
-
-class FactRecord(Protocol):
-    """A record of the facts log."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
-    @property
-    def key(self) -> bytes: ...  # noqa: D102
-    @property
-    def value(self) -> bytes: ...  # noqa: D102
 
 
 class Folded(Struct):

@@ -4,26 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from msgspec import Struct
 
-from tally.agents.fold.batch import FactRecord
 from tally.schemas.records import NOTICE_KIND, is_record_value, kind_of
 from tally.tables.families.registry import BY_KIND
-
-
-class Run(Protocol):
-    """Consecutive records of one partition, as one fetch brought them."""
-
-    @property
-    def records(self) -> Sequence[FactRecord]: ...  # noqa: D102 - said above
-
-    def release(self) -> None:
-        """Let go of the records."""
-
-    def ack(self) -> None:
-        """Let the group's offset move past these records; harmless after a revoke."""
+from tally.tables.kafka.delivered import FactRecord, FactRun
 
 
 class Intake(Struct, frozen=True):
@@ -33,7 +19,7 @@ class Intake(Struct, frozen=True):
     gap_at: int | None = None
 
 
-def intake_of(runs: Sequence[Run], next_offset: int) -> Intake:
+def intake_of(runs: Sequence[FactRun], next_offset: int) -> Intake:
     """Skip facts before progress; what follows must begin at progress and have no holes.
 
     Facts are written without transactions, so their offsets are dense.
@@ -70,12 +56,12 @@ class Inbox:
     """Takes runs without waiting and hands them out together; the transport bounds how many there are."""
 
     def __init__(self) -> None:
-        self._runs: deque[Run] = deque()
+        self._runs: deque[FactRun] = deque()
         self._changed = asyncio.Event()
         self._records = 0
         self.closed = False
 
-    def put(self, run: Run) -> None:
+    def put(self, run: FactRun) -> None:
         """Add a run."""
         self._runs.append(run)
         self._records += len(run.records)
@@ -100,7 +86,7 @@ class Inbox:
                     self._changed.clear()
                     await self._changed.wait()
 
-    async def next_runs(self, max_records: int) -> list[Run]:
+    async def next_runs(self, max_records: int) -> list[FactRun]:
         """Wait for runs and return as many as fit; none at all once closed.
 
         Waits without a deadline: an idle partition is healthy.
@@ -108,7 +94,7 @@ class Inbox:
         while not self._runs and not self.closed:
             self._changed.clear()
             await self._changed.wait()
-        taken: list[Run] = []
+        taken: list[FactRun] = []
         size = 0
         while self._runs and (not taken or size + len(self._runs[0].records) <= max_records):
             run = self._runs.popleft()

@@ -8,9 +8,9 @@ import structlog
 from msgspec import structs
 
 from tally.agents.compute_gate import TURN_SECONDS, Computation
-from tally.agents.fold.batch import FactRecord, Folded, fold_steps, resync_at, resync_steps
+from tally.agents.fold.batch import Folded, fold_steps, resync_at, resync_steps
 from tally.agents.fold.failure import FamilyFailure, is_beyond_retry, next_failure
-from tally.agents.fold.inbox import Inbox, Run, foreign, intake_of
+from tally.agents.fold.inbox import Inbox, foreign, intake_of
 from tally.agents.fold.missing import Missing
 from tally.agents.fold.opening import count_by_present_rules, open_tables
 from tally.agents.fold.ports import FoldPorts
@@ -20,6 +20,7 @@ from tally.agents.fold.steps import OF_A_TRANSACTION, TooMuchAtOnce, WideResync
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.records import oldest_raw_at_ms
 from tally.schemas.rows import Progress
+from tally.tables.kafka.delivered import FactRecord, FactRun
 from tally.tables.pieces import Steps, at_once, in_pieces
 from tally.tables.store.errors import CopyUnfit, ForeignRecord, GapInLog, StatesMissing, StoreBroken
 from tally.tables.store.partition import PartitionStore
@@ -48,6 +49,8 @@ class PartitionFold:
         self._store = store
         self._seek = seek
         self._sought = False
+        self.is_open = False
+        """Whether its tables are ready; only then facts that wait say that it is slow."""
         self._batch_s = 0.0
         self._opening: asyncio.Task[None] | None = None
         self._fingerprint = ports.rules.fingerprint
@@ -101,11 +104,13 @@ class PartitionFold:
 
     async def _opened(self) -> bool:
         """Open the tables; return whether the partition is still ours."""
+        self.is_open = False
         self._opening = asyncio.ensure_future(open_tables(self._store, self._ports))
         try:
             await asyncio.wait({self._opening})
             if not self._opening.cancelled():
                 self._opening.result()
+                self.is_open = True
                 return True
             return False
         finally:
@@ -126,7 +131,7 @@ class PartitionFold:
             self.inbox.clear()
             self._seek(self._store.progress.next_offset)
 
-    async def _count(self, runs: list[Run]) -> None:
+    async def _count(self, runs: list[FactRun]) -> None:
         intake = intake_of(runs, self._store.progress.next_offset)
         if intake.gap_at is not None:
             self._seek_back(intake.gap_at)
@@ -298,7 +303,7 @@ class PartitionFold:
         if not lost:
             return
         partition = self._store.partition
-        await asyncio.gather(*(self._ports.dead_letter(partition, fact, error) for fact in lost))
+        await self._ports.dead_letters(partition, lost, error)
         self._ports.observer.quarantined(partition, len(lost))
         log.error(
             "facts quarantined",

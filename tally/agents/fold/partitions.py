@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from tally.agents.fold.inbox import Run
 from tally.agents.fold.partition import PartitionFold
+from tally.tables.kafka.delivered import FactRun
 
 
 class PartitionFolds:
@@ -28,6 +28,11 @@ class PartitionFolds:
         """The partitions that this process owns."""
         return frozenset(self._folds)
 
+    @property
+    def opening(self) -> frozenset[int]:
+        """The partitions of this process whose tables are not ready yet."""
+        return frozenset(partition for partition, fold in self._folds.items() if not fold.is_open)
+
     def assign(self, partitions: set[int]) -> None:
         """Begin to fold partitions; each opens once its former fold here has closed."""
         for partition in partitions - self._folds.keys():
@@ -41,7 +46,7 @@ class PartitionFolds:
         for partition in partitions & self._folds.keys():
             self._folds.pop(partition).revoke()
 
-    def deliver(self, partition: int, run: Run) -> None:
+    def deliver(self, partition: int, run: FactRun) -> None:
         """Hand over a run; one of a partition that was just revoked is for its new owner."""
         fold = self._folds.get(partition)
         if fold is not None:

@@ -1,13 +1,13 @@
 """What the folds of a process share: rules, limits, and who wants to know."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct, field
 
 from tally.agents.compute_gate import ComputeGate
-from tally.agents.fold.batch import FactRecord
+from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 
 OPENINGS_AT_ONCE = 4
@@ -43,8 +43,8 @@ class FoldPorts(Struct, frozen=True):
     rules: Rules
     observer: FoldObserver
     monotonic: Callable[[], float]
-    dead_letter: Callable[[int, FactRecord, str], Awaitable[None]]
-    """Keeps a fact of a partition that our code cannot take, with the name of the error."""
+    dead_letters: Callable[[int, Sequence[FactRecord], str], Awaitable[None]]
+    """Keeps facts of a partition that our code cannot take, with the name of the error."""
     max_batch_facts: int = 5_000
     gate: ComputeGate = field(default_factory=ComputeGate)
     """With all else that computes for long in this event loop."""

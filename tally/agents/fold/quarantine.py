@@ -7,7 +7,6 @@ trying again is of no use, and the partition goes on.
 from collections.abc import Sequence
 from typing import Any
 
-from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.missing import Missing, is_marked, scopes_of
 from tally.agents.fold.parted import APART
 from tally.schemas.notices import TOO_LARGE, Scope
@@ -15,6 +14,7 @@ from tally.schemas.records import fact_bytes, kind_of
 from tally.schemas.topics import ALIASES
 from tally.tables.families.family import ConnectedFamily, Resyncable
 from tally.tables.families.registry import BY_KIND, INCOMPLETE, AnyFamily
+from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 from tally.tables.store.interface import StateReader
 

@@ -2,30 +2,20 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from msgspec import Struct, field
 
-from tally.schemas.ami.reader import Headers
 from tally.schemas.ami.variables import CONVENTIONS, Conventions
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS
-from tally.tables.kafka.dead_letters import Delivered
+from tally.tables.kafka.delivered import Delivered, RawRecord
 from tally.tables.kafka.unread import Unread
 
 LAST_MS = (1 << 48) - 1
 """The latest time that the facts log has room for, ten thousand years from now."""
 
 EventOutcome = Literal["good", "partly_bad", "bad"]
-
-
-class RawRecord(Delivered, Protocol):
-    """A raw record with Kafka's time of it, in ms; negative where the producer gave none."""
-
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102 - Kafka's own words
-    @property
-    def headers(self) -> Headers: ...  # noqa: D102
 
 
 class RoutedRun(Struct):

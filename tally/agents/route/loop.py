@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from tally.agents.compute_gate import Computation, ComputeGate
-from tally.agents.route.decision import RawRecord, RoutedRun, route_run
+from tally.agents.route.decision import RoutedRun, route_run
 from tally.agents.route.pieces import is_long, pieces, portions
 from tally.agents.route.seen_links import SeenLinks
 from tally.agents.route.starts import notice_of, reading_of
@@ -15,32 +15,9 @@ from tally.schemas.ami.variables import CONVENTIONS, Conventions
 from tally.schemas.bounds import RECORD
 from tally.schemas.errors import Reason
 from tally.schemas.notices import Reading
-from tally.schemas.starts import Start
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters, detail_of
+from tally.tables.kafka.delivered import RawRun
 from tally.tables.kafka.facts_log import FactsLog, Grouped, by_partition
-
-
-class RawRun(Protocol):
-    """Consecutive raw records of one partition."""
-
-    @property
-    def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
-    @property
-    def partition(self) -> int: ...  # noqa: D102
-    @property
-    def records(self) -> Sequence[RawRecord]: ...  # noqa: D102 - said above
-    @property
-    def size_bytes(self) -> int: ...  # noqa: D102 - of their values
-    @property
-    def is_current(self) -> bool: ...  # noqa: D102 - whether its partition is still ours
-    @property
-    def start(self) -> Start | None: ...  # noqa: D102 - where the next runs start; such a run has no records
-
-    def release(self) -> None:
-        """Let go of the records."""
-
-    def ack(self) -> None:
-        """Let the group's offset move past these records."""
 
 
 class RouteObserver(Protocol):

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from tally.agents.route.decision import RawRecord
 from tally.schemas.bounds import KIB
 from tally.schemas.records import Keyed
 from tally.schemas.scan import elements
+from tally.tables.kafka.delivered import RawRecord
 
 PIECE_RECORDS = 128
 PIECE_BYTES = 32 * KIB

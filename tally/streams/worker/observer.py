@@ -45,15 +45,16 @@ class WorkerObserver:
         self._outstanding: dict[Role, Callable[[], int]] = {}
         self._idle_at: dict[Role, float] = {}
         self._progress_at: dict[Role, float] = {}
-        self.to_open: set[int] = set()
-        """Partitions of the fold whose tables are not ready yet."""
         self.openings: dict[int, Opening] = {}
-        """Of those, how far the ones are that are being read."""
+        """By partition of the fold whose tables are being read, how far that is."""
         self.joined: set[Role] = set()
         """Roles whose group has assigned partitions to this process, if only none."""
 
     def follow(self, role: Role, outstanding: Callable[[], int]) -> None:
-        """Ask from now on how many runs of a role are under way."""
+        """Ask from now on how many runs of a role are under way, and should make progress.
+
+        A fold that opens its tables has none: an opening ends by itself once nothing arrives.
+        """
         self._outstanding[role] = outstanding
         self._idle_at[role] = self._monotonic()
 
@@ -69,14 +70,11 @@ class WorkerObserver:
         self._metrics.set("tally_last_progress_timestamp_seconds", self._unix_s(), role=role)
 
     def pulses(self) -> dict[str, Pulse]:
-        """Return each role's work, for the decision whether this process is alive.
-
-        A fold that opens its tables is not judged: an opening ends by itself once nothing arrives.
-        """
+        """Return each role's work, for the decision whether this process is alive."""
         return {
             role: Pulse(self._idle_at[role], self._progress_at.get(role, self._idle_at[role]))
             for role, outstanding in self._outstanding.items()
-            if outstanding() and not (role == "fold" and self.to_open)
+            if outstanding()
         }
 
     def rebalanced(self, role: Role, owned: int) -> None:
@@ -87,6 +85,8 @@ class WorkerObserver:
 
     def revoked(self, role: Role) -> None:
         """All partitions are given away."""
+        if role == "fold":
+            self.openings.clear()
         self._metrics.set("tally_partitions_owned", 0, role=role)
 
     def routed(self, source: str, run: RoutedRun) -> None:
@@ -138,7 +138,6 @@ class WorkerObserver:
 
     def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldObserver's
         """A partition's tables are ready."""
-        self.to_open.discard(partition)
         self.openings.pop(partition, None)
         self._metrics.observe("tally_recovery_seconds", seconds)
 

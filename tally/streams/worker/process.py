@@ -74,6 +74,7 @@ class Process:
         self._gate = ComputeGate()
         self._flush_gate = ComputeGate(FLUSH_YIELDS)
         self._partitions = 0
+        self._opening: Owned = frozenset
         self._metrics.follow("tally_opening_offsets", lambda: float(self._observer.offsets_to_open))
 
     async def build(self) -> Parts:
@@ -141,6 +142,7 @@ class Process:
         app, folds = fold_app(self._settings, dead_letters, self._observer, self._gate)
         self._apps.append(app)
         self._closing.push_async_callback(folds.close, FOLD_CLOSE_SECONDS)
+        self._opening = lambda: folds.opening
         return lambda: folds.partitions
 
     async def _writer(self, logs: TopicLogs) -> OwnWriter:
@@ -234,7 +236,7 @@ class Process:
 
     def _ready(self, queries: Queries | None) -> health.Verdict:
         """Decide on readiness; a process that serves no numbers need not be caught up with them."""
-        opening, joining = len(self._observer.to_open), self._joining()
+        opening, joining = len(self._opening()), self._joining()
         left_s = self._observer.opening_left_seconds()
         if queries is None:
             state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining, left_s)

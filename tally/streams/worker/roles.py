@@ -1,7 +1,7 @@
 """The consuming roles: what route and fold decide, bound to Faust apps and their consumer groups."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from math import ceil
 from uuid import uuid4
 
@@ -9,7 +9,6 @@ from faust.types import TP
 from msgspec import structs
 
 from tally.agents.compute_gate import ComputeGate
-from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import PartitionFolds
 from tally.agents.fold.ports import FoldPorts
@@ -23,6 +22,7 @@ from tally.streams.transport.runs import Run
 from tally.streams.worker.observer import WorkerObserver
 from tally.tables.families.registry import TABLES
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
+from tally.tables.kafka.delivered import FactRecord
 from tally.tables.store.partition import PartitionStore, StoreConfig
 
 ROUTE_DRAIN_SECONDS = 5.0
@@ -83,13 +83,14 @@ def fold_app(
         settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
     )
 
-    async def keep(partition: int, fact: FactRecord, error: str) -> None:
-        await dead_letters.write([DeadLetter(names.facts, partition, fact, "code_failure", error)])
+    async def keep(partition: int, facts: Sequence[FactRecord], error: str) -> None:
+        await dead_letters.write(
+            [DeadLetter(names.facts, partition, fact, "code_failure", error) for fact in facts]
+        )
 
     fold_ports = FoldPorts(settings.rules, observer, time.monotonic, keep, settings.batch_facts, gate)
 
     def new_fold(partition: int) -> PartitionFold:
-        observer.to_open.add(partition)
         tp = TP(names.facts, partition)
         store = PartitionStore(store_settings, partition)
         return PartitionFold(fold_ports, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
@@ -97,15 +98,13 @@ def fold_app(
     folds = PartitionFolds(new_fold, lambda error: fail("a partition's fold failed", error))
 
     def assigned(partitions: set[TP]) -> None:
-        observer.follow("fold", lambda: runs_consumer(app).outstanding)
+        observer.follow("fold", lambda: 0 if folds.opening else runs_consumer(app).outstanding)
         observer.rebalanced("fold", len(partitions))
         folds.assign({tp.partition for tp in partitions})
 
     def revoked(partitions: set[TP]) -> None:
         folds.revoke({tp.partition for tp in partitions})
         observer.revoked("fold")
-        observer.to_open.clear()
-        observer.openings.clear()
 
     # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
     runs_of_batch = ceil(settings.batch_facts / settings.batch_records)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from zlib import crc32
 
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
@@ -15,6 +15,7 @@ from tally.schemas.records import Routed
 from tally.schemas.topics import DEAD_LETTER_LIMIT_BYTES
 from tally.tables.kafka.batches import Headers, Sent, acknowledged, send_entries
 from tally.tables.kafka.clients import KafkaClients
+from tally.tables.kafka.delivered import Delivered
 from tally.tables.kafka.facts_log import DELIVERY_TIMEOUT_MS
 from tally.tables.kafka.unread import Unread
 
@@ -25,17 +26,6 @@ REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
 """What brokers say of a batch that is larger than they take; a smaller one may do."""
 BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
 """Smaller than one record may be: a large one has a batch of its own, and many small ones share one."""
-
-
-class Delivered(Protocol):
-    """A record as Kafka delivered it."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
 
 
 class DeadLetter(NamedTuple):

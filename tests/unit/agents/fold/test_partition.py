@@ -1,13 +1,12 @@
 """Laws of one partition's fold: batches that are too large for a transaction come in several."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 from msgspec import structs
 
-from tally.agents.fold.batch import FactRecord
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.opening import Rows, count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
@@ -20,6 +19,7 @@ from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Progress, decode_row, encode
 from tally.schemas.topics import COUNTERS, OPEN
 from tally.tables.families.registry import FAMILIES
+from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 from tally.tables.store.interface import Writes
 from tally.tables.store.partition import PartitionStore
@@ -65,7 +65,7 @@ class MemoryStore(MemoryPartition):
 async def folded(store: MemoryStore, facts: list[Keyed], *more: Record) -> None:
     """Let a process fold facts, until all are counted or it lets go of the partition."""
 
-    async def keep(_: int, fact: FactRecord, error: str) -> None: ...
+    async def keep(_: int, facts: Sequence[FactRecord], error: str) -> None: ...
 
     settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
     records = [record(nth, keyed) for nth, keyed in enumerate(facts)]
@@ -215,7 +215,7 @@ async def test_a_partition_that_is_revoked_while_it_computes_commits_nothing_mor
     facts = [seen(nth) for nth in range(200)]
     store = MemoryStore()
 
-    async def keep(_: int, fact: FactRecord, error: str) -> None: ...
+    async def keep(_: int, facts: Sequence[FactRecord], error: str) -> None: ...
 
     settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
     run = OneRun([record(nth, keyed) for nth, keyed in enumerate(facts)])

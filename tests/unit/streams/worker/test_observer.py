@@ -55,16 +55,17 @@ def test_runs_that_a_seek_or_a_revoke_made_useless_are_no_longer_waited_for() ->
 
 
 def test_a_fold_that_opens_its_tables_is_not_judged_by_the_facts_that_wait_for_it() -> None:
-    clock = Clock()
+    """Such a fold has no run that should make progress; once it is open its time begins."""
+    clock, under_way = Clock(), [0]
     observer = observer_at(clock)
-    observer.follow("fold", lambda: 1)
-    observer.to_open.add(0)
+    observer.follow("fold", lambda: under_way[0])
     clock.now_s += 120
-
+    observer.beat()
     assert observer.pulses() == {}
 
-    observer.opened(0, 120.0, 1)
-    assert observer.pulses() != {}
+    under_way[0] = 1
+    assert live(observer.pulses(), clock.now_s + 19, stuck_seconds=20.0).is_ok
+    assert not live(observer.pulses(), clock.now_s + 21, stuck_seconds=20.0).is_ok
 
 
 def test_an_opening_says_how_much_is_left_and_when_it_will_be_done() -> None:
