@@ -1,4 +1,4 @@
-"""Sending many records of one partition as few batches: a fortieth of the cost of sending each."""
+"""Sending many records of one partition as a few batches, at a fortieth of the cost of single sends."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ NO_HEADERS: Headers = []
 
 
 class Sent(NamedTuple):
-    """A batch on its way: its records, and what will hold its first offset."""
+    """A batch in flight: the number of its records, and the future of its first offset."""
 
     records: int
     future: "asyncio.Future[Any]"
@@ -26,13 +26,13 @@ async def send_entries(
     entries: Iterable[Entry],
     headers: Iterable[Headers] = repeat(NO_HEADERS),
 ) -> list[Sent]:
-    """Hand records to the client in batches of its `max_batch_size`; `acknowledged` waits for the brokers."""
+    """Pass records to the client in batches of its `max_batch_size`; `acknowledged` waits for the brokers."""
     sent: list[Sent] = []
     batch = producer.create_batch()
     for (key, value), own in zip(entries, headers, strict=False):
         if batch.append(key=key, value=value, timestamp=None, headers=own) is None:
             sent.append(await _send(producer, batch, topic, partition))
-            # The client waits for nothing where it has room: a whole log of records would be one turn.
+            # `send_batch` does not suspend while the client has room: a long log would block the event loop.
             await asyncio.sleep(0)
             batch = producer.create_batch()
             batch.append(key=key, value=value, timestamp=None, headers=own)
@@ -46,9 +46,9 @@ async def _send(producer: AIOKafkaProducer, batch: Any, topic: str, partition: i
 
 
 async def acknowledged(futures: Sequence["asyncio.Future[Any]"]) -> list[Any]:
-    """Wait until the brokers have answered for every batch; raise the first error, if there is one.
+    """Wait until every future is done, and return the results; raise the first error, if there is one.
 
-    All are waited for: one that fails later would otherwise be reported as an error nobody looked at.
+    It waits for all of them, because asyncio reports an exception that is never retrieved.
     """
     answers = await asyncio.gather(*futures, return_exceptions=True)
     for answer in answers:

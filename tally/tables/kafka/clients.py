@@ -1,6 +1,6 @@
-"""Every client of the brokers that Tally has: what all of one kind have in common stands here, once.
+"""Factory of all Kafka clients, with the options that all clients of one kind share.
 
-A caller adds only what is its own: sizes, time-outs, where a reader begins.
+Callers add only their own options: sizes, time-outs, where a reader begins.
 """
 
 import ssl
@@ -13,15 +13,15 @@ from msgspec import Struct
 from tally.tables.kafka.fetched_batches import bound_unpacking
 
 COMMITTED = {
-    # What a transaction aborted was never published.
+    # Records of aborted transactions were never published.
     "isolation_level": "read_committed",
-    # Where reading goes on is kept with what was counted, or committed by us.
+    # Tally stores positions with its counts, or commits offsets itself.
     "enable_auto_commit": False,
 }
 
 
 class KafkaClients(Struct, frozen=True):
-    """Where the brokers are and how to log in there, and what makes the clients that do."""
+    """Addresses and credentials of the brokers, and methods that make clients from them."""
 
     bootstrap: tuple[str, ...]
     """host:port of each broker."""
@@ -49,35 +49,35 @@ class KafkaClients(Struct, frozen=True):
         return client
 
     def reader(self, offset_reset: Literal["earliest", "none"], **options: Any) -> AIOKafkaConsumer:
-        """Return a consumer of committed records that takes part in no group.
+        """Return a consumer of committed records without a group.
 
-        `offset_reset` is where reading goes on once an offset is gone: `none` makes that an error.
+        `offset_reset` says where reading continues once an offset is gone: `none` makes that an error.
         """
         bound_unpacking()
         return AIOKafkaConsumer(**self.client(), **COMMITTED, auto_offset_reset=offset_reset, **options)
 
     def group_reader_options(self, **options: Any) -> dict[str, Any]:
-        """Return the arguments of a consumer of a group, of a class of its own; it reads as a `reader`."""
+        """Return the arguments of a group's consumer, which reads as a `reader` but is of another class."""
         bound_unpacking()
         return {**self.client(), **COMMITTED, "auto_offset_reset": "earliest", **options}
 
     def offsets_reader(self, **options: Any) -> AIOKafkaConsumer:
-        """Return a consumer that is asked where logs begin and end, and what time a record has.
+        """Return a consumer that looks up where logs begin and end, and the timestamp of a record.
 
-        An end is the high watermark: the last stable offset would leave out what other producers were told
-        is safe, for as long as anybody keeps a transaction open before it.
+        It reads uncommitted, so an end is the high watermark. The last stable offset would leave out
+        acknowledged records of other producers for as long as a transaction stays open before them.
         """
         bound_unpacking()
         return AIOKafkaConsumer(**self.client(), enable_auto_commit=False, **options)
 
     def producer(self, is_idempotent: bool = True, **options: Any) -> AIOKafkaProducer:
-        """Return a producer that waits for all replicas in sync."""
+        """Return a producer that waits for all in-sync replicas."""
         return AIOKafkaProducer(**self.client(), acks="all", enable_idempotence=is_idempotent, **options)
 
     def transactional_producer(self, transactional_id: str, **options: Any) -> AIOKafkaProducer:
-        """Return a producer whose start fences the former one with this id."""
+        """Return a producer whose start fences the former producer with this id."""
         return AIOKafkaProducer(**self.client(), transactional_id=transactional_id, **options)
 
     def admin(self, request_timeout_ms: int) -> AIOKafkaAdminClient:
-        """Return a client that describes and changes topics, and asks for offsets of groups."""
+        """Return a client that describes and changes topics, and reads the offsets of groups."""
         return AIOKafkaAdminClient(**self.client(), request_timeout_ms=request_timeout_ms)

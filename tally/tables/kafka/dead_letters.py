@@ -1,4 +1,4 @@
-"""Keeping what cannot be counted: original bytes, where they came from, and why."""
+"""Dead letters: records that cannot be counted, with their original bytes, their origin and the reason."""
 
 import asyncio
 from collections import defaultdict
@@ -21,11 +21,11 @@ from tally.tables.kafka.unread import Unread
 
 MAX_DETAIL = 1_000
 DETAILED_PARTS = 20
-"""Bad parts that a detail names; their paths are of a few dozen characters."""
+"""How many bad parts a detail names; each path has a few dozen characters."""
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
-"""What brokers say of a batch that is larger than they take; a smaller one may do."""
+"""Errors of brokers that refuse a batch for its size; they may accept a smaller one."""
 BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
-"""Smaller than one record may be: a large one has a batch of its own, and many small ones share one."""
+"""Smaller than the largest record: a large record gets its own batch, and small ones share one."""
 
 
 class DeadLetter(NamedTuple):
@@ -39,15 +39,15 @@ class DeadLetter(NamedTuple):
 
     @property
     def value(self) -> bytes:
-        """The original bytes, as far as the client has them; a tombstone is kept as none."""
+        """The original bytes, as far as the client has them; empty for a tombstone."""
         return self.record.value or b""
 
     def kept(self, size: "Size") -> Kept:
-        """Return what of the value is kept."""
+        """Return the part of the value that is kept at this size."""
         if isinstance(self.record, Unread):
             before = self.record.kept
             smaller = kept(before.data, size.whole_bytes, size.end_bytes)
-            # Ends of ends are ends; size and digest stay those of all bytes.
+            # The ends of kept ends are ends of the original; size and digest stay the original's.
             return Kept(smaller.data, before.size_bytes, before.sha256 or smaller.sha256)
         return kept(self.value, size.whole_bytes, size.end_bytes)
 
@@ -62,22 +62,22 @@ class Size(NamedTuple):
     """How large a dead letter's value may be."""
 
     whole_bytes: int
-    """Up to here a value is kept whole."""
+    """A value up to this size is kept whole."""
     end_bytes: int
-    """Of a longer one, so many from each end."""
+    """A longer value keeps this many bytes at each end."""
 
 
 SIZES = (
     Size(RECORD.most, LETTER_END.most),
     *(Size(0, end_bytes) for end_bytes in (LETTER_END.most, 4 * KIB, 256, 0)),
 )
-"""What is tried, one after the other, where brokers refuse a letter for its size."""
+"""The sizes to try in turn when brokers refuse a letter for its size."""
 
 
 def headers_of(letter: DeadLetter, found: Kept, at_ms: int) -> Headers:
-    """Return a dead letter's headers; (topic, partition, offset) tell its origin. Pure.
+    """Return a dead letter's headers; (topic, partition, offset) are its origin. Pure.
 
-    Where the value is not whole, `size` and `sha256` are those of the original bytes.
+    Where the value was shortened, `size` and `sha256` are those of the original bytes.
     """
     headers = [
         ("reason", letter.reason.encode()),
@@ -93,7 +93,7 @@ def headers_of(letter: DeadLetter, found: Kept, at_ms: int) -> Headers:
 
 
 def detail_of(routed: Routed) -> str:
-    """Return the paths of the first bad parts of one record, and how many more; never their values. Pure."""
+    """Return the paths of a record's first bad parts and the number of others, never their values. Pure."""
     named = routed.bad[:DETAILED_PARTS]
     more = routed.refused - len(named)
     listed = "; ".join(map(str, named))
@@ -101,10 +101,10 @@ def detail_of(routed: Routed) -> str:
 
 
 class DeadLetters:
-    """The producer of dead letters of one process.
+    """The dead-letter producer of one process.
 
-    Not an idempotent one: that one has no way on after a batch that was refused. A letter that is written
-    twice is listed once.
+    It is not idempotent: an idempotent producer cannot continue after the brokers refused a batch. A letter
+    that is written twice is listed once.
     """
 
     def __init__(self, kafka: KafkaClients, topic: str, now_ms: Callable[[], int]) -> None:
@@ -124,9 +124,9 @@ class DeadLetters:
         self._partitions = len(await self._producer.partitions_for(self._topic))
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Write dead letters, and wait until the brokers have all of them. Raises KafkaError.
+        """Write dead letters, and wait until the brokers have acknowledged all of them. Raises KafkaError.
 
-        What brokers refuse for its size is written alone, and then smaller and smaller.
+        If the brokers refuse a batch for its size, each letter is written alone, at ever smaller sizes.
         """
         grouped: defaultdict[int, list[DeadLetter]] = defaultdict(list)
         for letter in letters:

@@ -1,4 +1,4 @@
-"""Appending facts to the facts log: idempotent, without transactions, acknowledged."""
+"""Appending facts to the facts log: idempotent, acknowledged, without transactions."""
 
 import asyncio
 from collections import defaultdict
@@ -15,7 +15,7 @@ from tally.tables.kafka.batches import acknowledged, send_entries
 from tally.tables.kafka.clients import KafkaClients
 
 DELIVERY_TIMEOUT_MS = 60_000
-"""How long the client goes on trying while the broker is away; then the process ends."""
+"""How long the client retries while the broker is unavailable; then the process ends."""
 
 Entry = tuple[bytes, bytes]
 
@@ -25,7 +25,7 @@ Grouped = defaultdict[int, list[Entry]]
 
 
 def by_partition(facts: Iterable[Timed], partitions: int, more: Grouped | None = None) -> Grouped:
-    """Encode facts with their raw events' Kafka times; return records, after those that are there. Pure."""
+    """Encode facts with the Kafka times of their raw events, and append the records to `more`. Pure."""
     grouped: Grouped = defaultdict(list) if more is None else more
     for keyed, raw_at_ms in facts:
         key = keyed.key
@@ -35,9 +35,9 @@ def by_partition(facts: Iterable[Timed], partitions: int, more: Grouped | None =
 
 
 class PartitionAppender:
-    """One partition's appends: while a batch is on its way, what comes meanwhile gathers for the next.
+    """Appends to one partition, one batch in flight at a time; later records wait for the next batch.
 
-    Not left to the client: several batches that wait for one partition use up each other's time there.
+    The client could queue batches itself, but batches that wait there use up each other's time-out.
     """
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int) -> None:
@@ -48,7 +48,7 @@ class PartitionAppender:
         self._pump: asyncio.Task[None] | None = None
 
     def append(self, entries: list[Entry]) -> "asyncio.Future[None]":
-        """Append records; the future waits until the brokers have them. It raises KafkaError."""
+        """Append records; the future is done once the brokers have them. It raises KafkaError."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((entries, future))
         if self._pump is None or self._pump.done():
@@ -68,7 +68,7 @@ class PartitionAppender:
                     future.set_exception(error)
 
     def _drain(self) -> Iterator[Entry]:
-        """Take what waits; whoever has read it to the end holds nothing of it."""
+        """Take the waiting records; an exhausted iterator no longer holds any of them."""
         taken, self._waiting = self._waiting, []
         return chain.from_iterable(entries for entries, _ in taken)
 
@@ -76,13 +76,13 @@ class PartitionAppender:
         try:
             sent = await send_entries(self._producer, self._topic, self._partition, entries)
             await acknowledged([part.future for part in sent])
-        except Exception as error:  # handed to everyone who waits
+        except Exception as error:  # passed to every waiting future
             return error
         return None
 
 
 class FactsLog:
-    """The producer of one process. No transactions, so that the log's offsets are dense."""
+    """The facts producer of one process. It uses no transactions, so the log's offsets are dense."""
 
     def __init__(self, kafka: KafkaClients, topic: str) -> None:
         self._topic = topic
@@ -98,7 +98,7 @@ class FactsLog:
         return len(self._appenders)
 
     async def start(self) -> None:
-        """Connect, and learn how many partitions the log has."""
+        """Connect, and look up the log's partitions."""
         await self._producer.start()
         count = len(await self._producer.partitions_for(self._topic))
         self._appenders = [
@@ -106,20 +106,20 @@ class FactsLog:
         ]
 
     def append(self, facts: Iterable[Timed]) -> Awaitable[object]:
-        """Append facts; the result waits until the brokers have them, and raises KafkaError if they do not.
+        """Append facts; awaiting the result waits until the brokers have them. It raises KafkaError.
 
-        Facts are encoded at once and not kept: waiting takes far longer.
+        Facts are encoded at once and not kept in memory, since the wait takes far longer.
         """
         return self.append_entries(by_partition(facts, self.partitions))
 
     def append_entries(self, grouped: Mapping[int, list[Entry]]) -> Awaitable[object]:
-        """Append facts that are encoded; as `append`."""
+        """Append encoded facts; as `append`."""
         return acknowledged(
             [self._appenders[partition].append(entries) for partition, entries in grouped.items()]
         )
 
     async def tell(self, notices: Mapping[int, Notice], at_ms: int) -> None:
-        """Append one notice to each of some partitions, and wait until the brokers have them.
+        """Append one notice to each of the given partitions, and wait until the brokers have them.
 
         Raises KafkaError.
         """

@@ -1,8 +1,8 @@
-"""What a fetch brought, taken apart batch by batch within bounds; what cannot be is handed out as bytes.
+"""Bounded unpacking of fetched batches; a batch that cannot be unpacked becomes one record, `Unread`.
 
-Takes the place of the client's own class, in the one name by which its fetcher knows it. The client's own
-unpacks a batch to whatever it comes to, and raises where a record is none: then every worker that meets the
-batch ends, for ever. Here such a batch is one record, `Unread`, and what follows is read as ever.
+It replaces the client's class `MemoryRecords`, which unpacks a batch to any size and raises at a malformed
+record, so every worker that fetches the batch would end, again and again. Here the records after such a
+batch are read as usual.
 """
 
 import struct
@@ -21,56 +21,56 @@ from tally.tables.kafka.unpacking import TooLarge, Unpackable, unpack
 from tally.tables.kafka.unread import unread
 
 PART = struct.Struct(">qi")
-"""Base offset and length: what every batch of every format begins with."""
+"""Base offset and length, with which batches of every format begin."""
 MAGIC_AT, OLD_ATTRIBUTES_AT, ATTRIBUTES_AT = 16, 17, 21
 HEAD_BYTES = 61
-"""Of a batch; then come its records."""
+"""The size of a batch's header; its records follow."""
 CODEC_BITS, CONTROL_BIT = 0x07, 0x20
 OLD_PARSED = 2
-"""Formats before this one are those of brokers before 0.11."""
+"""Brokers before 0.11 wrote formats below this one."""
 RECORD_BYTES = 100
-"""What one record takes in memory beside its bytes."""
+"""The memory of one record beside its bytes."""
 LONG_BYTES = MIB
-"""From here on a single record may hold so many headers that they are not all made into objects."""
+"""A record of at least this size may hold too many headers to make objects of all of them."""
 
 
 class Budget:
-    """How many bytes of compressed batches one fetch may unpack; what is beyond is fetched once more."""
+    """How many bytes the compressed batches of one fetch may unpack to; the rest is fetched again."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._left_bytes = most_bytes
 
     def renew(self) -> None:
-        """Begin another fetch."""
+        """Restore the whole budget for another fetch."""
         self._left_bytes = self._most_bytes
 
     def spend(self, size_bytes: int) -> None:
-        """Note what a batch comes to."""
+        """Subtract the unpacked size of a batch."""
         self._left_bytes -= size_bytes
 
     @property
     def is_spent(self) -> bool:
-        """Whether what is left has to be fetched once more."""
+        """Whether the remaining batches have to be fetched again."""
         return self._left_bytes <= 0
 
 
 class Batches:
-    """The batches of one partition in one fetch, one after the other."""
+    """The batches of one partition in one fetch, in order."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._view = memoryview(data)
         self._at = 0
         self.budget = Budget(BATCH.most)
-        """Whoever fetches many partitions at once gives all of them the same one."""
+        """Shared by all partitions of one fetch, if the fetcher sets it so."""
 
     def size_in_bytes(self) -> int:
-        """Return the size of all batches as they were fetched."""
+        """Return the size of all batches as fetched."""
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether there is another whole batch, and the budget is not spent."""
+        """Return whether there is another whole batch, and the budget is not spent."""
         return self._end() is not None and not self.budget.is_spent
 
     def _end(self) -> int | None:
@@ -80,7 +80,7 @@ class Batches:
         return end if end <= len(self._data) else None
 
     def next_batch(self) -> Any:
-        """Return the next batch, or None. Raises CorruptRecordException where it is shorter than any."""
+        """Return the next batch, or None. Raises CorruptRecordException if it is too short to be one."""
         end = self._end()
         if end is None:
             return None
@@ -99,7 +99,7 @@ class Batches:
 
 
 class Batch:
-    """One batch, as the client's fetcher looks at it."""
+    """One batch, with the interface that the client's fetcher expects."""
 
     __slots__ = (
         "_batch",
@@ -123,12 +123,12 @@ class Batch:
         self.is_control_batch = False
 
     def validate_crc(self) -> bool:
-        """Whether the bytes are those that the broker has taken."""
+        """Return whether the bytes match the batch's checksum."""
         valid: bool = self._batch.validate_crc()
         return valid
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield its records, or the one stand-in for all of them."""
+        """Yield the batch's records, or one stand-in for all of them."""
         try:
             part = self._unpacked()
             records = _records(part)
@@ -163,12 +163,12 @@ def _count(part: memoryview) -> int:
 
 
 def _records(part: memoryview) -> list[Any]:
-    """Return the records of a batch that is not compressed, each with its first headers."""
+    """Return the records of an uncompressed batch, each with at most HEADERS headers."""
     if len(part) >= LONG_BYTES and longest(part[HEAD_BYTES:], _count(part)) >= LONG_BYTES:
         return leniently(part)
     try:
         records = list(DefaultRecordBatch(part))
-    except UnicodeDecodeError:  # a header's name: brokers do not look at it
+    except UnicodeDecodeError:  # in a header's name, which brokers do not check
         return leniently(part)
     for record in records:
         if len(record.headers) > HEADERS.most:
@@ -177,7 +177,7 @@ def _records(part: memoryview) -> list[Any]:
 
 
 class _Old:
-    """A compressed batch in a format that no broker has written for years; it is not taken apart."""
+    """A compressed batch in a format that no broker has written for years; it is not unpacked."""
 
     is_control_batch = is_transactional = False
     producer_id = None
@@ -188,7 +188,7 @@ class _Old:
         self.next_offset = self.base_offset + 1
 
     def validate_crc(self) -> bool:
-        """Not looked at: nothing is read from it."""
+        """Return True: nothing is read from the batch."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
@@ -197,5 +197,5 @@ class _Old:
 
 
 def bound_unpacking() -> None:
-    """Let every consumer of this process take its batches apart within bounds."""
+    """Make every consumer of this process unpack its batches within bounds."""
     fetcher.MemoryRecords = Batches

@@ -1,7 +1,7 @@
-"""What the brokers say a topic is: its id, its partitions and their replicas.
+"""Topic ids, partitions and replicas, as the brokers report them.
 
-A name can be taken again, an id cannot: only ids tell a topic from one that was deleted and made anew. The
-client's own requests are of before brokers had ids, so here is the one that it lacks.
+Only its id tells a topic from an earlier, deleted one of the same name. aiokafka's own requests predate topic
+ids, so this module adds the Metadata request of version 12.
 """
 
 from collections.abc import Sequence
@@ -26,27 +26,27 @@ NO_ID = bytes(16)
 
 
 class Layout(Struct, frozen=True):
-    """One topic as the brokers have it."""
+    """One topic, as the brokers report it."""
 
     topic_id: bytes
     """16 bytes."""
     partitions: int
     replicas: int
-    """Of the partition that has the fewest; those out of sync count as well."""
+    """The smallest number of replicas of any partition; out-of-sync replicas count as well."""
 
 
 async def layouts(client: Any, names: Sequence[str]) -> dict[str, "Layout | KafkaError"]:
-    """Return of each topic its layout, or why there is none: unknown, or no right to see it.
+    """Return the layout of each topic, or the error of one that is unknown or that this user may not see.
 
-    `client` is the low-level one of a consumer or admin. Topics are never created by being asked about.
-    Raises KafkaError: the brokers do not answer.
+    `client` is the low-level client of a consumer or admin. The request never creates a topic. Raises
+    KafkaError if the brokers do not answer.
     """
     answer = await client.send(client.get_random_node(), DescribeTopics(names))
     return {topic[1]: _layout(topic) for topic in answer.topics}
 
 
 async def present_layouts(client: Any, names: Sequence[str]) -> dict[str, Layout]:
-    """Return the layout of topics that all have to be there. Raises KafkaError: one is not."""
+    """Return the layouts of topics that must all exist. Raises KafkaError if one does not."""
     found = await layouts(client, names)
     for name in names:
         layout = found.get(name)
@@ -56,9 +56,9 @@ async def present_layouts(client: Any, names: Sequence[str]) -> dict[str, Layout
 
 
 async def allowed_on_topics(client: Any, names: Sequence[str]) -> dict[str, int]:
-    """Return of each topic what the user of a client may do with it: one bit for each of Kafka's operations.
+    """Return the operations that the client's user may do on each topic: one bit per Kafka operation.
 
-    A topic that is not there is left out. Raises KafkaError.
+    A topic that does not exist is left out. Raises KafkaError.
     """
     answer = await client.send(client.get_random_node(), DescribeTopics(names, tells_rights=True))
     return {topic[1]: topic[5] for topic in answer.topics if not topic[0]}
@@ -144,7 +144,7 @@ class _MetadataRequest(RequestStruct):  # type: ignore[misc]
 
 
 class DescribeTopics(Request[_MetadataRequest]):  # type: ignore[misc]
-    """Asks for topics by name, with their ids (Metadata, version 12)."""
+    """The request for topics by name, with their ids (Metadata, version 12)."""
 
     API_KEY = 3
 
@@ -153,6 +153,6 @@ class DescribeTopics(Request[_MetadataRequest]):  # type: ignore[misc]
         self._tells_rights = tells_rights
 
     def build(self, request_struct_class: type[_MetadataRequest]) -> _MetadataRequest:
-        """Return the request in the one version that is used."""
+        """Return the request in the only version in use."""
         topics: list[tuple[bytes, str, dict[int, bytes]]] = [(NO_ID, name, {}) for name in self._names]
         return request_struct_class(topics, False, self._tells_rights, {})

@@ -1,7 +1,7 @@
-"""Records read where the client's own reader would give up, or make too much of them. Pure.
+"""A reader of records that the client's own reader fails on, or needs too much memory for. Pure.
 
-Two things a broker takes that the client does not: a header whose name is no UTF-8, which raises, and
-millions of headers in one record, each of which becomes some hundred bytes of objects.
+Brokers accept two things that the client does not cope with: a header name that is not UTF-8, which raises,
+and millions of headers in one record, each of which becomes some hundred bytes of objects.
 """
 
 import struct
@@ -17,7 +17,7 @@ APPEND_TIME_BIT = 0x08
 
 
 class Record(Struct):
-    """A record as the client's own reader would have made it."""
+    """A record, with the attributes of the client's own records."""
 
     offset: int
     timestamp: int
@@ -40,9 +40,9 @@ def longest(body: memoryview, count: int) -> int:
 
 
 def leniently(part: memoryview) -> list[Any]:
-    """Return the records of a batch that is not compressed. Raises IndexError, ValueError.
+    """Return the records of an uncompressed batch. Raises IndexError, ValueError.
 
-    Of a record the first headers are read, up to the bound; names lose what is no UTF-8.
+    Each record has its first headers, up to the bound. In their names, bytes that are not UTF-8 are replaced.
     """
     base, _, _, _, _, attributes, _, first_ms, last_ms, _, _, _, count = HEAD.unpack_from(part)
     appended = bool(attributes & APPEND_TIME_BIT)

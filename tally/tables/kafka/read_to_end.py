@@ -1,7 +1,7 @@
-"""Reading logs to the ends that they have now, by the reader's *position*.
+"""Reading logs up to their present ends, judged by the consumer's *position*.
 
-The last offset of a transactional log is a marker that is never delivered, and what a compaction has removed
-or a transaction aborted is not delivered either: whoever waits for the last record waits for ever.
+The last offset of a transactional log is a marker, which is never delivered. Compacted records and those of
+aborted transactions are not delivered either. A reader that waits for the last record could wait for ever.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ Arrived = Mapping[TopicPartition, list[Any]]
 
 
 async def short_of(consumer: Any, ends: Ends) -> set[TopicPartition]:
-    """Return the partitions that a consumer has not read to these ends yet."""
+    """Return the partitions whose position has not reached these ends yet."""
     return {tp for tp, end in ends.items() if await consumer.position(tp) < end}
 
 
 async def read_up_to(
     consumer: Any, ends: Ends, silent_seconds: float, until_s: float = inf
 ) -> AsyncGenerator[Arrived, None]:
-    """Yield by partition what arrives until a consumer stands at these ends, or behind them.
+    """Yield records by partition until the consumer's positions reach these ends.
 
-    Nothing is yielded, once, where it moved over what is never delivered. The consumer stands where reading
-    is to begin, and goes on behind the ends when it is asked again. Raises TimeoutError where it does not
-    move for so long, or the loop's time passes `until_s`, though records arrive.
+    The caller seeks the consumer to where reading begins. Some records may lie beyond the ends. A mapping is
+    empty where the position moved over undelivered offsets only. Raises TimeoutError if the position does not
+    move for `silent_seconds`, or if the loop's time passes `until_s`, even while records arrive.
     """
     loop = asyncio.get_running_loop()
     todo = await short_of(consumer, ends)
@@ -49,7 +49,7 @@ async def read_up_to(
 
 
 async def _arrived(consumer: Any, todo: set[TopicPartition]) -> Arrived:
-    """Return records, or none once the reader has moved over some that are never delivered."""
+    """Return records, or none once the position has moved over undelivered offsets."""
     before = {tp: await consumer.position(tp) for tp in todo}
     while True:
         arrived: Arrived = await consumer.getmany(*todo, timeout_ms=POLL_MS)
@@ -64,10 +64,10 @@ def _topics(partitions: set[TopicPartition]) -> str:
 async def read_to_end(
     kafka: KafkaClients, topics: Sequence[str], deadline_seconds: float, since_ms: int | None = None
 ) -> AsyncGenerator[Any, None]:
-    """Yield every committed record that topics hold at the start of the call.
+    """Yield every committed record that the topics hold at the start of the call.
 
-    With `since_ms` those of each partition from the first one on that Kafka has had since that time. The
-    deadline is for all of it, and for what the caller does with the records. Raises TimeoutError, KafkaError.
+    With `since_ms` a partition is read from its first record with that Kafka time or a later one. The
+    deadline covers the whole iteration, including the caller's own work. Raises TimeoutError, KafkaError.
     """
     consumer = kafka.reader("earliest", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=100)
     until_s = asyncio.get_running_loop().time() + deadline_seconds
@@ -87,7 +87,7 @@ async def read_to_end(
 async def _seek_to_starts(
     consumer: Any, topics: Sequence[str], deadline_seconds: float, since_ms: int | None
 ) -> Ends:
-    """Let a consumer stand where reading begins in all partitions, and return where they end."""
+    """Seek a consumer to where reading begins in all partitions, and return where they end."""
     partitions = [
         TopicPartition(topic, partition)
         for topic in topics
@@ -107,7 +107,7 @@ async def _seek_to_starts(
 async def time_of(
     kafka: KafkaClients, topic: str, partition: int, offset: int, deadline_seconds: float
 ) -> int | None:
-    """Return Kafka's time of one record, in ms; None where it is not there, or not any more."""
+    """Return the Kafka time of one record in ms; None if it does not exist, or no longer."""
     consumer = kafka.offsets_reader(max_partition_fetch_bytes=1, fetch_max_wait_ms=100)
     tp = TopicPartition(topic, partition)
     try:

@@ -1,7 +1,7 @@
-"""Unpacking what a producer compressed, never to more bytes than a bound.
+"""Decompression of batches, never to more bytes than a bound.
 
-aiokafka unpacks a batch whole, whatever it comes to: 261 KB of gzip became 256 MiB in each worker. Here
-memory is used as the bytes come, and the work ends at the bound.
+aiokafka unpacks a whole batch to any size: 261 KB of gzip became 256 MiB in each worker. Here memory grows
+with the output, and unpacking stops at the bound.
 """
 
 import struct
@@ -11,24 +11,24 @@ from collections.abc import Callable, Mapping
 import cramjam
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
-"""How a batch's attributes name its codec."""
+"""Codecs, as numbered in a batch's attributes."""
 
 USUAL_RATIO = 16
-"""What is tried first: events of ordinary JSON shrink to a tenth. A buffer of the bound for each small batch
-would cost milliseconds to clear."""
+"""The first buffer is this many times the packed size: ordinary JSON events shrink to a tenth. Clearing a
+buffer of the whole bound for each small batch would cost milliseconds."""
 FULL = "failed to write whole buffer"
-"""What cramjam says where the bytes do not fit into the buffer, and of nothing else."""
+"""cramjam's message for a buffer that is too small, and for nothing else."""
 XERIAL = b"\x82SNAPPY\x00"
 XERIAL_HEADER_BYTES = 16
 """The magic, and two versions of four bytes."""
 
 
 class TooLarge(Exception):
-    """It would unpack to more than the bound."""
+    """The batch would unpack to more than the bound."""
 
 
 class Unpackable(Exception):
-    """It cannot be unpacked: it is not what its codec writes."""
+    """The batch is not what its codec writes."""
 
 
 def unpack(codec: int, packed: memoryview, most_bytes: int) -> bytes:
@@ -46,7 +46,7 @@ def _gzip(packed: memoryview, most_bytes: int) -> bytes:
     while rest:
         member = zlib.decompressobj(wbits=31)
         try:
-            # One byte more than may be: that is how it shows.
+            # One byte beyond the bound shows that there is more.
             parts.append(member.decompress(rest, left + 1))
         except zlib.error as error:
             raise Unpackable(str(error)) from None
@@ -83,7 +83,7 @@ def _into(decode: Callable[[bytes, bytearray], int], packed: memoryview, most_by
 
 
 def _snappy(packed: memoryview, most_bytes: int) -> bytes:
-    """Unpack blocks that each say what they unpack to."""
+    """Unpack Snappy blocks, each of which states its unpacked size."""
     blocks = _blocks(packed) if packed[: len(XERIAL)] == XERIAL else [bytes(packed)]
     try:
         if sum(cramjam.snappy.decompress_raw_len(block) for block in blocks) > most_bytes:
@@ -94,7 +94,7 @@ def _snappy(packed: memoryview, most_bytes: int) -> bytes:
 
 
 def _blocks(packed: memoryview) -> list[bytes]:
-    """Return the blocks of one or more streams of xerial's Snappy, as Java's client writes them."""
+    """Return the blocks of one or more xerial Snappy streams, as the Java client writes them."""
     blocks, at = [], 0
     while at < len(packed):
         if packed[at : at + len(XERIAL)] == XERIAL:

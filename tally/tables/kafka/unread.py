@@ -1,4 +1,4 @@
-"""A stand-in for records of Kafka that the client could not, or may not, take apart."""
+"""Stand-ins for batches that the client could not, or may not, unpack."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from tally.schemas.kept import Kept, kept
 
 
 class Unread(Struct, frozen=True):
-    """Stands in the place of the first record of a batch; what follows the batch is read as ever.
+    """A stand-in at the first offset of a batch; the records after the batch are read as usual.
 
-    Its value is what was kept of the batch's bytes. It is none of the batch's records, so whoever counts raw
-    records leaves it out; anyone else finds a record that cannot be decoded, and never a tombstone.
+    Its value is the kept part of the batch's bytes. It is not one of the batch's records, so a count of raw
+    records leaves it out. Any other reader sees a record that cannot be decoded, never a tombstone.
     """
 
     offset: int
@@ -26,20 +26,20 @@ class Unread(Struct, frozen=True):
 
     @property
     def checksum(self) -> "Unread":
-        """Itself: the one field that the client hands on as it is, and that no producer can fill."""
+        """This object: `checksum` is the one field that the client copies as it is and no producer sets."""
         return self
 
     @property
     def value(self) -> bytes:
-        """What was kept of the bytes."""
+        """The kept part of the batch's bytes."""
         return self.kept.data
 
 
 def stands_in(record: Any) -> bool:
-    """Whether a record, as any consumer hands it out, stands for a batch that was not taken apart."""
+    """Return whether a record from any consumer stands for a batch that was not unpacked."""
     return type(getattr(record, "checksum", None)) is Unread
 
 
 def unread(data: memoryview, offset: int, timestamp_ms: int, bad: Bad) -> Unread:
-    """Return the stand-in for a batch's bytes, which are kept as far as a dead letter keeps them. Pure."""
+    """Return the stand-in for a batch; it keeps as much of the bytes as a dead letter does. Pure."""
     return Unread(offset, timestamp_ms, bad, kept(data, 0, LETTER_END.most))
