@@ -1,1 +1,1 @@
-"""Postgres as a copy of the counters that anybody can query: connections, SQL, writer."""
+"""A copy of the counters in Postgres, for SQL queries: connections, SQL, writer."""

@@ -20,14 +20,14 @@ COUNTED: dict[str, str] = dict.fromkeys(PLAIN, "bigint") | dict.fromkeys(NESTED,
 """SQL type by column of each counter."""
 
 KEY: dict[str, str] = dict.fromkeys(KEY_COLUMNS, "text")
-"""What names a row beside generation and partition, which a batch has in common."""
+"""The key columns of a row, without generation and partition, which all rows of a batch share."""
 
 DESCRIBED: dict[str, str] = {"first_ms": "bigint", "last_ms": "bigint", "labels": "text[]"}
 VALUES: dict[str, str] = {"next_offset": "bigint", **DESCRIBED, **COUNTED}
 
 FINGERPRINT = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdigest()
-"""Names the counters that this writer knows. Kept with flush progress: rows that an older writer sent lack
-the newer counters, so that a writer of another fingerprint sends them all again."""
+"""A hash of the counters that this writer knows, kept with flush progress. Rows of an older writer lack the
+newer counters, so a writer with another fingerprint sends all rows again."""
 
 _ZEROS: Record = dict.fromkeys(PLAIN, 0)
 
@@ -35,7 +35,7 @@ _ZEROS: Record = dict.fromkeys(PLAIN, 0)
 def record(key: RowKey, row: Row) -> Record:
     """Return a row as a record of columns.
 
-    A counter that the registry does not know (of a newer fold) is left to the newer writer.
+    A counter that the registry does not know comes from a newer fold; it is left to the newer writer.
     """
     values: Record = {
         **dict(zip(KEY, key.columns(), strict=True)),
@@ -57,7 +57,7 @@ def record(key: RowKey, row: Row) -> Record:
 
 @lru_cache(maxsize=65_536)
 def _split(flat: str) -> tuple[str, str]:
-    """Return column and entry of a count: no entry for a plain counter, neither for an unknown one."""
+    """Return column and entry of a count; a plain counter has no entry, an unknown one has neither."""
     name, _, entry = flat.partition(".")
     kind = COUNTED.get(name)
     known = kind is not None and (kind == "jsonb") is bool(entry)
@@ -65,7 +65,7 @@ def _split(flat: str) -> tuple[str, str]:
 
 
 def encoding(rows: Rows) -> Steps[str]:
-    """Return rows as the JSON list that the upsert takes, in the order in which every writer locks them."""
+    """Return rows as the JSON list that the upsert takes, in the order in which all writers lock them."""
     records = []
     for one in sorted(rows, key=lambda row: row[0].columns()):
         records.append(orjson.dumps(record(*one)).decode())

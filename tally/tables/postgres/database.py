@@ -1,4 +1,4 @@
-"""Connections to Postgres: a bounded pool that only ever runs whole transactions, each with a deadline."""
+"""Connections to Postgres: a bounded pool that runs only whole transactions, each with a deadline."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,11 +10,12 @@ import asyncpg
 from tally.tables.postgres.failures import Refused, named
 
 IDLE_SECONDS = 60.0
-"""Unused connections are closed, so that after a failover none leads to the former primary for long."""
+"""Idle connections are closed after this time; otherwise some would lead to the former primary long after a
+failover."""
 
 
 class _Connection(asyncpg.Connection):
-    """A connection without session state: there is nothing to reset between two transactions."""
+    """A connection without session state, so there is nothing to reset between two transactions."""
 
     def get_reset_query(self) -> str:
         return ""
@@ -23,8 +24,8 @@ class _Connection(asyncpg.Connection):
 class Database:
     """Postgres behind a bounded pool; works through a transaction pooler such as PgBouncer.
 
-    Nothing outlives a transaction: no prepared statement, no session setting, no advisory lock. Connects when
-    it is first needed, so that opening it succeeds while Postgres is away.
+    Nothing outlives a transaction: no prepared statement, no session setting, no advisory lock. The pool
+    connects on first use, so opening it succeeds even while Postgres is down.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", deadline_seconds: float, begin: str) -> None:
@@ -41,14 +42,14 @@ class Database:
         deadline_seconds: float = 10.0,
         lock_seconds: float = 2.0,
     ) -> "Database":
-        """Make the pool; `deadline_seconds` bounds a transaction, the wait for a connection included."""
+        """Make the pool; `deadline_seconds` bounds a transaction, including the wait for a connection."""
         pool = await asyncpg.create_pool(
             dsn,
             min_size=0,
             max_size=connections,
             max_inactive_connection_lifetime=IDLE_SECONDS,
             connection_class=_Connection,
-            # A transaction pooler gives each transaction another server connection.
+            # A transaction pooler may give each transaction another server connection.
             statement_cache_size=0,
             timeout=deadline_seconds,
             command_timeout=deadline_seconds,
@@ -56,7 +57,7 @@ class Database:
         return cls(pool, deadline_seconds, _begin(deadline_seconds, lock_seconds))
 
     async def close(self) -> None:
-        """Close all connections, by force where one doesn't close within the deadline."""
+        """Close all connections; terminate those that do not close within the deadline."""
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 await self._pool.close()
@@ -65,9 +66,9 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"]:
-        """Run the body in one transaction, committed at its end.
+        """Run the body in one transaction, and commit at its end.
 
-        Raises Away, Refused or Unacceptable. After Away the transaction may have been committed all the same.
+        Raises Away, Refused or Unacceptable. After Away the transaction may nevertheless be committed.
         """
         with _named_failures():
             async with asyncio.timeout(self._deadline_seconds):
@@ -77,7 +78,7 @@ class Database:
                     yield connection
                     await connection.execute("COMMIT")
                 except BaseException:
-                    # How far it came is unknown, and a former primary stays read-only: never used again.
+                    # Never reuse it: its transaction's fate is unknown, and a former primary stays read-only.
                     connection.terminate()
                     raise
                 finally:
@@ -87,14 +88,14 @@ class Database:
         try:
             return await self._pool.acquire()
         except ValueError:
-            # The parser's own message may quote a part of the password.
+            # The parser's message may quote a part of the password.
             raise Refused("connection", "", "the Postgres DSN cannot be read") from None
 
 
 def _begin(deadline_seconds: float, lock_seconds: float) -> str:
-    """Return one round that begins a transaction with its own limits.
+    """Return the SQL that begins a transaction and sets its time limits, in one round trip.
 
-    The server's limits end what we have given up on: a paused process must not keep its locks.
+    The server enforces the limits as well, so a paused process cannot keep its locks.
     """
     deadline_ms = round(deadline_seconds * 1000)
     return (

@@ -1,4 +1,4 @@
-"""Which deployment a database belongs to: an id that the brokers keep too (streams.operations.deployment)."""
+"""The id of a database's deployment, which the brokers hold as well (streams.operations.deployment)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,14 +15,14 @@ FROM tally.flush_progress
 
 Verdict = Literal["ours", "claim", "restore", "foreign"]
 Holds = Literal["nothing", "ours", "others"]
-"""Whose changelogs the counters in a database are of."""
+"""Which deployment's changelogs the database's counters come from."""
 
 
 def judge(of_brokers: str | None, of_database: str | None, holds: Holds) -> Verdict:
-    """Decide whether a database is this deployment's, by the ids that brokers and database hold. Pure.
+    """Decide by the ids of brokers and database whether the database is this deployment's. Pure.
 
-    Where one of the two has no id yet, the counters in the database tell. An empty database that meets
-    brokers which know another has to be named by hand: it may be another environment's.
+    If either has no id yet, the counters in the database decide. If the brokers have an id and the database
+    is empty, the verdict is `foreign`: it may belong to another environment, so its id must be set by hand.
     """
     if of_brokers is not None and of_database is not None:
         return "ours" if of_brokers == of_database else "foreign"
@@ -39,7 +39,7 @@ async def database_id(database: Database) -> str | None:
 
 
 async def keep_id(database: Database, deployment: str) -> str:
-    """Give the database an id unless it has one; return the one it has. Raises Away, Refused."""
+    """Set the database's id unless it has one; return the id it has. Raises Away, Refused."""
     async with database.transaction() as connection:
         await connection.execute(KEEP, deployment)
         found: str = await connection.fetchval(READ)
@@ -47,13 +47,13 @@ async def keep_id(database: Database, deployment: str) -> str:
 
 
 async def put_id(database: Database, deployment: str) -> None:
-    """Give the database an id in place of any other. Raises Away, Refused."""
+    """Set the database's id, replacing any other. Raises Away, Refused."""
     async with database.transaction() as connection:
         await connection.execute(PUT, deployment)
 
 
 async def whose_counters(database: Database, store_ids: Sequence[str]) -> Holds:
-    """Return whether what was flushed here is of these changelogs. Raises Away, Refused."""
+    """Return whether the flushed rows come from these changelogs. Raises Away, Refused."""
     async with database.transaction() as connection:
         found: Holds = await connection.fetchval(COUNTED, list(store_ids))
     return found

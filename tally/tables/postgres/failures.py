@@ -1,16 +1,16 @@
-"""What can go wrong with Postgres, told apart by SQLSTATE class and never by text."""
+"""Failures of Postgres, classified by SQLSTATE class and never by text."""
 
 from asyncpg import InterfaceError, InternalClientError, PostgresError
 from asyncpg.exceptions import ClientConfigurationError
 
 UNACCEPTABLE_CLASSES = frozenset({"22", "23", "54"})
-"""Bad data, broken constraint, a limit of the server such as that of an index entry."""
+"""Bad data, a violated constraint, or a limit of the server, such as the size of an index entry."""
 REFUSED_CLASSES = frozenset({"0A", "28", "3D", "3F", "42"})
-"""Unsupported, not authorised, no such database or schema, no such table or right."""
+"""Unsupported feature, failed login, unknown database or schema, unknown table or missing right."""
 
 
 class PostgresFailure(Exception):
-    """Postgres did not do what it was asked to; `group` is the SQLSTATE class, `timeout` or `connection`."""
+    """A failed request to Postgres; `group` is the SQLSTATE class, `timeout` or `connection`."""
 
     def __init__(self, group: str, sqlstate: str, reason: str) -> None:
         super().__init__(f"{sqlstate or group}: {reason}")
@@ -20,22 +20,22 @@ class PostgresFailure(Exception):
 
 
 class Away(PostgresFailure):
-    """Postgres cannot be reached, is busy or gave up on a lock: try again later."""
+    """Postgres is unreachable or busy, or timed out on a lock: try again later."""
 
 
 class Refused(PostgresFailure):
-    """Postgres is there and says no: a right, a migration or a setting is missing; somebody has to act."""
+    """Postgres rejects the request: a right, a migration or a setting is missing; retrying does not help."""
 
 
 class Unacceptable(PostgresFailure):
-    """At least one row of a batch can never be stored as it is."""
+    """Postgres can never store at least one row of a batch as it is."""
 
 
 def named(error: Exception) -> PostgresFailure | None:
-    """Return what an error of asyncpg or of the network means; None for what is no failure of Postgres.
+    """Return the failure that an error of asyncpg or the network means; None if it is not Postgres's.
 
-    The reason is the server's own message for an error that it reported, else the kind of error: a client's
-    message may quote parts of the DSN.
+    The reason is the server's message for an error that the server reported. For others it is the error's
+    type, since a client's message may quote parts of the DSN.
     """
     if isinstance(error, PostgresError):
         return _reported(error)
@@ -45,7 +45,7 @@ def named(error: Exception) -> PostgresFailure | None:
     if isinstance(error, ClientConfigurationError):
         return Refused("connection", "", reason)
     if isinstance(error, ValueError):
-        # An argument that asyncpg cannot encode; rows come as text, so it is none of theirs.
+        # asyncpg cannot encode an argument. Rows are sent as text, so no row is the cause.
         return None
     if isinstance(error, OSError | InterfaceError | InternalClientError):
         return Away("connection", "", reason)

@@ -1,20 +1,20 @@
-"""Flush progress: how far the rows of a partition have come. Pure."""
+"""Flush progress: how many of a partition's facts Postgres reflects. Pure."""
 
 from msgspec import Struct
 
 
 class FlushProgress(Struct, frozen=True):
-    """How far a partition has been flushed, and by whom."""
+    """How far a partition has been flushed, and by which writer."""
 
     next_offset: int
-    """Every fact below it is in Postgres."""
+    """Every fact before this offset is in Postgres."""
     store_id: str
     """The changelog that the rows come from."""
     columns: str
     """Fingerprint of the counters that the writer knew."""
     flushes: int
-    """Grows with every flush, so that no two writers take the same progress for their own."""
+    """Grows with every flush, so two writers never mistake each other's progress for their own."""
 
 
 class ProgressMoved(Exception):
-    """Flush progress is no longer what this writer last saw; nothing was written."""
+    """Flush progress has changed since this writer last saw it; nothing was written."""

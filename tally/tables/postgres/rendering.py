@@ -1,6 +1,6 @@
-"""The SQL that follows from the registries: columns of `tally.counters`, its key, and the views. Pure.
+"""SQL rendered from the registries: the columns of `tally.counters`, its key, and the views. Pure.
 
-`tally/deploy/views.sql` holds what is rendered here. `tally migrate up` executes it after the migrations.
+`tally/deploy/views.sql` holds the result. `tally migrate up` executes it after the migrations.
 """
 
 import textwrap
@@ -68,7 +68,7 @@ END $$;
 
 
 def rendered() -> str:
-    """Return the whole of it: run again it changes nothing."""
+    """Return the whole script; executing it a second time changes nothing."""
     quoted = [f"'{name}'" for name in _ALL_COLUMNS]
     wanted = [f"'{name}'" for name in (*KEY, *COUNTED)]
     before = _BEFORE.format(known=_wrapped(quoted, 12), wanted=_wrapped(wanted, 8))
@@ -89,7 +89,7 @@ def _columns() -> str:
 
 
 def _drops() -> str:
-    """A view takes new columns at its end only, and has them in the order of the API: all are made anew."""
+    """Return the SQL that drops all views: replacing one can only append columns, but ours keep API order."""
     return "\n".join(f"DROP VIEW IF EXISTS tally.{grain.view};" for grain in reversed(GRAINS)) + "\n"
 
 

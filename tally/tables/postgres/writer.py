@@ -1,4 +1,4 @@
-"""The Postgres writer: rows of one partition and its flush progress, in one transaction."""
+"""The Postgres writer: one transaction writes rows of one partition and moves its flush progress."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ def _listed(names: list[str] | tuple[str, ...], prefix: str = "") -> str:
     return ", ".join(prefix + name for name in names)
 
 
-# S608: nothing but column names of the registry is put into the text.
+# S608: only column names of the registry are put into the text.
 UPSERT_ROWS = f"""
 INSERT INTO tally.counters AS held (generation, partition, {_listed(_SENT)})
 SELECT $1, $2, {_listed(_SENT)}
@@ -31,7 +31,7 @@ WHERE held.next_offset < excluded.next_offset
 """  # noqa: S608
 """Write many rows: $1 generation, $2 partition, $3 records as a JSON list.
 
-An older row loses; an equal one is left alone, so that sending everything again costs no writes.
+A row never replaces a newer one. An equal row is not written, so sending everything again costs no writes.
 """
 
 READ_PROGRESS = """
@@ -42,7 +42,7 @@ SELECT partition, next_offset, store_id, columns, flushes
 FROM tally.flush_progress
 WHERE generation = $1 AND partition = ANY ($2::integer[])
 """
-"""Read flush progress of partitions; points readers at this generation where they are pointed at none."""
+"""Read flush progress of partitions; make this generation the readers' current one if there is none."""
 
 BEGIN_PROGRESS = """
 INSERT INTO tally.flush_progress (generation, partition, next_offset, store_id, columns, flushes)
@@ -56,13 +56,13 @@ SET next_offset = $3, store_id = $4, columns = $5, flushes = $6, updated_at = no
 WHERE generation = $1 AND partition = $2
     AND (next_offset, store_id, columns, flushes) = ($7, $8, $9, $10)
 """
-"""Move flush progress from what the writer last saw; changes no row where that is no longer there."""
+"""Compare and swap flush progress: no row changes unless it is still what the writer last saw."""
 
 
 async def find_unacceptable(
     connection: Any, generation: int, partition: int, rows: Rows, most: int
 ) -> dict[RowKey, str]:
-    """Return the SQLSTATE of at most so many unacceptable rows, by halving. Writes nothing."""
+    """Return the SQLSTATEs of at most `most` unacceptable rows, found by bisection; write nothing."""
     found: dict[RowKey, str] = {}
     suspected = [rows]
     while suspected and len(found) < most:
@@ -79,7 +79,7 @@ async def find_unacceptable(
 
 
 async def _try(connection: Any, generation: int, partition: int, rows: Rows) -> str | None:
-    """Write rows and take them back; return why they are not acceptable, or None."""
+    """Write rows and roll them back; return the SQLSTATE if they are unacceptable, else None."""
     sqlstate = None
     await connection.execute("SAVEPOINT trial")
     try:
@@ -94,9 +94,9 @@ async def _try(connection: Any, generation: int, partition: int, rows: Rows) -> 
 
 
 class Writer:
-    """Writes the rows of one generation.
+    """The writer of one generation's rows.
 
-    Its role needs SELECT, INSERT and UPDATE on counters, flush_progress and current_generation.
+    Its database role needs SELECT, INSERT and UPDATE on counters, flush_progress and current_generation.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Writer:
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
         """Return the flush progress of those partitions that have one.
 
-        Points readers at this generation where they are pointed at none. Raises Away, Refused.
+        Makes this generation the readers' current one if there is none. Raises Away, Refused.
         """
         async with self._database.transaction() as connection:
             held = await connection.fetch(READ_PROGRESS, self._generation, list(partitions))
@@ -123,21 +123,21 @@ class Writer:
     async def write(
         self, partition: int, rows: Rows, progress: FlushProgress, seen: FlushProgress | None
     ) -> int:
-        """Write rows and move flush progress from what was seen; return how many rows were news to Postgres.
+        """Write rows and move flush progress from `seen`; return how many rows changed in Postgres.
 
-        Raises ProgressMoved; Unacceptable, and nothing is written; Refused; Away, and whether anything was
-        written is unknown: writing the same again is harmless.
+        Raises ProgressMoved, Unacceptable or Refused, after which nothing is written. Raises Away, after
+        which the rows may or may not be written: writing them again is harmless.
         """
         records = await in_pieces(encoding(rows), self._between) if rows else None
         async with self._database.transaction() as connection:
-            # First, since it serialises the writers of a partition before any of them locks a row.
+            # The swap comes first: it serialises a partition's writers before any of them locks a row.
             await self._swap(connection, partition, progress, seen)
             if records is None:
                 return 0
             return _changed(await connection.execute(UPSERT_ROWS, self._generation, partition, records))
 
     async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
-        """Return SQLSTATE by row of rows that Postgres cannot store, the first few; writes nothing."""
+        """Return the SQLSTATEs of at most `most` rows that Postgres cannot store; write nothing."""
         async with self._database.transaction() as connection:
             return await find_unacceptable(connection, self._generation, partition, rows, most)
 
