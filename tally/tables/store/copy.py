@@ -1,4 +1,4 @@
-"""Where a partition's local copy stands, and making it anew where it cannot be believed."""
+"""The files of a partition's local copy, and their replacement when the copy is unfit."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class Copy:
-    """The files of one partition."""
+    """The local copy of one partition, opened, emptied or removed."""
 
     def __init__(self, path: Path, rebuilt: Callable[[Rebuilt], None]) -> None:
         self._path = path
@@ -22,9 +22,9 @@ class Copy:
 
     @contextmanager
     def opening(self) -> Iterator[LocalStore]:
-        """Open the copy, and hold the files' lock only if the opening succeeds.
+        """Open the copy for the body, and close it if the body fails, which releases the lock on its files.
 
-        A copy that is damaged is removed at once, and an empty one stands in its place.
+        A damaged copy is replaced by an empty one.
         """
         self._local = self._opened()
         try:
@@ -34,7 +34,7 @@ class Copy:
             raise
 
     def remade(self) -> LocalStore:
-        """Return an empty copy in place of the one that is open."""
+        """Replace the open copy by an empty one, and return it."""
         if self._local is not None:
             self._local.close()
         self.remove()
@@ -42,11 +42,11 @@ class Copy:
         return self._local
 
     def remove(self) -> None:
-        """Remove the files of a copy that is closed."""
+        """Remove the files of a closed copy."""
         remove(self._path)
 
     def note_rebuilt(self, why: Rebuilt) -> None:
-        """Say why a copy is made anew, for metrics and for people."""
+        """Log why the copy is rebuilt, and report it to the metrics."""
         log.warning("local copy is read anew from its changelogs", why=why, copy=self._path.name)
         self._rebuilt(why)
 

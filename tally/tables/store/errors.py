@@ -1,4 +1,4 @@
-"""What can be wrong with a partition's tables. Each ends the process; the message says what to do."""
+"""Errors of a partition's tables. Each ends the process, and its message says what to do."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ OTHER_BROKERS = (
 )
 
 Rebuilt = Literal["corrupt", "states_missing", "slept", "other_store", "out_of_range"]
-"""Why a local copy was wiped and read anew from its changelogs."""
+"""Why a local copy was wiped and read again from its changelogs."""
 
 
 class StoreError(Exception):
@@ -17,11 +17,11 @@ class StoreError(Exception):
 
 
 class StoreBroken(StoreError):
-    """A transaction failed or timed out: only the next opening can know whether it happened."""
+    """A transaction failed or timed out: only the next opening can tell whether it was committed."""
 
 
 class CopyUnfit(StoreError):
-    """The local copy cannot be believed; it is wiped and read anew, so this ends no process at first."""
+    """The local copy is unfit for use. It is wiped and read again first, so this does not end the process."""
 
     def __init__(self, why: Rebuilt, what: str) -> None:
         super().__init__(f"the local copy cannot be believed ({why}): {what}")
@@ -31,8 +31,8 @@ class CopyUnfit(StoreError):
 class ProgressOutsideLog(StoreError):
     """Progress lies before the start or beyond the end of the facts log.
 
-    Facts that were not counted are gone, or the log is not the one that was counted. It is never jumped
-    over silently: restore the log, or raise the generation and replay.
+    Either facts are gone that were not counted, or this is not the log that was counted. Progress never jumps
+    silently: restore the log, or raise the generation and replay.
     """
 
     def __init__(self, topic: str, partition: int, next_offset: int, start: int, end: int) -> None:
@@ -43,28 +43,28 @@ class ProgressOutsideLog(StoreError):
 
 
 class LogReplaced(StoreError):
-    """A log of a partition is not the one that progress was counted from: it was deleted and made anew."""
+    """A partition's log is not the one that progress knows: it was deleted and created again."""
 
     def __init__(self, name: str, known: str, found: str) -> None:
         super().__init__(f"{name} was replaced: it was {known}, and is {found} now; {REPLAY}{OTHER_BROKERS}")
 
 
 class LogGone(StoreError):
-    """A log that was counted from, or to, was deleted."""
+    """A log that facts were counted from, or written to, was deleted."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is not there any more: {REPLAY}{OTHER_BROKERS}")
 
 
 class LogShrank(StoreError):
-    """A log holds less than what was committed to it, so that states or rows are gone."""
+    """A log holds less than was committed to it, so states or rows are gone."""
 
     def __init__(self, name: str, what: str) -> None:
         super().__init__(f"{name} has lost records: {what}; {REPLAY}")
 
 
 class PartitionsChanged(StoreError):
-    """A log has another number of partitions than when it was counted: subjects stand in other ones now."""
+    """A log's partition count has changed since it was counted: subjects belong to other partitions now."""
 
     def __init__(self, name: str, known: int, found: int) -> None:
         super().__init__(
@@ -74,14 +74,14 @@ class PartitionsChanged(StoreError):
 
 
 class ProgressLost(StoreError):
-    """The counters changelog holds no progress, but something says that facts were counted."""
+    """The counters changelog holds no progress, but there is other evidence that facts were counted."""
 
     def __init__(self, name: str, witness: str) -> None:
         super().__init__(f"{name} holds no progress, but {witness}: {REPLAY}{OTHER_BROKERS}")
 
 
 class StatesMissing(StoreError):
-    """A copy that was just read anew holds fewer or more states than were committed."""
+    """A copy that was just read again holds fewer or more states than were committed."""
 
     def __init__(self, partition: int, what: str) -> None:
         super().__init__(
@@ -90,7 +90,7 @@ class StatesMissing(StoreError):
 
 
 class ForeignRecord(StoreError):
-    """A record of one of our own topics that we did not write; the message says where it is."""
+    """One of Tally's own topics holds a record that Tally did not write; the message says where."""
 
     def __init__(self, topic: str, partition: int, offset: int, what: str) -> None:
         super().__init__(
@@ -101,7 +101,7 @@ class ForeignRecord(StoreError):
 
 
 class GapInLog(StoreError):
-    """The facts log was delivered from beyond progress, twice: facts would be skipped."""
+    """Twice the facts log was delivered from beyond progress: facts would be skipped."""
 
     def __init__(self, topic: str, partition: int, next_offset: int, offset: int) -> None:
         super().__init__(f"{topic}[{partition}] continues at {offset}, but progress is {next_offset}")

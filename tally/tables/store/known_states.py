@@ -1,4 +1,4 @@
-"""How many states a partition has, counted as they come and go: a recount can tell if some are missing."""
+"""The number of states of a partition, updated with each batch, so a recount notices missing states."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from tally.tables.store.interface import StateReader, Writes
 
 
 class KnownStates:
-    """Which keys of a batch are states already, as the fold's own reading has shown."""
+    """The keys of a batch that already have a state, learnt from the reads of the fold."""
 
     def __init__(self, tables: frozenset[str]) -> None:
         self._tables = tables
@@ -19,9 +19,9 @@ class KnownStates:
             exists.update(zip(keys, [value is not None for value in values], strict=True))
 
     def after(self, counts: Mapping[str, int], writes: Writes, reader: StateReader) -> dict[str, int]:
-        """Return how many states each table has once these writes are applied.
+        """Return how many states each table will have once these writes are applied.
 
-        Nearly every key that is written was read before; whichever was not is looked up now.
+        Nearly every written key was read before; the others are looked up now.
         """
         after = dict(counts)
         for table in self._tables & writes.keys():
@@ -34,5 +34,5 @@ class KnownStates:
         return after
 
     def forget(self) -> None:
-        """Forget what was read: a batch is over."""
+        """Forget the reads of a batch that is over."""
         self._exists.clear()

@@ -1,4 +1,4 @@
-"""The local half of a partition's tables: one RocksDB, a copy that can always be rebuilt."""
+"""The local half of a partition's tables: a copy in RocksDB that can always be rebuilt."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -24,26 +24,27 @@ from tally.tables.store.interface import Writes
 
 _META = b"\x00meta"
 _OWNER = b"\x00owner"
-"""Whose copy it is: a copy of another partition, put in its place, has nothing to do with its changelogs."""
+"""The key that names the copy's partition. A copy of another partition does not match these changelogs."""
 _WRITE_BUFFER_BYTES = 2 << 20
-"""Each partition has two."""
+"""The size of a write buffer; each partition has two."""
 _FILES_BEFORE_COMPACTION = 8
-"""Twice RocksDB's own, since files of such small buffers are half as large: compacting cost twice the CPU."""
+"""Twice RocksDB's default: files of such small buffers are half as large, and compaction cost twice the CPU.
+"""
 _FLUSH_MS = 3_600_000
-"""A copy that is seldom written to goes to disk this often: after a kill it is not an old one."""
+"""A rarely written copy is flushed to disk this often, so that it is not old after a kill."""
 _DAMAGED = ("Corruption", "No such file or directory", "Invalid argument", "Is a directory")
-"""What RocksDB says of a copy of which a file is damaged, gone or of something else."""
-_CACHE = Cache(8 << 20)  # one for all partitions of the process; the default is one each
+"""What RocksDB's messages contain if a file of the copy is damaged, missing or not its own."""
+_CACHE = Cache(8 << 20)  # shared by all partitions of the process; by default each has its own
 
 
 class Meta(Struct, frozen=True, array_like=True):
-    """What the copy is a copy of."""
+    """Which store the copy belongs to, and how far it is applied."""
 
     store_id: str
     offsets: dict[str, int]
-    """By table: the next changelog offset to apply."""
+    """The next changelog offset to apply, by table."""
     touched_ms: int
-    """The brokers' time of its newest record; one that slept too long may have missed tombstones."""
+    """The brokers' time of the newest record; a copy that is too old may have missed tombstones."""
 
 
 _decode_meta = msgspec.msgpack.Decoder(Meta).decode
@@ -51,16 +52,16 @@ _encode_meta = msgspec.msgpack.Encoder().encode
 
 
 class LocalStore:
-    """Tables of one partition on this machine's disk; every write is atomic over all of them.
+    """Tables of one partition on the local disk; every write is atomic over all of them.
 
-    Whatever it is asked, it answers rightly or raises CopyUnfit: a file of it is damaged or gone. Nothing is
-    lost by that: `remove` it, and read the changelogs again.
+    Every method either works correctly or raises CopyUnfit, if a file is damaged or missing. No data is lost
+    then: `remove` the copy, and read the changelogs again.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._owner = path.name.encode()
-        # What stands in it is personal data: for nobody but the user that runs this.
+        # The copy holds personal data: only the user that runs Tally may read it.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_removed(path)
         with _believed():
@@ -77,7 +78,7 @@ class LocalStore:
         self._flushed_ms = self.meta.touched_ms if self.meta else 0
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return the value of each key, None where there is none."""
+        """Return the value of each key, None for a missing one."""
         prefix = table.encode() + b"/"
         if not keys:
             return []
@@ -87,15 +88,15 @@ class LocalStore:
     def keys_under(
         self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
     ) -> list[bytes]:
-        """Return the keys that begin with the prefix, in order; from `begin` on, and so many at most."""
+        """Return the keys that begin with the prefix, in order, from `begin` on and at most `most`."""
         return [key for key, _ in islice(self.items(table, prefix, begin), most)]
 
     def items(self, table: str, prefix: bytes = b"", begin: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over a table, or its keys with the prefix, in the order of its keys, from `begin` on."""
+        """Iterate over a table's entries with the prefix, in the order of keys, from `begin` on."""
         table_prefix = table.encode() + b"/"
         under, cut = table_prefix + prefix, len(table_prefix)
         with _believed():
-            # Not the wheel's `items()`: it ends at a damaged block as if there were no more.
+            # The wheel's own `items()` ends silently at a damaged block.
             found = self._db.iter()
             found.seek(max(under, table_prefix + begin))
             while found.valid():
@@ -107,7 +108,7 @@ class LocalStore:
             found.status()
 
     def write(self, writes: Writes, meta: Meta) -> None:
-        """Apply changes of several tables and what they bring the copy up to, all or nothing."""
+        """Apply changes of several tables, and the meta data that they bring the copy to, atomically."""
         batch = WriteBatch(raw_mode=True)
         for table, entries in writes.items():
             prefix = table.encode() + b"/"
@@ -128,14 +129,14 @@ class LocalStore:
             self._flushed_ms = meta.touched_ms
 
     def close(self) -> None:
-        """Write what is still in memory, and close the files. Raises CopyUnfit."""
+        """Flush the memory to disk, and close the files. Raises CopyUnfit."""
         with _believed():
             self._db.close()
 
 
 def remove(path: Path) -> None:
-    """Forget a copy that is closed: it is of another log, too old to be brought up to date, or damaged."""
-    # Under another name first: what a kill leaves of a half removed copy can never be opened.
+    """Delete a closed copy, which is of another log, too old to be brought up to date, or damaged."""
+    # Renamed first: after a kill a half deleted copy can never be opened.
     _remove_removed(path)
     if path.exists():
         path.rename(_removed(path))
@@ -153,22 +154,23 @@ def _remove_removed(path: Path) -> None:
 
 @contextmanager
 def _believed() -> Iterator[None]:
-    """Tell a damaged copy from whatever else may be wrong, such as a full disk. Raises CopyUnfit."""
+    """Raise CopyUnfit for errors of a damaged copy; let others pass, such as a full disk."""
     try:
         yield
     except msgspec.MsgspecError as error:
         raise CopyUnfit("corrupt", type(error).__name__) from None
     except Exception as error:
-        # The wheel has one type for all that RocksDB says, in words.
+        # The wheel raises one type for all errors of RocksDB; only the text tells them apart.
         if any(sign in str(error) for sign in _DAMAGED):
             raise CopyUnfit("corrupt", str(error)) from None
         raise
 
 
 def _unlogged() -> WriteOptions:
-    """Leave out RocksDB's own log: after a kill the copy is that of its last flush, and replays the rest.
+    """Return write options that disable RocksDB's write-ahead log, which cost as much as all else.
 
-    A flush holds all tables and what they are brought up to, of one moment. The log cost as much as all else.
+    After a kill the copy is that of its last flush, and the rest is replayed from the changelogs. A flush
+    holds all tables and their offsets as of one moment.
     """
     options = WriteOptions()
     setattr(options, "disable_wal", True)  # noqa: B010 - the wheel's types take it for a method
@@ -186,7 +188,7 @@ def _options() -> Options:
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
-    # Most keys that are looked up are new: a filter says so for what is in memory, too.
+    # Most lookups are of new keys: bloom filters answer for the memtable, too.
     options.set_memtable_prefix_bloom_ratio(0.1)
     options.set_memtable_whole_key_filtering(True)
     options.set_level_zero_file_num_compaction_trigger(_FILES_BEFORE_COMPACTION)

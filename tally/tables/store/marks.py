@@ -1,4 +1,4 @@
-"""What progress remembers of each log, and whether the brokers still have that much of it. Pure."""
+"""Checks of each log against its mark in progress: do the brokers still have that much of it? Pure."""
 
 from collections.abc import Mapping
 
@@ -7,13 +7,13 @@ from tally.tables.kafka.layouts import Layout
 from tally.tables.store.errors import LogReplaced, LogShrank, PartitionsChanged, ProgressLost
 
 FACTS = "facts"
-"""The facts log's name among the marks; changelogs go by their tables. Its start moves with retention."""
+"""The key of the facts log among the marks; a changelog's key is its table. Retention moves its start."""
 
 
 def check(known: Mapping[str, LogMark], found: Mapping[str, LogMark], named: Mapping[str, str]) -> None:
-    """Compare the logs that progress knows with those that are there; `named` says what people call them.
+    """Compare the logs that progress knows with those of the brokers; `named` names them in errors.
 
-    A log of which progress knows nothing is new, and fit. Raises LogReplaced, PartitionsChanged, LogShrank.
+    A log that progress does not know is new, and passes. Raises LogReplaced, PartitionsChanged, LogShrank.
     """
     for log, mark in known.items():
         there = found.get(log)
@@ -23,7 +23,7 @@ def check(known: Mapping[str, LogMark], found: Mapping[str, LogMark], named: Map
 
 
 def check_identity(name: str, known: LogMark, layout: Layout) -> None:
-    """Compare the topic that progress knows with the one that is there. Raises as `check` does."""
+    """Compare the topic that progress knows with the brokers'. Raises LogReplaced, PartitionsChanged."""
     if known.topic_id != layout.topic_id:
         raise LogReplaced(name, f"topic id {known.topic_id.hex()}", layout.topic_id.hex())
     if known.partitions != layout.partitions:
@@ -31,7 +31,7 @@ def check_identity(name: str, known: LogMark, layout: Layout) -> None:
 
 
 def check_start(name: str, known: LogMark, start: int) -> None:
-    """Compare where a log begins that has no retention with where progress knows it to. Raises LogShrank."""
+    """Compare the start of a log without retention with the start that progress knows. Raises LogShrank."""
     if start > known.start:
         raise LogShrank(name, f"it begins at offset {start}, and began at {known.start}")
 
@@ -44,10 +44,10 @@ def _check_one(name: str, known: LogMark, found: LogMark) -> None:
 
 
 def check_witness(name: str, newest: Progress | None, witness: Progress | None, records: int) -> None:
-    """Compare the newest progress of the counters changelog with what else says that facts were counted.
+    """Compare the newest progress of the counters changelog with other evidence that facts were counted.
 
-    That is the progress in a local copy, or any committed record of a changelog: the first transaction of a
-    partition brings progress. Raises ProgressLost, LogReplaced.
+    Evidence is the progress in a local copy, or any committed record of a changelog, since the first
+    transaction of a partition already writes progress. Raises ProgressLost, LogReplaced.
     """
     if newest is None and witness is not None:
         raise ProgressLost(name, f"the local copy does, up to fact {witness.next_offset}")
@@ -58,7 +58,7 @@ def check_witness(name: str, newest: Progress | None, witness: Progress | None, 
 
 
 def moved(marks: Mapping[str, LogMark], ends: Mapping[str, int]) -> dict[str, LogMark]:
-    """Return marks with later ends, by the logs' names; no end moves back."""
+    """Return the marks with later ends, by log; no end moves back."""
     return {
         log: LogMark(mark.topic_id, mark.partitions, mark.start, max(mark.end, ends.get(log, 0)))
         if log in ends

@@ -1,4 +1,4 @@
-"""Bringing a local copy up to the end of its changelogs."""
+"""Recovery: a local copy is brought up to the ends of its changelogs."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -19,28 +19,30 @@ from tally.tables.store.local import LocalStore, Meta
 from tally.tables.store.marks import FACTS
 
 SILENT_SECONDS = 60.0
-"""How long a reader waits for anything to arrive; while records do, reading may take as long as it takes."""
+"""How long a reader waits for records to arrive; while they arrive, reading has no deadline."""
 FETCH_BYTES = 4 << 20
 FETCH_ALL_BYTES = 8 << 20
-"""Of all tables in one answer: many partitions may open together, and the client's own 50 MB are for each."""
+"""The limit of one fetch of all tables. The client's default of 50 MB is too much when many partitions open
+together."""
 TAIL = 2_000
-"""How far back the newest progress record is looked for at first; behind it lie only aborted transactions."""
+"""How many offsets the first search for the newest progress record goes back. Only aborted transactions can
+follow that record."""
 
 OnProgress = Callable[[int, int], None]
-"""Hears how many offsets are read, and of how many."""
+"""A callback with the number of offsets read so far, and the number to read."""
 
 
 class Range(Struct, frozen=True):
-    """Where a changelog partition begins and ends: [start, end)."""
+    """The offsets of a changelog partition: [start, end)."""
 
     start: int
     end: int
 
 
 def unfit(meta: Meta | None, ranges: Mapping[str, Range], store_id: str | None) -> Rebuilt | None:
-    """Return why a local copy cannot be brought up to date, whatever its age, but has to be rebuilt.
+    """Return why a local copy of any age has to be rebuilt; None if it can be brought up to date.
 
-    It must be a copy of this very log, neither ahead of it nor behind its start.
+    It must be a copy of this log, neither ahead of its end nor behind its start.
     """
     if meta is None or meta.store_id != store_id:
         return "other_store"
@@ -50,20 +52,20 @@ def unfit(meta: Meta | None, ranges: Mapping[str, Range], store_id: str | None) 
 
 
 def lacks(meta: Meta, ranges: Mapping[str, Range]) -> bool:
-    """Return whether there are records that a copy has not seen; the last offset alone is a marker."""
+    """Return whether the changelogs hold records that the copy lacks; one missing offset is only a marker."""
     return any(found.end - meta.offsets.get(table, 0) > 1 for table, found in ranges.items())
 
 
 def has_slept(meta: Meta, broker_now_ms: int) -> bool:
-    """Return whether tombstones that a copy never saw may be gone.
+    """Return whether compaction may have removed tombstones that a copy has not seen.
 
-    Both times are the brokers': no clock of this machine can make an old copy look young.
+    Both times are the brokers', so a wrong clock of this machine cannot make an old copy look young.
     """
     return abs(broker_now_ms - meta.touched_ms) > DELETE_RETENTION_MS // 2
 
 
 class Changelogs:
-    """A reader of one partition's changelogs: committed records only."""
+    """A reader of the committed records of one partition's changelogs."""
 
     def __init__(self, kafka: KafkaClients, topics: Mapping[str, str], partition: int) -> None:
         self._kafka = kafka
@@ -86,17 +88,17 @@ class Changelogs:
         await self._consumer.stop()
 
     async def ranges(self) -> dict[str, Range]:
-        """Return by table where its changelog begins and ends."""
+        """Return the offsets of each table's changelog."""
         return {self._tables[tp]: found for tp, found in (await self.bounds(*self._tables)).items()}
 
     async def bounds(self, *partitions: TopicPartition) -> dict[TopicPartition, Range]:
-        """Return where any partitions begin and end."""
+        """Return the first and the next offset of any partitions."""
         starts = await self._consumer.beginning_offsets(list(partitions))
         ends = await self._consumer.end_offsets(list(partitions))
         return {tp: Range(starts[tp], ends[tp]) for tp in partitions}
 
     async def marks(self, facts: str, ranges: Mapping[str, Range]) -> dict[str, LogMark]:
-        """Return what the brokers have of each log of this partition, the facts log with them."""
+        """Return the brokers' marks of this partition's changelogs and of the facts log."""
         names = {**self._topics, FACTS: facts}
         found = await present_layouts(self._consumer._client, list(names.values()))
         marks = {}
@@ -106,7 +108,7 @@ class Changelogs:
         return marks
 
     async def newest(self, counters: Range) -> Progress | None:
-        """Return the newest progress record; None where the changelog holds none. Raises ForeignRecord."""
+        """Return the newest progress record; None if the changelog holds none. Raises ForeignRecord."""
         (tp,) = (tp for tp, table in self._tables.items() if table == COUNTERS)
         found: Progress | None = None
 
@@ -130,7 +132,7 @@ class Changelogs:
         store_id: str,
         on_progress: OnProgress = lambda *_: None,
     ) -> int:
-        """Apply what the local copy lacks; return the number of records. Raises ForeignRecord."""
+        """Apply the records that the local copy lacks; return their number. Raises ForeignRecord."""
         offsets = dict(local.meta.offsets) if local.meta else {}
         touched_ms = local.meta.touched_ms if local.meta else 0
         starts = {table: max(offsets.get(table, 0), found.start) for table, found in ranges.items()}
@@ -154,7 +156,7 @@ class Changelogs:
             apply,
             on_progress,
         )
-        # The last offsets are markers that no record carries: the copy stands behind them all the same.
+        # The last offsets are markers, which are never delivered: move the copy behind them.
         local.write({}, Meta(store_id, {table: found.end for table, found in ranges.items()}, touched_ms))
         return count
 
@@ -165,7 +167,7 @@ class Changelogs:
         take: Callable[[list[Any]], None],
         on_progress: OnProgress = lambda *_: None,
     ) -> None:
-        """Read from starts up to ends, and say how far it is. Raises TimeoutError where nothing arrives."""
+        """Read from starts to ends, and report progress. Raises TimeoutError if nothing arrives."""
         for tp, start in starts.items():
             self._consumer.seek(tp, start)
         whole = sum(max(0, ends[tp] - start) for tp, start in starts.items())
@@ -187,7 +189,7 @@ def progress_of(record: Any) -> Progress:
 
 
 def _check_ours(table: str, entries: Mapping[bytes | None, bytes | None], records: list[Any]) -> None:
-    """Raise ForeignRecord where one of the records has no key, or is of the counters and no row."""
+    """Raise ForeignRecord if a record has no key, or is one that the counters changelog never holds."""
     if table == COUNTERS:
         for record in records:
             check_counters(record)
@@ -196,13 +198,13 @@ def _check_ours(table: str, entries: Mapping[bytes | None, bytes | None], record
 
 
 def check_keyed(record: Any) -> None:
-    """Raise ForeignRecord where a record of a changelog has no key."""
+    """Raise ForeignRecord if a changelog's record has no key."""
     if record.key is None:
         raise ForeignRecord(record.topic, record.partition, record.offset, "without a key")
 
 
 def check_counters(record: Any) -> None:
-    """Raise ForeignRecord where a record of the counters is neither a row nor what stands beside rows."""
+    """Raise ForeignRecord unless a counters record is a row, progress, or an entry of what is missing."""
     check_keyed(record)
     if record.key == PROGRESS_KEY:
         progress_of(record)

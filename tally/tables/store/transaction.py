@@ -10,21 +10,21 @@ from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store.interface import Writes
 
 TRANSACTION_TIMEOUT_MS = 15_000
-"""How long a dead owner's open transaction may hold up readers when nobody takes its place."""
+"""How long a dead owner's open transaction may block readers when no process takes over."""
 CLOSE_SECONDS = 5.0
 
 
 class Committed(Struct, frozen=True):
-    """What the brokers said of a transaction."""
+    """The brokers' answer to a transaction."""
 
     ends: dict[str, int]
-    """By topic: the offset behind its last record."""
+    """The offset behind the last record, by topic."""
     at_ms: int
     """The brokers' time of its latest record."""
 
 
 class ChangelogWriter:
-    """The transactional producer of one facts partition; its start fences the former owner's."""
+    """The transactional producer of one facts partition; its start fences the former owner's producer."""
 
     def __init__(self, kafka: KafkaClients, transactional_id: str, partition: int) -> None:
         self._producer = kafka.transactional_producer(
@@ -37,11 +37,11 @@ class ChangelogWriter:
         self._partition = partition
 
     async def start(self) -> None:
-        """Fence whoever wrote with this transactional id before, and abort what it left open."""
+        """Fence the former producer with this transactional id, and abort its open transaction."""
         await self._producer.start()
 
     async def commit(self, writes: dict[str, dict[bytes, bytes | None]]) -> Committed:
-        """Write changes by changelog topic in one transaction."""
+        """Write changes, by changelog topic, in one transaction."""
         await self._producer.begin_transaction()
         sent: list[tuple[str, Sent]] = []
         for topic, entries in writes.items():
@@ -53,10 +53,10 @@ class ChangelogWriter:
         return Committed(ends, max((at.timestamp or 0 for at in done), default=0))
 
     async def close(self) -> None:
-        """Close the connections. Raises TimeoutError when the broker is away."""
+        """Close the connections. Raises TimeoutError if the broker is unavailable."""
         await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
 
 
 def by_topic(writes: Writes, topics: dict[str, str]) -> dict[str, dict[bytes, bytes | None]]:
-    """Return the writes of tables as those of their changelogs, leaving out tables without any."""
+    """Return the writes by changelog topic instead of table, without tables that have none."""
     return {topics[table]: entries for table, entries in writes.items() if entries}
