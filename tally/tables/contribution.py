@@ -11,25 +11,25 @@ Counts = dict[str, int]
 
 
 class Part(Struct, frozen=True, gc=False):
-    """What one state adds to one row, and the span of event times it speaks of."""
+    """What one state adds to one row, and the span of its event times."""
 
     row: RowKey
     counts: Counts
     first_ms: int
     last_ms: int
     label: str = ""
-    """The producer's template id, where the state knows one."""
+    """The producer's template id; empty if unknown."""
     channel: str = ""
-    """What an attempt went over, where the state knows it."""
+    """The channel of an attempt (`voice`, `whatsapp`); empty if unknown."""
 
 
 def is_contested(parts: Sequence[Part]) -> bool:
-    """Return whether one state counts for several tenants: more than one of them claims its message."""
+    """Return whether one state's parts belong to several tenants: more than one claims its message."""
     return len({part.row.tenant for part in parts}) > 1
 
 
 class Change(Struct, gc=False):
-    """What a batch changes in one row: deltas of counts, and the wider span and labels."""
+    """What a batch changes in one row: deltas of counts, the span of event times, labels and channels."""
 
     counts: defaultdict[str, int]
     first_ms: int
@@ -56,7 +56,7 @@ class Changes(dict[RowKey, Change]):
                 counts[name] += value
 
     def _change(self, old: Counts, new: Part) -> None:
-        """Move only what differs: nearly always it is one row, and most of a state's counts stay."""
+        """Apply only the differences within one row: the common case, in which most counts stay."""
         counts, now = self._widened(new).counts, new.counts
         for name, value in now.items():
             if (before := old.get(name, 0)) != value:
@@ -66,11 +66,11 @@ class Changes(dict[RowKey, Change]):
                 counts[name] -= before
 
     def _widened(self, part: Part) -> Change:
-        """Return the change of a part's row, which speaks of the part's time and labels too."""
+        """Return the change of a part's row, widened by the part's times, label and channel."""
         change = self.get(part.row)
         if change is None:
             change = self[part.row] = Change(defaultdict(int), part.first_ms, part.last_ms)
-        # Comparing costs a fifth of calling min and max.
+        # A comparison costs a fifth of a call of min or max.
         if part.first_ms < change.first_ms:  # noqa: PLR1730
             change.first_ms = part.first_ms
         if part.last_ms > change.last_ms:  # noqa: PLR1730

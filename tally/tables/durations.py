@@ -1,8 +1,8 @@
 """Distributions of durations as integer counts in fixed logarithmic buckets.
 
-They add and subtract exactly, so they can be contributions; a sketch that cannot subtract could not.
-A bucket is named by the seconds that stand for it. Up to 50 s each second has its own (Meta's times are
-whole seconds), beyond that a bucket is 2 % wide and answers for its middle: at most 1 % off.
+Counts add and subtract exactly, as contributions must; a quantile sketch cannot subtract. A bucket's name is
+the number of seconds that represents it. Up to 50 s each second has its own bucket (Meta's times are whole
+seconds). Beyond that a bucket is 2 % wide and its middle represents it, which is at most 1 % off.
 """
 
 from bisect import bisect_left, bisect_right
@@ -30,11 +30,11 @@ _MIDDLE = [
 ]
 
 BUCKETS: tuple[str, ...] = tuple(_MIDDLE)
-"""All buckets of durations that are not negative, the shortest first."""
+"""All buckets of non-negative durations, the shortest first."""
 
 
 class Summary(Struct, frozen=True):
-    """A distribution as pages show it; milliseconds, None where nothing was counted."""
+    """A distribution as the read API shows it: percentiles in milliseconds, None if nothing was counted."""
 
     count: int
     p50_ms: int | None
@@ -44,12 +44,12 @@ class Summary(Struct, frozen=True):
 
 
 def bucket(seconds: int) -> str:
-    """Return the bucket of a duration; negative ones are counted apart."""
+    """Return the bucket of a duration; all negative ones share the bucket `negative`."""
     return NEGATIVE if seconds < 0 else _MIDDLE[bisect_right(_LOWER, seconds) - 1]
 
 
 def summarise(counts: Mapping[str, int]) -> Summary:
-    """Return count and percentiles (nearest rank) of a distribution."""
+    """Return count and percentiles (nearest rank) of a distribution, and its negative durations."""
     buckets = sorted((name for name in counts if name != NEGATIVE), key=int)
     up_to = list(accumulate(map(counts.__getitem__, buckets)))
     p50, p95, p99 = (_nearest_rank(buckets, up_to, percent) for percent in PERCENTILES)
@@ -57,7 +57,7 @@ def summarise(counts: Mapping[str, int]) -> Summary:
 
 
 def _nearest_rank(buckets: Sequence[str], up_to: Sequence[int], percent: int) -> int | None:
-    """Return the first bucket up to which there are `percent` of all; `up_to` counts those before it, too."""
+    """Return, in ms, the first bucket whose cumulative count in `up_to` reaches `percent` of all."""
     if not up_to:
         return None
     rank = -(-up_to[-1] * percent // 100)

@@ -1,4 +1,4 @@
-"""Computations in pieces: a generator that yields where it may be interrupted stays pure."""
+"""Long computations in pieces: a pure generator yields wherever other tasks may run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
@@ -7,14 +7,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
-"""A computation that returns a T; between two of its steps others may run, and what it reads may change."""
+"""A computation that returns a T. Other tasks may run between two steps, and change what it reads."""
 
 PIECE_SECONDS = 0.01
-"""How long one piece of a long computation lasts: nothing else of the event loop runs meanwhile."""
+"""How long one piece of a long computation blocks the event loop."""
 
 
 async def give_way() -> None:
-    """Let everything else that is ready run once."""
+    """Let all other ready callbacks run once."""
     await asyncio.sleep(0)
 
 
@@ -24,9 +24,9 @@ async def in_pieces(
     piece_seconds: float = PIECE_SECONDS,
     now_s: Callable[[], float] = monotonic,
 ) -> T:
-    """Run a computation piece by piece, each of at least one step, and call `between` after each piece.
+    """Run a computation in pieces of at least one step, and await `between` after each piece.
 
-    An exception of `between` ends the computation and is raised.
+    An exception of `between` ends the computation and propagates.
     """
     try:
         while True:
@@ -43,7 +43,7 @@ async def in_pieces(
 
 
 def at_once(steps: Steps[T]) -> T:
-    """Run a computation to its end at once, where nothing else waits."""
+    """Run a computation to its end without interruption."""
     while True:
         try:
             next(steps)

@@ -1,4 +1,4 @@
-"""The settings that contributions depend on; a change of them recounts a partition."""
+"""The settings that contributions depend on; a partition recounts its rows when they change."""
 
 from hashlib import blake2b
 
@@ -8,11 +8,11 @@ from tally.schemas import bounded
 from tally.schemas.counters import COUNTERS
 
 DEFINITIONS = 4
-"""Raised whenever a contribution comes to mean something else for the same state."""
+"""The version of the counting code; raise it whenever the same state comes to contribute something else."""
 
 
 class Rules(Struct, frozen=True):
-    """What turns states into counters, beside the states themselves."""
+    """The settings that turn states into counters."""
 
     reply_window_seconds: int = 7 * 86_400
     operator_scripts: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Rules(Struct, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """Name these rules: settings, bounded keys, counters and the definitions' own version."""
+        """A hash of the settings, the bounded keys, the counters and DEFINITIONS."""
         parts = (
             DEFINITIONS,
             self.reply_window_seconds,

@@ -1,1 +1,1 @@
-"""One file a kind of subject: its facts, its state, its merge and its contribution, all pure."""
+"""The families, one module or package each: facts, state, merge and contribution, all pure."""

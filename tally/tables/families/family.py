@@ -1,4 +1,4 @@
-"""What the fold knows of a family: nothing but this."""
+"""The interface of families, which is all that the fold knows of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
@@ -21,22 +21,22 @@ class Family(ABC, Generic[F, S]):
     """
 
     code: ClassVar[bytes]
-    """One byte: the first of its facts."""
+    """One byte, with which the records of its facts begin."""
     table: ClassVar[str]
 
     decode_fact: Callable[[bytes | memoryview], F]
     """Decode a fact. Raises msgspec.ValidationError."""
     decode: Callable[[bytes], S]
-    """Undo `encode`."""
+    """Decode a state that `encode` encoded."""
 
     @abstractmethod
     def merge(self, state: S | None, facts: Sequence[F]) -> S:
-        """Return what is known with these facts, at least one; its cost is that of the state once."""
+        """Return the state with these facts, at least one, merged; it costs one pass over the state."""
 
     def beyond(self, state: S) -> Bound | None:
-        """Return the bound that the state has outgrown: its subject is incomplete. None where it has not.
+        """Return the bound that the state has outgrown, so that its subject is incomplete; else None.
 
-        A state that is beyond a bound stays so: what is joined to it never takes it back.
+        A state beyond a bound stays beyond it, whatever is merged or joined.
         """
         return None
 
@@ -45,14 +45,14 @@ class Family(ABC, Generic[F, S]):
         return packed(state)
 
     def named(self, key: bytes, fact: F) -> Sequence[Scope]:
-        """Return the tenants and campaigns that the fact itself names, whatever else is known of its subject.
+        """Return the tenants and campaigns that the fact itself names, apart from its subject's state.
 
-        Where a fact is quarantined, it is missing from their numbers.
+        If the fact is quarantined, it is missing from their numbers.
         """
         return ()
 
     def owners(self, state: S) -> Sequence[Scope]:
-        """Return whose a subject certainly is, whether or not it counts for them yet."""
+        """Return the certain owners of a subject, whether or not it already counts for them."""
         return ()
 
     @abstractmethod
@@ -61,75 +61,75 @@ class Family(ABC, Generic[F, S]):
 
 
 class PlainFamily(Family[F, S]):
-    """A kind of subject that each of its facts names: one fact, one subject, one state under its key."""
+    """A family whose facts name their subject: one fact has one subject, with one state under its key."""
 
     def subject(self, key: bytes, fact: F) -> bytes:
         """Return the key of a fact's subject."""
         return key
 
     def waits(self, state: S) -> bool:
-        """Return whether the state still waits for what would make it count."""
+        """Return whether the state counts nothing yet, because a fact such as a claim is still missing."""
         return False
 
     def is_contested(self, parts: Sequence[Part]) -> bool:
-        """Return whether several tenants claim a subject, by what it contributes."""
+        """Return whether several tenants claim a subject, judged by its parts."""
         return False
 
 
 class ConnectedFamily(Family[F, S]):
-    """A kind of subject of which a fact may reveal that two are one; a state lives under its smallest key.
+    """A family in which a fact may reveal that two subjects are one; a state's key is the smallest of them.
 
     `join` is idempotent, commutative and associative.
     """
 
     @abstractmethod
     def subjects(self, key: bytes, fact: F) -> Sequence[bytes]:
-        """Return the keys under which a fact's subject is known; at least one."""
+        """Return the keys of a fact's subject; at least one."""
 
     @abstractmethod
     def members(self, key: bytes, state: S) -> Sequence[bytes]:
-        """Return all keys under which this state's subject is known."""
+        """Return all keys of the state's subject."""
 
     @abstractmethod
     def join(self, states: Sequence[S]) -> S:
-        """Return what is known with all of these states, at least one; its cost is that of each once."""
+        """Return the join of these states, at least one; it costs one pass over each."""
 
     def half_named(self, key: bytes, fact: F) -> Sequence[bytes]:
-        """Return those of a fact's subjects that it may name otherwise too, with what is known of them."""
+        """Return the subjects that a fact names only in part: with their state they may get more names."""
         return ()
 
     def named_together(self, subject: bytes, facts: Sequence[F], state: S | None) -> Sequence[bytes]:
-        """Return how else a half-named subject is known, by these facts and the state that it has."""
+        """Return the further names of a half-named subject, by these facts and its state."""
         return ()
 
 
 class PartedFamily(ConnectedFamily[F, S]):
-    """A connected family of which facts may show that a subject is several after all."""
+    """A connected family in which a fact may also reveal that one subject is several."""
 
     @abstractmethod
     def parted(self, state: S, known: Collection[bytes]) -> Sequence[S]:
-        """Return the subjects that a state turned out to be: connected ones, and those that stand apart.
+        """Return the states of the subjects in a state: connected ones, and those that stand apart.
 
-        `known` are the keys of those among them that stood apart before.
+        `known` are the keys of the subjects that stood apart before.
         """
 
     @abstractmethod
     def stands_apart(self, state: S) -> bool:
-        """Return whether the subject connects no others, and its key alone names it."""
+        """Return whether the subject connects no others, and only its own key names it."""
 
     @abstractmethod
     def is_too_large(self, encoded: bytes) -> bool:
-        """Return whether a state has to be relieved."""
+        """Return whether an encoded state is so large that it has to be `relieved`."""
 
     @abstractmethod
     def relieved(self, state: S) -> S | None:
-        """Return a state that is too large so that `parted` makes several of it; None where it cannot be."""
+        """Return a too large state, changed so that `parted` splits it; None if that is impossible."""
 
 
 class Resyncable(Family[F, S]):
-    """A family of which a fact may say that whatever was not heard of since a moment is over.
+    """A family with resync facts: all subjects of a scope that were last heard of before a moment are over.
 
-    Such a fact is about all subjects of its scope; no other method is asked about it.
+    A resync fact is about all subjects of its scope; the fold passes it to `resync_us` only.
     """
 
     @abstractmethod
@@ -138,7 +138,7 @@ class Resyncable(Family[F, S]):
 
     @abstractmethod
     def resynced(self, state: S, at_us: int) -> S:
-        """Return the state after the latest resync, whatever resyncs came before; a merge undoes it."""
+        """Return the state after the latest resync; earlier ones do not matter, and a merge undoes it."""
 
     @abstractmethod
     def is_open(self, state: S) -> bool:
@@ -150,12 +150,12 @@ V = TypeVar("V")
 
 
 def ordered(entries: dict[K, V]) -> dict[K, V]:
-    """Return a map in the order of its keys, the canonical one; it may be the map itself."""
+    """Return a map in the canonical order, that of its keys; it may be the same object."""
     return dict(sorted(entries.items())) if len(entries) > 1 else entries
 
 
 def earliest(left: int | None, right: int | None) -> int | None:
-    """Return the smaller of two times; None is unknown."""
+    """Return the smaller of two times, where None is unknown."""
     if left is None or right is None:
         return right if left is None else left
     return min(left, right)

@@ -1,4 +1,4 @@
-"""Messages: what became of each WhatsApp message, by business number and wamid."""
+"""The family of messages: the fate of each WhatsApp message, by business number and wamid."""
 
 from collections.abc import Iterable, Sequence
 from copy import copy
@@ -20,9 +20,9 @@ from tally.tables.rules import Rules
 
 
 class Message(Struct, array_like=True, gc=False):
-    """Everything known of one message; times are the first ones, in unix seconds.
+    """Everything known of one message; each time is the first one, in unix seconds.
 
-    Without a campaign's claim it waits and contributes nothing. Only `merge` writes to one, to its own copy.
+    Without a campaign's claim it waits and contributes nothing. Only `merge` mutates a message: its own copy.
     """
 
     claim: Claim | None = None
@@ -37,7 +37,7 @@ class Message(Struct, array_like=True, gc=False):
     """The smallest (seconds, raw `source:code`)."""
     pricing: Pricing | None = None
     others: tuple[Claim, ...] = ()
-    """The smallest claim of every other attempt, in their order; one beyond the bound is kept."""
+    """The smallest claim of every other attempt, by rank; at most one beyond the bound is kept."""
 
 
 _state_decoder = msgspec.msgpack.Decoder(Message)
@@ -53,7 +53,7 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
     decode = staticmethod(_state_decoder.decode)
 
     def merge(self, state: Message | None, facts: Sequence[MessageFact]) -> Message:
-        # One copy for all facts: a state for each, joined one by one, took three times as long.
+        # One copy for all facts: joining one state per fact took three times as long.
         after = Message() if state is None else copy(state)
         contested: list[Claim] | None = None
         for fact in facts:
@@ -95,7 +95,7 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
 
 
 def _span(state: Message, accepted_ms: int) -> tuple[int, int]:
-    """Return the first and the last time that a claimed message speaks of."""
+    """Return the first and the last time of a claimed message, in unix ms."""
     first_ms = last_ms = accepted_ms
     for at_s in (state.sent_s, state.delivered_s, state.read_s, state.failed_s, state.quoted_s):
         if at_s is not None:
@@ -136,7 +136,7 @@ def _later_pricing(left: Pricing | None, right: Pricing | None) -> Pricing | Non
 
 
 def _choose_claim(message: Message, claims: Iterable[Claim]) -> None:
-    """Let the smallest claim hold, and keep the smallest one of each other attempt (docs/counters.md)."""
+    """Choose the smallest claim, and keep the smallest claim of each other attempt (docs/counters.md)."""
     smallest: dict[tuple[str, str, str, str], Claim] = {}
     for claim in (message.claim, *message.others, *claims):
         if claim is not None:
@@ -146,12 +146,12 @@ def _choose_claim(message: Message, claims: Iterable[Claim]) -> None:
                 smallest[attempt] = claim
     if smallest:
         message.claim, *others = sorted(smallest.values(), key=attrgetter("rank"))
-        # A service message is no attempt, and the last in this order.
+        # A service message is no attempt, and sorts last.
         message.others = tuple(claim for claim in others[: CLAIMANTS.most + 1] if claim.campaign)
 
 
 def _elsewhere(claim: Claim) -> Part:
-    """Return what a claim counts that another one has won."""
+    """Return what a claim counts when another attempt's claim holds."""
     row = RowKey(claim.tenant, claim.campaign, claim.template)
     return Part(row, {"claimed_elsewhere": 1}, claim.at_ms, claim.at_ms)
 

@@ -1,7 +1,7 @@
-"""Operators: human call-centre agents by PBX and interface, and what the PBX says of them at this moment.
+"""The family of operators: human call-centre agents by PBX and interface, as their PBX describes them now.
 
-An operator's row has no campaign; its template is (PBX, interface). The latest description of each
-membership holds, so that the row's numbers are those of now; calls add theirs to the same row.
+An operator's row has no campaign; its template is (PBX, interface). The latest description of each queue
+membership holds, so the row shows the present. Calls add their own counters to the same row.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tally.tables.rules import Rules
 
 
 class MembershipSeen(Struct, frozen=True, array_like=True, order=True):
-    """What was last said of an operator in one queue; of two at one moment the greater holds."""
+    """The latest description of an operator in one queue; of two at one moment the greater one holds."""
 
     at_us: int
     tenant: str
@@ -34,7 +34,7 @@ class MembershipSeen(Struct, frozen=True, array_like=True, order=True):
     wrapup_s: int
     removed: bool
     vanished: bool = False
-    """Whether the latest resync was after that moment. No fact says so: it is set anew after each merge."""
+    """Whether the latest resync is later than `at_us`. It is not in any fact, but set after each merge."""
 
 
 class Operator(Struct, frozen=True, array_like=True):
@@ -43,7 +43,7 @@ class Operator(Struct, frozen=True, array_like=True):
     interface: str
     queues: dict[str, MembershipSeen]
     is_beyond: bool = False
-    """Whether there were more queues than the bound: then none is kept."""
+    """Whether there were more queues than the bound; then `queues` is empty."""
 
 
 _state_decoder = msgspec.msgpack.Decoder(Operator)
@@ -51,7 +51,7 @@ _fact_decoder: msgspec.msgpack.Decoder[OperatorFact] = msgspec.msgpack.Decoder(O
 
 
 class OperatorFamily(PlainFamily[OperatorFact, Operator], Resyncable[OperatorFact, Operator]):
-    """The family of operators: a PBX may resync all that it has."""
+    """The family of operators; a resync is about all operators of a PBX."""
 
     code = OPERATOR
     table = "operators"
@@ -103,7 +103,7 @@ def _about_one(fact: OperatorFact) -> MemberSeen:
 
 
 def _of(fact: MemberSeen) -> Operator:
-    """Return the state of an operator of whom only this fact is known."""
+    """Return the state of an operator with only this fact."""
     known = MembershipSeen(
         fact.at_us,
         fact.tenant,
@@ -133,7 +133,7 @@ def _join_all(states: Sequence[Operator]) -> Operator:
 
 
 def _counts(current: dict[str, MembershipSeen], tenant: str) -> Counts:
-    """Return what one tenant may see of an operator: another's queues are none of its business."""
+    """Return the counters that one tenant may see of an operator: those of its own queues only."""
     of_tenant = {queue: known for queue, known in current.items() if known.tenant == tenant}
     shown = [_shown(queue, known) for queue, known in of_tenant.items() if not known.removed]
     return membership_counts(max(of_tenant.values()).name, shown)

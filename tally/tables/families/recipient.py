@@ -1,4 +1,4 @@
-"""Recipients: the producer's contacts in one campaign, with their attempts."""
+"""The family of recipients: the producer's contacts in one campaign, with their attempts."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -17,7 +17,7 @@ from tally.tables.families.family import PlainFamily, ordered
 from tally.tables.rules import Rules
 
 RANKED = ("accepted", "failed", "cancelled", "skipped", "requested", "queued")
-"""Outcomes of one attempt, the one that counts first."""
+"""Outcomes of an attempt, highest rank first; the highest-ranked one of an attempt counts."""
 RANK_OF = {outcome: rank for rank, outcome in enumerate(RANKED)}
 COUNTED_AS = {
     "failed": "failed_at_send",
@@ -28,38 +28,38 @@ COUNTED_AS = {
 }
 
 REQUESTED = ("requested", "accepted")
-"""Outcomes of a voice attempt that say that the PBX was asked for it."""
+"""Outcomes of a voice attempt which show that the PBX was asked to dial."""
 
 
 class Named(Struct, frozen=True, array_like=True, gc=False, order=True):
-    """How results named an attempt's template: the smallest holds."""
+    """The template that a send result named for an attempt; the smallest value holds."""
 
     rank: int
-    """Place of the outcome in `RANKED`: that of the highest-ranked one counts."""
+    """The outcome's index in `RANKED`, so the template of the highest-ranked outcome holds."""
     template: Template
     unlabelled: bool
-    """Orders a template id before none."""
+    """Sorts a result with a template id before one without."""
     label: str
 
 
 class Attempt(Struct, array_like=True, gc=False):
-    """What became of one attempt to reach the contact. Only `merge` writes to one: to a copy."""
+    """What is known of one attempt to reach the contact. Only `merge` mutates an attempt: its own copy."""
 
     first_ms: dict[str, int]
-    """When each outcome was first seen."""
+    """When each outcome was first seen, in unix ms."""
     named: Named
     error: tuple[int, str] | None
     """The smallest (milliseconds, raw `source:code`)."""
     messages: list[bytes]
-    """Digests of the messages that the provider accepted, sorted."""
+    """The digests of the messages that the provider accepted, sorted."""
     channel: str
 
 
 class Recipient(Struct, frozen=True, array_like=True, gc=False):
-    """Everything known of one contact in one campaign; what is one beyond a bound is kept and does not count.
+    """Everything known of one contact in one campaign; one item beyond each bound is kept, but not counted.
 
-    Attempts are in the order of their names, and messages in that of attempts: so the smallest ones are a
-    beginning of both, and what a bound has cut off can never be among them later.
+    Attempts are sorted by name, and messages by attempt. A bound keeps the smallest ones, so an item that it
+    cut off can never be among them later.
     """
 
     attempts: dict[str, Attempt]
@@ -124,14 +124,14 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
 
 
 def _latest(attempts: dict[str, Attempt]) -> str:
-    """Return the attempt that began last; of several the one that is largest as text."""
+    """Return the attempt that began last; of several, the one that is largest as text."""
     if len(attempts) == 1:
         return next(iter(attempts))
     return max((min(attempt.first_ms.values()), name) for name, attempt in attempts.items())[1]
 
 
 def _recipient(known: dict[str, Attempt], own: dict[str, Attempt]) -> Recipient:
-    """Return a state in its canonical form, with one at most beyond each bound."""
+    """Return a state in canonical form, with at most one item beyond each bound."""
     for attempt in own.values():
         if len(attempt.first_ms) > 1:
             attempt.first_ms = ordered(attempt.first_ms)
@@ -152,7 +152,7 @@ def _recipient(known: dict[str, Attempt], own: dict[str, Attempt]) -> Recipient:
 
 
 def _begun(fact: AttemptResult) -> Attempt:
-    """Return an attempt of which only this fact is known."""
+    """Return an attempt with only this fact."""
     return Attempt(
         {fact.outcome: fact.at_ms},
         Named(RANK_OF[fact.outcome], fact.template, not fact.label, fact.label),
@@ -169,7 +169,7 @@ def _copied(attempt: Attempt) -> Attempt:
 
 
 def _apply(attempt: Attempt, fact: AttemptResult) -> None:
-    """Take a fact into an attempt of one's own; messages are sorted once, at the end."""
+    """Merge a fact into an attempt, which must be a copy; messages are sorted once, by `_recipient`."""
     outcome, at_ms = fact.outcome, fact.at_ms
     seen_ms = attempt.first_ms.get(outcome)
     if seen_ms is None or at_ms < seen_ms:
@@ -192,7 +192,7 @@ def _smaller_error(left: tuple[int, str] | None, right: tuple[int, str] | None) 
 
 
 def _counts(attempt: Attempt, messages: int) -> Counts:
-    """Return the counters of one attempt (docs/counters.md), of whose messages so many count."""
+    """Return the counters of one attempt (docs/counters.md), of which `messages` messages count."""
     counts: Counts = {"attempts": 1}
     if attempt.channel == "voice" and not attempt.first_ms.keys().isdisjoint(REQUESTED):
         counts["requested"] = 1

@@ -1,4 +1,4 @@
-"""The families that a fold knows, by the first bytes of their facts."""
+"""The families that the fold knows, and the tables of a partition."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tally.tables.families.operator import OperatorFamily
 from tally.tables.families.recipient import RecipientFamily
 
 AnyFamily = PlainFamily[Any, Any] | ConnectedFamily[Any, Any]
-"""Of what facts and states it is only the family itself knows."""
+"""A family of any facts and states; only the family itself knows their types."""
 
 FAMILIES: tuple[AnyFamily, ...] = (
     MessageFamily(),
@@ -22,10 +22,10 @@ FAMILIES: tuple[AnyFamily, ...] = (
     OperatorFamily(),
 )
 BY_KIND: dict[bytes, AnyFamily] = {family.code + VERSION: family for family in FAMILIES}
-"""By the first bytes of a fact's record, its family and version."""
+"""The families by the first bytes of a fact's record: family and version."""
 
 INCOMPLETE = "incomplete"
-"""Subjects of which a fact was quarantined, with its offset."""
+"""The table of subjects with a quarantined fact, and that fact's offset."""
 
 TABLES: tuple[str, ...] = (
     *(family.table for family in FAMILIES),
@@ -35,4 +35,4 @@ TABLES: tuple[str, ...] = (
     INCOMPLETE,
     COUNTERS,
 )
-"""Every table of a partition; each has a changelog."""
+"""All tables of a partition; each has a changelog."""

@@ -1,1 +1,1 @@
-"""Calls: connected components of channels, and the attempts that they belong to."""
+"""Calls: connected components of channels and of the attempts that they were made for."""

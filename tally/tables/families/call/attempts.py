@@ -1,4 +1,4 @@
-"""Which attempts a call was made for, and where their channels begin."""
+"""The attempts that a call was made for, and the first channel of each."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -20,22 +20,25 @@ from tally.tables.families.recipient import RANKED
 
 
 class Attempt(Struct, frozen=True):
-    """One dial towards one customer, as far as it is known what it is called."""
+    """One dial towards one customer, with the names known of it."""
 
     tenant: str
     campaign: str
     template: Template
     customer_is_second_leg: bool
     asked_ms: list[int]
-    """When its send results were."""
+    """The times of its send results, in unix ms."""
     root: str | None
-    """The channel that it begins with."""
+    """Its first channel; None if unknown."""
     response: Response | None
-    """The first OriginateResponse."""
+    """Its first OriginateResponse; None if unknown."""
 
 
 def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
-    """Return all attempts of a call: those of send results, and those that only variables name."""
+    """Return all attempts of a call: those of send results, and those that only channel variables name.
+
+    A call without any has one attempt without a campaign for each caller of a queue.
+    """
     bound = bound_tenant(call)
     call = _of_its_tenant(call, bound)
     asked = {key: tuple(split_parts(key.encode())) for key in call.asked}
@@ -54,10 +57,10 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
 
 
 def bound_tenant(call: Call) -> str:
-    """Return the tenant that all of a call is bound to, by the first record that binds; empty without one.
+    """Return the tenant that the whole call is bound to, by the first record that binds; empty if none does.
 
-    Records of one PBX bind to several tenants where its header is changed during a call, or where its
-    collectors disagree. With owners of their own, channels of one call would count for strangers.
+    Records of one PBX may bind to several tenants: when the header is changed during a call, or when
+    collectors disagree. If each channel had its own owner, channels of one call would count for strangers.
     """
     bound = [
         *(shown for one in call.channels.values() if (shown := one.variables.get("tenant_bound"))),
@@ -67,7 +70,7 @@ def bound_tenant(call: Call) -> str:
 
 
 def _of_its_tenant(call: Call, bound: str) -> Call:
-    """Return a call with the attempts of that tenant alone which it is bound to."""
+    """Return a call with only the attempts of the tenant that it is bound to."""
     if not bound:
         return call
     mine = join_parts(bound).decode() + "/"
@@ -82,11 +85,11 @@ def _of_variables(
     named: Mapping[Name, list[str]],
     bound: str,
 ) -> Iterator[Attempt]:
-    """Yield the attempts that no send result names.
+    """Yield the attempts that only channel variables name, and no send result.
 
-    Asterisk drops quotes and backslashes of a variable: its ids may be an attempt's without being equal, so
-    that channels which an attempt's lead to make no further one. All channels of a name that a send result
-    has are that attempt's, whatever tenant they name.
+    Asterisk drops quotes and backslashes from variables, so the ids of one attempt may differ between its
+    channels and its send result. Therefore channels that a found attempt leads to make no further attempt.
+    All channels with the name of a send result belong to its attempt, regardless of the tenant they name.
     """
     taken = [unique for one in found if one.root for unique in graph.legs(one.root)[1]]
     led = graph.first_above(taken)
@@ -100,7 +103,7 @@ def _of_variables(
 
 
 def _of_queues(call: Call, bound: str) -> Iterator[Attempt]:
-    """Yield the callers of queues in a call of no campaign: they count for the operators who took them."""
+    """Yield one attempt for each caller of a queue in a call without campaign; it counts for operators."""
     for unique, channel in call.channels.items():
         if any(key.startswith(JOIN) for key in channel.moments) and (
             tenant := bound or tenant_of(call, [unique])
@@ -109,14 +112,14 @@ def _of_queues(call: Call, bound: str) -> Iterator[Attempt]:
 
 
 def _first(graph: Graph, named: list[str]) -> str | None:
-    """Return where a named attempt begins, of a Local channel with the half that was dialled."""
+    """Return the first channel of a named attempt; of a Local channel, the half that was dialled."""
     return graph.first_half(named[0]) if named else None
 
 
 def _begins(call: Call, graph: Graph, key: str, roots: Mapping[str, str], named: list[str]) -> str | None:
-    """Return an asked attempt's first channel.
+    """Return the first channel of an attempt with send results; None if unknown.
 
-    An id of the channel names it best, then variables that name the attempt, its ActionID, other variables.
+    In order of precedence: an id of the channel, variables with the attempt, its ActionID, other variables.
     """
     root = roots.get(key)
     if root is not None and root in channels_named(call, graph, call.asked[key]):
@@ -141,7 +144,7 @@ def _asked_attempt(call: Call, parts: Name, asked: Requested, root: str | None) 
 
 
 def _with_response(attempt: Attempt, by_channel: Mapping[str, Response]) -> Attempt:
-    """Add the OriginateResponse that names the attempt's first channel, where no ActionID did."""
+    """Add the OriginateResponse of the attempt's first channel, if none has the attempt's ActionID."""
     if attempt.response is not None or attempt.root is None:
         return attempt
     return structs.replace(attempt, response=by_channel.get(attempt.root))

@@ -1,4 +1,4 @@
-"""Who could hear whom, and when: channels in one bridge, through any number of Local channels."""
+"""Time spans in which channels were connected: in one bridge, or in bridges joined by Local channels."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -10,12 +10,12 @@ from tally.tables.families.call.state import ENTER, LEAVE, Channel, moment_key
 from tally.tables.families.call.timeline import Span
 
 ConnectedSpans = dict[str, list[Span]]
-"""By channel: when it was connected with a customer's."""
+"""The spans in which a customer's channel was connected with each other channel."""
 NOBODY: frozenset[str] = frozenset()
 
 
 class Step(Struct):
-    """What one channel did in one moment."""
+    """What one channel did at one moment."""
 
     left: set[str]
     entered: list[str]
@@ -23,7 +23,7 @@ class Step(Struct):
 
 
 class Inside(Struct):
-    """Who is in one bridge, by what that means to customers."""
+    """The channels in one bridge, by kind: customers, halves of Local channels, and all others."""
 
     customers: set[str] = field(default_factory=set)
     locals: set[str] = field(default_factory=set)
@@ -31,7 +31,7 @@ class Inside(Struct):
 
 
 class Reach(Struct):
-    """All bridges that are connected through Local channels, and these with their other halves."""
+    """Bridges that are connected through Local channels, and both halves of these channels."""
 
     bridges: set[str]
     locals: set[str]
@@ -40,10 +40,10 @@ class Reach(Struct):
 def connected_by(
     graph: Graph, customers: Collection[str], legs: Collection[str]
 ) -> dict[str, ConnectedSpans]:
-    """Return for each customer's channel when each other one that is no Local channel was connected with it.
+    """For each customer channel, return the spans of its connections with each other non-Local channel.
 
-    `legs` are all channels of customers: they are nobody whom a customer could be connected with. One pass
-    for all of them: an operator's channel may stay up all day, and serve hundreds of calls.
+    `legs` are all channels of customers; none of them counts as connected with a customer. One pass serves
+    all customers, because an operator's channel may stay up all day and serve hundreds of calls.
     """
     if not customers:
         return {}
@@ -55,7 +55,7 @@ def connected_by(
 
 
 class _Bridges:
-    """Who is in which bridge at a moment, and since when customers have been connected with whom."""
+    """The bridge of each channel at one moment, and the connections of customers up to then."""
 
     def __init__(self, graph: Graph, customers: frozenset[str], legs: frozenset[str]) -> None:
         self._graph = graph
@@ -70,12 +70,13 @@ class _Bridges:
         self._spans: dict[str, ConnectedSpans] = {customer: defaultdict(list) for customer in customers}
 
     def go_on(self, at_us: int, steps: dict[str, Step]) -> None:
-        """Move the channels of one moment, and look again at the customers whom that may concern.
+        """Move the channels of one moment, and update the customers whom the moves may affect.
 
-        A customer who comes or goes concerns no other one; an operator or a Local all who are beside it.
+        A customer's move affects no other customer. The move of an operator or a Local channel affects all
+        customers connected with it.
         """
         movers = [unique for unique in steps if unique not in self._legs or unique in self._locals]
-        # Not `&` with the keys: that looks at all customers.
+        # Not `&` of the two sets, which would visit all customers.
         concerned = {unique for unique in steps if unique in self._customers}
         if movers:
             concerned |= self._beside(movers)
@@ -86,22 +87,22 @@ class _Bridges:
         self._look(concerned, at_us)
 
     def spans(self) -> dict[str, ConnectedSpans]:
-        """Return all connections; one that has not ended has no end."""
+        """Return all connections; the end of an open one is None."""
         for customer, since in self._since.items():
             for other, at_us in since.items():
                 self._spans[customer][other].append((at_us, None))
         return self._spans
 
     def _look(self, customers: Iterable[str], at_us: int) -> None:
-        """Compare whom each customer is connected with now and before; those side by side have the same."""
+        """Compare each customer's connections now and before; customers in one bridge share the result."""
         now_of: dict[str | None, frozenset[str]] = {}
-        # By identity, and with the sets themselves, so that they live as long as their ids are asked for.
+        # Keys are identities of sets; the values hold these sets, so that no id is reused meanwhile.
         changes: dict[tuple[int, int], tuple[frozenset[str], frozenset[str], frozenset[str]]] = {}
         for customer in customers:
             place = None if customer in self._locals else self._bridges.get(customer, "")
             now = now_of.get(place) if place is not None else None
             if customer in self._over:
-                now = NOBODY  # though the other half of a Local one may still be in a bridge
+                now = NOBODY  # even if the other half of a Local channel is still in a bridge
             if now is None:
                 reach = self._reach([customer])
                 now = frozenset().union(*(self._inside[bridge].others for bridge in reach.bridges))
@@ -118,14 +119,14 @@ class _Bridges:
                 since[new] = at_us
 
     def _beside(self, uniques: Iterable[str]) -> set[str]:
-        """Return the customers who are connected with some of these now, or are one of their halves."""
+        """Return the customers that these channels reach now, including halves of their Local channels."""
         reach = self._reach(uniques)
         return set(self._customers & reach.locals).union(
             *(self._inside[bridge].customers for bridge in reach.bridges)
         )
 
     def _reach(self, uniques: Iterable[str]) -> Reach:
-        """Return the bridges that these channels are in, and whatever Locals connect with them."""
+        """Return the bridges of these channels, and all bridges and Local channels connected with them."""
         if not self._locals:
             bridges = self._bridges
             return Reach({bridges[unique] for unique in uniques if unique in bridges}, set())
@@ -144,7 +145,9 @@ class _Bridges:
         return reach
 
     def _move(self, unique: str, step: Step) -> None:
-        """Move one channel; what it enters and leaves in one moment it has left, unless it was in before."""
+        """Move one channel. A bridge that it both enters and leaves in this moment is left, unless it was in
+        that bridge before.
+        """
         before = self._bridges.get(unique)
         stays = [bridge for bridge in step.entered if bridge not in step.left or bridge == before]
         after = max(stays, default=None if before in step.left else before)
@@ -160,7 +163,7 @@ class _Bridges:
                 kind.add(unique)
 
     def _kinds(self, unique: str, bridge: str) -> list[set[str]]:
-        """Return the sets of a bridge that a channel is in."""
+        """Return the sets of a bridge that a channel belongs to."""
         inside = self._inside[bridge]
         kinds = [inside.locals] if unique in self._locals else []
         if unique in self._customers:
@@ -169,7 +172,7 @@ class _Bridges:
 
 
 def _steps(channels: dict[str, Channel]) -> dict[int, dict[str, Step]]:
-    """Return by time and channel what bridges it left and entered, and if it hung up; then it enters none."""
+    """Return the steps of channels by time and channel; from its hang-up on a channel enters no bridge."""
     steps: dict[int, dict[str, Step]] = defaultdict(lambda: defaultdict(lambda: Step(set(), [])))
     for unique, channel in channels.items():
         for key, times in channel.moments.items():

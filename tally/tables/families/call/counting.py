@@ -13,7 +13,7 @@ from tally.tables.families.family import earliest
 from tally.tables.rules import Rules
 
 DROP_US = 2_000_000
-"""An operator must be there within 2 s of the customer's answer (47 CFR 64.1200(a)(7))."""
+"""An operator must be connected within 2 s of the customer's answer (47 CFR 64.1200(a)(7))."""
 QUEUED = (JOIN, ABANDON)
 VERDICTS = {"HUMAN": "answered_human", "MACHINE": "answered_machine"}
 
@@ -77,7 +77,7 @@ def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
 
 
 def _add(counts: Counts, name: str, queue: str, what: str, value: int) -> None:
-    """Count once for the campaign, and once for the queue where there is one."""
+    """Add a value to the campaign's counter, and to the queue's if there is a queue."""
     if value:
         counts[name] = counts.get(name, 0) + value
         if queue:
@@ -86,7 +86,7 @@ def _add(counts: Counts, name: str, queue: str, what: str, value: int) -> None:
 
 
 def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
-    """Return by queue when a caller joined or gave up; without Timestamp all of one queue are one."""
+    """Return the times of a caller's joins or abandons, by queue; those without Timestamp are one."""
     found: dict[str, list[int]] = {}
     for key, times in channel.moments.items():
         if key.startswith(letter):
@@ -97,7 +97,7 @@ def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
 
 
 def _wait_seconds(channel: Channel, ends: list[int], joined_us: int) -> int:
-    """Return how long a caller waited: to the next leave or abandon of that queue, else to the hang-up."""
+    """Return the seconds from a join to the queue's next leave or abandon, else to the hang-up."""
     next_end = bisect_left(ends, joined_us)
     if next_end < len(ends):
         return (ends[next_end] - joined_us) // 1_000_000
@@ -118,13 +118,13 @@ def _add_operators(graph: Graph, result: CallResult, counts: Counts) -> None:
 
 
 def _is_dropped(graph: Graph, result: CallResult, counts: Counts, rules: Rules) -> bool:
-    """Return whether a human who was meant for an operator had none in time."""
+    """Return whether a human answered, was meant for an operator, and had none in time."""
     meant = "queue_joins" in counts or result.attempt.template.name in rules.operator_scripts
     if "answered_human" not in counts or not meant or result.up_us is None:
         return False
     first_connect = min((result.connected[unique][0][0] for unique in result.operators), default=None)
     leg = graph.channels[result.leg] if result.leg else None
     ended = leg.hangup.at_us if leg and leg.hangup else None
-    # Nothing happens when the time is over: a later connect, or the end, says that it is.
+    # No event marks the deadline: only a later connect or the hang-up shows that it has passed.
     known_us = earliest(first_connect, ended)
     return known_us is not None and known_us > result.up_us + DROP_US

@@ -1,7 +1,7 @@
-"""How many meet in the bridges of a call: what finding out who heard whom costs, bounded by size alone.
+"""A bound on the cost of `bridged`, from the sizes of a call's bridges alone.
 
-Each that enters or leaves may concern whoever is beside it, and a Local channel everybody on both of its
-sides: so what is bounded is coming and going times the square of who is there.
+Each channel that enters or leaves may affect all channels beside it, and a Local channel those on both of its
+sides. So the bound is on the number of moves times the square of the number of channels.
 """
 
 from collections import defaultdict
@@ -17,14 +17,14 @@ HALVES = (";1", ";2")
 
 
 class Crowd(Struct):
-    """Who was ever in some bridges, and how often they came and went."""
+    """The channels that were ever in some bridges, and how often they entered or left."""
 
     moves: int = 0
     channels: set[str] = field(default_factory=set)
 
 
 def is_crowded(channels: Mapping[str, Channel]) -> bool:
-    """Return whether more meet in a call's bridges than the bound."""
+    """Return whether the crowds of a call's bridges exceed the bound."""
     moves = sum(
         len(times)
         for channel in channels.values()
@@ -32,12 +32,12 @@ def is_crowded(channels: Mapping[str, Channel]) -> bool:
         if key.startswith(MOVES)
     )
     if moves * len(channels) ** 2 <= CALL_CROWDS.most:
-        return False  # nearly always, and that is all it takes to know
+        return False  # nearly always, without a look at the bridges
     return sum(crowd.moves * len(crowd.channels) ** 2 for crowd in _crowds(channels)) > CALL_CROWDS.most
 
 
 def _crowds(channels: Mapping[str, Channel]) -> Iterable[Crowd]:
-    """Return the crowds of all bridges; those that the halves of one Local channel were in are one."""
+    """Return the crowds of all bridges; bridges joined by a Local channel's halves are one crowd."""
     alone: dict[str, Crowd] = defaultdict(Crowd)
     first: dict[str, str] = {}
     by_local: dict[str, str] = {}
@@ -63,7 +63,7 @@ def _crowds(channels: Mapping[str, Channel]) -> Iterable[Crowd]:
 
 
 def _first(first: dict[str, str], bridge: str) -> str:
-    """Return the bridge that stands for all that are connected with this one."""
+    """Return the representative of all bridges connected with this one (union-find)."""
     while (next_one := first.setdefault(bridge, bridge)) != bridge:
         first[bridge] = bridge = first[next_one]
     return bridge

@@ -1,4 +1,4 @@
-"""Which channels of a call are the customer's, and which lead to them."""
+"""The dial graph of a call: which channels are the customer's, and which lead to them."""
 
 from bisect import bisect_left
 from collections import defaultdict, deque
@@ -10,15 +10,15 @@ from tally.tables.families.call.timeline import holds_of
 
 
 class Served(NamedTuple):
-    """What an operator's leg was called for."""
+    """The queue and interface that an operator's leg was called for."""
 
     queue: str
-    """Empty where none called it."""
+    """Empty if no queue called it."""
     interface: str
 
 
 class Graph:
-    """Who dialled whom in one call, through Local channels, which are two halves of one pipe."""
+    """The dials between the channels of one call. A Local channel is two halves of one pipe."""
 
     def __init__(self, channels: dict[str, Channel]) -> None:
         self.channels = channels
@@ -30,27 +30,27 @@ class Graph:
         self._holds: dict[str, list[tuple[int, int]]] = {}
         self._last_us: dict[str, int] = {}
         self.served: dict[str, Served] = {}
-        """By operator's leg, as `operator_legs.served` found it."""
+        """A cache of `operator_legs.served`, by operator's leg."""
         self.missed_by: dict[str, list[str]] = defaultdict(list)
-        """Legs of operators who let a caller of a queue ring, by that caller."""
+        """The legs of operators who let a queue's caller ring, by caller."""
         for unique, channel in channels.items():
             for caller in channel.missed:
                 self.missed_by[caller].append(unique)
 
     def holds(self, unique: str) -> list[tuple[int, int]]:
-        """Return when a channel held the other side, read once: an operator's may serve hundreds of calls."""
+        """Return a channel's spans of hold, cached: an operator's channel may serve hundreds of calls."""
         if unique not in self._holds:
             self._holds[unique] = holds_of(self.channels[unique])
         return self._holds[unique]
 
     def last_us(self, unique: str) -> int:
-        """Return when a channel was last heard of, read once as well."""
+        """Return when a channel was last heard of, cached as well."""
         if unique not in self._last_us:
             self._last_us[unique] = self.channels[unique].last_us
         return self._last_us[unique]
 
     def other_half(self, unique: str) -> str | None:
-        """Return the other half of a Local channel, if it was seen."""
+        """Return the other half of a Local channel; None if it was not seen."""
         return self._other.get(unique)
 
     def dialled_by(self, unique: str) -> list[str]:
@@ -58,16 +58,19 @@ class Graph:
         return self._dialled.get(unique, [])
 
     def first_half(self, unique: str) -> str:
-        """Return the half of a Local channel that is dialled, and leads on; other channels are themselves."""
+        """Return the half of a Local channel that is dialled and leads on; any other channel, itself."""
         channel = self.channels[unique]
         other = self.other_half(unique) if channel.is_local and channel.name.endswith(";2") else None
         return unique if other is None else other
 
     def legs(self, unique: str) -> tuple[list[str], set[str]]:
-        """Return the channels that a channel leads to, and all Locals on the way there.
+        """Return the channels that a channel leads to, and all channels on the way, these included.
 
-        A channel leads to itself; a Local one to whatever its other half dialled, to itself if it ended with
-        nothing dialled: until then its dialplan may still dial.
+        An ordinary channel leads to itself. A Local channel leads to the channels that its other half
+        dialled. If it dialled none, it leads to itself once it is over: until then its dialplan may dial.
+
+            Local/x;1 = Local/x;2 ──dialled──► PJSIP/a   legs(Local/x;1) = [PJSIP/a, …]
+                                  ──dialled──► Local/y;1 = Local/y;2 ──dialled──► …
         """
         found: dict[str, None] = {}
         passed: set[str] = set()
@@ -95,12 +98,12 @@ class Graph:
         return self._dialled.get(other, []) if other else []
 
     def both_halves(self, unique: str) -> Iterable[str]:
-        """Return a channel, and its other half if it is a Local one."""
+        """Return a channel, and its other half if it has one."""
         other = self.other_half(unique)
         return (unique,) if other is None else (unique, other)
 
     def second_legs(self, unique: str) -> tuple[list[str], set[str]]:
-        """Return the channels that a first leg went on to dial, and what leads there (click-to-call)."""
+        """Return the channels that a first leg dialled, and all channels on the way (click-to-call)."""
         first, own = self.legs(unique)
         found: dict[str, None] = {}
         for caller in dict.fromkeys([unique, *first]):
@@ -112,7 +115,7 @@ class Graph:
         return [leg for leg in found if leg not in of_first], own
 
     def above(self, unique: str) -> Iterable[str]:
-        """Return a channel, and those that led to it, nearest first: its callers and the halves of Locals."""
+        """Yield a channel and those that led to it, nearest first: callers, and halves of Local channels."""
         seen: set[str] = set()
         waiting = deque([unique])
         while waiting:
@@ -124,10 +127,10 @@ class Graph:
             waiting.extend([*self.both_halves(name), *self.channels[name].callers])
 
     def nearest(self, sources: Iterable[str]) -> dict[str, str]:
-        """Return for each channel that some of these led to the nearest, of equally near ones the smallest.
+        """Return the nearest source above each channel that a source leads to; ties take the smallest.
 
-        A channel is the nearest to itself. This asks once for all channels, of which each has all before it
-        above it.
+        A source is the nearest to itself. One breadth-first search from all sources serves all channels: a
+        search upwards from each channel would visit all channels above it.
         """
         level = {unique: unique for unique in sources}
         found = dict(level)
@@ -142,7 +145,7 @@ class Graph:
         return found
 
     def first_above(self, sources: Iterable[str]) -> dict[str, str]:
-        """Return for each channel that some of these led to the first one of them, in the order given."""
+        """Return, for each channel that a source leads to, the first such source in the given order."""
         found: dict[str, str] = {}
         for source in sources:
             waiting = [source]
@@ -155,9 +158,10 @@ class Graph:
 
 
 def _halves(channels: dict[str, Channel]) -> dict[str, str]:
-    """Return the other half of each Local channel: of the same name, and made in the same moment.
+    """Return the other half of each Local channel: the one of the same name that was created closest in time.
 
-    Their numbers begin anew with Asterisk, so that one call may know several of one name.
+    Asterisk numbers Local channels from the start again when it restarts, so one call may hold several of one
+    name.
     """
     by_name: dict[str, list[str]] = defaultdict(list)
     for unique, channel in channels.items():
@@ -175,28 +179,28 @@ def _halves(channels: dict[str, Channel]) -> dict[str, str]:
 
 
 def closest(made: list[tuple[int, str]], at_us: int) -> str:
-    """Return what was made closest in time, of (time, name) in order; of equally close ones the smallest."""
+    """Return the name made closest in time; `made` is (time, name), sorted. Ties take the smallest name."""
     later = bisect_left(made, (at_us, ""))
     near = made[later : later + 1]
     if later:
-        # The first of those that were made at the latest moment before.
+        # The smallest name at the latest earlier time.
         near.append(made[bisect_left(made, (made[later - 1][0], ""))])
     return min((abs(made_us - at_us), unique) for made_us, unique in near)[1]
 
 
 def order_of(channel: Channel, unique: str) -> tuple[int, str]:
-    """Order channels by when they were first seen."""
+    """Return the sort key of channels by the time when they were first seen."""
     return channel.first.at_us, unique
 
 
 def customers(channels: dict[str, Channel], legs: list[str]) -> list[str]:
-    """Return the legs that may be the customer's: whoever is dialled once one is up is somebody else."""
+    """Return the legs that may be the customer's: a leg first seen after one came up is somebody else's."""
     up_us = min((at_us for leg in legs if (at_us := channels[leg].up_us) is not None), default=None)
     return legs if up_us is None else [leg for leg in legs if channels[leg].first.at_us <= up_us]
 
 
 def customers_leg(channels: dict[str, Channel], legs: list[str]) -> str | None:
-    """Return the leg that came up first; if none did, the one that was dialled last."""
+    """Return the leg that came up first; if none did, the one first seen last; None without legs."""
     up = [
         (at_us, order_of(channels[unique], unique))
         for unique in legs

@@ -1,4 +1,4 @@
-"""The family of calls: an attempt's channels joined with its send results, and what they count."""
+"""The family of calls: channels joined with the send results of their attempts, and their counters."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +29,7 @@ TENANT_ROLES: tuple[Role, ...] = ("tenant_bound", "tenant", "tenant_field", "ten
 
 
 class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
-    """Calls by PBX; a state's key is the PBX and the smallest identifier."""
+    """The family of calls; a state's key is the PBX and the call's smallest identifier."""
 
     code = CALL
     table = "calls"
@@ -98,7 +98,7 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
         return any(not channel.is_over for channel in state.channels.values())
 
     def contribution(self, key: bytes, state: Call, rules: Rules) -> list[Part]:
-        """Count every attempt of the call, and the operators who took it; nothing of a crowd."""
+        """Count every attempt of the call, and the operators who took it; a crowded call counts nothing."""
         if is_crowded(state.channels):
             return []
         pbx = split_parts(key.partition(b"/")[0])[0]
@@ -129,9 +129,10 @@ def _part(graph: Graph, result: CallResult, rules: Rules) -> Part:
 
 
 def _named(variables: Mapping[Role, str]) -> list[Scope]:
-    """Return whose a channel may be: of every tenant that is told, and where none is, anybody's.
+    """Return the tenants and campaigns that a channel may belong to, by its variables.
 
-    Without a campaign only a tenant that its PBX is bound to is certain.
+    A campaign without any tenant may be any tenant's. Without a campaign only the tenant that the PBX is
+    bound to is certain.
     """
     if "campaign" not in variables:
         return [(variables["tenant_bound"], ANY_CAMPAIGN)] if "tenant_bound" in variables else []

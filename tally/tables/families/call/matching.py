@@ -1,4 +1,4 @@
-"""Which channels belong to which attempt: by the ids of send results, and by their variables."""
+"""Matching of channels to attempts, by the ids of send results and by channel variables."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -9,14 +9,14 @@ from tally.tables.families.call.state import Call, Requested
 
 FIRST_ATTEMPT = "1"
 BY_CHANNEL = ("channel_id", "unique_id", "linked_id")
-"""Ids of send results that name a channel, the best one first."""
+"""Ids of send results that name a channel, the most reliable first."""
 
 Name = tuple[str, ...]
-"""Campaign, contact and attempt, with the tenant first where it is known."""
+"""Campaign, contact and attempt, after the tenant if it is known."""
 
 
 def roots_by_id(call: Call, graph: Graph) -> dict[str, str]:
-    """Return by asked attempt the channel that its ids name; a channel is the first asked attempt's."""
+    """Return the channel that each asked attempt's ids name; the attempt asked first takes a shared one."""
     roots: dict[str, str] = {}
     taken: set[str] = set()
     for key in sorted(call.asked, key=lambda key: (first_ms(call.asked[key]), key)):
@@ -28,13 +28,13 @@ def roots_by_id(call: Call, graph: Graph) -> dict[str, str]:
 
 
 def channels_named(call: Call, graph: Graph, asked: Requested) -> set[str]:
-    """Return the channels that an attempt's ids name themselves, not only by its ActionID."""
+    """Return the channels that an attempt's ids name directly, not by its ActionID."""
     uniques = (value for name, value in asked.ids if name in BY_CHANNEL)
     return {graph.first_half(unique) for unique in uniques if unique in call.channels}
 
 
 def _root_by_id(call: Call, asked: Requested) -> str | None:
-    """Return the channel that a send result names itself, or whose OriginateResponse has its ActionID."""
+    """Return the channel that a send result names directly, else that of the OriginateResponse it names."""
     for wanted in BY_CHANNEL:
         named = [value for name, value in asked.ids if name == wanted and value in call.channels]
         if named:
@@ -46,7 +46,7 @@ def _root_by_id(call: Call, asked: Requested) -> str | None:
 def named_channels(
     call: Call, graph: Graph, asked: Mapping[str, Name], roots: Mapping[str, str]
 ) -> dict[Name, list[str]]:
-    """Return by (campaign, contact, attempt) the channels whose variables name them, the first one first."""
+    """Return the channels whose variables name each (campaign, contact, attempt), by first sight."""
     identified = _identified(call, asked, roots)
     of_whom: dict[Name, list[str]] = defaultdict(list)
     in_order = sorted(call.channels.items(), key=lambda item: order_of(item[1], item[0]))
@@ -75,11 +75,11 @@ def named_channels(
 def _closest_attempts(
     call: Call, graph: Graph, whom: Name, uniques: list[str], rest: list[str], asked_at: list[tuple[int, str]]
 ) -> Iterator[tuple[str, Name]]:
-    """Yield for the rest of a contact's channels the attempt that was asked for closest in time to each.
+    """Yield, for each channel in `rest`, the attempt that was asked for closest in time to its beginning.
 
-    `uniques` are all of the contact's, in the order of their first sight; `asked_at` is sorted.
+    `uniques` are all channels of the contact, by first sight; `asked_at` is sorted.
     """
-    # A channel begins with the first of them that led to it.
+    # A channel begins with the contact's first channel that led to it.
     begun = graph.first_above(uniques) if rest and len(asked_at) > 1 else {}
     for unique in rest:
         if begun:
@@ -89,7 +89,7 @@ def _closest_attempts(
 
 
 def _identified(call: Call, asked: Mapping[str, Name], roots: Mapping[str, str]) -> dict[str, Name]:
-    """Return the channels whose attempt is known, by an id or by their own variables."""
+    """Return the attempts of the channels that an id, or the channel's own variables, identify."""
     identified: dict[str, Name] = {root: asked[key][1:] for key, root in roots.items()}
     for unique, channel in call.channels.items():
         if (whom := channel.whom) and "attempt" in channel.variables:
@@ -104,7 +104,7 @@ def named_by(
     named: Mapping[Name, list[str]],
     roots: Mapping[str, str],
 ) -> dict[str, list[str]]:
-    """Return by asked attempt the channels whose variables name it, and that no other's ids lead to."""
+    """Return the channels whose variables name each asked attempt, and that no other one's ids lead to."""
     claims: dict[str, set[str]] = defaultdict(set)
     for key, root in roots.items():
         for unique in graph.legs(root)[1]:
@@ -125,23 +125,23 @@ def named_by(
 
 
 def _owner(call: Call, unique: str, tenants: list[str]) -> str:
-    """Return whose attempt a channel is, of the tenants that have one of its name."""
+    """Return the owner of a channel, out of the tenants with an attempt of its name."""
     tenant = tenant_of(call, [unique])
     return tenant if tenant in tenants else tenants[0]
 
 
 def variable_of(call: Call, uniques: list[str], role: Role) -> str:
-    """Return the first channel's value of a variable; empty without one."""
+    """Return the first value of a variable in these channels; empty if none has it."""
     values = (call.channels[unique].variables.get(role) for unique in uniques)
     return next((shown.value for shown in values if shown), "")
 
 
 def tenant_of(call: Call, uniques: list[str]) -> str:
-    """Return whose channels of an unbound call these are, as far as they say; empty if they don't."""
+    """Return the tenant that these channels of an unbound call name; empty if they name none."""
     roles: tuple[Role, ...] = ("tenant", "tenant_field", "tenant_header")
     return next((value for role in roles if (value := variable_of(call, uniques, role))), "")
 
 
 def first_ms(asked: Requested) -> int:
-    """Return when an attempt was first told of."""
+    """Return the time of an attempt's first send result, in unix ms."""
     return min(one.at_ms for one in asked.results.values())

@@ -1,4 +1,4 @@
-"""The operators who took an attempt of a call, and what it adds to their rows."""
+"""The operators of a call's attempt, and what the attempt adds to their rows."""
 
 from collections.abc import Iterator
 
@@ -13,14 +13,14 @@ from tally.tables.families.call.timeline import seconds_of
 
 
 def missed_by(graph: Graph, result: CallResult) -> list[str]:
-    """Return the legs of operators who let this attempt's customer ring."""
+    """Return the legs of operators who let this attempt's customer ring, sorted."""
     if not graph.missed_by:
         return []
     return sorted({unique for caller in result.own for unique in graph.missed_by.get(caller, ())})
 
 
 def served(graph: Graph, unique: str) -> Served:
-    """Return the queue and the interface that a leg was called for; without them, the channel's own peer."""
+    """Return the queue and interface that a leg was called for; without a queue, the channel's own peer."""
     if unique not in graph.served:
         graph.served[unique] = _served(graph, unique)
     return graph.served[unique]
@@ -30,19 +30,19 @@ def _served(graph: Graph, unique: str) -> Served:
     for above in graph.above(unique):
         channel = graph.channels[above]
         if above != unique and not channel.is_local:
-            break  # whoever dialled it is somebody else, and may be an operator himself
+            break  # the caller is another party, possibly an operator, too
         if channel.agent:
             return Served(channel.agent.queue, channel.agent.interface or _peer(channel))
     return Served("", _peer(graph.channels[unique]))
 
 
 def _peer(channel: Channel) -> str:
-    """Return a channel's name without the part that is new for each call: `PJSIP/201-0000002a`."""
+    """Return a channel's name without its suffix, which is new for each call: `PJSIP/201-0000002a`."""
     return channel.name.rpartition("-")[0] or channel.name
 
 
 def operator_parts(graph: Graph, result: CallResult, pbx: str, tenant: str) -> Iterator[Part]:
-    """Return what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
+    """Yield what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
     for unique in result.operators:
         spans = result.connected[unique]
         counts = {"connects": 1, "talk_s": seconds_of(spans)}
@@ -56,7 +56,7 @@ def operator_parts(graph: Graph, result: CallResult, pbx: str, tenant: str) -> I
 
 
 def _ringing(graph: Graph, result: CallResult) -> list[str]:
-    """Return the legs that a queue offers this attempt's customer to at this moment."""
+    """Return the legs to which a queue is offering this attempt's customer now."""
     return [
         unique
         for caller in sorted(result.own)

@@ -1,4 +1,4 @@
-"""One attempt's way through a call: its customer's leg, its operators, its queues, and how it ended."""
+"""The result of one attempt of a call: its customer's leg, its operators, and how it ended."""
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ BY_CAUSE = {
     **dict.fromkeys((34, 38, 42), "congestion"),
     **dict.fromkeys((18, 19), "no_answer"),
 }
-"""Causes of Q.850; those that are not listed decide nothing."""
+"""Outcomes by Q.850 cause; an unlisted cause decides nothing."""
 BY_DIAL_STATUS = {
     "BUSY": "busy",
     "NOANSWER": "no_answer",
@@ -26,17 +26,17 @@ BY_DIAL_STATUS = {
     "CHANUNAVAIL": "unreachable",
 }
 ANSWERED, NO_ANSWER, BUSY, CONGESTION, OTHER = 4, 3, 5, 8, 0
-"""OriginateResponse's Reason."""
+"""Values of OriginateResponse's Reason."""
 BY_REASON = {NO_ANSWER: "no_answer", BUSY: "busy", CONGESTION: "congestion"}
 FAILED = "call_failed"
 SAME_MOMENT_US = 1_000
 
 
 def unanswered(leg: Channel, reason: int | None, root_is_local: bool) -> Outcome:
-    """Return the outcome of a customer's leg that has hung up and never came up.
+    """Return the outcome of a customer's leg that hung up and never came up.
 
-    The cause goes before DialStatus, which knows fewer. `reason` is that of the OriginateResponse; it says
-    nothing of a second leg, and says 0 of every failure behind a Local channel.
+    The cause takes precedence over DialStatus, which distinguishes fewer outcomes. `reason` is that of the
+    OriginateResponse; it says nothing about a second leg, and is 0 for every failure behind a Local channel.
     """
     cause = leg.hangup.cause if leg.hangup else 0
     if found := BY_CAUSE.get(cause):
@@ -50,9 +50,10 @@ def unanswered(leg: Channel, reason: int | None, root_is_local: bool) -> Outcome
 
 
 def _we_gave_up(leg: Channel) -> bool:
-    """Return whether it rang, and the far side had not asked to hang up before the dial ended.
+    """Return whether the leg rang, and the far side did not request a hang-up before the dial ended.
 
-    Our own hanging up asks too, without a cause, within microseconds of the dial's end and in any order.
+    Our own hang-up also makes a HangupRequest. It has no cause, and comes within microseconds of the dial's
+    end, before or after it.
     """
     if leg.request is None or not leg.rang:
         return leg.rang
@@ -61,7 +62,7 @@ def _we_gave_up(leg: Channel) -> bool:
 
 
 def by_reason(reason: int | None) -> Outcome:
-    """Return the outcome where nothing of the customer's leg is known but the OriginateResponse."""
+    """Return the outcome if only the OriginateResponse is known, and nothing of the customer's leg."""
     return BY_REASON.get(reason or OTHER, FAILED)
 
 
@@ -70,23 +71,23 @@ class CallResult(Struct, frozen=True):
 
     attempt: Attempt
     own: set[str]
-    """The attempt's first channel, the customer's legs, and the Local ones between."""
+    """The attempt's first channel, the customer's legs, and the Local channels between."""
     leg: str | None
-    """The customer's leg."""
+    """The customer's leg; None if unknown."""
     up_us: int | None
     is_answered: bool
     outcome: str | None
-    """Of an attempt that was not answered, once it is over."""
+    """The outcome of an attempt that ended unanswered; None before, and if it was answered."""
     is_lost: bool
-    """Whether it ended while nobody looked."""
+    """Whether its end was not observed."""
     connected: ConnectedSpans
-    """When each channel that is no customer's was connected with it."""
+    """The spans in which each other channel was connected with the customer's leg."""
     operators: list[str]
-    """The legs of operators: those channels, in order."""
+    """The operators' legs, which are the keys of `connected`, sorted."""
 
 
 def results_of(graph: Graph, attempts: list[Attempt]) -> list[CallResult]:
-    """Follow all attempts of a call."""
+    """Return the results of all attempts of a call."""
     legs = [_legs(graph, attempt) for attempt in attempts]
     mains = [customers_leg(graph.channels, dialled) for dialled, _ in legs]
     up = {leg for leg in mains if leg is not None and graph.channels[leg].up_us is not None}
@@ -118,9 +119,9 @@ def _result(
 
 
 def _is_all_we_know(graph: Graph, attempt: Attempt, leg: str | None) -> bool:
-    """Return whether an OriginateResponse alone tells of the customer's leg.
+    """Return whether the OriginateResponse is the only information about the customer's leg.
 
-    Behind a Local channel it tells of the dialplan, which may answer before it dials.
+    Behind a Local channel it describes the dialplan, which may answer before it dials.
     """
     if leg is not None or attempt.root is None:
         return leg == attempt.root
@@ -140,7 +141,7 @@ def _legs(graph: Graph, attempt: Attempt) -> tuple[list[str], set[str]]:
 def _outcome(
     graph: Graph, attempt: Attempt, legs: list[str], channel: Channel | None, reason: int | None
 ) -> str | None:
-    """Decide an attempt that was not answered; None while it may still be."""
+    """Return the outcome of an attempt that was not answered; None while it may still be answered."""
     if attempt.root is None:
         failed = attempt.response is not None and attempt.response.reason != ANSWERED
         return by_reason(reason) if failed else None

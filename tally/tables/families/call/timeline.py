@@ -1,4 +1,4 @@
-"""Times of one channel: what happened when, and for how long."""
+"""Times and durations of what happened on one channel."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from tally.tables.families.call.state import HOLD, UNHOLD, Channel, moment_key
 
 Span = tuple[int, int | None]
-"""From and until, in microseconds; None where it has not ended, or nobody saw it end."""
+"""From and until, in microseconds; until is None if the span has not ended, or its end was not observed."""
 
 
 def times_of(channel: Channel, letter: str, detail: str = "") -> list[int]:
-    """Return when something happened on a channel; copies of one event are one."""
+    """Return the times of one kind of moment on a channel, sorted; copies of one event are one."""
     found = {
         at_us
         for key, times in channel.moments.items()
@@ -22,7 +22,7 @@ def times_of(channel: Channel, letter: str, detail: str = "") -> list[int]:
 
 
 def times_by_detail(channel: Channel, letter: str) -> Mapping[str, list[int]]:
-    """Return when something happened on a channel, by bridge or queue, each in order."""
+    """Return the times of one kind of moment on a channel, by bridge or queue, sorted."""
     found: dict[str, set[int]] = defaultdict(set)
     for key, times in channel.moments.items():
         if key.startswith(letter):
@@ -31,14 +31,14 @@ def times_by_detail(channel: Channel, letter: str) -> Mapping[str, list[int]]:
 
 
 def seconds_of(spans: Sequence[Span]) -> int:
-    """Return the whole seconds of all spans that have ended."""
+    """Return the total of all spans that have ended, in whole seconds."""
     return sum(until - since for since, until in spans if until is not None) // 1_000_000
 
 
 def hold_seconds(holds: Sequence[tuple[int, int]], while_connected: Sequence[Span]) -> int:
-    """Return for how long a channel held the other side.
+    """Return the seconds for which a channel held the other side.
 
-    A hold counts where it begins while connected: an operator's channel may serve several customers.
+    A hold counts if it begins while connected: an operator's channel may serve several customers.
     """
     held_us = 0
     for since, end in while_connected:
@@ -49,7 +49,7 @@ def hold_seconds(holds: Sequence[tuple[int, int]], while_connected: Sequence[Spa
 
 
 def holds_of(channel: Channel) -> list[tuple[int, int]]:
-    """Return the spans from Hold to the next Unhold, or to the hang-up, that have ended."""
+    """Return the ended spans of hold: from a Hold to the next Unhold, or to the hang-up."""
     holds: list[tuple[int, int]] = []
     since: int | None = None
     steps = [(at_us, HOLD) for at_us in times_of(channel, HOLD)]

@@ -1,7 +1,7 @@
-"""Customers: one person as one business number sees them, and whether they replied.
+"""The family of customers: one person as one business number sees them, and whether they replied.
 
-A customer is a connected component of identifiers: phones, business-scoped ids and the messages sent to
-them. The state's key is the business number and the smallest identifier.
+A customer is a connected component of identifiers: phones, business-scoped ids and the messages sent to them.
+The state's key is the business number and the smallest identifier.
 """
 
 from bisect import bisect_right
@@ -28,7 +28,7 @@ _fact_decoder = msgspec.msgpack.Decoder(CustomerSeen)
 
 
 RowsOfSend = tuple[Claim, tuple[RowKey, RowKey]]
-"""A send of a campaign, and the rows that count it: its template's and its campaign's."""
+"""A campaign's send, and the rows that count it: its template's and its campaign's."""
 
 
 class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
@@ -103,7 +103,7 @@ class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
 
 
 def _replies(people: Iterable[Person]) -> list[int]:
-    """Return the seconds in which the customer replied: each message once, when it was first seen."""
+    """Return the unix seconds in which the customer replied, sorted; a message counts when first seen."""
     heard = [person.inbound for person in people if person.inbound]
     first: dict[bytes, int] = {}
     for inbound in heard:
@@ -115,7 +115,7 @@ def _replies(people: Iterable[Person]) -> list[int]:
 def _replied(
     sends: Sequence[RowsOfSend], replies: list[int], rules: Rules
 ) -> tuple[dict[RowKey, list[int]], set[RowKey]]:
-    """Return the rows that replies credit, with the times in ms, and those that they credit by last touch."""
+    """Return the rows that replies credit, with times in ms, and the rows that they credit by last touch."""
     sends = sorted(sends, key=_touch)
     sent_s = [send.at_ms // 1000 for send, _ in sends]
     window = rules.reply_window_seconds
@@ -139,7 +139,7 @@ def _counts(has_replied: bool, has_last_touch: bool) -> Counts:
 
 
 def _touch(send: RowsOfSend) -> tuple[int, str, str, str, str, Template]:
-    """Order sends by who touched the customer last: by second, then by a fixed order on values."""
+    """Return the sort key of sends by touch: by second, then by a fixed order on values."""
     claim, _ = send
     return claim.at_ms // 1000, claim.tenant, claim.campaign, claim.contact, claim.attempt, claim.template
 
@@ -152,7 +152,7 @@ def _rows(claim: Claim) -> tuple[RowKey, RowKey]:
 
 
 def _first_reply(replies: list[int], accepted_s: int, window: int) -> int | None:
-    """Return the first reply within the window, both ends included."""
+    """Return the second of the first reply within a send's window, both ends included."""
     at = bisect_right(replies, accepted_s - 1)
     return replies[at] if at < len(replies) and replies[at] - accepted_s <= window else None
 

@@ -1,4 +1,4 @@
-"""Learning more of a customer: unions and smallest values, so that neither order nor repetition counts."""
+"""The merge of customers: unions and smallest values, which depend on neither order nor repetition."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ KIND = MESSAGE[0]
 
 
 class Known(Struct, gc=False):
-    """A state in the making."""
+    """A customer's state while facts merge into it."""
 
     most: Most
     people: dict[bytes, Person] = {}
@@ -22,10 +22,10 @@ class Known(Struct, gc=False):
     shared: dict[bytes, list[bytes]] = {}
     apart: dict[bytes, bool] = {}
     heard: dict[bytes, dict[bytes, int]] = {}
-    """Inbound messages of people from whom more are known than before."""
+    """The inbound messages of people who have new ones."""
 
     def see(self, fact: CustomerSeen) -> None:
-        """Take what one part of a raw event shows; a message is the first of its identifiers."""
+        """Merge what one part of a raw event shows; a message is always the first identifier."""
         names: Sequence[bytes] = fact.identifiers
         first = names[0]
         if first[0] == KIND:
@@ -38,7 +38,7 @@ class Known(Struct, gc=False):
                 self._inbound(name, {inbound.message: inbound.at_s})
 
     def add(self, other: Customer) -> None:
-        """Take all that another state knows."""
+        """Merge another state."""
         for name, by_size in other.apart.items():
             self.set_apart(name, by_size)
         for name, person in other.people.items():
@@ -51,7 +51,7 @@ class Known(Struct, gc=False):
             self._share(digest, names)
 
     def set_apart(self, name: bytes, by_size: bool = False) -> None:
-        """Let an identifier stand apart for ever; what it was linked with know that themselves."""
+        """Set an identifier apart for ever; the identifiers linked with it keep these links themselves."""
         self.apart[name] = by_size or self.apart.get(name, False)
         if name[0] != KIND:
             self.people.pop(name, None)
@@ -60,7 +60,7 @@ class Known(Struct, gc=False):
             self.messages[digest] = Sent([], sent.claim)
 
     def customer(self) -> Customer:
-        """Return the state, in its canonical order."""
+        """Return the state in canonical order."""
         for name, inbound in self.heard.items():
             if (person := self.people.get(name)) is not None:
                 self.people[name] = Person(person.shown_with, ordered(inbound))
@@ -88,7 +88,7 @@ class Known(Struct, gc=False):
 
     def _inbound(self, name: bytes, more: dict[bytes, int]) -> None:
         person = self.people.get(name)
-        if person is None:  # it stands apart: a message from nobody in particular
+        if person is None:  # the identifier stands apart, so the message is no customer's reply
             return
         known = self.heard.get(name)
         if known is None:
@@ -114,7 +114,7 @@ class Known(Struct, gc=False):
             self.shared[digest] = _union(self.shared.get(digest, []), names)
 
     def _count_messages(self) -> None:
-        """Set those phones and user ids apart that are linked with too many messages."""
+        """Set apart the phones and user ids that are linked with too many messages."""
         messages = len(self.messages) + len(self.shared)
         for person in self.people.values():
             messages += len(person.inbound)
@@ -130,14 +130,14 @@ class Known(Struct, gc=False):
 
 
 def known_of(state: Customer | None, most: Most) -> Known:
-    """Return a state that can be added to; the state itself stays as it is."""
+    """Return a mutable copy of a state; the state itself does not change."""
     if state is None:
         return Known(most)
     return Known(most, dict(state.people), dict(state.messages), dict(state.shared), dict(state.apart))
 
 
 def _union(known: list[bytes], names: Sequence[bytes], own: bytes = b"") -> list[bytes]:
-    """Return known names and more, sorted, without one's own; the known ones themselves if none is new."""
+    """Return the sorted union without `own`; the list `known` itself if no name is new."""
     more = [name for name in names if name not in known and name != own]
     if not more:
         return known

@@ -1,4 +1,4 @@
-"""Parting what is known into customers, where identifiers turned out to identify nobody."""
+"""Splitting a state into several customers when identifiers turn out to identify nobody."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -8,9 +8,9 @@ from tally.tables.families.customer.state import MESSAGE, Customer, Most
 
 
 def parted(state: Customer, known: Collection[bytes]) -> list[Customer]:
-    """Return a state's customers, and each identifier that stands apart as a subject of its own.
+    """Return the customers in a state, and one separate subject for each identifier that stands apart.
 
-    `known` are those that stood apart before: what is left without these is one customer. Linear.
+    `known` are the identifiers that stood apart before; without new ones the rest is one customer. Linear.
     """
     if not state.apart:
         return [state]
@@ -24,10 +24,10 @@ def parted(state: Customer, known: Collection[bytes]) -> list[Customer]:
 
 
 def relieved(state: Customer, most: Most) -> Customer | None:
-    """Return a state that is too large with those of its identifiers set apart that connect most.
+    """Return a state that is too large, with the identifiers set apart that connect most.
 
-    These are all with at least half as many links as the first of them has, so that a few rounds are
-    enough. None where nothing is left to set apart.
+    These are all that have at least half as many links as the one with the most, so a few rounds are enough.
+    Returns None if nothing is left to set apart.
     """
     links = Counter(
         {name: len(person.shown_with) + len(person.inbound) for name, person in state.people.items()}
@@ -46,7 +46,7 @@ def relieved(state: Customer, most: Most) -> Customer | None:
 
 
 def _alone(state: Customer, name: bytes, by_size: bool) -> Customer:
-    """Return an identifier that stands apart: of a message its claim still counts."""
+    """Return the state of an identifier that stands apart; a message keeps its claim, which still counts."""
     sent = state.messages.get(name[1:]) if name.startswith(MESSAGE) else None
     return Customer({}, {} if sent is None else {name[1:]: sent}, {}, {name: by_size})
 
@@ -97,7 +97,7 @@ def _by_name(people: Iterable[bytes], shown: dict[bytes, list[bytes]]) -> dict[b
 
 
 def _reached(state: Customer, sent_to: dict[bytes, list[bytes]], start: bytes) -> set[bytes]:
-    """Return all people whom links lead to from one of them, that one too."""
+    """Return all people that links connect with `start`, including `start`."""
     reached, waiting = {start}, [start]
     while waiting:
         name = waiting.pop()

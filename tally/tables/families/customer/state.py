@@ -1,9 +1,9 @@
-"""What is known of a customer: the identifiers that belong to one person, and what shows that they do.
+"""The state of a customer: the identifiers of one person, and the links that show it.
 
-A *link* is a pair of identifiers that one part of a raw event shows together. Each identifier keeps all that
-it was ever linked with, D(x). One that is linked with too many identifies nobody: it connects no others, and
-is a subject of its own (it stands *apart*), of which nothing has to be kept any more. Since D(x) only grows,
-that depends on the facts alone, not on their order.
+A *link* is a pair of identifiers that one part of a raw event shows together. Each identifier x keeps the set
+D(x) of all that it was ever linked with. An identifier with too many links identifies nobody. It then stands
+*apart*: it connects no others, is a separate subject, and need not keep its links any more. Since D(x) only
+grows, whether x stands apart depends on the facts alone, not on their order.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from tally.schemas.bounds import CUSTOMER, IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
 from tally.schemas.facts import Claim
 
 PHONE, USER, MESSAGE = b"p", b"u", b"w"
-"""What identifiers begin with."""
+"""The first byte of an identifier: its kind."""
 
 
 class Most(Struct, frozen=True):
     """The bounds of customers; tests set smaller ones."""
 
     links: int = IDENTIFIER_LINKS.most
-    """Phones, and user ids, that one identifier may be linked with."""
+    """How many phones, and how many user ids, one identifier may be linked with."""
     messages: int = IDENTIFIER_MESSAGES.most
-    """Messages that a phone or user id may be linked with, sent and received ones."""
+    """How many messages, sent and received, a phone or user id may be linked with."""
     state_bytes: int = CUSTOMER.most
 
     def has_too_many(self, shown_with: Sequence[bytes]) -> bool:
@@ -35,31 +35,31 @@ class Most(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True, array_like=True, gc=False):
-    """A phone or user id that identifies somebody."""
+    """A phone or user id that does not stand apart."""
 
     shown_with: list[bytes]
-    """Phones and user ids that it is linked with, sorted; those that stand apart too."""
+    """The phones and user ids that it is linked with, sorted, including those that stand apart."""
     inbound: dict[bytes, int]
-    """First second by digest of each message from this identifier that counts as a reply."""
+    """The first second of each message from this identifier that counts as a reply, by digest."""
 
 
 class Sent(Struct, frozen=True, array_like=True, gc=False):
-    """A message to the customer, and who sent it, where that is known."""
+    """A message to the customer, and the claim of its sender if that is known."""
 
     shown_with: list[bytes]
-    """Phones and user ids that it is linked with, sorted; none once it stands apart itself."""
+    """The phones and user ids that it is linked with, sorted; empty once it stands apart."""
     claim: Claim | None
-    """Of several the smallest."""
+    """The smallest claim; None if there is none."""
 
 
 class Customer(Struct, frozen=True, array_like=True, gc=False):
     """Everything known of one customer of one business number, or of an identifier that stands apart."""
 
     people: dict[bytes, Person]
-    """By phone or user id; none of them stands apart."""
+    """Phones and user ids that do not stand apart."""
     messages: dict[bytes, Sent]
-    """By digest."""
+    """Messages by digest."""
     shared: dict[bytes, list[bytes]]
-    """By digest of a message that stands apart: the phones and user ids here that it is linked with."""
+    """The phones and user ids here that are linked with a message that stands apart, by its digest."""
     apart: dict[bytes, bool]
-    """Identifiers that stand apart, and whether only the size of a customer made them."""
+    """Identifiers that stand apart; True if only because the customer's state was too large."""
