@@ -1,7 +1,7 @@
-"""The schema of Postgres: numbered migrations by dbmate, and then the views as this version has them.
+"""The Postgres schema: numbered migrations, run by dbmate, and then the views of this version.
 
-Migrations (`tally/deploy/migrations`) run once each. The views, and the columns of counters, are one text
-(`tally/deploy/views.sql`) that is executed again whenever it has changed.
+Each migration (`tally/deploy/migrations`) runs once. The views and the columns of counters are one script
+(`tally/deploy/views.sql`), which is executed again whenever it has changed.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 VIEWS = "views"
-"""Stands among the versions of migrations for the views."""
-# In our own schema, which dbmate makes where it is missing and no migration drops.
+"""The views' name among the versions of migrations."""
+# In our own schema, which dbmate creates if it is missing and no migration drops.
 TABLE = "tally.schema_migrations"
 DEADLINE_SECONDS = 120.0
-# How long it waits for a lock says a migration itself (`SET LOCAL lock_timeout`). dbmate shows no SQLSTATE:
-# where the server does not speak English a migration is not tried again.
+# A migration sets its own time limit for locks (`SET LOCAL lock_timeout`). dbmate shows no SQLSTATE, so a
+# migration is not retried if the server's messages are not in English.
 LOCKED = "due to lock timeout"
 PAUSE_SECONDS = 2.0
-# The driver waits for ever for a host that does not answer.
+# By default the driver waits for ever for a host that does not answer.
 CONNECT_TIMEOUT_SECONDS = 10
 _STATUS_LINE = re.compile(r"^\[(?P<mark>[X ])\] (?P<version>\d+)\S*\.sql$", re.MULTILINE)
 
 
 _VIEW = re.compile(r"^CREATE VIEW (tally\.\w+)", re.MULTILINE)
-# Rights that others were granted on a view, to be granted again on the one that takes its place.
+# Rights granted on a view to other roles, to be granted again on the view that replaces it.
 _RIGHTS = """
 SELECT format('GRANT %s ON %s TO %s%s', privilege_type, $1::text,
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
@@ -44,22 +44,22 @@ SELECT format('GRANT %s ON %s TO %s%s', privilege_type, $1::text,
 FROM pg_class, aclexplode(relacl)
 WHERE pg_class.oid = to_regclass($1::text) AND grantee <> relowner
 """
-# Two that render wait for each other.
+# Concurrent renderings wait for each other.
 _ALONE = "SET LOCAL lock_timeout = '3s'; SELECT pg_advisory_xact_lock(hashtext('tally migrate up'))"
 _RENDERED_AS = "SELECT obj_description(to_regclass($1), 'pg_class')"
 
 
 class MigrationError(Exception):
-    """The schema could not be brought to where it was to be; the message holds no secrets."""
+    """The schema could not be migrated; the message holds no secrets."""
 
 
 @dataclass(frozen=True)
 class Scripts:
-    """What makes the schema."""
+    """The scripts that make the schema."""
 
     migrations: Path
     views: Path | None
-    """Executed after the migrations, where the database's views are not of this text."""
+    """Executed after the migrations, if the database's views were not made by this text."""
 
 
 SCRIPTS = Scripts(Path(__file__).with_name("migrations"), Path(__file__).with_name("views.sql"))
@@ -67,20 +67,20 @@ SCRIPTS = Scripts(Path(__file__).with_name("migrations"), Path(__file__).with_na
 
 @dataclass(frozen=True)
 class MigrationStatus:
-    """Versions of migrations, oldest first, and last the views."""
+    """Versions of migrations, oldest first, and then the views."""
 
     applied: tuple[str, ...]
     pending: tuple[str, ...]
 
 
 def up(dsn: str, scripts: Scripts = SCRIPTS, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-    """Apply all pending migrations, then make the views anew where they are not this version's.
+    """Apply all pending migrations, then replace the views unless they are this version's.
 
-    Several callers at once wait for each other. Raises MigrationError: among others where a newer version has
-    rendered columns that this one does not know.
+    Concurrent callers wait for each other. Raises MigrationError, also if a newer version has rendered
+    columns that this version does not know.
 
-    One that waits for somebody's lock gives up after seconds and is tried again until the deadline: whoever
-    waits for the whole table makes everybody else wait as well, the flush above all.
+    A migration that waits for a lock times out after seconds, and is retried until the deadline. While it
+    waits for a whole table, all later statements on the table wait behind it, above all the flush.
     """
     ends = time.monotonic() + deadline_seconds
     command = ("--migration-lock", "migrate", "--strict")
@@ -91,9 +91,9 @@ def up(dsn: str, scripts: Scripts = SCRIPTS, deadline_seconds: float = DEADLINE_
 
 
 def down(dsn: str, scripts: Scripts = SCRIPTS, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-    """Take back the newest applied migration, as `up` applies them. Raises MigrationError.
+    """Roll back the newest applied migration, with the retries of `up`. Raises MigrationError.
 
-    Views that need what it takes back go with it; the next `up` makes them again.
+    Views that depend on it are dropped with it; the next `up` makes them again.
     """
     ends = time.monotonic() + deadline_seconds
     command = ("--migration-lock", "rollback")
@@ -103,7 +103,7 @@ def down(dsn: str, scripts: Scripts = SCRIPTS, deadline_seconds: float = DEADLIN
 def status(
     dsn: str, scripts: Scripts = SCRIPTS, deadline_seconds: float = DEADLINE_SECONDS
 ) -> MigrationStatus:
-    """Which migrations are applied and which are pending. Raises MigrationError."""
+    """Return which migrations are applied and which are pending. Raises MigrationError."""
     found = read_status(_dbmate(dsn, scripts.migrations, deadline_seconds, "status"))
     if scripts.views is None:
         return found
@@ -114,7 +114,7 @@ def status(
 
 
 def read_status(output: str) -> MigrationStatus:
-    """What `dbmate status` printed, as versions."""
+    """Return the versions in the output of `dbmate status`."""
     found = [(match["mark"], match["version"]) for match in _STATUS_LINE.finditer(output)]
     return MigrationStatus(
         applied=tuple(version for mark, version in found if mark == "X"),
@@ -123,7 +123,7 @@ def read_status(output: str) -> MigrationStatus:
 
 
 def migration_url(dsn: str) -> str:
-    """`dsn` with what dbmate's driver must be told: a time limit, and no TLS on loopback unless asked for."""
+    """Return `dsn` with defaults for dbmate's driver: a connect timeout, and no TLS on loopback."""
     parts = urlsplit(dsn)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     query.setdefault("connect_timeout", str(CONNECT_TIMEOUT_SECONDS))
@@ -133,7 +133,7 @@ def migration_url(dsn: str) -> str:
 
 
 def redact(text: str, dsn: str) -> str:
-    """`text` without the DSN and without its password, as written and as decoded."""
+    """Return `text` without the DSN and its password, both as written and as decoded."""
     password = urlsplit(dsn).password or ""
     for secret in (dsn, migration_url(dsn), password, unquote(password)):
         if secret:
@@ -149,7 +149,7 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def _again(ends: float, attempt: Callable[[], object]) -> None:
-    """Do something until it meets nobody's lock."""
+    """Retry `attempt` while it times out on a lock. Raises MigrationError."""
     while True:
         try:
             attempt()
@@ -167,7 +167,7 @@ def _dbmate(dsn: str, migrations: Path, deadline_seconds: float, *command: str) 
         url = migration_url(dsn)
     except ValueError:
         raise MigrationError("the DSN is not a URL") from None
-    # dbmate would read options and secrets from a file `.env` of the working directory.
+    # By default dbmate reads options and secrets from a file `.env` in the working directory.
     options = ["--env-file", os.devnull, "--no-dump-schema"]
     where = ["--migrations-dir", str(migrations), "--migrations-table", TABLE]
     try:
@@ -189,7 +189,7 @@ def _dbmate(dsn: str, migrations: Path, deadline_seconds: float, *command: str) 
 
 
 def _asked(dsn: str, question: Coroutine[Any, Any, bool], deadline_seconds: float) -> bool:
-    """Run a transaction in a thread of its own, so that whoever has an event loop may call too."""
+    """Run a transaction in a separate thread, so callers inside an event loop may call this as well."""
 
     async def bounded() -> bool:
         async with asyncio.timeout(deadline_seconds):
@@ -210,7 +210,7 @@ def _asked(dsn: str, question: Coroutine[Any, Any, bool], deadline_seconds: floa
 
 
 async def _render(dsn: str, text: str) -> bool:
-    """Execute the text, unless the views are of it; return whether it was. Grants what was granted before."""
+    """Execute the text unless it made the views; return whether it was executed. Restore rights on views."""
     connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_SECONDS, statement_cache_size=0)
     try:
         async with connection.transaction():
@@ -237,7 +237,7 @@ async def _is_rendered(dsn: str, text: str) -> bool:
 
 
 async def _are_of(connection: Any, text: str) -> bool:
-    """Return whether every view is there, and of this text."""
+    """Return whether every view exists and was made by this text."""
     found = [await connection.fetchval(_RENDERED_AS, name) for name in _views(text)]
     return all(comment == _digest(text) for comment in found)
 
@@ -247,13 +247,13 @@ def _views(text: str) -> list[str]:
 
 
 def _digest(text: str) -> str:
-    """Return the comment by which views are known to be of this text."""
+    """Return the comment that marks the views made by this text."""
     return f"rendered by tally migrate up, {blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
 def _environment(environment: Mapping[str, str], url: str) -> dict[str, str]:
-    # The DSN goes by the environment, since every user of the machine may read a command line. The driver's
-    # own PG* variables (certificates) stay; dbmate's would change what we told it.
+    # The DSN is passed in the environment, since every user of the machine may read a command line. The
+    # driver's own PG* variables (certificates) stay. dbmate's own variables would override our options.
     kept = {name: value for name, value in environment.items() if not name.startswith("DBMATE_")}
     return {**kept, "DATABASE_URL": url}
 

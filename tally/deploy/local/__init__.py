@@ -1,4 +1,4 @@
-"""The embedded default: real Apache Kafka and PostgreSQL, with nothing but Python on the machine."""
+"""Embedded servers, the default: real Apache Kafka and PostgreSQL, on a machine with only Python."""
 
 from tally.deploy.local.cluster import LocalCluster
 from tally.deploy.local.errors import (

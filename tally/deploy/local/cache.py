@@ -1,4 +1,4 @@
-"""Where files are kept that are the same for every embedded server of a user."""
+"""The cache of files that all embedded servers of a user share."""
 
 import os
 import stat
@@ -14,13 +14,13 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """The user's cache folder for Tally: `$XDG_CACHE_HOME/tally`, else `~/.cache/tally`."""
+    """Return the user's cache folder for Tally: `$XDG_CACHE_HOME/tally`, else `~/.cache/tally`."""
     base = environment.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "tally"
 
 
 def own_folder(folder: Path) -> Path:
-    """Make a folder, or close one that is there, so that nobody else gets into it. Raises ForeignCache."""
+    """Make a folder, or restrict an existing one, so that only this user may enter. Raises ForeignCache."""
     folder.mkdir(mode=OWN_FOLDER, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.geteuid():
         raise ForeignCache(folder)
@@ -29,10 +29,10 @@ def own_folder(folder: Path) -> Path:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file is there, and only this user could have written it.
+    """Return whether a file exists, and only this user could have written it.
 
-    For files that are made here, so that no lock knows their content; a digest beside them would be as
-    easy to change as they are.
+    It protects files that are made on this machine, whose content no lock knows. A digest beside such a file
+    would be as easy to change as the file.
     """
     try:
         found = path.lstat()
@@ -43,14 +43,14 @@ def is_own(path: Path) -> bool:
 
 
 def put_in_place(made: Path, path: Path) -> None:
-    """Move a file that was made in staging to its place, closed to all others."""
+    """Move a file from staging to its place, closed to all other users."""
     made.chmod(OWN_FILE)
     os.replace(made, path)
 
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside the final files, so that each is moved into place whole or not at all."""
+    """Yield a temporary folder beside the final files, from which each moves into place atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=".staging-") as name:
         yield Path(name)

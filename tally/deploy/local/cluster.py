@@ -1,4 +1,4 @@
-"""A cluster of embedded brokers: for what one broker cannot show, such as a leader that moves."""
+"""A cluster of embedded brokers, to show what one broker cannot, such as a change of leader."""
 
 import json
 import os
@@ -13,29 +13,29 @@ from tally.deploy.local.ports import choose_port
 from tally.deploy.local.server import START_DEADLINE_SECONDS, Say, silent
 
 HEAP_MB = 256
-"""Small, since several share a machine that has other work."""
+"""Small, since several nodes share a machine with other work."""
 CONTROLLER_NODE_ID = 100
 PLAN = "cluster.json"
 
 
 class LocalCluster:
-    """Several embedded brokers that are one cluster; each can be stopped and started by itself."""
+    """Several embedded brokers that form one cluster; each can be stopped and started alone."""
 
     name = "kafka cluster"
 
     def __init__(self, brokers: Sequence[LocalKafka], controller: LocalKafka | None) -> None:
         self.brokers = list(brokers)
         self.controller = controller
-        """Of a cluster whose controller is apart from its brokers."""
+        """The controller, if it is a separate node; else the brokers are controllers as well."""
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` of each broker, with commas between, for clients."""
+        """`host:port` of each broker, comma-separated, for clients."""
         return ",".join(broker.bootstrap for broker in self.brokers)
 
     @property
     def adopted(self) -> bool:
-        """Whether an earlier start began all of it."""
+        """Whether an earlier start began all nodes."""
         return all(node.adopted for node in self._nodes)
 
     @classmethod
@@ -49,11 +49,11 @@ class LocalCluster:
     ) -> Self:
         """Start all nodes of a folder together, or adopt those that run. Raises as LocalKafka.start does.
 
-        Ports and identity are drawn at the first start and kept in the folder; so is the number of brokers.
+        The first start draws ports and ids, and keeps them and the number of brokers in the folder.
         """
         folder.mkdir(parents=True, exist_ok=True)
         classes = _node_classes(_plan(folder / PLAN, brokers, controller_apart))
-        # None is ready before most are: a controller alone has no quorum.
+        # In parallel, because no node is ready before most are: a single controller has no quorum.
         with ThreadPoolExecutor(len(classes)) as pool:
             starts = [pool.submit(kind.start, folder, port, deadline_seconds, say) for kind, port in classes]
             try:
@@ -70,7 +70,7 @@ class LocalCluster:
 
     @classmethod
     def adopt(cls, folder: Path) -> Self | None:
-        """The cluster of a folder as far as it runs, whoever started it; None where nothing of it does."""
+        """Return the running nodes of a folder's cluster, whichever start began them; None if none runs."""
         path = folder / PLAN
         if not path.exists():
             return None
@@ -79,7 +79,7 @@ class LocalCluster:
         return cls._of(nodes) if nodes else None
 
     def stop(self) -> None:
-        """Stop all nodes in order."""
+        """Stop all nodes gracefully."""
         _stop_all(self._nodes)
 
     @property
@@ -88,7 +88,7 @@ class LocalCluster:
 
 
 def _stop_all(nodes: Sequence[LocalKafka]) -> None:
-    """Stop brokers together, and a controller that is apart after them: they end in order while it lives."""
+    """Stop all brokers, and then a separate controller, which brokers need for a graceful stop."""
     for some in ([n for n in nodes if n.node.is_broker], [n for n in nodes if not n.node.is_broker]):
         with ThreadPoolExecutor(max(len(some), 1)) as pool:
             stops: list[Future[None]] = [pool.submit(node.stop) for node in some]
@@ -97,7 +97,7 @@ def _stop_all(nodes: Sequence[LocalKafka]) -> None:
 
 
 def _plan(path: Path, brokers: int, controller_apart: bool) -> dict[str, Any]:
-    """Return what the cluster of a folder is made of, drawn once."""
+    """Return the ids and ports of a folder's cluster; the first call draws and stores them."""
     if path.exists():
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
@@ -123,7 +123,7 @@ def _plan(path: Path, brokers: int, controller_apart: bool) -> dict[str, Any]:
 
 
 def _node_classes(plan: dict[str, Any]) -> list[tuple[type[LocalKafka], int]]:
-    """Return each node's class and port; a node's folder is named for it."""
+    """Return each node's class and port; the class names the node's folder."""
     brokers, controller = plan["brokers"], plan["controller"]
     apart = [tuple(controller)] if controller else []
     voters = tuple(apart or [(node_id, controller_port) for node_id, _, controller_port in brokers])

@@ -1,4 +1,4 @@
-"""What can go wrong with an embedded server, one sentence each."""
+"""The errors of embedded servers."""
 
 from pathlib import Path
 
@@ -27,18 +27,18 @@ class ChecksumMismatch(LocalServerError):
 
 
 class ForeignCache(LocalServerError):
-    """The cache belongs to another user, who could change what is run from it."""
+    """The cache belongs to another user, who could change the programs in it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder} belongs to another user: set XDG_CACHE_HOME to a folder of your own")
 
 
 class PreparationFailed(LocalServerError):
-    """A tool that prepares a server's files failed; its output is in the message."""
+    """A tool that prepares a server's files failed; the message holds its output."""
 
 
 class PortTaken(LocalServerError):
-    """The port that was asked for belongs to another program."""
+    """Another program uses the requested port."""
 
     def __init__(self, name: str, port: int) -> None:
         super().__init__(f"port {port} for {name} is taken by another program: choose another port")
@@ -50,7 +50,7 @@ class FolderBusy(LocalServerError):
 
 
 class ServerDidNotStart(LocalServerError):
-    """A server stopped, or was not ready in time; the end of its log is in the message."""
+    """A server stopped, or was not ready in time; the message holds the end of its log."""
 
     def __init__(self, name: str, why: str, log_path: Path, log_end: str) -> None:
         super().__init__(f"{name} {why}; the end of {log_path}:\n{log_end}")

@@ -8,11 +8,11 @@ from typing import Self
 
 
 class FolderLock:
-    """Exclusive right to run a server on `home`.
+    """The exclusive right to run a server on `home`.
 
-    The server inherits the descriptor, so the kernel holds the lock for as long as the server or any child of
-    it lives and lets go the moment the last one is dead. A lock can therefore never be stale, whatever was
-    killed or rebooted, and two servers on one folder are impossible.
+    The server inherits the descriptor, so the kernel holds the lock as long as the server or a child of it
+    lives, and releases it when the last one dies. Therefore a lock is never stale, even after a kill or a
+    reboot, and two servers can never run on one folder.
     """
 
     def __init__(self, fd: int) -> None:
@@ -20,7 +20,7 @@ class FolderLock:
 
     @classmethod
     def try_take(cls, home: Path) -> Self | None:
-        """Take the lock of `home` now, or return None where a living process holds it."""
+        """Take the lock of `home`, or return None if a living process holds it; never wait."""
         fd = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,7 +34,7 @@ class FolderLock:
 
     @classmethod
     def is_free(cls, home: Path) -> bool:
-        """Whether nobody holds the lock of `home` now."""
+        """Return whether no process holds the lock of `home` now."""
         lock = cls.try_take(home)
         if lock is None:
             return False
@@ -42,12 +42,12 @@ class FolderLock:
         return True
 
     def name_owner(self) -> None:
-        """Write into the lock which process holds it, for whoever finds it taken."""
+        """Write this process's id into the lock file, where `lock_owner` finds it."""
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, str(os.getpid()).encode(), 0)
 
     def close(self) -> None:
-        """Let go of our own hold; a server that inherited it keeps the lock."""
+        """Close our descriptor; a server that inherited it keeps the lock."""
         os.close(self.fd)
 
     def __enter__(self) -> Self:
@@ -60,7 +60,7 @@ class FolderLock:
 
 
 def lock_owner(home: Path) -> str:
-    """Return the id of the process that has named itself in the lock of `home`; `?` where none has."""
+    """Return the process id in the lock file of `home`; `?` if there is none."""
     try:
         return (home / "lock").read_text(encoding="ascii") or "?"
     except OSError:

@@ -1,4 +1,4 @@
-"""The jars of Apache Kafka: which ones, where they are kept, and that they are what the lock says.
+"""The jars of Apache Kafka: locked versions, downloaded into the cache and verified by checksum.
 
 `python -m tally.deploy.local.jars` resolves COORDINATES again and rewrites the lock.
 """
@@ -16,8 +16,8 @@ from tally.deploy.local.cache import cache_folder, staging
 from tally.deploy.local.errors import ChecksumMismatch, DownloadFailed
 
 LOCK_PATH = Path(__file__).with_name("kafka.lock.toml")
-# The logging binding only brings itself ("!"): its parent's version table would otherwise replace Kafka's own
-# choices, down to kafka-clients 3.8.
+# With "!" the logging binding brings only itself. Otherwise its parent's version table would replace Kafka's
+# own versions, down to kafka-clients 3.8.
 COORDINATES = "org.apache.kafka:kafka_2.13:4.1.2+org.apache.logging.log4j:log4j-slf4j-impl:2.24.3!"
 PARALLEL_DOWNLOADS = 8
 DOWNLOAD_DEADLINE_SECONDS = 600.0
@@ -25,7 +25,7 @@ DOWNLOAD_DEADLINE_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class LockedJar:
-    """One jar, named by its coordinates and its content."""
+    """One jar, identified by its coordinates and its content."""
 
     group: str
     artifact: str
@@ -39,18 +39,18 @@ class LockedJar:
 
 
 def read_lock(path: Path = LOCK_PATH) -> tuple[LockedJar, ...]:
-    """The locked jars, in the order of the class path."""
+    """Return the locked jars, in the order of the class path."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["dependencies"]
     return tuple(LockedJar(e["groupId"], e["artifactId"], e["version"], e["sha256"]) for e in entries)
 
 
 def lock_id(path: Path = LOCK_PATH) -> str:
-    """A short name of the lock's content, so that each lock has its own folder in the cache."""
+    """Return a short hash of the lock's content, which names the lock's folder in the cache."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def verify(jar: LockedJar, path: Path) -> Path:
-    """`path`, where its content is that of `jar`; else raises ChecksumMismatch."""
+    """Return `path` if its content is that of `jar`. Raises ChecksumMismatch."""
     with path.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != jar.sha256:
@@ -59,17 +59,17 @@ def verify(jar: LockedJar, path: Path) -> Path:
 
 
 def kafka_folder() -> Path:
-    """The folder of the cache that holds everything made from the present lock."""
+    """Return the cache folder of everything that is made from the present lock."""
     return cache_folder() / f"kafka-{lock_id()}"
 
 
 def verified_jars(folder: Path) -> tuple[Path, ...]:
-    """All locked jars of `folder` in the order of the class path; raises ChecksumMismatch."""
+    """Return all locked jars of `folder`, in the order of the class path. Raises ChecksumMismatch."""
     return tuple(verify(jar, folder / jar.file_name) for jar in read_lock())
 
 
 def download_missing(folder: Path, say: Callable[[str], None]) -> None:
-    """Bring the locked jars that `folder` lacks, verified; raises DownloadFailed and ChecksumMismatch."""
+    """Download and verify the locked jars that `folder` lacks. Raises DownloadFailed, ChecksumMismatch."""
     missing = [jar for jar in read_lock() if not (folder / jar.file_name).exists()]
     if missing:
         say(f"downloading Kafka (first time only, {len(missing)} jars)")
@@ -89,7 +89,7 @@ def _download(jars: Sequence[LockedJar], folder: Path) -> None:
 
 
 def _fetcher(stage: Path) -> Callable[[LockedJar], Path]:
-    # Imported here: it costs a third of a second, and a warm cache needs none of it.
+    # Imported here because it takes a third of a second, which a warm cache does not need.
     from jgo.config import GlobalSettings  # noqa: PLC0415
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
     from jgo.maven import MavenContext  # noqa: PLC0415
@@ -109,7 +109,7 @@ def _fetcher(stage: Path) -> Callable[[LockedJar], Path]:
 
 
 def write_lock(path: Path = LOCK_PATH) -> None:
-    """Resolve COORDINATES and write what came out, with checksums, to the lock."""
+    """Resolve COORDINATES, and write the resulting jars and checksums to the lock."""
     from dataclasses import replace  # noqa: PLC0415
 
     from jgo.env import LockFile  # noqa: PLC0415

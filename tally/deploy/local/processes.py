@@ -1,4 +1,4 @@
-"""Server processes: started in a session of their own, recognised by what stands on their command line."""
+"""Server processes: each starts in its own session, and is recognised by its command line."""
 
 import os
 import subprocess
@@ -15,14 +15,14 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Command:
-    """A program with its arguments, and what its environment holds beside the bare minimum."""
+    """A program with its arguments, and additions to the minimal environment."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def require_proc() -> None:
-    """Raise UnsupportedPlatform where processes cannot be recognised by their command line."""
+    """Raise UnsupportedPlatform if the platform does not show the command lines of processes."""
     if not (PROC / "self" / "cmdline").exists():
         raise UnsupportedPlatform(
             "the embedded servers need Linux: set TALLY_KAFKA_BOOTSTRAP and TALLY_POSTGRES_DSN to use others"
@@ -30,7 +30,7 @@ def require_proc() -> None:
 
 
 def names_path(pid: int, path: Path) -> bool:
-    """Whether process `pid` runs now and has `path` on its command line; a zombie has none."""
+    """Return whether process `pid` runs now with `path` on its command line; a zombie has none."""
     try:
         arguments = (PROC / str(pid) / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -39,13 +39,13 @@ def names_path(pid: int, path: Path) -> bool:
 
 
 def minimal_environment() -> dict[str, str]:
-    """The environment of servers and tools: nothing of the user's, so that JAVA_* and PG* are not heard."""
-    # UTF-8, because Java reads the names of folders in the encoding of the locale.
+    """Return the environment of servers and tools, without the user's variables such as JAVA_* and PG*."""
+    # UTF-8, because Java decodes folder names by the locale.
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
 
 
 def spawn(command: Command, *, cwd: Path, log_path: Path, lock_fd: int) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own, where no Ctrl-C of the terminal reaches it, with its lock."""
+    """Start a server that inherits its lock, in a new session, which the terminal's Ctrl-C does not reach."""
     if log_path.exists():
         os.replace(log_path, log_path.with_suffix(".log.1"))
     with log_path.open("wb") as log:
@@ -62,7 +62,7 @@ def spawn(command: Command, *, cwd: Path, log_path: Path, lock_fd: int) -> subpr
 
 
 def run_tool(command: Command, *, cwd: Path, timeout_seconds: float, stdin: str = "") -> str:
-    """Run a preparing tool to its end and return its output; raises PreparationFailed."""
+    """Run a preparing tool to its end and return its output. Raises PreparationFailed."""
     try:
         done = subprocess.run(  # noqa: S603 - the program is our own choice
             command.argv,
@@ -83,7 +83,7 @@ def run_tool(command: Command, *, cwd: Path, timeout_seconds: float, stdin: str 
 
 
 def wait_until(condition: Callable[[], bool], deadline_seconds: float) -> bool:
-    """Poll `condition` until it holds or the deadline passes; the last answer."""
+    """Poll `condition` until it holds or the deadline passes; return its last value."""
     end = time.monotonic() + deadline_seconds
     while not condition():
         if time.monotonic() >= end:

@@ -1,4 +1,4 @@
-"""What both embedded servers share: start or adopt, stop, kill, start again."""
+"""The base of both embedded servers: start or adopt, stop, kill, start again."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def silent(_line: str) -> None:
 
 
 class LocalServer(ABC):
-    """One server that runs on one folder, started by us or adopted from an earlier start.
+    """One server on one folder, started by us or adopted from an earlier start.
 
     `home` holds its data, its log, its lock and `server.json` (pid and port).
     """
@@ -52,10 +52,10 @@ class LocalServer(ABC):
     ) -> Self:
         """Start the server of `folder`, or adopt the one that runs.
 
-        `port`: a number is taken exactly, None prefers the default port and falls back to a free one, 0 takes
-        any free one. The deadline leaves out what is done once: the download and a new data folder. Raises
-        FolderBusy, PortTaken, ServerDidNotStart, DownloadFailed, ChecksumMismatch, PreparationFailed and
-        UnsupportedPlatform.
+        A `port` is taken exactly, but None prefers the default port and falls back to a free one, and 0 takes
+        any free one. The deadline does not cover work that is done once: the download and a new data folder.
+        Raises FolderBusy, PortTaken, ServerDidNotStart, DownloadFailed, ChecksumMismatch, PreparationFailed
+        and UnsupportedPlatform.
         """
         require_proc()
         home = folder.resolve() / cls.name
@@ -74,13 +74,13 @@ class LocalServer(ABC):
 
     @classmethod
     def adopt(cls, folder: Path) -> Self | None:
-        """The server that runs on `folder` and is ready, whoever started it; None where there is none."""
+        """Return the ready server of `folder`, whichever start began it; None if there is none."""
         home = folder.resolve() / cls.name
         try:
             state = json.loads((home / "server.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        # After a kill or a reboot the pid may be another program's; ours names the folder and holds its lock.
+        # After a kill or a reboot another program may have the pid; ours names the folder and holds its lock.
         server = cls(home, state["port"], state["pid"], None)
         return server if server.alive and not FolderLock.is_free(home) and server.is_ready() else None
 
@@ -93,40 +93,40 @@ class LocalServer(ABC):
     def alive(self) -> bool:
         """Whether the process runs."""
         if self._child is not None:
-            # Its command line is empty for a moment while it becomes the server.
+            # The command line is empty for a moment while the child becomes the server.
             return self._child.poll() is None
         return names_path(self.pid, self.home)
 
     @property
     def log_path(self) -> Path:
-        """The output of the present process; that of the one before is beside it."""
+        """The output of the present process; that of the previous one is beside it."""
         return self.home / LOG
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether the process serves clients now."""
+        """Return whether the process serves clients now."""
 
     def stop(self, deadline_seconds: float = STOP_DEADLINE_SECONDS) -> None:
-        """Stop in order; after the deadline, kill. Returns when no process of the server is left."""
+        """Stop gracefully, kill after the deadline, and return when no process of the server is left."""
         self._signal(self.stop_signal)
         if not wait_until(lambda: not self.alive, deadline_seconds):
             self._signal(signal.SIGKILL)
         self._wait_gone()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would end it. Returns when no process of the server is left."""
+        """Send SIGKILL, like a crash, and return when no process of the server is left."""
         self._signal(signal.SIGKILL)
         self._wait_gone()
 
     def restart(self, deadline_seconds: float = START_DEADLINE_SECONDS) -> None:
-        """Run again on the same port and data; stops the process first where it still runs."""
+        """Start again on the same port and data; if the process still runs, stop it first."""
         if self.alive:
             self.stop()
         again = type(self).start(self.home.parent, self.port, deadline_seconds)
         self.pid, self._child = again.pid, again._child
 
     def abandon(self) -> None:
-        """Kill a process that we began and that never served."""
+        """Kill a process that we began, and that never served."""
         if self._child is not None:
             self._child.kill()
             self._child.wait(KILL_DEADLINE_SECONDS)
@@ -141,7 +141,7 @@ class LocalServer(ABC):
             os.kill(self.pid, number)
 
     def _wait_gone(self) -> None:
-        # The lock is free when the last child is gone too, not only the process that we know.
+        # The lock is free once all children have ended as well, not only the process that we know.
         if not wait_until(lambda: not self.alive and FolderLock.is_free(self.home), KILL_DEADLINE_SECONDS):
             raise FolderBusy(
                 f"a process of {self.name} still holds {self.home}, long after {self.pid} was stopped"
@@ -160,7 +160,7 @@ class LocalServer(ABC):
         chosen = choose_port(cls.name, port, cls.default_port)
         child = spawn(cls._command(home, chosen), cwd=home, log_path=home / LOG, lock_fd=lock.fd)
         server = cls(home, chosen, child.pid, child)
-        # Before it is ready, so that it can be adopted even if we are killed while we wait.
+        # Before it is ready, so a later start can adopt it even if we are killed while we wait.
         server._write_state()
         return server
 
@@ -173,9 +173,9 @@ class LocalServer(ABC):
     @classmethod
     @abstractmethod
     def _prepare(cls, home: Path, say: Say) -> None:
-        """Get the programs, make the data of a new folder, clear what a crash left; runs under the lock."""
+        """Install programs, make the data of a new folder, and clean up after a crash; the lock is held."""
 
     @classmethod
     @abstractmethod
     def _command(cls, home: Path, port: int) -> Command:
-        """How to run the server; its arguments must name `home`."""
+        """Return the command that runs the server; its arguments must name `home`."""

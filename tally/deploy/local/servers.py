@@ -29,20 +29,20 @@ class LocalServers:
         deadline_seconds: float = START_DEADLINE_SECONDS,
         say: Say = silent,
     ) -> Self:
-        """Start or adopt both; where one fails the other is stopped, unless it ran before. Raises as each."""
+        """Start or adopt both; if one fails, stop the other, unless it ran before. Raises as each start."""
         with ThreadPoolExecutor(2) as pool:
             kafka = pool.submit(LocalKafka.start, folder, kafka_port, deadline_seconds, say)
             postgres = pool.submit(LocalPostgres.start, folder, postgres_port, deadline_seconds, say)
             try:
                 return cls(kafka.result(), postgres.result())
             except BaseException:
-                # Asking for the exception waits for the other start, which has its own deadline.
+                # `exception()` waits for the other start, which has its own deadline.
                 futures: tuple[Future[Any], ...] = (kafka, postgres)
                 _stop_started([future.result() for future in futures if future.exception() is None])
                 raise
 
     def stop(self, *, adopted_too: bool = False) -> None:
-        """Stop both, but not a server that ran before us, unless told so."""
+        """Stop the servers that we started; with `adopted_too`, both."""
         servers: tuple[LocalServer, ...] = (self.kafka, self.postgres)
         if adopted_too:
             _stop_all(servers)

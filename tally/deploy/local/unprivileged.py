@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root; as root it runs as `nobody`."""
+"""Running PostgreSQL as the account `nobody` if we are root, since it refuses to run as root."""
 
 import os
 import pwd
@@ -11,31 +11,31 @@ from tally.deploy.local.errors import UnsupportedPlatform
 
 ACCOUNT = "nobody"
 REACH = (
-    # To walk through folders and to read is enough: what it writes to is its own.
+    # Traversing folders and reading is enough: the files that it writes are its own.
     "--inh-caps=+dac_read_search",
     "--ambient-caps=+dac_read_search",
-    # Or access(2), by which PostgreSQL looks for its own programs, would not honour the capability.
+    # Without this, access(2), by which PostgreSQL finds its own programs, would ignore the capability.
     "--securebits=+no_setuid_fixup",
 )
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether any account may walk to `path` through the folders above it."""
+    """Return whether any account may reach `path` through the folders above it."""
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
 
 
 def give_to_account(path: Path) -> None:
-    """As root, give `path` to the account that the server runs as."""
+    """If we are root, make the account that the server runs as the owner of `path`."""
     if os.geteuid() == 0:
         account = pwd.getpwnam(ACCOUNT)
         os.chown(path, account.pw_uid, account.pw_gid)
 
 
 def unprivileged(argv: Sequence[str], *paths: Path) -> list[str]:
-    """The command line that runs `argv` without being root; unchanged for everybody but root.
+    """Return the command line that runs `argv` without root's rights; `argv` itself if we are not root.
 
-    Where `nobody` cannot walk to one of `paths` (a checkout in a private home folder), the process keeps the
-    one capability that lets it, so that no folder of the user has to be opened to everybody.
+    If `nobody` cannot reach one of `paths` (a checkout in a private home folder), the process keeps the one
+    capability for it. Otherwise the user would have to open the folders to all accounts.
     """
     if os.geteuid() != 0:
         return list(argv)
