@@ -1,1 +1,1 @@
-"""A seeded simulator of campaigns: raw records from real bodies, with everything that goes wrong."""
+"""A seeded simulator of campaigns: raw records made from real bodies, with all that can go wrong."""

@@ -1,4 +1,4 @@
-"""POST bodies as they arrive: updates of many kinds in one, at each of the three levels of the envelope."""
+"""Batching of updates into POST bodies, at each of the three levels of the webhook envelope."""
 
 from collections.abc import Iterator
 from random import Random
@@ -8,7 +8,7 @@ from tally.simulator.records import Json, Timed
 
 LISTS = ("statuses", "messages", "contacts", "user_id_update")
 
-# What else a list of statuses has been seen to hold, beside good ones: each is a bad part.
+# Bad items that real lists of statuses have held beside good ones.
 BROKEN_PARTS: tuple[Any, ...] = (
     {"status": "read", "timestamp": "1795350870", "recipient_id": "31600000000"},
     {"id": "wamid.broken", "status": "read", "recipient_id": "31600000000"},
@@ -32,7 +32,7 @@ def _pour(change: Json, into: Json) -> None:
 
 
 def merged(rng: Random, bodies: list[Json]) -> Json:
-    """One body with the updates of all: in one change, in one entry, or in several entries."""
+    """Return one body with the updates of all bodies, in one change, one entry or several entries."""
     whole, *rest = bodies
     for body in rest:
         entry = body["entry"][0]
@@ -49,7 +49,7 @@ def merged(rng: Random, bodies: list[Json]) -> Json:
 
 
 def posts(rng: Random, updates: list[Timed], bad_share: float) -> Iterator[Timed]:
-    """POST bodies of the updates in their order; a share of those with statuses gets a bad one among them."""
+    """Yield POST bodies of the updates in order; `bad_share` of those with statuses get a bad one as well."""
     begin = 0
     while begin < len(updates):
         size = rng.choices([1, rng.randint(2, 4), rng.randint(5, 40)], weights=[70, 25, 5])[0]

@@ -1,4 +1,4 @@
-"""Voice campaigns as raw records: recorded calls under other names, and their dialler's results."""
+"""Voice campaigns as raw records: renamed recorded calls, and the send results of their dialler."""
 
 import json
 from collections.abc import Iterator
@@ -30,20 +30,20 @@ STORIES = {
     "orig-nosuchpeer": 1,
     "hangup-by-dialer-while-ringing": 3,
 }
-"""Recorded sessions and how often they happen."""
+"""Recorded sessions, and their relative frequency."""
 SCRIPTS = ("offer", "survey", "")
 VERDICTS = ("HUMAN", "HUMAN", "HUMAN", "MACHINE", "NOTSURE")
 SPREAD_S = 1_800
 LOST_SHARE = 0.03
-"""Calls whose end nobody saw: the collector was away, and a later list of channels lacks them."""
+"""The share of calls whose end is lost: the collector was down, and a later list of channels lacks them."""
 
 Timed = tuple[int, RawRecord]
 
 
 def voice(rng: Random, start_s: int, size: Size) -> list[RawRecord]:
-    """Raw records of voice campaigns in order of arrival.
+    """Return the raw records of voice campaigns in order of arrival.
 
-    Every fourth event comes from two collectors, some come as JSON; `start_s` is as in `campaign`.
+    A quarter of the events come from two collectors, and some come as JSON. `start_s` is as in `campaign`.
     """
     timed: list[Timed] = []
     for nth in range(size.tenants):
@@ -83,7 +83,7 @@ def _attempt(rng: Random, tenant: str, names: Names, at_s: int) -> Iterator[Time
         outcomes = asked[rng.randrange(2) : 2 + rng.randrange(2)]
         story = rng.choices(list(STORIES), weights=list(STORIES.values()))[0]
         yield from _published(rng, tenant, names.pbx, _events(rng, story, names, at_s))
-    # Some diallers publish nothing: then the channels' variables and the record's tenant are all there is.
+    # Some diallers publish nothing: then only the channels' variables and the record's tenant name a call.
     if fate > 0.1 or fate < 0.05:
         script = SCRIPTS[names.serial % len(SCRIPTS)]
         for offset_ms, (outcome, more) in enumerate(outcomes):
@@ -107,7 +107,7 @@ def _result(tenant: str, names: Names, script: str, outcome: str, at_ms: int) ->
 
 
 def _events(rng: Random, story: str, names: Names, at_s: int) -> list[bytes]:
-    """Return the events of one call, with machine detection and holds that the recordings lack."""
+    """Return the events of one call, with added machine detection and holds, which recordings lack."""
     events: list[bytes] = []
     for packet in replayed(story, names, at_s):
         events.append(packet)
@@ -121,7 +121,7 @@ def _events(rng: Random, story: str, names: Names, at_s: int) -> list[bytes]:
 
 
 def _of_pbx(rng: Random, tenant: str, pbx: str, start_s: int) -> Iterator[Timed]:
-    """Yield what is about no call: operators, and a list of channels after everything, which is empty."""
+    """Yield the records that concern no call: operators, and an empty list of channels at the end."""
     names = Names(pbx, 0, "", "", "")
     yield from _published(rng, tenant, pbx, replayed("queue-member-admin", names, start_s))
     listed = b"Event: CoreShowChannelsComplete\r\nActionID: list-1\r\nEventList: Complete\r\nListItems: 0"
@@ -151,7 +151,7 @@ def _record(rng: Random, tenant: str, pbx: str, packet: bytes, received_at_ms: i
 
 
 def bad_packets() -> list[RawRecord]:
-    """Return AMI records that cannot be counted: each becomes one dead letter."""
+    """Return AMI records that cannot be counted; each becomes one dead letter."""
     newchannel = session("orig-busy")[2]
     headers = (("pbx", b"pbx-0"), ("received_at", b"1795350000000"))
     return [

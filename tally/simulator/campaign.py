@@ -1,4 +1,4 @@
-"""Whole campaigns as raw records, the same for the same seed: the main way into the simulator."""
+"""Whole campaigns as raw records, reproducible by seed: the simulator's main entry point."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -22,20 +22,20 @@ from tally.simulator.records import (
 
 T = TypeVar("T")
 LASTS_S = 45 * DAY_S
-"""From a campaign's start to its last event."""
+"""The longest time from a campaign's start to its last event."""
 
 
 def past_start_s(now_s: int, size: Size) -> int:
-    """Return the latest start of campaigns of which nothing is later than now: a time to come is refused."""
+    """Return the latest start with which no event lies in the future, since route refuses future times."""
     return now_s - (size.campaigns_per_tenant * CAMPAIGN_EVERY_S + LASTS_S)
 
 
 def campaign(rng: Random, start_s: int, size: Size | None = None) -> list[RawRecord]:
-    """Raw records of several tenants' campaigns in order of arrival, with duplicates and bad ones among them.
+    """Return raw records of several tenants' campaigns in order of arrival, with duplicates and bad ones.
 
-    `start_s` is the unix second at which the first campaign starts; the last event is at most `LASTS_S`
-    after the last campaign's start. Unless `size` limits how late a record may be, they are shuffled, so
-    that statuses come before their send results as often as after them.
+    `start_s` is the unix second at which the first campaign starts. The last event is at most `LASTS_S` after
+    the last campaign's start. Unless `size` limits how late a record may be, records are shuffled: statuses
+    come before their send results as often as after them.
     """
     size = size or Size()
     timed: list[tuple[int, RawRecord]] = []
@@ -81,7 +81,7 @@ def _key(rng: Random, meaningful: str) -> bytes | None:
 
 
 def webhook(rng: Random, whose: Tenant, body: Json) -> RawRecord:
-    """The record of one POST body, as a tenant's receiver publishes it."""
+    """Return the record of one POST body, as a tenant's receiver publishes it."""
     headers: tuple[tuple[str, bytes], ...] = ()
     if rng.random() < 0.5:
         headers = (("tenant", str(whose.tenant).encode()), ("signature", b"sha256=00"))
@@ -89,6 +89,6 @@ def webhook(rng: Random, whose: Tenant, body: Json) -> RawRecord:
 
 
 def send_result(rng: Random, result: Json) -> RawRecord:
-    """The record of one send result."""
+    """Return the record of one send result."""
     key = _key(rng, str(result["contact"]["id"]))
     return RawRecord(SEND_RESULTS, key, as_producers_write(result))

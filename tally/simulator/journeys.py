@@ -1,4 +1,4 @@
-"""What happens to one contact of one campaign, from the queue to the reply a week later."""
+"""The story of one contact in one campaign, from the queue to a reply a week later."""
 
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from tally.simulator.statuses import Sent, call_status_body, group_status_body, 
 
 REPLY_WINDOW_S = 7 * DAY_S
 
-# (weight, statuses with the seconds after acceptance between which they happen)
+# (weight, statuses with the earliest and latest seconds after acceptance)
 FATES: tuple[tuple[int, tuple[tuple[str, int, int], ...]], ...] = (
     (30, (("sent", 0, 2), ("delivered", 1, 60), ("read", 30, 90_000))),
     (18, (("sent", 0, 2), ("delivered", 1, 60))),
@@ -21,7 +21,7 @@ FATES: tuple[tuple[int, tuple[tuple[str, int, int], ...]], ...] = (
     (2, ()),
     (8, (("sent", 0, 2), ("failed", 1, 600))),
     (4, (("failed", 0, 3),)),
-    (4, (("sent", 0, 2), ("read", 2, 50))),  # delivered is left out when read at once
+    (4, (("sent", 0, 2), ("read", 2, 50))),  # Meta omits delivered if the message is read at once
     (2, (("read", 2, 50),)),
     (3, (("sent", 0, 2), ("delivered", 1, 60), ("failed", 61, 900))),
     (3, (("failed", 0, 10), ("delivered", 11, 5_000))),
@@ -40,7 +40,7 @@ REPLY_OFFSETS_S = (0, -1, REPLY_WINDOW_S, REPLY_WINDOW_S + 1, -365 * DAY_S)
 
 @dataclass(slots=True)
 class Script:
-    """Everything that was said so far: send results, webhook bodies of one update each, messages."""
+    """Everything produced so far: send results, webhook bodies of one update each, and messages."""
 
     rng: Random
     results: list[Timed] = field(default_factory=list)
@@ -51,14 +51,14 @@ class Script:
         self.results.append((at_ms // 1000, result(self.rng, attempt, outcome, at_ms, **more)))
 
     def message_id(self, digits: str = "") -> str:
-        """A wamid in Meta's form: base64 with the recipient's digits in clear."""
+        """Return a wamid in Meta's form: base64 of bytes that hold the recipient's digits."""
         return (
             "wamid."
             + b64encode(b"\x1d\x18" + digits.encode() + b"\x15\x02" + self.rng.randbytes(16)).decode()
         )
 
     def play_contact(self, campaign: Campaign, contact: str | int, person: Person) -> None:
-        """All attempts of one contact with everything that follows from them."""
+        """Play all attempts of one contact, and everything that follows from them."""
         template = self.rng.choice(campaign.templates) if campaign.templates else None
         start_ms = campaign.start_s * 1000 + self.rng.randrange(7_200_000)
         number = self.rng.choice(campaign.numbers)
@@ -88,9 +88,9 @@ class Script:
     def _accept(self, attempt: Attempt, at_ms: int) -> None:
         rng = self.rng
         self._send(attempt, at_ms)
-        if rng.random() < 0.02:  # sent twice by one attempt: the first answer came too late
+        if rng.random() < 0.02:  # one attempt sends twice, because the first response came too late
             self._send(attempt, at_ms + 30_000)
-        if rng.random() < 0.02:  # an earlier failure of the same attempt is no failure any more
+        if rng.random() < 0.02:  # an earlier failure of the same attempt no longer counts
             self._publish(attempt, "failed", at_ms - 1, error=dict(FAILURES[1]))
 
     def _send(self, attempt: Attempt, at_ms: int) -> None:
@@ -137,7 +137,7 @@ class Script:
         self.updates.append((said.at_s - 60, body))
 
     def play_conflicts(self, tenant: Tenant) -> None:
-        """Some messages are claimed once more, later: by another campaign or as a service message."""
+        """Claim some messages a second time, later: by another campaign, or as a service message."""
         rng = self.rng
         for sent, attempt in rng.sample(self.sent, len(self.sent) // 50):
             claimant = replace(rng.choice(tenant.campaigns), campaign=None) if rng.random() < 0.3 else None
@@ -146,7 +146,7 @@ class Script:
             self._publish(thief, "accepted", at_ms, message_id=sent.message_id)
 
     def play_service(self, tenant: Tenant, count: int) -> None:
-        """Messages that belong to no campaign; every second one is unknown to the producer's program."""
+        """Play messages that belong to no campaign; half of them have no send result."""
         rng = self.rng
         service = replace(tenant.campaigns[0], campaign=None)
         for _ in range(count):
@@ -159,7 +159,7 @@ class Script:
                 del self.results[known:]
 
     def play_strange(self, tenant: Tenant) -> None:
-        """Receipts of groups and statuses of calls, on ids of campaign messages."""
+        """Play group receipts and call statuses with the ids of campaign messages."""
         rng = self.rng
         for sent, _ in rng.sample(self.sent, len(self.sent) // 50):
             at_s = sent.accepted_s + rng.randrange(1, 900)

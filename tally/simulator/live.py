@@ -1,4 +1,4 @@
-"""One campaign as it goes out: sends at a steady rate, and what comes of each soon after it."""
+"""One live campaign: sends at a steady rate, each soon followed by its webhooks."""
 
 from dataclasses import dataclass
 from random import Random
@@ -10,18 +10,18 @@ from tally.simulator.population import Size, tenant
 from tally.simulator.records import RawRecord
 
 TENANT = 4
-"""No other demo campaign is this tenant's."""
+"""A tenant without any other demo campaign."""
 SENDS = 678
 PER_SECOND = 80.0
-"""What Meta lets a business number send by default: 80 messages a second."""
+"""Meta's default limit of a business number: 80 messages a second."""
 STEP_S = 0.4
-"""Between two events of one contact: statuses that take hours come while somebody looks."""
+"""The time between two events of one contact, so that a demo shows statuses which really take hours."""
 SENT = frozenset({"accepted", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A record, when it is to be published, and whether it tells of a send."""
+    """A record, the time to publish it, and whether it reports a send."""
 
     at_s: float
     """Seconds after the campaign's start."""
@@ -30,9 +30,9 @@ class Due:
 
 
 def live(rng: Random, start_s: int, sends: int = SENDS, per_second: float = PER_SECOND) -> list[Due]:
-    """Return the records of one campaign with so many sends, in the order in which they are due.
+    """Return the records of one campaign of `sends` sends, in the order in which they are due.
 
-    `start_s` is the unix second that the campaign's own times begin at, as of `campaign`.
+    `start_s` is the unix second at which the campaign's own times begin, as in `campaign`.
     """
     size = Size(campaigns_per_tenant=1, contacts_per_campaign=2 * sends, filled_in_share=0.0)
     whose = tenant(rng, TENANT, start_s, size)

@@ -1,4 +1,4 @@
-"""WhatsApp and voice side by side, as one stream of raw records."""
+"""WhatsApp and voice campaigns as one stream of raw records."""
 
 from random import Random
 
@@ -9,7 +9,7 @@ from tally.simulator.records import RawRecord
 
 
 def mixed(rng: Random, start_s: int, size: Size) -> list[RawRecord]:
-    """Raw records of WhatsApp and voice campaigns, each in its order of arrival, bad ones among them."""
+    """Return raw records of WhatsApp and voice campaigns, each in order of arrival, including bad ones."""
     written, spoken = campaign(rng, start_s, size), voice(rng, start_s, size)
     for bad in bad_packets():
         spoken.insert(rng.randrange(len(spoken) + 1), bad)

@@ -1,4 +1,4 @@
-"""Webhooks that count nothing and must disturb nothing."""
+"""Webhooks that no counter counts and that must not disturb any."""
 
 from random import Random
 
@@ -22,7 +22,7 @@ OF_A_NUMBER = (
 
 
 def dashboard_test() -> Json:
-    """What the button "Test" of the app dashboard sends: ids and time never change."""
+    """Return the body that the button "Test" of the app dashboard sends; its ids and time never change."""
     body = sample("restfb__webhook-incoming-message-text")
     put_number(body, BusinessNumber("0", "123456123", "16505551111"))
     value = value_of(body)
@@ -40,7 +40,7 @@ def dashboard_test() -> Json:
 
 
 def account_error(number: BusinessNumber) -> Json:
-    """An error of the account, in `value.errors`: it belongs to no message."""
+    """Return an error of the account, in `value.errors`, which belongs to no message."""
     body = sample("restfb__webhook-incoming-message-error")
     put_number(body, number)
     value = value_of(body)
@@ -50,7 +50,7 @@ def account_error(number: BusinessNumber) -> Json:
 
 
 def noise(rng: Random, numbers: tuple[BusinessNumber, ...], count: int) -> list[Json]:
-    """`count` rounds of one webhook of every kind that no counter knows."""
+    """Return `count` rounds of webhooks, each with one of every kind that no counter counts."""
     bodies = []
     for _ in range(count):
         number = rng.choice(numbers)

@@ -1,4 +1,4 @@
-"""The poison table: bad and borderline records, each with what has to become of it."""
+"""The poison table: bad and borderline records, each with its expected result."""
 
 import gzip
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ BAD_TIMESTAMPS: tuple[Any, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A record and the reason of its dead letter; without a reason it is accepted."""
+    """A record, and the reason of its dead letter; None if it must be accepted."""
 
     name: str
     topic: str
@@ -41,12 +41,12 @@ class Poison:
 
 
 def poisons() -> list[Poison]:
-    """The whole table, some 12 MB of it in one record."""
+    """Return the whole table; its two largest records have 10 MB each."""
     return [*_texts(), *_send_results(), *_webhooks()]
 
 
 def small_poisons() -> list[Poison]:
-    """What has to become a dead letter and is small enough to be sent often."""
+    """Return the records that must become dead letters and are small enough to be sent often."""
     return [p for p in poisons() if p.reason and len(p.value or b"") < SMALL_BYTES]
 
 
@@ -84,7 +84,7 @@ def _texts() -> Iterator[Poison]:
 
 
 def send_result(**changes: Any) -> Json:
-    """A good send result with some fields changed; `...` as a value leaves the field out."""
+    """Return a good send result with some fields changed; the value `...` removes a field."""
     result: Json = {
         "tenant": POISONED,
         "channel": "whatsapp",

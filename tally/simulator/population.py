@@ -1,4 +1,4 @@
-"""Who sends to whom: tenants, business numbers, campaigns, people. All of it drawn from a seed."""
+"""The simulated population: tenants, business numbers, campaigns and people, all drawn from a seed."""
 
 from dataclasses import dataclass
 from random import Random
@@ -22,7 +22,7 @@ ZONE_CODES = ("BR", "NL", "US", "MX")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much to simulate; all counts are per the thing named after `per`."""
+    """How much to simulate; a field `x_per_y` is the number of x for each y."""
 
     tenants: int = 2
     numbers_per_tenant: int = 2
@@ -33,7 +33,7 @@ class Size:
     duplicate_share: float = 0.1
     bad_share: float = 0.02
     filled_in_share: float = 0.15  # of campaigns
-    late_at_most_s: int | None = None  # None: no order at all, everything is shuffled
+    late_at_most_s: int | None = None  # None: records are shuffled, without any order
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class BusinessNumber:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A customer; the `later_` ids are valid after a change of number or of user id."""
+    """A customer; the `later_` ids are valid after a change of number or user id."""
 
     kind: Kind
     dialled: str
@@ -83,7 +83,8 @@ class Campaign:
     start_s: int
     recipients: tuple[tuple[str | int, Person], ...]
     filled_in: tuple[str, str] | None = None
-    """A field of contacts, and what its producer fills in where it has no value; of phones it has none."""
+    """A field of contacts, and what its producer fills in for a missing value; a `phone` is always filled in.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Tenant:
 
 
 def person(rng: Random, scope: int, serial: int) -> Person:
-    """A person of one tenant: the phone depends on `serial` alone, so that tenants share phones, not ids."""
+    """Return a person of one tenant; the phone depends on `serial` only, so tenants share phones, not ids."""
     kind = rng.choices(list(KINDS), weights=list(KINDS.values()))[0]
     local = f"8{serial:07d}"
     dialled, wa_id = {
@@ -145,7 +146,7 @@ def _recipients(rng: Random, people: tuple[Person, ...], count: int) -> tuple[tu
 
 
 def tenant(rng: Random, nth: int, start_s: int, size: Size) -> Tenant:
-    """The `nth` tenant: campaigns two days apart, over people of whom most are in several campaigns."""
+    """Return the `nth` tenant; campaigns start two days apart, and most people are in several of them."""
     name: str | int = nth if nth % 3 == 2 else f"tenant-{nth}"
     numbers = tuple(
         BusinessNumber(f"10229012934{nth:02d}", f"1065403522{nth:02d}{i:02d}", f"155507838{nth % 10}{i % 10}")

@@ -1,4 +1,4 @@
-"""Recorded calls of a real Asterisk, replayed as other calls (recordings/SOURCES.md says whose they are)."""
+"""Recorded calls of a real Asterisk, replayed as other calls (sources: recordings/SOURCES.md)."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SET = re.compile(rb"(Variable: (?:__)?(CAMPAIGN|CONTACT|ATTEMPT)_ID\r\nValue: )
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a replayed call is called."""
+    """The names of a replayed call."""
 
     pbx: str
     serial: int
@@ -27,19 +27,19 @@ class Names:
 
     @property
     def action_id(self) -> str:
-        """The ActionID of its Originate."""
+        """The ActionID of the call's Originate."""
         return f"call-{self.campaign}-{self.contact}-{self.attempt}"
 
 
 @cache
 def session(name: str) -> tuple[bytes, ...]:
-    """Return the events of a recorded session with a Timestamp, in order."""
+    """Return a recorded session's events that have a Timestamp, in order."""
     body = (files(__package__) / "recordings" / f"{name}.ami").read_bytes()
     return tuple(packet for packet in body.split(CRLF * 2) if b"\nTimestamp: " in packet)
 
 
 def replayed(name: str, names: Names, start_s: int) -> list[bytes]:
-    """Return a recorded call as another one: at another time, on another PBX, with other ids."""
+    """Return a recorded call's events with another time, PBX and other ids."""
     packets = session(name)
     first = _TIMESTAMP.search(packets[0])
     shift_s = start_s - int(first[1] if first else 0)
@@ -62,7 +62,7 @@ def _replayed(packet: bytes, names: Names, shift_s: int) -> bytes:
 
 
 def after(packet: bytes, seconds: float, event: str, *fields: str) -> bytes:
-    """Return another event of the same channel: its snapshot, a later time, and fields of its own."""
+    """Return another event of the same channel: the packet's snapshot, a later time, and further fields."""
     kept = [line for line in packet.split(CRLF) if line.split(b":")[0].decode() in SNAPSHOT]
     stamped = _TIMESTAMP.search(packet)
     at_us = (int(stamped[1]) * 1_000_000 + int(stamped[2]) if stamped else 0) + round(seconds * 1_000_000)
@@ -80,7 +80,7 @@ SNAPSHOT = frozenset(
 
 
 def received_ms(packet: bytes) -> int:
-    """Return the unix millisecond in which a collector beside the PBX receives an event."""
+    """Return when a collector beside the PBX receives an event, in unix ms."""
     stamped = _TIMESTAMP.search(packet)
     return int(stamped[1]) * 1000 + int(stamped[2]) // 1000 + 1 if stamped else 0
 

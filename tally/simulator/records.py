@@ -1,4 +1,4 @@
-"""What the simulator makes: raw records, as a producer would publish them."""
+"""Raw records, as a producer would publish them: the output of the simulator."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ SEND_RESULTS = "send-results"
 AMI_EVENTS = "ami-events"
 
 Json = dict[str, Any]
-# A body, and the unix second at which a perfect network would have brought it.
+# A body, after the unix second at which a perfect network would deliver it.
 Timed = tuple[int, Json]
 
 
@@ -24,10 +24,10 @@ class RawRecord:
 
 
 def as_meta_writes(body: Json) -> bytes:
-    r"""JSON in the bytes that Meta sends: compact, with non-ASCII and slashes escaped (`\u00e4`, `\/`)."""
+    r"""Return JSON as Meta writes it: compact, with escaped non-ASCII and slashes (`\u00e4`, `\/`)."""
     return json.dumps(body, separators=(",", ":")).replace("/", "\\/").encode()
 
 
 def as_producers_write(result: Json) -> bytes:
-    """JSON in the bytes of an ordinary producer: compact UTF-8."""
+    """Return JSON as an ordinary producer writes it: compact UTF-8."""
     return json.dumps(result, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""Webhooks about what customers write, and about who they have become."""
+"""Webhooks with messages of customers, and with changes of their numbers and user ids."""
 
 from dataclasses import dataclass
 from random import Random
@@ -8,7 +8,7 @@ from tally.simulator.records import Json
 from tally.simulator.samples import change_of, sample, value_of
 from tally.simulator.statuses import contact_entry, put_number
 
-# Weights: how often a customer answers with which body.
+# The bodies of customers' messages, and their relative frequency.
 BODIES = {
     "pywa__message__text": 40,
     "restfb__webhook-incoming-message-text": 10,
@@ -27,7 +27,7 @@ BODIES = {
     "pywa__message__forwarded_many_times": 1,
     "metadoc__video__1": 2,
     "metadoc__order__1": 2,
-    # None of the following is a reply.
+    # The following bodies are not replies.
     "pywa__message__reaction": 5,
     "pywa__message__unreaction_no_emoji": 1,
     "pywa__message__unsupported": 2,
@@ -39,7 +39,7 @@ BODIES = {
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """One message of a customer: who, to which number, when, and what it quotes."""
+    """One message of a customer: sender, business number, time, and the message that it quotes."""
 
     number: BusinessNumber
     person: Person
@@ -68,7 +68,7 @@ def _sign(rng: Random, item: Json, inbound: Inbound) -> None:
 
 
 def inbound_body(rng: Random, inbound: Inbound, name: str | None = None) -> Json:
-    """A webhook body with one message of a customer, made from the sample `name` or from any."""
+    """Return a webhook body with one message of a customer, made from the sample `name` or a random one."""
     body = sample(name or rng.choices(list(BODIES), weights=list(BODIES.values()))[0])
     put_number(body, inbound.number)
     value = value_of(body)
@@ -88,7 +88,7 @@ def inbound_body(rng: Random, inbound: Inbound, name: str | None = None) -> Json
 
 
 def number_change_body(number: BusinessNumber, person: Person, message_id: str, at_s: int) -> Json:
-    """A system message: the sender writes from the old number and names the new one."""
+    """Return a system message: it comes from the old number, and names the new one."""
     body = sample("pywa__system__phone_number_change")
     put_number(body, number)
     item: Json = value_of(body)["messages"][0]
@@ -101,7 +101,7 @@ def number_change_body(number: BusinessNumber, person: Person, message_id: str, 
 
 
 def user_id_change_body(number: BusinessNumber, person: Person, at_s: int) -> Json:
-    """A `user_id_update`: the business-scoped id of a person was made anew."""
+    """Return a `user_id_update`: a person has a new business-scoped id."""
     body = sample("pywa__user_marketing_preferences__resume")
     put_number(body, number)
     change = change_of(body)

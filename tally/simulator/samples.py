@@ -1,4 +1,4 @@
-"""The real bodies that everything simulated is made from (bodies/SOURCES.md says whose they are)."""
+"""The real bodies from which the simulator makes all others (sources: bodies/SOURCES.md)."""
 
 import json
 from functools import cache
@@ -14,15 +14,15 @@ def _text(name: str) -> str:
 
 
 def sample(name: str) -> Json:
-    """A fresh copy of one sample body, to be changed freely."""
+    """Return a new copy of one sample body, which the caller may change."""
     return cast(Json, json.loads(_text(name)))
 
 
 def change_of(body: Json) -> Json:
-    """The only change of a sample body: `field` and `value`."""
+    """Return the only change of a sample body: `field` and `value`."""
     return cast(Json, body["entry"][0]["changes"][0])
 
 
 def value_of(body: Json) -> Json:
-    """The `value` of the only change of a sample body."""
+    """Return the `value` of the only change of a sample body."""
     return cast(Json, change_of(body)["value"])

@@ -20,7 +20,7 @@ REASONS = ("opted_out", "quiet_hours", "duplicate_contact")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to reach one contact, before anybody knows how it ends."""
+    """One attempt to reach one contact, before its outcome."""
 
     campaign: Campaign
     contact: str | int
@@ -32,7 +32,7 @@ class Attempt:
 
 
 def written_time(rng: Random, at_ms: int) -> int | str:
-    """The same moment as unix ms or as RFC 3339 in some zone."""
+    """Return a moment as unix ms, or as RFC 3339 in a random zone."""
     if rng.random() < 0.7:
         return at_ms
     zone = rng.choice([UTC, timezone(timedelta(hours=-3)), timezone(timedelta(hours=5, minutes=45))])
@@ -77,7 +77,7 @@ def _template(rng: Random, template: Template) -> Json:
 
 
 def result(rng: Random, attempt: Attempt, outcome: str, at_ms: int, **more: Any) -> Json:
-    """One send result of an attempt; `more` are further fields of the contract."""
+    """Return one send result of an attempt; `more` are further fields of the contract."""
     campaign = attempt.campaign
     written: Json = {
         "tenant": _written_id(rng, campaign.tenant),

@@ -1,4 +1,4 @@
-"""Status webhooks: one status a body, in the shapes that Meta has used over the years."""
+"""Status webhooks: one status per body, in the shapes that Meta has used over the years."""
 
 from dataclasses import dataclass
 from random import Random
@@ -28,14 +28,14 @@ RECIPIENT_KEYS = (
     "parent_user_id",
     "parent_recipient_user_id",
 )
-# The key of the parent id changed twice in four months.
+# Meta changed the key of the parent id twice in four months.
 PARENT_KEYS = ("recipient_parent_user_id", "parent_user_id", "parent_recipient_user_id")
 CODES = (131026, 131049, 131047, 130472, 131050, 132015, 131000, 470, 139999)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that Meta accepted: what a webhook about it needs to know."""
+    """A message that Meta accepted, with what webhooks about it need."""
 
     number: BusinessNumber
     person: Person
@@ -46,7 +46,7 @@ class Sent:
 
 
 def put_number(body: Json, number: BusinessNumber) -> None:
-    """Make a sample body one of this business number."""
+    """Set the business number of a sample body."""
     body["entry"][0]["id"] = number.waba_id
     value_of(body)["metadata"] = {
         "display_phone_number": number.display_phone_number,
@@ -55,7 +55,7 @@ def put_number(body: Json, number: BusinessNumber) -> None:
 
 
 def contact_entry(rng: Random, person: Person) -> Json:
-    """An item of `contacts[]`, as real traffic has it: often without a profile."""
+    """Return an item of `contacts[]`; as in real traffic, it often has no profile."""
     entry: Json = {} if rng.random() < 0.5 else {"profile": {"name": "Test Näme"}}
     if not person.hides_phone:
         entry["wa_id"] = person.wa_id
@@ -77,7 +77,7 @@ def _address(rng: Random, status: Json, person: Person) -> None:
 
 
 def pricing(sent: Sent, status: str) -> Json | None:
-    """The pricing object of a status: the shape belongs to the message, so that equal statuses agree."""
+    """Return the pricing object of a status; its shape depends on the message, so equal statuses agree."""
     if status not in ("sent", "delivered", "read") or sent.pricing_shape == 0:
         return None
     usual = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": sent.category}
@@ -106,7 +106,7 @@ def _errors(rng: Random, errors: list[Json]) -> list[Json]:
 
 
 def status_body(rng: Random, sent: Sent, status: str, at_s: int) -> Json:
-    """A webhook body with one status of one message; `at_s` in unix seconds."""
+    """Return a webhook body with one status of one message; `at_s` is in unix seconds."""
     body = sample(rng.choice(BODIES.get(status, ANY_OTHER)))
     put_number(body, sent.number)
     value = value_of(body)
@@ -127,7 +127,7 @@ def status_body(rng: Random, sent: Sent, status: str, at_s: int) -> Json:
 
 
 def group_status_body(rng: Random, sent: Sent, participant: Person, at_s: int) -> Json:
-    """A read receipt of one participant of a group; the participant is not whom the message was sent to."""
+    """Return a read receipt of one participant of a group, who is not the message's recipient."""
     body = sample("pywa__message_status__group")
     put_number(body, sent.number)
     value = value_of(body)
@@ -141,7 +141,7 @@ def group_status_body(rng: Random, sent: Sent, participant: Person, at_s: int) -
 
 
 def call_status_body(sent: Sent, at_s: int, field: str) -> Json:
-    """A status of a call, which is none of a message, whatever id it carries and wherever it appears."""
+    """Return a status of a call; it is never a message's, whatever its id and its place in the webhook."""
     body = sample("pywa__call_status__call_status")
     put_number(body, sent.number)
     body["entry"][0]["changes"][0]["field"] = field
