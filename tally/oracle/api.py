@@ -1,4 +1,4 @@
-"""Asking a worker over HTTP, as a dashboard does."""
+"""A client of a worker's HTTP interface, as a dashboard uses it."""
 
 import asyncio
 from typing import Any
@@ -14,11 +14,11 @@ PAGE = 500
 
 
 class NotYet(Exception):
-    """The worker did not come to the wanted state in time."""
+    """The worker did not reach the wanted state in time."""
 
 
 class Answers:
-    """The read API and the metrics of one worker."""
+    """A client of one worker's read API and metrics."""
 
     def __init__(self, url: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self.url = url
@@ -56,7 +56,7 @@ class Answers:
             cursor = f"&cursor={page['next_cursor']}"
 
     async def wait_until_ready(self, deadline_seconds: float) -> float:
-        """Wait until the worker has recovered and caught up; return how long it took. Raises NotYet."""
+        """Wait until the worker has recovered and caught up; return the seconds it took. Raises NotYet."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         while loop.time() - began < deadline_seconds:
@@ -68,7 +68,10 @@ class Answers:
         raise NotYet(f"the worker is not ready after {deadline_seconds:g} s")
 
     async def wait_until_counted(self, before_ms: float, deadline_seconds: float) -> float:
-        """Wait until everything published before a moment is in the answers. Raises NotYet."""
+        """Wait until the answers hold all that was published before a moment; return the seconds it took.
+
+        Raises NotYet.
+        """
         loop = asyncio.get_running_loop()
         began = loop.time()
         while loop.time() - began < deadline_seconds:
@@ -78,12 +81,15 @@ class Answers:
         raise NotYet(f"not everything is counted after {deadline_seconds:g} s")
 
     async def live_as_of_ms(self) -> float:
-        """Return the moment that live answers speak of; 0 where they are not. Raises aiohttp.ClientError."""
+        """Return `as_of` of a live answer in unix ms; 0 if it is not live. Raises aiohttp.ClientError."""
         receipt = await self._receipt()
         return _unix_ms(receipt["as_of"]) if receipt["state"] == "live" else 0.0
 
     async def reached_ms(self) -> float:
-        """Return the moment up to which all is counted that is not gone; 0 while it is catching up."""
+        """Return the moment, in unix ms, before which everything is counted except what is lost.
+
+        It is 0 while the worker is catching up, or does not answer.
+        """
         try:
             receipt = await self._receipt()
         except (aiohttp.ClientError, TimeoutError):
@@ -96,7 +102,7 @@ class Answers:
         return receipt
 
     async def event_to_view(self) -> dict[float, float]:
-        """Return the cumulative histogram of seconds from raw event to view: count by upper bound."""
+        """Return the cumulative histogram of seconds from raw event to view, as counts by upper bound."""
         async with self._session.get(self.url + "/metrics") as response:
             families = text_string_to_metric_families(await response.text())
         return {
@@ -113,7 +119,7 @@ def _unix_ms(rfc_3339: str | None) -> float:
 
 
 def quantile(before: dict[float, float], after: dict[float, float], wanted: float) -> float:
-    """Return a quantile of what a histogram took in between two readings, as Prometheus computes it. Pure."""
+    """Return a quantile of a histogram's growth between two readings, as Prometheus computes it. Pure."""
     counts = {bound: after[bound] - before.get(bound, 0.0) for bound in sorted(after)}
     rank = wanted * max(counts.values(), default=0.0)
     below, lower = 0.0, 0.0

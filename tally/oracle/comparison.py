@@ -1,4 +1,4 @@
-"""Comparing what the view, Postgres and the recount say, counter by counter. Pure."""
+"""Comparison of view, Postgres and recount, counter by counter. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,11 +13,11 @@ Numbers = Mapping[str, Any]
 
 PLAIN = tuple(name for name in API_ORDER if name not in (*MAPS, *DISTRIBUTIONS))
 WIDTH = 0.0102
-"""Percentiles beyond 50 s answer for the middle of a bucket 2 % wide."""
+"""The tolerance of percentiles: beyond 50 s each is the middle of a bucket 2 % wide."""
 
 
 class Difference(Struct, frozen=True):
-    """One counter of one campaign or template about which two sources disagree."""
+    """One counter of one campaign or template on which two sources disagree."""
 
     key: Key
     counter: str
@@ -26,7 +26,7 @@ class Difference(Struct, frozen=True):
 
 
 def differences(recounted: Mapping[Key, Numbers], found: Mapping[Key, Numbers]) -> list[Difference]:
-    """Return every counter that is not what the recount says. What neither has, or has as zeros, is equal."""
+    """Return every counter that differs from the recount; a missing counter equals zero."""
     return [
         Difference(key, name, expected.get(name), actual.get(name))
         for key in sorted(recounted.keys() | found.keys())
@@ -37,7 +37,7 @@ def differences(recounted: Mapping[Key, Numbers], found: Mapping[Key, Numbers]) 
 
 
 def same(name: str, expected: Any, actual: Any) -> bool:
-    """Return whether two sources say the same of one counter."""
+    """Return whether two sources agree on one counter."""
     if name in DISTRIBUTIONS:
         return _same_distribution(expected or {}, actual or {})
     return (expected or 0) == (actual or 0) or not (expected or actual)
@@ -55,7 +55,7 @@ def _near(name: str, expected: int, actual: int) -> bool:
 
 
 def summed(rows: Iterable[Numbers]) -> dict[str, int]:
-    """Return the plain counters of several rows, summed."""
+    """Return the sums of the plain counters of several rows."""
     total: Counter[str] = Counter()
     for row in rows:
         total.update({name: row.get(name) or 0 for name in PLAIN})
@@ -63,13 +63,13 @@ def summed(rows: Iterable[Numbers]) -> dict[str, int]:
 
 
 class Deviation(Struct, frozen=True):
-    """How far plain counters are off, in all: too little and too much."""
+    """The total error of plain counters: how much is missing, and how much is too much."""
 
     lost: int
     doubled: int
 
 
 def deviation(found: Iterable[Difference]) -> Deviation:
-    """Return what is missing and what is too much in all differences of plain counters."""
+    """Return how much is missing, and how much is too much, in all differences of plain counters."""
     off = [(d.found or 0) - (d.recounted or 0) for d in found if d.counter in PLAIN]
     return Deviation(-sum(n for n in off if n < 0), sum(n for n in off if n > 0))

@@ -1,4 +1,4 @@
-"""Judging a run: what the view and Postgres say beside a recount of the raw topics in plain SQL."""
+"""The judgement of a run: view and Postgres compared with a recount of the raw topics in plain SQL."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER
 
 FLUSHED_SECONDS = 20.0
-"""How long Postgres may lag behind the view before a difference is one."""
+"""How long Postgres may lag behind the view before a difference counts."""
 POLL_SECONDS = 0.25
 OPERATORS = "(operators)"
-"""Stands where the rows of campaigns have the campaign; no operator's row has one."""
+"""The campaign in the key of an operator's row, which has none."""
 CAMPAIGN_PARTS = 2
 KEY_COLUMNS = ("tenant", "campaign", "template_name", "template_language")
 
@@ -37,19 +37,19 @@ class Judgement(Struct, frozen=True):
 
     @property
     def deviation(self) -> Deviation:
-        """What the view has lost and doubled."""
+        """How much the view has lost and doubled."""
         return deviation(self.in_view)
 
     @property
     def is_exact(self) -> bool:
-        """Whether view, Postgres and recount agree in everything."""
+        """Whether view, Postgres and recount agree on everything."""
         return not self.in_view and not self.in_postgres
 
 
 async def judge(dsn: str, raw: RawTopics, answers: Answers) -> Judgement:
-    """Recount in a database everything that the raw topics hold, and compare it with what is there.
+    """Recount all raw topics in a database, and compare the result with the view and with its counters.
 
-    Nothing may be published meanwhile.
+    No producer may publish meanwhile.
     """
     connection = await connect(dsn)
     try:
@@ -66,7 +66,7 @@ async def judge(dsn: str, raw: RawTopics, answers: Answers) -> Judgement:
 
 
 async def recounted_tables(connection: Any) -> Table:
-    """Return what the recount says of campaigns, templates and operators."""
+    """Return the recounted rows of campaigns, templates and operators."""
     found = _keyed(await fetch(connection, "recount.campaign_stats"))
     found |= _keyed(await fetch(connection, "recount.campaign_template_stats"))
     for table in ("recount.call_stats", "recount.call_template_stats"):
@@ -76,7 +76,7 @@ async def recounted_tables(connection: Any) -> Table:
 
 
 async def view_table(answers: Answers, tenants: set[str]) -> Table:
-    """Return what the read API says of tenants' campaigns, templates and operators."""
+    """Return the rows of tenants' campaigns, templates and operators in the read API's answers."""
     found: Table = {}
     for tenant in sorted(tenants):
         for listed in await answers.campaigns(tenant):
@@ -96,7 +96,7 @@ async def view_table(answers: Answers, tenants: set[str]) -> Table:
 
 
 def as_shown(recounted: Table) -> Table:
-    """Return a recount without those templates that an answer adds up, since a campaign has too many."""
+    """Return a recount without the templates that an answer only adds up, if a campaign has too many."""
     names: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for key, row in recounted.items():
         if len(key) > CAMPAIGN_PARTS and key[1] != OPERATORS and any(row.get(name) for name in API_ORDER):
@@ -106,7 +106,7 @@ def as_shown(recounted: Table) -> Table:
 
 
 async def flushed_table(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
-    """Give the flush its time, then return where Postgres differs, and what it holds."""
+    """Wait until Postgres equals the recount or FLUSHED_SECONDS pass; return differences and rows."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + FLUSHED_SECONDS
     while True:
@@ -120,7 +120,7 @@ async def flushed_table(connection: Any, recounted: Table) -> tuple[list[Differe
 
 
 def _without_queues(operator: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an operator without its queues, which are not the campaigns' counter of that name."""
+    """Return an operator without its queues, which differ from the campaigns' counter `queues`."""
     return {name: value for name, value in operator.items() if name != "queues"}
 
 

@@ -1,4 +1,4 @@
-"""The recount: raw topics copied into Postgres as they are, and counted there by plain SQL."""
+"""The recount: raw topics are copied into Postgres unchanged, and counted there by plain SQL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -16,28 +16,28 @@ COPY_ROWS = 5_000
 DEADLINE_SECONDS = 300.0
 RAW = ("webhook-events", "send-results", "ami-events")
 UNREAD = "tally-unread"
-"""The header, in `recount.raw` alone, of what stands for a batch that nobody took apart."""
+"""The header of a stand-in for a batch that was not unpacked; only rows of `recount.raw` have it."""
 
 Row = dict[str, Any]
 Copied = tuple[str, int, int, int, bytes | None, dict[str, str]]
 
 
 class RawTopics(Protocol):
-    """The raw topics of a deployment, as they are now; whoever has settings and clients reads them."""
+    """The raw topics of a deployment; callers with settings and clients implement the reading."""
 
     def records(self, topics: Sequence[str], deadline_seconds: float) -> AsyncIterator[tuple[str, Any]]:
-        """Yield every record that these topics hold, each with its topic. Raises TimeoutError."""
+        """Yield every record that these topics hold now, after its topic. Raises TimeoutError."""
 
     async def owners(self) -> Mapping[str, str]:
-        """Return by business number the tenant whose it is."""
+        """Return the owning tenant of each business number."""
 
 
 async def connect(dsn: str) -> Any:
-    """Connect to Postgres with jsonb read as objects."""
+    """Connect to Postgres, with jsonb decoded to objects."""
     connection = await asyncpg.connect(dsn, timeout=10, command_timeout=DEADLINE_SECONDS)
     await connection.set_type_codec(
         "jsonb",
-        # Binary, as copying asks for: the version of the format, and the text.
+        # Binary, as COPY requires: a byte with the format's version, and then the text.
         encoder=lambda value: b"\x01" + orjson.dumps(value),
         decoder=lambda value: orjson.loads(value[1:]),
         schema="pg_catalog",
@@ -47,7 +47,7 @@ async def connect(dsn: str) -> Any:
 
 
 async def begin(connection: Any) -> None:
-    """Make the schema anew, with an empty `recount.raw` and the bounds."""
+    """Drop and create the schema, with an empty `recount.raw` and the bounds."""
     await connection.execute("DROP SCHEMA IF EXISTS recount CASCADE")
     await _execute(connection, "recount_raw.sql")
     rows = [(bound.name, bound.most) for bound in BOUNDS]
@@ -55,7 +55,7 @@ async def begin(connection: Any) -> None:
 
 
 async def copy_raw(raw: RawTopics, connection: Any) -> int:
-    """Copy the raw topics' bytes into `recount.raw`; return how many records there are."""
+    """Copy the raw topics' bytes into `recount.raw`; return the number of records."""
     await begin(connection)
     rows: list[Copied] = []
     count = 0
@@ -63,7 +63,7 @@ async def copy_raw(raw: RawTopics, connection: Any) -> int:
     await connection.copy_records_to_table("number", schema_name="recount", records=owners)
     async for topic, record in raw.records(RAW, DEADLINE_SECONDS):
         place = (topic, record.partition, record.offset, record.timestamp)
-        # In place of a batch that may not be unpacked: none of its records, so nothing is counted.
+        # A stand-in for a batch that may not be unpacked is not one of its records, so it counts nothing.
         unread = stands_in(record)
         headers = {UNREAD: ""} if unread else headers_of(record.headers)
         rows.append((*place, None if unread else record.value, headers))
@@ -76,13 +76,13 @@ async def copy_raw(raw: RawTopics, connection: Any) -> int:
 
 
 def headers_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Return a record's headers as SQL reads them; in place of U+0000, no text for Postgres, is U+FDD0."""
+    """Return a record's headers for SQL; U+FDD0 replaces U+0000, which Postgres cannot store in text."""
     named = dict(headers)
     return {_storable(name): _text(value) for name, value in named.items() if value is not None}
 
 
 def _text(value: bytes) -> str:
-    """Return a header's text; what is no UTF-8 is Latin-1 (docs/producers.md)."""
+    """Return a header's text; bytes that are not UTF-8 are read as Latin-1 (docs/producers.md)."""
     try:
         return _storable(value.decode())
     except UnicodeDecodeError:
@@ -98,7 +98,7 @@ async def _copy(connection: Any, rows: list[Copied]) -> None:
 
 
 async def recount(connection: Any) -> None:
-    """Count everything that was copied."""
+    """Count everything in `recount.raw`."""
     for name in SQL_FILES:
         await _execute(connection, name)
 
@@ -109,7 +109,7 @@ async def _execute(connection: Any, name: str) -> None:
 
 
 async def fetch(connection: Any, table: str) -> list[Row]:
-    """Return all rows of one of the tables or views of ours and of the recount."""
+    """Return all rows of one of TABLES. Raises ValueError for any other."""
     if table not in TABLES:
         raise ValueError(table)
     return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")]  # noqa: S608 - from TABLES
