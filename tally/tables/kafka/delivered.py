@@ -1,4 +1,4 @@
-"""Records and runs as Kafka delivers them, by what route, fold and dead letters ask of them."""
+"""Interfaces of the records and runs that Kafka delivers, as route, fold and dead letters use them."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -8,7 +8,7 @@ from tally.schemas.starts import Start
 
 
 class Delivered(Protocol):
-    """A record; a tombstone has no value."""
+    """A record; the value of a tombstone is None."""
 
     @property
     def offset(self) -> int: ...  # noqa: D102 - Kafka's own words
@@ -19,7 +19,7 @@ class Delivered(Protocol):
 
 
 class RawRecord(Delivered, Protocol):
-    """A record of a raw topic with Kafka's time of it, in ms; negative where the producer gave none."""
+    """A record of a raw topic; its timestamp is in ms, negative if the producer set none."""
 
     @property
     def timestamp(self) -> int: ...  # noqa: D102 - Kafka's own words
@@ -46,14 +46,14 @@ class Run(Protocol[RecordT_co]):
     def records(self) -> Sequence[RecordT_co]: ...  # noqa: D102 - said above
 
     def release(self) -> None:
-        """Let go of the records."""
+        """Release the memory of the records."""
 
     def ack(self) -> None:
-        """Let the group's offset move past these records; harmless after a revoke."""
+        """Allow the group's offset to move past these records; harmless after a revoke."""
 
 
 class RawRun(Run[RawRecord], Protocol):
-    """A run of raw records; one without records says where the next ones start."""
+    """A run of raw records; a run without records says where the next runs start."""
 
     @property
     def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
