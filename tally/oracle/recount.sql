@@ -1,11 +1,11 @@
--- The recount: every WhatsApp counter of the read API, and the attempts of voice, straight from the raw
--- events, in plain SQL (calls: recount_calls.sql).
+-- The recount: every WhatsApp counter of the read API, and the attempts of voice campaigns, directly from the
+-- raw events, in plain SQL (calls: recount_calls.sql).
 --
--- It shares no code with the pipeline. Where the two disagree, one of them reads the definitions
--- (docs/counters.md) wrongly. Written to be checked by eye, not to be fast.
+-- It shares no code with the pipeline. If the two disagree, one of them reads the definitions
+-- (docs/counters.md) wrongly. It is written to be checked by eye, not to be fast.
 --
 -- Execute recount_raw.sql, fill its tables, then execute this file with any client, as often as you like.
--- PostgreSQL 16 or later, database encoding UTF-8. Results: recount.campaign_template_stats,
+-- It needs PostgreSQL 16 or later, and a database in UTF-8. Results: recount.campaign_template_stats,
 -- recount.campaign_stats.
 
 DO $$
@@ -28,7 +28,7 @@ END $$;
 
 -- ------------------------------------------------------------------------------- published lists
 
--- Error codes with a key of their own; every other code is <source>:other.
+-- Error codes with a separate key; every other code is <source>:other.
 -- Ranges of codes, both ends included, as docs/counters.md publishes them.
 CREATE TABLE recount.listed_error AS
 SELECT source || ':' || code AS key
@@ -70,7 +70,7 @@ FROM (
         ('type', 'regular'), ('type', 'free_customer_service'), ('type', 'free_entry_point')
 ) AS listed (part, name);
 
--- Message types of a customer that are a reply.
+-- Types of customers' messages that are replies.
 CREATE TABLE recount.replying_type AS
 SELECT type
 FROM (
@@ -79,14 +79,14 @@ FROM (
         ('button'), ('interactive'), ('order'), ('location'), ('contacts')
 ) AS replying (type);
 
--- What programs write in place of a phone or user id that they do not know.
+-- Placeholders that programs write for a phone or user id that they do not know.
 CREATE TABLE recount.placeholder AS
 SELECT placeholder
 FROM (
     VALUES ('anonymous'), ('n/a'), ('nan'), ('nil'), ('none'), ('null'), ('undefined'), ('unknown')
 ) AS placeholders (placeholder);
 
--- An attempt's outcome is the highest ranked of its results.
+-- An attempt's outcome is the highest-ranked one of its results.
 CREATE TABLE recount.outcome_rank AS
 SELECT outcome, rank
 FROM (VALUES ('queued', 1), ('requested', 2), ('skipped', 3), ('cancelled', 4), ('failed', 5), ('accepted', 6)) AS ranked (outcome, rank);
@@ -101,7 +101,7 @@ CREATE TABLE recount.setting AS SELECT 604800::bigint AS reply_window_seconds;
 
 -- ---------------------------------------------------------------------------- reading JSON safely
 
--- Null where the bytes are no UTF-8, or hold a NUL byte, which JSON does not allow either.
+-- The text; null if the bytes are not UTF-8, or hold a NUL byte, which JSON does not allow either.
 CREATE FUNCTION recount.as_text(body bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN convert_from(body, 'UTF8');
@@ -109,7 +109,7 @@ EXCEPTION WHEN character_not_in_repertoire THEN
     RETURN NULL;
 END $$;
 
--- How deep brackets nest.
+-- The depth to which brackets nest.
 CREATE FUNCTION recount.nesting(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT max(level)
     FROM (
@@ -120,8 +120,8 @@ CREATE FUNCTION recount.nesting(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE 
     ) AS levels
 $$;
 
--- jsonb prints 1e3 as 1000, but a number with an exponent is a float, and nothing read here may be one:
--- it becomes a boolean, which no rule accepts either. Null where a number is too large for a double (no JSON).
+-- jsonb prints 1e3 as 1000, but a number with an exponent is a float, which no field read here may be. So it
+-- becomes a boolean, which no rule accepts either. Null if a number is too large for a double: that is not JSON.
 CREATE FUNCTION recount.without_exponents(doc text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN bool_and(token[2] IS NULL OR token[2] ~ '[eE]-' OR pg_input_is_valid(token[2], 'float8'))
         THEN string_agg(
@@ -133,20 +133,20 @@ CREATE FUNCTION recount.without_exponents(doc text) RETURNS text LANGUAGE sql IM
     ) WITH ORDINALITY AS tokens (token, place)
 $$;
 
--- How many values a document may hold: one for each comma and each opening bracket, in texts as well.
+-- An upper bound on a document's values: the number of commas and opening brackets, also of those in texts.
 CREATE FUNCTION recount.elements(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT char_length(doc) - char_length(translate(doc, ',[{', ''))
 $$;
 
--- The document, or null where it is none, or has too many elements. U+0000 is legal in JSON text and impossible in jsonb: it
--- becomes the noncharacter U+FDD0, so that a NUL in somebody's chat text harms nothing and a NUL in an
--- id is found by recount.name().
+-- The document; null if it is not JSON, or has too many elements. U+0000 is legal in JSON text but impossible
+-- in jsonb, so it becomes the noncharacter U+FDD0. A NUL in a chat text is then harmless, and recount.name()
+-- finds a NUL in an id.
 CREATE FUNCTION recount.as_json(body bytea) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     doc text := recount.as_text(body);
     brackets int := 2 * length(doc) - length(replace(doc, '[', '')) - length(replace(doc, '{', ''));
 BEGIN
-    -- Nesting is not left to Postgres: 100,000 levels are an error there (its stack), not "no JSON".
+    -- Checked here, because 100,000 levels overflow Postgres's stack, which is an error and not "invalid JSON".
     IF doc IS NULL OR recount.elements(doc) > recount.most('elements')
         OR (brackets > 1024 AND recount.nesting(doc) > 1024) THEN
         RETURN NULL;
@@ -172,7 +172,7 @@ CREATE FUNCTION recount.words(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(v) = 'string' THEN v #>> '{}' END
 $$;
 
--- A text that may name something: 1 to 512 characters, none of them U+0000. Meta's ids are never numbers.
+-- A text that may be an id: 1 to 512 characters without U+0000. Meta's ids are never numbers.
 CREATE FUNCTION recount.name(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN char_length(recount.words(v)) BETWEEN 1 AND 512 AND strpos(v #>> '{}', U&'\FDD0') = 0
         THEN v #>> '{}' END
@@ -197,18 +197,18 @@ CREATE FUNCTION recount.is_absent(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABL
     SELECT coalesce(jsonb_typeof(v) = 'null', true)
 $$;
 
--- What an optional id has to be: absent, null, empty, or a name.
+-- Whether a value is a valid optional id: absent, null, empty, or a name.
 CREATE FUNCTION recount.is_fine(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT recount.is_absent(v) OR v = '""' OR recount.name(v) IS NOT NULL
 $$;
 
--- What an optional part has to be: absent, null, or an object.
+-- Whether a value is a valid optional part: absent, null, or an object.
 CREATE FUNCTION recount.is_an_object(v jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT recount.is_absent(v) OR jsonb_typeof(v) = 'object'
 $$;
 
--- A time that an event may name: not before 2009, and not after the latest one, a day after Kafka's time of
--- the record. Where that is not known (null), up to the year 9999.
+-- A time that an event may name: from 2009 to the latest time, which is a day after Kafka's time of the record.
+-- If Kafka's time is unknown (null), up to the year 9999.
 CREATE FUNCTION recount.plausible_ms(at_ms bigint, latest_ms bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN at_ms BETWEEN 1230768000000 AND least(latest_ms, 253402300799999) THEN at_ms END
 $$;
@@ -219,7 +219,7 @@ CREATE FUNCTION recount.seconds(v jsonb, latest_ms bigint) RETURNS bigint LANGUA
         THEN recount.plausible_ms((v #>> '{}')::bigint * 1000, latest_ms) / 1000 END
 $$;
 
--- Times of send results: unix ms as an integer, or RFC 3339 with its zone. Fractions are cut to ms.
+-- Times of send results: unix ms as an integer, or RFC 3339 with a zone. Fractions are truncated to ms.
 CREATE FUNCTION recount.unix_ms(v jsonb, latest_ms bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     written text := v #>> '{}';
@@ -243,18 +243,18 @@ BEGIN
     RETURN recount.plausible_ms(ms, latest_ms);
 END $$;
 
--- A part of a price: its first 128 characters; empty where it is no text, or holds a U+0000.
+-- A part of a price: its first 128 characters; empty if it is not a text, or holds U+0000.
 CREATE FUNCTION recount.priced(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN strpos(recount.words(v), U&'\FDD0') = 0 THEN left(v #>> '{}', 128) ELSE '' END
 $$;
 
--- A template's name or language: a longer one is its first 55 characters and a digest of all of it.
+-- A template's name or language; one beyond the bound becomes its first 55 characters and a digest of the whole.
 CREATE FUNCTION recount.short_name(shown text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN octet_length(shown) <= recount.most('template') THEN shown
         ELSE left(shown, 55) || '~' || left(encode(sha256(convert_to(shown, 'UTF8')), 'hex'), 32) END
 $$;
 
--- The two kinds of identifier of a person. A phone is its digits; one without digits is itself.
+-- The two kinds of identifier of a person. A phone is reduced to its digits; one without digits stays as it is.
 CREATE FUNCTION recount.phone(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT 'phone ' || coalesce(nullif(regexp_replace(shown, '[^0-9]', '', 'g'), ''), nullif(shown, ''))
 $$;
@@ -274,7 +274,7 @@ SELECT topic, kafka_partition, kafka_offset,
 FROM recount.raw
 WHERE octet_length(body) <= recount.most('record');
 
--- Send results: one that breaks any row of the contract's table is a dead letter as a whole.
+-- Send results; a result that breaks any row of the contract's table is a dead letter as a whole.
 CREATE UNLOGGED TABLE recount.send AS
 WITH field AS MATERIALIZED (
     SELECT
@@ -318,7 +318,7 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
             AND (outcome <> 'accepted' OR message_id IS NOT NULL)
         )
         OR (
-            -- A voice attempt that reached a PBX names it, and an id of its call.
+            -- A voice attempt that reached a PBX names the PBX, and an id of its call.
             body -> 'channel' = '"voice"'
             AND body -> 'outcome' IN
                 ('"queued"', '"requested"', '"accepted"', '"failed"', '"skipped"', '"cancelled"')
@@ -340,7 +340,7 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
         )
     )
     AND at_ms IS NOT NULL
-    -- Required, but may be null; with a campaign there is a contact.
+    -- `campaign` is required, but may be null; with a campaign `contact` is required, too.
     AND (body -> 'campaign' = 'null' OR (campaign IS NOT NULL AND contact IS NOT NULL))
     AND (recount.is_absent(body -> 'contact') OR jsonb_typeof(body -> 'contact') = 'object')
     AND (recount.is_absent(body #> '{contact,id}') OR contact IS NOT NULL)
@@ -364,8 +364,7 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
     AND CASE WHEN recount.is_absent(body -> 'reason') THEN outcome NOT IN ('skipped', 'cancelled')
         ELSE char_length(reason) <= 64 END;
 
--- Webhooks: all entries and all changes of a POST. The order of arrival matters to nothing here; it is
--- kept for recount_old.sql.
+-- Webhooks: all entries and all changes of a POST. Only recount_old.sql uses the order of arrival.
 CREATE UNLOGGED TABLE recount.change AS
 SELECT
     row_number() OVER (ORDER BY kafka_partition, kafka_offset, entry.place, change.place) AS arrival,
@@ -380,7 +379,7 @@ WHERE topic = 'webhook-events' AND body -> 'object' = '"whatsapp_business_accoun
     AND jsonb_typeof(change.item -> 'field') = 'string'
     AND recount.name(change.item #> '{value,metadata,phone_number_id}') IS NOT NULL;
 
--- Statuses of messages. Calls have statuses of their own, which are none.
+-- Statuses of messages. Calls have other statuses, which are left out.
 CREATE UNLOGGED TABLE recount.status AS
 SELECT
     arrival, place, number_id,
@@ -408,8 +407,9 @@ WHERE field = 'messages'
         AND recount.is_fine(item -> 'parent_recipient_user_id')
     END;
 
--- Messages of customers, of any type. One of a replying type has a sender: ids of its own, else those of the
--- only contact beside an only message. Without any it is a bad part, and quotes nothing either.
+-- Messages of customers, of any type. A message of a replying type needs a sender: its own ids, else those of
+-- the contact, if the body has exactly one message and one contact. Without a sender it is a bad part, and its
+-- quote does not count either.
 CREATE UNLOGGED TABLE recount.inbound AS
 SELECT *
 FROM (
@@ -458,17 +458,17 @@ WHERE type NOT IN (SELECT type FROM recount.replying_type)
 
 -- ---------------------------------------------------------------------------- who is one customer
 
--- A clue: identifiers that one raw event shows to be one person's, at one business number.
+-- A clue: identifiers that one raw event shows to belong to one person, at one business number.
 CREATE UNLOGGED TABLE recount.clue AS
 SELECT DISTINCT number_id, array_remove(ids, NULL) AS ids
 FROM (
-    -- A send result. An accepted one also says whose message the wamid is.
+    -- A send result. An accepted one also links the wamid with its recipient.
     SELECT number_id,
         ARRAY[CASE WHEN outcome = 'accepted' THEN 'message ' || message_id END, phone, wa_id, user_id] AS ids
     FROM recount.send
     WHERE channel = 'whatsapp'
     UNION ALL
-    -- A status: its recipient is the recipient of its wamid. Not so in a group: the wamid is everybody's.
+    -- A status: its recipient is the wamid's recipient. In a group many participants share the wamid.
     SELECT number_id,
         CASE WHEN in_group THEN ARRAY[
             recount.phone(item ->> 'recipient_participant_id'),
@@ -484,7 +484,7 @@ FROM (
         END
     FROM recount.status
     UNION ALL
-    -- An inbound message; a system message also names what its sender has become.
+    -- An inbound message; a system message also names its sender's new identifiers.
     SELECT number_id,
         ARRAY[from_phone, from_user_id, from_parent_user_id] || CASE WHEN type = 'system' THEN ARRAY[
             recount.phone(item #>> '{system,wa_id}'),
@@ -496,7 +496,7 @@ FROM (
         END
     FROM recount.inbound
     UNION ALL
-    -- A contacts[] entry, whatever the change is about.
+    -- A contacts[] entry, in any kind of change.
     SELECT number_id, ARRAY[
         recount.phone(item ->> 'wa_id'),
         recount.user_id(item ->> 'user_id'),
@@ -533,8 +533,8 @@ FROM recount.clue
     CROSS JOIN unnest(ids) AS other (id)
 WHERE one.id <> other.id;
 
--- Who wrote a message that counts as a reply: all ids that its sender goes by, else those of the only
--- contact beside an only message.
+-- The writer of a message that counts as a reply: all ids of its sender, else those of the contact, if the body
+-- has exactly one message and one contact.
 CREATE UNLOGGED TABLE recount.writer AS
 SELECT DISTINCT number_id, message_id, at_s, writer.id
 FROM recount.inbound
@@ -548,7 +548,7 @@ FROM recount.inbound
         END) AS writer (id)
 WHERE writer.id IS NOT NULL;
 
--- An identifier that is shown with too many others identifies nobody, nor does one that is written like none.
+-- Identifiers that identify nobody: placeholders, and those that are shown with too many others.
 CREATE UNLOGGED TABLE recount.refused AS
 SELECT number_id, id
 FROM recount.clue
@@ -568,7 +568,7 @@ HAVING count(*) FILTER (WHERE other_kind = 'phone') > recount.most('identifier_l
     OR count(*) FILTER (WHERE other_kind = 'user') > recount.most('identifier_links')
     OR (id NOT LIKE 'message %' AND count(*) FILTER (WHERE other_kind = 'message') > recount.most('identifier_messages'));
 
--- Every identifier at first is a customer of its own ...
+-- Connected components of identifiers. Each identifier starts as a separate customer.
 CREATE UNLOGGED TABLE recount.identifier AS
 SELECT node, number_id, id, node AS customer
 FROM (
@@ -581,7 +581,8 @@ CREATE INDEX ON recount.identifier (customer);
 
 ANALYZE recount.shown, recount.refused, recount.identifier;
 
--- (one that identifies nobody stays so; a message that it alone was shown with is a customer of its own, too)
+-- An identifier that identifies nobody has no links, so it stays separate. So does a message that was shown only
+-- with such an identifier.
 CREATE UNLOGGED TABLE recount.link AS
 SELECT a.node AS one, b.node AS other
 FROM recount.shown
@@ -591,8 +592,8 @@ WHERE NOT EXISTS (SELECT FROM recount.refused WHERE number_id = a.number_id AND 
 
 ANALYZE recount.link;
 
--- ... and takes the smallest customer that a link leads to, until nothing changes: what is left are the
--- connected components. Each round at least every second component that has neighbours ends.
+-- In each round a customer takes the smallest customer that a link leads to, until nothing changes. The remaining
+-- customers are the connected components. Each round merges at least half of the components that have neighbours.
 DO $$
 DECLARE
     relabelled bigint;
@@ -617,9 +618,9 @@ END $$;
 
 -- ------------------------------------------------------------------------- recipients: attempts
 
--- One row an attempt: its highest ranked outcome; the template that results of this outcome name (the
--- smallest as bytes where they differ); the smallest (time, source:code) of its failures. Of a contact's
--- attempts the smallest as text, up to the bound; of their messages, attempt after attempt, up to another.
+-- One row per attempt: its highest-ranked outcome, the template that results of this outcome name (if they
+-- differ, the smallest as bytes), and the smallest (time, source:code) of its failures. A contact's attempts count
+-- in the order of their text, up to one bound, and their messages in the order of attempts, up to another.
 CREATE UNLOGGED TABLE recount.attempt AS
 WITH every_attempt AS (
     SELECT
@@ -632,7 +633,7 @@ WITH every_attempt AS (
         (array_agg(error_key ORDER BY at_ms, error_key) FILTER (WHERE outcome = 'failed'))[1] AS error_key,
         count(DISTINCT (number_id, message_id)) FILTER (WHERE outcome = 'accepted' AND channel = 'whatsapp')
             AS messages,
-        -- An attempt of both channels is one of WhatsApp.
+        -- An attempt of both channels counts as WhatsApp.
         bool_and(channel = 'voice') AND bool_or(outcome IN ('requested', 'accepted')) AS is_requested
     FROM recount.send JOIN recount.outcome_rank USING (outcome)
     WHERE campaign IS NOT NULL
@@ -656,7 +657,7 @@ ORDER BY tenant, campaign, contact, first_ms DESC, attempt DESC;
 
 -- ------------------------------------------------------------------------------------- messages
 
--- One wamid has one claim: a campaign's before a service message's, then the smallest.
+-- One claim per wamid: a campaign's claim goes before a service message's, then the smallest one holds.
 CREATE UNLOGGED TABLE recount.claim AS
 SELECT DISTINCT ON (number_id, message_id)
     number_id, message_id, tenant, campaign, contact, attempt, template_name, template_language,
@@ -666,8 +667,8 @@ WHERE outcome = 'accepted' AND channel = 'whatsapp'
 ORDER BY number_id, message_id, campaign IS NULL,
     at_ms, tenant, campaign, contact, attempt, template_name, template_language;
 
--- The attempts that claim a wamid, each by its smallest claim; the first one's holds. Every other one has it
--- claimed elsewhere, up to the bound. A service message is no attempt.
+-- The attempts that claim a wamid, each by its smallest claim. The first one's claim holds. Every other attempt,
+-- up to the bound, counts as claimed elsewhere. A service message is not an attempt.
 CREATE UNLOGGED TABLE recount.claimed_elsewhere AS
 SELECT tenant, campaign, template_name, template_language
 FROM (
@@ -684,7 +685,7 @@ FROM (
 ) AS placed
 WHERE place BETWEEN 2 AND 1 + recount.most('claimants');
 
--- What the statuses of a wamid say together. Any sign of delivery is a delivery, any of these is sent.
+-- The statuses of a wamid, together. Any sign of delivery counts as delivered, and any of these counts as sent.
 CREATE UNLOGGED TABLE recount.progress AS
 SELECT
     number_id, message_id,
@@ -701,14 +702,14 @@ GROUP BY number_id, message_id;
 CREATE UNLOGGED TABLE recount.failure AS
 SELECT DISTINCT ON (number_id, message_id) number_id, message_id, error_key
 FROM recount.status
-    -- (an object in place of the list is its only entry)
+    -- An object instead of a list counts as its only entry.
     CROSS JOIN jsonb_array_elements(CASE jsonb_typeof(item -> 'errors') WHEN 'object'
         THEN jsonb_build_array(item -> 'errors') ELSE recount.items(item -> 'errors') END) AS entry (error)
     CROSS JOIN LATERAL (SELECT ('meta:' || recount.id(error -> 'code')) COLLATE "C" AS error_key) AS keyed
 WHERE status = 'failed' AND error_key IS NOT NULL
 ORDER BY number_id, message_id, at_s, error_key;
 
--- The last pricing by (rank of its status, time, category, type); a missing part is smaller than any other.
+-- The last pricing by (rank of its status, time, category, type); a missing part sorts first.
 CREATE UNLOGGED TABLE recount.price AS
 SELECT DISTINCT ON (number_id, message_id) number_id, message_id,
     category, type
@@ -758,8 +759,8 @@ CREATE INDEX ON recount.message (customer, accepted_s);
 
 -- -------------------------------------------------------------------------------------- replies
 
--- A message is one reply, at the earliest time that a copy of it names; from an identifier that identifies
--- nobody it is nobody's.
+-- A message is one reply, at the earliest time that a copy of it names. A message from an identifier that
+-- identifies nobody is not a reply.
 CREATE UNLOGGED TABLE recount.reply AS
 SELECT identifier.customer, min(at_s) AS at_s
 FROM recount.writer JOIN recount.identifier USING (number_id, id)
@@ -779,7 +780,7 @@ WHERE EXISTS (
         AND at_s BETWEEN accepted_s AND accepted_s + reply_window_seconds
 );
 
--- Last touch: it credits only the latest send before it, by a fixed order where seconds tie.
+-- Last touch: a reply credits only the latest send before it; a fixed order decides between sends of one second.
 CREATE UNLOGGED TABLE recount.last_touch AS
 SELECT DISTINCT latest.number_id, latest.message_id
 FROM recount.reply
@@ -796,8 +797,8 @@ WHERE at_s <= accepted_s + reply_window_seconds;
 
 
 -- --------------------------------------------------------------------------------- the counters
--- Each of the following tables has one row a template and one row a campaign (is_total). What adds up
--- over templates thereby is their sum; what does not is distinct once more.
+-- Each of the following tables has one row per template and one row per campaign (is_total). A campaign's row is
+-- the sum over its templates; a counter that does not add up counts distinct again.
 
 CREATE TABLE recount.contact_count AS
 SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
@@ -854,7 +855,7 @@ SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
 FROM recount.claimed_elsewhere
 GROUP BY GROUPING SETS ((tenant, campaign, template_name, template_language), (tenant, campaign));
 
--- Errors of failures at send and after it, which together are `failed`.
+-- The errors of failures at send and after it, which together are `failed`.
 CREATE TABLE recount.error_count AS
 WITH failed AS (
     SELECT tenant, campaign, template_name, template_language, error_key

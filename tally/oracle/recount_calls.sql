@@ -1,11 +1,11 @@
--- The recount of calls: every call counter, straight from the raw packets, in plain SQL.
+-- The recount of calls: every call counter, directly from the raw packets, in plain SQL.
 --
--- It shares no code with the pipeline. Where the two disagree, one of them reads the definitions
--- (docs/calls.md) wrongly. Written to be checked by eye, not to be fast.
+-- It shares no code with the pipeline. If the two disagree, one of them reads the definitions (docs/calls.md)
+-- wrongly. It is written to be checked by eye, not to be fast.
 --
--- Execute recount.sql first, whose functions it uses; recount.raw also has the column headers jsonb
--- (object name -> text). Results: recount.call_template_stats, recount.call_stats, recount.operator_stats.
--- Times are microseconds since 1970. Everything here but operator_stats is named call_...
+-- Execute recount.sql first, whose functions this file uses. The column headers of recount.raw is a jsonb object
+-- (name -> text). Results: recount.call_template_stats, recount.call_stats, recount.operator_stats.
+-- Times are microseconds since 1970. All names here begin with call_, except operator_stats.
 
 DO $$
 DECLARE
@@ -60,7 +60,7 @@ FROM (
         ('CAMPAIGN_ID'), ('CONTACT_ID'), ('ATTEMPT_ID'), ('TENANT_ID'), ('SCRIPT_ID'), ('AMDSTATUS')
 ) AS configured (name);
 
--- Events that show channels; the rest says nothing of calls, whether a PBX tells of it or not.
+-- Events that show channels. All others say nothing about calls, so it does not matter which of them a PBX sends.
 CREATE TABLE recount.call_showing AS
 SELECT event
 FROM (
@@ -72,7 +72,7 @@ FROM (
         ('AgentRingNoAnswer')
 ) AS listed (event);
 
--- Of the fields of the channels that an event shows whole: its own, its Dest, and others.
+-- The prefixes of the fields of channels that an event shows whole: its own channel, its Dest, and others.
 CREATE TABLE recount.call_prefix AS
 SELECT prefix
 FROM (
@@ -81,13 +81,14 @@ FROM (
         ('origtransferer'), ('secondtransferer'), ('parkee'), ('parker')
 ) AS listed (prefix);
 
--- Scripts that are meant for an operator without a queue; none by default.
+-- Scripts whose calls are meant for an operator even without a queue; none by default.
 CREATE TABLE recount.call_operator_script (name text);
 
 
 -- ----------------------------------------------------------------------------- packets and fields
 
--- What is no UTF-8 is Latin-1: no event is lost for a name. Null where it holds a NUL byte.
+-- The text of a packet. Bytes that are not UTF-8 are read as Latin-1, so a name never loses an event. Null if it
+-- holds a NUL byte.
 CREATE FUNCTION recount.call_text(body bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN coalesce(recount.as_text(body), convert_from(body, 'LATIN1'));
@@ -95,7 +96,7 @@ EXCEPTION WHEN character_not_in_repertoire THEN
     RETURN NULL;
 END $$;
 
--- One record is one packet, as text or as a JSON object. What is neither is a dead letter.
+-- One record is one packet, as text or as a JSON object. Any other record is a dead letter.
 CREATE UNLOGGED TABLE recount.call_record AS
 SELECT row_number() OVER () AS record, kafka_ms, headers, doc, CASE WHEN doc IS NULL THEN body END AS body
 FROM (
@@ -126,7 +127,7 @@ FROM recount.call_record
     ) WITH ORDINALITY AS items (item, place)
 WHERE doc IS NOT NULL;
 
--- Values that are no strings, or hold a NUL, make a bad packet, and so do too many of them.
+-- Bad packets: those with a value that is not a string or holds a NUL, and those with too many lines.
 CREATE UNLOGGED TABLE recount.call_bad_record AS
 SELECT record
 FROM recount.call_line
@@ -143,7 +144,7 @@ WHERE NOT (key = 'received_at' AND jsonb_typeof(value) = 'number' AND recount.id
             WHERE jsonb_typeof(item) <> 'string' OR strpos(item #>> '{}', U&'\FDD0') > 0)
         ELSE true END;
 
--- What a packet says, {key: [values]}, and what its record says of it, as a header or as a JSON field.
+-- The fields of a packet, {key: [values]}, and its record's metadata, from headers or JSON fields.
 CREATE UNLOGGED TABLE recount.call_content AS
 SELECT
     record,
@@ -180,18 +181,18 @@ CREATE FUNCTION recount.call_first(fields jsonb, key text) RETURNS text LANGUAGE
     SELECT (fields -> key) ->> 0
 $$;
 
--- The id of a channel, where there is one.
+-- The id of a channel; null if there is none.
 CREATE FUNCTION recount.call_known(fields jsonb, key text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT nullif(nullif(recount.call_first(fields, key), ''), '<unknown>')
 $$;
 
--- A whole number, without blanks around it; null where it is none.
+-- A whole number, with or without blanks around it; null if it is not one.
 CREATE FUNCTION recount.call_number(fields jsonb, key text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN written ~ '^[0-9]{1,15}$' THEN written::bigint END
     FROM (SELECT btrim(recount.call_first(fields, key), E' \t\n\r\f\x0b') AS written) AS given
 $$;
 
--- The name of a queue, which is its digest where it is too long for one.
+-- The name of a queue; a name that is too long is replaced by its digest.
 CREATE FUNCTION recount.call_queue(fields jsonb) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN octet_length(name) > recount.most('queue_name')
         THEN 'sha256:' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 32) ELSE name END
@@ -203,13 +204,13 @@ CREATE FUNCTION recount.call_stamp_us(written text) RETURNS bigint LANGUAGE sql 
         THEN trunc(written::numeric * 1000000)::bigint END
 $$;
 
--- From 2009 on, and not more than a day after Kafka's time of the record, where that is known.
+-- Whether a time lies between 2009 and a day after Kafka's time of the record, if that is known.
 CREATE FUNCTION recount.call_is_possible(at_us bigint, kafka_ms bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT at_us / 1000 BETWEEN 1230768000000 AND least(kafka_ms + 86400000, 253402300799999)
 $$;
 
--- Copies of one content are one packet, which came when the first of them did. A PBX is bound to its record's
--- tenant, unless that allows any.
+-- Copies with the same content are one packet, received when the first copy was. A PBX is bound to the tenant of
+-- its record, unless the record allows any.
 CREATE UNLOGGED TABLE recount.call_packet AS
 SELECT
     row_number() OVER () AS packet, pbx, fields, at_us, kafka_ms, is_stamped, tenant, bound,
@@ -244,12 +245,12 @@ WHERE at_us IS NOT NULL
         WHERE recount.call_first(fields, prefix || 'channel') = 'OutgoingSpoolFailed'
             AND recount.call_first(fields, prefix || 'uniqueid') NOT IN ('', '<unknown>')
             AND recount.call_first(fields, 'event') <> 'OriginateResponse')
-    -- An id has up to 512 characters, else it is a dead letter.
+    -- An id has at most 512 characters; else the packet is a dead letter.
     AND NOT EXISTS (
         SELECT FROM recount.call_prefix
         WHERE fields ? (prefix || 'channel') AND char_length(recount.call_first(fields, prefix || 'uniqueid')) > 512
             AND recount.call_first(fields, 'event') <> 'OriginateResponse')
-    -- What is about a bridge or a queue names it, else it is a dead letter as well.
+    -- An event about a bridge or a queue names it; else it is a dead letter as well.
     AND (recount.call_first(fields, 'event') NOT IN ('BridgeEnter', 'BridgeLeave')
         OR char_length(recount.call_first(fields, 'bridgeuniqueid')) BETWEEN 1 AND 512)
     AND (recount.call_first(fields, 'event') NOT IN (
@@ -285,14 +286,14 @@ WHERE fields ? (prefix || 'channel')
 CREATE INDEX ON recount.call_snapshot (pbx, uniqueid);
 ANALYZE recount.call_snapshot;
 
--- What a snapshot wrote with C escapes, as Asterisk does.
+-- A variable of a snapshot without Asterisk's C escapes.
 CREATE FUNCTION recount.call_unescaped(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN strpos(written, '\') = 0 THEN written ELSE (
         SELECT string_agg(coalesce(translate(part[1], 'abfnrtv', E'\x07\b\f\n\r\t\x0b'), part[2]), '' ORDER BY place)
         FROM regexp_matches(written, '\\(.)|([^\\]+|\\$)', 'g') WITH ORDINALITY AS parts (part, place)) END
 $$;
 
--- Every configured variable that an event shows of a channel, without blanks around; longer ones say nothing.
+-- Every configured variable of a channel in every event, trimmed; one that is too long is ignored.
 CREATE UNLOGGED TABLE recount.call_shown AS
 SELECT packet, pbx, uniqueid, name, at_us,
     CASE WHEN name = 'SCRIPT_ID' THEN recount.short_name(value) ELSE value END COLLATE "C" AS value
@@ -323,7 +324,7 @@ ORDER BY pbx, uniqueid, name, at_us, value;
 
 CREATE INDEX ON recount.call_variable (pbx, uniqueid);
 
--- Campaign and contact of a channel: those of the first event that shows both, else the first of each.
+-- Campaign and contact of a channel: both from the first event that shows both, else the first of each.
 CREATE UNLOGGED TABLE recount.call_whom AS
 SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, campaign, contact
 FROM (
@@ -349,7 +350,8 @@ SELECT pbx, event, at_us, uniqueid, dest, recount.call_first(fields, 'dialstatus
 FROM recount.call_packet
 WHERE event IN ('DialBegin', 'DialState', 'DialEnd') AND dest IS NOT NULL;
 
--- The latest resync of a PBX: what was last seen before it has vanished. None is later than Kafka's time of it.
+-- The latest resync of a PBX: channels that were last seen before it have vanished. A resync is never later than
+-- Kafka's time of its record.
 CREATE UNLOGGED TABLE recount.call_resync AS
 SELECT pbx, max(least(at_us, 1000 * kafka_ms + 999) - 1000000 * (uptime_s + 1)) AS at_us
 FROM (
@@ -362,8 +364,8 @@ FROM (
 ) AS resynced
 GROUP BY pbx;
 
--- What tells that a channel is still there, beside its first sight, its coming up, the first request to hang
--- it up and the first end of a dial: lists, bridges, holds, queues, and the first offer to an operator.
+-- Events that show that a channel still exists: lists, bridges, holds, queues, and the first offer to an operator.
+-- Its first sight, its coming up, its first hang-up request and its first end of a dial show it as well.
 CREATE UNLOGGED TABLE recount.call_telling AS
 SELECT pbx, uniqueid, at_us FROM recount.call_packet
 WHERE uniqueid IS NOT NULL AND event IN (
@@ -426,8 +428,8 @@ ANALYZE recount.call_variable, recount.call_channel;
 
 -- ---------------------------------------------------------------------------------------- attempts
 
--- Voice send results of campaigns that name a PBX and an id: one that breaks any row of the contract's table is a
--- dead letter. Others say nothing of calls.
+-- Voice send results of campaigns that name a PBX and an id; others say nothing about calls. A result that breaks
+-- any row of the contract's table is a dead letter.
 CREATE UNLOGGED TABLE recount.call_send AS
 WITH field AS MATERIALIZED (
     SELECT
@@ -448,7 +450,7 @@ WITH field AS MATERIALIZED (
         body #>> '{call,customer_leg}' AS customer_leg,
         recount.words(body -> 'reason') AS reason,
         recount.unix_ms(body -> 'time', latest_ms) AS at_ms,
-        -- Asked of attempts that reached a PBX; others have it or not.
+        -- Required of attempts that reached a PBX, and optional for others.
         body ->> 'outcome' IN ('requested', 'accepted')
             OR (recount.name(body -> 'pbx') IS NOT NULL
                 AND coalesce(body -> 'call', 'null') NOT IN ('null', '{}')) AS has_call,
@@ -492,8 +494,8 @@ WHERE has_call
     AND (recount.is_absent(body #> '{call,customer_leg}')
         OR body #> '{call,customer_leg}' IN ('"first"', '"second"'));
 
--- Attempts of send results, and the ids under which these know an attempt's call. One whose results name several
--- PBXs is an attempt of each, which knows what names it alone.
+-- Attempts of send results, and the ids of their calls. An attempt whose results name several PBXs is a separate
+-- attempt at each PBX, with the results that name this PBX.
 CREATE UNLOGGED TABLE recount.call_sent AS
 SELECT row_number() OVER (ORDER BY tenant, campaign, contact, attempt, pbx) AS id, *
 FROM (
@@ -526,7 +528,7 @@ WHERE event = 'OriginateResponse';
 
 -- -------------------------------------------------------------------------------- what is one call
 
--- Campaign and contact as one event shows them of a channel.
+-- Campaign and contact of a channel in one event.
 CREATE UNLOGGED TABLE recount.call_whom_shown AS
 SELECT packet, pbx, uniqueid,
     recount.id(to_jsonb(min(value) FILTER (WHERE name = 'CAMPAIGN_ID'))) COLLATE "C" AS campaign,
@@ -540,7 +542,7 @@ CREATE FUNCTION recount.call_contact(campaign text, contact text) RETURNS text L
     SELECT 'contact ' || jsonb_build_array(campaign, contact)::text
 $$;
 
--- Names of a call that one event, one channel's variables, or the send results of one attempt show together.
+-- Clues: names of a call that one event, one channel's variables, or one attempt's send results show together.
 CREATE UNLOGGED TABLE recount.call_clue AS
 SELECT pbx, 'event ' || packet AS clue, 'channel ' || uniqueid AS name FROM recount.call_snapshot
 UNION
@@ -553,7 +555,7 @@ SELECT pbx, 'event ' || packet, 'channel ' || uniqueid FROM recount.call_respons
 UNION
 SELECT pbx, 'event ' || packet, 'action ' || action_id FROM recount.call_response WHERE action_id IS NOT NULL
 UNION
--- What was shown apart: every pair, since a later event may say which of them were first.
+-- Campaigns and contacts that came in separate events: all pairs, since a late event may change which were first.
 SELECT pbx, 'variables ' || uniqueid, unnest(ARRAY[
     'channel ' || uniqueid, recount.call_contact(one.campaign, other.contact)])
 FROM recount.call_whom_shown AS one JOIN recount.call_whom_shown AS other USING (pbx, uniqueid)
@@ -564,8 +566,8 @@ UNION
 SELECT pbx, 'attempt ' || id, CASE kind WHEN 5 THEN 'action ' ELSE 'channel ' END || value
 FROM recount.call_sent_id;
 
--- Every name at first is a call of its own, and takes the smallest call that a clue leads to, until nothing
--- changes: what is left are the connected components.
+-- Connected components of names. Each name starts as a separate call, and takes the smallest call that a clue leads
+-- to, until nothing changes.
 CREATE UNLOGGED TABLE recount.call_name AS
 SELECT node, pbx, name, node AS call
 FROM (
@@ -618,7 +620,7 @@ WHERE call_name.name = 'channel ' || uniqueid;
 CREATE UNIQUE INDEX ON recount.call_of_channel (pbx, uniqueid);
 ANALYZE recount.call_of_channel;
 
--- The two halves of a Local in one call, each with the other; a PBX that restarts gives the names again.
+-- The two halves of a Local channel, each with the other. Both are in one call, since a restarted PBX reuses names.
 CREATE UNLOGGED TABLE recount.call_half AS
 SELECT one.pbx, one.uniqueid, other.uniqueid AS other
 FROM recount.call_channel AS one
@@ -639,7 +641,7 @@ CREATE INDEX ON recount.call_dialled (pbx, uniqueid);
 CREATE INDEX ON recount.call_dialled (pbx, leg);
 ANALYZE recount.call_half, recount.call_dialled;
 
--- Through a Local to whatever its other half dialled, again and again.
+-- One step through a Local channel: to the channels that its other half dialled.
 CREATE UNLOGGED TABLE recount.call_behind AS
 SELECT call_half.pbx, call_half.uniqueid, leg
 FROM recount.call_half
@@ -657,8 +659,8 @@ FROM walk JOIN recount.call_channel USING (pbx, uniqueid);
 
 CREATE INDEX ON recount.call_walk (pbx, start);
 
--- Where a channel leads: to itself, a Local one to the ends of its way. One that dialled nothing is its own
--- end once it is over: until then its dialplan may still dial.
+-- The channels that a channel leads to. An ordinary channel leads to itself, and a Local channel to the ends of its
+-- steps. A Local channel without dials is an end once it is over: until then its dialplan may still dial.
 CREATE UNLOGGED TABLE recount.call_lead AS
 SELECT pbx, start, uniqueid
 FROM recount.call_walk
@@ -666,7 +668,7 @@ WHERE NOT leads_on AND (is_over OR NOT is_local);
 
 CREATE INDEX ON recount.call_lead (pbx, start);
 
--- Its channels on the way: its other half, the ends, and both halves of the Locals between.
+-- The channels on that way: the channel, its other half, the ends, and both halves of the Local channels between.
 CREATE UNLOGGED TABLE recount.call_way AS
 WITH local AS (
     SELECT pbx, start, uniqueid FROM recount.call_walk WHERE leads_on OR uniqueid = start
@@ -679,7 +681,7 @@ CREATE INDEX ON recount.call_way (pbx, start);
 CREATE INDEX ON recount.call_way (pbx, uniqueid);
 ANALYZE recount.call_walk, recount.call_lead, recount.call_way;
 
--- Whose a call is, all of it, where its PBX is bound: as the first event says that does.
+-- The tenant that a whole call is bound to, by the first event that binds it.
 CREATE UNLOGGED TABLE recount.call_bound AS
 SELECT DISTINCT ON (call) call, bound
 FROM (
@@ -691,7 +693,7 @@ FROM (
 WHERE bound IS NOT NULL
 ORDER BY call, at_us, bound;
 
--- Whose a channel is: what its call is bound to, its variable, its own field, its record.
+-- The owner of a channel, in order of precedence: its call's bound tenant, its variable, its field, its record.
 CREATE UNLOGGED TABLE recount.call_owner AS
 SELECT pbx, uniqueid, coalesce(
     min(bound),
@@ -706,7 +708,7 @@ FROM (SELECT pbx, uniqueid, at_us, tenantid, tenant FROM recount.call_snapshot) 
     ) AS named USING (pbx, uniqueid)
 GROUP BY pbx, uniqueid;
 
--- The channels that name an attempt by their variables.
+-- The channels whose variables name an attempt.
 CREATE UNLOGGED TABLE recount.call_naming AS
 SELECT
     pbx, uniqueid, first_us,
@@ -721,14 +723,14 @@ FROM recount.call_channel
     LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'ATTEMPT_ID') AS attempt USING (pbx, uniqueid)
     LEFT JOIN (SELECT * FROM recount.call_variable WHERE name = 'TENANT_ID') AS tenant USING (pbx, uniqueid);
 
--- Who came to a bridge and left it, and when; without Timestamp each content is one.
+-- Channels that entered or left a bridge, and when. Without Timestamp, copies with the same content are one move.
 CREATE UNLOGGED TABLE recount.call_move AS
 SELECT DISTINCT pbx, call, uniqueid, event, at_us, CASE WHEN NOT is_stamped THEN packet END AS unstamped,
     recount.call_first(fields, 'bridgeuniqueid') COLLATE "C" AS bridge
 FROM recount.call_packet JOIN recount.call_of_channel USING (pbx, uniqueid)
 WHERE event IN ('BridgeEnter', 'BridgeLeave');
 
--- Bridges that the halves of one Local were in are one crowd, and so on.
+-- Crowds: bridges that the halves of a Local channel were in are one crowd, transitively.
 CREATE UNLOGGED TABLE recount.call_crowd AS
 WITH RECURSIVE through AS (
     SELECT DISTINCT call, bridge, left(name, -2) AS local
@@ -746,8 +748,7 @@ SELECT call, bridge, min(other) AS crowd
 FROM reach
 GROUP BY call, bridge;
 
--- What is known of a call, and of which that is more than its bound: it counts nothing. Neither does one in whose
--- bridges more met.
+-- Calls beyond a bound, which count nothing: their crowds are too large, or too much is known of them.
 CREATE UNLOGGED TABLE recount.call_beyond AS
 SELECT call
 FROM (
@@ -767,13 +768,13 @@ FROM (
     SELECT call FROM recount.call_dialled JOIN recount.call_of_channel AS dialled
         ON (dialled.pbx, dialled.uniqueid) = (call_dialled.pbx, leg)
     UNION ALL
-    -- Operators' legs with each caller whom they let ring.
+    -- Operators' legs, with each caller that they let ring.
     SELECT call FROM (
         SELECT DISTINCT pbx, uniqueid AS caller, dest AS uniqueid FROM recount.call_packet
         WHERE event = 'AgentRingNoAnswer' AND uniqueid IS NOT NULL
     ) AS missed JOIN recount.call_of_channel USING (pbx, uniqueid)
     UNION ALL
-    -- Campaigns and contacts that a channel showed apart, but the first of each.
+    -- Campaigns and contacts that came in separate events, without the first of each.
     SELECT call FROM (
         SELECT DISTINCT pbx, uniqueid, kind, value,
             dense_rank() OVER (PARTITION BY pbx, uniqueid, kind ORDER BY value) AS place
@@ -812,8 +813,8 @@ HAVING count(*) > recount.most('call');
 
 -- ----------------------------------------------------------------------- where attempts begin
 
--- The channel that an attempt's ids name. One that several name is the one's that was asked for first. What is
--- bound to one tenant is no other's.
+-- The channel that an attempt's ids name. If several attempts name one channel, the attempt asked first takes it. A
+-- channel that is bound to a tenant belongs to no other.
 CREATE UNLOGGED TABLE recount.call_id_root AS
 SELECT DISTINCT ON (pbx, uniqueid) id, pbx, kind, uniqueid
 FROM (
@@ -836,7 +837,8 @@ FROM (
     JOIN recount.call_sent USING (id, pbx)
 ORDER BY pbx, uniqueid, asked_us, id;
 
--- What leads to a channel whose variables name a contact: who dialled it, the other half of a Local, and so on.
+-- The channels above a channel whose variables name a contact: its callers, the other halves of Local channels, and
+-- so on.
 CREATE UNLOGGED TABLE recount.call_above AS
 WITH RECURSIVE above (pbx, start, uniqueid, way) AS (
     SELECT pbx, uniqueid, uniqueid, ARRAY[uniqueid] FROM recount.call_naming
@@ -856,7 +858,7 @@ GROUP BY pbx, start, uniqueid;
 
 CREATE INDEX ON recount.call_above (pbx, start);
 
--- The channels whose attempt is known: their variables say it, or an id does.
+-- The channels whose attempt is known, from their variables or from an id.
 CREATE UNLOGGED TABLE recount.call_identified AS
 SELECT pbx, uniqueid, campaign, contact, attempt FROM recount.call_naming WHERE attempt IS NOT NULL
 UNION ALL
@@ -868,8 +870,8 @@ WHERE naming.attempt IS NULL;
 
 ANALYZE recount.call_naming, recount.call_above, recount.call_identified;
 
--- Any other is of the attempt of the nearest one above. Without one the contact's attempt is meant that was
--- asked for closest in time to the first one above, without that the attempt 1.
+-- Any other channel takes the attempt of the nearest identified channel above. Without one it takes the contact's
+-- attempt that was asked for closest in time to the contact's first channel above it, and without any, attempt 1.
 CREATE UNLOGGED TABLE recount.call_named AS
 SELECT naming.pbx, naming.uniqueid, naming.campaign, naming.contact, naming.tenant, naming.bound, naming.first_us,
     (array_agg(identified.attempt ORDER BY distance, above.uniqueid) FILTER (WHERE identified.attempt IS NOT NULL))[1] AS attempt,
@@ -892,8 +894,9 @@ FROM recount.call_named AS named
 ORDER BY named.pbx, named.uniqueid, (sent.tenant = owner) IS TRUE DESC,
     CASE WHEN named.attempt IS NULL THEN abs(sent.asked_us - named.begun_us) END, sent.attempt, sent.tenant;
 
--- Where they begin: an id of the channel, variables that name the attempt, its ActionID, other variables. What
--- the id of one attempt names, or leads to, is no other's. Of a Local it is the half that was dialled.
+-- The first channel of an attempt, in order of precedence: by an id of the channel, by variables that name the
+-- attempt, by its ActionID, by other variables. A channel that one attempt's id names or leads to belongs to no other
+-- attempt. Of a Local channel it is the half that was dialled.
 CREATE FUNCTION recount.call_dialled_half(of_pbx text, channel text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(min(other), channel) COLLATE "C"
     FROM recount.call_half JOIN recount.call_channel USING (pbx, uniqueid)
@@ -921,8 +924,8 @@ FROM (
     JOIN recount.call_channel USING (pbx, uniqueid)
 ORDER BY id, kind, first_us, uniqueid, pbx;
 
--- Channels that name another attempt, which no send result does, though such an attempt's channels lead to
--- them, make no further one: Asterisk drops quotes of variables, so that equal names may differ.
+-- Channels that name an attempt without send results. Those that a send result's attempt leads to are left out:
+-- Asterisk drops quotes from variables, so the same name may be written differently.
 CREATE UNLOGGED TABLE recount.call_named_only AS
 SELECT named.pbx, uniqueid, campaign, contact, coalesce(attempt, '1') COLLATE "C" AS attempt, tenant
 FROM recount.call_named AS named LEFT JOIN recount.call_named_send AS sent USING (pbx, uniqueid)
@@ -933,7 +936,7 @@ WHERE sent.id IS NULL AND NOT EXISTS (
         JOIN recount.call_sent_root AS root ON (root.pbx, root.uniqueid) = (way.pbx, way.start)
     WHERE (above.pbx, above.start) = (named.pbx, named.uniqueid));
 
--- Attempts that no send result names. Without any tenant there is none.
+-- Attempts that no send result names. An attempt needs a tenant.
 CREATE UNLOGGED TABLE recount.call_only AS
 SELECT *
 FROM (
@@ -959,7 +962,7 @@ FROM (
 ) AS only_named
 WHERE tenant IS NOT NULL;
 
--- All attempts of a campaign: where a call's PBX is bound, its tenant's alone, and none of a call beyond its bound.
+-- All attempts of campaigns. A bound call has only its tenant's attempts, and a call beyond a bound has none.
 CREATE UNLOGGED TABLE recount.call_campaign_attempt AS
 SELECT made.*, call
 FROM (
@@ -973,7 +976,7 @@ FROM (
     LEFT JOIN recount.call_bound USING (call)
 WHERE tenant = coalesce(bound, tenant) AND call NOT IN (SELECT call FROM recount.call_beyond);
 
--- Callers of queues in calls without any such attempt: each channel that joined one is a caller for itself.
+-- The callers of queues in calls without such an attempt: each channel that joined a queue is a separate caller.
 CREATE UNLOGGED TABLE recount.call_caller AS
 SELECT pbx, uniqueid, owner AS tenant
 FROM recount.call_of_channel
@@ -983,7 +986,7 @@ FROM recount.call_of_channel
     JOIN recount.call_owner USING (pbx, uniqueid)
 WHERE call NOT IN (SELECT call FROM recount.call_campaign_attempt UNION SELECT call FROM recount.call_beyond);
 
--- Everything that is counted for: attempts of campaigns, and callers, which are of none.
+-- All subjects of the counters: attempts of campaigns, and callers without a campaign.
 CREATE UNLOGGED TABLE recount.call_attempt AS
 SELECT row_number() OVER () AS id, *
 FROM (
@@ -1032,13 +1035,13 @@ ORDER BY id, at_us, reason;
 
 -- ----------------------------------------------------------------------------- whose leg is which
 
--- The first party that was called.
+-- The legs of the party that was called first.
 CREATE UNLOGGED TABLE recount.call_first_leg AS
 SELECT id, pbx, lead.uniqueid
 FROM recount.call_root AS root JOIN recount.call_lead AS lead USING (pbx)
 WHERE lead.start = root.uniqueid;
 
--- What the first party dialled, where the customer is the second one.
+-- The channels that the first party dialled, if the customer is the second party.
 CREATE UNLOGGED TABLE recount.call_second_dialled AS
 SELECT DISTINCT id, operator.pbx, leg
 FROM (
@@ -1049,7 +1052,7 @@ FROM (
     JOIN recount.call_attempt USING (id)
 WHERE is_second;
 
--- Whoever is dialled once one of them is up is somebody else.
+-- The legs of the customer. A leg that is first seen after one of them came up belongs to another party.
 CREATE UNLOGGED TABLE recount.call_customer_leg AS
 SELECT id, pbx, uniqueid
 FROM (
@@ -1087,7 +1090,7 @@ FROM (
     JOIN recount.call_channel AS channel USING (pbx, uniqueid)
 WHERE CASE WHEN is_up THEN from_first ELSE from_last END = 1;
 
--- The attempt's own channels: the first one, the customer's legs, and the Locals between.
+-- The attempt's own channels: the first one, the customer's legs, and the Local channels between.
 CREATE UNLOGGED TABLE recount.call_own AS
 SELECT id, pbx, way.uniqueid
 FROM recount.call_root AS root
@@ -1104,7 +1107,7 @@ ANALYZE recount.call_customer, recount.call_own;
 
 -- ------------------------------------------------------------------------------ who was connected
 
--- A channel's stays in bridges; an open one has no end.
+-- The stays of a channel in bridges; an open stay has no end.
 CREATE UNLOGGED TABLE recount.call_bridge_event AS
 SELECT DISTINCT pbx, uniqueid, at_us, event, recount.call_first(fields, 'bridgeuniqueid') COLLATE "C" AS bridge
 FROM recount.call_packet
@@ -1135,8 +1138,8 @@ CREATE INDEX ON recount.call_stay (pbx, uniqueid);
 CREATE INDEX ON recount.call_stay (pbx, bridge);
 ANALYZE recount.call_stay;
 
--- Who is connected with the customer and when: in one bridge, and through the halves of Locals further. Who belongs
--- to another call is not (a ConfBridge).
+-- The channels that are connected with the customer, and when: in one bridge, and in bridges joined by the halves of
+-- Local channels. Channels of other calls do not count, such as those in the same ConfBridge.
 CREATE UNLOGGED TABLE recount.call_connected AS
 WITH RECURSIVE reach (id, pbx, uniqueid, goes_on, time) AS (
     SELECT id, pbx, uniqueid, true, int8range(NULL, hangup_us)
@@ -1160,7 +1163,7 @@ SELECT id, pbx, uniqueid, range_agg(time) AS times
 FROM reach
 GROUP BY id, pbx, uniqueid;
 
--- The Agent* events of a leg, or of the Local that led to it: the earliest gives queue and interface.
+-- The queue and interface of a leg, from the earliest Agent* event of the leg or of a Local channel that led to it.
 CREATE UNLOGGED TABLE recount.call_member AS
 SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, queue, interface
 FROM (
@@ -1178,7 +1181,7 @@ CREATE UNLOGGED TABLE recount.call_operator AS
 SELECT pbx, uniqueid, queue, coalesce(interface, regexp_replace(name, '-[^-]*$', '')) AS operator
 FROM recount.call_channel LEFT JOIN recount.call_member USING (pbx, uniqueid);
 
--- Spans of hold of a leg; one that has not ended is none.
+-- The spans of hold of a leg; a hold that has not ended does not count.
 CREATE UNLOGGED TABLE recount.call_hold AS
 SELECT pbx, uniqueid, range_agg(int8range(at_us, until_us)) AS times
 FROM (
@@ -1206,7 +1209,7 @@ RETURNS int8multirange LANGUAGE sql IMMUTABLE AS $$
     SELECT range_agg(span) FROM unnest(holds) AS spans (span) WHERE times @> lower(span)
 $$;
 
--- Operators' legs: one connect each. A connection counts as talk once it has ended.
+-- The operators' legs, each one connect. A connection counts as talk once it has ended.
 CREATE UNLOGGED TABLE recount.call_connect AS
 SELECT id, connected.pbx, connected.uniqueid, queue, operator,
     lower(connected.times) AS begin_us,
@@ -1221,7 +1224,7 @@ WHERE NOT is_local
         SELECT FROM recount.call_customer_leg AS leg
         WHERE (leg.pbx, leg.uniqueid) = (connected.pbx, connected.uniqueid));
 
--- Operators who let a caller ring: one of the attempt's own channels.
+-- The operators who let one of the attempt's own channels ring.
 CREATE UNLOGGED TABLE recount.call_ring_no_answer AS
 SELECT DISTINCT id, pbx, dest, operator.queue
 FROM recount.call_packet AS packet
@@ -1232,7 +1235,7 @@ WHERE event = 'AgentRingNoAnswer' AND operator.uniqueid = dest;
 
 -- ------------------------------------------------------------------------------------------ queues
 
--- A channel's joins of a queue; without Timestamp they are one.
+-- The queue events of a channel; its joins without Timestamp to one queue are one.
 CREATE UNLOGGED TABLE recount.call_queue_event AS
 SELECT pbx, event, uniqueid, recount.call_queue(fields) COLLATE "C" AS queue, at_us
 FROM recount.call_packet
@@ -1260,7 +1263,7 @@ FROM recount.call_queue_event AS joined
     LEFT JOIN recount.call_channel USING (pbx, uniqueid)
 WHERE event = 'QueueCallerJoin';
 
--- The event also comes when the queue gives up: the customer must have asked to hang up.
+-- Asterisk also sends the event when the queue times out, so the customer must have requested the hang-up.
 CREATE UNLOGGED TABLE recount.call_abandon AS
 SELECT own.id, queue
 FROM recount.call_queue_event AS abandoned
@@ -1277,7 +1280,7 @@ SELECT
     id,
     customer.pbx, customer.uniqueid, customer.up_us, customer.hangup_us, customer.cause,
     customer.uniqueid IS NOT NULL OR (NOT is_second AND coalesce(reason <> 0, false)) AS is_attempted,
-    -- Behind a Local channel the response tells of the dialplan, which may answer before it dials.
+    -- Behind a Local channel the response describes the dialplan, which may answer before it dials.
     customer.up_us IS NOT NULL OR (NOT is_second AND coalesce(reason = 4, false)
         AND customer.uniqueid IS NOT DISTINCT FROM root_channel.uniqueid) AS is_answered,
     CASE WHEN customer.uniqueid IS NOT NULL THEN customer.has_vanished ELSE root_channel.has_vanished END IS TRUE AS has_vanished,
@@ -1288,7 +1291,7 @@ SELECT
     coalesce(
         by_cause.outcome,
         CASE WHEN reason = 3 AND NOT is_second THEN 'no_answer' END,
-        -- Our own hanging up asks too, without a cause and within 1 ms of the dial's end.
+        -- Our own hang-up is a request as well, without a cause and within 1 ms of the dial's end.
         CASE WHEN NOT root.is_local AND NOT is_second AND customer.cause = 0 AND reason = 0 AND customer.rang
             AND coalesce(
                 customer.request_us + CASE WHEN customer.is_far_request THEN 0 ELSE 1000 END
@@ -1308,14 +1311,14 @@ FROM recount.call_attempt AS attempt
     LEFT JOIN recount.call_outcome_of_dial_status AS by_dial_status
         ON by_dial_status.dial_status = customer.dial_status;
 
--- Who answered, by the variable of answering machine detection.
+-- The result of answering machine detection, from its variable.
 CREATE UNLOGGED TABLE recount.call_amd AS
 SELECT DISTINCT ON (id) id, value AS amd
 FROM recount.call_own JOIN recount.call_variable USING (pbx, uniqueid)
 WHERE name = 'AMDSTATUS'
 ORDER BY id, at_us, value;
 
--- One row an attempt, or a caller of no campaign.
+-- One row per attempt, and per caller without a campaign.
 CREATE UNLOGGED TABLE recount.call_result AS
 SELECT
     id, tenant, campaign, template_name, template_language, is_attempted, has_vanished,
@@ -1331,7 +1334,7 @@ SELECT
     coalesce(abandons, 0) AS queue_abandoned,
     coalesce(connects, 0) AS connects,
     coalesce(unanswered, 0) AS ring_no_answer,
-    -- An operator too late, or none until the end.
+    -- The operator came too late, or not before the end.
     amd = 'HUMAN' AND (joins > 0 OR template_name IN (SELECT name FROM recount.call_operator_script))
         AND least(begin_us, hangup_us) > up_us + 2000000 AS is_dropped
 FROM recount.call_attempt
@@ -1353,7 +1356,7 @@ FROM recount.call_attempt
 
 -- --------------------------------------------------------------------------------- the counters
 
--- The entries of the two maps, one row a thing counted.
+-- The entries of the two maps, one row per item counted.
 CREATE UNLOGGED TABLE recount.call_entry AS
 SELECT id, 'hangup_causes' AS map, hangup_cause AS key, 1 AS n
 FROM recount.call_result WHERE hangup_cause IS NOT NULL
@@ -1420,7 +1423,7 @@ FROM (
     FROM recount.call_result
     WHERE campaign IS NOT NULL
     UNION ALL
-    -- A PBX was asked for these, whatever it then showed: they have the template of all their results (recount.sql).
+    -- Attempts that a PBX was asked for, whatever it showed; their template comes from all results (recount.sql).
     SELECT tenant, campaign, template_name, template_language, true, false, NULL,
         NULL, false, false, 0, 0, 0, 0, 0, 0, 0, 0
     FROM recount.attempt

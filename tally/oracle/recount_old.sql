@@ -1,15 +1,15 @@
--- How the system that Tally replaces would have counted the same events: its stored function
+-- The counts that the system before Tally would give for the same events: its stored function
 -- get_campaign_template_stats, rule for rule. Execute after recount.sql; the result is recount.old_way.
 --
--- Its rules: a message is what its *latest logged* status says, so a late `delivered` hides a read; a
--- phone has replied when *any* inbound message of it exists, one of last year too; who writes from
--- another form of the number that was dialled has not replied.
+-- Its rules: the *latest logged* status of a message counts, so a late `delivered` hides a read. A phone has
+-- replied if *any* inbound message from it exists, even one of last year. A reply from another form of the
+-- dialled number does not count.
 
 DROP TABLE IF EXISTS recount.old_way;
 
 CREATE TABLE recount.old_way AS
 WITH old_send AS (
-    -- Its table of sends: a row for each message, and for each attempt that led to none.
+    -- Its table of sends: one row per message, and one per attempt without a message.
     SELECT DISTINCT attempt.tenant, attempt.campaign, attempt.template_name, attempt.template_language,
         contact, attempt.attempt, attempt.outcome, send.message_id, send.number_id,
         coalesce(send.phone, send.wa_id) AS phone
@@ -17,7 +17,7 @@ WITH old_send AS (
         LEFT JOIN recount.send USING (tenant, campaign, contact, attempt, outcome)
     WHERE channel = 'whatsapp'
 ), latest AS (
-    -- Its log of statuses has the time of writing only: arrival stands in for it.
+    -- Its log of statuses holds only the time of writing; the order of arrival replaces it here.
     SELECT DISTINCT ON (message_id) message_id, status
     FROM recount.status
     ORDER BY message_id, arrival DESC, place DESC

@@ -1,4 +1,4 @@
--- What the recount reads: the raw topics as they are, and the bounds (tally/schemas/bounds.py).
+-- The input of the recount: the raw topics, unchanged, and the bounds (tally/schemas/bounds.py).
 
 CREATE SCHEMA recount;
 
@@ -6,12 +6,12 @@ CREATE TABLE recount.raw (
     topic           text   NOT NULL,  -- logical name: webhook-events, send-results or ami-events
     kafka_partition int    NOT NULL,
     kafka_offset    bigint NOT NULL,
-    kafka_ms        bigint,           -- Kafka's time of the record; null or not above 0: not known, and no time is too late
+    kafka_ms        bigint,           -- Kafka's time of the record; null or not above 0: unknown, so no time is too late
     body            bytea,            -- null: a tombstone
     headers         jsonb  NOT NULL DEFAULT '{}'
 );
 
--- Whose a business number is, as the topic `numbers` says; one that is not here is anybody's.
+-- The tenant that owns a business number, by the topic `numbers`; any tenant may use a number that is not here.
 CREATE TABLE recount.number (number_id text PRIMARY KEY, tenant text NOT NULL);
 
 CREATE TABLE recount.bound (name text PRIMARY KEY, most bigint NOT NULL);
