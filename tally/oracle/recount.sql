@@ -133,7 +133,7 @@ CREATE FUNCTION recount.without_exponents(doc text) RETURNS text LANGUAGE sql IM
     ) WITH ORDINALITY AS tokens (token, place)
 $$;
 
--- An upper bound on a document's values: the number of commas and opening brackets, also of those in texts.
+-- The number of elements of a document: its commas and opening brackets, including those in texts.
 CREATE FUNCTION recount.elements(doc text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT char_length(doc) - char_length(translate(doc, ',[{', ''))
 $$;

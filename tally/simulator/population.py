@@ -83,8 +83,7 @@ class Campaign:
     start_s: int
     recipients: tuple[tuple[str | int, Person], ...]
     filled_in: tuple[str, str] | None = None
-    """A field of contacts, and what its producer fills in for a missing value; a `phone` is always filled in.
-    """
+    """A field of contacts, and what its producer fills in for a missing value; phones are always replaced."""
 
 
 @dataclass(frozen=True, slots=True)

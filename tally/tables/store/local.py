@@ -28,8 +28,7 @@ _OWNER = b"\x00owner"
 _WRITE_BUFFER_BYTES = 2 << 20
 """The size of a write buffer; each partition has two."""
 _FILES_BEFORE_COMPACTION = 8
-"""Twice RocksDB's default: files of such small buffers are half as large, and compaction cost twice the CPU.
-"""
+"""Twice RocksDB's default: such small buffers make files half as large, and compaction cost twice the CPU."""
 _FLUSH_MS = 3_600_000
 """A rarely written copy is flushed to disk this often, so that it is not old after a kill."""
 _DAMAGED = ("Corruption", "No such file or directory", "Invalid argument", "Is a directory")

@@ -145,9 +145,7 @@ class _Bridges:
         return reach
 
     def _move(self, unique: str, step: Step) -> None:
-        """Move one channel. A bridge that it both enters and leaves in this moment is left, unless it was in
-        that bridge before.
-        """
+        """Move one channel; a bridge entered and left in one moment is left, unless it was in it before."""
         before = self._bridges.get(unique)
         stays = [bridge for bridge in step.entered if bridge not in step.left or bridge == before]
         after = max(stays, default=None if before in step.left else before)

@@ -77,7 +77,7 @@ class CallResult(Struct, frozen=True):
     up_us: int | None
     is_answered: bool
     outcome: str | None
-    """The outcome of an attempt that ended unanswered; None before, and if it was answered."""
+    """The outcome of an attempt that ended unanswered; None before, if answered, or if its end is unknown."""
     is_lost: bool
     """Whether its end was not observed."""
     connected: ConnectedSpans
