@@ -1,30 +1,30 @@
-"""Computations of one event loop come one after the other, and I/O goes on between their pieces."""
+"""Lets I/O callbacks run between CPU-bound steps of the event loop, and runs one computation at a time."""
 
 import asyncio
 from collections.abc import Callable
 
 TURN_SECONDS = 0.02
-"""How long one turn lasts at most, but for the step that it ends with."""
+"""The longest turn, apart from the step that is running when the time is up."""
 HOLD_SECONDS = 0.3
-"""How long one computation goes on, turn after turn, before the next one has its turns.
+"""How long one computation keeps the gate, turn after turn, before the next one gets it.
 
-Computations that alternate after each turn are all under way at once: each holds what it has read, the caches
-hold nothing of it when its turn comes, and each ends late. With a turn each, eight partitions under load made
-a third more transactions for the same facts, and an event took a sixth more CPU.
+Alternating after each turn was rejected. All computations are then in progress at once: each holds what it
+has read, finds the CPU caches cold, and ends late. With eight partitions under load it cost a third more
+transactions for the same facts, and a sixth more CPU per event.
 """
 YIELDS_BETWEEN = 4
 """Rounds of the event loop between two turns.
 
-A commit takes some sixteen steps, and most of them only hand something on. With one round between, each
-step waited for a computation of its own; with four a commit took three quarters of the time under load.
+A commit takes some sixteen steps, and most of them only pass a result on. With one round between turns, each
+step waited for one turn of a computation; with four, a commit took three quarters of the time under load.
 """
 
 
 class ComputeGate:
-    """Keeps computations that are ready together from running in a row.
+    """A lock that keeps computations from running back to back without I/O between them.
 
-    Otherwise every answer of Kafka waits for all of them, at each of the dozen steps of a commit: with eight
-    partitions under load a commit took half as long again.
+    Without it, each response of Kafka waits for every computation that is ready, at each of the dozen steps
+    of a commit: with eight partitions under load a commit took half as long again.
     """
 
     def __init__(self, yields: int = YIELDS_BETWEEN) -> None:
@@ -32,20 +32,20 @@ class ComputeGate:
         self._lock = asyncio.Lock()
 
     async def enter(self) -> None:
-        """Wait for a turn, first come, first served; it lasts until the next await."""
+        """Wait for a turn, in the order of the calls; it lasts until the next await."""
         await self.acquire()
         self.release()
 
     async def acquire(self) -> None:
-        """Wait for a turn, first come, first served; it lasts until `release`."""
+        """Wait for a turn, in the order of the calls; it lasts until `release`."""
         await self._lock.acquire()
 
     def release(self) -> None:
-        """Let the next one have its turn, after all that is ready by then and what that sets off."""
+        """Pass the turn on, after the callbacks that are ready by then and those that they schedule."""
         asyncio.get_running_loop().call_soon(self._pass_on, self._yields)
 
     async def yield_to_io(self) -> None:
-        """Let all that is ready run, and what that sets off."""
+        """Let the callbacks that are ready run, and those that they schedule."""
         for _ in range(self._yields):
             await asyncio.sleep(0)
 
@@ -57,9 +57,9 @@ class ComputeGate:
 
 
 class Computation:
-    """One computation: I/O goes on between its turns, and others have theirs now and then.
+    """One computation in turns: I/O runs between them, and other computations run after `HOLD_SECONDS`.
 
-    The clock decides only when it pauses. A caller that begins must end, also after an exception.
+    The clock decides only when it pauses. A caller of `begin` must call `end`, also after an exception.
     """
 
     def __init__(self, gate: ComputeGate, monotonic: Callable[[], float]) -> None:
@@ -76,7 +76,7 @@ class Computation:
         self._until, self._holds_until = began + TURN_SECONDS, began + HOLD_SECONDS
 
     async def pause(self) -> None:
-        """Between two steps: let I/O go on where the turn has lasted long enough, and others have theirs."""
+        """Between two steps: let I/O run if the turn is over, and other computations if the hold is."""
         now = self._monotonic()
         if now < self._until:
             return
@@ -88,7 +88,7 @@ class Computation:
         self._until = self._monotonic() + TURN_SECONDS
 
     def end(self) -> None:
-        """Let others have their turns; harmless twice."""
+        """Let other computations run; a second call does nothing."""
         if self._holds:
             self._holds = False
             self._gate.release()
