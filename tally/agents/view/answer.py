@@ -1,4 +1,4 @@
-"""Answers of the read API: what the rows of a campaign come to, as JSON objects. Pure."""
+"""Answers of the read API: JSON objects made from the rows of a campaign. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,10 +25,10 @@ from tally.tables.pieces import Steps, at_once
 
 Json = dict[str, Any]
 OfTemplate = tuple[Template | None, Iterable[Row]]
-"""Rows of one template, or of None the campaign's own; a template's may come in several parts."""
+"""Rows of one template; None stands for the campaign's own row. One template may come in several parts."""
 
 DIGITS = 4
-"""Rates are rounded to so many digits."""
+"""Decimal digits that rates are rounded to."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,10 +40,10 @@ def campaign_answer(rows: Sequence[tuple[int, RowKey, Row]]) -> Json:
 
 
 def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[Json]:
-    """Make a campaign's answer of its rows, and of those templates of which anything is counted.
+    """Make a campaign's answer from its rows; `filled` are the templates that count anything.
 
-    Shows the smallest of them by name and language; the others come as one, of which only what adds up is
-    known: how many distinct customers they have together is in no row.
+    The answer shows the smallest templates by name and language, and sums the others into one entry. That
+    entry has only counters that add up: no row holds how many distinct customers the others share.
     """
     chosen, count = yield from smallest(filled, TEMPLATES_SHOWN.most)
     sums = Sums(chosen)
@@ -68,7 +68,7 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
 
 
 def smallest(templates: Iterable[Template], most: int) -> Steps[tuple[list[Template], int]]:
-    """Return the smallest templates in order, at most so many, and how many there are."""
+    """Return the smallest templates in order, `most` at most, and the number of all templates."""
     kept: list[Template] = []
     waiting: list[Template] = []
     count = 0
@@ -82,7 +82,7 @@ def smallest(templates: Iterable[Template], most: int) -> Steps[tuple[list[Templ
 
 
 def campaign_summary(totals: Totals, first_ms: int, last_ms: int) -> Json:
-    """Return what a list of campaigns shows of one: channel, totals, rates and its span of activity."""
+    """Return a campaign's entry in a list: channel, totals, rates, first and last activity."""
     channels = channels_named(channel for channel, rows in totals.channels.items() if rows)
     shown = shaped(totals.counts, numbers_of(channels))
     return {
@@ -95,7 +95,7 @@ def campaign_summary(totals: Totals, first_ms: int, last_ms: int) -> Json:
 
 
 def shaped(counts: Mapping[str, int], names: Sequence[str]) -> Json:
-    """Return the named numbers of flat counts in the form of answers, derived ones too; no zeros in maps."""
+    """Return the named numbers in the form of answers, derived ones included; maps hold no zeros."""
     entries: dict[str, Counts] = {name: {} for name in (*MAPS, *DISTRIBUTIONS)}
     for key, value in counts.items():
         name, entry, _ = flat(key)
@@ -105,7 +105,7 @@ def shaped(counts: Mapping[str, int], names: Sequence[str]) -> Json:
 
 
 def rates(shown: Mapping[str, Any]) -> Json:
-    """Return the rates between numbers that are shown; null where the denominator is 0."""
+    """Return the rates whose two numbers are shown; the value is None where the denominator is 0."""
     return {
         rate.name: {"value": _ratio(shown[rate.numerator], shown[rate.denominator]), "of": rate.denominator}
         for rate in RATES
@@ -114,12 +114,12 @@ def rates(shown: Mapping[str, Any]) -> Json:
 
 
 def rfc_3339(at_ms: int) -> str:
-    """Return unix milliseconds as people and programs read them, in UTC."""
+    """Return Unix milliseconds as RFC 3339 in UTC."""
     return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _more(count: int, counts: Counts, names: Sequence[str]) -> Json:
-    """Return what an answer says of templates that it does not show, only where there are any."""
+    """Return the entry for the templates that an answer does not show; nothing where it shows all."""
     if not count:
         return {}
     shown = shaped(adding_up(counts), [name for name in names if adds_up(name)])

@@ -1,4 +1,4 @@
-"""What the memory view knows of one campaign."""
+"""The rows of one campaign in the memory view, and what is remembered of the last look at them."""
 
 from hashlib import blake2b
 from typing import NamedTuple
@@ -23,15 +23,15 @@ class PartitionRow(NamedTuple):
 
 
 Slot = tuple[int, bytes]
-"""A partition and the newest row that it has, packed."""
+"""A partition and its newest row, packed."""
 Slots = tuple[Slot, ...]
 """The rows of one template, by partition."""
 SlotsByTemplate = list[tuple[Template | None, Slots]]
 
 VERSION_BYTES = 12
 MOST_CHANGES = 64
-"""Templates that may change between two looks before everything is looked at anew: a look at so many takes
-some milliseconds, and is one step."""
+"""Templates that may change between two looks. Beyond it the next look reads all rows in steps: an update of
+so many templates is one step of some milliseconds."""
 
 
 _DIGESTS = 1 << 8 * VERSION_BYTES
@@ -39,13 +39,13 @@ _NO_SPAN = (1 << 62, -1)
 
 
 class Look(Struct, frozen=True):
-    """What the rows of one moment come to."""
+    """Digest and totals of the rows of one moment."""
 
     digest: int
-    """The same in every process that has read the same rows."""
+    """Equal in every process that has read the same rows."""
     totals: Totals = field(default_factory=Totals)
     is_summed: bool = False
-    """Whether the totals were asked for."""
+    """Whether the totals were computed."""
 
     @property
     def version(self) -> bytes:
@@ -54,16 +54,16 @@ class Look(Struct, frozen=True):
 
 
 class _Watched(Struct):
-    """A look, and the templates that have changed since with their rows as they were."""
+    """A look, and the former rows of the templates that have changed since."""
 
     look: Look | None = None
     former: dict[Template | None, Slots] = {}
 
 
 class Campaign:
-    """What is known of one campaign: its newest row of each template and partition.
+    """One campaign: its newest row of each template and partition.
 
-    Rows without a campaign, those of operators, are kept in the same form.
+    The rows of operators, which have no campaign, are kept in the same form.
     """
 
     __slots__ = (
@@ -78,25 +78,25 @@ class Campaign:
         self.size = 0
         """How many rows there are."""
         self.filled = 0
-        """How many of them count anything: rows that lost everything are kept as zeros, and show nothing."""
+        """How many rows count anything; a row that has lost all its counts is kept, and shows nothing."""
         self.first_ms = self.last_ms = 0
         self.summary: tuple[bytes, bytes] | None = None
-        """What a list shows of it at one version, as its reader left it here."""
+        """Version and entry in a list of campaigns, cached here by `Queries`."""
         self._watched: _Watched | None = None
         self._has_narrowed = False
-        """Whether a row's span has become shorter since the campaign's was last sought."""
+        """Whether the span of a row has become shorter since `narrowing` last ran."""
         self._meanwhile: tuple[int, int] | None = None
-        """The span of what came while the campaign's is being sought."""
+        """The span of the rows that arrived while `narrowing` runs; None while it does not run."""
 
     def value(self, template: Template | None, partition: int) -> bytes | None:
-        """Return a row as it is kept."""
+        """Return the packed row of a template in a partition, or None."""
         for at, value in self.slots.get(template, ()):
             if at == partition:
                 return value
         return None
 
     def put(self, partition: int, template: Template | None, value: bytes) -> bool:
-        """Take a row's changelog value unless a newer one is known; return whether it was taken."""
+        """Store a row's changelog value unless a newer one is known; return whether it was stored."""
         value = packed(value)
         slots = self.slots.get(template, ())
         known = next((held for at, held in slots if at == partition), None)
@@ -142,12 +142,12 @@ class Campaign:
 
     @property
     def is_too_wide(self) -> bool:
-        """Whether its span may be longer than that of its rows."""
+        """Whether its span may be longer than the span of its rows."""
         return self._has_narrowed or self._meanwhile is not None
 
     @property
     def is_beyond(self) -> bool:
-        """Whether it has more templates than an answer shows; rows of operators have none."""
+        """Whether it has more templates than an answer shows; never so for the rows of operators."""
         return len(self.slots) > TEMPLATES_SHOWN.most + (None in self.slots) and bool(self.campaign)
 
     @property
@@ -160,11 +160,14 @@ class Campaign:
         return list(self.slots.items())
 
     def forget(self) -> None:
-        """Let go of what was looked at: nobody watches."""
+        """Free the last look and the cached entry."""
         self._watched = self.summary = None
 
     def looking(self, *, with_totals: bool) -> Steps[Look]:
-        """Look at the rows of the moment in which this begins; only at what has changed, if one watches."""
+        """Return the look at the rows of the moment in which this begins.
+
+        Where an earlier look is remembered, this reads only the templates that have changed since.
+        """
         watched = self._watched
         if watched is not None and (look := watched.look) and (look.is_summed or not with_totals):
             watched.look, watched.former = self._caught_up(look, watched.former), {}
@@ -178,23 +181,23 @@ class Campaign:
 
     @property
     def digest(self) -> int | None:
-        """The digest of the rows of this moment, where it is known without looking."""
+        """The digest of the present rows; None where no look at them is remembered."""
         watched = self._watched
         return None if watched is None or watched.look is None or watched.former else watched.look.digest
 
     def digesting(self, slots_by_template: SlotsByTemplate) -> Steps[int]:
-        """Return a digest of rows: the same in every process that has read the same, until one changes."""
+        """Return the digest of rows; it is equal in every process that has read the same rows."""
         digest = 0
         for template, slots in slots_by_template:
-            # A sum, so that it does not depend on the order in which rows came.
+            # A sum does not depend on the order in which the rows arrived.
             digest += self._digest(template, slots)
             yield
         return digest % _DIGESTS
 
     def narrowing(self) -> Steps[None]:
-        """Find the span of activity anew; one that nobody finishes leaves it as it was, too long."""
+        """Recompute the span of activity from all rows; abandoned halfway, it leaves the span too long."""
         if self._meanwhile is not None:
-            return  # somebody else is at it
+            return  # another call is at it
         span = self._meanwhile = _NO_SPAN
         self._has_narrowed = is_found = False
         try:
@@ -219,7 +222,7 @@ class Campaign:
         return Look(digest % _DIGESTS, totals, look.is_summed)
 
     def _digest(self, template: Template | None, slots: Slots) -> int:
-        """Return a template's part of the digest; nothing where it has no rows."""
+        """Return a template's part of the digest; 0 where it has no rows."""
         if not slots:
             return 0
         named = encode((self.tenant, self.campaign, template, slots))
@@ -237,7 +240,7 @@ class Campaign:
         if self._meanwhile is not None:
             self._meanwhile = _wider(self._meanwhile, now)
         if former is not None and (former.first_ms < now.first_ms or former.last_ms > now.last_ms):
-            # Of one row it is the row's, unless somebody holds the former row and will take it up again.
+            # The span of a single row is exact, unless a running `narrowing` still holds the former row.
             self._has_narrowed = self.size > 1 or self._meanwhile is not None
 
 
@@ -255,7 +258,7 @@ def _summing(slots_by_template: SlotsByTemplate) -> Steps[Totals]:
 
 
 def _move(totals: Totals, template: Template | None, before: Slots, now: Slots) -> None:
-    """Take from totals what rows were, and add what they are."""
+    """Subtract the former rows from totals, and add the present ones."""
     kept = set(before) & set(now)
     for slot in before:
         if slot not in kept:

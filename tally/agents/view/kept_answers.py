@@ -1,14 +1,14 @@
-"""Answers that are kept while their rows stay as they are: many people watch few campaigns."""
+"""A cache of answers, valid while their rows do not change: many people watch few campaigns."""
 
 from collections import OrderedDict
 from typing import NamedTuple
 
 KEPT_BYTES = 32 << 20
-"""An answer has a kilobyte for each template that it shows, so that their number would bound nothing."""
+"""The bound is in bytes, not answers: an answer has a kilobyte for each template that it shows."""
 
 
 class AnswerKey(NamedTuple):
-    """An answer: of what, and of which rows."""
+    """The campaign of an answer, and the version of the rows that it was made from."""
 
     tenant: str
     campaign: str
@@ -16,7 +16,7 @@ class AnswerKey(NamedTuple):
 
 
 class KeptAnswers:
-    """The answers that were asked for last, up to so many bytes."""
+    """The most recently requested answers, `most_bytes` at most."""
 
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self._most_bytes = most_bytes
@@ -24,13 +24,13 @@ class KeptAnswers:
         self._answers: OrderedDict[AnswerKey, bytes] = OrderedDict()
 
     def get(self, key: AnswerKey) -> bytes | None:
-        """Return an answer that is kept."""
+        """Return a kept answer, or None."""
         if (answer := self._answers.get(key)) is not None:
             self._answers.move_to_end(key)
         return answer
 
     def keep(self, key: AnswerKey, answer: bytes) -> None:
-        """Keep an answer instead of those that nobody has asked for since long."""
+        """Keep an answer, and evict the least recently requested ones beyond the bound."""
         self._bytes += len(answer) - len(self._answers.pop(key, b""))
         self._answers[key] = answer
         while self._bytes > self._most_bytes:

@@ -1,4 +1,4 @@
-"""What is missing from the numbers of a tenant or a campaign, summed as receipts show it. Pure."""
+"""Sums of what is missing from the numbers of a tenant or a campaign, as receipts show them. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from tally.schemas.notices import ANY_CAMPAIGN
 
 
 class Lack(Struct, frozen=True):
-    """What is missing, by kind: what somebody has acknowledged, and what not."""
+    """What is missing, by kind: losses that are not acknowledged, and losses that are."""
 
     incomplete: dict[str, int] = {}
     acknowledged: dict[str, int] = {}
@@ -18,11 +18,11 @@ class Lack(Struct, frozen=True):
 
 NOTHING = Lack()
 KEPT_SUMS = 1_024
-"""Whoever asks may make up tenants: what is kept for them is bounded."""
+"""Bound of the cache of sums: a caller may invent any number of tenants."""
 
 
 def lack_of(entries: Iterable[Entry]) -> Lack:
-    """Return the sums of some lines."""
+    """Return the sums of entries, by kind; kinds with a sum of 0 are left out."""
     incomplete, acknowledged = Counter[str](), Counter[str]()
     for entry in entries:
         acknowledged[entry.kind] += entry.acknowledged
@@ -35,7 +35,7 @@ def _positive(counts: Counter[str]) -> dict[str, int]:
 
 
 class Lacks:
-    """What is missing in all partitions; hardly ever anything, so that sums are made when somebody asks."""
+    """What is missing in all partitions. Entries are rare: sums are made on request."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[int, bytes], Value] = {}
@@ -43,7 +43,7 @@ class Lacks:
         self._all: tuple[list[Entry], Lack] | None = None
 
     def apply(self, partition: int, key: bytes, raw: bytes) -> None:
-        """Take a value; one that is older than what is known takes nothing back."""
+        """Apply a changelog value; it is joined with the known one, and an older one takes nothing back."""
         value, known = decode_missing(key, raw), self._values.get((partition, key))
         self._values[partition, key] = value if known is None else joined(known, value)
         self._sums.clear()
@@ -51,11 +51,11 @@ class Lacks:
 
     @property
     def all(self) -> Lack:
-        """What is missing from any number."""
+        """What is missing in total, over all tenants."""
         return self._entries()[1]
 
     def of(self, tenant: str, campaign: str | None = None) -> Lack:
-        """Return what may be missing from a campaign's numbers, or with None from any of a tenant's."""
+        """Return what may be missing from a campaign's numbers; with None, from any number of a tenant."""
         entries, _ = self._entries()
         if not entries:
             return NOTHING
@@ -76,7 +76,7 @@ class Lacks:
 
 
 def _concerns(entry: Entry, tenant: str, campaign: str | None) -> bool:
-    """Return whether an entry concerns a campaign, or with None a tenant."""
+    """Return whether an entry concerns a campaign; with None, whether it concerns the tenant."""
     if entry.concerns_all:
         return True
     whose, which = entry.scope

@@ -18,24 +18,24 @@ from tally.tables.store.errors import ForeignRecord, LogShrank
 log = structlog.get_logger()
 
 BATCH_RECORDS = 100
-"""A batch is applied in a millisecond or two; answers do not wait longer for it."""
+"""Applying a batch takes a millisecond or two; answers wait no longer for it."""
 
 FETCH_WAIT_MS = 100
 """How long the broker holds an idle fetch; a committed record ends the wait at once."""
 
 FETCH_BYTES = 1 << 20
 FETCH_ALL_BYTES = 2 << 20
-"""What an answer holds of all partitions together; it is in memory twice while the client reads it."""
+"""Bytes of one fetch response over all partitions; the client holds it in memory twice while it decodes."""
 POLL_SECONDS = 0.2
 LINGER_SECONDS = 0.005
-"""How long the view lingers before the next look: asking costs more than taking a hundred of them."""
+"""How long the view lingers between two polls: a poll costs more than applying a hundred records."""
 DEADLINE_SECONDS = 30.0
 RETRY_SECONDS = (0.2, 5.0)
 """The shortest and the longest pause before Kafka is tried again."""
 
 
 class ChangelogConsumer(Protocol):
-    """What the loop uses of an AIOKafkaConsumer."""
+    """The part of AIOKafkaConsumer that the loop uses."""
 
     async def start(self) -> None: ...  # noqa: D102 - aiokafka's own
     async def stop(self) -> None: ...  # noqa: D102
@@ -53,9 +53,9 @@ class ChangelogConsumer(Protocol):
 
 
 def changelog_consumer(kafka: KafkaClients) -> ChangelogConsumer:
-    """Return a consumer fit for the loop."""
+    """Return a consumer with the settings that the loop needs."""
     consumer: ChangelogConsumer = kafka.reader(
-        # Offsets that are gone mean another changelog than the one read so far: an error, not a jump.
+        # Missing offsets mean that the changelog is not the one read so far: fail, do not reset.
         "none",
         fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
@@ -67,10 +67,10 @@ def changelog_consumer(kafka: KafkaClients) -> ChangelogConsumer:
 class ViewLoop:
     """Keeps a view at the end of the counters changelog.
 
-    `consumer` makes a client anew for each attempt to begin; `unix_ms` is now, and `random`, from 0 to 1,
-    spreads the pauses between attempts. `visible` is called with the seconds from Kafka's time of a raw event
-    to its visibility here, once the partition is ready: while it catches up they say how old the changelog is
-    and nothing about speed.
+    `consumer` makes a new client for each attempt to start. `unix_ms` returns the wall-clock time. `random`,
+    from 0 to 1, spreads the pauses between attempts. `visible` is called with the seconds from Kafka's
+    timestamp of a raw event to its visibility here, only for ready partitions: during catch-up they measure
+    the age of the changelog, not speed.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class ViewLoop:
         self._ends: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
-        """Read until cancelled; while Kafka is away the view keeps what it has, and lag grows.
+        """Read until cancelled; while Kafka is unavailable the view keeps its rows, and lag grows.
 
-        Raises ChangelogReplaced, ForeignRecord, and LogShrank where the changelog was cut under the reader.
+        Raises ChangelogReplaced, ForeignRecord, and LogShrank where offsets still to be read were deleted.
         """
         consumer = await self._started()
         try:
@@ -121,10 +121,10 @@ class ViewLoop:
             await asyncio.sleep(pause_s)
 
     async def _start(self, consumer: ChangelogConsumer) -> None:
-        """Stand at the beginning of every partition, and remember where each ends."""
+        """Seek to the beginning of every partition, and remember where each ends."""
         await consumer.start()
         if self._topic not in await consumer.topics():
-            # Asked about it by name, a broker may create it: not compacted, and with one partition.
+            # A metadata request by name may make the broker create it: not compacted, with one partition.
             raise UnknownTopicOrPartitionError(self._topic)
         consumer.assign(self._places)
         begins = await consumer.beginning_offsets(self._places)
@@ -145,7 +145,7 @@ class ViewLoop:
                     self._note_visible(tp.partition)
         if self._ends:
             await self._note_ready(consumer)
-        # Records that are already fetched are handed out without a wait: give way to the other tasks.
+        # getmany returns records that are already fetched without yielding: let other tasks run.
         has_more = sum(map(len, batch.values())) >= BATCH_RECORDS
         await asyncio.sleep(0 if has_more else LINGER_SECONDS)
 
@@ -157,7 +157,7 @@ class ViewLoop:
             raise ForeignRecord(tp.topic, tp.partition, record.offset, what) from error
 
     async def _note_ready(self, consumer: ChangelogConsumer) -> None:
-        """Mark the partitions that are read to the ends that they had at the start."""
+        """Mark the partitions that are read to the end offsets of the start."""
         for tp in self._ends.keys() - await short_of(consumer, self._ends):
             self._view.set_ready(tp.partition)
             del self._ends[tp]

@@ -1,6 +1,6 @@
 """The memory view: the newest rows of every campaign and of every operator, from all partitions.
 
-Rows are kept encoded, and unpacked for those who ask: most change before anybody does.
+Rows are kept packed, and unpacked on request: most rows change again before a request reads them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,9 +17,9 @@ from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_head, decode_
 from tally.tables.pieces import Steps
 
 Groups = Callable[[RowKey | None], Iterable[Campaign]]
-"""The campaign of a key, or all of them."""
+"""Returns the campaign of a key; with None, all campaigns."""
 LOOKED_THROUGH = 500
-"""Templates that are looked through in one step, most of a millisecond."""
+"""Templates that one step scans, in most of a millisecond."""
 
 
 class KeptRows(Mapping[RowKey, Row]):
@@ -45,9 +45,9 @@ class KeptRows(Mapping[RowKey, Row]):
         return sum(1 for _ in self)
 
     def offsets(self) -> Iterator[tuple[RowKey, int] | None]:
-        """Yield key and next offset of each row, and None where many were looked through.
+        """Yield key and next offset of each row, and None before each batch of templates.
 
-        Rows may change before it has come to its end; one that comes or goes meanwhile may be among them.
+        Rows may change during the iteration; a row that appears or disappears meanwhile may be yielded.
         """
         for group in self._groups(None):
             slots_by_template = group.slots_by_template()
@@ -65,20 +65,20 @@ class KeptRows(Mapping[RowKey, Row]):
 
 
 SHARED_TEMPLATES = 100_000
-"""Templates of which one object serves all campaigns; names that are made up for each contact are more."""
+"""Bound of the templates that campaigns share as one object: a producer may name one for each contact."""
 
 Listener = Callable[[int, RowKey], None]
 
 
 class ChangelogReplaced(Exception):
-    """The counters changelog is another one than before: what was read from the former is void."""
+    """The counters changelog was replaced: what was read from the former one is void."""
 
 
 class View:
-    """The counters of all partitions in memory; whoever reads the changelog feeds it.
+    """The counters of all partitions in memory, fed with the records of the changelog.
 
-    A row or a progress gives way to one of the same or a later facts offset, never to an earlier one, so
-    that reading the changelog again moves no number back.
+    A row or progress is replaced only by one of the same or a later facts offset. Reading the changelog again
+    therefore moves no number back.
     """
 
     def __init__(self, partitions: int) -> None:
@@ -90,7 +90,7 @@ class View:
         self._ready: set[int] = set()
         self._campaigns: dict[tuple[str, str], Campaign] = {}
         self._of_operators: dict[tuple[str, str], Campaign] = {}
-        """Rows without a campaign, as campaigns that nobody can ask for."""
+        """Rows without a campaign, kept as campaigns that no query finds."""
         self._templates: dict[Template, Template] = {}
         self._recent: dict[str, Recent] = {}
         self._too_wide: dict[str, dict[str, Campaign]] = {}
@@ -99,7 +99,7 @@ class View:
         self.lacks = Lacks()
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
-        """Take one committed changelog record. Raises ChangelogReplaced."""
+        """Apply one committed changelog record. Raises ChangelogReplaced."""
         if key == PROGRESS_KEY:
             self._apply_progress(partition, value)
         elif is_missing(key):
@@ -118,7 +118,7 @@ class View:
         return KeptRows(partition, self._groups).offsets()
 
     def _groups(self, key: RowKey | None) -> Iterable[Campaign]:
-        """Return the rows of a key's campaign, or all of this moment."""
+        """Return the campaign of a key, if there is one; with None, all campaigns of this moment."""
         if key is None:
             return [*self._campaigns.values(), *self._of_operators.values()]
         groups = self._campaigns if key.campaign else self._of_operators
@@ -126,7 +126,7 @@ class View:
         return () if found is None else (found,)
 
     def progress(self, partition: int) -> Progress | None:
-        """Return what a partition's last transaction left behind, or None before its first."""
+        """Return the progress of a partition's last transaction; None before its first."""
         return self._progress[partition]
 
     def next_offset(self, partition: int) -> int:
@@ -135,16 +135,16 @@ class View:
         return 0 if progress is None else progress.next_offset
 
     def set_ready(self, partition: int) -> None:
-        """Note that a partition has been read to where it ended when reading began."""
+        """Note that a partition is read to the end that it had when reading began."""
         self._ready.add(partition)
 
     def is_ready(self, partition: int) -> bool:
-        """Whether a partition has been read to where it ended when reading began."""
+        """Whether a partition is read to the end that it had when reading began."""
         return partition in self._ready
 
     @property
     def ready_partitions(self) -> int:
-        """How many partitions are ready; numbers may be low until it is all of them."""
+        """How many partitions are ready; numbers may be too low until all are."""
         return len(self._ready)
 
     def campaign(self, tenant: str, campaign: str) -> list[PartitionRow]:
@@ -153,7 +153,7 @@ class View:
         return [] if found is None else found.rows()
 
     def find(self, tenant: str, campaign: str) -> Campaign | None:
-        """Return a campaign of which something is counted."""
+        """Return a campaign that counts something, or None."""
         found = self._campaigns.get((tenant, campaign))
         return None if found is None or found.is_empty else found
 
@@ -165,7 +165,7 @@ class View:
                     yield found
 
     def narrowing(self, tenant: str) -> Steps[None]:
-        """Find the spans of those campaigns anew of which a row's span has become shorter."""
+        """Recompute the spans of a tenant's campaigns in which the span of a row has become shorter."""
         for campaign in list(self._too_wide.get(tenant, {}).values()):
             yield from campaign.narrowing()
             if not campaign.size:
@@ -200,7 +200,7 @@ class View:
             listener(partition, key)
 
     def _one(self, template: Template | None) -> Template | None:
-        """Return the one object of equal templates: campaigns share theirs."""
+        """Return the object that campaigns share for equal templates."""
         if template is None:
             return None
         if len(self._templates) < SHARED_TEMPLATES:

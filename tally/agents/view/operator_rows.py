@@ -1,4 +1,4 @@
-"""The rows of operators, by tenant: those without a campaign, whose template is (PBX, interface)."""
+"""The rows of operators, by tenant. Such a row has no campaign, and (PBX, interface) as its template."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ from tally.schemas.rows import Row
 
 COUNTED = ("connects", "ring_no_answer", "talk_s")
 NOBODY = ""
-"""Stands for the tenant where nobody said whose operators a PBX has."""
+"""The tenant in the rows of operators whose PBX has no known tenant."""
 
 
 class Shown(Struct, frozen=True):
@@ -25,7 +25,7 @@ class Shown(Struct, frozen=True):
 
 
 class Operator(Struct):
-    """What rows say of an operator; made anew once one of them changes."""
+    """One operator as its rows describe it; rebuilt once one of them changes."""
 
     pbx: str
     interface: str
@@ -33,22 +33,22 @@ class Operator(Struct):
     memberships: tuple[Membership, ...]
     counts: dict[str, int]
     legs_in_call: int = 0
-    """Legs of calls that are connected with a customer at this moment."""
+    """Legs that are connected to a customer at this moment."""
     legs_ringing: int = 0
-    """Legs that a queue offers a customer to at this moment."""
+    """Legs to which a queue offers a customer at this moment."""
     shown: Shown | None = None
-    """As its reader left it here."""
+    """Its entry in an answer, cached here by `Queries`."""
 
 
 class OperatorRows:
-    """The newest rows of operators; what they say is read once for each state of them."""
+    """The newest rows of operators; an operator is read from them once, until one of them changes."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[Template, dict[int, Row]]] = {}
         self._read: dict[str, dict[Template, Operator | None]] = {}
 
     def put(self, partition: int, key: RowKey, row: Row) -> None:
-        """Take a newer row."""
+        """Store a newer row."""
         if key.template is not None:
             self._rows.setdefault(key.tenant, {}).setdefault(key.template, {})[partition] = row
             self._forget(key.tenant, key.template)
@@ -60,11 +60,11 @@ class OperatorRows:
             self._forget(key.tenant, key.template)
 
     def names(self, tenant: str) -> list[Template]:
-        """Return (PBX, interface) of a tenant's operators, in no order."""
+        """Return (PBX, interface) of each of a tenant's operators, unordered."""
         return list(self._rows.get(tenant, ()))
 
     def one(self, tenant: str, name: Template) -> Operator | None:
-        """Return an operator of whom something is known, read once for each state of the rows."""
+        """Return an operator, or None where its rows count nothing."""
         rows = self._rows.get(tenant, {}).get(name)
         if rows is None:
             return None
@@ -74,7 +74,7 @@ class OperatorRows:
         return read[name]
 
     def _described(self, template: Template, rows: Mapping[int, Row]) -> Operator | None:
-        """Return an operator; memberships that were told without a tenant are those of all it served."""
+        """Return an operator; memberships known without a tenant apply to each tenant that it served."""
         operator = read_operator(template, rows.values())
         if operator is None or operator.name or operator.memberships:
             return operator
@@ -84,13 +84,13 @@ class OperatorRows:
         return msgspec.structs.replace(operator, name=known.name, memberships=known.memberships)
 
     def _forget(self, tenant: str, template: Template) -> None:
-        """Forget what rows said that are about to change; those of nobody speak for every tenant."""
+        """Forget the operator that changed rows described; rows of `NOBODY` describe it for every tenant."""
         for read in self._read.values() if tenant == NOBODY else (self._read.get(tenant, {}),):
             read.pop(template, None)
 
 
 def read_operator(template: Template, rows: Iterable[Row]) -> Operator | None:
-    """Return the operator whom rows of one template describe; None of whom nothing is counted."""
+    """Return the operator that the rows of one template describe; None where they count nothing."""
     counts = _summed(rows)
     if not counts:
         return None

@@ -1,4 +1,4 @@
-"""Operators: what they do at this moment, and what they have done, as JSON objects. Pure."""
+"""Operators as JSON objects: their present state and what they have done. Pure."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -24,7 +24,7 @@ KEPT_MOMENTS = 1024
 
 
 def show(operator: Operator, now_ms: int) -> Shown:
-    """Return an operator's entry in an answer, and until when it holds if no row changes."""
+    """Return an operator's entry in an answer, and the time until which it holds if no row changes."""
     answer = operator_answer(operator, now_ms)
     ends = (_wrapped_up_ms(one) for one in operator.memberships)
     until_ms = min((end_ms for end_ms in ends if end_ms > now_ms), default=FOR_EVER_MS)
@@ -32,7 +32,7 @@ def show(operator: Operator, now_ms: int) -> Shown:
 
 
 def state_of(memberships: Sequence[Membership], now_ms: int) -> tuple[State, Sequence[Membership]]:
-    """Return the state that memberships come to, and those of them that show it."""
+    """Return the state of an operator with these memberships, and the memberships that show it."""
     if all(one.status in UNREACHABLE for one in memberships):
         return "unavailable", memberships
     if engaged := [one for one in memberships if one.in_call or one.status in ENGAGED]:
@@ -47,7 +47,10 @@ def state_of(memberships: Sequence[Membership], now_ms: int) -> tuple[State, Seq
 
 
 def _state_of_operator(operator: Operator, now_ms: int) -> tuple[State, Sequence[Membership]]:
-    """Return an operator's state: calls show what a PBX that does not watch phones never says of members."""
+    """Return an operator's state, from its memberships and its legs in calls.
+
+    A PBX that does not watch phones never reports its members as in a call or ringing: legs show it then.
+    """
     state, showing = state_of(operator.memberships, now_ms)
     if operator.legs_in_call and state != "in_call":
         return "in_call", ()
@@ -83,11 +86,11 @@ def _queue_answer(membership: Membership, now_ms: int) -> Json:
 
 
 def _since(state: State, showing: Sequence[Membership]) -> str | None:
-    """Return since when a state holds, by the latest news of it; None where nobody knows a time."""
+    """Return the time since which a state holds, the latest that memberships give; None without one."""
     if state == "wrap_up":
         times = [one.last_call_s * 1000 for one in showing]
     elif state == "available":
-        # A wrap-up ends by the clock: the PBX says nothing then.
+        # A wrap-up ends by the clock: the PBX sends no event then.
         times = [max(one.since_ms, _wrapped_up_ms(one)) for one in showing]
     else:
         times = [one.since_ms for one in showing]
@@ -96,7 +99,7 @@ def _since(state: State, showing: Sequence[Membership]) -> str | None:
 
 @lru_cache(KEPT_MOMENTS)
 def _moment(at_ms: int) -> str | None:
-    """Return a time as answers show it; the queues of an operator mostly share theirs."""
+    """Return a time as answers show it, from a cache: the queues of an operator mostly share theirs."""
     return rfc_3339(at_ms) if 0 < at_ms <= MAX_SECONDS * 1000 else None
 
 
@@ -105,5 +108,5 @@ def _since_ms(membership: Membership) -> int:
 
 
 def _wrapped_up_ms(membership: Membership) -> int:
-    """Return when the time after the last call is over; 0 where the queue gives none."""
+    """Return when the wrap-up of the last call is over; 0 where the queue has no wrap-up."""
     return (membership.last_call_s + membership.wrapup_s) * 1000 if membership.wrapup_s else 0

@@ -1,4 +1,4 @@
-"""What the edges ask: answers and receipts of one moment, from the view and the lag."""
+"""Queries of the read API and `/metrics`: answers and receipts of one moment, from the view and the lag."""
 
 import asyncio
 from collections import OrderedDict
@@ -32,33 +32,33 @@ T = TypeVar("T")
 
 TAG_BYTES = 12
 WATCHED = 2_000
-"""Campaigns of which it is kept what was looked at: what a list shows of them needs only what has changed."""
+"""Campaigns whose last look is kept: their entry in a list then needs only the rows that have changed."""
 
 YIELDS_BETWEEN = 1
-"""Rounds of the event loop between two pieces: reading a dashboard is no less than counting."""
+"""Rounds of the event loop between two pieces: reads have the same priority as counting."""
 LONG_ROWS = 5_000
 LONG_AT_ONCE = 4
-"""Answers of more rows than that are made a few at a time: each holds its rows meanwhile."""
+"""At most so many answers of more than `LONG_ROWS` rows are in progress: each holds its rows in memory."""
 
 NONE: frozenset[str] = frozenset()
 
 
 class CampaignShown(NamedTuple):
-    """A campaign as an answer shows it, and the version of the rows that it shows."""
+    """A campaign's entry in an answer, and the version of the rows that it shows."""
 
     version: bytes
     entry: bytes
 
 
 class OperatorsPage(Struct, frozen=True):
-    """A page of operators as JSON, and behind which one the next begins."""
+    """A page of operators as JSON, and the operator after which the next page begins."""
 
     entries: bytes
     following: Template | None
 
 
 class Queries:
-    """Answers from the memory view. A receipt and what is read before the next await are of one moment."""
+    """Answers from the memory view; a receipt and what is read before the next await are of one moment."""
 
     def __init__(
         self,
@@ -83,13 +83,13 @@ class Queries:
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     def receipt(self, tenant: str, campaign: str | None = None) -> Receipt:
-        """Return the receipt of what the view holds now of a campaign, or with None of a whole tenant."""
+        """Return the present receipt of a campaign; with None, of a whole tenant."""
         lack = self.view.lacks.of(tenant, campaign)
         basis = Basis(self._as_of(), self._monotonic(), self._generation, self._live_lag_ms, self._openings())
         return write_receipt(self.view, basis, lack)
 
     def lag_seconds(self) -> float | None:
-        """Return the age of the latest moment that is known to be counted."""
+        """Return the age of the latest moment that is known to be counted; None before the first."""
         as_of = self._as_of()
         return None if as_of is None else max(0.0, self._monotonic() - as_of.monotonic_s)
 
@@ -100,32 +100,32 @@ class Queries:
         )
 
     def campaign(self, tenant: str, campaign: str) -> Campaign | None:
-        """Return a campaign of which something is counted."""
+        """Return a campaign that counts something, or None."""
         return self.view.find(tenant, campaign)
 
     async def in_pieces(self, steps: Steps[T]) -> T:
-        """Run a computation; what is long takes turns with other answers, and gives way to all else."""
+        """Run a computation in pieces; between them other answers take turns and all other tasks run."""
         return await in_pieces(steps, self._gate.enter)
 
     async def version(self, campaign: Campaign) -> bytes:
-        """Return the version of a campaign's rows, not of before this was asked."""
+        """Return the version of a campaign's rows, of a moment after this call began."""
         self._watch(campaign)
         async with self._bounded(campaign.size):
             return (await self.in_pieces(campaign.looking(with_totals=False))).version
 
     def kept(self, campaign: Campaign, version: bytes) -> bytes | None:
-        """Return the answer of a version, where it is kept."""
+        """Return the kept answer of a version, or None."""
         return self._answers.get(_answer_key(campaign, version))
 
     async def answer(self, campaign: Campaign) -> CampaignShown:
-        """Return all numbers of a campaign as a JSON object, not of before this was asked."""
+        """Return all numbers of a campaign as a JSON object, of a moment after this call began."""
         async with self._bounded(campaign.size):
             version, entry = await self.in_pieces(_answer(campaign))
         self._answers.keep(_answer_key(campaign, version), entry)
         return CampaignShown(version, entry)
 
     async def summaries(self, campaigns: Sequence[Campaign]) -> list[CampaignShown]:
-        """Return what a list shows of campaigns, each made once for each state of its rows."""
+        """Return the entries of campaigns in a list; each is made once for each version of its rows."""
         async with self._bounded(sum(campaign.size for campaign in campaigns)):
             return await self.in_pieces(self._summaries(campaigns))
 
@@ -137,7 +137,7 @@ class Queries:
                 yield from campaign.narrowing()
             look = yield from campaign.looking(with_totals=True)
             first_ms, last_ms = campaign.first_ms, campaign.last_ms
-            # While somebody else seeks the span, it is too long for these rows: then it is part of a version.
+            # While another call recomputes the span it may be too long for these rows, so the version has it.
             version = b"%b %d %d" % (look.version, first_ms, last_ms)
             if campaign.summary is None or campaign.summary[0] != version:
                 summary = campaign_summary(look.totals, first_ms, last_ms)
@@ -151,7 +151,7 @@ class Queries:
     ) -> Steps[tuple[list[Campaign], Rank | None]]:
         """Return a page of a tenant's campaigns, newest activity first, and where the next one begins.
 
-        A campaign that becomes active between two pages moves before them: it is on the first page then.
+        A campaign that becomes active between two requests moves to the first page.
         """
         yield from self.view.narrowing(tenant)
         campaigns = self._chosen(tenant, ids, after) if ids else self.view.recent(tenant, after)
@@ -167,7 +167,7 @@ class Queries:
         after: Template | None = None,
         limit: int = OPERATORS_SHOWN.most,
     ) -> Steps[OperatorsPage]:
-        """Return a page of a tenant's operators at this moment, by PBX and interface; an empty set is all."""
+        """Return a page of a tenant's operators, now, by PBX and interface; an empty set filters nothing."""
         now_ms, operators = self._now_ms(), self.view.operators
         names = [name for name in operators.names(tenant) if not pbxs or name.name in pbxs]
         found: list[bytes] = []
@@ -188,7 +188,7 @@ class Queries:
                 return OperatorsPage(_listed(found), None)
 
     def _watch(self, campaign: Campaign) -> None:
-        """Keep what is looked at of a campaign, and forget the one asked for longest ago."""
+        """Keep the looks at a campaign, and evict the campaign that was requested longest ago."""
         scope = (campaign.tenant, campaign.campaign)
         self._watched[scope] = campaign
         self._watched.move_to_end(scope)
@@ -204,7 +204,7 @@ class Queries:
 
 
 def entity_tag(receipt: Receipt, versions: Iterable[bytes], *more: object) -> str:
-    """Return the tag of an answer: the same in every worker that holds the same rows in the same state."""
+    """Return the ETag of an answer: equal in all workers whose rows, generation, state and lack are equal."""
     digest = blake2b(repr((receipt.generation, receipt.state, receipt.lack, more)).encode())
     for version in versions:
         digest.update(version)
@@ -212,7 +212,7 @@ def entity_tag(receipt: Receipt, versions: Iterable[bytes], *more: object) -> st
 
 
 def _answer(campaign: Campaign) -> Steps[tuple[bytes, bytes]]:
-    """Return a campaign's answer and the version of the rows that it is made of."""
+    """Return the version of a campaign's rows and the answer made from them."""
     slots_by_template, digest = campaign.slots_by_template(), campaign.digest
     are_filled = campaign.filled == campaign.size
     if digest is None:
@@ -240,7 +240,7 @@ def _listed(entries: list[bytes]) -> bytes:
 
 
 def _shown(operator: Operator, now_ms: int) -> Shown:
-    """Return an operator's entry, made once for each state of its rows and for what ends by the clock."""
+    """Return an operator's entry; it is made again once a row changes or the clock ends a wrap-up."""
     kept = operator.shown
     if kept is None or not kept.from_ms <= now_ms < kept.until_ms:
         kept = operator.shown = show(operator, now_ms)

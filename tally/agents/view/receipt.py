@@ -1,4 +1,4 @@
-"""Receipts: what moment an answer speaks of, and whether it is whole. Pure."""
+"""Receipts: the moment that an answer describes, and what is missing from it. Pure."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -14,26 +14,28 @@ State = Literal["live", "catching_up", "incomplete", "incomplete_acknowledged"]
 
 
 class Opening(Struct, frozen=True):
-    """How far this process has come with opening the tables of a partition."""
+    """The progress of this process in opening the tables of a partition."""
 
     read: int
-    """Changelog records that have been read."""
+    """Changelog records read so far."""
     of: int
-    """How many there are to read; 0 while that is not known."""
+    """Changelog records to read; 0 while unknown."""
     seconds_left: int | None
-    """By the pace so far; None before there is one."""
+    """Estimated from the rate so far; None before there is one."""
 
 
 Openings = Mapping[int, Opening]
 
 
 class Receipt(Struct, frozen=True):
-    """Goes out with every number. Everything that reached the raw topics before `as_of_ms` is counted, but
-    for what the receipt says to be missing.
+    """The receipt that goes out with every number.
+
+    Everything that reached the raw topics before `as_of_ms` is counted, apart from what the receipt reports
+    as missing.
     """
 
     as_of_ms: int | None
-    """None until a first moment is known to be counted."""
+    """None until the first moment is known to be counted."""
     lag_ms: int | None
     state: State
     generation: int
@@ -41,11 +43,11 @@ class Receipt(Struct, frozen=True):
     partitions: int
     progress: tuple[int, ...]
     lack: Lack = NOTHING
-    """What is missing, or may be, from the numbers that go out with it."""
+    """What is, or may be, missing from the numbers that it goes out with."""
     opening: Openings = {}
 
     def answer(self) -> Json:
-        """Return the receipt as answers show it; what is missing or opens only where something does."""
+        """Return the receipt as answers show it, without the fields on missing and opening that are empty."""
         shown: Json = {
             "as_of": None if self.as_of_ms is None else rfc_3339(self.as_of_ms),
             "lag_ms": self.lag_ms,
@@ -68,7 +70,7 @@ class Receipt(Struct, frozen=True):
 
 
 class Basis(Struct, frozen=True):
-    """What all receipts of one moment have in common."""
+    """The values that all receipts of one moment share."""
 
     as_of: Moment | None
     now_s: float
@@ -79,7 +81,7 @@ class Basis(Struct, frozen=True):
 
 
 def write_receipt(view: View, basis: Basis, lack: Lack) -> Receipt:
-    """Return the receipt of what a view holds, for numbers that lack this."""
+    """Return the receipt for numbers of a view from which `lack` is missing."""
     as_of = basis.as_of
     lag_ms = None if as_of is None else max(0, round((basis.now_s - as_of.monotonic_s) * 1000))
     whole = view.ready_partitions == view.partitions
@@ -98,7 +100,7 @@ def write_receipt(view: View, basis: Basis, lack: Lack) -> Receipt:
 
 
 def _state(lack: Lack) -> State:
-    """Return what numbers are that are not late. What nobody has acknowledged comes first."""
+    """Return the state of numbers that are not late; losses that are not acknowledged take precedence."""
     if lack.incomplete:
         return "incomplete"
     return "incomplete_acknowledged" if lack.acknowledged else "live"

@@ -1,25 +1,25 @@
-"""The order of a tenant's campaigns, newest activity first, kept while activity goes on."""
+"""A tenant's campaigns ordered by last activity, newest first, and updated incrementally."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import NamedTuple
 
 REBUILD_SHARE = 16
-"""Beyond one moved campaign in so many, sorting all of them anew is cheaper than moving each."""
+"""If more than one campaign in so many has moved, sorting all is cheaper than moving each."""
 
 
 class Rank(NamedTuple):
-    """Where a campaign stands: newest activity first, and then by its id."""
+    """The sort key of a campaign: newest activity first, then by id."""
 
     minus_last_ms: int
     campaign: str
 
 
 class Recent:
-    """Campaigns ordered by last activity; a change costs nothing until somebody reads the order.
+    """Campaigns ordered by last activity; a move is only noted until the order is read.
 
-    While a changelog is read from its beginning every row moves its campaign, and nobody looks. Later a
-    few campaigns move between two readings, and each costs a binary search in a list of pointers.
+    While a changelog is read from its beginning, every row moves its campaign and no request reads the order.
+    Later, few campaigns move between two reads, and each costs a binary search in a list of pointers.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Recent:
         self._moved: dict[str, Rank | None] = {}
 
     def move(self, campaign: str, last_ms: int) -> None:
-        """Give a campaign its rank by its last activity."""
+        """Rank a campaign by its last activity."""
         self._moved[campaign] = Rank(-last_ms, campaign)
 
     def remove(self, campaign: str) -> None:
@@ -36,7 +36,7 @@ class Recent:
         self._moved[campaign] = None
 
     def after(self, rank: Rank | None) -> Iterator[Rank]:
-        """Yield the ranks behind one, or all of them. Not to be used across other calls."""
+        """Yield the ranks after one; with None, all. Any other call invalidates the iterator."""
         self._sort_moved()
         start = 0 if rank is None else bisect_right(self._order, rank)
         for index in range(start, len(self._order)):

@@ -1,4 +1,4 @@
-"""Sums over rows: a campaign's totals, and what its templates come to. Pure."""
+"""Sums over rows: the totals of a campaign and of its templates. Pure."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -14,37 +14,37 @@ from tally.schemas.rows import LABELS, Row
 Counts = dict[str, int]
 
 KEPT_NAMES = 1 << 16
-"""Keys of counts that are kept taken apart: counters, listed entries, buckets, and queues of campaigns."""
+"""Bound of the cache of split keys: counters, listed entries, buckets, and queues of campaigns."""
 
 
 class Flat(NamedTuple):
-    """A key of a row's counts, taken apart."""
+    """A key of a row's counts, split into its parts."""
 
     name: str
     entry: str
     summed_from: Grain
-    """Of whose rows a campaign's number is the sum: those of its templates, or its own row `*`."""
+    """The grain whose rows a campaign's number sums: the rows of its templates, or its own row `*`."""
 
 
 @lru_cache(KEPT_NAMES)
 def flat(key: str) -> Flat:
-    """Take a key of counts apart."""
+    """Split a key of counts."""
     name, _, entry = key.partition(".")
     counter = BY_NAME.get(name)
     return Flat(name, entry, (counter and counter.summed_from(CAMPAIGN)) or CAMPAIGN)
 
 
 class Totals(Struct):
-    """What all rows of a campaign come to, and the channels that they name."""
+    """The sums of all rows of a campaign, and the channels that they name."""
 
     of_templates: Counts = {}
     own: Counts = {}
-    """What row `*` holds."""
+    """The counts of row `*`."""
     channels: dict[str, int] = {}
-    """By channel, in how many rows it is."""
+    """The number of rows that name each channel."""
 
     def add(self, template: Template | None, row: Row, times: int = 1) -> None:
-        """Add a row; with -1, take it back."""
+        """Add a row; with `times` -1, subtract it."""
         counts = self.own if template is None else self.of_templates
         known = counts.get
         for key, value in row.counts.items():
@@ -54,19 +54,19 @@ class Totals(Struct):
 
     @property
     def counts(self) -> Counts:
-        """The campaign's numbers: sums over all templates, or what row `*` holds."""
+        """The campaign's numbers: each counter summed over all templates, or taken from row `*`."""
         totals: Counts = {}
         _add(totals, self.of_templates, TEMPLATE)
         _add(totals, self.own, CAMPAIGN)
         return totals
 
     def copy(self) -> "Totals":
-        """Return the same, to be changed."""
+        """Return a copy that may be changed."""
         return Totals(dict(self.of_templates), dict(self.own), dict(self.channels))
 
 
 class Sums:
-    """What chosen templates come to, all others together, and row `*`; rows come one by one."""
+    """The sums of each chosen template, of all others together, and of row `*`."""
 
     def __init__(self, chosen: Iterable[Template]) -> None:
         self.by_template: dict[Template, Counts] = {template: {} for template in chosen}
@@ -76,7 +76,7 @@ class Sums:
         self.channels: set[str] = set()
 
     def add(self, template: Template | None, rows: Iterable[Row]) -> None:
-        """Add rows of a template, or of None the campaign's own."""
+        """Add rows of a template; with None, the campaign's own."""
         counts = self.own if template is None else self.by_template.get(template, self.others)
         known, channels = counts.get, self.channels
         for row in rows:
@@ -89,11 +89,11 @@ class Sums:
                 self.labels.setdefault(template, set()).update(row.labels)
 
     def labels_of(self, template: Template) -> list[str]:
-        """Return a template's ids of all partitions, as few as one row keeps: the smallest."""
+        """Return a template's ids from all partitions: the smallest, as many as one row keeps."""
         return sorted(self.labels.get(template, ()))[:LABELS]
 
     def totals(self) -> Counts:
-        """Return the campaign's numbers: sums over all templates, or what row `*` holds."""
+        """Return the campaign's numbers: each counter summed over all templates, or taken from row `*`."""
         totals: Counts = {}
         for counts in (*self.by_template.values(), self.others):
             _add(totals, counts, TEMPLATE)
@@ -102,7 +102,7 @@ class Sums:
 
 
 def adding_up(counts: Mapping[str, int]) -> Counts:
-    """Return those counts that may be added over templates."""
+    """Return the counts that may be added over templates."""
     return {key: value for key, value in counts.items() if flat(key).summed_from is TEMPLATE}
 
 
