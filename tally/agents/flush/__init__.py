@@ -1,1 +1,1 @@
-"""Sends rows that changed to Postgres, as absolute values, many in one statement."""
+"""Writes changed rows to Postgres as absolute values, many in one statement."""

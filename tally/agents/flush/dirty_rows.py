@@ -1,4 +1,4 @@
-"""What is still to be flushed of one partition, and what goes into the next transaction. No I/O."""
+"""The rows of one partition that are still to be flushed, and the batches that they go in. No I/O."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -12,27 +12,27 @@ from tally.tables.pieces import Steps
 from tally.tables.postgres.progress import FlushProgress
 
 WITHHELD_SECONDS = 300.0
-"""How long a row that Postgres cannot store waits before it is tried again."""
+"""How long a row that Postgres cannot store waits before its next try."""
 
 FlushState = Literal["flushing", "empty", "behind", "foreign_store"]
 
 
 class DirtySince(NamedTuple):
-    """When a row became dirty: everything below `next_offset` that is in the row is in Postgres too."""
+    """When a row became dirty: Postgres holds everything that the row counts below `next_offset`."""
 
     next_offset: int
     at_seconds: float
 
 
 class Withheld(NamedTuple):
-    """A row that Postgres cannot store: dirty, but out of the way of the others until `retry_at_seconds`."""
+    """A dirty row that Postgres cannot store; batches leave it out until `retry_at_seconds`."""
 
     since: DirtySince
     retry_at_seconds: float
 
 
 class Batch(Struct, frozen=True):
-    """What one transaction writes: these rows, and flush progress as it is afterwards."""
+    """The contents of one transaction: rows, and flush progress before and after it."""
 
     since: dict[RowKey, DirtySince]
     progress: FlushProgress
@@ -40,11 +40,11 @@ class Batch(Struct, frozen=True):
 
 
 def state_of(held: FlushProgress | None, progress: Progress | None) -> FlushState:
-    """Return whether a partition can be flushed, from what Postgres and the feed say of it.
+    """Return whether a partition can be flushed, from its progress in Postgres and in the view.
 
-    `empty`: the fold has committed nothing yet. `behind`: another flusher has seen more than this feed, whose
-    rows are old. `foreign_store`: Postgres holds rows of another changelog under the same generation;
-    offsets of the two do not compare, so that nothing may be written.
+    `empty`: the fold has committed nothing yet. `behind`: another flusher has read further than this view,
+    whose rows are old. `foreign_store`: Postgres holds rows of another changelog under the same generation;
+    offsets of the two cannot be compared, and nothing may be written.
     """
     if progress is None:
         return "empty"
@@ -56,15 +56,15 @@ def state_of(held: FlushProgress | None, progress: Progress | None) -> FlushStat
 
 
 def resend_from(held: FlushProgress | None, columns: str) -> int:
-    """Return the progress from which on rows are dirty for somebody who begins to flush a partition."""
+    """Return the offset from which on rows are dirty when a process begins to flush a partition."""
     return held.next_offset if held is not None and held.columns == columns else 0
 
 
 class DirtyRows:
     """The dirty rows of one partition, oldest first, and the flush progress last seen in Postgres.
 
-    Holds one entry a row however often the row changes, so that it stays bounded while Postgres is away. No
-    step costs more than the rows that it is about: half a million may be dirty.
+    It holds one entry per row however often the row changes, and so stays bounded while Postgres is away. The
+    cost of each method depends only on the rows that it handles: half a million may be dirty.
     """
 
     def __init__(self, columns: str) -> None:
@@ -72,48 +72,48 @@ class DirtyRows:
         self._opened = False
         self._seen: FlushProgress | None = None
         self._oldest: dict[RowKey, DirtySince] = {}
-        """Rows found dirty, put back or released: they go before those that have changed, in no order."""
+        """Rows found dirty, put back or released, unordered; they are flushed before the changed ones."""
         self._since: DirtySince | None = None
-        """Not later than any of the oldest; moves on when all of them are gone."""
+        """A lower bound of `_oldest`; reset once that is empty."""
         self._changed: dict[RowKey, DirtySince] = {}
         self.withheld: dict[RowKey, Withheld] = {}
         self._withheld_offset: int | None = None
-        """The smallest offset since which a withheld row is dirty; found anew once one is released."""
+        """The smallest offset since which a withheld row is dirty; None where it has to be computed again."""
 
     @property
     def dirty(self) -> dict[RowKey, DirtySince]:
-        """All dirty rows, in the order in which they go."""
+        """All dirty rows, in the order in which they are flushed."""
         return {**self._oldest, **self._changed}
 
     @property
     def dirty_rows(self) -> int:
-        """How many rows are dirty, those apart that are withheld."""
+        """How many rows are dirty, without the withheld ones."""
         return len(self._oldest) + len(self._changed)
 
     @property
     def dirty_since(self) -> DirtySince | None:
-        """Since when the oldest row is dirty, or a little before."""
+        """When the oldest dirty row became dirty, or an earlier time."""
         return self._since if self._oldest else next(iter(self._changed.values()), None)
 
     def close(self) -> None:
-        """Forget everything; the next reconciliation opens the partition again."""
+        """Forget everything; the next `reconcile` opens the partition again."""
         self._opened = False
         self._seen = self._since = self._withheld_offset = None
         self._oldest, self._changed, self.withheld = {}, {}, {}
 
     def change(self, key: RowKey, since: DirtySince) -> None:
-        """Note that a row changed; a closed partition finds its dirty rows when it opens."""
+        """Note that a row changed; a closed partition notes nothing, since `reconcile` finds its dirty rows."""
         if self._opened and key not in self.withheld and key not in self._oldest:
             self._changed.setdefault(key, since)
 
     def reconcile(
         self, held: FlushProgress | None, rows: Iterable[tuple[RowKey, int] | None], now_seconds: float
     ) -> Steps[bool]:
-        """Take over what Postgres holds; return whether it is not what this flusher left there.
+        """Adopt the flush progress that Postgres holds; return whether it moved while this was open.
 
-        `rows` are all rows with their offsets, which may change between two steps: whoever changes one says
-        so by `change`. Another flusher's progress is as good as our own: rows from there on are dirty. Where
-        progress went back or vanished (a dump was restored), or was written by another version, every row is.
+        `rows` are all rows with their offsets. They may change between two steps; each change is passed to
+        `change`. Progress of another flusher is accepted: rows from there on are dirty. Every row is dirty
+        where progress went back or vanished (a dump was restored) or has other columns (another release).
         """
         was_open = self._opened
         if was_open and held == self._seen:
@@ -136,9 +136,9 @@ class DirtyRows:
         return was_open
 
     def next_batch(self, progress: Progress, limit: int) -> Batch | None:
-        """Take the next batch, or None where neither rows nor flush progress have to move.
+        """Remove and return the next batch; None where there is neither a row nor progress to write.
 
-        Afterwards the batch is in nobody's hands: hand it to `done` or to `put_back`.
+        The caller must pass the batch to `done` or `put_back`.
         """
         taken = [*islice(self._oldest, limit)]
         taken += islice(self._changed, limit - len(taken))
@@ -156,23 +156,23 @@ class DirtyRows:
         return Batch(since, flushed, seen)
 
     def done(self, batch: Batch) -> None:
-        """Note that a batch is in Postgres."""
+        """Note that a batch is committed in Postgres."""
         self._seen = batch.progress
 
     def put_back(self, batch: Batch) -> None:
-        """Make the rows of a batch dirty again, since when they were."""
+        """Make the rows of a batch dirty again, since the time when they were."""
         for key, since in batch.since.items():
             self._make_dirty(key, since)
 
     def withhold(self, keys: Iterable[RowKey], retry_at_seconds: float) -> None:
-        """Set dirty rows aside that Postgres cannot store; flush progress does not pass them."""
+        """Withhold dirty rows that Postgres cannot store; flush progress does not pass them."""
         for key in keys:
             row = self.withheld[key] = Withheld(self._pop(key), retry_at_seconds)
             if self._withheld_offset is not None:
                 self._withheld_offset = min(self._withheld_offset, row.since.next_offset)
 
     def release(self, now_seconds: float) -> None:
-        """Make withheld rows dirty again whose time has come."""
+        """Make withheld rows dirty again once their retry is due."""
         due = [key for key, row in self.withheld.items() if row.retry_at_seconds <= now_seconds]
         for key in due:
             self._make_dirty(key, self.withheld.pop(key).since)
@@ -185,7 +185,7 @@ class DirtyRows:
         return self._withheld_offset
 
     def _make_dirty(self, key: RowKey, since: DirtySince) -> None:
-        """Put a row before those that have changed, with the older of two times."""
+        """Put a row before the changed ones; a row that is dirty already keeps the older time."""
         if key in self.withheld:
             return
         known = self._oldest.get(key) or self._changed.pop(key, since)
@@ -200,7 +200,7 @@ class DirtyRows:
 
 
 def _went_on(seen: FlushProgress | None, held: FlushProgress | None) -> bool:
-    """Return whether another flusher went on from what was seen, as far as can be told."""
+    """Return whether another flusher seems to have continued from the progress that was seen."""
     return (
         seen is not None
         and held is not None

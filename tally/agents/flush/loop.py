@@ -1,4 +1,4 @@
-"""The flush loop: every second, or earlier when much is dirty, sends what changed to Postgres."""
+"""The flush loop: writes changed rows to Postgres every second, or earlier when many are dirty."""
 
 import asyncio
 
@@ -13,20 +13,20 @@ log = structlog.get_logger()
 
 
 def pause_seconds(interval_seconds: float, took_seconds: float) -> float:
-    """Return how long to wait after a flush that took so long: one begins each interval.
+    """Return the pause after a flush: one flush begins each interval.
 
-    One that takes longer than a third of it rests twice as long as it took, two intervals at most: a slow
-    Postgres is not asked without a break, and while a worker catches up, rows that change all the time are
-    not written each second.
+    After a flush longer than a third of the interval the pause is twice its duration, two intervals at most.
+    This gives a slow Postgres a break, and during catch-up rows that change all the time are not written each
+    second.
     """
     return max(interval_seconds - took_seconds, 2 * min(took_seconds, interval_seconds))
 
 
 class Flush:
-    """Flushes partitions for as long as `run` runs; whatever Postgres does, it goes on.
+    """Flushes the partitions of this process while `run` runs; no failure of Postgres ends it.
 
-    Postgres failing raises nothing: it is logged, counted, told by `troubles` and tried again. Any other
-    exception is a defect of ours and ends `run`.
+    A failure of Postgres is logged, counted, reported by `troubles` and retried. Any other exception is a
+    defect of ours and ends `run`.
     """
 
     def __init__(self, ports: FlushPorts, config: FlushConfig) -> None:
@@ -41,14 +41,14 @@ class Flush:
         ports.source.listeners.append(self._changed)
 
     def troubles(self) -> list[str]:
-        """Return what keeps rows from Postgres, in words for readiness and pages; empty is well."""
+        """Return the reasons why rows do not reach Postgres, for readiness and pages; empty is well."""
         found = [
             f"partition {n}: {flushed.trouble}" for n, flushed in self._flushed.items() if flushed.trouble
         ]
         return [self._outage.trouble, *found] if self._outage.trouble else found
 
     async def run(self) -> None:
-        """Flush for ever."""
+        """Flush until cancelled."""
         took_seconds = 0.0
         while True:
             if self._outage.failures:
@@ -61,7 +61,7 @@ class Flush:
             took_seconds = self._ports.clock() - began_seconds
 
     async def tick(self) -> None:
-        """Compare flush progress with what Postgres holds, and flush every partition that is due."""
+        """Read flush progress from Postgres, and flush every partition that is due."""
         self._full.clear()
         ours = sorted(self._ports.partitions())
         self._flushed = {n: self._flushed.get(n) or self._opened(n) for n in ours}
@@ -93,7 +93,7 @@ class Flush:
         owed = [flushed.dirty for flushed in self._flushed.values()]
         oldest = [since.at_seconds for rows in owed if (since := rows.dirty_since) is not None]
         if self._outage.since_seconds is not None:
-            # Rows that were dirty when Postgres went away may not be known yet.
+            # The rows that were dirty when Postgres went away may not be known yet.
             oldest.append(self._outage.since_seconds)
         self._ports.observer.unflushed(
             sum(rows.dirty_rows for rows in owed),

@@ -1,4 +1,4 @@
-"""Flushing one partition: compare with Postgres, send what is dirty, withhold what cannot be stored."""
+"""The flush of one partition: reconcile with Postgres, write dirty rows, withhold what it cannot store."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ from tally.tables.postgres.progress import FlushProgress, ProgressMoved
 
 SEARCHED_ROWS = 50
 SEARCHED_SECONDS = 60.0
-"""So many rows are found in a minute at most: each costs Postgres some ten refused statements, and a page of
-its log. Thousands of them would otherwise hold up all other rows, and fill its disk."""
+"""Searches find at most so many rows a minute. Each row costs Postgres some ten refused statements and a page
+of its log: thousands would hold up all other rows and fill its disk."""
 FOUND_AT_ONCE = 16
-"""A search ends with so many rows, so that it keeps its deadline whatever a batch looks like."""
+"""A search stops after so many rows, to meet its deadline for any batch."""
 
 
 class Searches:
-    """What is left of the rows that may be searched for; one for all partitions of a process."""
+    """The budget of rows that searches may find, shared by all partitions of a process."""
 
     def __init__(self) -> None:
         self._at_seconds: deque[float] = deque()
 
     def reserve(self, now_seconds: float) -> int:
-        """Return for how many rows one may search now, and keep them from others."""
+        """Reserve and return the number of rows that one search may find now."""
         while self._at_seconds and self._at_seconds[0] <= now_seconds - SEARCHED_SECONDS:
             self._at_seconds.popleft()
         rows = min(FOUND_AT_ONCE, SEARCHED_ROWS - len(self._at_seconds))
@@ -39,12 +39,12 @@ class Searches:
         return rows
 
     def give_back(self, rows: int) -> None:
-        """Leave to others what a search has not found."""
+        """Give back the part of a reservation that a search did not use."""
         for _ in range(rows):
             self._at_seconds.pop()
 
     def free_at_seconds(self) -> float:
-        """Return when one may search again."""
+        """Return when the oldest reservation expires, by the monotonic clock; 0 without one."""
         return self._at_seconds[0] + SEARCHED_SECONDS if self._at_seconds else 0.0
 
 
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 FIRST_SECONDS = 0.2
 LONGEST_SECONDS = 5.0
-"""Short, so that rows are on their way again soon after Postgres is back."""
+"""Short: rows move again soon after Postgres is back."""
 
 FOREIGN_STORE = (
     "Postgres holds counters of another facts log under this generation, and their offsets do not compare:"
@@ -61,7 +61,7 @@ FOREIGN_STORE = (
 
 
 class Outage:
-    """Failures of Postgres in a row, and how long to leave it alone after them."""
+    """Failures of Postgres in a row, and the backoff after them."""
 
     def __init__(self) -> None:
         self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS)
@@ -69,11 +69,11 @@ class Outage:
         """When the first of them happened."""
         self.until_seconds = 0.0
         self.trouble = ""
-        """The last failure in words; empty is well."""
+        """The text of the last failure; empty after a success."""
 
     @property
     def failures(self) -> int:
-        """How many there were in a row."""
+        """How many failures there were in a row."""
         return self._backoff.failures
 
     def failed(self, trouble: str, now_seconds: float, jitter: float) -> None:
@@ -84,7 +84,7 @@ class Outage:
         self.trouble = trouble
 
     def succeeded(self) -> None:
-        """Note that it works again."""
+        """Note a success."""
         self._backoff.succeeded()
         self.since_seconds = None
         self.until_seconds = 0.0
@@ -92,7 +92,7 @@ class Outage:
 
 
 class PartitionFlush:
-    """Flushes one partition; Postgres failing is told by `trouble` and tried again, never raised."""
+    """Flushes one partition; a failure of Postgres is reported by `trouble` and retried, never raised."""
 
     def __init__(self, partition: int, ports: FlushPorts, config: FlushConfig, searches: Searches) -> None:
         self.dirty = DirtyRows(FINGERPRINT)
@@ -106,11 +106,11 @@ class PartitionFlush:
 
     @property
     def trouble(self) -> str:
-        """What keeps rows of this partition from Postgres; empty is well."""
+        """The reason why rows of this partition do not reach Postgres; empty if there is none."""
         return FOREIGN_STORE if self._state == "foreign_store" else self._outage.trouble
 
     def changed(self, key: RowKey) -> bool:
-        """Note that a row changed; return whether a whole transaction has just come together."""
+        """Note that a row changed; return whether the dirty rows now fill a transaction."""
         dirty_rows = self.dirty.dirty_rows
         progress = self._ports.source.progress(self._partition)
         self.dirty.change(
@@ -119,7 +119,7 @@ class PartitionFlush:
         return dirty_rows < self.dirty.dirty_rows == self._config.max_rows
 
     async def prepare(self, held: FlushProgress | None) -> bool:
-        """Reconcile with the flush progress that Postgres holds; return whether to flush now."""
+        """Reconcile with the flush progress in Postgres; return whether to flush now."""
         progress = self._ports.source.progress(self._partition)
         self._enter(state_of(held, progress))
         if self._state != "flushing":
@@ -134,11 +134,11 @@ class PartitionFlush:
         return now_seconds >= self._outage.until_seconds
 
     async def flush(self) -> None:
-        """Send what is dirty now, and move flush progress."""
+        """Write the rows that are dirty now, and move flush progress."""
         try:
             await self._send(self.dirty.dirty_rows)
         except ProgressMoved:
-            # Somebody else flushed since the comparison; the next one shows how far.
+            # Another flusher wrote since `prepare`; the next one shows how far.
             self._log.debug("flush progress moved meanwhile")
         except PostgresFailure as failure:
             note_failure(failure, self._outage, self._ports, self._log)
@@ -146,7 +146,7 @@ class PartitionFlush:
             self._outage.succeeded()
 
     async def _send(self, owed_rows: int) -> None:
-        """Send batches until as many rows are settled as were dirty; what became dirty since can wait."""
+        """Write batches until `owed_rows` rows are written or withheld; rows that became dirty since wait."""
         while True:
             progress = self._ports.source.progress(self._partition)
             if progress is None or not (batch := self.dirty.next_batch(progress, self._config.max_rows)):
@@ -160,7 +160,7 @@ class PartitionFlush:
         began_seconds = self._ports.clock()
         rows: Rows = []
         try:
-            # What changes meanwhile may be newer than flush progress says, and is dirty again.
+            # A row that changes meanwhile may be newer than flush progress says; it is dirty again.
             reading = _read(self._ports.source.rows(self._partition), batch)
             rows = await in_pieces(reading, self._ports.between)
             news = await self._ports.writer.write(self._partition, rows, batch.progress, batch.seen)
@@ -183,7 +183,7 @@ class PartitionFlush:
         return len(rows)
 
     async def _withhold(self, rows: Rows, failure: Unacceptable) -> int:
-        """Withhold the rows that made a batch unacceptable, and say which; all of it, if too many were."""
+        """Withhold and log the rows that made a batch unacceptable; without budget, the whole batch."""
         if not (allowed := self._searches.reserve(self._ports.clock())):
             self.dirty.withhold([key for key, _ in rows], self._searches.free_at_seconds())
             self._log.warning("rows wait for a search", sqlstate=failure.sqlstate, rows=len(rows))
@@ -222,7 +222,7 @@ def _read(rows: Mapping[RowKey, Row], batch: Batch) -> Steps[Rows]:
 
 
 def note_failure(failure: PostgresFailure, outage: Outage, ports: FlushPorts, logger: Any) -> None:
-    """Count, log and back off; never with more of the cause than its SQLSTATE and the server's message."""
+    """Count and log a failure, and back off; the log has only SQLSTATE and message of the cause."""
     now_seconds = ports.clock()
     outage.failed(str(failure), now_seconds, ports.jitter())
     ports.observer.failed(failure.group)
