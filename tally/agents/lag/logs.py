@@ -1,7 +1,7 @@
-"""Whether the facts log and the changelogs are still those that were counted, while a process runs.
+"""Checks, while a process runs, that the facts log and the changelogs are still those that were counted.
 
-A partition's opening compares them too. But partitions that were added are new and open without a word,
-and facts would go to them whose subjects stand in others; and a view opens nothing.
+The opening of a partition makes the same comparison, but does not suffice. Added partitions open without an
+error, and would receive facts of subjects that other partitions hold. A view opens no partition.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ LOOK_SECONDS = 5.0
 DEADLINE_SECONDS = 30.0
 REQUEST_TIMEOUT_MS = 10_000
 GONE_LOOKS = 6
-"""In so many looks in a row a log has to be absent: a broker that has just started may not know it yet."""
+"""A log is gone if it is absent in so many looks in a row: a broker that just started may not know it yet."""
 
 
 class Found(Struct, frozen=True):
-    """What the brokers say of the logs, by the names that progress has for them."""
+    """Metadata of the logs from the brokers, keyed by the names that progress has for them."""
 
     layouts: Mapping[str, Layout]
-    """Of those that are there."""
+    """Layouts of the logs that exist."""
     starts: Mapping[tuple[str, int], int]
-    """Where each partition of a changelog begins; only its own retention moves that of the facts log."""
+    """Start offset of each changelog partition. The facts log is left out: retention moves its start."""
 
 
 Ask = Callable[[], Awaitable[Found]]
@@ -44,12 +44,12 @@ log = structlog.get_logger()
 
 
 def log_topics(names: Names, tables: Sequence[str]) -> dict[str, str]:
-    """Return the topics of the logs that progress knows, by its names for them."""
+    """Return the topics of the logs, keyed by the names that progress has for them."""
     return {FACTS: names.facts} | {table: names.changelog(table) for table in tables}
 
 
 def compare(progress: Progress, partition: int, found: Found, topics: Mapping[str, str]) -> None:
-    """Compare the logs that the progress of a partition knows with those that are there. Pure.
+    """Compare the logs that the progress of a partition names with those that exist. Pure.
 
     Raises LogReplaced, PartitionsChanged, LogShrank.
     """
@@ -61,7 +61,7 @@ def compare(progress: Progress, partition: int, found: Found, topics: Mapping[st
 
 
 class LogWatch:
-    """Looks at the logs again and again, and compares them with the progress of every partition."""
+    """Polls the logs, and compares them with the progress of every partition."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class LogWatch:
         self._absent: Counter[str] = Counter()
 
     async def run(self) -> None:
-        """Look until cancelled; while Kafka is away there is nothing to see.
+        """Poll until cancelled; while Kafka is unavailable nothing is compared.
 
         Raises as `compare` does, and LogGone.
         """
@@ -109,7 +109,7 @@ class TopicLogs:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[tuple[Ask, Mapping[str, str]]]:
-        """Connect for as long as logs are asked for. Raises KafkaError."""
+        """Connect for the time of the context. Raises KafkaError."""
         consumer = self._kafka.offsets_reader(request_timeout_ms=REQUEST_TIMEOUT_MS)
 
         async def ask() -> Found:
@@ -146,7 +146,7 @@ class TopicLogs:
         return {tps[raw]: start for raw, start in starts.items()}
 
     async def check_first(self) -> None:
-        """Compare the logs with the first progress that any partition has, before anything is counted.
+        """Compare the logs with the first progress that a partition has, before anything is counted.
 
         Raises as `compare`.
         """
@@ -156,9 +156,9 @@ class TopicLogs:
                 compare(progress, partition, found, topics)
 
     async def first_progress(self) -> Mapping[int, Progress]:
-        """Return the progress of the first partition that has any, as it was when it was first asked for.
+        """Return the progress of the first partition that has any, as the first call read it.
 
-        All partitions were counted from the same topics, so that one tells for all. Raises KafkaError.
+        One partition stands for all: all were counted from the same topics. Raises KafkaError.
         """
         if not self._first:
             async with self.connect() as (ask, _):
@@ -174,7 +174,7 @@ class TopicLogs:
         return self._first
 
     async def store_ids(self) -> list[str]:
-        """Return the store id of every partition in which anything was counted."""
+        """Return the store ids of the partitions that have counted anything."""
         async with asyncio.timeout(DEADLINE_SECONDS), self.connect() as (ask, _):
             partitions = self._partitions_of(await ask())
             found = [await self._progress_of(partition) for partition in range(partitions)]

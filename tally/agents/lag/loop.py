@@ -1,4 +1,4 @@
-"""The lag loop: asks Kafka for ends and offsets, in the order in which the tracker needs them."""
+"""The lag loop: reads end offsets and committed offsets from Kafka, in the order that the tracker needs."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -17,24 +17,24 @@ RETRY_SECONDS = 1.0
 
 
 class Offsets(Protocol):
-    """Where the pipeline's topics end and how far route has come, as Kafka says."""
+    """Source of the end offsets of the pipeline's topics and of route's committed offsets."""
 
     async def raw_ends(self) -> Mapping[RawPartition, int]:
-        """Return where each partition of the raw topics ends."""
+        """Return the end offset of each partition of the raw topics."""
 
     async def committed(self) -> Mapping[RawPartition, int]:
         """Return route's committed offsets; a partition that it has not begun to read is missing."""
 
     async def facts_ends(self) -> Mapping[int, int]:
-        """Return where each partition of the facts log ends."""
+        """Return the end offset of each partition of the facts log."""
 
 
 class LagLoop:
-    """Keeps a tracker fed. While Kafka is away nothing is fed, and lag grows by itself.
+    """Feeds a tracker with readings; while Kafka is unavailable there are none, and lag grows.
 
-    `connect` opens what is asked for offsets, `progress` says by partition which fact the view expects next,
-    `measured` hears by topic how many records wait. `now` has both clocks; `random`, from 0 to 1, spreads the
-    pauses after failures.
+    `connect` opens a source of offsets. `progress` returns the view's next facts offset of each partition.
+    `measured` is called with the number of waiting records of each topic. `now` reads both clocks. `random`,
+    from 0 to 1, spreads the pauses after failures.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class LagLoop:
                 await asyncio.sleep(self._interval_seconds)
 
     async def measure(self, offsets: Offsets) -> None:
-        """Take one reading of everything. The order of these lines is what makes `as_of` true."""
+        """Take one reading of everything. `as_of` is correct only because of the order of these lines."""
         asked_at = self._now()
         self._tracker.note_ends(asked_at, await offsets.raw_ends())
         self._tracker.note_committed(await offsets.committed())

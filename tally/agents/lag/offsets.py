@@ -1,4 +1,4 @@
-"""Ends and offsets from Kafka, by few and small requests."""
+"""End offsets and committed offsets from Kafka, read with few and small requests."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,10 +16,10 @@ REQUEST_TIMEOUT_MS = 5_000
 
 
 class Pipeline(Struct, frozen=True):
-    """The names that lag is measured by."""
+    """The topics and the group that lag is measured on."""
 
     raw: Mapping[str, str]
-    """Full name by logical name, of the raw topics that route reads."""
+    """Full names of the raw topics that route reads, by logical name."""
     facts: str
     facts_partitions: int
     group: str
@@ -27,7 +27,7 @@ class Pipeline(Struct, frozen=True):
 
 
 class KafkaOffsets:
-    """Reads ends with a consumer that takes part in no group, and commits with an admin client."""
+    """Reads end offsets with a consumer without a group, and committed offsets with an admin client."""
 
     def __init__(self, pipeline: Pipeline, consumer: Any, admin: Any) -> None:
         self._pipeline = pipeline
@@ -38,9 +38,10 @@ class KafkaOffsets:
         self._coordinator: int | None = None
 
     async def raw_ends(self) -> Mapping[RawPartition, int]:
-        """Return where each partition of the raw topics ends, open transactions and all. Raises KafkaError.
+        """Return the end offset of each partition of the raw topics, open transactions included.
 
-        Topics are looked at each time, since somebody may add partitions, or make a topic anew.
+        Each call reads the layouts again, since partitions may be added and topics recreated. Raises
+        KafkaError.
         """
         layouts = await self._look()
         tps = [
@@ -54,12 +55,12 @@ class KafkaOffsets:
         return {self._raw_partition(tp, ids[tp.topic]): end for tp, end in ends.items()}
 
     async def committed(self) -> Mapping[RawPartition, int]:
-        """Return route's committed offsets, each with the id of the topic it is of. Raises KafkaError."""
+        """Return route's committed offsets, keyed by partition and topic id. Raises KafkaError."""
         if self._coordinator is None:
             self._coordinator = await self._admin.find_coordinator(self._pipeline.group)
         found = await self._admin.list_consumer_group_offsets(self._pipeline.group, self._coordinator)
         if not found:
-            # A broker that no longer coordinates the group answers like one that knows no offsets.
+            # A broker that no longer coordinates the group returns no offsets, not an error.
             self._coordinator = None
         return {
             self._raw_partition(tp, meta.metadata): meta.offset
@@ -68,7 +69,7 @@ class KafkaOffsets:
         }
 
     async def facts_ends(self) -> Mapping[int, int]:
-        """Return where each partition of the facts log ends. Raises KafkaError."""
+        """Return the end offset of each partition of the facts log. Raises KafkaError."""
         ends = await self._consumer.end_offsets(self._facts)
         return {tp.partition: end for tp, end in ends.items()}
 
@@ -85,13 +86,13 @@ def _ids(layouts: Mapping[str, Layout]) -> dict[str, str]:
 
 @asynccontextmanager
 async def kafka_offsets(pipeline: Pipeline, kafka: KafkaClients) -> AsyncIterator[KafkaOffsets]:
-    """Connect to Kafka for as long as offsets are asked for. Raises KafkaError."""
+    """Connect to Kafka for the time of the context. Raises KafkaError."""
     consumer = kafka.offsets_reader(request_timeout_ms=REQUEST_TIMEOUT_MS)
     admin = kafka.admin(REQUEST_TIMEOUT_MS)
     try:
         await consumer.start()
         await admin.start()
-        # Asked about a topic by name, a broker may create it, with its own idea of partitions.
+        # A metadata request by name may make the broker create the topic, with its default partition count.
         if missing := {*pipeline.raw.values(), pipeline.facts} - await consumer.topics():
             raise UnknownTopicOrPartitionError(", ".join(sorted(missing)))
         yield KafkaOffsets(pipeline, consumer, admin)

@@ -1,28 +1,26 @@
-"""Lag: up to which moment everything that reached the raw topics is in the numbers. No I/O.
+"""Lag: the moment `as_of` up to which the numbers hold everything that reached the raw topics. No I/O.
 
-Why `as_of` is never too late. Let a sample be taken at time t: first the clock is read, then the raw
-topics' ends E. Any raw record from before t lies below E.
+Why `as_of` is never too late. A sample at time t reads the clock first and then the end offsets E of the raw
+topics. Every raw record from before t lies below E.
 
-1. Route appends the facts of a raw record, waits until they are safe, and only then lets the group's
-   offset move past it. What it finds to be gone is a fact as well, which says so. So when committed offsets
-   C, asked for after E, reach E everywhere, all facts of those records are in the facts log by then, or that
-   they are lost.
-2. The facts log's ends F are asked for after C. So all those facts lie below F.
-3. Fold's transaction holds rows and progress; the view applies a partition's rows before the progress that
-   follows them. So once the view's progress reaches F in every partition, those facts are in its rows.
+1. Route appends the facts of a raw record, waits for their acknowledgement, and only then commits the group's
+   offset past it. For records that were deleted unread it appends a fact that says so. The committed offsets
+   C are read after E. So once C reaches E in every partition, the facts log holds, for each of those records,
+   either its facts or the fact that it is lost.
+2. The end offsets F of the facts log are read after C. So all those facts lie below F.
+3. Fold's transaction holds rows and progress, and the view applies a partition's rows before the progress
+   that follows them. So once the view's progress reaches F in every partition, its rows hold those facts.
 
-Hence as_of = t. Each comparison is made with a later reading than the one before it: in any other order a
-record could slip through between two readings. Any subset of samples may be forgotten, `as_of` is only
-older then.
+Hence as_of = t. Each comparison uses a later reading than the one before it: in any other order a record
+could slip through between two readings. Any samples may be dropped; `as_of` is then only older.
 
-E are high watermarks, the ends of what producers were told is safe. Route reads what is committed, and so
-no further than the first open transaction: until that ends nothing behind it is reached, and it is not
-live. Behind the last record may lie aborted ones and markers, which nobody is given; route commits its
-*position*, which passes them.
+E are high watermarks. Route reads `read_committed`, so no further than the first open transaction: until that
+ends, nothing behind it is reached, and the state is not live. Aborted records and markers, which a consumer
+never delivers, may lie behind the last record; route commits its *position*, which passes them.
 
-A raw partition counts only once route has committed an offset in it, be it empty: before, nobody has looked
-whether its topic is the one that was read so far, and what of it is gone. C holds offsets of these very
-topics, by their ids: what was committed in a topic of the same name that is gone says nothing of its heir.
+A raw partition counts, even an empty one, only once route has committed an offset in it. Before that, route
+has not checked whether the topic is the one that it read so far, and which records are gone. C is keyed by
+topic id: an offset committed in a deleted topic says nothing about a new topic of the same name.
 """
 
 from collections.abc import Mapping
@@ -41,18 +39,18 @@ class RawPartition(NamedTuple):
     """The logical name."""
     partition: int
     topic_id: str
-    """Of two topics that have had the name one after the other each has its own."""
+    """Tells apart two topics that have had the same name one after the other."""
 
 
 class Moment(NamedTuple):
-    """One moment by both clocks: seconds that never jump, and what people call it."""
+    """One moment by both clocks, the monotonic one and the wall clock."""
 
     monotonic_s: float
     unix_ms: int
 
 
 class LagTracker:
-    """Takes readings of the pipeline's ends and offsets, in the order in which they were asked for."""
+    """Derives `as_of` and lag from end and committed offsets, noted in the order in which they were read."""
 
     def __init__(self) -> None:
         self._ends: Mapping[RawPartition, int] = {}
@@ -64,29 +62,29 @@ class LagTracker:
         self._counted: Moment | None = None
 
     def note_ends(self, asked_at: Moment, ends: Mapping[RawPartition, int]) -> None:
-        """Take the raw topics' ends; `asked_at` is read before they are asked for."""
+        """Note the end offsets of the raw topics; `asked_at` was read before the request."""
         self._ends = ends
         self._arrived.add(asked_at, ends)
 
     def note_committed(self, committed: Mapping[RawPartition, int]) -> None:
-        """Take route's committed offsets, asked for after the ends."""
+        """Note route's committed offsets, requested after the end offsets."""
         self._committed = committed
         self._routed = self._arrived.reached(committed) or self._routed
 
     def note_facts_ends(self, ends: Mapping[int, int]) -> None:
-        """Take the facts log's ends, asked for after the committed offsets."""
+        """Note the end offsets of the facts log, requested after the committed offsets."""
         self._facts_ends = ends
         if self._routed is not None:
             self._logged.add(self._routed, ends)
             self._routed = None
 
     def as_of(self, progress: Mapping[int, int]) -> Moment | None:
-        """Return the latest moment known to be counted, by the view's present progress."""
+        """Return the latest moment known to be counted, given the view's present progress."""
         self._counted = self._logged.reached(progress) or self._counted
         return self._counted
 
     def lag_records(self, progress: Mapping[int, int]) -> dict[str, int]:
-        """Return how many records wait in each topic, by the last readings."""
+        """Return how many records wait in each topic, according to the last readings."""
         lag: dict[str, int] = {}
         for raw, end in self._ends.items():
             waiting = max(0, end - self._committed.get(raw, 0))
@@ -96,13 +94,13 @@ class LagTracker:
 
 
 class _Samples(Generic[P]):
-    """Ends with the moment that they stand for, oldest first."""
+    """End offsets, each with the moment of their sample, oldest first."""
 
     def __init__(self) -> None:
         self._samples: list[tuple[Moment, Mapping[P, int]]] = []
 
     def add(self, moment: Moment, ends: Mapping[P, int]) -> None:
-        """Remember ends. The same ends at a later moment say more, and replace the former."""
+        """Remember end offsets; equal ones of a later moment say more, and replace the former."""
         if self._samples and self._samples[-1][1] == ends:
             self._samples.pop()
         self._samples.append((moment, ends))
@@ -111,7 +109,7 @@ class _Samples(Generic[P]):
             self._samples = self._samples[1 - len(self._samples) % 2 :: 2]
 
     def reached(self, offsets: Mapping[P, int]) -> Moment | None:
-        """Return the latest moment whose ends are all reached, and forget it with those before it."""
+        """Return the latest moment whose end offsets are all reached, and drop the samples up to it."""
         for index in range(len(self._samples) - 1, -1, -1):
             moment, ends = self._samples[index]
             if all(offsets.get(raw, -1) >= end for raw, end in ends.items()):
