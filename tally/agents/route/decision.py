@@ -1,4 +1,4 @@
-"""Route's decision: what each raw record comes to. Pure."""
+"""Route's decision: the facts or the dead letter that each raw record becomes. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from tally.tables.kafka.delivered import Delivered, RawRecord
 from tally.tables.kafka.unread import Unread
 
 LAST_MS = (1 << 48) - 1
-"""The latest time that the facts log has room for, ten thousand years from now."""
+"""The latest time that fits into the facts log, in the year 10889."""
 
 EventOutcome = Literal["good", "partly_bad", "bad"]
 
 
 class RoutedRun(Struct):
-    """What a run of raw records comes to."""
+    """The facts, dead letters and statistics of a run of raw records."""
 
     facts: list[tuple[list[Keyed], int]] = field(default_factory=list)
-    """By raw event, with Kafka's time of it."""
+    """The facts of each raw event, with Kafka's timestamp of it."""
     bad: list[tuple[Delivered, Routed]] = field(default_factory=list)
     outcomes: Counter[EventOutcome] = field(default_factory=Counter)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def read_record(source: str, record: RawRecord, conventions: Conventions = CONVENTIONS) -> tuple[Routed, int]:
-    """Read one raw record; return what it comes to and Kafka's time of it, in ms, 0 where there is none.
+    """Read one raw record; return what it becomes, and Kafka's timestamp in ms, 0 where there is none.
 
-    A time that only a producer's clock can have said is brought within what a time may be.
+    A timestamp out of bounds, which only a producer's clock can have set, is clamped.
     """
     raw_at_ms = record.timestamp or 0
     if not 0 <= raw_at_ms <= LAST_MS:
@@ -47,7 +47,7 @@ def route_run(
     conventions: Conventions = CONVENTIONS,
     before: RoutedRun | None = None,
 ) -> RoutedRun:
-    """Read raw records of one source into facts and dead letters, after what earlier ones came to."""
+    """Read raw records of one source into facts and dead letters, and append them to `before`."""
     run = RoutedRun() if before is None else before
     facts = run.facts
     seen: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Route's loop: read a run, append its facts, keep its dead letters, and only then let its offset move."""
+"""Route's loop: read a run, append its facts, write its dead letters, and only then acknowledge it."""
 
 import asyncio
 import time
@@ -21,40 +21,39 @@ from tally.tables.kafka.facts_log import FactsLog, Grouped, by_partition
 
 
 class RouteObserver(Protocol):
-    """Who wants to know what route does."""
+    """Observer of route."""
 
     def routed(self, source: str, run: RoutedRun) -> None:
-        """A run is read, its facts and dead letters are safe."""
+        """A run was read, and its facts and dead letters are acknowledged."""
 
     def dead_letters(self, source: str, reason: Reason, count: int) -> None:
-        """So many raw records became dead letters."""
+        """`count` raw records became dead letters."""
 
     def noticed(self, reading: Reading) -> None:
-        """Reading starts anew or goes on behind a hole, and the facts log says so."""
+        """Reading began at a first start or behind a gap, and the facts log holds the notice of it."""
 
 
 Routing = tuple[str, RawRun, RoutedRun]
-"""A run of a source, and what it comes to."""
+"""A source, one of its runs, and what the run became."""
 
 MAX_PASS_RECORDS = 5_000
 MAX_PASS_BYTES = RECORD.most
-"""Of values; a run that is larger is a pass of its own."""
+"""Bound of the values of a pass; a larger run makes up a pass alone."""
 DEAD_LETTERS_AT_ONCE = 500
 PASSES = 2
-"""While one pass waits for its acknowledgements, the next one reads."""
+"""Passes in progress: while one waits for its acknowledgements, the next one reads."""
 
 
 class Route:
-    """Turns raw runs into facts, pass after pass; a pass takes all runs that have come meanwhile.
+    """Turns raw runs into facts, pass after pass; a pass takes the runs that have arrived meanwhile.
 
-    So the fewest requests go out when there is most to do. The order of runs does not matter: merging is a
-    join. How many there can be is bounded by the transport. A pass gives way to others some fifty times a
-    second; a long record is read in a thread, where the interpreter switches every few milliseconds.
+    Passes grow with load, so the number of requests per record falls. The order of runs does not matter:
+    merging is a join. The transport bounds the number of waiting runs. A pass yields to I/O some fifty times
+    a second; a long record is read in a thread, where the interpreter switches every few milliseconds.
 
-    Facts go to `facts` and what is none to `dead_letters`; `observer` hears what a run came to. `failed` is
-    called with an error after which the process has to end. `gate` lets one computation of the process
-    run at a time; `conventions` is how AMI events and business numbers are read; `generation` stands in
-    what is told of losses.
+    Facts go to `facts`, undecodable records to `dead_letters`, and results to `observer`. `failed` is called
+    with an error that must end the process. `gate` lets one computation of the process run at a time.
+    `conventions` say how AMI events and business numbers are read. `generation` goes into notices of losses.
     """
 
     def __init__(
@@ -79,11 +78,11 @@ class Route:
         self._passes: set[asyncio.Task[None]] = set()
 
     def read_by(self, conventions: Conventions) -> None:
-        """Read what comes from now on by other settings."""
+        """Read the runs that follow by other conventions."""
         self._conventions = conventions
 
     def deliver(self, source: str, run: RawRun) -> None:
-        """Take a run; it is acknowledged once its facts and dead letters are safe."""
+        """Accept a run; it is acknowledged once the brokers have acknowledged its facts and dead letters."""
         self._waiting.append((source, run))
         self._begin()
 
@@ -99,7 +98,7 @@ class Route:
         computation = Computation(self._gate, time.monotonic)
         await computation.begin()
         try:
-            # A run of a partition that was given away meanwhile is read by its next owner.
+            # The partition of a run may have been revoked meanwhile: its next owner reads the run.
             runs = [(source, run) for source, run in self._dequeue() if run.is_current]
             routed = [
                 (source, run, await self._read(source, run, entries, links, computation))
@@ -120,7 +119,7 @@ class Route:
     async def _read(
         self, source: str, run: RawRun, entries: Grouped, links: set[bytes], computation: Computation
     ) -> RoutedRun:
-        """Read a run, add its facts to the entries, and let go of everything but them and dead letters."""
+        """Read a run, add its facts to the entries, and free its records except the dead letters."""
         found = RoutedRun()
         for piece in pieces(run.records):
             if is_long(piece[0]):
@@ -139,7 +138,7 @@ class Route:
         return found
 
     def _notices(self, runs: Iterable[tuple[str, RawRun]]) -> list[Reading]:
-        """Return what the facts log has to say of starts before the group's offsets may move behind them."""
+        """Return the notices of starts; the facts log must hold them before the group commits past them."""
         starts = [(source, run, run.start) for source, run in runs if run.start is not None]
         readings = (
             reading_of(source, run.partition, start, self._generation) for source, run, start in starts
@@ -147,7 +146,7 @@ class Route:
         return [reading for reading in readings if reading is not None]
 
     async def _refuse(self, routed: Iterable[Routing]) -> None:
-        """Write the dead letters of some runs, a few hundred at a time."""
+        """Write the dead letters of runs, a few hundred at a time."""
         letters = [
             (source, DeadLetter(run.topic, run.partition, record, one.bad[0].reason, detail_of(one)))
             for source, run, found in routed

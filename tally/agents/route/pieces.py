@@ -1,4 +1,4 @@
-"""How a pass of route is cut up, so that no step of it takes long: by sizes alone. Pure."""
+"""Cuts a pass of route into short steps, by sizes alone. Pure."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -10,24 +10,24 @@ from tally.tables.kafka.delivered import RawRecord
 
 PIECE_RECORDS = 128
 PIECE_BYTES = 32 * KIB
-"""What is read in one step: of the worst garbage, `{},{},…`, this is 27 ms of CPU, of events one."""
+"""Bounds of what one step reads: 1 ms of CPU for events, 27 ms for the worst garbage, `{},{},…`."""
 LONG_BYTES, LONG_ELEMENTS = 256 * KIB, 8_000
-"""Beyond either a record is read in a thread: CPU grows with elements, some 2.5 us for the worst of them."""
+"""Beyond either, a record is read in a thread: CPU grows with its elements, up to some 2.5 us for each."""
 PORTION_FACTS = 2_000
-"""What is encoded in one step, some 5 ms; a single record may hold a hundred thousand statuses."""
+"""Facts that one step encodes, in some 5 ms; a single record may hold a hundred thousand statuses."""
 
 Event = tuple[list[Keyed], int]
-"""The facts of one raw event, and Kafka's time of it."""
+"""The facts of one raw event, and Kafka's timestamp of it."""
 
 
 def is_long(record: RawRecord) -> bool:
-    """Whether one record alone is too long for a step."""
+    """Return whether a single record is too long for one step."""
     value = record.value or b""
     return len(value) > PIECE_BYTES and (len(value) > LONG_BYTES or elements(value) > LONG_ELEMENTS)
 
 
 def pieces(records: Sequence[RawRecord]) -> Iterator[Sequence[RawRecord]]:
-    """Yield consecutive records, so many or so many bytes at once; a long one comes alone."""
+    """Yield consecutive records in pieces bounded by number and bytes; a long record is a piece by itself."""
     for first in range(0, len(records), PIECE_RECORDS):
         some = records[first : first + PIECE_RECORDS]
         if sum(map(_size, some)) <= PIECE_BYTES:
@@ -50,7 +50,7 @@ def _by_bytes(records: Sequence[RawRecord]) -> Iterator[Sequence[RawRecord]]:
 
 
 def portions(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    """Yield the facts of a piece, so many at once."""
+    """Yield the facts of a piece in portions of `PORTION_FACTS` at most."""
     if sum(len(facts) for facts, _ in events) <= PORTION_FACTS:
         yield events
         return

@@ -1,4 +1,4 @@
-"""Links that the facts log already holds: saying them again would change no state."""
+"""Links that the facts log already holds: writing them again would change no state."""
 
 from collections.abc import Iterable
 from itertools import combinations
@@ -7,17 +7,17 @@ from tally.schemas.bounds import REMEMBERED_LINKS
 from tally.schemas.records import Keyed, KeyedCustomerSeen, Timed
 
 LINK_BYTES = 120
-"""What remembering a link takes beside its own bytes."""
+"""Memory that remembering a link takes in addition to its bytes."""
 
 
 class SeenLinks:
-    """Leaves out facts that only repeat which identifiers were shown together.
+    """Filter of facts that only repeat links.
 
-    Each status of a message repeats what its send result has said. What is known of an identifier is a union
-    over all pairs that events show, and it is the same without a fact of which every pair is known (merging
-    is a join). So a fact is left out only if all of its pairs are, never because its identifiers are
-    connected already. What counts is what the brokers have acknowledged to this process; where the fold has
-    given up on such a fact, its subject is marked as incomplete.
+    Each status of a message repeats the links of its send result. A customer is a union over all pairs of
+    identifiers that events show, so a fact whose pairs are all known changes nothing (merging is a join). A
+    fact is left out only if all of its pairs are known, never because its identifiers are connected already.
+    Known are the links that the brokers have acknowledged to this process. If the fold has quarantined the
+    fact that held them, its subject is marked as incomplete.
     """
 
     def __init__(self, remembered_bytes: int = REMEMBERED_LINKS.most) -> None:
@@ -29,10 +29,10 @@ class SeenLinks:
     def filter_new(
         self, read: Iterable[tuple[Iterable[Keyed], int]], said: set[bytes] | None = None
     ) -> tuple[list[Timed], set[bytes]]:
-        """Return the facts that say something new, and their links, to be noted once the facts are safe.
+        """Return the facts that say something new, and their links, to be remembered once acknowledged.
 
-        Facts come by raw event, each with its time. Links that are `said` already are repeated as well, and
-        further ones are added to them.
+        `read` holds the facts of each raw event with its time. Links in `said` count as known, and new ones
+        are added to it.
         """
         kept: list[Timed] = []
         said = set() if said is None else said
@@ -51,7 +51,7 @@ class SeenLinks:
         return kept, said
 
     def remember(self, links: set[bytes]) -> None:
-        """Remember links of which the facts log holds the facts."""
+        """Remember links whose facts the facts log holds."""
         self._young |= links
         self._young_bytes += sum(map(len, links)) + LINK_BYTES * len(links)
         if self._young_bytes > self._half_bytes:
@@ -60,8 +60,8 @@ class SeenLinks:
 
 
 def _links(seen: KeyedCustomerSeen) -> list[bytes]:
-    """Return each pair of identifiers that a fact shows together, in one way of writing it."""
-    # NUL parts them: phones and ids hold none. A message's key begins with its number's and a slash.
+    """Return each pair of identifiers that a fact shows together, in a canonical form."""
+    # NUL separates them: phones and ids hold none. A message's key begins with its number's key and a slash.
     identifiers = seen.identifiers
     links = [seen.message + b"\0" + other for other in identifiers] if seen.message else []
     if len(identifiers) > 1:

@@ -1,4 +1,4 @@
-"""What the facts log is told of where route starts to read, and of what it could not read. Pure."""
+"""Notices in the facts log of where route starts to read, and of what it could not read. Pure."""
 
 from tally.schemas.keys import join_parts
 from tally.schemas.missing import union
@@ -8,11 +8,11 @@ from tally.schemas.starts import Start
 
 
 def reading_of(source: str, partition: int, start: Start, generation: int) -> Reading | None:
-    """Return what is to be noted of a start; nothing where route goes on where it was.
+    """Return the notice of a start; None where route continues at its offset.
 
-    In the first generation nobody has read what is gone before the group's first start: it is lost. A later
-    one is a count anew, of what the raw topics still hold, and begins where it first begins; only what goes
-    after that is lost to it.
+    In the first generation, records deleted before the group's first start were never read: they are lost. A
+    later generation recounts what the raw topics still hold. It begins at its first start, and only records
+    deleted after that are lost.
     """
     lost = start.lost
     if start.is_first and generation == 1:
@@ -30,5 +30,5 @@ def notice_of(reading: Reading) -> Timed:
 
 
 def _begun_at(start: Start) -> int:
-    """Return where a first start was before records that were lost right behind it."""
+    """Return the offset of a first start, before any records that were lost right behind it."""
     return start.at if start.lost is None else start.lost[0]
