@@ -102,7 +102,7 @@ class DirtyRows:
         self._oldest, self._changed, self.withheld = {}, {}, {}
 
     def change(self, key: RowKey, since: DirtySince) -> None:
-        """Note that a row changed; a closed partition notes nothing, since `reconcile` finds its dirty rows."""
+        """Note that a row changed; a closed partition notes nothing, since `reconcile` finds those rows."""
         if self._opened and key not in self.withheld and key not in self._oldest:
             self._changed.setdefault(key, since)
 
