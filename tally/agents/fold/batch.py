@@ -1,4 +1,4 @@
-"""The fold's decision: what a batch of facts changes in the tables of its partition. Pure."""
+"""The fold's decision: the changes that a batch of facts makes in the tables of its partition. Pure."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -28,26 +28,26 @@ from tally.tables.rules import Rules
 from tally.tables.store.interface import StateReader, Writes
 
 STATE_LIMIT_BYTES = 1_000_000
-"""Under the changelog's record limit, with room for keys and headers."""
+"""Below the record limit of changelogs, with room for keys and headers."""
 
 
 class Folded(Struct):
-    """What a batch changes."""
+    """The changes of a batch."""
 
     writes: Writes
     facts: dict[str, int]
     """Facts by table."""
     oldest_raw_at_ms: int
     waiting: int = 0
-    """How many more subjects wait for their send result."""
+    """Change in the number of subjects that wait for their send result."""
     contested: int = 0
-    """How many more subjects several tenants claim."""
+    """Change in the number of subjects that several tenants claim."""
     refused: int = 0
-    """How many more identifiers identify nobody."""
+    """Change in the number of identifiers that identify no customer."""
 
 
 def fold_batch(records: Sequence[FactRecord], reader: StateReader, rules: Rules) -> Folded:
-    """Do all of `fold_steps` at once, however much it is."""
+    """Run `fold_steps` to its end, without limits."""
     return at_once(fold_steps(records, reader, rules))
 
 
@@ -59,12 +59,12 @@ def fold_steps(
     is_resynced: bool = False,
     missing: Missing | None = None,
 ) -> Steps[Folded]:
-    """Merge a batch of facts of one partition into what its tables hold, a subject a step.
+    """Merge a batch of facts into the tables of its partition, one subject a step; an empty batch is allowed.
 
-    `is_resynced` says of resyncs that whatever they may end has been resynced (`resync_steps`), `missing`
-    what was quarantined before and is to be written with the rest. Raises FamilyFailure where family code
-    raises on one of the facts, UnknownFact for a fact of a family or version that is not known, TooMuchAtOnce
-    and WideResync beyond the limits. No facts change nothing.
+    `is_resynced` says that `resync_steps` has already handled the open subjects of the batch's resyncs.
+    `missing` holds the marks of facts quarantined before, which are written with the batch. Raises
+    FamilyFailure where family code raises on a fact, UnknownFact for an unknown family or version, and
+    TooMuchAtOnce and WideResync beyond the limits.
     """
     missing = missing or Missing(reader)
     if not records:
@@ -106,7 +106,7 @@ def resync_steps(
     next_offset: int,
     limits: TransactionLimits,
 ) -> Steps[Folded]:
-    """Resync some of the open subjects of a scope, a subject a step. Raises as `fold_steps` does."""
+    """Resync some of the open subjects of a scope, one subject a step. Raises as `fold_steps` does."""
     context = FoldContext(reader, rules, Missing(reader), limits if len(subjects) > 1 else NO_LIMITS)
     family = resync.family
     resyncs = Resyncs(family, {family.code + resync.scope: resync.at_us})
@@ -134,7 +134,7 @@ def _move_rows(context: FoldContext, next_offset: int) -> Steps[None]:
         _check_sizes(table, entries_of)
     rows = yield from moved_rows(context.changes, context.reader, next_offset)
     if rows:
-        # Names of queues come from PBXs and have no list: the fact that a row cannot hold is quarantined.
+        # Queue names come from PBXs and are unbounded: a fact that makes a row too large is quarantined.
         _check_sizes(COUNTERS, rows)
         context.writes[COUNTERS] = rows
 

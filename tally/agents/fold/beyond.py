@@ -1,4 +1,4 @@
-"""Subjects that have outgrown a bound, and for whom they are marked as incomplete. Pure."""
+"""Marks for subjects that have outgrown a bound, with the scopes that they concern. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,13 @@ from tally.schemas.notices import Scope
 from tally.tables.families.family import F, Family, S
 
 MOST_NAMED = 10_000
-"""Campaigns that the marks of subjects parted from one state name in all: some hundred kilobytes of them."""
+"""Campaigns that the marks of subjects parted from one state may name in all: some hundred kilobytes."""
 
 
 def mark_beyond(context: FoldContext, family: Family[F, S], bound: Bound, merged: Merged[F, S]) -> None:
-    """Mark a subject whose state has outgrown a bound, for whomever it or one of its facts counts for.
+    """Mark a subject whose state has outgrown a bound, in each scope that it or one of its facts counts for.
 
-    What is beyond a bound is in no state: so each further fact says for itself whose it is.
+    No state holds what lies beyond a bound, so the scope of a further fact is read from the fact itself.
     """
     root = merged.root
     scopes = _whose(context, family, root, merged.befores, merged.facts)
@@ -32,10 +32,10 @@ def scopes_of_parted(
     befores: Mapping[bytes, S],
     facts: Sequence[F],
 ) -> set[Scope]:
-    """Return for whom subjects are to be marked that had to be parted from others, at least one.
+    """Return the scopes in which to mark subjects, at least one, that a bound has parted from one state.
 
-    It is whomever these and the facts count for, asked once for all: thousands may be parted from one state
-    at once. Where their marks would name too many campaigns in all, they concern everybody.
+    They are the scopes that the former states and the facts count for, computed once for all names: one state
+    may part into thousands. If their marks would name too many campaigns in all, they concern everybody.
     """
     scopes = _whose(context, family, names[0], befores, facts)
     return {EVERYBODY} if len(names) * len(scopes) > MOST_NAMED else scopes

@@ -1,4 +1,4 @@
-"""Folding subjects whose identity is only learnt later: connected components (E9)."""
+"""The fold of connected families: a subject is a connected component, and facts may unite several (E9)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +21,10 @@ ALIASES_AT_ONCE = 1_000
 def fold_connected(
     family: ConnectedFamily[F, S], facts: list[tuple[bytes, F]], context: FoldContext, is_resynced: bool
 ) -> Steps[None]:
-    """Fold facts that may show that several subjects are one, a component a step.
+    """Fold facts that may show that several subjects are one, one component a step.
 
-    Where a fact connects subjects, their states merge under the smallest key, and their contributions give
-    way to that of the union, in the same batch. `is_resynced`, and what is raised: see `fold_steps`.
+    Where a fact connects subjects, their states merge under the smallest key, and the contribution of the
+    union replaces theirs, in the same batch. See `fold_steps` for `is_resynced` and the errors raised.
     """
     resyncs: Resyncs[F, S] | None = None
     opened: list[bytes] = []
@@ -61,7 +61,7 @@ def fold_connected(
 def aliases_of(
     family: ConnectedFamily[F, S], named: Iterable[bytes], reader: StateReader
 ) -> Steps[dict[bytes, bytes]]:
-    """Return what each subject's alias says, of those that have one."""
+    """Return the alias of each subject that has one."""
     found: dict[bytes, bytes] = {}
     for some in chunks(named, ALIASES_AT_ONCE):
         aliases = reader.get_many(ALIASES, [family.code + key for key in some])
@@ -73,11 +73,12 @@ def aliases_of(
 def _roots_of(
     family: ConnectedFamily[F, S], named: Iterable[bytes], reader: StateReader
 ) -> Steps[dict[bytes, bytes]]:
-    """Return the key under which each subject's state lives, of those that have one."""
+    """Return the key of each subject's state, for the subjects that have one."""
     roots = yield from aliases_of(family, named, reader)
     moved = dict.fromkeys(roots.values(), b"")
     while moved:
-        # A state beyond its bound does not know all of its members: where it moved, its former keys lead on.
+        # A state beyond a bound does not list all its members. When it moves, aliases of the others still
+        # point to its former key, and that one's alias points on.
         some = list(moved)
         aliases = reader.get_many(ALIASES, [family.code + root for root in some])
         moved = {root: on for root, on in zip(some, aliases, strict=True) if on not in (None, root)}
@@ -92,7 +93,7 @@ def fold_components(
     context: FoldContext,
     resyncs: Resyncs[F, S] | None,
 ) -> Steps[None]:
-    """Fold components, those of which nothing is new too: a resync may end them."""
+    """Fold components, also those without facts: a resync may end them."""
     for some in chunks(components):
         wanted = [root for component in some for root in component.roots]
         olds = dict(zip(wanted, context.reader.get_many(family.table, wanted), strict=True))
@@ -113,7 +114,7 @@ def _fold_component(
     context: FoldContext,
     resyncs: Resyncs[F, S] | None,
 ) -> Steps[int]:
-    """Merge one component: all states it had, and its facts; return the bytes of its state."""
+    """Merge the former states and the facts of a component; return the bytes of state written."""
     befores = {root: family.decode(old) for root, old in olds.items()}
     is_large = sum(map(len, olds.values())) > STEP_BYTES
     if is_large:
@@ -131,7 +132,7 @@ def _fold_component(
     aliases = context.writes_to(ALIASES)
     merged = Merged(root, befores, after, component.facts)
     if (bound := family.beyond(after)) is not None:
-        # It does not list all that it is known by: whatever its facts named is led to it all the same.
+        # The state does not list all its members, so each key that its facts name gets an alias here.
         if component.facts:
             aliases.update((family.code + key, root) for key in component.named)
         mark_beyond(context, family, bound, merged)
@@ -143,7 +144,7 @@ def _fold_component(
     table.update(dict.fromkeys(olds))
     table[root] = encoded
     was = set(family.members(root, befores[root])) if root in befores else ()
-    # Members that are not yet known under this root.
+    # Only members without an alias to this root.
     aliases.update({family.code + member: root for member in members if member not in was})
     if resyncs is not None:
         resyncs.index(merged, context)
@@ -156,7 +157,7 @@ def _fold_component(
 
 
 def _known(family: ConnectedFamily[F, S], befores: Mapping[bytes, S], facts: Sequence[F]) -> Steps[S]:
-    """Return what states and facts, at least one of them, come to together."""
+    """Return the join of states and facts; there is at least one of either."""
     if not facts:
         return family.join(list(befores.values()))
     joined = family.join(list(befores.values())) if befores else None

@@ -1,4 +1,4 @@
-"""What a batch is folded with, and what it changes as far as it is folded."""
+"""The inputs of one batch and the changes that it has made so far."""
 
 from collections.abc import Sequence
 from typing import Generic
@@ -14,7 +14,7 @@ from tally.tables.store.interface import StateReader, Writes
 
 
 class FoldContext(Struct):
-    """Tables and rules of one batch, and its outcome."""
+    """Tables and rules of one batch, and its changes."""
 
     reader: StateReader
     rules: Rules
@@ -24,20 +24,20 @@ class FoldContext(Struct):
     writes: Writes = field(default_factory=dict)
     written_bytes: int = 0
     waiting: int = 0
-    """How many more subjects wait for their send result."""
+    """Change in the number of subjects that wait for their send result."""
     contested: int = 0
-    """How many more subjects several tenants claim."""
+    """Change in the number of subjects that several tenants claim."""
     refused: int = 0
-    """How many more identifiers identify nobody."""
+    """Change in the number of identifiers that identify no customer."""
 
     def wrote(self, state_bytes: int) -> None:
-        """Note so many bytes of states more. Raises TooMuchAtOnce."""
+        """Add to the bytes of states written. Raises TooMuchAtOnce beyond the limit."""
         self.written_bytes += state_bytes
         if self.written_bytes > self.limits.write_bytes:
             raise TooMuchAtOnce
 
     def writes_to(self, table: str) -> dict[bytes, bytes | None]:
-        """Return what the batch writes to a table."""
+        """Return the entries that the batch writes to a table, to be added to."""
         return self.writes.setdefault(table, {})
 
 
@@ -45,8 +45,8 @@ class Merged(Struct, Generic[F, S]):
     """One subject before and after a batch."""
 
     root: bytes
-    """The key under which its state lives now."""
+    """The present key of its state."""
     befores: dict[bytes, S]
-    """The states that it was, by their keys."""
+    """Its former states, by their keys; several where subjects were united."""
     after: S
     facts: Sequence[F] = ()

@@ -1,4 +1,4 @@
-"""What happens when our own family code cannot take a fact (E10)."""
+"""Failures of our own family code on a fact (E10)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ MAX_ERROR = 200
 
 
 class FamilyFailure(Exception):
-    """Family code raised, or made a state that no record can hold: then trying again is of no use."""
+    """Family code raised, or made a state that no record can hold (`too_large`): retrying that is useless."""
 
     def __init__(self, what: str, too_large: bool = False) -> None:
         super().__init__(what)
@@ -26,13 +26,13 @@ class StateTooLarge(Exception):
 
 @contextmanager
 def family_code() -> Iterator[None]:
-    """Mark what goes wrong inside as the family's doing; lack of memory never is, nor a damaged copy."""
+    """Turn exceptions raised inside into FamilyFailure, except MemoryError and StoreError."""
     try:
         yield
     except (MemoryError, StoreError):
         raise
     except Exception as error:
-        # The text of an exception may quote an id, which is personal data: its type and place are enough.
+        # The text of an exception may quote an id, which is personal data: keep its type and line only.
         raise FamilyFailure(_described(error), isinstance(error, StateTooLarge)) from None
 
 
@@ -43,11 +43,11 @@ def _described(error: Exception) -> str:
 
 
 def next_failure(known: Failure | None, offset: int, error: str) -> Failure:
-    """Return the durable note of one more failure of the fact at this offset."""
+    """Return the durable record of one more failure of the fact at this offset."""
     times = known.times if known is not None and known.offset == offset else 0
     return Failure(offset, times + 1, error[:MAX_ERROR])
 
 
 def is_beyond_retry(failure: Failure) -> bool:
-    """Return whether the fact has been tried often enough to be quarantined."""
+    """Return whether the fact has failed often enough to be quarantined."""
     return failure.times >= TRIES

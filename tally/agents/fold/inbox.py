@@ -1,4 +1,4 @@
-"""Facts of one partition that wait to be folded, and which of them a fold takes next."""
+"""The facts of one partition that wait to be folded, and the choice of those to fold next."""
 
 import asyncio
 from collections import deque
@@ -13,14 +13,14 @@ from tally.tables.kafka.delivered import FactRecord, FactRun
 
 
 class Intake(Struct, frozen=True):
-    """The facts to fold next, or the offset at which the log goes on where progress did not expect it."""
+    """The facts to fold next, or the unexpected offset at which the log continues behind a gap."""
 
     records: list[FactRecord]
     gap_at: int | None = None
 
 
 def intake_of(runs: Sequence[FactRun], next_offset: int) -> Intake:
-    """Skip facts before progress; what follows must begin at progress and have no holes.
+    """Skip facts before progress; the rest must begin at progress and have no gaps.
 
     Facts are written without transactions, so their offsets are dense.
     """
@@ -32,14 +32,14 @@ def intake_of(runs: Sequence[FactRun], next_offset: int) -> Intake:
 
 
 class Foreign(Struct, frozen=True):
-    """A record of the facts log that is no fact, or none that this release knows."""
+    """A record of the facts log that is no fact, or no fact that this release knows."""
 
     offset: int
     what: str
 
 
 def foreign(records: Sequence[FactRecord]) -> Foreign | None:
-    """Return the first of these records that is no fact of ours, if there is one."""
+    """Return the first record that is foreign, or None."""
     for record in records:
         value = record.value
         if not record.key or not is_record_value(value):
@@ -53,7 +53,7 @@ def foreign(records: Sequence[FactRecord]) -> Foreign | None:
 
 
 class Inbox:
-    """Takes runs without waiting and hands them out together; the transport bounds how many there are."""
+    """Queue of runs; `put` never waits, since the transport bounds the number of runs."""
 
     def __init__(self) -> None:
         self._runs: deque[FactRun] = deque()
@@ -68,18 +68,18 @@ class Inbox:
         self._changed.set()
 
     def clear(self) -> None:
-        """Drop what waits: it will be delivered again."""
+        """Drop the waiting runs; they will be delivered again."""
         self._runs.clear()
         self._records = 0
 
     def close(self) -> None:
-        """End the partition's loop: it was revoked."""
+        """End the loop of the partition, which was revoked."""
         self.closed = True
         self.clear()
         self._changed.set()
 
     async def linger(self, timeout_seconds: float, enough_records: int) -> None:
-        """Linger until there are enough runs, or the time is over, or the partition is revoked."""
+        """Linger until enough records wait, the timeout expires, or the partition is revoked."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while self._records < enough_records and not self.closed:
@@ -87,9 +87,9 @@ class Inbox:
                     await self._changed.wait()
 
     async def next_runs(self, max_records: int) -> list[FactRun]:
-        """Wait for runs and return as many as fit; none at all once closed.
+        """Wait for runs and return as many as fit, at least one; none once closed.
 
-        Waits without a deadline: an idle partition is healthy.
+        There is no deadline: an idle partition is healthy.
         """
         while not self._runs and not self.closed:
             self._changed.clear()

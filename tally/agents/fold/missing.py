@@ -1,7 +1,8 @@
-"""What a transaction says of what is missing: notices from the facts log, and subjects that are incomplete.
+"""What one transaction records as missing: notices from the facts log, and incomplete subjects. Pure.
 
-A subject is marked once, however many of its facts are quarantined, and for each campaign that it may count
-for: by the rows that its state or the fact contributes to. Where there is none it concerns everybody. Pure.
+A subject is marked once, however many of its facts are quarantined. The mark names each campaign that the
+subject may count for: those of the rows that its state or the fact contributes to. Without any, the mark
+concerns everybody.
 """
 
 from collections import Counter
@@ -20,11 +21,11 @@ from tally.tables.store.interface import StateReader, Writes
 
 EVERYBODY: Scope = ("", "")
 MOST_SCOPES = 1_000
-"""Campaigns of one subject that are told apart; a subject of more concerns everybody."""
+"""Campaigns that the marks of one subject name; a subject of more concerns everybody."""
 
 
 class Mark(Struct, frozen=True, array_like=True):
-    """What the table `incomplete` says of a subject: by kind, whose numbers it makes incomplete."""
+    """The entry of a subject in the table `incomplete`: by kind, the scopes that it makes incomplete."""
 
     scopes: dict[str, tuple[Scope, ...]] = {}
 
@@ -33,7 +34,7 @@ _decode_mark = msgspec.msgpack.Decoder(Mark).decode
 
 
 class Missing:
-    """What one transaction adds to what is missing; reads through to what the tables hold."""
+    """The notices and marks that one transaction adds; reads fall through to the tables."""
 
     def __init__(self, reader: StateReader) -> None:
         self._reader = reader
@@ -42,7 +43,7 @@ class Missing:
         self._more: Counter[tuple[str, Scope]] = Counter()
 
     def notice(self, notice: Notice) -> None:
-        """Take a notice."""
+        """Add a notice."""
         key, said = noticed(notice)
         known = self._value(key)
         self._values[key] = said if known is None else joined(known, said)
@@ -50,13 +51,13 @@ class Missing:
     def mark(
         self, subject: bytes, kind: str, scopes: Iterable[Scope], formerly: Iterable[bytes] = ()
     ) -> None:
-        """Mark a subject for those to whom it is news; `formerly` are its other keys in the table so far."""
+        """Mark a subject in the scopes where it is not marked yet; `formerly` are its other keys so far."""
         kinds: dict[str, set[Scope]] = {}
         for key in (subject, *formerly):
             for name, those in self._mark(key).scopes.items():
                 kinds.setdefault(name, set()).update(those)
         known = kinds.setdefault(kind, set())
-        # Whoever a subject counts for is told when it is marked; later it may count for nobody any more.
+        # No scopes mean everybody only in the first mark: a marked subject may count for no campaign later.
         fresh = _fresh(known, set(scopes) or (set() if known else {EVERYBODY}))
         known |= fresh
         after = Mark({name: tuple(sorted(kinds[name])) for name in sorted(kinds)})
@@ -66,7 +67,7 @@ class Missing:
         self._more.update((kind, scope) for scope in fresh)
 
     def writes(self, since_ms: int) -> Writes:
-        """Return what is to be written; of what is newly marked, `since_ms` is when."""
+        """Return the writes; `since_ms` is the time of scopes that are incomplete for the first time."""
         for (kind, scope), count in self._more.items():
             key = subjects_key(kind, scope)
             known = self._value(key)
@@ -96,9 +97,10 @@ class Missing:
 
 
 def _fresh(known: set[Scope], scopes: set[Scope]) -> set[Scope]:
-    """Return to whom it is news; who is told apart is bounded, and what concerns everybody is said.
+    """Return the scopes that are new to a mark; beyond `MOST_SCOPES` that is everybody.
 
-    A tenant's campaigns are all concerned only where none of them is named: a fact of a further one names it.
+    A tenant's scope for any campaign is left out where one of its campaigns is named: a fact of a further
+    campaign names that one.
     """
     if EVERYBODY in known:
         return set()
@@ -113,5 +115,5 @@ def is_marked(raw: bytes | None, kind: str) -> bool:
 
 
 def scopes_of(parts: Iterable[Part]) -> set[Scope]:
-    """Return whose rows parts are of: tenants and campaigns; an operator's row is of its tenant."""
+    """Return tenant and campaign of the rows of parts; in an operator's row the campaign is empty."""
     return {(part.row.tenant, part.row.campaign) for part in parts}

@@ -1,7 +1,8 @@
-"""Folding subjects that facts connect, and that further facts may show to be several after all.
+"""The fold of parted families: facts connect subjects, and further facts may show one to be several.
 
-An identifier that connects too much stands apart: it connects nobody, is a subject of its own, and what it
-had connected is parted, in the same batch. So no state grows for ever, nor depends on the order of facts.
+An identifier that connects too much stands apart: it connects nothing and is a separate subject. The subjects
+that it had connected are parted in the same batch. Hence states are bounded and do not depend on the order of
+facts.
 """
 
 from collections import defaultdict
@@ -21,15 +22,15 @@ from tally.tables.families.family import F, PartedFamily, S
 from tally.tables.pieces import Steps
 
 Subject = tuple[S, bytes]
-"""A state, and the same encoded."""
+"""A state and its encoding."""
 APART = b"-"
-"""In place of a root: this subject stands apart, and its state lives under its own key."""
+"""The alias of a subject that stands apart: its state is stored under its own key."""
 
 
 def fold_parted(
     family: PartedFamily[F, S], facts: Sequence[tuple[bytes, F]], context: FoldContext
 ) -> Steps[None]:
-    """Fold facts, a component a step, or some of the subjects that one is parted into."""
+    """Fold facts in steps of one component, or of some of the subjects that it is parted into."""
     with family_code():
         named = [(family.subjects(key, fact), fact) for key, fact in facts]
     yield
@@ -54,7 +55,7 @@ def fold_parted(
 
 
 def _components(named: Sequence[NamedFact[F]], roots: dict[bytes, bytes]) -> list[Component[F]]:
-    """Gather facts by what connects them; a fact of subjects that stand apart is about the first of these."""
+    """Group facts into components; if all subjects of a fact stand apart, it belongs to the first of them."""
     apart = {key for key, root in roots.items() if root == APART}
     connecting = {key: root for key, root in roots.items() if root != APART} if apart else roots
     together = Components()
@@ -87,7 +88,7 @@ def _connecting(subjects: Sequence[bytes], apart: set[bytes]) -> Sequence[bytes]
 
 
 class _Parting(Generic[F, S]):
-    """What a batch writes of one family."""
+    """The fold of one family in one batch: reads components, and collects the writes."""
 
     def __init__(self, family: PartedFamily[F, S], roots: dict[bytes, bytes], context: FoldContext) -> None:
         self._family = family
@@ -101,14 +102,14 @@ class _Parting(Generic[F, S]):
         self._apart_olds: dict[bytes, bytes] = {}
 
     def pop_bytes(self) -> int:
-        """Return how many bytes of states were written since this was last asked."""
+        """Return the bytes of states written since the last call."""
         taken, self._written_bytes = self._written_bytes, 0
         return taken
 
     def as_usual(self, component: Component[F], olds: dict[bytes, bytes]) -> bool:
-        """Fold a component that is one subject, as it was before or new; return False for any other.
+        """Fold a component that is and remains one subject, known or new; return False for any other.
 
-        So is nearly every one, and all that `component` looks at beside takes as long again.
+        A fast path for nearly every component: the further checks of `component` would double the time.
         """
         if component.apart or len(component.roots) > 1 or len(component.facts) >= FACTS_AT_ONCE:
             return False
@@ -142,7 +143,7 @@ class _Parting(Generic[F, S]):
         return True
 
     def component(self, component: Component[F], olds: dict[bytes, bytes]) -> Steps[None]:
-        """Merge one component, part it where it is several, and write what changed."""
+        """Merge one component, part it where it is several subjects, and write what changed."""
         family = self._family
         befores = {root: family.decode(olds[root]) for root in component.roots}
         known = [*befores.values(), *(family.decode(olds[key]) for key in component.apart)]
@@ -172,7 +173,7 @@ class _Parting(Generic[F, S]):
         if not is_parted and len(connected) == 1 and len(befores) <= 1:
             root = min((*component.named, *component.roots))
             if not befores or root in befores:
-                # Nearly always: the subject is one, as it was, and only what the facts name may be new.
+                # The common case: the subject stays one under its key, and only the named keys may be new.
                 self._name(root, component.named, self._roots)
                 yield from self._write(befores, olds, {root: connected[0]})
                 return
@@ -181,7 +182,7 @@ class _Parting(Generic[F, S]):
     def _mark(
         self, kind: str, names: Sequence[bytes], befores: dict[bytes, S], facts: Sequence[F]
     ) -> Steps[None]:
-        """Mark subjects that had to be parted from others because these were too large."""
+        """Mark the subjects that stand apart because their state has outgrown a bound."""
         scopes = scopes_of_parted(self._context, self._family, names, befores, facts)
         for some in chunks(names):
             yield
@@ -189,7 +190,7 @@ class _Parting(Generic[F, S]):
                 self._context.missing.mark(self._family.code + name, kind, scopes)
 
     def apart(self) -> Steps[None]:
-        """Write what stands apart: several components may have heard of the same."""
+        """Write the subjects that stand apart, after all components: several of these may hold the same."""
         family, olds = self._family, self._apart_olds
         for key, states in self._apart.items():
             after = family.join(states)
@@ -200,7 +201,7 @@ class _Parting(Generic[F, S]):
             yield from self._write(befores, olds, {key: (after, family.encode(after))})
 
     def _parted(self, state: S, known: Sequence[bytes]) -> Steps[list[Subject[S]]]:
-        """Return the subjects that a state is, none larger than it may be."""
+        """Return the subjects in a state, each relieved until it is small enough or cannot be relieved."""
         family = self._family
         rest = list(family.parted(state, known))
         found: list[Subject[S]] = []
@@ -229,7 +230,7 @@ class _Parting(Generic[F, S]):
         olds: dict[bytes, bytes],
         connected: Sequence[Subject[S]],
     ) -> Steps[None]:
-        """Write subjects that have become one, or several, under the smallest keys they are known by."""
+        """Write united or parted subjects, each under the smallest of its keys."""
         family = self._family
         was = {member: root for root, before in befores.items() for member in family.members(root, before)}
         afters: dict[bytes, Subject[S]] = {}
@@ -250,7 +251,7 @@ class _Parting(Generic[F, S]):
     def _write(
         self, befores: dict[bytes, S], olds: dict[bytes, bytes], afters: dict[bytes, Subject[S]]
     ) -> Steps[None]:
-        """Put what changed in place of what was."""
+        """Replace the former states and contributions by the changed ones."""
         family, rules = self._family, self._rules
         was: list[Part] = []
         now: list[Part] = []

@@ -1,4 +1,4 @@
-"""The partitions that this process folds: who comes, who goes, and one task for each."""
+"""The partitions that this process folds, with one task for each."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tally.tables.kafka.delivered import FactRun
 class PartitionFolds:
     """Starts and ends the folds of partitions as the consumer group assigns and revokes them.
 
-    Nothing here waits: these are calls from within a rebalance, in which no heartbeat is sent.
+    `assign` and `revoke` never wait: they are called within a rebalance, while no heartbeat is sent.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class PartitionFolds:
 
     @property
     def opening(self) -> frozenset[int]:
-        """The partitions of this process whose tables are not ready yet."""
+        """The partitions that this process owns and whose tables are not ready yet."""
         return frozenset(partition for partition, fold in self._folds.items() if not fold.is_open)
 
     def assign(self, partitions: set[int]) -> None:
-        """Begin to fold partitions; each opens once its former fold here has closed."""
+        """Begin to fold partitions; each opens once its former fold in this process has closed."""
         for partition in partitions - self._folds.keys():
             fold = self._folds[partition] = self._new_fold(partition)
             task = asyncio.ensure_future(self._run(fold, self._tasks.get(partition)))
@@ -42,18 +42,18 @@ class PartitionFolds:
             self._tasks[partition] = task
 
     def revoke(self, partitions: set[int]) -> None:
-        """Let partitions go after the batch that is under way."""
+        """Stop the folds of partitions after their current batch."""
         for partition in partitions & self._folds.keys():
             self._folds.pop(partition).revoke()
 
     def deliver(self, partition: int, run: FactRun) -> None:
-        """Hand over a run; one of a partition that was just revoked is for its new owner."""
+        """Deliver a run to its fold; a run of a revoked partition is dropped, and its new owner reads it."""
         fold = self._folds.get(partition)
         if fold is not None:
             fold.inbox.put(run)
 
     async def close(self, timeout_seconds: float) -> None:
-        """Let all partitions go and wait for their last batches. Raises TimeoutError."""
+        """Revoke all partitions and wait for their last batches. Raises TimeoutError."""
         self.revoke(set(self._folds))
         if self._tasks:
             _, late = await asyncio.wait(self._tasks.values(), timeout=timeout_seconds)

@@ -1,4 +1,4 @@
-"""Folding subjects that each fact names: no other is touched. Pure."""
+"""The fold of plain families: each fact names its one subject, and touches no other. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from tally.tables.pieces import Steps
 def fold_plain(
     family: PlainFamily[F, S], facts: list[tuple[bytes, F]], context: FoldContext, is_resynced: bool
 ) -> Steps[None]:
-    """Fold facts, and the open subjects that a resync among them may end. `is_resynced`: see `fold_steps`."""
+    """Fold facts, and open subjects that a resync among them may end; see `fold_steps` for `is_resynced`."""
     resyncs: Resyncs[F, S] | None = None
     opened: list[bytes] = []
     if isinstance(family, Resyncable):
@@ -34,14 +34,14 @@ def fold_subjects(
     context: FoldContext,
     resyncs: Resyncs[F, S] | None,
 ) -> Steps[None]:
-    """Merge what is new of subjects, and apply resyncs to them, those of which nothing is new too."""
+    """Merge the facts of subjects and apply resyncs, also to subjects without facts."""
     table = context.writes_to(family.table)
     for some in chunks(facts_of.items(), SMALL_AT_ONCE):
         olds = context.reader.get_many(family.table, [key for key, _ in some])
         state_bytes = step_bytes = 0
         with family_code():
             for (key, facts), old in zip(some, olds, strict=True):
-                if step_bytes >= SMALL_STEP_BYTES:  # of states that stay as they are, too
+                if step_bytes >= SMALL_STEP_BYTES:  # unchanged states count too
                     step_bytes = 0
                     yield
                 before = None if old is None else family.decode(old)
@@ -71,7 +71,7 @@ def fold_subjects(
 
 
 def _count(family: PlainFamily[F, S], key: bytes, before: S | None, after: S, context: FoldContext) -> None:
-    """Let a subject count as it is now, instead of as it was."""
+    """Replace the contribution of a subject's former state by that of its present one."""
     context.waiting += family.waits(after)
     was: Sequence[Part] = ()
     if before is not None:

@@ -1,7 +1,7 @@
-"""Facts that are quarantined: which subject one is about, and whether it was quarantined before. Pure.
+"""Quarantined facts: the subject of one, and whether that subject is already known to be too large. Pure.
 
-A subject that no record can hold fails with each of its facts. They are quarantined together and at once:
-trying again is of no use, and the partition goes on.
+A subject that no record can hold fails with each of its facts. They are quarantined together without a
+retry, which would be useless, and the partition goes on.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from tally.tables.store.interface import StateReader
 
 
 def subject_of(record: FactRecord, reader: StateReader) -> bytes:
-    """Return the family's code and the key of the subject, as the table `incomplete` names it.
+    """Return family code and key of a fact's subject, as the table `incomplete` names it.
 
-    Where a fact would join several it is the largest: that one has no room for any other. Of a resync, or
-    where the fact cannot even be decoded, its partition key is all that is known.
+    Where the fact would join several subjects it is the largest, which has no room for another. The partition
+    key stands for the subject of a resync, and of a fact that cannot be decoded.
     """
     family = BY_KIND.get(kind_of(record.value))
     if family is None:
@@ -37,10 +37,9 @@ def subject_of(record: FactRecord, reader: StateReader) -> bytes:
 
 
 def already_quarantined(records: Sequence[FactRecord], reader: StateReader) -> list[FactRecord]:
-    """Return those facts that are about a subject known to be larger than a record may be.
+    """Return the facts of which some subject is known to be larger than a record may be.
 
-    Whatever else such a fact would join: the large one alone is reason enough, so that a fact costs no more
-    than a look at the table.
+    One such subject suffices, whatever else the fact would join. A fact costs only lookups of its keys.
     """
     about: list[tuple[FactRecord, bytes]] = []
     for record in records:
@@ -56,9 +55,9 @@ def already_quarantined(records: Sequence[FactRecord], reader: StateReader) -> l
 
 
 def quarantine(missing: Missing, record: FactRecord, kind: str, reader: StateReader, rules: Rules) -> None:
-    """Mark the subject of a fact that is quarantined, for whomever its subjects or the fact itself count for.
+    """Mark the subject of a quarantined fact, in each scope that its subjects or the fact itself count for.
 
-    What a marked subject counted for is said already; a further fact may name a campaign that it did not.
+    The mark of a subject names its scopes already, but a further fact may name another campaign.
     """
     subject = subject_of(record, reader)
     (mark,) = reader.get_many(INCOMPLETE, [subject])
@@ -68,7 +67,7 @@ def quarantine(missing: Missing, record: FactRecord, kind: str, reader: StateRea
 
 
 def _whose(record: FactRecord, kind: str, reader: StateReader, rules: Rules) -> set[Scope]:
-    """Return whose rows a fact, and the subjects it is about that are not marked yet, count for."""
+    """Return the scopes that a fact, and those of its subjects that are not marked yet, count for."""
     family = BY_KIND.get(kind_of(record.value))
     if family is None:
         return set()
@@ -81,16 +80,16 @@ def _whose(record: FactRecord, kind: str, reader: StateReader, rules: Rules) -> 
                 state = family.decode(raw)
                 found |= scopes_of(family.contribution(key, state, rules))
                 found.update(family.owners(state))
-    except Exception:  # whatever our own code raises on this fact: then nobody can say whose it is
+    except Exception:  # our own code fails on this fact: its scopes are unknown
         return set()
     return found
 
 
 def _subjects(family: AnyFamily, record: FactRecord, reader: StateReader) -> list[bytes]:
-    """Return the keys of the states that a fact is about, in order; at least one."""
+    """Return the keys of the states that a fact is about, sorted where it is connected; at least one."""
     try:
         keys = _named(family, record.key, family.decode_fact(fact_bytes(record.value)))
-    except Exception:  # whatever our own code raises on this fact: that is why it is here
+    except Exception:  # our own code may fail on this fact: that is why it is quarantined
         keys = ()
     if not keys:
         return [record.key]
@@ -104,7 +103,7 @@ def _subjects(family: AnyFamily, record: FactRecord, reader: StateReader) -> lis
 
 
 def _named(family: AnyFamily, key: bytes, fact: Any) -> Sequence[bytes]:
-    """Return the keys that a fact names its subject by; none of a resync, which is about all subjects."""
+    """Return the keys by which a fact names its subject; none for a resync, which is about all subjects."""
     if isinstance(family, Resyncable) and family.resync_us(fact) is not None:
         return ()
     return family.subjects(key, fact) if isinstance(family, ConnectedFamily) else (family.subject(key, fact),)

@@ -1,8 +1,8 @@
-"""Facts about all subjects of a scope at once: what was last heard of before a moment is over. Pure.
+"""Resyncs: facts that end all subjects of a scope that were last heard of before a moment. Pure.
 
-A restart of a PBX, or a list of its channels, ends every call that it does not show. The latest resync of a
-scope is kept and applied to whatever is folded later, and an index of open subjects finds those that no
-fact will ever touch again: so a resync counts the same wherever in the log it stands.
+A restart of a PBX, or a list of its channels, ends every call that it does not show. The table `resyncs`
+keeps the latest resync of each scope, which applies to facts folded later. The index `open` finds the
+subjects that no later fact touches. So the position of a resync in the log does not matter.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from tally.tables.store.interface import StateReader
 
 
 class Resync(Struct, frozen=True):
-    """A resync of one scope: what was last heard of before this moment is over."""
+    """A resync of one scope: it ends the subjects that were last heard of before `at_us`."""
 
     family: Resyncable[Any, Any]
     scope: bytes
@@ -36,15 +36,15 @@ def latest_resyncs(family: Resyncable[F, S], scopes: Iterable[bytes], reader: St
 def open_subjects(
     resync: Resync, reader: StateReader, begin: bytes = b"", most: int | None = None
 ) -> list[bytes]:
-    """Return the keys of subjects that a resync may end, in order; from `begin` on, and so many at most."""
+    """Return the keys of subjects that a resync may end, in order, from `begin` on, `most` at most."""
     code = resync.family.code
-    # An entry of the index is the family's code and the subject's key, which begins with its scope.
+    # The key of an entry is the family's code and the subject's key, which begins with its scope.
     found = reader.keys_under(OPEN, code + resync.scope + b"/", code + begin, most)
     return [key.removeprefix(code) for key in found]
 
 
 def resync_of(family: Family[F, S], scope: bytes, fact: F) -> Resync | None:
-    """Return the resync that a fact is, or None where it is about one subject."""
+    """Return the resync of a fact, or None where the fact is about one subject."""
     if not isinstance(family, Resyncable):
         return None
     at_us = family.resync_us(fact)
@@ -52,7 +52,7 @@ def resync_of(family: Family[F, S], scope: bytes, fact: F) -> Resync | None:
 
 
 class Resyncs(Generic[F, S]):
-    """The latest resync of each scope, in microseconds by family's code and scope."""
+    """The latest resync of each scope; in `latest`, microseconds by family code and scope."""
 
     def __init__(self, family: Resyncable[F, S], latest: dict[bytes, int]) -> None:
         self._family = family
@@ -61,9 +61,9 @@ class Resyncs(Generic[F, S]):
     def split(
         self, facts: list[tuple[bytes, F]], context: FoldContext, is_resynced: bool
     ) -> tuple[list[tuple[bytes, F]], list[bytes]]:
-        """Part resyncs from other facts; return those, and the open subjects that a resync may end.
+        """Split off resyncs; return the other facts, and the open subjects that a resync may end.
 
-        There are none where they have been resynced already. Raises WideResync.
+        With `is_resynced` no open subjects are returned: they have been resynced already. Raises WideResync.
         """
         about_one: list[tuple[bytes, F]] = []
         later: dict[bytes, Resync] = {}
@@ -95,7 +95,7 @@ class Resyncs(Generic[F, S]):
         return state if latest is None else self._family.resynced(state, latest)
 
     def index(self, merged: Merged[F, S], context: FoldContext) -> None:
-        """Keep the index of open subjects: this one, instead of those that it was before."""
+        """Update the index of open subjects: the merged subject replaces its former ones."""
         was = {key for key, before in merged.befores.items() if self._family.is_open(before)}
         now = {merged.root} if self._family.is_open(merged.after) else set()
         if was == now:

@@ -1,7 +1,7 @@
-"""Subjects that a fact names only together with what is known already. Pure.
+"""Keys of subjects that a fact names only together with the known state. Pure.
 
-A PBX may tell a channel's campaign in one event and its contact in another: only both name the call. Such
-facts are rare, so that their subjects' states are read before those of a batch are.
+A PBX may report the campaign of a channel in one event and its contact in another: only both together name
+the call. Such facts are rare, so the states for them are read separately, before those of the batch.
 """
 
 from collections import defaultdict
@@ -15,13 +15,13 @@ from tally.tables.pieces import Steps
 from tally.tables.store.interface import StateReader
 
 NamedFact = tuple[Sequence[bytes], F]
-"""A fact and the keys under which its subject is known, at least one."""
+"""The keys of a fact's subject, at least one, and the fact."""
 
 
 def all_subjects(
     family: ConnectedFamily[F, S], facts: Sequence[tuple[bytes, F]], reader: StateReader
 ) -> Steps[list[NamedFact[F]]]:
-    """Return each fact with its subject's keys: those it names, and those it names with what is known."""
+    """Return each fact with its subject's keys: those that it names alone or together with the state."""
     found: list[NamedFact[F]] = []
     partly: dict[bytes, list[int]] = defaultdict(list)
     for some in chunks(facts, FACTS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Rows: moved by what a batch changed in them, and recounted from the states of a partition. Pure."""
+"""Rows: moved by the changes of a batch, and recounted from the states of a partition. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ class BrokenSum(Exception):
 
 
 def moved_rows(changes: Changes, reader: StateReader, next_offset: int) -> Steps[dict[bytes, bytes | None]]:
-    """Return the new values of the rows that a batch changes, by row key, a row a step."""
+    """Return the new values of the rows that a batch changes, by row key, one row a step."""
     moved: dict[bytes, bytes | None] = {}
     for some in chunks((row.encode(), change) for row, change in changes.items()):
         olds = reader.get_many(COUNTERS, [key for key, _ in some])
@@ -31,7 +31,7 @@ def moved_rows(changes: Changes, reader: StateReader, next_offset: int) -> Steps
 
 
 def move(row: Row | None, change: Change, next_offset: int) -> Row | None:
-    """Return the row after a change, or None where nothing of it changes."""
+    """Return the row after a change, or None where the change leaves it as it is."""
     if row is None:
         return Row(
             next_offset,
@@ -78,11 +78,11 @@ def recount(
 def corrections(
     held: Mapping[bytes, bytes], counted: Mapping[bytes, Row], next_offset: int
 ) -> dict[bytes, bytes | None]:
-    """Return the rows that have to be written so that what is held equals what was counted.
+    """Return the rows to write so that the held rows equal the counted ones.
 
-    A row that nothing contributes to any more is kept as zeros, at its first time: rows are never deleted in
-    a generation. A span is that of what is counted: folding only widens it, so that a message that moved to
-    another campaign leaves the row's span as it was, and a recount narrows it. Labels only widen.
+    A row without contributions is kept without counts, at its first time: rows are never deleted within a
+    generation. Folding only widens a row's span, even where a message moves to another campaign; a recount
+    narrows it to the time of what is counted. Labels only widen.
     """
     corrected: dict[bytes, bytes | None] = {}
     for key in held.keys() | counted.keys():
@@ -96,7 +96,7 @@ def corrections(
 
 
 def _counted_anew(old: Row, new: Row | None, next_offset: int) -> Row:
-    """Return the row as it was counted, or as it is held where that is the same."""
+    """Return the row as counted; the held row itself where it is equal."""
     if new is None:
         return (
             Row(next_offset, old.first_ms, old.first_ms, old.labels, {}, old.channels) if old.counts else old

@@ -1,7 +1,7 @@
-"""A batch in steps, and how much one transaction may hold. Pure.
+"""The steps of a batch, and the limits of one transaction. Pure.
 
-A batch is computed in steps of a subject each, so that whoever drives them can let others have their turn.
-Only sizes decide how a batch is split, never a clock: it is split in the same way on every machine.
+A batch is computed in steps of one subject, between which the caller can yield to other tasks. Only sizes
+decide how a batch is split, never a clock: it is split equally on every machine.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,30 +16,30 @@ from tally.tables.pieces import Steps
 T = TypeVar("T")
 
 FACTS_AT_ONCE = 500
-"""Facts that are decoded, or merged into one state, in one step."""
+"""Facts that one step decodes, or merges into one state."""
 STEP_BYTES = 16 << 10
-"""States that are encoded, or counted, in one step; one that is larger has steps of its own."""
+"""Bytes of states that one step encodes or counts; a larger state gets separate steps."""
 AT_ONCE = 64
-"""Subjects whose states are read together: each may be up to a megabyte."""
+"""Subjects whose states are read together; each may be up to a megabyte."""
 SMALL_AT_ONCE = 256
-"""The same of families whose states stay far below that: reading many in a row is cheaper."""
+"""The same for families whose states stay far below that: reading many together is cheaper."""
 SMALL_STEP_BYTES = 4 << 10
-"""Small states that are merged in one step: a step of its own for each costs more than many of them."""
+"""Bytes of small states that one step merges: a step costs more than many such states."""
 
 
 class TooMuchAtOnce(Exception):
-    """Several facts change more bytes than one transaction should hold: fewer of them are to be tried."""
+    """Several facts change more bytes than one transaction should hold: the caller tries fewer of them."""
 
 
 class WideResync(Exception):
-    """A resync may end more subjects than one transaction should hold: it is to be folded in portions."""
+    """A resync may end more subjects than one transaction should hold: the caller folds it in portions."""
 
 
 class TransactionLimits(Struct, frozen=True):
-    """How much one transaction may hold."""
+    """The limits of one transaction."""
 
     write_bytes: int
-    """Of states; what one subject needs is never refused."""
+    """Bytes of states; a batch of one fact or one subject is not limited."""
     resynced_subjects: int
 
 
@@ -48,7 +48,7 @@ OF_A_TRANSACTION = TransactionLimits(16 << 20, 1_000)
 
 
 def merging(family: Family[F, S], state: S | None, facts: Sequence[F]) -> Steps[S]:
-    """Merge facts, at least one, into a state: some hundred a step."""
+    """Merge facts, at least one, into a state, some hundred a step."""
     first, *others = chunks(facts, FACTS_AT_ONCE)
     if len(first) == FACTS_AT_ONCE:
         yield
@@ -61,7 +61,7 @@ def merging(family: Family[F, S], state: S | None, facts: Sequence[F]) -> Steps[
 
 
 def chunks(items: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
-    """Yield items in lists of at most so many."""
+    """Yield items in lists of at most `size`."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some
