@@ -1,4 +1,4 @@
-"""How several figures of one kind are told as one."""
+"""Summaries of several figures of one kind."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Spread(Struct, frozen=True):
-    """Several rounds of one figure."""
+    """Median, least and most of one figure over several rounds."""
 
     median: float
     least: float
@@ -24,5 +24,5 @@ class Spread(Struct, frozen=True):
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of all does not exceed."""
+    """Return the percentile by nearest rank; `share` is from 0 to 1."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

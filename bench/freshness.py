@@ -1,8 +1,8 @@
-"""Freshness: how long after its publication an event is in a campaign's answer, and in Postgres.
+"""Freshness: the delay from the publication of an event to a campaign's answer, and to Postgres.
 
-Probes are published one at a time while a load flows, or nothing; a dashboard asks for their campaign again
-and again until it shows the probe. To Postgres a probe takes about a second, so several campaigns have one
-under way: of 60 probes the 99th percentile is no more than the slowest.
+Probes are published one at a time, with and without a load, and the answer of their campaign is polled until
+it has the probe. A probe takes about a second to reach Postgres, so several campaigns probe at the same time:
+with only 60 probes the 99th percentile would be the slowest one.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ EVENTS_PER_MESSAGE = 3.8
 
 
 class Plan(Struct, frozen=True):
-    """How many probes, and how long the load flows before them: a broker that has just started is slow."""
+    """Number of probes, rate of the load, and warm-up: a broker that has just started is slow."""
 
     events_per_second: float = 1_000.0
     in_view: int = 300
@@ -37,19 +37,19 @@ class Plan(Struct, frozen=True):
     in_postgres: int = 180
     at_once_in_postgres: int = 3
     postgres_seconds: float = 90.0
-    """No probe begins later, since the load ends."""
+    """No probe begins later: the load ends."""
     warm_up_seconds: float = 30.0
     seed: int = 7
 
     @property
     def size(self) -> Size:
-        """A load that flows for as long as the probes take."""
+        """The size of a load that lasts as long as the probes."""
         seconds = self.warm_up_seconds + self.view_seconds + self.postgres_seconds + MARGIN_SECONDS
         return Size(round(self.events_per_second * seconds / EVENTS_PER_MESSAGE))
 
 
 class Delay(Struct, frozen=True):
-    """From the broker's acknowledgement of a probe until somebody sees it."""
+    """The delay from the broker's acknowledgement of a probe until a poll sees it."""
 
     p50_ms: float
     p99_ms: float
@@ -57,12 +57,12 @@ class Delay(Struct, frozen=True):
 
 
 class Freshness(Struct, frozen=True):
-    """Delays while nothing else flows, and while a load does."""
+    """Delays without and with a load."""
 
     idle_view: Delay
     wanted_per_second: float
     events_per_second: float
-    """Raw events that the worker took while it was probed."""
+    """Raw events per second that the worker routed while it was probed."""
     view: Delay
     postgres: Delay
 
@@ -74,7 +74,7 @@ def delay(seconds: Sequence[float]) -> Delay:
 
 
 async def measure_freshness(there: Servers, plan: Plan) -> Freshness:
-    """Measure one worker with all roles under a steady load, and then while nothing else flows."""
+    """Measure one worker with all roles under a steady load, and then without one."""
     make = partial(load, plan.size, plan.seed)
     async with own_database(there.environment("fresh-")) as environment:
         await prepare(environment)
@@ -108,7 +108,7 @@ async def _in_postgres(probers: Sequence[Probing], plan: Plan) -> list[float]:
 
 
 async def _probed(probe: Callable[[], Awaitable[float]], count: int, seconds: float) -> list[float]:
-    """Probe so many times, or for so long."""
+    """Probe until `count` probes or `seconds` are reached; return the delays in seconds."""
     began_s, found = time.monotonic(), [await probe()]
     while len(found) < count and time.monotonic() - began_s < seconds:
         found.append(await probe())

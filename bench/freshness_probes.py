@@ -1,4 +1,4 @@
-"""Probes: send results of a campaign of their own, published until somebody sees each."""
+"""Probes: send results of a separate campaign, each polled for until it is counted."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from tests.support.workers import WorkerProcess
 PROBES = "probes"
 BETWEEN_SECONDS = 0.1
 BETWEEN_FLUSHES_SECONDS = 1.0
-"""A probe is seen when a flush has ended: the next one has to come at any moment of the interval."""
+"""A probe becomes visible at the end of a flush: a random pause spreads the next one over the interval."""
 SEEN_SECONDS = 15.0
 VIEW_POLL_SECONDS = 0.002
 POSTGRES_POLL_SECONDS = 0.02
@@ -24,7 +24,7 @@ HELD = "SELECT coalesce(sum(accepted), 0) FROM tally.counters WHERE tenant = $1 
 
 
 class Probing:
-    """Publishes the probes of one campaign, one at a time, and looks for each; several may do so at once."""
+    """Publishes the probes of one campaign one at a time, and polls for each; several may run at once."""
 
     def __init__(self, worker: WorkerProcess, nth: int) -> None:
         self._worker = worker

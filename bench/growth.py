@@ -1,4 +1,4 @@
-"""Growth: what an event, a state, a restart and a recovery cost when there are ten times as many states."""
+"""Growth: the cost of an event, a state, a restart and a recovery with ten times as many states."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -19,18 +19,18 @@ from tally.streams.settings import variable
 from tests.support.workers import WorkerProcess
 
 TIMES = 10
-"""How much larger the big load is."""
+"""The size of the big load, relative to the small one."""
 
 
 class Plan(Struct, frozen=True):
-    """How much is measured."""
+    """The size of the small load."""
 
     messages: int = 36_000
     campaigns_per_tenant: int = 5
     seed: int = 1
 
     def size(self, times: int = 1) -> Size:
-        """Return a load with so many times the messages and campaigns."""
+        """Return the size of a load with `times` as many messages and campaigns."""
         return Size(self.messages * times, campaigns_per_tenant=self.campaigns_per_tenant * times)
 
 
@@ -43,10 +43,10 @@ class _BigRun(Struct, frozen=True):
 
 
 async def measure_growth(there: Servers, plan: Plan) -> Growth:
-    """Measure two loads, the small one before the big one and once more after it.
+    """Measure the small load, the big one, and the small one again.
 
-    The whole of both loads is compared, not the first part of one with its last: only whole loads have the
-    same share of sends, which cost more than reads. The start of the process is in neither.
+    Whole loads are compared, not the beginning of one with its end: only whole loads have the same share of
+    sends, which cost more than reads. The start of the process is left out of both.
     """
     small = there.environment("small-")
     topics = await filled(small, plan.size(), plan.seed)
@@ -85,7 +85,7 @@ async def _after(found: Counted, environment: Mapping[str, str], worker: WorkerP
 
 @asynccontextmanager
 async def _migrated(environment: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
-    """Give the environment a database of its own: rows of one generation belong to one set of stores."""
+    """Yield the environment with a new database: rows of one generation belong to one set of stores."""
     async with own_database(environment) as own:
         await asyncio.to_thread(migrate.up, own[variable("postgres_dsn")])
         yield own

@@ -1,4 +1,4 @@
-"""Counting a load of a given size, and what each event of it cost the worker."""
+"""Counts a load of a given size, and measures the worker's cost per event."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,29 +17,29 @@ from tally.streams.settings import variable
 from tests.support.workers import WorkerProcess, settings_of
 
 AT_ONCE = 200_000
-"""Records that are published under one deadline."""
+"""Records published under one deadline."""
 
 
 class Counted(Struct, frozen=True):
-    """What a worker took for a load, from the first event to the last row in Postgres."""
+    """The cost of a load for a worker, from the first event to the last row in Postgres."""
 
     events: int
     cpu_us: float
-    """CPU microseconds of the process an event: all its threads, user and system."""
+    """CPU microseconds of the process per event: all threads, user and system."""
     events_per_second: float
     rss_bytes: int
-    """Resident memory of the worker when all was counted."""
+    """Resident memory of the worker once everything was counted."""
 
 
 class Filled(Struct, frozen=True):
-    """What is in the raw topics, and what has to come of it."""
+    """The number of events in the raw topics, and the right rows for them."""
 
     events: int
     right: PeerRows
 
 
 async def filled(environment: Mapping[str, str], size: Size, seed: int) -> Filled:
-    """Fill the raw topics, and count their events plainly."""
+    """Fill the raw topics, and count their events with the plain count."""
     records = await asyncio.to_thread(load, size, seed)
     for first in range(0, len(records), AT_ONCE):
         await fill(settings_of(dict(environment)), records[first : first + AT_ONCE])
@@ -49,7 +49,7 @@ async def filled(environment: Mapping[str, str], size: Size, seed: int) -> Fille
 async def counted(
     environment: Mapping[str, str], folder: Path, topics: Filled, generation: int = 1
 ) -> tuple[Counted, WorkerProcess]:
-    """Count everything by a worker of its own generation; it goes on and is the caller's to end.
+    """Count everything with a worker of the given generation; it keeps running, and the caller ends it.
 
     Raises AssertionError where a number is wrong.
     """

@@ -1,4 +1,4 @@
-"""What states take on disk, by a look into the stores of a worker that has stopped."""
+"""Disk usage of states, measured in the stores of a stopped worker."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,29 +12,29 @@ STATES = frozenset(family.table for family in FAMILIES)
 
 
 class Disk(Struct, frozen=True):
-    """The stores of all partitions together, once compacted."""
+    """Contents and sizes of the stores of all partitions together."""
 
     records: Mapping[str, int]
     """Keys by table."""
     plain_bytes: int
-    """Keys and values of all tables, as they would be without a store."""
+    """Bytes of all keys and values, without the overhead of the store."""
     bytes_left: int
-    """Files as the worker left them."""
+    """Bytes of the files as the worker left them."""
     bytes_compacted: int
 
     @property
     def states(self) -> int:
-        """Keys of the tables of families: aliases and rows are none, though their bytes count."""
+        """Number of keys in the tables of families; aliases and rows do not count, though their bytes do."""
         return sum(records for table, records in self.records.items() if table in STATES)
 
     @property
     def bytes_a_state(self) -> float:
-        """Bytes on disk of everything, over the number of states."""
+        """All compacted bytes divided by the number of states."""
         return self.bytes_compacted / self.states
 
 
 def compacted(state_folder: Path) -> Disk:
-    """Count what the stores hold, compact them, and measure their files."""
+    """Count the contents of the stores, compact them, and measure their files."""
     records, plain_bytes, left = dict.fromkeys(TABLES, 0), 0, _bytes_in(state_folder)
     for path in sorted(state_folder.glob("*/p*")):
         store = LocalStore(path)

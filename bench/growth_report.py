@@ -12,10 +12,10 @@ MB = 1_000_000
 
 
 class Growth(Struct, frozen=True):
-    """All figures."""
+    """All figures of growth."""
 
     small: tuple[Counted, ...]
-    """Counted before and after the big load, so that whatever the machine does meets both."""
+    """Counted before and after the big load, so a drift of the machine affects both."""
     big: Counted
     disk: Disk
     stop_s: float
@@ -24,5 +24,5 @@ class Growth(Struct, frozen=True):
 
     @property
     def times_the_cost(self) -> float:
-        """CPU an event of the big load, over that of the small one."""
+        """CPU per event of the big load divided by that of the small one."""
         return self.big.cpu_us / mean(one.cpu_us for one in self.small)

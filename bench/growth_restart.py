@@ -1,4 +1,4 @@
-"""Starting again: on the disk that an orderly stop has left, and on an empty one."""
+"""Measures restarts: on the disk of an orderly stop, and on an empty one."""
 
 import asyncio
 import json
@@ -22,18 +22,18 @@ OPENED = "partition opened"
 
 
 class Restart(Struct, frozen=True):
-    """From the start of the process to its first progress, seconds."""
+    """Seconds from the start of the process to each step of its restart."""
 
     answering_s: float
-    """Until it answers: its imports and its clients are there, and the groups are being joined."""
+    """Until it answers HTTP: imports and clients are ready, and it joins its groups."""
     joined_s: float
-    """Until both groups have given it partitions."""
+    """Until both groups have assigned it partitions."""
     progress_s: float
     """Until it has counted a fact."""
 
     @property
     def without_join_s(self) -> float:
-        """All but the time between answering and having joined."""
+        """Seconds to progress, without the time between answering and having joined."""
         return self.progress_s - max(self.joined_s - self.answering_s, 0.0)
 
 
@@ -41,7 +41,7 @@ class Recovery(Struct, frozen=True):
     """The rebuilding of all partitions of one worker from their changelogs."""
 
     records: int
-    """Of the changelogs, each state as often as it was written unless Kafka has compacted them."""
+    """Changelog records; a state has one for each write that Kafka has not compacted away."""
     states: int
     seconds: float
     """From the beginning of the first opening to the end of the last one."""
@@ -50,12 +50,12 @@ class Recovery(Struct, frozen=True):
 
     @property
     def per_second(self) -> float:
-        """States that were rebuilt in a second."""
+        """States rebuilt per second."""
         return self.states / self.seconds
 
 
 async def restarted(worker: WorkerProcess) -> Restart:
-    """Start a worker for which an event waits; return how long its first progress took."""
+    """Start a worker for which an event waits; return the seconds to each step."""
     began = time.monotonic()
     worker.start()
 
@@ -73,7 +73,7 @@ async def restarted(worker: WorkerProcess) -> Restart:
 
 
 async def recovered(worker: WorkerProcess, states: int) -> Recovery:
-    """Take a worker's disk away and start it; return what its log says of the openings."""
+    """Delete a worker's state folder and start it; return the figures that its log has of the openings."""
     shutil.rmtree(worker.state)
     told_before = worker.log.stat().st_size
     worker.start()
@@ -100,7 +100,7 @@ def _has_joined(found: Scrape) -> bool:
 
 
 def _openings(worker: WorkerProcess, told_before: int) -> list[tuple[float, dict[str, str]]]:
-    """Return the openings that the log tells of since then, with their times."""
+    """Return the openings logged since the position `told_before`, with their times."""
     with worker.log.open("rb") as log:
         log.seek(told_before)
         # The last line may be half written.

@@ -1,4 +1,4 @@
-"""What every contender is given: send results and real webhook bodies of many campaigns, in order of time."""
+"""The load of every contender: send results and real webhook bodies of many campaigns, in order of time."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ STATUS_BODIES = {
     "failed": "pywa__message_status__failed",
 }
 SCOPED = ("user_id", "parent_user_id")
-"""Business-scoped ids are left out: the peers know phones only."""
+"""Business-scoped ids are left out: the peers only know phones."""
 FATES = ((70, ("sent", "delivered", "read")), (24, ("sent", "delivered")), (6, ("sent", "failed")))
 LATER_S = {"sent": (1, 2), "delivered": (2, 20), "read": (20, 300), "failed": (1, 20)}
 REPLY_SHARE = 0.1
@@ -33,7 +33,7 @@ START_S = 1_762_000_000
 
 
 class Size(NamedTuple):
-    """How much: `messages` over campaigns of tenants, each tenant with its own business numbers."""
+    """The size of a load: `messages` over campaigns of tenants, each tenant with its own business numbers."""
 
     messages: int
     tenants: int = 4
@@ -71,7 +71,7 @@ def _message(rng: Random, size: Size, nth: int) -> Message:
     tenant = rng.randrange(size.tenants)
     number = rng.randrange(size.numbers_per_tenant)
     phone = f"55119{nth % (size.messages * 4 // 5 + 1):08d}"
-    # As Meta's real ones are when they are decoded: the recipient's digits, and an id in hexadecimal.
+    # A decoded wamid of Meta has the same form: the recipient's digits, and an id in hexadecimal.
     serial = rng.randbytes(9).hex().upper().encode()
     raw = b"\x1c\x18\x0d" + phone.encode() + b"\x15\x02\x00\x11\x18\x12" + serial + b"\x00"
     return Message(
@@ -87,7 +87,7 @@ def _message(rng: Random, size: Size, nth: int) -> Message:
 
 
 def _of(rng: Random, message: Message) -> Iterator[tuple[int, RawRecord]]:
-    """Yield the send result of a message and all webhooks about it, with their seconds."""
+    """Yield the send result of a message and its webhooks, each with its time in seconds."""
     yield message.at_s, RawRecord(SEND_RESULTS, None, as_producers_write(_send_result(message)))
     (fate,) = rng.choices([path for _, path in FATES], weights=[weight for weight, _ in FATES])
     for status in fate:

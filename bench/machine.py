@@ -1,4 +1,4 @@
-"""What it ran on, without anything that names the machine itself."""
+"""Describes the machine of a run, without anything that identifies it."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ DEADLINE_SECONDS = 30.0
 
 
 def machine(peers: Path) -> str:
-    """Return the machine and the versions of everything that was measured, as one line of the page."""
+    """Return the machine and the versions of all measured software, as one line of the page."""
     memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
     kernel = platform.release().partition("-")[0]
     return (
@@ -31,7 +31,7 @@ def machine(peers: Path) -> str:
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """Return the model of the first CPU in the text of /proc/cpuinfo; some architectures tell none. Pure."""
+    """Return the model of the first CPU in the text of /proc/cpuinfo; some architectures have none. Pure."""
     for line in cpuinfo.splitlines():
         name, _, model = line.partition(":")
         if name.strip() == "model name":

@@ -1,4 +1,4 @@
-"""Noise: what events that count nothing cost a whole worker, beside events that count."""
+"""Noise: the cost of events that count nothing for a whole worker, compared with events that count."""
 
 from math import inf
 from random import Random
@@ -16,7 +16,7 @@ from tests.support.workers import WorkerProcess
 
 
 class Plan(Struct, frozen=True):
-    """How much is measured."""
+    """The number of events of each kind."""
 
     counted: int = 60_000
     noise: int = 200_000
@@ -24,26 +24,26 @@ class Plan(Struct, frozen=True):
 
 
 class Beside(Struct, frozen=True):
-    """Events of one kind: those that count, and those that do not."""
+    """The figures of one kind: of events that count, and of events that do not."""
 
     counted: Drained
     noise: Drained
 
     @property
     def times_cheaper(self) -> float:
-        """How many events that count nothing are dropped for the CPU of one that counts."""
+        """Events that count nothing per event that counts, for the same CPU."""
         return self.counted.cpu_us / self.noise.cpu_us
 
 
 class Noise(Struct, frozen=True):
-    """All figures."""
+    """All figures of noise."""
 
     ami: Beside
     webhooks: Beside
 
 
 async def measure_noise(there: Servers, plan: Plan) -> Noise:
-    """Measure both kinds, each on topics and databases of their own."""
+    """Measure both kinds, each on separate topics and databases."""
     rng = Random(plan.seed)
     return Noise(
         await _beside(there, "ami", packets(rng, plan.counted, plan.noise)),
@@ -60,7 +60,7 @@ async def _beside(there: Servers, kind: str, events: Events) -> Beside:
 async def _drained(
     there: Servers, name: str, turns: tuple[list[RawRecord], ...], *, is_noise: bool = False
 ) -> Drained:
-    """Drain turn after turn by a worker that is started anew for each; return what the last one took."""
+    """Drain each turn with a new process of the worker; return the figures of the last turn."""
     async with own_database(there.environment(f"{name}-")) as environment:
         await prepare(environment)
         worker = WorkerProcess(environment, there.folder, name)

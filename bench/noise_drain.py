@@ -1,4 +1,4 @@
-"""How much CPU a whole worker takes to drain what waits in its raw topics."""
+"""Measures the CPU that a whole worker needs to drain its raw topics."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ POLL_SECONDS = 0.2
 
 
 class Drained(Struct, frozen=True):
-    """What a worker took for events of one kind."""
+    """The cost of events of one kind for a worker."""
 
     events: int
     cpu_us: float
-    """CPU microseconds of the process an event: all its threads, user and system."""
+    """CPU microseconds of the process per event: all threads, user and system."""
     events_per_second: float
 
 
@@ -34,17 +34,17 @@ class _Moment(Struct, frozen=True):
 
 
 async def drained(worker: WorkerProcess, events: int, *, is_noise: bool) -> Drained:
-    """Start a worker on filled topics, and wait until so many events are in its numbers, or are dropped.
+    """Start a worker on filled topics, and wait until `events` events are counted or dropped.
 
-    What it takes before the first event is its start and no event's; the first ones it is seen with are
-    left out on both sides.
+    CPU before the first event belongs to the start and is left out. The events at the first scrape are left
+    out too, together with their CPU.
     """
     worker.start()
     async with asyncio.timeout(STARTED_SECONDS):
         first = await _until_taken(worker, 1, FIRST_POLL_SECONDS)
     async with asyncio.timeout(DRAINED_SECONDS):
         last = await _until_taken(worker, events)
-        # Events that count nothing are done when they are taken; the others when all follows from them.
+        # Events that count nothing are done once route has read them; the others once they are counted.
         if not is_noise:
             last = await _until_counted(worker)
     done = last.taken - first.taken

@@ -1,4 +1,4 @@
-"""Events that count and events that count nothing, of one kind: a PBX's packets, or webhooks."""
+"""Events that count and events that count nothing, as AMI packets of PBXs and as webhooks."""
 
 from collections.abc import Iterator
 from random import Random
@@ -25,16 +25,16 @@ CAMPAIGNS = 20
 
 
 class Events(Struct, frozen=True):
-    """What is drained of one kind."""
+    """The events of one kind to drain."""
 
     counted: list[RawRecord]
     noise: list[RawRecord]
     before: list[RawRecord] = []
-    """What must be counted before, so that the others count."""
+    """Events to drain first: without them `counted` would not count."""
 
 
 def packets(rng: Random, counted: int, noise: int) -> Events:
-    """Return packets of recorded calls, those that come to facts apart from those that do not."""
+    """Return packets of recorded calls: as `counted` those that become facts, as `noise` the others."""
     found = Events([], [])
     for nth in range(counted + noise):
         for record in _call(rng, nth):
@@ -47,10 +47,11 @@ def packets(rng: Random, counted: int, noise: int) -> Events:
 
 
 def webhooks(rng: Random, counted: int, noise: int) -> Events:
-    """Return webhooks about messages (statuses, a few replies) with their send results, and real bodies of
-    other fields.
+    """Return webhooks about messages (statuses, a few replies) with their send results, and noise.
+
+    The noise is real bodies of other webhook fields.
     """
-    # Three statuses a message, nearly.
+    # A message has nearly three statuses.
     records = load(Size(counted * 2 // 5), rng.randrange(1 << 32))
     sends = [record for record in records if record.topic == SEND_RESULTS]
     statuses = [record for record in records if record.topic == WEBHOOK_EVENTS][:counted]
@@ -74,7 +75,7 @@ def _call(rng: Random, nth: int) -> Iterator[RawRecord]:
 
 
 def _other_fields() -> list[str]:
-    """Return the bodies of other fields than `messages` that say nothing, not even who is who."""
+    """Return the bodies of fields other than `messages` that become no fact, not even a customer's link."""
     bodies = [
         name for name in (*OF_THE_ACCOUNT, *OF_A_NUMBER) if change_of(sample(name))["field"] != "messages"
     ]

@@ -19,7 +19,7 @@ WARM_UP_CALLS = 5
 
 
 class StoredFunction:
-    """One prepared call of the function on a connection of its own, as a pool would keep it."""
+    """One prepared call of the function on a separate connection, as a pool would keep it."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -34,7 +34,7 @@ class StoredFunction:
         await self._connection.close()
 
     async def fill(self, events: Events) -> None:
-        """Make the tables and the function anew, and fill them with these events."""
+        """Create the tables and the function, replacing former ones, and insert these events."""
         await self._connection.execute(STATEMENTS.read_text(encoding="utf-8"))
         await self._copy(
             "campaign_send",
@@ -47,7 +47,7 @@ class StoredFunction:
             ("message_id", "direction", "business_number", "phone", "created_at"),
             _messages(events),
         )
-        # Autovacuum would do it sooner or later, perhaps in the middle of a measurement.
+        # Otherwise autovacuum might run in the middle of a measurement.
         await self._connection.execute(
             "VACUUM (ANALYZE) former.campaign_send, former.status_log, former.message"
         )
@@ -69,7 +69,7 @@ class StoredFunction:
         return list(await self._call.fetch(UUID(campaign)))
 
     async def sizes(self) -> tuple[int, int, int]:
-        """Return how many sends, statuses and messages there are."""
+        """Return the number of sends, of statuses and of messages."""
         return (
             await self._count("campaign_send"),
             await self._count("status_log"),

@@ -1,4 +1,4 @@
-"""What is right: every contender's numbers beside a recount of the raw topics in plain SQL."""
+"""The right numbers: a recount of the raw topics in plain SQL, which every contender is compared with."""
 
 from collections.abc import Mapping
 
@@ -29,19 +29,19 @@ async def recounted(settings: Settings) -> Table:
 
 
 async def recounted_apart(environment: Mapping[str, str]) -> Table:
-    """Recount in a database that is dropped again."""
+    """Recount in a temporary database."""
     async with own_database(environment) as own:
         return await recounted(settings_of(own))
 
 
 async def check(worker: WorkerProcess) -> None:
-    """Compare what a worker has counted with a recount. Raises AssertionError."""
+    """Compare a worker's numbers with a recount. Raises AssertionError."""
     found = await wrong(worker.settings, worker.url, await recounted_apart(worker.environment))
     assert not found, found[:5]
 
 
 def peer_rows(right: Table) -> dict[tuple[str, ...], tuple[int, ...]]:
-    """Return the rows that a peer has to come to: those of templates, with the counters that it knows."""
+    """Return the right rows for a peer: those of templates, with the counters that peers know."""
     return {
         key: tuple(row[name] or 0 for name in PEER_COUNTERS)
         for key, row in right.items()
@@ -50,7 +50,7 @@ def peer_rows(right: Table) -> dict[tuple[str, ...], tuple[int, ...]]:
 
 
 async def wrong(settings: Settings, url: str, right: Table) -> list[Difference]:
-    """Return every counter of view and Postgres that is not what the recount says."""
+    """Return every counter of view and Postgres that differs from the recount."""
     async with Answers(url) as answers:
         found = differences(right, await view_table(answers, {key[0] for key in right}))
     connection = await connect(settings.postgres_dsn.get_secret_value())

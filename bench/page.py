@@ -1,4 +1,4 @@
-"""The page of the benchmarks: what was wanted, what was measured, and on what."""
+"""The page of the benchmarks: targets, figures and machine."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ FAILED = "## What failed\n\nNot measured, since a number was wrong or something 
 
 
 def page(report: Report, machine: str, at: datetime, *, is_quick: bool = False) -> str:
-    """Return the page, of whatever was measured."""
+    """Return the page with a section for each measurement of the report."""
     wanted = targets(report)
     parts = [
         HEAD.format(note=NOTE, at=at, verdict=QUICK if is_quick else verdict(wanted), machine=machine),
@@ -48,7 +48,7 @@ def page(report: Report, machine: str, at: datetime, *, is_quick: bool = False) 
 
 
 def verdict(wanted: Sequence[Target]) -> str:
-    """Say how many targets hold; one that was measured at less than it names does not."""
+    """Return how many targets hold; one that was measured at a smaller load than it names does not."""
     held = sum(one.holds == YES for one in wanted)
     if held == len(wanted):
         return f"**all {held} targets hold**."
@@ -68,7 +68,7 @@ def _bound(one: Target) -> str:
 
 
 def _figure(one: Target) -> str:
-    """Return a figure with so many digits that one can see on which side of its bound it is."""
+    """Return a figure with enough digits to show on which side of its bound it is."""
     least = 0 if one.figure >= 1_000 else 1 if one.figure >= 10 else 2
     for digits in range(least, MOST_DIGITS):
         told = f"{one.figure:,.{digits}f}"

@@ -1,4 +1,4 @@
-"""Growth and noise on the page: what many states cost, and what events that count nothing do."""
+"""Growth and noise on the page: the cost of many states, and of events that count nothing."""
 
 from bench.growth_counting import Counted
 from bench.growth_report import MB, Growth

@@ -1,4 +1,4 @@
-"""Freshness and reads on the page: how old numbers are, and how long their readers wait."""
+"""Freshness and reads on the page: the age of numbers, and the latency of answers."""
 
 from collections.abc import Iterator
 from math import isnan
@@ -65,7 +65,7 @@ def reads_part(found: ReadsReport) -> str:
 
 
 def _less(found: ReadsReport) -> Iterator[str]:
-    """Yield a line where the load had to be lowered: it is no secret."""
+    """Yield a line where the load had to be lowered."""
     lower = [
         f"{name} was measured at {one.events_per_second:,.0f}"
         for name, one in _arrangements(found)

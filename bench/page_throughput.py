@@ -1,4 +1,4 @@
-"""Throughput on the page: everybody's rates, and what an event costs, stage by stage."""
+"""Throughput on the page: the rates of all contenders, and the cost of an event by stage."""
 
 from bench.figures import Spread
 from bench.stages import Stages
@@ -26,7 +26,7 @@ times). The rest of each role is Kafka's protocol, transactions and RocksDB."""
 
 
 def throughput_part(found: Throughput, stages: Stages | None) -> str:
-    """Return the section."""
+    """Return the section on throughput."""
     rounds = len(found.contenders["tally"].rounds)
     fewer = FEWER.format(slow=found.contenders["faust"].events, fast=found.contenders["tally"].events)
     parts = [HEAD.format(rounds=rounds), _rates(found), fewer, STAGES, _costs(found)]

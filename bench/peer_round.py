@@ -1,4 +1,4 @@
-"""One round of a peer: a process of its own counts all raw topics and publishes rows until they are right."""
+"""One round of a peer: a separate process counts all raw topics, and publishes rows until they are right."""
 
 import asyncio
 import subprocess
@@ -19,14 +19,15 @@ POLL_MS = 200
 
 
 class PeerFailed(Exception):
-    """A peer ended, or did not come to the right rows in time."""
+    """A peer ended, or did not reach the right rows in time."""
 
 
 async def peer_round(
     module: str, environment: dict[str, str], folder: Path, python: Path, right: PeerRows
 ) -> Round:
-    """Run a peer until its rows are right; the clock runs from the first raw event to Kafka's time of the
-    row that made them so. Raises PeerFailed.
+    """Run a peer until its rows are right. Raises PeerFailed.
+
+    The clock runs from the first raw event to Kafka's timestamp of the last row.
     """
     with contender(module, environment, folder / "peer.log", python) as process:
         first = await asyncio.wait_for(asyncio.to_thread(_first_line, process), STARTED_SECONDS)
@@ -46,7 +47,7 @@ def _first_line(process: "subprocess.Popen[bytes]") -> Any:
 async def _right_at(
     environment: dict[str, str], right: PeerRows, process: "subprocess.Popen[bytes]"
 ) -> float:
-    """Follow the rows that the peer publishes until all are right; return Kafka's time of the last one."""
+    """Follow the rows of the peer until all are right; return Kafka's timestamp of the last, in seconds."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=environment["BENCH_BOOTSTRAP"],
         auto_offset_reset="earliest",

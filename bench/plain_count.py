@@ -1,4 +1,4 @@
-"""A plain count of the same events in Python, where so many would take SQL the better part of an hour."""
+"""A plain count of events in Python, for loads whose recount in SQL would take the better part of an hour."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,7 @@ KEY = ("tenant", "campaign", "template_name", "template_language")
 
 
 def plain_count(records: Iterable[RawRecord]) -> PeerRows:
-    """Count by the peers' job, in one pass and in memory; throughput holds that against plain SQL."""
+    """Count with the peers' job, in one pass in memory; throughput checks that job against plain SQL."""
     states: dict[tuple[str, str], job.Json] = {}
     rows: dict[str, job.Delta] = {}
     for fact in _facts(records):
@@ -36,7 +36,7 @@ def _facts(records: Iterable[RawRecord]) -> Iterator[job.Json]:
 
 
 async def check_plainly(worker: WorkerProcess, right: PeerRows) -> None:
-    """Compare the templates' rows in view and Postgres with a plain count. Raises AssertionError."""
+    """Compare the rows of templates in view and Postgres with a plain count. Raises AssertionError."""
     async with Answers(worker.url) as answers:
         _same("view", peer_rows(await view_table(answers, {key[0] for key in right})), right)
     connection = await connect(worker.settings.postgres_dsn.get_secret_value())

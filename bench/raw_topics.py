@@ -1,4 +1,4 @@
-"""Raw topics and how they are filled: many records in few requests, so that producing costs little."""
+"""Fills raw topics with many records in few requests, which keeps the cost of producing low."""
 
 import asyncio
 from collections import defaultdict
@@ -18,7 +18,7 @@ _serial = count()
 
 
 async def fill(settings: Settings, records: Sequence[RawRecord]) -> None:
-    """Declare the topics and publish records in their order, before anybody is measured."""
+    """Declare the topics and publish records in their order, before a measurement."""
     await topics.declare(settings)
     producer = AIOKafkaProducer(**settings.kafka.client(), acks="all", max_batch_size=1 << 20)
     await producer.start()
@@ -31,7 +31,7 @@ async def fill(settings: Settings, records: Sequence[RawRecord]) -> None:
 
 
 async def send_together(producer: AIOKafkaProducer, settings: Settings, records: Sequence[RawRecord]) -> None:
-    """Publish records, the partitions in turn, and wait until the broker has them."""
+    """Publish records to the partitions in turn, and wait for the acknowledgements."""
     by_place: dict[tuple[str, int], list[Entry]] = defaultdict(list)
     for record in records:
         place = (settings.names.raw(record.topic), next(_serial) % settings.partitions)

@@ -1,6 +1,7 @@
-"""Reads: the API under load, in a process of its own and in one with everything, beside the stored function.
+"""Reads: the API under load, with the view in a separate process and with all roles in one process.
 
-Reader, publisher, workers and servers are processes of their own, at one priority on the machine's cores.
+The API is also compared, without load, with the former stored function. Reader, publisher, workers and
+servers are separate processes with the same priority on the machine's cores.
 """
 
 import asyncio
@@ -29,22 +30,22 @@ from tests.support.judge import counted, prepare, publish
 from tests.support.workers import WorkerProcess
 
 STATE = "state"
-"""One folder of states for both arrangements, so that the second one need not recover."""
+"""One folder of states for both arrangements: the second one need not recover."""
 SETTLE_SECONDS = 3.0
 MARGIN_SECONDS = 15.0
 ENDED_SECONDS = 600.0
 LOAD_SHARES = (1.0, 0.75, 0.5, 0.25)
-"""What is tried of the load that is wanted: reader, publisher and servers need the same cores."""
+"""Shares of the wanted load to try, largest first: reader, publisher and servers need the same cores."""
 BACK_TO_BACK_PER_SECOND = 10_000.0
-"""How often function and API are asked side by side: more often than either can answer. At a dashboard's pace
-the function's calls, longer than the pause, would follow each other, and only the API would begin cold.
+"""The rate of calls to function and API side by side, more than either can answer. At a dashboard's pace, the
+calls of the function would outlast the pauses and follow each other, and only the API would begin cold.
 """
 LOAD_NTH = 10_000_000
-"""Where the numbers of a load's messages and people begin, so that none has been there before."""
+"""Distance between the first numbers of messages and people in two loads: no number occurs twice."""
 
 
 class Plan(Struct, frozen=True):
-    """How much is measured, and how long."""
+    """Rate, pace and size of the measurement."""
 
     events_per_second: float = 1_000.0
     pace: Pace = Pace()
@@ -53,14 +54,14 @@ class Plan(Struct, frozen=True):
 
 
 async def measure_reads(there: Servers, plan: Plan) -> ReadsReport:
-    """Measure both arrangements and the stored function. Raises AssertionError: an answer was wrong."""
+    """Measure both arrangements and the stored function. Raises AssertionError for a wrong answer."""
     async with own_database(there.environment("reads-")) as environment:
         await prepare(environment)
         return await Reads(environment, there.folder, plan).measured()
 
 
 class Reads:
-    """One measurement; remembers what has happened, so that every answer can be checked."""
+    """One measurement; it remembers all events, to check every answer."""
 
     def __init__(self, environment: dict[str, str], folder: Path, plan: Plan) -> None:
         self._environment = environment
@@ -105,7 +106,7 @@ class Reads:
         return SideBySide(sends / len(first.sends), sends, found["function"].all, found["api"].all)
 
     async def _under_load(self, view: WorkerProcess, *, with_cpu: bool) -> UnderLoad:
-        """Measure at the load that is wanted, or at the largest part of it that this machine carries."""
+        """Measure at the wanted load, or at the largest share of it that this machine carries."""
         for share in LOAD_SHARES:
             found = await self._at(view, self._plan.events_per_second * share, with_cpu=with_cpu)
             if found.is_carried:

@@ -1,4 +1,4 @@
-"""The answers that the read benchmark asks for: where they are, and what they have to say."""
+"""The answers that the read benchmark requests: their addresses and right numbers."""
 
 from collections.abc import Mapping
 

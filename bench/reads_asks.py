@@ -1,4 +1,4 @@
-"""Ways to ask the read API for one campaign."""
+"""Ways to request one campaign from the read API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ OK, NOT_MODIFIED = 200, 304
 
 @contextmanager
 def asking(url: str) -> Iterator[dict[str, Ask]]:
-    """Yield the ways to ask, each on a connection that is kept."""
+    """Yield the ways to ask, each on a persistent connection."""
     big, unchanged = path_of(BIG), path_of(UNCHANGED)
     with (
         KeptConnection(url, big) as first,
@@ -24,7 +24,7 @@ def asking(url: str) -> Iterator[dict[str, Ask]]:
 
 
 def whole(connection: KeptConnection) -> Ask:
-    """Return how to ask for an answer without naming the one that is known."""
+    """Return a way to ask without an ETag."""
     known = b""
 
     async def ask() -> bool:
@@ -38,7 +38,7 @@ def whole(connection: KeptConnection) -> Ask:
 
 
 def if_changed(connection: KeptConnection) -> Ask:
-    """Return how to ask for an answer only if it is another one than the known."""
+    """Return a way to ask with the ETag of the last answer."""
     known = connection.get().tag
 
     async def ask() -> bool:

@@ -1,4 +1,4 @@
-"""A client of the read API that costs little itself: a kept connection, prepared requests, blocking reads."""
+"""A client of the read API with little overhead: persistent connection, prepared requests, blocking reads."""
 
 import re
 import socket
@@ -15,7 +15,7 @@ TAG = re.compile(rb"\r\netag: *([^\r]+)", re.IGNORECASE)
 
 
 class Answer(Struct, frozen=True):
-    """One answer; the tag as it came."""
+    """One answer; `tag` is the unparsed ETag."""
 
     status: int
     tag: bytes
@@ -23,7 +23,7 @@ class Answer(Struct, frozen=True):
 
 
 class KeptConnection:
-    """Asks for one path again and again; blocks, since an event loop would be measured with the server."""
+    """Requests one path on a persistent connection; it blocks, to keep an event loop out of the figures."""
 
     def __init__(self, url: str, path: str) -> None:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Plain counts of the same events by both definitions: Tally's, and those of the system that it replaces."""
+"""Plain counts of the same events by two definitions: Tally's, and that of the system that it replaces."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ Counts = dict[str, int]
 
 
 def campaign_counts(events: Events, campaign: str) -> Counts:
-    """Return what Tally must answer for a campaign, counted in the plainest way."""
+    """Return the right answer of Tally for a campaign, counted in the plainest way."""
     sends = [send for send in events.sends if send.campaign == campaign]
     accepted = [send for send in sends if send.message_id is not None]
     seen = _statuses_of(events)
@@ -37,7 +37,7 @@ def campaign_counts(events: Events, campaign: str) -> Counts:
 
 
 def former_counts(events: Events, campaign: str) -> dict[str, tuple[int, ...]]:
-    """Return what the stored function must answer: for each template its FORMER_COLUMNS."""
+    """Return the right answer of the stored function: the FORMER_COLUMNS of each template."""
     latest = {status.send.message_id: status.status for status in events.statuses}
     wrote = {(reply.number, reply.phone) for reply in events.replies}
     templates: dict[str, list[Send]] = defaultdict(list)
@@ -79,7 +79,7 @@ def _statuses_of(events: Events) -> Mapping[str | None, set[str]]:
 
 
 def _replied(events: Events, accepted: list[Send]) -> set[tuple[str, str]]:
-    """Return who wrote within the reply window of any of these sends."""
+    """Return the customers that wrote within the reply window of any of these sends."""
     sent_s: dict[tuple[str, str], list[int]] = defaultdict(list)
     for send in accepted:
         sent_s[_customer(send)].append(send.at_s)

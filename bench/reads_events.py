@@ -1,4 +1,4 @@
-"""What happened in the campaigns that are read: sends, statuses and replies, as many as are asked for."""
+"""The events of the campaigns that are read: given numbers of sends, statuses and replies."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -13,23 +13,23 @@ NUMBERS = ("106540352200001", "106540352200002")
 TEMPLATES = (("promo_nov", "pt_BR"), ("promo_nov", "en_US"), ("order_update", "en_US"))
 FATES = ((72, ("sent", "delivered", "read")), (20, ("sent", "delivered")), (8, ("sent", "failed")))
 SHARES = (20, 20, 15, 12, 10, 8, 6, 4, 3, 1, 1)
-"""Per cent of the sends by campaign."""
+"""The share of each campaign in the sends, in per cent."""
 CAMPAIGNS = tuple(f"5f0e2c1e-7f7a-4a59-9d0e-{nth:012d}" for nth in range(len(SHARES)))
 BIG, UNCHANGED, SMALL = CAMPAIGNS[0], CAMPAIGNS[1], CAMPAIGNS[-1]
-"""One that the load changes all the time, one of the same size and a small one that it leaves alone."""
+"""BIG changes all the time under load; UNCHANGED, of the same size, and SMALL never change."""
 
 DAY_S = 86_400
 START_S = 1_782_000_000
 PEOPLE_PER_SEND = 0.6
-"""Most people get several campaigns."""
+"""Below 1: most people get several campaigns."""
 LATE_SHARE = 0.03
 LATE_S = 3_600
-"""Some statuses are logged so much later than they happened, and hide what was logged before."""
+"""Some statuses are logged up to so much later than they happened, and hide statuses logged before."""
 REPLY_OFFSETS_S = ((70, (5, 7 * DAY_S)), (15, (7 * DAY_S + 1, 20 * DAY_S)), (15, (-300 * DAY_S, -1)))
 
 
 class Size(NamedTuple):
-    """How much; as given, the size of the system that Tally replaces."""
+    """Numbers of events; by default those of the system that Tally replaces."""
 
     sends: int = 50_857
     statuses: int = 121_679
@@ -39,11 +39,11 @@ class Size(NamedTuple):
 
     @property
     def events(self) -> int:
-        """How many raw events say all of it."""
+        """The number of raw events."""
         return self.sends + self.statuses + self.replies
 
     def with_events(self, events: int) -> "Size":
-        """Return the same mixture with about so many raw events."""
+        """Return the same mixture with about `events` raw events."""
         return Size(*(round(number * events / self.events) for number in self))
 
 
@@ -69,7 +69,7 @@ class Status(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """One inbound message, perhaps of last year."""
+    """One inbound message, possibly long before the campaign."""
 
     nth: int
     number: str
@@ -78,7 +78,7 @@ class Reply(Struct, frozen=True):
 
 
 class Events(Struct, frozen=True):
-    """Everything that happened; statuses in the order in which they were logged."""
+    """All events; statuses are in the order in which they were logged."""
 
     sends: list[Send]
     statuses: list[Status]
@@ -86,7 +86,7 @@ class Events(Struct, frozen=True):
 
 
 def events(rng: Random, size: Size, *, first_nth: int = 0, shares: Mapping[str, int] | None = None) -> Events:
-    """Return exactly `size` of everything; other numbers from `first_nth` are other people and messages."""
+    """Return exactly `size` events; a different `first_nth` gives different people and messages."""
     shares = shares or dict(zip(CAMPAIGNS, SHARES, strict=True))
     campaigns = rng.choices(list(shares), list(shares.values()), k=size.sends)
     failed = set(rng.sample(range(size.sends), size.sends - (size.messages - size.replies)))
@@ -118,7 +118,7 @@ def _send(rng: Random, nth: int, campaign: str, person: int, *, is_accepted: boo
 
 
 def _statuses(rng: Random, accepted: list[Send], count: int) -> list[Status]:
-    """Return so many statuses: some come again where there are too few, some are lost where too many."""
+    """Return `count` statuses: some are duplicated where there are too few, and dropped where too many."""
     once = [status for send in accepted for status in _fate(rng, send)]
     again = rng.choices(once, k=max(0, count - len(once)))
     repeated = [Status(one.send, one.status, one.at_s, one.logged_s + 30) for one in again]

@@ -1,4 +1,4 @@
-"""The events of the read benchmark as producers and Meta write them, from the simulator's real bodies."""
+"""The events of the read benchmark as raw records, made from the simulator's real bodies."""
 
 from functools import cache
 from random import Random
@@ -25,7 +25,7 @@ def records(rng: Random, events: Events) -> list[RawRecord]:
     timed = [
         *((send.at_s, _send_result(rng, send)) for send in events.sends),
         *((status.logged_s, _status(rng, status)) for status in events.statuses),
-        # Spread over the day like all else: in order of their own times they would come after everything.
+        # Spread over the day like the others: sorted by their own times they would come last.
         *((START_S + reply.at_s % DAY_S, _reply(rng, reply)) for reply in events.replies),
     ]
     return [record for _, record in sorted(timed, key=lambda one: one[0])]

@@ -1,4 +1,4 @@
-"""Taking turns: several ways to ask, one after the other in short turns, so that a drift hits all alike."""
+"""Alternates several ways to ask in short turns, so a drift of the machine affects all equally."""
 
 import asyncio
 import time
@@ -10,11 +10,11 @@ from bench.figures import percentile
 from bench.processes import fine_cpu_seconds
 
 Ask = Callable[[], Awaitable[bool]]
-"""Asks once; returns whether the answer is another one than the last."""
+"""Asks once; returns whether the answer differs from the last one."""
 
 
 class Pace(Struct, frozen=True):
-    """How long and how often is asked."""
+    """Number and length of turns, and the rate of requests."""
 
     rounds: int = 20
     turn_seconds: float = 1.0
@@ -22,12 +22,12 @@ class Pace(Struct, frozen=True):
 
     @property
     def round_seconds(self) -> float:
-        """How long one turn of each of three ways takes, and one in which nobody asks."""
+        """The duration of a round: one turn of each of three ways, and one idle turn."""
         return self.turn_seconds * 4
 
 
 class Latency(Struct, frozen=True):
-    """How long answers take, as a client sees it."""
+    """The latency of answers as a client sees it."""
 
     answers: int
     p50_ms: float
@@ -36,13 +36,13 @@ class Latency(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """All answers of one way to ask, and what one costs the server."""
+    """The latency of one way to ask, and the server's CPU per answer."""
 
     all: Latency
     changed: Latency | None
-    """Of those that differed from the one before; None where none did."""
+    """Latency of the answers that differed from the one before; None where none did."""
     cpu_us: float | None
-    """Of the server's process, beyond what it uses while nobody asks; None where it was not measured."""
+    """CPU microseconds of the server's process, beyond its idle usage; None where it was not measured."""
 
     @property
     def changed_share(self) -> float:
@@ -51,7 +51,7 @@ class Figures(Struct, frozen=True):
 
 
 class _Turns(Struct):
-    """What all turns of one way to ask came to."""
+    """The sums of all turns of one way to ask."""
 
     took_s: list[float] = field(default_factory=list)
     changed_s: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class _Turns(Struct):
 
 
 async def take_turns(asks: Mapping[str, Ask], pace: Pace, pid: int | None = None) -> dict[str, Figures]:
-    """Ask in turns, and with `pid` have a turn in which nobody asks; return the figures of each way."""
+    """Ask in turns, with an idle turn if `pid` is given; return the figures of each way."""
     turns = {name: _Turns() for name in asks}
     idle = _Turns()
     for _ in range(pace.rounds):
@@ -79,7 +79,7 @@ async def _measured(turns: _Turns, turn: Awaitable[None], pid: int | None) -> No
 
 
 async def _turn(turns: _Turns, ask: Ask, pace: Pace) -> None:
-    """Ask at a steady pace. Each latency counts from its own request: a slow one delays the next, no more."""
+    """Ask at a steady pace; a latency begins with its request, so a slow one does not add to the next."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for nth in range(max(1, round(pace.turn_seconds * pace.asked_per_second))):

@@ -1,4 +1,4 @@
-"""Everything that one run of the benchmarks measured."""
+"""All figures of one run of the benchmarks."""
 
 from msgspec import Struct, field
 
@@ -11,7 +11,7 @@ from bench.throughput_figures import Throughput
 
 
 class Report(Struct):
-    """What was measured; None where it was not asked for or has failed."""
+    """The figures of each section; None where it was not requested or has failed."""
 
     throughput: Throughput | None = None
     stages: Stages | None = None
@@ -20,4 +20,4 @@ class Report(Struct):
     growth: Growth | None = None
     noise: Noise | None = None
     failed: list[str] = field(default_factory=list)
-    """Sections that raised: a wrong number, or something that did not come in time."""
+    """Sections that raised, for a wrong number or a missed deadline."""

@@ -1,4 +1,4 @@
-"""The parts of a run, each on servers of its own, and how much each measures."""
+"""The sections of a run, each on separate servers, and their sizes."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -28,7 +28,7 @@ HALF = 0.5
 
 
 class Sizes(Struct, frozen=True):
-    """How much everything measures; as given, past warm-up and past every cache and buffer."""
+    """The size of each section; the defaults exceed warm-up and every cache and buffer."""
 
     throughput: Plan = Plan()
     stage_messages: int = 10_000
@@ -37,10 +37,10 @@ class Sizes(Struct, frozen=True):
     growth: GrowthPlan = GrowthPlan()
     noise: NoisePlan = NoisePlan()
     per_second: float | None = None
-    """The load of freshness and reads, where it is not to be half of the throughput."""
+    """The load of freshness and reads in events/s; by default half of the throughput."""
 
     def load_per_second(self, report: Report) -> float:
-        """Return the load of freshness and reads: half of what was measured, unless another is asked for."""
+        """Return the load of freshness and reads: `per_second` if given, else half of the throughput."""
         if self.per_second is not None:
             return self.per_second
         assert report.throughput, "there is no throughput to take half of: ask for a load"
@@ -58,7 +58,7 @@ QUICK = Sizes(
     noise=NoisePlan(20_000, 40_000),
     per_second=300.0,
 )
-"""Enough to see that everything runs."""
+"""Sizes that only show that everything runs."""
 
 
 async def _throughput(there: Servers, sizes: Sizes, report: Report) -> None:

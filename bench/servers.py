@@ -1,4 +1,4 @@
-"""Servers of their own for what is measured, so that nothing that was measured before slows it."""
+"""Separate servers for each section: no former section slows the next."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,20 +14,20 @@ PARTITIONS = 8
 
 
 class Servers(Struct, frozen=True):
-    """A broker and a Postgres that run, and a folder that is removed with them."""
+    """A running broker, a running Postgres, and a folder that is removed with them."""
 
     bootstrap: str
     dsn: str
     folder: Path
 
     def environment(self, prefix: str) -> dict[str, str]:
-        """Return what a worker on these servers is told."""
+        """Return the environment variables of a worker on these servers."""
         return environment_of(self.bootstrap, self.dsn, prefix, partitions=str(PARTITIONS))
 
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """Start empty servers; stop them and remove what they hold."""
+    """Start empty servers; stop them and remove their data on exit of the context."""
     with TemporaryDirectory(prefix="tally-bench-") as name, ExitStack() as closing:
         folder = Path(name)
         kafka = LocalKafka.start(folder, port=0)

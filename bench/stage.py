@@ -1,4 +1,4 @@
-"""What sections run on: a database of its own, and processes with the roles that are wanted."""
+"""The environment of a section: a separate database, and processes with given roles."""
 
 import signal
 import time
@@ -13,7 +13,7 @@ from tests.support.servers import execute
 from tests.support.workers import WorkerProcess, until_exit
 
 COUNTED_SECONDS = 300.0
-"""A worker that fell behind a load may take so long for the rest."""
+"""How long a worker that fell behind a load may take for the rest."""
 STOP_SECONDS = 40.0
 
 
@@ -43,7 +43,7 @@ async def process(
 
 
 async def stopped(worker: WorkerProcess) -> float:
-    """Stop a worker in order; return how long it took. Raises AssertionError: it did not exit with 0."""
+    """Stop a worker by SIGTERM; return the seconds it took. Raises AssertionError unless it exits with 0."""
     began_s = time.monotonic()
     worker.signal(signal.SIGTERM)
     code = await until_exit(worker, STOP_SECONDS)
@@ -52,6 +52,6 @@ async def stopped(worker: WorkerProcess) -> float:
 
 
 def pid_of(worker: WorkerProcess) -> int:
-    """Return the id of a process that runs."""
+    """Return the process id of a running worker."""
     assert worker.process is not None
     return worker.process.pid

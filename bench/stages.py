@@ -1,4 +1,4 @@
-"""What one event costs in route and in the fold, without Kafka, relative to parsing it."""
+"""Measures the CPU of one event in parsing, route and fold, without Kafka."""
 
 import gc
 import time
@@ -40,20 +40,20 @@ class Fact(NamedTuple):
 
 
 class Tables:
-    """The tables of one partition in memory, so that no disk is measured."""
+    """The tables of one partition in memory, to keep the disk out of the figures."""
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[bytes, bytes | None]] = defaultdict(dict)
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return the value of each key, None where there is none."""
+        """Return the value of each key, or None."""
         found = self._tables[table]
         return [found.get(key) for key in keys]
 
     def keys_under(
         self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
     ) -> list[bytes]:
-        """Return the keys that begin with this."""
+        """Return the sorted keys with this prefix, from `begin` on, `most` at most."""
         found = (key for key in self._tables[table] if key.startswith(prefix) and key >= begin)
         return sorted(found)[:most]
 
@@ -72,7 +72,7 @@ class Stages(NamedTuple):
 
 
 def measure_stages(records: Sequence[RawRecord], settings: Settings, rounds: int) -> Stages:
-    """Measure all stages in turn; the collector rests, since it runs whenever it likes."""
+    """Measure all stages in turn, with the garbage collector off: its runs would hit stages at random."""
     log = _facts(records, settings)
     stages: tuple[Callable[[], object], ...] = (
         lambda: _parse(records),
@@ -100,7 +100,7 @@ def _parse(records: Sequence[RawRecord]) -> None:
 
 
 def _facts(records: Sequence[RawRecord], settings: Settings) -> dict[int, list[Fact]]:
-    """Do what route does: read runs, leave out repeated links, encode by partition."""
+    """Route records: read runs, leave out repeated links, encode facts by partition."""
     log: dict[int, list[Fact]] = defaultdict(list)
     links = SeenLinks()
     for first in range(0, len(records), settings.batch_records):

@@ -1,4 +1,4 @@
-"""A steady load from a process of its own, so that neither the reader nor a worker pays for publishing."""
+"""A steady load from a separate process: neither the reader nor a worker pays for publishing."""
 
 import asyncio
 import multiprocessing
@@ -14,21 +14,21 @@ from tally.simulator.records import RawRecord
 from tally.streams.settings import load
 
 TICK_SECONDS = 0.01
-"""Between what is published at once: events arrive evenly, and cost their publisher few requests."""
+"""Pause between two batches: events arrive evenly, in few requests."""
 STARTED_SECONDS = 300.0
-"""Millions of records take minutes to make."""
+"""Making millions of records takes minutes."""
 POLL_SECONDS = 0.05
 STOP_SECONDS = 5.0
 
 Make = Callable[[], Sequence[RawRecord]]
-"""Makes the records where they are published: they are many times as large as what they are made of."""
+"""Makes the records in the publishing process: they are many times as large as their source."""
 
 
 class SteadyLoad:
-    """Publishes records at a steady rate while it is entered, at the same priority as everybody else."""
+    """Publishes records at a steady rate while it is entered, with the same priority as all processes."""
 
     def __init__(self, environment: Mapping[str, str], make: Make, events_per_second: float) -> None:
-        # Spawned, not forked: the parent's event loop and sockets are none of the child's business.
+        # Spawned, not forked: the child must not inherit the parent's event loop and sockets.
         context = multiprocessing.get_context("spawn")
         self._published: Synchronized[int] = context.Value("q", 0)
         self._process = context.Process(
@@ -53,16 +53,16 @@ class SteadyLoad:
             self._process.kill()
 
     def check(self) -> None:
-        """Raise AssertionError where it is over: then it was no steady load."""
+        """Raise AssertionError if the load is over: then it was not steady."""
         assert self._process.is_alive(), f"the load ended too early, with {self._process.exitcode}"
 
     def events_per_second(self) -> float:
-        """Return the rate since it began. Raises AssertionError: it is over."""
+        """Return the rate since it was entered. Raises AssertionError if the load is over."""
         self.check()
         return (self._published.value - self._first) / (time.monotonic() - self._began_s)
 
     async def ended(self, deadline_seconds: float) -> None:
-        """Wait until all records are published. Raises AssertionError: they are not."""
+        """Wait until all records are published. Raises AssertionError if they are not by the deadline."""
         await asyncio.to_thread(self._process.join, deadline_seconds)
         assert self._process.exitcode == 0, f"the load failed: {self._process.exitcode}"
 

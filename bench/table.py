@@ -1,4 +1,4 @@
-"""Tables of the page."""
+"""Tables and numbers of the page."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,10 +10,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def ms(figure: float) -> str:
-    """Return milliseconds, with digits where they are few."""
+    """Return milliseconds as text; small ones have decimals."""
     return f"{figure:,.0f} ms" if figure >= 100 else f"{figure:.1f} ms" if figure >= 1 else f"{figure:.2f} ms"
 
 
 def us(figure: float | None) -> str:
-    """Return microseconds; a dash where they were not measured."""
+    """Return microseconds as text; a dash where they were not measured."""
     return "-" if figure is None else f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}"

@@ -1,4 +1,4 @@
-"""One round of Tally: a worker of its own generation counts all raw topics, into view and Postgres."""
+"""One round of Tally: workers of a new generation count all raw topics, into view and Postgres."""
 
 import asyncio
 import time
@@ -21,21 +21,21 @@ STARTED_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
 FIRST_POLL_SECONDS = 0.02
 NEAR_SECONDS = 0.25
-"""How far from the end it is expected to be when it is asked for by receipts, which cost little."""
+"""The expected time to the end at which polling changes from metrics to receipts, which cost little."""
 END_POLL_SECONDS = 0.05
 FAR_SECONDS = 2.0
-"""No pause is longer, since a worker that has just begun becomes faster than it seems."""
+"""The longest pause: a worker that has just begun gets faster than the estimate."""
 ALL_ROLES = ("route,fold,flush,view",)
 SUMS = ", ".join(f"sum({counter})" for counter in PEER_COUNTERS)
 HELD = f"SELECT {SUMS} FROM tally.campaign_template_stats"  # noqa: S608 - our own counters
 
 
 class Round(Struct, frozen=True):
-    """What one contender took for all events."""
+    """The time and CPU of one contender for all events."""
 
     seconds: float
     cpu_seconds: Mapping[str, float]
-    """By process, for its part of the job."""
+    """By process."""
 
 
 async def tally_round(
@@ -47,7 +47,7 @@ async def tally_round(
 ) -> tuple[Round, list[WorkerProcess]]:
     """Start workers, one for each set of roles, and wait until view and Postgres hold everything.
 
-    The clock runs from the first raw event that is taken; the workers go on and are the caller's to kill.
+    The clock runs from the first raw event that is routed. The workers keep running; the caller kills them.
     """
     with ExitStack() as closing:
         workers = [
@@ -70,7 +70,7 @@ def _cpu(worker: WorkerProcess) -> float:
 
 
 async def _first_taken(workers: Sequence[WorkerProcess]) -> float:
-    """Return the last moment at which no event was taken."""
+    """Return the last moment at which no event was routed."""
     none_at_s = time.time()
     async with asyncio.timeout(STARTED_SECONDS):
         while await _taken(workers) == 0:
@@ -90,7 +90,7 @@ async def _taken(workers: Sequence[WorkerProcess]) -> float:
 
 
 async def _all_done(workers: Sequence[WorkerProcess], events: int, right: PeerRows, first_s: float) -> float:
-    """Wait until every raw event is counted, and Postgres holds what comes of all."""
+    """Wait until every raw event is counted and flushed to Postgres."""
     viewing = next(worker for worker in workers if "view" in worker.settings.roles)
     began_ms = time.time() * 1000
     async with asyncio.timeout(COUNTED_SECONDS), Answers(viewing.url) as answers:
@@ -104,7 +104,7 @@ async def _all_done(workers: Sequence[WorkerProcess], events: int, right: PeerRo
 
 
 async def _until_flushed(worker: WorkerProcess, right: PeerRows) -> None:
-    """Wait for the sums; which rows they are made of is compared when nobody is measured any more."""
+    """Wait until Postgres holds the right sums; single rows are compared after the measurement."""
     expected = tuple(map(sum, zip(*right.values(), strict=True)))
     connection = await asyncpg.connect(worker.settings.postgres_dsn.get_secret_value())
     try:
@@ -115,11 +115,11 @@ async def _until_flushed(worker: WorkerProcess, right: PeerRows) -> None:
 
 
 async def _nearly_all_taken(workers: Sequence[WorkerProcess], events: int, first_s: float) -> None:
-    """Ask seldom, and ever more often: metrics cost a worker what a hundred events do, a receipt five."""
+    """Poll at shrinking intervals: metrics cost a worker as much as a hundred events, a receipt as five."""
     while (left_s := expected_seconds(await _taken(workers), events, time.time() - first_s)) > NEAR_SECONDS:
         await asyncio.sleep(min(left_s / 2, FAR_SECONDS))
 
 
 def expected_seconds(taken: float, events: int, past_s: float) -> float:
-    """Return how long the rest will take at the pace so far."""
+    """Return the expected seconds for the rest, at the rate so far."""
     return past_s * max(events - taken, 0.0) / max(taken, 1.0)

@@ -1,4 +1,4 @@
-"""The targets, and whether what was measured holds them."""
+"""The targets, and whether the figures meet them."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ MANY_STATES = 1_000_000
 
 
 class Target(Struct, frozen=True):
-    """One figure, and how large or small it has to be."""
+    """One figure with its bounds."""
 
     what: str
     figure: float
@@ -24,27 +24,27 @@ class Target(Struct, frozen=True):
     at_most: float | None = None
     unit: str = ""
     short_of: str = ""
-    """What the measurement lacked of the conditions that the target names."""
+    """How the conditions of the measurement fell short of those that the target names."""
 
     @property
     def bound(self) -> float | None:
-        """What the figure has to reach or must not exceed."""
+        """The value that the figure has to reach or must not exceed."""
         return self.at_most if self.at_least is None else self.at_least
 
     @property
     def is_met(self) -> bool:
-        """Whether the figure is as wanted; one that is not a number is not."""
+        """Whether the figure is within its bounds; NaN never is."""
         enough = self.at_least is None or self.figure >= self.at_least
         return enough and (self.at_most is None or self.figure <= self.at_most)
 
     @property
     def holds(self) -> str:
-        """The verdict: yes only where the conditions were those that the target names."""
+        """The verdict on the page: yes or no, followed by what the conditions lacked."""
         return f"{YES if self.is_met else NO}{f', {self.short_of}' if self.short_of else ''}"
 
 
 def targets(report: Report) -> list[Target]:
-    """Return the targets of everything that was measured."""
+    """Return the targets of the sections that were measured."""
     found: list[Target] = []
     if report.throughput:
         found += _throughput(report.throughput)

@@ -27,7 +27,7 @@ BY_ROLE = ("route", "fold", "flush,view")
 
 
 class Topics(Struct, frozen=True):
-    """Raw topics that are filled, and what is to come of them."""
+    """Filled raw topics, and the right rows for them."""
 
     environment: dict[str, str]
     prefix: str
@@ -36,7 +36,7 @@ class Topics(Struct, frozen=True):
 
 
 class Bench:
-    """Runs rounds of each contender, every one in a folder of its own."""
+    """Runs rounds of each contender, each in a new folder."""
 
     def __init__(self, there: Servers, plan: Plan) -> None:
         self._there = there
@@ -58,7 +58,7 @@ class Bench:
         return Topics(environment, prefix, len(records), await recounted_apart(environment))
 
     async def ceiling(self, topics: Topics) -> Round:
-        """Let all be read and parsed."""
+        """Run a round of the ceiling, which reads and parses all events."""
         told = {
             "BENCH_BOOTSTRAP": self._there.bootstrap,
             "BENCH_PREFIX": topics.prefix,
@@ -70,11 +70,11 @@ class Bench:
         return Round(found["done_s"] - found["first_s"], {"ceiling": found["cpu_s"]})
 
     async def tally(self, topics: Topics, roles: tuple[str, ...] = ALL_ROLES) -> Round:
-        """Let a new generation of Tally count all. Raises AssertionError where a number is wrong."""
+        """Run a round of Tally as a new generation. Raises AssertionError where a number is wrong."""
         folder = self._fresh("tally")
         async with own_database(topics.environment) as own:
             await asyncio.to_thread(migrate.up, own[variable("postgres_dsn")])
-            # The brokers know the database of the round before.
+            # The brokers remember the database of the former round.
             await deployment.adopt(settings_of(own))
             environment = {**own, variable("generation"): str(self._serial)}
             round_, workers = await tally_round(
@@ -90,7 +90,7 @@ class Bench:
         return round_
 
     async def peer(self, topics: Topics, module: str) -> Round:
-        """Let a peer count all. Raises PeerFailed where it does not come to the right rows."""
+        """Run a round of a peer. Raises PeerFailed where it does not reach the right rows."""
         folder = self._fresh("peer")
         told = {
             "BENCH_BOOTSTRAP": self._there.bootstrap,
@@ -105,7 +105,7 @@ class Bench:
 
 
 async def measure_throughput(there: Servers, plan: Plan) -> Throughput:
-    """Measure all contenders in turn, so that whatever the machine does meets all of them."""
+    """Measure all contenders in turn, so a drift of the machine affects all of them."""
     bench = Bench(there, plan)
     fast = await bench.filled("fast-", plan.messages)
     slow = await bench.filled("slow-", plan.slow_messages)

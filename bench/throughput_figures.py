@@ -1,4 +1,4 @@
-"""How much of throughput is measured, and what came of it."""
+"""Plan and figures of the throughput section."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,15 +12,15 @@ PEERS = Path(__file__).parents[1] / ".venv-bench" / "bin" / "python"
 
 
 class Plan(Struct, frozen=True):
-    """How much is measured."""
+    """Sizes and rounds of the measurement."""
 
     messages: int = 84_000
     slow_messages: int = 6_000
-    """For Faust, which would take minutes a round otherwise."""
+    """Messages for Faust, which would otherwise take minutes per round."""
     rounds: int = 3
     seed: int = 1
     peers: Path = PEERS
-    """The Python that has the peers in it."""
+    """The Python of the peers' virtual environment."""
 
 
 class Measured(Struct):
@@ -31,16 +31,16 @@ class Measured(Struct):
 
     @property
     def per_second(self) -> list[float]:
-        """Events a second of each round."""
+        """Events per second of each round."""
         return [self.events / one.seconds for one in self.rounds]
 
     @property
     def median_per_second(self) -> float:
-        """The round in the middle."""
+        """The median of the rounds."""
         return median(self.per_second)
 
     def cpu_us(self) -> dict[str, float]:
-        """Return CPU microseconds an event by process, medians."""
+        """Return the median CPU microseconds per event, by process."""
         return {
             name: median(one.cpu_seconds[name] for one in self.rounds) / self.events * 1e6
             for name in self.rounds[0].cpu_seconds
@@ -48,16 +48,16 @@ class Measured(Struct):
 
 
 class Throughput(Struct, frozen=True):
-    """All rounds of all contenders, and Tally once more with a process for each role."""
+    """All rounds of all contenders, and a round of Tally with a process for each set of roles."""
 
     contenders: Mapping[str, Measured]
     by_role: Measured
 
     @property
     def median_per_second(self) -> float:
-        """Events that Tally counts in a second, with one worker."""
+        """Events per second of one Tally worker."""
         return self.contenders["tally"].median_per_second
 
     def times(self, name: str) -> float:
-        """Return how many events Tally counts in the time of one of another contender, by medians."""
+        """Return Tally's median rate divided by that of another contender."""
         return self.median_per_second / self.contenders[name].median_per_second
