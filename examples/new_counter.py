@@ -1,9 +1,9 @@
-"""Try a new counter on events that you have, before it is added: messages delivered and not read.
+"""Try a new counter on your own events before you add it: messages delivered and not read.
 
     python examples/new_counter.py send-results/*.json webhook-events/*.json
 
-A folder's name is the topic. What is tried here becomes a line of the registry, the same rule in the family,
-and the recount in SQL: docs/extending.md.
+The name of a folder is the topic. To add the counter, write a line of the registry, the same rule in the
+family, and the recount in SQL: docs/extending.md.
 """
 
 import random
@@ -26,10 +26,10 @@ NAME = "delivered_unread"
 
 
 class Counting(MessageFamily):
-    """Messages, with one counter more."""
+    """The family of messages with one additional counter."""
 
     def contribution(self, key: bytes, state: Message, rules: Rules) -> list[Part]:
-        """Count a message that was delivered and not read, where it is accepted: of one campaign."""
+        """Count a message that is delivered and not read, in the part that counts it as accepted."""
         parts = super().contribution(key, state, rules)
         if state.delivered_s is None or state.read_s is not None:
             return parts
@@ -51,7 +51,7 @@ def facts_of(files: Iterable[Path]) -> list[Keyed]:
 
 
 def count(facts: Sequence[Keyed]) -> Counter[str]:
-    """Return the counter by campaign: merge the facts of each message, then add up what states contribute."""
+    """Return the counter by campaign: merge the facts of each message, then sum the contributions."""
     family, states, found = Counting(), dict[bytes, Message](), Counter[str]()
     for one in facts:
         if one.family == family.code:
@@ -63,7 +63,7 @@ def count(facts: Sequence[Keyed]) -> Counter[str]:
 
 
 def main() -> None:
-    """Count, and count once more in another order and with duplicates: it has to be the same."""
+    """Count, and count again in another order and with duplicates: both must give the same numbers."""
     facts = facts_of(map(Path, sys.argv[1:]))
     found = count(facts)
     if count(random.sample(facts + facts, 2 * len(facts))) != found:

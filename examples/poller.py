@@ -1,10 +1,10 @@
-"""Poll a campaign as a dashboard does: one request a second, and what its receipt says about the numbers.
+"""Poll a campaign as a dashboard does, once a second, and print its numbers with the state of the receipt.
 
     python examples/poller.py http://127.0.0.1:6066 example my-campaign 10
 
-`live`: everything that reached the raw topics before `as_of` is in the numbers. `catching_up`: they are right
-as of `as_of`, and more is on its way. `incomplete`: something is lost, and the receipt says what.
-docs/dashboards.md has the rest.
+`live`: the numbers hold everything that reached the raw topics before `as_of`. `catching_up`: they are right
+as of `as_of`, and newer events are not counted yet. `incomplete`: something is missing, and the receipt says
+what. docs/dashboards.md has the rest.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ SAID = {
 
 
 def told(answer: dict[str, Any]) -> str:
-    """Return one line of what a person wants to know."""
+    """Return the numbers and the state of an answer as one line of text."""
     receipt, totals = dict(answer["receipt"]), answer["totals"]
     receipt["as_of"] = receipt["as_of"] or "a moment that is not known yet"
     numbers = ", ".join(
@@ -43,7 +43,7 @@ async def main(url: str, tenant: str, campaign: str, seconds: float) -> None:
             try:
                 async with session.get(address, headers=headers) as response:
                     if response.status == 200:
-                        # Nothing is sent again while nothing has changed: 304, without a body.
+                        # With this tag, the answer is 304 without a body until a number changes.
                         headers["If-None-Match"] = response.headers["ETag"]
                         print(told(await response.json()), flush=True)
                     elif response.status == 404:

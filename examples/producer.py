@@ -1,9 +1,9 @@
-"""Publish what a sender publishes: a send result for each message, and each webhook as it came.
+"""Publish as a sender does: a send result for each message, and each webhook as it came.
 
     python examples/producer.py 127.0.0.1:9092 my-campaign 20
 
-Keys do not matter, order does not matter, and publishing again counts nothing twice. What matters is that
-nothing is dropped before Kafka has acknowledged it. docs/producers.md says what every field means.
+Keys and order do not matter, and publishing again counts nothing twice. A producer must keep each event until
+Kafka has acknowledged it. docs/producers.md says what every field means.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 NUMBER = "106540352242922"
-"""The business number: phone_number_id, as Meta's webhooks say it."""
+"""The business number: `phone_number_id` in Meta's webhooks."""
 
 
 def send_result(campaign: str, contact: int, at_ms: int) -> dict[str, Any]:
-    """Return what the sender knows once WhatsApp has taken a message."""
+    """Return the send result of a message that WhatsApp has accepted."""
     return {
         "tenant": "example",
         "channel": "whatsapp",
@@ -35,7 +35,7 @@ def send_result(campaign: str, contact: int, at_ms: int) -> dict[str, Any]:
 
 
 def webhook(campaign: str, contact: int, status: str, at_s: int) -> dict[str, Any]:
-    """Return a body as Meta posts it; a real one is published byte for byte, without being parsed."""
+    """Return a body as Meta posts it; publish a real one byte for byte, without parsing it."""
     told = {
         "id": f"wamid.{campaign}.{contact}",
         "status": status,
@@ -48,7 +48,7 @@ def webhook(campaign: str, contact: int, status: str, at_s: int) -> dict[str, An
 
 
 async def main(brokers: str, campaign: str, contacts: int, prefix: str = "") -> None:
-    """Publish a campaign of which all messages are delivered, and every second one is read."""
+    """Publish a campaign in which every message is delivered and every second one is read."""
     at_ms = time.time_ns() // 1_000_000
     events = [("send-results", send_result(campaign, contact, at_ms)) for contact in range(contacts)]
     events += [
@@ -56,7 +56,7 @@ async def main(brokers: str, campaign: str, contacts: int, prefix: str = "") -> 
         for contact in range(contacts)
         for status in ("sent", "delivered", *(["read"] if contact % 2 else []))
     ]
-    # acks=all and idempotence: what is acknowledged is safe, and a retry publishes nothing twice.
+    # acks=all makes an acknowledged record durable; idempotence keeps a retry from publishing it twice.
     producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all", enable_idempotence=True)
     await producer.start()
     try:
