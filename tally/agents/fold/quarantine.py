@@ -37,9 +37,9 @@ def subject_of(record: FactRecord, reader: StateReader) -> bytes:
 
 
 def already_quarantined(records: Sequence[FactRecord], reader: StateReader) -> list[FactRecord]:
-    """Return the facts of which some subject is known to be larger than a record may be.
+    """Return the facts about a subject that is known to be larger than a record may be.
 
-    One such subject suffices, whatever else the fact would join. A fact costs only lookups of its keys.
+    One such subject suffices, even if the fact would join others. So a fact costs only lookups of its keys.
     """
     about: list[tuple[FactRecord, bytes]] = []
     for record in records:

@@ -84,7 +84,7 @@ class OperatorRows:
         return msgspec.structs.replace(operator, name=known.name, memberships=known.memberships)
 
     def _forget(self, tenant: str, template: Template) -> None:
-        """Forget the operator that changed rows described; rows of `NOBODY` describe it for every tenant."""
+        """Forget an operator whose rows change; rows of the tenant `NOBODY` describe it for every tenant."""
         for read in self._read.values() if tenant == NOBODY else (self._read.get(tenant, {}),):
             read.pop(template, None)
 
