@@ -248,6 +248,15 @@ CREATE FUNCTION recount.priced(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $
     SELECT CASE WHEN strpos(recount.words(v), U&'\FDD0') = 0 THEN left(v #>> '{}', 128) ELSE '' END
 $$;
 
+-- A language: `-` is `_`, and two or three letters, with a country of two letters or without one, are pt and pt_BR.
+CREATE FUNCTION recount.language(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN dashed COLLATE "C" ~ '^[A-Za-z]{2,3}(_[A-Za-z]{2})?$'
+        THEN lower(split_part(dashed, '_', 1) COLLATE "C")
+            || CASE WHEN strpos(dashed, '_') > 0 THEN '_' || upper(split_part(dashed, '_', 2) COLLATE "C") ELSE '' END
+        ELSE dashed END
+    FROM replace(written, '-', '_') AS dashed
+$$;
+
 -- A template's name or language; one beyond the bound becomes its first 55 characters and a digest of the whole.
 CREATE FUNCTION recount.short_name(shown text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN octet_length(shown) <= recount.most('template') THEN shown
@@ -286,7 +295,7 @@ WITH field AS MATERIALIZED (
         CASE WHEN recount.is_absent(body -> 'attempt') THEN '1' ELSE recount.id(body -> 'attempt') END
             COLLATE "C" AS attempt,
         recount.short_name(coalesce(body #>> '{template,name}', '')) COLLATE "C" AS template_name,
-        recount.short_name(replace(coalesce(body #>> '{template,language}', ''), '-', '_')) COLLATE "C"
+        recount.short_name(recount.language(coalesce(body #>> '{template,language}', ''))) COLLATE "C"
             AS template_language,
         recount.name(body -> 'phone_number_id') COLLATE "C" AS number_id,
         recount.name(body -> 'message_id') COLLATE "C" AS message_id,

@@ -1,5 +1,7 @@
 """Keys: how ids become subject keys, partition keys and parts of row keys, and which partition is theirs."""
 
+import re
+from functools import lru_cache
 from hashlib import sha256
 from zlib import crc32
 
@@ -48,11 +50,24 @@ class Template(Struct, frozen=True, array_like=True, order=True, gc=False):
 FREE_FORM = Template()
 _PREFIX_CHARACTERS = 55
 _DIGEST_DIGITS = 32
+_LANGUAGE = re.compile("([A-Za-z]{2,3})(_[A-Za-z]{2})?")
 
 
 def bounded_template(name: str, language: str) -> Template:
-    """Return a template's identity: `-` in a language is `_`, and longer names are short again."""
-    return Template(bounded_name(name), bounded_name(language.replace("-", "_")))
+    """Return a template's identity: its language as Meta writes it, and longer names short again."""
+    return Template(bounded_name(name), bounded_name(_as_meta_writes(language)))
+
+
+@lru_cache(maxsize=1_024)
+def _as_meta_writes(language: str) -> str:
+    """Return a language as Meta's list has it: `pt_BR`, however a producer writes case and hyphen.
+
+    https://developers.facebook.com/docs/whatsapp/business-management-api/message-templates/supported-languages
+    """
+    written = language.replace("-", "_")
+    if (known := _LANGUAGE.fullmatch(written)) is None:
+        return written
+    return known[1].lower() + (known[2] or "").upper()
 
 
 def bounded_name(name: str) -> str:

@@ -17,6 +17,7 @@ from tally.oracle.recount import begin
 from tally.simulator.campaign import campaign as simulate
 from tally.simulator.poison import poisons
 from tally.simulator.population import Size
+from tests.support.languages import LANGUAGES
 
 Event = tuple[str, bytes | None]
 Counters = dict[str, Any]
@@ -775,6 +776,19 @@ def test_free_form_is_the_empty_name_and_a_star_is_a_template(recount: Recount) 
     assert stats["c1"]["accepted"] == 3
 
 
+def test_languages_are_read_as_the_fold_reads_them(recount: Recount) -> None:
+    written = [one for one in LANGUAGES if one.strip()]
+    events = [
+        send("queued", contact=contact(f"{nth}"), template={"name": f"t{nth}", "language": one})
+        for nth, one in enumerate(written)
+    ]
+    stats = recount(*events)
+
+    assert [stats.templates["c1", f"t{nth}"]["template_language"] for nth in range(len(written))] == [
+        LANGUAGES[one] for one in written
+    ]
+
+
 def test_the_same_ids_are_written_in_many_ways(recount: Recount) -> None:
     uuid = "0b5e2c1e-7f7a-4a59-9d0e-2f3a4b5c6d7e"
     stats = recount(
@@ -784,7 +798,7 @@ def test_the_same_ids_are_written_in_many_ways(recount: Recount) -> None:
             campaign=uuid.upper(),
             contact=contact("812") | {"id": 812},
             attempt="1",
-            template={"name": "x", "language": "pt_BR", "id": 17},
+            template={"name": "x", "language": "PT_br", "id": 17},
             time="2026-11-22T12:34:34.5-03:00",
         ),
     )

@@ -24,7 +24,7 @@ from tally.schemas.fields import (
     phone_identifier,
     user_identifier,
 )
-from tally.schemas.keys import Template
+from tally.schemas.keys import bounded_template
 from tally.schemas.numbers import NOBODYS, Owners
 from tally.schemas.records import Routed
 from tally.schemas.sends.facts import Checked, add_facts
@@ -98,7 +98,7 @@ def _checked(body: _Body, at_ms: int, who: list[bytes]) -> Checked:
         channel=body.channel,
         outcome=body.outcome,
         at_ms=at_ms,
-        template=Template(template.name, template.language.replace("-", "_")),
+        template=bounded_template(template.name, template.language),
         label="" if template.id is None else _text(template.id),
         error=None,
         number=body.phone_number_id,

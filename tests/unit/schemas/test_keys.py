@@ -14,6 +14,7 @@ from tally.schemas.keys import (
     partition_of,
     split_parts,
 )
+from tests.support.languages import LANGUAGES
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("/%2F*"), min_size=1)
 
@@ -56,3 +57,8 @@ def test_no_key_of_a_row_is_longer_than_an_index_entry_of_postgres_may_be() -> N
     names = (wide * 128, wide * 128, template.name, template.language)
 
     assert sum(len(name.encode()) + 8 for name in names) < 2_704
+
+
+@pytest.mark.parametrize(("written", "language"), LANGUAGES.items())
+def test_a_language_is_as_meta_writes_it(written: str, language: str) -> None:
+    assert bounded_template("promo", written) == Template("promo", language)
