@@ -35,6 +35,23 @@ def test_an_example_fits_its_schema_and_counts(topic: str, path: Path) -> None:
     assert routed.facts
 
 
+@pytest.mark.parametrize(
+    ("time", "fits"),
+    [
+        ("2026-11-22T12:34:34Z", True),
+        ("2026-11-22 12:34:34.5-03:00", True),
+        ("2026-11-22T12:34:34", False),
+        ("2026-11-22", False),
+        ("yesterday", False),
+    ],
+)
+def test_a_time_fits_the_schema_where_it_has_a_zone_and_only_then_counts(time: str, fits: bool) -> None:
+    event = {**ACCEPTED, "time": time}
+
+    assert jsonschema.Draft202012Validator(schema("send-results")).is_valid(event) == fits
+    assert (not READERS["send-results"](orjson.dumps(event)).bad) == fits
+
+
 @pytest.mark.parametrize("topic", READERS)
 def test_a_schema_is_valid_itself(topic: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(topic))
