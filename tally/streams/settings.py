@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -159,6 +160,13 @@ class Settings(BaseSettings):
         pairs = [entry.partition("=") for entry in value.split(",") if entry.strip()]
         return {name.strip().lstrip("_"): role.strip() for name, _, role in pairs}
 
+    @field_validator("postgres_dsn")
+    @classmethod
+    def _is_url(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in ("postgres", "postgresql"):
+            raise ValueError("expected postgresql://user:password@host:port/database")
+        return value
+
     @model_validator(mode="after")
     def _can_reach_kafka(self) -> Self:
         """Refuse what would only fail a minute later, once brokers are waited for."""
@@ -261,7 +269,7 @@ def _problems(error: ValidationError) -> Iterable[str]:
         if not path and name in inside and problem["type"] == "too_short":
             continue  # nothing is left of a list whose elements are all wrong: that is said already
         where = f" at {'.'.join(path)}" if path else ""
-        yield f"{variable(name)}{where}: {problem['msg']}"
+        yield f"{variable(name)}{where}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _shown(value: object) -> str:

@@ -25,6 +25,11 @@ RIGHTS: Mapping[type[KafkaError], str] = {
 }
 """What the brokers' refusals ask for."""
 
+
+class Unavailable(Exception):
+    """Something outside this process is wrong, and the message says all: a stack would explain no more."""
+
+
 EXIT_CODE = 70
 """EX_SOFTWARE: an internal error; the supervisor starts the process again."""
 
@@ -35,7 +40,8 @@ def abort(reason: str, error: BaseException | None = None, **more: object) -> No
     Shutdown in order is not tried: Faust's can hang for minutes, and nothing depends on it. What a killed
     process leaves behind is exact; that is what the transactions are for.
     """
-    log.critical("the process ends", reason=reason, error=describe(error), exc_info=error, **more)
+    stack = None if isinstance(error, Unavailable) else error
+    log.critical("the process ends", reason=reason, error=describe(error), exc_info=stack, **more)
     logging.shutdown()
     sys.stdout.flush()
     os._exit(EXIT_CODE)
@@ -45,5 +51,7 @@ def describe(error: BaseException | None) -> str:
     """Return an error in one line, with the right that is wanted where brokers refuse one. Pure."""
     if error is None:
         return ""
+    if isinstance(error, Unavailable):
+        return str(error)
     wanted = next((right for kind, right in RIGHTS.items() if isinstance(error, kind)), "")
     return f"{type(error).__name__}: {error}{wanted and f' (grant {wanted}: docs/running.md, Rights)'}"

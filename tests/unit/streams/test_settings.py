@@ -88,3 +88,10 @@ def test_a_wrong_element_of_a_list_is_said_once() -> None:
 
     with pytest.raises(SettingsError, match="TALLY_ROLES: Tuple should have at least 1 item"):
         load({"TALLY_ROLES": ""})
+
+
+@pytest.mark.parametrize("written", ["canary", "host=canary", "http://canary", "", "canary:5432/tally"])
+def test_a_dsn_that_is_no_url_of_postgres_is_refused_with_what_is_expected(written: str) -> None:
+    with pytest.raises(SettingsError, match=r"TALLY_POSTGRES_DSN.*expected postgresql://user") as refused:
+        load({"TALLY_POSTGRES_DSN": written})
+    assert "canary" not in str(refused.value)
