@@ -1,5 +1,5 @@
 """The batched transport: one Faust event carries a run, consecutive records of one partition.
 
-Faust pays some 200 us of Python for each message: tasks, sensors, queues, acknowledgement. Here that is
-paid once a run, offsets are committed by runs, and each partition has its own backpressure.
+Faust spends some 200 us of Python on each message: tasks, sensors, queues, acknowledgement. This transport
+pays that once a run, commits offsets by runs, and gives each partition its own backpressure.
 """

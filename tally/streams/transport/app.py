@@ -1,4 +1,4 @@
-"""A Faust app with the batched transport and nothing of Faust's that we do not use."""
+"""A Faust app with the batched transport, without the parts of Faust that Tally does not use."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,14 +14,14 @@ from tally.streams.transport.consumer import RunConsumer
 from tally.streams.transport.runs import Run
 
 BUFFERED_RUNS = 1 << 20
-"""Never reached, so that Faust's own backpressure never acts: ours is `RunLimits.max_outstanding`."""
+"""Never reached, which disables Faust's backpressure: ours is `RunLimits.max_outstanding`."""
 
 RunAgent = Callable[[AsyncIterator[Run]], Awaitable[None]]
 Failed = Callable[[str, BaseException | None], object]
 
 
 class ConsumerOnly(BootStrategy):
-    """Starts consumer, conductor and agents: our producers are our own, and the web has its own app."""
+    """Starts consumer, conductor and agents only: Tally has its own producers, and the web its own app."""
 
     enable_kafka_producer = False
     enable_web = False
@@ -43,16 +43,16 @@ class Unmonitored(faust.Sensor):
 
 
 class ConsumerApp(faust.App):
-    """One consuming role: a consumer group of its own, without tables, producer and web server."""
+    """The app of one consuming role: one consumer group, without tables, producer and web server."""
 
     BootStrategy = ConsumerOnly
     config: TransportConfig
 
     async def on_first_start(self) -> None:
-        """Create none of Faust's folders: nothing is kept in them."""
+        """Create none of Faust's folders: Tally keeps nothing in them."""
 
     async def on_stop(self) -> None:
-        """Finish and commit what is under way before the group hears that we leave."""
+        """Drain and commit the runs under way before the consumer leaves the group."""
         if self._consumer is not None:
             await runs_consumer(self).revoke_all()
         await super().on_stop()
@@ -85,17 +85,16 @@ def consumer_app(group: str, config: TransportConfig) -> ConsumerApp:
 
 
 def runs_consumer(app: faust.App) -> RunConsumer:
-    """Return the consumer of an app, which knows what it owns and can seek."""
+    """Return the consumer of an app; it knows its partitions and can seek."""
     return cast(RunConsumer, app.consumer)
 
 
 def consume(app: ConsumerApp, topics: tuple[str, ...], agent: RunAgent, failed: Failed) -> None:
-    """Let an agent take the runs of topics; one agent a topic.
+    """Deliver the runs of topics to an agent; one agent a topic.
 
-    The agent acknowledges each run itself, with `Run.ack`, when and from where it likes; Faust's own
-    acknowledgements, which also happen when an agent raises, mean nothing here. `failed` is called when
-    the agent ends while the app should be running, whatever the reason: Faust would start it anew and skip
-    what it was at.
+    The agent acknowledges each run itself with `Run.ack`, at any time and from any task. Faust's own
+    acknowledgements are ignored: Faust also acknowledges when an agent raises. `failed` is called whenever
+    the agent ends while the app should be running: Faust would restart it and skip its current run.
     """
     name = f"{app.conf.id}-agent"
 
@@ -112,7 +111,7 @@ def consume(app: ConsumerApp, topics: tuple[str, ...], agent: RunAgent, failed: 
         if not app.should_stop:
             failed(f"{name} ended", None)
 
-    # Without acks: then Faust keeps no account of its own of what is under way.
+    # acks=False stops Faust from tracking messages under way.
     app.agent(app.topic(*topics, schema=RunSchema(), acks=False), name=name)(guarded)
 
 

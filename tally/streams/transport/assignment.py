@@ -1,4 +1,4 @@
-"""The partitions that are ours, from one assignment to the next revoke. No I/O."""
+"""The partitions that this worker owns, from one assignment to the next revoke. No I/O."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,11 +10,11 @@ from tally.streams.transport.runs import Committed, PartitionRuns, Run
 
 
 class NotOwned(LookupError):
-    """A partition is sought that this worker does not own."""
+    """This worker cannot seek a partition that it does not own."""
 
 
 class Assignment:
-    """What is fetched and under way of each partition, and which fetches still count."""
+    """The fetched records and the runs under way of each partition, and which fetches are still valid."""
 
     def __init__(self, limits: RunLimits, acked: Callable[[], None]) -> None:
         self._limits = limits
@@ -23,17 +23,17 @@ class Assignment:
         self._paused: set[TP] = set()
         self.partitions: dict[TP, PartitionRuns] = {}
         self.generation: int | None = None
-        """The group's generation in which they are ours; None between a revoke and an assignment."""
+        """The group's generation of this assignment; None between a revoke and an assignment."""
         self.topic_ids: dict[TP, str] = {}
-        """Of the offsets that are being committed."""
+        """Topic ids that go with the offsets now being committed."""
 
     def begin(self, partitions: set[TP], generation: int) -> None:
-        """Take partitions over, all of them anew."""
+        """Take over partitions, each with an empty state."""
         self.partitions = {tp: self._new(tp) for tp in partitions}
         self.generation = generation
 
     def end(self) -> set[TP]:
-        """Let go of all partitions and return them; their runs are orphans from now on."""
+        """Give up all partitions and return them; their runs are no longer current."""
         ended, self.generation = set(self.partitions), None
         for runs in self.partitions.values():
             runs.is_current = False
@@ -43,7 +43,7 @@ class Assignment:
         return ended
 
     def seek(self, tp: TP) -> tuple[int, int]:
-        """Forget everything of one partition; return the generation and the epoch of the seek.
+        """Forget all records and runs of one partition; return the generation and the epoch of the seek.
 
         Raises NotOwned.
         """
@@ -59,7 +59,7 @@ class Assignment:
         return PartitionRuns(tp.topic, tp.partition, self._limits, self._acked)
 
     def receive(self, fetched: Fetched) -> None:
-        """Take what a fetch brought, unless it was made before a revoke or a seek."""
+        """Add the records of a fetch to their partitions; drop those fetched before a revoke or a seek."""
         if fetched.generation != self.generation:
             return
         for tp, piece in fetched.pieces.items():
@@ -69,7 +69,7 @@ class Assignment:
                     self._paused.add(tp)
 
     def is_full_with(self, tp: TP, further_records: int) -> bool:
-        """Return whether so many more records fill a partition's backlog."""
+        """Return whether `further_records` more records would fill a partition's backlog."""
         runs = self.partitions.get(tp)
         return runs is not None and runs.is_full_with(further_records)
 
@@ -79,7 +79,7 @@ class Assignment:
         return tuple({tp.topic: None for tp in self.partitions})
 
     def deliverable(self, topic: str) -> Iterator[Run]:
-        """Yield the runs of a topic that may be delivered, the partitions in turn."""
+        """Yield the runs of a topic that may be delivered, round robin over its partitions."""
         partitions = [runs for tp, runs in self.partitions.items() if tp.topic == topic]
         left_bytes = self._limits.max_all_bytes - sum(
             runs.outstanding_bytes for runs in self.partitions.values()
@@ -97,7 +97,7 @@ class Assignment:
 
     @property
     def has_enough(self) -> bool:
-        """Whether so much waits, of all partitions, that nothing more should be fetched."""
+        """Whether the backlogs of all partitions together are full, so fetching should stop."""
         waiting = sum(runs.backlog_bytes for runs in self.partitions.values())
         return waiting >= self._limits.max_all_bytes
 
@@ -109,21 +109,23 @@ class Assignment:
 
     @property
     def outstanding(self) -> int:
-        """Runs under way, of all partitions."""
+        """The number of runs under way in all partitions."""
         return sum(runs.outstanding for runs in self.partitions.values())
 
     def moved(self) -> dict[TP, tuple[PartitionRuns, Committed]]:
         """Return the offsets that may be committed and are not, each with the runs it comes from.
 
-        The same offset of a topic that was made anew is another one.
+        The topic id is part of the comparison: a recreated topic has other offsets.
         """
         points = ((tp, runs, runs.commit_point()) for tp, runs in self.partitions.items())
         known = ((tp, runs, Committed(at, runs.topic_id)) for tp, runs, at in points if at is not None)
         return {tp: (runs, point) for tp, runs, point in known if point != runs.committed}
 
     def forget_commits(self) -> None:
-        """Let all offsets be committed once more: with a topic the brokers forget what was committed in it,
-        and may do so after one of its name was made anew.
+        """Mark all offsets as uncommitted, so they are committed once more.
+
+        When a topic is deleted, the brokers drop its committed offsets. They may do so after a topic of the
+        same name was created, and then drop new commits as well.
         """
         for runs in self.partitions.values():
             runs.committed = None

@@ -1,9 +1,9 @@
-"""Where each partition begins to be read, and the holes that are found on the way.
+"""The offset from which each partition is read, and the lost ranges found while reading.
 
-The client jumps without a word to where a log begins when what it asks for is gone: then records were lost.
-A hole in the offsets alone says nothing, since markers and aborted records leave some; a log that begins
-behind the place from which was read does. A log's beginning only ever rises, so that asking after the jump
-is soon enough. A topic that was made anew is known by its id, which goes with each offset that is committed.
+When the requested offset is gone, the client silently jumps to the log start offset: records were lost.
+A hole in the offsets alone proves no loss, since transaction markers and aborted records leave holes. A log
+start offset beyond the read position does. The log start offset only rises, so it can be asked for after
+the jump. A recreated topic is recognised by its id, which is committed with each offset.
 """
 
 import asyncio
@@ -21,15 +21,16 @@ from tally.streams.transport.runs import Committed
 from tally.tables.kafka.layouts import Layout, layouts
 
 LOOK_SECONDS = 1.0
-"""How often topics are asked for their ids; until then a new topic's records are read as the old one's."""
+"""Interval between two requests for topic ids. Until then a new topic's records pass for the old one's."""
 ASK_SECONDS = 5.0
 
 
 def start_of(topic_id: str, log_start: int, committed: Committed | None, at_ms: int) -> Start:
-    """Return where to begin a partition that was just assigned, or whose topic was made anew. Pure.
+    """Return where to start reading a partition that was just assigned or whose topic was recreated. Pure.
 
-    What a new topic has already lost again was never there for anybody else to read. An offset without the
-    topic's id is none of ours but was set by hand: it says nothing of what was read, and all is read again.
+    If a recreated topic has already expired records, no consumer has read them: they are lost. A committed
+    offset without a topic id was set by hand, not by Tally. It does not show what was read, so the partition
+    is read again from its start.
     """
     if committed is None or not committed.topic_id:
         return Start(topic_id, log_start, at_ms, is_first=True)
@@ -39,13 +40,13 @@ def start_of(topic_id: str, log_start: int, committed: Committed | None, at_ms: 
 
 
 def hole(at: int, first: int, log_start: int) -> Range | None:
-    """Return which offsets before `first` are gone, where reading was to go on at `at`. Pure."""
+    """Return the range of lost offsets between the read position `at` and `first`, or None. Pure."""
     to = min(first, log_start)
     return (at, to) if at < to else None
 
 
 class Beginnings:
-    """Follows the partitions of one assignment after another, in the consumer's thread."""
+    """Tracks where the partitions of each assignment start; runs in the consumer's thread."""
 
     def __init__(self, now_ms: Callable[[], int], monotonic: Callable[[], float]) -> None:
         self._now_ms = now_ms
@@ -58,9 +59,9 @@ class Beginnings:
         self._look_at_s = 0.0
 
     async def look(self, consumer: AIOKafkaConsumer, generation: int, ours: Iterable[TP]) -> None:
-        """Begin the partitions of a new assignment, and now and then those whose topic was made anew.
+        """Start the partitions of a new assignment, and every second those whose topic was recreated.
 
-        What cannot be answered now is asked again later: until then such a partition is not read.
+        A request that fails is repeated later. Until it succeeds, the partition is not read.
         """
         if generation != self._generation:
             self._generation, self._waiting, self._look_at_s = generation, set(ours), 0.0
@@ -88,7 +89,7 @@ class Beginnings:
         committed.update((tp, Committed(self._at[tp], self._ids[tp])) for tp in renewed)
         starts = await consumer.beginning_offsets([TopicPartition(*tp) for tp in todo])
         if consumer._coordinator.generation != self._generation:
-            return  # the group has given them away meanwhile
+            return  # the group has rebalanced meanwhile
         for tp in todo:
             start = start_of(ids[tp.topic], starts[TopicPartition(*tp)], committed.get(tp), self._now_ms())
             consumer.seek(TopicPartition(*tp), start.at)
@@ -98,12 +99,12 @@ class Beginnings:
     async def started(
         self, consumer: AIOKafkaConsumer, generation: int, taken: Mapping[TP, tuple[Sequence[Any], int]]
     ) -> dict[TP, Start | None]:
-        """Return of each partition that may be handed out where its records start, where there is news.
+        """Return the partitions whose records may be handed out, each with its new start or None.
 
-        `taken` holds the records of each and the position behind them, taken in a generation of the group. A
-        partition that was jumped over while nobody can say why is left out, and read again; so are all where
-        the generation has begun during the fetch: what is known is of the former one, and an offset that is
-        committed by it would lack its topic's id.
+        `taken` holds the records of each partition and the position after them; `generation` is the group's
+        generation in which they were taken. A partition is left out and read again if its position has jumped
+        and its log start offset is unknown. All are left out if the generation changed during the fetch: the
+        topic ids known here belong to the former generation, and commits would lack theirs.
         """
         if generation != self._generation:
             return {}
@@ -138,7 +139,7 @@ class Beginnings:
 
 
 def _with_lost(start: Start, at: int, lost: Range) -> Start:
-    """Return a start that also says what was lost; it may say already what a new topic has lost before."""
+    """Return a start with a lost range; merge it with a range that a recreated topic lost just before."""
     if start.lost is not None and start.lost[1] == lost[0]:
         lost = (start.lost[0], lost[1])
     return Start(start.topic_id, at, start.at_ms, start.is_first, lost)

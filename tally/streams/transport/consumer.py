@@ -1,8 +1,8 @@
-"""The consumer: hands out runs, bounds how many are under way, and commits what is done.
+"""The consumer: delivers runs, bounds how many are under way, and commits the offsets of finished runs.
 
-Faust's own bookkeeping of acknowledgements is not used at all: it drops them at each rebalance and commits
-past unfinished messages. Private names of faust-streaming 0.15.3 are used where it leaves no other way;
-tests/unit/test_pins.py lists them and the versions they belong to.
+Faust's own tracking of acknowledgements is not used: it drops them at each rebalance and commits past
+unfinished messages. The code uses private names of faust-streaming 0.15.3 where there is no public way;
+tests/unit/test_pins.py lists them with their versions.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from tally.streams.transport.runs import Run
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS = 0.2
-"""Longest fetch: how soon the end of a partition is noticed where it holds only transaction markers."""
+"""Longest fetch. It bounds the delay before the position moves past trailing transaction markers."""
 COMMIT_SECONDS = 5.0
 AGAIN_SECONDS = 10.0
-"""How often what has not moved is committed once more."""
+"""How often unchanged offsets are committed again."""
 
 
 class RunConsumer(driver.Consumer):
@@ -44,7 +44,7 @@ class RunConsumer(driver.Consumer):
         self._acked_one = asyncio.Event()
         self._committing = asyncio.Lock()
         super().__init__(*args, **kwargs)
-        # Faust drops what is below the offset it read last; after a seek back that would be everything.
+        # Faust drops records below the offset that it read last; after a seek back it would drop all.
         self._read_offset = _Unread(lambda: None)
 
     def _new_consumer_thread(self) -> FetchThread:
@@ -53,22 +53,22 @@ class RunConsumer(driver.Consumer):
         thread.ours = self._ours
         return thread
 
-    # What an agent asks.
+    # For agents.
 
     def owns(self, tp: TP) -> bool:
-        """Return whether a partition is ours now."""
+        """Return whether this worker owns a partition now."""
         return tp in self._ours.partitions
 
     @property
     def outstanding(self) -> int:
-        """Runs that are delivered, not acknowledged, and still of use."""
+        """The number of current runs that are delivered and not acknowledged."""
         return self._ours.outstanding
 
     def seek_to(self, tp: TP, offset: int) -> None:
-        """Deliver one partition again from an offset on; nothing older is delivered after this call.
+        """Deliver one partition again from an offset on; older records are not delivered after this call.
 
-        Runs of it that are under way are no longer current, and acknowledging them is harmless.
-        Raises NotOwned.
+        Its runs under way are no longer current, and acknowledging them has no effect. Raises NotOwned, and
+        ValueError for a negative offset.
         """
         if offset < 0:
             raise ValueError(f"no offset: {offset}")
@@ -83,9 +83,9 @@ class RunConsumer(driver.Consumer):
         self._acked_one.set()
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's
-        """Yield the runs that may be delivered, all of a topic at once; wait where there is none.
+        """Yield the runs that may be delivered, all of a topic in one message; wait if there are none.
 
-        One by one they would cost more than what is done with them: Faust makes two tasks for each message.
+        Faust creates two tasks for each message: one message a run would cost more than processing it.
         """
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ class RunConsumer(driver.Consumer):
         idle = True
         if not self._draining:
             for topic in self._ours.topics:
-                # Taken no sooner than they are yielded: what is taken is waited for before a rebalance.
+                # Taken only just before they are yielded: a rebalance waits for all runs that are taken.
                 if runs := list(self._ours.deliverable(topic)):
                     idle = False
                     self._resume_if_roomy()
@@ -108,10 +108,10 @@ class RunConsumer(driver.Consumer):
             await wait_for(self._woken, timeout)
 
     def _collect(self) -> None:
-        """Take what the fetch under way brought, and start the next: there is always one, never two.
+        """Take the result of a finished fetch and start the next one; at most one is under way.
 
-        Two would take both of the workers that serve the consumer's thread, and a commit none. And none where
-        enough waits to be handed out.
+        Two fetches would occupy both workers that serve the consumer's thread and leave none for a commit.
+        No fetch starts while the backlogs are full.
         """
         if self._fetching is not None and self._fetching.done():
             fetched, self._fetching = self._fetching.result(), None
@@ -147,7 +147,7 @@ class RunConsumer(driver.Consumer):
     # Committing.
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
-        """Tell the group how far all partitions are done."""
+        """Commit the offsets of all partitions that have moved; return whether that was done."""
         async with self._committing:
             moved = self._ours.moved()
             if not moved:
@@ -161,7 +161,7 @@ class RunConsumer(driver.Consumer):
 
     @Service.task
     async def _commit_handler(self) -> None:
-        # In place of Faust's, whose timer warns whenever a busy loop makes a short interval a little longer.
+        # Replaces Faust's task, whose timer warns whenever a busy event loop stretches a short interval.
         again_at_s = 0.0
         while not self.should_stop:
             await self.sleep(self.commit_interval)
@@ -171,15 +171,15 @@ class RunConsumer(driver.Consumer):
             await self.commit()
 
     async def verify_all_partitions_active(self) -> None:
-        """Leave liveness to those who know what progress is: Faust looks at its own acknowledgements."""
+        """Do nothing: Faust judges by its own acknowledgements, which are not used. See `runtime.health`."""
 
     # Rebalances.
 
     async def perform_seek(self) -> None:
-        """Stay where aiokafka begins a partition, at its commit, or where `seek_to` has put it."""
+        """Do nothing: partitions stay at their committed offset, or where `seek_to` has put them."""
 
     async def drain(self, timeout_seconds: float) -> None:
-        """Deliver nothing more, wait for the runs under way, commit. What is left is delivered again."""
+        """Stop delivery, wait for the runs under way, and commit. Unfinished runs are delivered again."""
         self._draining = True
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -195,22 +195,22 @@ class RunConsumer(driver.Consumer):
             log.warning("the commit before a rebalance timed out: %s", self.app.conf.id)
 
     async def revoke_all(self) -> None:
-        """Drain, and own nothing any more."""
+        """Drain, then give up all partitions."""
         await self.drain(self.config.drain_seconds)
         revoked = self._ours.end()
         if revoked:
             await self._tell(self.config.revoked, revoked)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish what is under way and commit it, while the partitions are still ours."""
+        """Drain and commit while this worker still owns the partitions."""
         await self.revoke_all()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Begin all partitions anew."""
+        """Start all partitions with an empty state."""
         await super().on_partitions_assigned(assigned, generation_id)
         if self.app.should_stop:
-            # A rebalance that ends while we leave: nobody would let go of what it gives us.
+            # A rebalance ended during our stop: nothing would revoke these partitions again.
             return
         self._ours.begin(set(assigned), generation_id)
         self._draining = False
@@ -220,7 +220,7 @@ class RunConsumer(driver.Consumer):
         try:
             listener(partitions)
         except Exception as error:
-            # aiokafka only logs what a rebalance listener raises.
+            # aiokafka only logs exceptions of a rebalance listener.
             await self.crash(error)
             raise
 
@@ -232,7 +232,7 @@ class RunConsumer(driver.Consumer):
 
 
 class _Unread(defaultdict[TP, Any]):
-    """Knows of no offset that was read."""
+    """Reports that no offset of any partition was read."""
 
     def __getitem__(self, tp: TP) -> None:
         return None

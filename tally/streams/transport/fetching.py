@@ -1,7 +1,7 @@
-"""The thread in which aiokafka's consumer lives: our client arguments, and fetches that say where they end.
+"""The thread that runs aiokafka's consumer: its client options, and fetches that report their end position.
 
-Everything here that is not a coroutine of Faust's runs in the consumer's own event loop, so that between
-taking records and noting positions nothing else happens.
+All code here except Faust's coroutines runs in the consumer's own event loop. Nothing can run between taking
+records and noting positions.
 """
 
 import asyncio
@@ -27,56 +27,56 @@ from tally.tables.kafka.fetched_batches import Budget
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
 FEW_RECORDS = 1_000
-"""After a fetch that brings fewer, the consumer lingers for a moment before the next one."""
+"""After a fetch of fewer records, the consumer lingers before the next one."""
 METADATA_AGE_MS = 3_000
-"""How soon topics are looked at again.
+"""Interval at which topic metadata is refreshed.
 
-A broker that has just started may not know a topic yet; then the group gives it to nobody, and all members
-are healthy and idle until somebody looks again, five minutes later by default.
+A broker that has just started may not know a topic yet. The group then assigns it to no member, and all
+members are healthy and idle until the next refresh, five minutes later by default.
 """
 
 
 class Piece(NamedTuple):
-    """What a fetch says of one partition."""
+    """The part of a fetch that concerns one partition."""
 
     records: Sequence[Any]
     position: int
     epoch: int
-    """How often the partition had been sought in this assignment when its records were taken."""
+    """Number of seeks of the partition in this assignment when its records were taken."""
     paused: bool
     sizes: Sequence[int] | None = None
-    """What each record takes in memory, where that is known: half a million tiny records can come at once,
-    and here they hold up nobody."""
+    """Bytes of memory that each record takes, if known. Half a million tiny records can arrive at once; they
+    are measured in this thread to keep the main event loop free."""
     start: Start | None = None
-    """Where the records start, where there is news of it."""
+    """Where the records start, if reading began or records were lost before them."""
 
 
 class Fetched(NamedTuple):
-    """What one fetch brought, of all partitions, and in which generation of the group."""
+    """The result of one fetch over all partitions, with the group's generation."""
 
     generation: int
     pieces: Mapping[TP, Piece]
 
 
 class Ours(Protocol):
-    """What the main thread knows of the partitions; read here without a lock, one attribute at a time."""
+    """The main thread's view of the partitions; read here without a lock, one attribute at a time."""
 
     generation: int | None
 
     @property
-    def partitions(self) -> Mapping[TP, object]: ...  # noqa: D102 - those that are ours
+    def partitions(self) -> Mapping[TP, object]: ...  # noqa: D102 - the owned partitions
     @property
-    def topic_ids(self) -> Mapping[TP, str]: ...  # noqa: D102 - of the offsets that are being committed
+    def topic_ids(self) -> Mapping[TP, str]: ...  # noqa: D102 - topic ids of the offsets being committed
 
     def is_full_with(self, tp: TP, further_records: int) -> bool:
-        """Return whether so many more records fill a partition's backlog."""
+        """Return whether `further_records` more records would fill a partition's backlog."""
 
 
 class AsParsed(dict[TopicPartition, Any]):
-    """The client's fetched partitions, whose records are handed out as its parser has made them.
+    """The client's fetched partitions; their records are handed out as its parser made them.
 
-    It would make a second object of each, with topic and partition once more, which takes longer than to
-    parse it; a run knows both. And what is unpacked of all of them at once has one budget.
+    The client would create a second object of each record only to add topic and partition, which a run
+    knows. That takes longer than parsing. One budget bounds what all partitions unpack at once.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -92,7 +92,7 @@ class AsParsed(dict[TopicPartition, Any]):
 
 
 def _hand_out_as_parsed(fetcher: Any, budget: Budget) -> None:
-    """Put the client's fetched partitions, and those that come later, into a map of ours; once."""
+    """Replace the client's map of fetched partitions by ours, once; it also takes later ones."""
     if type(fetcher._records) is not AsParsed:
         before, fetcher._records = fetcher._records, AsParsed(budget)
         for tp, result in before.items():
@@ -104,7 +104,7 @@ def _as_it_is(_: TopicPartition, record: Any) -> Any:
 
 
 class NotedCommits(AIOKafkaConsumer):  # type: ignore[misc]
-    """Commits with each offset the id of its topic: one that is made anew has other offsets."""
+    """A client that commits each offset with the id of its topic: a recreated topic has other offsets."""
 
     def __init__(self, ours: Ours, **options: Any) -> None:
         super().__init__(**options)
@@ -122,7 +122,7 @@ class NotedCommits(AIOKafkaConsumer):  # type: ignore[misc]
 
 
 class FetchThread(AIOKafkaConsumerThread):
-    """Creates the client and fetches from it; partitions whose backlog is full are left out."""
+    """Creates the client and fetches from all partitions whose backlog has room."""
 
     config: TransportConfig
     ours: Ours
@@ -133,7 +133,7 @@ class FetchThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - Faust's
         config = self.config
-        # Pinned, since without tables and standbys Faust silently falls back to round robin.
+        # Set explicitly: without tables and standbys Faust silently falls back to round robin.
         self._assignor = self.app.assignor
         self._epochs = {}
         self._budget = Budget(BATCH.most)
@@ -179,13 +179,13 @@ class FetchThread(AIOKafkaConsumerThread):
         self._brought_few = 0 < sum(map(len, records.values())) < FEW_RECORDS
         generation = consumer._coordinator.generation
         if generation != self.ours.generation:
-            # Records of an assignment that the main thread has not heard of yet: there is no place for
-            # them, and without stepping back they would be skipped.
+            # The main thread does not know this assignment yet and cannot take its records. Without this
+            # seek back they would be skipped.
             for tp, taken in records.items():
                 consumer.seek(tp, taken[0].offset)
             return Fetched(generation, {})
-        # Before anything else runs in this loop, or the next request would ask for them again and their
-        # unread answer would hold back all other partitions of the same broker.
+        # Pause before anything else runs in this loop: the next request would ask for these partitions
+        # again, and their unread response would block all other partitions of the same broker.
         full = [tp for tp, taken in records.items() if self.ours.is_full_with(tp, len(taken))]
         consumer.pause(*full)
         pieces = self._pieces(consumer, records)
@@ -193,7 +193,7 @@ class FetchThread(AIOKafkaConsumerThread):
             return Fetched(generation, pieces)
         taken = {tp: (piece.records, piece.position) for tp, piece in pieces.items()}
         starts = await self._beginnings.started(consumer, generation, taken)
-        for tp in pieces.keys() - starts.keys():  # read again, once somebody can say from where
+        for tp in pieces.keys() - starts.keys():  # read again once their start is known
             self._resume(tp, generation)
         return Fetched(generation, {tp: pieces[tp]._replace(start=start) for tp, start in starts.items()})
 
@@ -211,7 +211,7 @@ class FetchThread(AIOKafkaConsumerThread):
         return pieces
 
     def resume_soon(self, tp: TP, generation: int) -> None:
-        """Fetch a paused partition again; called from the main thread, does not wait."""
+        """Resume fetching a paused partition; called from the main thread, does not wait."""
         self.thread_loop.call_soon_threadsafe(self._resume, tp, generation)
 
     def _resume(self, tp: TP, generation: int) -> None:

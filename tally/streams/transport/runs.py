@@ -1,4 +1,4 @@
-"""Runs of records, and which offset may be committed: the bookkeeping of one partition. No I/O."""
+"""The bookkeeping of one partition: runs of records, and which offset may be committed. No I/O."""
 
 from bisect import bisect_right
 from collections import deque
@@ -12,16 +12,16 @@ from tally.tables.kafka.fetched_batches import RECORD_BYTES
 
 
 class Committed(NamedTuple):
-    """What a group knows of a partition: an offset, and the id of the topic it is of (empty: not said)."""
+    """A group's committed offset of one partition, with the topic's id (empty if unknown)."""
 
     offset: int
     topic_id: str
 
 
 class Run:
-    """Consecutive records of one partition; a hole in their offsets holds nothing to be read.
+    """Consecutive records of one partition; holes in their offsets hold no readable records.
 
-    A run without records says where the next ones start.
+    A run without records announces where the next ones start.
     """
 
     __slots__ = ("_owner", "is_done", "next_offset", "partition", "records", "size_bytes", "start", "topic")
@@ -35,22 +35,22 @@ class Run:
         self.start = start
         self.next_offset: int = start.at if start is not None else records[-1].offset + 1
         self.size_bytes = size_bytes
-        """What all records take in memory."""
+        """Bytes of memory that all records take."""
         self.is_done = False
         """Whether the run was acknowledged."""
         self._owner = owner
 
     @property
     def is_current(self) -> bool:
-        """Whether its partition is still ours and was not sought since: else its records come again."""
+        """Whether the partition is still owned and was not sought since; otherwise its records come again."""
         return self._owner.is_current
 
     def release(self) -> None:
-        """Let go of records that have been read: what becomes of them takes far longer than reading them."""
+        """Free the records after they are read: processing their facts takes far longer than reading."""
         self.records = ()
 
     def ack(self) -> None:
-        """Let the group's offset move past these records; harmless twice, and after a revoke or a seek.
+        """Let the group's offset move past these records; no effect if repeated or after a revoke or seek.
 
         Runs may be acknowledged in any order, long after delivery and by any task of the event loop.
         """
@@ -60,7 +60,7 @@ class Run:
 
 
 class PartitionRuns:
-    """What was fetched, handed out and acknowledged of one partition since it was assigned or sought."""
+    """The fetched, delivered and acknowledged records of one partition since its assignment or last seek."""
 
     def __init__(self, topic: str, partition: int, limits: RunLimits, acked: Callable[[], None]) -> None:
         self.topic = topic
@@ -69,33 +69,33 @@ class PartitionRuns:
         self._notify = acked
         self._backlog: deque[Any] = deque()
         self.backlog_bytes = 0
-        """What waits takes in memory."""
+        """Bytes of memory that waiting records take."""
         self._sizes: deque[int] = deque()
-        """Of each record that waits."""
+        """Bytes of each waiting record."""
         self._starts: deque[tuple[int, Start]] = deque()
-        """Each with how many records were received before it."""
+        """Each start with the number of records received before it."""
         self._received = self._handed_out = 0
         self._delivered: deque[Run] = deque()
         self._position: int | None = None
         self._point: int | None = None
         self.is_current = True
-        """Made false where the partition is given away or sought."""
+        """Set to False when the partition is revoked or sought."""
         self.outstanding = 0
         """Runs that are delivered and not acknowledged."""
         self.outstanding_bytes = 0
-        """What their records take in memory."""
+        """Bytes of memory that their records take."""
         self.committed: Committed | None = None
-        """What the group knows, as far as we told it."""
+        """The last offset that was committed to the group from here."""
         self.topic_id = ""
-        """Of the topic that the commit point is of; empty where nobody asked."""
+        """The topic id that belongs to the commit point; empty if it was not asked for."""
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more should be fetched: as much waits as may."""
+        """Whether the backlog is full, so the partition should not be fetched."""
         return self.is_full_with(0)
 
     def is_full_with(self, further_records: int) -> bool:
-        """Return whether so many more records fill the backlog."""
+        """Return whether `further_records` more records would fill the backlog."""
         limits = self._limits
         return (
             len(self._backlog) + further_records >= limits.max_records * limits.max_waiting
@@ -109,9 +109,9 @@ class PartitionRuns:
         sizes: Sequence[int] | None = None,
         start: Start | None = None,
     ) -> None:
-        """Take what one fetch brought, where the reader stands after it, and news of where it starts.
+        """Add the records of one fetch, the reader's position after it, and the start if there is one.
 
-        The reader is beyond the last record where transaction markers or aborted records follow.
+        The position lies beyond the last record if transaction markers or aborted records follow it.
         """
         if start is not None:
             self._starts.append((self._received, start))
@@ -123,7 +123,7 @@ class PartitionRuns:
         self._position = position
 
     def next_run(self) -> Run | None:
-        """Hand out the oldest records that wait, or None: nothing waits, or enough is under way."""
+        """Return the oldest waiting records as a run; None if nothing waits or enough is under way."""
         if self.outstanding >= self._limits.max_outstanding or not (self._backlog or self._starts):
             return None
         start: Start | None = None
@@ -145,7 +145,7 @@ class PartitionRuns:
         return run
 
     def _next(self) -> tuple[int, int]:
-        """Return how many records the next run has, at least one, and what they take."""
+        """Return the number of records in the next run, at least one, and their bytes of memory."""
         most_bytes = self._limits.max_bytes
         most = self._starts[0][0] - self._handed_out if self._starts else self._limits.max_records
         sizes = list(islice(self._sizes, min(most, self._limits.max_records)))
@@ -157,16 +157,16 @@ class PartitionRuns:
         return len(sizes), total
 
     def run_acked(self, run: Run) -> None:
-        """Note that one of the delivered runs is done; called by the run."""
+        """Count a delivered run as done; called by the run."""
         self.outstanding -= 1
         self.outstanding_bytes -= run.size_bytes
         self._notify()
 
     def commit_point(self) -> int | None:
-        """Return the next offset that may be committed, or None: never past a run that is not done.
+        """Return the next offset that may be committed, never past an unfinished run; None if unknown.
 
-        Only delivered runs count, in the order of delivery, so that holes in the offsets (compaction,
-        transaction markers) need no bookkeeping. With nothing left it is the reader's position.
+        It follows delivered runs in the order of delivery, so holes in the offsets (compaction, transaction
+        markers) need no bookkeeping. With no run left it is the reader's position.
         """
         while self._delivered and self._delivered[0].is_done:
             run = self._delivered.popleft()
@@ -180,7 +180,7 @@ class PartitionRuns:
 
 
 def sizes_of(records: Sequence[Any]) -> list[int]:
-    """Return what each record takes in memory, with key and headers: a producer may put megabytes there."""
+    """Return the bytes of memory of each record; key and headers count, since they may hold megabytes."""
     return [
         RECORD_BYTES
         + len(record.value or b"")
