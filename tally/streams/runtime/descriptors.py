@@ -1,4 +1,4 @@
-"""How many files and connections this process may have open."""
+"""The limit of open files and connections of this process."""
 
 import resource
 
@@ -6,16 +6,16 @@ WANTED = 65_536
 
 
 def most_descriptors() -> int:
-    """Return how many descriptors this process may have."""
+    """Return how many descriptors this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return WANTED if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_descriptors() -> int:
-    """Raise the limit as far as this process may, at most to what is of use; return what it is then.
+    """Raise the limit as far as allowed, at most to `WANTED`; return the new limit.
 
-    The usual 1,024 are for programs that use `select`. A worker needs some 64 for the tables of each
-    partition.
+    The usual default of 1,024 exists for programs that use `select`. A worker needs some 64 descriptors for
+    the tables of each partition.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)

@@ -1,4 +1,4 @@
-"""Ending the process when we are wrong: at once, by our own hand, with a reason in the log."""
+"""Ends the process at once on a fault of its own, with the reason in the log."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ RIGHTS: Mapping[type[KafkaError], str] = {
     TransactionalIdAuthorizationFailed: "Write and Describe on this transactional id",
     ClusterAuthorizationFailedError: "IdempotentWrite on the cluster",
 }
-"""What the brokers' refusals ask for."""
+"""The right to grant for each kind of refusal by the brokers."""
 
 
 class Unavailable(Exception):
@@ -35,10 +35,10 @@ EXIT_CODE = 70
 
 
 def abort(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
-    """Log why, and end the process without asking anybody.
+    """Log the reason and end the process without an orderly shutdown.
 
-    Shutdown in order is not tried: Faust's can hang for minutes, and nothing depends on it. What a killed
-    process leaves behind is exact; that is what the transactions are for.
+    Faust's shutdown can hang for minutes, and nothing depends on it: transactions keep the state of a killed
+    process exact.
     """
     stack = None if isinstance(error, Unavailable) else error
     log.critical("the process ends", reason=reason, error=describe(error), exc_info=stack, **more)
@@ -48,7 +48,7 @@ def abort(reason: str, error: BaseException | None = None, **more: object) -> No
 
 
 def describe(error: BaseException | None) -> str:
-    """Return an error in one line, with the right that is wanted where brokers refuse one. Pure."""
+    """Return an error in one line; if brokers refused a right, name the right to grant. Pure."""
     if error is None:
         return ""
     if isinstance(error, Unavailable):

@@ -1,4 +1,4 @@
-"""What a process leaves open to others, said at its start. Pure but for `keep_private`."""
+"""File permissions, and warnings at start about settings that expose data to others."""
 
 import os
 from ipaddress import ip_address
@@ -12,19 +12,19 @@ PRIVATE_FILE = 0o600
 
 
 def keep_private() -> None:
-    """Let whatever this process makes from now on be readable by its own user alone: states hold phones."""
+    """Make all files that this process creates from now on private to its user: states hold phones."""
     os.umask(PRIVATE_UMASK)
 
 
 def private_folder(folder: Path) -> Path:
-    """Make a folder, or close one that is there, so that only its owner gets into it; return it."""
+    """Create a folder if it is missing, restrict access to its owner, and return it."""
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     folder.chmod(PRIVATE_FOLDER)
     return folder
 
 
 def exposed(settings: Settings) -> list[str]:
-    """Return what everybody should know who starts a worker with these settings."""
+    """Return warnings about what a worker with these settings exposes."""
     found = []
     if not _is_loopback(settings.web_host):
         found.append(
@@ -37,7 +37,7 @@ def exposed(settings: Settings) -> list[str]:
 
 
 def exposed_pbxs(settings: Settings) -> list[str]:
-    """Return what everybody should know who starts a bridge with these settings."""
+    """Return warnings about what a bridge with these settings exposes."""
     found = []
     for pbx in settings.ami_pbxs:
         if pbx.tls and not pbx.verify:

@@ -1,4 +1,4 @@
-"""Health: whether a process makes progress, and whether its answers are worth asking for. Pure."""
+"""Health: whether a process makes progress, and whether it should receive requests. Pure."""
 
 from collections.abc import Mapping
 
@@ -6,46 +6,46 @@ from msgspec import Struct
 
 
 class Verdict(Struct, frozen=True):
-    """A decision with its reasons; without reasons all is well."""
+    """A decision with the reasons against it; without reasons it is positive."""
 
     reasons: tuple[str, ...] = ()
 
     @property
     def is_ok(self) -> bool:
-        """Whether there is nothing to object to."""
+        """Whether there are no reasons against it."""
         return not self.reasons
 
 
 class Pulse(Struct, frozen=True):
-    """One role's work by the monotonic clock, in seconds."""
+    """The times of one role's work, in seconds of the monotonic clock."""
 
     waiting_since_s: float | None
-    """When work began to wait that is not done yet; None while nothing waits."""
+    """When unfinished work began to wait; None while nothing waits."""
     progress_at_s: float
-    """When work was last done, or the role began."""
+    """When the role last finished work, or when it began."""
 
 
 class Readiness(Struct, frozen=True):
-    """How far a process is on its way from start to live answers."""
+    """How far a process has come from its start to live answers."""
 
     ready_partitions: int
-    """Partitions of the counters that the view has read to their ends."""
+    """Counters partitions that the view has read to their ends."""
     partitions: int
     opening: int
     """Partitions of this process whose tables are still being recovered."""
     lag_seconds: float | None
-    """Age of the latest moment that is counted; None where none is known."""
+    """Age of the latest counted moment; None if unknown."""
     joining: tuple[str, ...] = ()
-    """Roles that have not been assigned anything by their group yet, not even nothing."""
+    """Roles whose group has not made an assignment yet, not even an empty one."""
     opening_left_seconds: float | None = None
-    """In how long the tables that are being read now will be ready; None where no rate is known."""
+    """Expected time until the tables now being read are ready; None if the rate is unknown."""
 
 
 def live(pulses: Mapping[str, Pulse], now_s: float, stuck_seconds: float) -> Verdict:
-    """Decide whether a process is alive: work that waits is done.
+    """Decide whether a process is alive: no work has waited without progress for `stuck_seconds`.
 
-    A process without work is alive; one that answers requests and does nothing else is not. One whose event
-    loop is stuck does not even answer: that is the watchdog's.
+    A process without work is alive. One that answers requests but leaves its work undone is not. A stuck
+    event loop cannot answer at all; the watchdog detects that.
     """
     reasons = tuple(
         f"{role}: work waits and nothing was done for {silent_s:.0f} s"
@@ -56,7 +56,7 @@ def live(pulses: Mapping[str, Pulse], now_s: float, stuck_seconds: float) -> Ver
 
 
 def ready(state: Readiness, lag_limit_seconds: float) -> Verdict:
-    """Decide whether a process should be sent requests: recovered and caught up."""
+    """Decide whether a process should receive requests: it has recovered and caught up."""
     reasons = []
     if state.ready_partitions < state.partitions:
         reasons.append(f"view: {state.ready_partitions} of {state.partitions} partitions are read")

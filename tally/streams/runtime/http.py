@@ -1,4 +1,4 @@
-"""Metrics and health of a process that has no worker's web server: the bridge, the audit."""
+"""Metrics and health over HTTP for processes other than workers: the bridge and the audit."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from tally.streams.web.serving import WebServer
 
 
 def http_app(metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]]) -> web.Application:
-    """Return the application of /metrics, and of /health/{name} for each question that is given."""
+    """Return the application that serves /metrics, and /health/{name} for each name in `health`."""
 
     async def get_metrics(request: web.Request) -> web.Response:
         return metrics_response(request, metrics)
@@ -30,12 +30,12 @@ def http_app(metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]]) ->
 
 
 def answers() -> Verdict:
-    """Return that a process lives: it answers, so its event loop turns."""
+    """Return a positive verdict: a process that answers has a running event loop."""
     return Verdict()
 
 
 async def serve(app: web.Application, host: str, port: int) -> None:
-    """Serve until cancelled. Raises OSError: the port is taken."""
+    """Serve until cancelled. Raises OSError if the port is taken."""
     server = WebServer(app, lambda _: None)
     try:
         await server.start(host, port)

@@ -20,13 +20,13 @@ QUIET = (
     "tally.streams.transport",
     "tally.streams.web.app",
 )
-"""Libraries whose info lines are about themselves."""
+"""Loggers whose info lines describe only their own working; they log from WARNING up."""
 
 
 def configure(settings: Settings) -> None:
-    """Send our own and the libraries' logs to standard error in one form.
+    """Send the logs of Tally and its libraries to standard error in one form.
 
-    Tracebacks go without local variables: those hold phone numbers and message ids.
+    Tracebacks omit local variables, which hold phone numbers and message ids.
     """
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [

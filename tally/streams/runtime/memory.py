@@ -1,4 +1,4 @@
-"""What glibc is told about the memory of a worker."""
+"""Settings of glibc's allocator for a worker."""
 
 import ctypes
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ OPERATORS_OWN = ("MALLOC_", "GLIBC_TUNABLES")
 
 
 def share_heaps(environment: Mapping[str, str]) -> bool:
-    """Let the threads of this process share two heaps.
+    """Limit glibc to two heaps, shared by all threads of this process; return whether that was done.
 
-    By default glibc gives each thread its own, up to eight for each core, and what one thread has freed is
-    of no use to another: a worker's clients, its tables' background work and its event loop each kept what
-    they once needed, a tenth of its memory. Where somebody has said in the environment how memory is to
-    be allocated, or the C library is another one, nothing is changed. Returns whether it was.
+    By default glibc gives each thread a heap, up to eight for each core, and a thread cannot reuse memory
+    that another has freed. A worker's clients, its tables' background work and its event loop each kept their
+    peak: a tenth of its memory. Nothing is changed if the environment configures the allocator, or if the C
+    library is not glibc.
 
-    Rejected: a fixed `M_MMAP_THRESHOLD`, which saves as much again and costs a tenth of the CPU, since every
-    buffer's pages are then given out anew.
+    Rejected: a fixed `M_MMAP_THRESHOLD`. It saves as much again but costs a tenth of the CPU, since the
+    kernel then maps the pages of every buffer again.
     """
     if any(name.startswith(OPERATORS_OWN) for name in environment):
         return False

@@ -1,4 +1,4 @@
-"""Metrics declared in a typed list, and the registry of their own that keeps their values."""
+"""Metrics declared in a typed list, and the registry that keeps their values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -19,7 +19,7 @@ Values = tuple[str, ...]
 
 
 class Metric(Struct, frozen=True):
-    """One metric; `series` are all combinations of its labels' values that can occur."""
+    """One metric; `series` lists every combination of label values that can occur."""
 
     name: str
     kind: Kind
@@ -30,7 +30,7 @@ class Metric(Struct, frozen=True):
 
 
 class MetricSet:
-    """Metrics of one process in a registry of their own; every series shows from the start."""
+    """Metrics of one process in a separate registry; every series is exposed from the start."""
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
         # `_created` would double the series of every counter and histogram.
@@ -43,26 +43,26 @@ class MetricSet:
         self._histograms = self._build("histogram", Histogram)
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
-        """Add to a counter. Raises KeyError: a metric or a label's value that is not in the list."""
+        """Add to a counter. Raises KeyError for a metric or label value that is not in the list."""
         self._counters[name, self._values(name, labels)].inc(amount)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
-        """Set a gauge. Raises KeyError: a metric or a label's value that is not in the list."""
+        """Set a gauge. Raises KeyError for a metric or label value that is not in the list."""
         self._gauges[name, self._values(name, labels)].set(value)
 
     def follow(self, name: str, value: Callable[[], float], /, **labels: str) -> None:
-        """Let a gauge ask for its value whenever it is read. Raises KeyError as `set` does."""
+        """Let a gauge call `value` whenever it is read. Raises KeyError as `set` does."""
         self._gauges[name, self._values(name, labels)].set_function(value)
 
     def observe(self, name: str, value: float, /) -> None:
-        """Add to a histogram. Raises KeyError: a metric that is not in the list."""
+        """Add to a histogram. Raises KeyError for a metric that is not in the list."""
         self._histograms[name, ()].observe(value)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics in the format that an Accept header asks for, and its content type."""
+        """Return all metrics in the format that an Accept header asks for, and the content type."""
         try:
             encode, content_type = choose_encoder(accept)
-        except (ValueError, TypeError):  # a version that is none: whoever asks so reads the plain one too
+        except (ValueError, TypeError):  # an invalid version: such a client reads the plain format too
             encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
 

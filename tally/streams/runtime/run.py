@@ -1,7 +1,7 @@
-"""One process that runs several Faust apps and services of ours, and ends when any of them is wrong.
+"""Runs several Faust apps and services in one process, and ends the process when any of them fails.
 
 Faust's own worker is not used: its defaults overwrite settings, its logging replaces ours, and its shutdown
-can hang for minutes. Here every end has a deadline that a thread keeps, whatever the event loop does.
+can hang for minutes. Here a thread enforces a deadline for every end, even if the event loop is stuck.
 """
 
 import asyncio
@@ -31,28 +31,28 @@ WATCH_SECONDS = 0.2
 COLLECT_AFTER = (50_000, 20, 100)
 """Allocations between garbage collections, by generation (`gc.set_threshold`).
 
-Events, facts and states hold no cycles: reference counts free them. With Python's own 700 a third of a
-loaded worker's time went to looking at them.
+Events, facts and states hold no cycles, so reference counts free them. With Python's default of 700 a loaded
+worker spent a third of its time scanning them.
 """
 
 Service = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Parts(Struct, frozen=True):
-    """What a process runs: services are started before the apps, and cancelled after they have stopped.
+    """The apps and services of a process.
 
-    What is to be closed comes last.
+    Services start before the apps and are cancelled after the apps have stopped. `closing` is closed last.
     """
 
     apps: Sequence[faust.App]
     """Started together, stopped one by one from the last to the first."""
     services: Mapping[str, Service] = {}
-    """By name; each runs until it is cancelled."""
+    """Services by name; each runs until it is cancelled."""
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 def exit_within(seconds: float, code: int) -> None:
-    """End the process after some time, whatever it then does; only a process that has ended escapes."""
+    """End the process after `seconds`, even if it is stuck then."""
 
     def end() -> None:
         time.sleep(seconds)
@@ -62,7 +62,7 @@ def exit_within(seconds: float, code: int) -> None:
 
 
 def fail(reason: str, error: BaseException | None = None, **more: object) -> NoReturn:
-    """End the process as wrong, within a deadline even where the log cannot be written."""
+    """End the process as failed, within a deadline even if the log cannot be written."""
     exit_within(FATAL_SECONDS, EXIT_CODE)
     abort(reason, error, **more)
 
@@ -102,7 +102,7 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
 
 
 async def _built(build: Callable[[], Awaitable[Parts]], stopping: asyncio.Event) -> Parts:
-    """Return the parts; exit where a stop is asked for before, since nothing has begun."""
+    """Return the parts; exit at once if a stop is requested meanwhile, since nothing runs yet."""
     building, stopped = asyncio.ensure_future(build()), asyncio.ensure_future(stopping.wait())
     await asyncio.wait({building, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not building.done():
@@ -113,7 +113,7 @@ async def _built(build: Callable[[], Awaitable[Parts]], stopping: asyncio.Event)
 
 
 def _collect_rarely() -> None:
-    """Leave what was imported and built out of all collections, and collect seldom."""
+    """Exclude all existing objects from garbage collection, and collect rarely."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
@@ -123,7 +123,7 @@ def _stop_on_signals(stopping: asyncio.Event, stop_seconds: float) -> None:
     loop = asyncio.get_running_loop()
 
     def stop(*_: object) -> None:
-        # Not by the loop's own handler, which never runs where the loop is stuck.
+        # The loop's own signal handler would never run if the loop is stuck.
         exit_within(stop_seconds, EXIT_CODE)
         loop.call_soon_threadsafe(stopping.set)
 
@@ -149,7 +149,7 @@ async def _start(apps: Sequence[faust.App]) -> None:
 
 
 def _check(apps: Sequence[faust.App], starting: "asyncio.Future[None]") -> None:
-    # Asked again and again: what another thread sets wakes nobody in this loop.
+    # Polled: an event set by another thread wakes no task of this loop.
     for app in apps:
         if app.should_stop:
             fail(f"{app.conf.id} crashed", app.crash_reason)
@@ -168,7 +168,7 @@ async def _stop(apps: Sequence[faust.App], services: Sequence["asyncio.Task[None
 
 
 def _exit_cleanly() -> NoReturn:
-    """Exit with 0, without waiting for threads of libraries."""
+    """Exit with 0 without waiting for the threads of libraries."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Ends a process whose event loop stands still: in a thread, since a loop that is stuck can end nothing."""
+"""Ends a process whose event loop is stuck; runs in a thread, since a stuck loop cannot act itself."""
 
 import sys
 import threading
@@ -10,25 +10,25 @@ from traceback import walk_stack
 LOOK_SECONDS = 0.5
 LONGEST_BEAT_SECONDS = 1.0
 BEATS = 4
-"""So often at least a loop that turns beats in the time for which it may stand still."""
+"""Least number of beats of a running loop within the time for which it may stand still."""
 
 Stacks = dict[str, list[str]]
 End = Callable[[str, Stacks], object]
 
 
 def stood_still(beat_at_s: float, now_s: float, limit_s: float) -> str | None:
-    """Return why a loop that last beat then is given up on, or None while it may go on. Pure."""
+    """Return why a loop with this last beat counts as stuck, or None if it does not. Pure."""
     still_s = now_s - beat_at_s
     return None if still_s <= limit_s else f"stood still for {still_s:.1f} s, longer than the group's session"
 
 
 class Watchdog:
-    """Looks whether the loop still beats; one that stood still for longer than the group's session is over.
+    """Ends the process once its event loop has stood still for longer than the group's session.
 
-    A process that was paused has lost its partitions meanwhile, and what it has in its hands is stale. One
-    whose loop alone is stuck has not: the consumers' threads go on with their heartbeats, and nobody else
-    gets its partitions until it ends. Code that never gives up the interpreter's lock stops this thread as
-    well; a liveness probe that gets no answer is for that.
+    A process that was paused has lost its partitions, and its data is stale. A process whose loop alone is
+    stuck has not: the consumers' threads keep sending heartbeats, and no other worker gets its partitions
+    until it ends. Code that never releases the interpreter's lock stops this thread as well; only a liveness
+    probe without an answer detects that.
     """
 
     def __init__(self, limit_seconds: float, end: End, monotonic: Callable[[], float]) -> None:
@@ -37,7 +37,7 @@ class Watchdog:
         self._monotonic = monotonic
         self._beat_at_s = monotonic()
         self.beat_seconds = min(LONGEST_BEAT_SECONDS, limit_seconds / BEATS)
-        """How often the loop is to beat."""
+        """Interval at which the loop must beat."""
 
     def start(self) -> None:
         """Watch from now on, until the process ends."""
@@ -45,7 +45,7 @@ class Watchdog:
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def beat(self) -> None:
-        """Note that the loop turns; called by the loop, which may wake up before the thread has looked."""
+        """Record that the loop runs; called by the loop, which may wake up before the thread has looked."""
         self.look()
         self._beat_at_s = self._monotonic()
 
@@ -63,7 +63,7 @@ class Watchdog:
 
 
 def stacks() -> Stacks:
-    """Return where every thread is, innermost call first: places in code only, values may be private."""
+    """Return the stack of every thread, innermost call first: code locations only, values may be private."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return {
         f"{names.get(ident, 'unknown')} {ident}": [

@@ -1,4 +1,4 @@
-"""Waiting for brokers before anything is built on them."""
+"""Waiting for the brokers before a worker builds on them."""
 
 import asyncio
 import logging
@@ -19,16 +19,16 @@ log = structlog.get_logger()
 
 
 class BrokerWait(Struct, frozen=True):
-    """How long brokers are waited for, and by which clock.
+    """Deadline, pauses and clock of the wait for brokers.
 
-    The process ends where none comes within the deadline, and its supervisor starts it again. Without any
-    waiting it would end within a second, and systemd gives a service up that ends five times in ten seconds.
+    If no broker answers within the deadline, the process ends and its supervisor restarts it. Without a wait
+    it would end within a second, and systemd gives up a service that ends five times in ten seconds.
     """
 
     deadline_seconds: float = 60.0
     attempt_seconds: float = 10.0
     pause_seconds: tuple[float, float] = (0.2, 5.0)
-    """The shortest and the longest pause before the next attempt, up to half of it less."""
+    """The shortest and the longest pause before the next attempt; jitter shortens each by up to half."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random

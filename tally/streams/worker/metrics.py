@@ -26,7 +26,7 @@ SQLSTATE_CLASSES = (
     *("08", "0A", "22", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX"),
     *("timeout", "connection", "moved", "foreign_store", OTHER),
 )
-"""Classes of PostgreSQL's error codes that a flush can meet, and what else can keep it from flushing."""
+"""Classes of PostgreSQL's error codes that a flush can meet, and the other causes of failure."""
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 RECORD_BUCKETS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0)
@@ -119,7 +119,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),
     Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),
 )
-"""What is published. Names never change; `process_*` come from the client library."""
+"""All published metrics. Names never change; `process_*` come from the client library."""
 
 
 class Metrics(MetricSet):

@@ -1,4 +1,4 @@
-"""What agents report, as metrics and as a pulse."""
+"""The observer of a worker's roles: turns their reports into metrics, logs and pulses."""
 
 from collections.abc import Callable, Mapping
 
@@ -21,22 +21,22 @@ SINGULAR = {family.table: family.table.removesuffix("s") for family in FAMILIES}
 
 
 class Opening(Struct, frozen=True):
-    """How far a partition's tables are read, in offsets of its changelogs."""
+    """Progress of reading a partition's tables, in offsets of its changelogs."""
 
     done: int
     whole: int
     began_s: float
-    """By the monotonic clock."""
+    """Seconds of the monotonic clock."""
 
     def left_seconds(self, now_s: float) -> float | None:
-        """Return in how many seconds it will be done at the present rate; None while there is none."""
+        """Return the seconds that remain at the present rate; None while the rate is unknown."""
         if not self.done or now_s <= self.began_s:
             return None
         return (self.whole - self.done) * (now_s - self.began_s) / self.done
 
 
 class WorkerObserver:
-    """One for a process: takes the reports of route, fold and flush."""
+    """Observer of route, fold, flush and view; one for each process."""
 
     def __init__(self, metrics: Metrics, monotonic: Callable[[], float], unix_s: Callable[[], float]) -> None:
         self._metrics = metrics
@@ -46,31 +46,31 @@ class WorkerObserver:
         self._idle_at: dict[Role, float] = {}
         self._progress_at: dict[Role, float] = {}
         self.openings: dict[int, Opening] = {}
-        """By partition of the fold whose tables are being read, how far that is."""
+        """Progress of the fold's partitions whose tables are being read."""
         self.joined: set[Role] = set()
-        """Roles whose group has assigned partitions to this process, if only none."""
+        """Roles whose group has made an assignment to this process, even an empty one."""
 
     def follow(self, role: Role, outstanding: Callable[[], int]) -> None:
-        """Ask from now on how many runs of a role are under way, and should make progress.
+        """Use `outstanding` from now on for the number of a role's runs that should make progress.
 
-        A fold that opens its tables has none: an opening ends by itself once nothing arrives.
+        A fold that opens its tables reports none: an opening ends by itself once nothing arrives.
         """
         self._outstanding[role] = outstanding
         self._idle_at[role] = self._monotonic()
 
     def beat(self) -> None:
-        """Note which roles have nothing to do; to be called every second or so."""
+        """Record which roles are idle; to be called about every second."""
         for role, outstanding in self._outstanding.items():
             if not outstanding():
                 self._idle_at[role] = self._monotonic()
 
     def progressed(self, role: Role) -> None:
-        """A role has done some work."""
+        """Record that a role has done some work."""
         self._progress_at[role] = self._monotonic()
         self._metrics.set("tally_last_progress_timestamp_seconds", self._unix_s(), role=role)
 
     def pulses(self) -> dict[str, Pulse]:
-        """Return each role's work, for the decision whether this process is alive."""
+        """Return the pulse of each role with work, for the decision whether this process is alive."""
         return {
             role: Pulse(self._idle_at[role], self._progress_at.get(role, self._idle_at[role]))
             for role, outstanding in self._outstanding.items()
@@ -78,19 +78,19 @@ class WorkerObserver:
         }
 
     def rebalanced(self, role: Role, owned: int) -> None:
-        """The group has assigned partitions anew."""
+        """Count an assignment of partitions by a role's group."""
         self.joined.add(role)
         self._metrics.count("tally_rebalances_total", role=role)
         self._metrics.set("tally_partitions_owned", owned, role=role)
 
     def revoked(self, role: Role) -> None:
-        """All partitions are given away."""
+        """Record that a role has lost all its partitions."""
         if role == "fold":
             self.openings.clear()
         self._metrics.set("tally_partitions_owned", 0, role=role)
 
     def routed(self, source: str, run: RoutedRun) -> None:
-        """A raw run is read, its facts and dead letters are safe."""
+        """Count a raw run that was read, once the brokers have acknowledged its facts and dead letters."""
         for outcome, count in run.outcomes.items():
             self._metrics.count("tally_events_total", count, source=source, outcome=outcome)
         for (kind, name), count in run.seen.items():
@@ -98,33 +98,33 @@ class WorkerObserver:
         self.progressed("route")
 
     def dead_letters(self, source: str, reason: Reason, count: int) -> None:
-        """So many raw records became dead letters."""
+        """Count raw records that became dead letters."""
         self._metrics.count("tally_dead_letters_total", count, topic=source, reason=reason)
 
     def opening(self, partition: int, done: int, whole: int) -> None:
-        """A partition's tables are read: so many offsets of its changelogs, of how many."""
+        """Record that `done` of `whole` changelog offsets of a partition's tables are read."""
         known = self.openings.get(partition)
         began_s = known.began_s if known and known.done <= done else self._monotonic()
         self.openings[partition] = Opening(done, whole, began_s)
 
     @property
     def offsets_to_open(self) -> int:
-        """Offsets of changelogs that are still to be read."""
+        """The number of changelog offsets still to be read."""
         return sum(opening.whole - opening.done for opening in self.openings.values())
 
     def opening_left_seconds(self) -> float | None:
-        """Return in how long the partitions that are read now will be open; None where no rate is known."""
+        """Return the seconds until the partitions now being read are open; None if no rate is known."""
         now_s = self._monotonic()
         left = [opening.left_seconds(now_s) for opening in self.openings.values()]
         known = [left_s for left_s in left if left_s is not None]
         return max(known) if known else None
 
     def rebuilt(self, why: Rebuilt) -> None:
-        """A local copy was wiped, to be read anew."""
+        """Count a local copy that was wiped and is read again from its changelogs."""
         self._metrics.count("tally_local_copies_rebuilt_total", reason=why)
 
     def noticed(self, reading: Reading) -> None:
-        """Route has said in the facts log where it starts, or what was gone before it was read."""
+        """Log a notice of route in the facts log: a first reading, or raw records lost before reading."""
         if reading.lost is None:
             log.info(
                 "a raw partition is read for the first time", **_which(reading), begun_at=reading.begun_at
@@ -137,12 +137,12 @@ class WorkerObserver:
         )
 
     def opened(self, partition: int, seconds: float, records: int) -> None:  # noqa: ARG002 - FoldObserver's
-        """A partition's tables are ready."""
+        """Record that a partition's tables are ready."""
         self.openings.pop(partition, None)
         self._metrics.observe("tally_recovery_seconds", seconds)
 
     def folded(self, partition: int, facts: dict[str, int], fold_s: float, commit_s: float) -> None:  # noqa: ARG002
-        """A batch of facts is counted."""
+        """Count a committed batch of facts."""
         for table, count in facts.items():
             self._metrics.count("tally_facts_total", count, family=SINGULAR[table])
         self._metrics.count("tally_batches_total")
@@ -152,37 +152,37 @@ class WorkerObserver:
         self.progressed("fold")
 
     def refused(self, partition: int, identifiers: int) -> None:  # noqa: ARG002
-        """Identifiers have come to identify nobody."""
+        """Count identifiers that no longer identify a customer."""
         self._metrics.count("tally_identifiers_refused_total", identifiers)
 
     def quarantined(self, partition: int, facts: int) -> None:  # noqa: ARG002
-        """Facts were quarantined."""
+        """Count quarantined facts."""
         self._metrics.count("tally_dead_letters_total", facts, topic=FACTS, reason="code_failure")
 
     def flushed(self, rows: int, seconds: float) -> None:
-        """One transaction in Postgres was committed."""
+        """Record a committed transaction in Postgres."""
         self._metrics.count("tally_flush_rows_total", rows)
         self._metrics.observe("tally_flush_seconds", seconds)
         self.progressed("flush")
 
     def failed(self, group: str) -> None:
-        """A flush failed: SQLSTATE class, or what else it was."""
+        """Count a failed flush by its SQLSTATE class or other cause."""
         known = group if group in SQLSTATE_CLASSES else "other"
         self._metrics.count("tally_flush_failures_total", sqlstate_class=known)
 
     def unflushed(self, dirty_rows: int, withheld_rows: int, lag_seconds: float) -> None:
-        """So many rows are still to be written, so many cannot be, and the oldest has waited so long."""
+        """Set how many rows wait, how many Postgres cannot store, and the age of the oldest in seconds."""
         self._metrics.set("tally_dirty_rows", dirty_rows)
         self._metrics.set("tally_withheld_rows", withheld_rows)
         self._metrics.set("tally_flush_lag_seconds", lag_seconds)
 
     def visible(self, seconds: float) -> None:
-        """A batch's oldest raw event is visible."""
+        """Record the seconds from a batch's oldest raw event to its visibility in the view."""
         self._metrics.observe("tally_event_to_view_seconds", seconds)
         self.progressed("view")
 
     def lagging(self, records: Mapping[str, int]) -> None:
-        """So many records wait in each topic."""
+        """Set how many records wait in each topic."""
         for topic, waiting in records.items():
             self._metrics.set("tally_lag_records", waiting, topic=topic)
 

@@ -1,4 +1,4 @@
-"""One worker process: what its roles need, put together."""
+"""One worker process, built from the parts that its roles need."""
 
 import asyncio
 import random
@@ -55,13 +55,13 @@ log = structlog.get_logger()
 
 FOLD_CLOSE_SECONDS = 15.0
 FLUSH_YIELDS = 1
-"""Rounds of the event loop between two pieces of the flush, whose partitions take turns."""
+"""Rounds of the event loop between two pieces of the flush; its partitions take turns."""
 
 Owned = Callable[[], frozenset[int]]
 
 
 class Process:
-    """Builds the parts of a worker in the order in which they need each other."""
+    """Builder of a worker's parts, in the order of their dependencies."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -78,7 +78,7 @@ class Process:
         self._metrics.follow("tally_opening_offsets", lambda: float(self._observer.offsets_to_open))
 
     async def build(self) -> Parts:
-        """Wait for brokers, declare topics, look at rights, connect what roles need, and return what runs."""
+        """Wait for brokers, declare topics, check rights, connect what roles need; return the parts."""
         settings, roles = self._settings, self._settings.roles
         await wait_for_brokers(settings)
         declared = await topics.declare(settings)
@@ -87,7 +87,7 @@ class Process:
         await self._closing.enter_async_context(self._beating())
         logs = TopicLogs(settings.kafka, log_topics(settings.names, TABLES))
         await logs.check_first()
-        # Before the groups are joined: a worker with another's database ends here.
+        # Before the worker joins its groups: with another deployment's database it ends here.
         writer = await self._writer(logs) if "flush" in roles else None
         view = self._view() if not {"view", "flush"}.isdisjoint(roles) else None
         progress = logs.first_progress if view is None else partial(_progress_of, view)
@@ -146,9 +146,10 @@ class Process:
         return lambda: folds.partitions
 
     async def _writer(self, logs: TopicLogs) -> OwnWriter:
-        """Connect to Postgres, and end here where its database is another deployment's.
+        """Connect to Postgres, and fail if the database belongs to another deployment.
 
-        Before the groups are joined: else partitions would be counted here that are flushed to nobody.
+        This comes before the worker joins its groups: otherwise it would count partitions without flushing
+        them to the right database.
         """
         settings = self._settings
         dsn = settings.postgres_dsn.get_secret_value()
@@ -206,7 +207,7 @@ class Process:
         return queries
 
     def _serve(self, queries: Queries | None) -> None:
-        """Serve metrics and health in every process, and the read API where there is a view."""
+        """Serve metrics and health in every process, and the read API if there is a view."""
         probes = Probes(self._metrics, self._live, lambda: self._ready(queries))
         self._apps.append(web_app(self._settings, probes, queries))
 
@@ -235,7 +236,7 @@ class Process:
         return health.live(self._observer.pulses(), time.monotonic(), self._settings.stuck_seconds)
 
     def _ready(self, queries: Queries | None) -> health.Verdict:
-        """Decide on readiness; a process that serves no numbers need not be caught up with them."""
+        """Decide on readiness; a process that serves no numbers is not judged by view or lag."""
         opening, joining = len(self._opening()), self._joining()
         left_s = self._observer.opening_left_seconds()
         if queries is None:
@@ -251,7 +252,7 @@ class Process:
 
     @asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
-        """Tell that the event loop turns, until everything else is closed."""
+        """Beat for the watchdog until everything else is closed."""
         self._watchdog.start()
         beating = asyncio.create_task(self._beat(), name="beat")
         beating.add_done_callback(_beat_ended)

@@ -1,4 +1,4 @@
-"""The consuming roles: what route and fold decide, bound to Faust apps and their consumer groups."""
+"""The consuming roles: route and fold, bound to Faust apps and consumer groups."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,7 +27,7 @@ from tally.tables.store.partition import PartitionStore, StoreConfig
 
 ROUTE_DRAIN_SECONDS = 5.0
 FOLD_DRAIN_SECONDS = 0.0
-"""A fold leaves what it has not begun to the next owner, who starts at progress and repeats nothing."""
+"""A fold does not wait for runs that it has not begun: the next owner starts at progress, without repeats."""
 
 Partitions = Callable[[set[TP]], None]
 
@@ -106,7 +106,7 @@ def fold_app(
         folds.revoke({tp.partition for tp in partitions})
         observer.revoked("fold")
 
-    # A whole batch: the more facts of a partition are counted at once, the fewer times a row changes.
+    # Enough runs for a whole batch: the more facts a batch holds, the less often a row changes.
     runs_of_batch = ceil(settings.batch_facts / settings.batch_records)
     limits = RunLimits(settings.batch_records, max_outstanding=runs_of_batch)
     config = _config(settings, FOLD_DRAIN_SECONDS, assigned, revoked, limits)
