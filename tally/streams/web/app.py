@@ -1,4 +1,4 @@
-"""The Faust app that only serves: no consumer, no producer, just the web server."""
+"""The Faust app that runs only the web server, without consumer or producer."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ class WebOnly(BootStrategy):
     enable_sensors = False
 
     def agents(self) -> list[ServiceT]:
-        """Start none: this app has no agents."""
+        """Return no agents: this app has none."""
         return []
 
 
 class BoundedWeb(Web):
-    """Faust's web driver with a server of ours: its own knows no time-outs and no limit of connections."""
+    """Faust's web driver with our server: Faust's own has no time-outs and no limit of connections."""
 
     def __init__(self, app: AppT, **options: Any) -> None:
         super().__init__(app, **options)
@@ -61,11 +61,11 @@ class WebApp(faust.App):
         return BoundedWeb(self)
 
     async def on_first_start(self) -> None:
-        """Create none of Faust's folders: nothing is kept in them."""
+        """Create none of Faust's folders: Tally keeps nothing in them."""
 
 
 def web_app(settings: Settings, probes: Probes, queries: Queries | None) -> faust.App:
-    """Return the app that serves metrics and health, and with queries the read API."""
+    """Return the app that serves metrics and health, and the read API if `queries` are given."""
     app = WebApp(
         f"{settings.names.app}-web",
         broker="kafka://",

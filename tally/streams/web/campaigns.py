@@ -20,7 +20,7 @@ class CampaignView(View):
     """All numbers of one campaign."""
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
-        """Answer with totals, rates, templates and a receipt; 404 where nothing is counted."""
+        """Answer with totals, rates, templates and a receipt; 404 if nothing is counted."""
         queries = request.app[QUERIES]
         checked_names(request.query, ())
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
@@ -30,7 +30,7 @@ class CampaignView(View):
             return error_response(
                 404, "unknown_campaign", "nothing is counted for this campaign", receipt=receipt.answer()
             )
-        # Later than the receipt: an answer may be newer than its receipt and its tag say, never older.
+        # Read after the receipt: an answer may be newer than its receipt and tag say, never older.
         version = await queries.version(found)
         if response := unchanged(request, entity_tag(receipt, [version])):
             return response

@@ -1,4 +1,4 @@
-"""What the HTTP server says of requests that it cannot read: a line each, and few of them."""
+"""Log lines about requests that the HTTP server cannot read: one line each, at a limited rate."""
 
 import logging
 from collections.abc import Callable
@@ -10,10 +10,10 @@ MOST_A_MINUTE = 10
 
 
 class Complaints(logging.Filter):
-    """Lets so many lines a minute through, and says with the next one how many there were besides.
+    """Passes at most `MOST_A_MINUTE` lines a minute; the next line says how many were dropped.
 
-    By default a malformed request is an error with a traceback: whoever reaches the port fills the disk. Of
-    such a request only the kind of the error is said, since its text repeats what the client sent.
+    By default aiohttp logs a malformed request as an error with a traceback, so any client of the port could
+    fill the disk. The line names only the kind of the error, since its text repeats what the client sent.
     """
 
     def __init__(self, now_s: Callable[[], float]) -> None:
@@ -23,7 +23,7 @@ class Complaints(logging.Filter):
         self._said = self._unsaid = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to write a line; make one line of what a client can bring about."""
+        """Return whether to write a record; reduce a record of a malformed request to one line."""
         now_s = self._now_s()
         if now_s - self._since_s >= MINUTE_SECONDS:
             self._since_s, self._said = now_s, 0
@@ -43,7 +43,7 @@ class Complaints(logging.Filter):
 
 
 def bounded_logger(now_s: Callable[[], float]) -> logging.Logger:
-    """Return a logger for one server, with an allowance of its own."""
+    """Return a logger for one server, with a separate limit."""
     logger = logging.getLogger(__name__).getChild("server")
     logger.filters = [Complaints(now_s)]
     return logger

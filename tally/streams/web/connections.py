@@ -1,4 +1,4 @@
-"""The connections of a web server: how many there may be, and how long each may keep it waiting."""
+"""The connections of a web server: their number, and the time-outs of each."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,35 +8,35 @@ from typing import Literal, get_args
 from aiohttp.web import RequestHandler
 
 HEAD_SECONDS = 10.0
-"""From a connection, or from the first byte of a request, to the end of its head."""
+"""Limit from the start of a connection, or the first byte of a request, to the end of its head."""
 READ_SECONDS = 60.0
 """How long a client may take to read an answer."""
 KEEP_ALIVE_SECONDS = 75.0
-"""How long a connection may be idle; longer than the usual 60 s of a proxy, which then closes first."""
+"""How long a connection may be idle; longer than a proxy's usual 60 s, so the proxy closes first."""
 EXPIRY_SECONDS = 1.0
 
 Closed = Literal["no_request", "not_read", "crowded", "full"]
-"""Why a connection was closed: no whole request came in time, its answer was not read, another needed the
-room, or no room was left since all others were being answered."""
+"""Why a connection was closed: no complete request came in time, the client did not read the answer, the
+connection was evicted for a new one, or no other could be evicted because all were being answered."""
 CLOSED: tuple[Closed, ...] = get_args(Closed)
 
 
 class Connection(asyncio.Protocol):
-    """One connection: hands everything on to aiohttp's protocol, and knows what it waits for."""
+    """One connection: passes everything to aiohttp's protocol and tracks what it waits for."""
 
     def __init__(self, handler: RequestHandler, connections: "Connections") -> None:
         self._handler = handler
         self._connections = connections
         self.transport: asyncio.Transport | None = None
         self.in_hand = 0
-        """Requests that are being answered."""
+        """Number of requests being answered."""
         self.since_s = 0.0
-        """When something last happened: it was opened, bytes came, or an answer was made."""
+        """Time of the last activity: the connection opened, bytes came, or an answer was made."""
         self.head_since_s: float | None = None
-        """Since when a request is awaited whose beginning, or whose connection, is there."""
+        """Since when a complete request head is awaited; None while none is."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection, if there is room."""
+        """Accept a new connection if there is room."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a server's connections are
         self.transport = transport
         self.since_s = self.head_since_s = self._connections.now_s()
@@ -44,33 +44,33 @@ class Connection(asyncio.Protocol):
         self._connections.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Hand bytes on; while no request is in hand they are the beginning of one."""
+        """Pass bytes on; if no request is being answered, they begin a new one."""
         self.since_s = self._connections.now_s()
         if not self.in_hand and self.head_since_s is None:
             self.head_since_s = self.since_s
         self._handler.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """Hand on that the client writes no more."""
+        """Pass on that the client has closed its sending side."""
         self._handler.eof_received()
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Remove the connection."""
         self._connections.lost(self)
         self._handler.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Hand on that the client reads slowly."""
+        """Pass on that the client reads too slowly."""
         self._handler.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand on that it reads again."""
+        """Pass on that the client reads again."""
         self._handler.resume_writing()
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Note that a request has come, and when its answer is made."""
+        """Mark a request as being answered within the context."""
         self.in_hand += 1
         self.head_since_s = None
         try:
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
             self.since_s = self._connections.now_s()
 
     def overdue(self, now_s: float) -> Closed | None:
-        """Return why the connection has had its time."""
+        """Return why the connection is to be closed now, or None."""
         if self.in_hand:
             return None
         if self.head_since_s is not None and now_s - self.head_since_s > HEAD_SECONDS:
@@ -89,15 +89,15 @@ class Connection(asyncio.Protocol):
         return "not_read" if is_unread and now_s - self.since_s > READ_SECONDS else None
 
     def end(self) -> None:
-        """Close at once: what was not read by now is not waited for."""
+        """Close at once, without waiting for the client to read the rest."""
         if self.transport is not None:
             self.transport.abort()
 
 
 class Connections:
-    """All connections of a server. Beyond `most`, whichever has waited longest makes room for a new one.
+    """All connections of a server. Beyond `most`, a new connection evicts the one idle for longest.
 
-    So silent connections, however many, keep out nobody who asks: a limit alone would.
+    With a limit alone, enough silent connections would keep out every client.
     """
 
     def __init__(self, most: int, now_s: Callable[[], float], closed: Callable[[Closed], None]) -> None:
@@ -107,11 +107,11 @@ class Connections:
         self._open: dict[asyncio.BaseTransport, Connection] = {}
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def __iter__(self) -> Iterator[Connection]:
-        """Return all of them."""
+        """Iterate over a snapshot of all connections."""
         return iter(list(self._open.values()))
 
     def of(self, transport: asyncio.BaseTransport | None) -> Connection | None:
@@ -119,7 +119,7 @@ class Connections:
         return None if transport is None else self._open.get(transport)
 
     def opened(self, connection: Connection) -> None:
-        """Take a new connection; close the one that waits longest where there are too many."""
+        """Add a new connection; if there are too many, close the one idle for longest, else the new one."""
         assert connection.transport is not None  # noqa: S101 - it has just been made
         idle = [one for one in self._open.values() if not one.in_hand]
         self._open[connection.transport] = connection
@@ -131,12 +131,12 @@ class Connections:
             self._end(connection, "full")
 
     def lost(self, connection: Connection) -> None:
-        """Forget a connection that is closed."""
+        """Remove a closed connection."""
         if connection.transport is not None:
             self._open.pop(connection.transport, None)
 
     def expire(self) -> None:
-        """Close what has had its time."""
+        """Close every overdue connection."""
         now_s = self.now_s()
         for connection in self:
             if (reason := connection.overdue(now_s)) is not None:

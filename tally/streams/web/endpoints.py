@@ -1,4 +1,4 @@
-"""What an endpoint is, what its view needs, and the one place where a request finds it."""
+"""Endpoints, and the app keys under which a request finds what its view needs."""
 
 import re
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from tally.streams.worker.metrics import Metrics
 
 
 class Endpoint(Struct, frozen=True):
-    """One address that answers GET; a module has its own in `ROUTES`, beside their handlers."""
+    """One address that answers GET; each module lists its endpoints in `ROUTES`, beside their handlers."""
 
     name: str
     path: str
-    """With names in braces for what varies: `/v1/tenants/{tenant}/operators`."""
+    """The path, with variable parts in braces: `/v1/tenants/{tenant}/operators`."""
     view: type[View]
     says: str
-    """What it answers with, as the docs say it."""
+    """Description of the answer, for the docs."""
     parameters: tuple[str, ...] = ()
-    """Those that it reads of a query; any other is refused."""
+    """Query parameters that it accepts; it refuses any other."""
 
     @property
     def address(self) -> str:
@@ -32,12 +32,12 @@ class Endpoint(Struct, frozen=True):
 
     @property
     def pattern(self) -> str:
-        """The path as the web server matches it. A plain {tenant} would not match ids that hold a brace."""
+        """The path as a pattern for the web server. A plain {tenant} would not match ids with a brace."""
         return re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", self.path)
 
 
 class Probes(Struct, frozen=True):
-    """Where answers come from."""
+    """The metrics and health verdicts of this process."""
 
     metrics: Metrics
     live: Callable[[], Verdict]

@@ -1,4 +1,4 @@
-"""What operators and their tools ask: metrics and health."""
+"""Endpoints for operations tools: metrics and health."""
 
 from aiohttp import web
 from faust.web import View
@@ -10,7 +10,7 @@ from tally.streams.web.responses import NO_CACHE, json_response
 
 
 class MetricsView(View):
-    """Metrics in Prometheus' text format, or in OpenMetrics where it is asked for."""
+    """Metrics in Prometheus' text format, or in OpenMetrics if the client asks for it."""
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with all metrics of this process."""
@@ -26,7 +26,7 @@ class LiveView(View):
 
 
 class ReadyView(View):
-    """Whether it is ready: 200 once recovered and caught up, else 503 and the reasons."""
+    """Whether the process is ready: 200 once recovered and caught up, else 503 and the reasons."""
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `ready`."""
@@ -34,13 +34,13 @@ class ReadyView(View):
 
 
 def metrics_response(request: web.Request, metrics: MetricSet) -> web.Response:
-    """Return all metrics in the format that is asked for."""
+    """Return all metrics in the format that the request asks for."""
     body, content_type = metrics.exposition(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={**NO_CACHE, "Content-Type": content_type})
 
 
 def verdict_response(verdict: Verdict) -> web.Response:
-    """Return a verdict with its reasons; 503 where there are any."""
+    """Return a verdict with its reasons; 503 if there are any."""
     body = {"status": "ok" if verdict.is_ok else "failing", "reasons": list(verdict.reasons)}
     return json_response(body, status=200 if verdict.is_ok else 503)
 

@@ -1,4 +1,4 @@
-"""The read API: a tenant's operators, what they do now and what they have done."""
+"""The read API: a tenant's operators with their live states and counts."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -29,12 +29,12 @@ PARAMETERS = ("pbx", "state", "cursor", "limit")
 
 
 class OperatorsQuery(Struct, frozen=True):
-    """Which operators are asked for; an empty set is all."""
+    """Which operators a request asks for; an empty set means all."""
 
     pbxs: frozenset[str]
     states: frozenset[str]
     after: Template | None = None
-    """Behind which operator the page begins."""
+    """The operator after which the page begins."""
     limit: int = OPERATORS_SHOWN.most
 
 
@@ -51,7 +51,7 @@ class OperatorsView(View):
             queries.operators(tenant, query.pbxs, query.states, query.after, query.limit)
         )
         following = write_operator_cursor(page.following)
-        # Of the answer, not of its rows: a wrap-up ends by the clock, without a row that changes.
+        # Tag of the answer, not of its rows: a wrap-up ends by the clock, without a change of a row.
         tag = entity_tag(receipt, (), tenant, blake2b(page.entries).digest(), following)
         return unchanged(request, tag) or json_response(
             {
@@ -65,7 +65,7 @@ class OperatorsView(View):
 
 
 def read_operators_query(query: Mapping[str, Sequence[str]]) -> OperatorsQuery:
-    """Return which operators are asked for. Raises BadParameter."""
+    """Return which operators a request asks for. Raises BadParameter."""
     checked_names(query, PARAMETERS)
     states = frozenset(query.get("state", ()))
     if not states.issubset(STATES):
@@ -80,12 +80,12 @@ def read_operators_query(query: Mapping[str, Sequence[str]]) -> OperatorsQuery:
 
 
 def write_operator_cursor(after: Template | None) -> str | None:
-    """Return the text by which the next page is asked for."""
+    """Return the cursor of the next page; None after the last one."""
     return None if after is None else write_text(join_parts(after.name, after.language))
 
 
 def read_operator_cursor(cursor: str) -> Template:
-    """Undo `write_operator_cursor`. Raises BadParameter."""
+    """Return the operator of a cursor, the inverse of `write_operator_cursor`. Raises BadParameter."""
     try:
         after = Template(*split_parts(read_text(cursor)))
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Parameters of requests: from text to checked values. Pure."""
+"""Request parameters, parsed into checked values. Pure."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
@@ -18,11 +18,11 @@ NO_CURSOR = "cursor must be the next_cursor of an earlier answer"
 
 
 class BadParameter(Exception):
-    """A request cannot be answered as it is asked; the message says what is wrong with which parameter."""
+    """A parameter of a request is invalid; the message names the parameter and the fault."""
 
 
 class ListQuery(Struct, frozen=True):
-    """What a list of campaigns is asked for."""
+    """The parameters of a request for a list of campaigns."""
 
     after: Rank | None = None
     limit: int = DEFAULT_LIMIT
@@ -34,19 +34,16 @@ LIST_PARAMETERS = ("cursor", "limit", "since", "id")
 
 
 def checked_names(query: Collection[str], known: Sequence[str]) -> None:
-    """Refuse parameters that nobody reads: a slip of the pen would otherwise answer with everything.
-
-    Raises BadParameter.
-    """
+    """Refuse unknown parameters: otherwise a misspelt filter would return everything. Raises BadParameter."""
     if unknown := sorted(set(query) - set(known)):
         expected = ", ".join(known) if known else "none"
         raise BadParameter(f"unknown parameter {unknown[0]!r}: expected are {expected}")
 
 
 def checked_target(target: str) -> None:
-    """Refuse a request target whose bytes are no text. Raises BadParameter.
+    """Refuse a request target that is not UTF-8. Raises BadParameter.
 
-    They would be left as `%FF`, and then stand for an id that is written that way.
+    Otherwise such bytes would stay as `%FF` and be taken for an id written that way.
     """
     try:
         unquote_to_bytes(target).decode()
@@ -55,7 +52,7 @@ def checked_target(target: str) -> None:
 
 
 def read_id(name: str, text: str) -> str:
-    """Return an id as it is counted under: UUIDs in lower case. Raises BadParameter."""
+    """Return an id in the form in which it is counted: UUIDs in lower case. Raises BadParameter."""
     try:
         return producer_id(text, name)
     except BadEvent:
@@ -63,7 +60,7 @@ def read_id(name: str, text: str) -> str:
 
 
 def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
-    """Return what a list is asked for; each parameter with all its values. Raises BadParameter."""
+    """Return the parameters of a list; `query` holds all values of each parameter. Raises BadParameter."""
     checked_names(query, LIST_PARAMETERS)
     cursor, limit, since = (single(query, name) for name in ("cursor", "limit", "since"))
     return ListQuery(
@@ -75,14 +72,14 @@ def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
 
 
 def write_cursor(rank: Rank | None) -> str | None:
-    """Return the text by which the next page is asked for."""
+    """Return the cursor of the next page; None after the last one."""
     if rank is None:
         return None
     return write_text(f"{-rank.minus_last_ms}:{rank.campaign}".encode())
 
 
 def read_cursor(cursor: str) -> Rank:
-    """Undo `write_cursor`. Raises BadParameter."""
+    """Return the rank of a cursor, the inverse of `write_cursor`. Raises BadParameter."""
     try:
         last_ms, colon, campaign = read_text(cursor).decode().partition(":")
         rank = Rank(-int(last_ms), campaign)
@@ -94,17 +91,17 @@ def read_cursor(cursor: str) -> Rank:
 
 
 def write_text(value: bytes) -> str:
-    """Return bytes as a cursor names them in an address."""
+    """Return bytes as URL-safe base64 text without padding."""
     return urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def read_text(cursor: str) -> bytes:
-    """Undo `write_text`. Raises ValueError."""
+    """Return the bytes of such a text, the inverse of `write_text`. Raises ValueError."""
     return urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
 
 
 def single(query: Mapping[str, Sequence[str]], name: str) -> str | None:
-    """Return the one value of a parameter, None where it is not given. Raises BadParameter."""
+    """Return the only value of a parameter; None if it is not given. Raises BadParameter."""
     values = query.get(name, ())
     if len(values) > 1:
         raise BadParameter(f"{name} must be given once")
@@ -112,7 +109,7 @@ def single(query: Mapping[str, Sequence[str]], name: str) -> str | None:
 
 
 def read_limit(text: str, most: int) -> int:
-    """Return how many are asked for. Raises BadParameter."""
+    """Return the requested number of entries, from 1 to `most`. Raises BadParameter."""
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
         raise BadParameter(f"limit must be a whole number from 1 to {most}")
     return int(text)

@@ -13,7 +13,7 @@ from aiohttp import web
 from tally.streams.web.parameters import BadParameter, checked_target
 
 NO_CACHE = {"Cache-Control": "no-cache"}
-"""A cache may keep an answer but asks again before it uses it: numbers move."""
+"""Caches may keep an answer but must revalidate it before use: numbers move."""
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -27,41 +27,41 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 
 
 def with_receipt(answer: bytes, receipt: Any, headers: Mapping[str, str]) -> web.Response:
-    """Return an answer, a JSON object with members, and its receipt as the last of them."""
+    """Return an answer, a non-empty JSON object, with the receipt added as its last member."""
     body = b"".join((answer[:-1], b',"receipt":', orjson.dumps(receipt), b"}"))
     return web.Response(body=body, content_type="application/json", headers={**NO_CACHE, **headers})
 
 
 def unchanged(request: web.Request, tag: str) -> web.Response | None:
-    """Return 304 where the client says that it has the answer of this tag (RFC 9110, 13.1.2)."""
+    """Return 304 if the client already has the answer with this tag (RFC 9110, 13.1.2), else None."""
     for known in request.if_none_match or ():
-        # Weak comparison: two answers of one tag differ in their receipts' time and lag.
+        # Weak comparison: two answers with one tag differ in their receipts' time and lag.
         if known.value in ("*", tag):
             return web.Response(status=304, headers=tagged(tag))
     return None
 
 
 def tagged(tag: str) -> dict[str, str]:
-    """Return the headers of an answer that a later request can name."""
+    """Return headers with the tag of an answer, for conditional requests."""
     return {**NO_CACHE, "ETag": f'W/"{tag}"'}
 
 
 log = structlog.get_logger()
 
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-"""Codes of what the HTTP server itself refuses; the rest is `bad_request`."""
+"""Error codes of requests that the HTTP server itself refuses; all others are `bad_request`."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def error_response(status: int, code: str, message: str, **more: object) -> web.Response:
-    """Return an error in its one shape."""
+    """Return an error in the common shape."""
     return json_response({"error": {"code": code, "message": message}, **more}, status=status)
 
 
 @web.middleware
 async def in_one_shape(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every failed request in the one shape; what is our own fault is logged."""
+    """Answer every failed request in the common shape; log failures of our own code."""
     try:
         checked_target(request.raw_path)
         return await handler(request)

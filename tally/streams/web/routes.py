@@ -1,4 +1,4 @@
-"""All addresses of the web server, and how a Faust app serves them."""
+"""All addresses of the web server, and their registration with a Faust app."""
 
 from typing import cast
 
@@ -12,20 +12,20 @@ from tally.streams.web.endpoints import PROBES, QUERIES, Endpoint, Probes
 from tally.streams.web.responses import in_one_shape
 
 READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES)
-"""Answered by a process that holds the view."""
+"""Endpoints of a process that holds the view."""
 OPERATIONS: tuple[Endpoint, ...] = operations.ROUTES
-"""Answered by every process."""
+"""Endpoints of every process."""
 ROUTES = (*READ_API, *OPERATIONS)
 
 
 def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
-    """Serve metrics and health from an app's web server, the read API where there is a view, nothing else.
+    """Serve only metrics and health from an app's web server, and the read API if there are queries.
 
-    To be called before the server starts. The views read the view's memory, so the app must not run its
-    web server in a thread of its own.
+    Call it before the server starts. The handlers read the view's memory, so the app must not run its web
+    server in another thread.
     """
     server = cast(Web, app.web)
-    # Faust's own pages show the contents of tables to whoever asks, and no setting turns off its index.
+    # Faust's own pages show the contents of tables to any client, and no setting turns off its index.
     server.blueprints = BlueprintManager()
     server.web_app[PROBES] = probes
     server.web_app.middlewares.append(in_one_shape)

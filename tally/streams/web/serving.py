@@ -1,4 +1,4 @@
-"""A web server that nobody can keep busy by doing nothing: time-outs, and a limit of connections."""
+"""A web server with time-outs and a limit of connections, so silent clients cannot block it."""
 
 import asyncio
 import time
@@ -20,16 +20,16 @@ from tally.streams.web.responses import Handler
 
 CONNECTIONS = 512
 SHARE = 4
-"""One descriptor in so many, at most, is for connections; files and Kafka need the others."""
+"""At most one descriptor in `SHARE` is for connections; files and Kafka need the others."""
 BACKLOG = 128
 STOP_SECONDS = 1.0
 
-# By default answers tell the versions of Python and aiohttp, also those that no handler of ours has made.
+# By default all answers, also those not made by our handlers, reveal the versions of Python and aiohttp.
 web_response.SERVER_SOFTWARE = "tally"  # type: ignore[attr-defined]
 
 
 class WebServer:
-    """Serves one application on one address."""
+    """Server of one application on one address."""
 
     def __init__(self, app: web.Application, closed: Callable[[Closed], None]) -> None:
         most = max(1, min(CONNECTIONS, most_descriptors() // SHARE))
@@ -46,7 +46,7 @@ class WebServer:
         self._expiring: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> None:
-        """Listen. Raises OSError: the port is taken."""
+        """Start to listen. Raises OSError if the port is taken."""
         await self._runner.setup()
         protocols = self._runner.server
         assert protocols is not None  # noqa: S101 - it is set up
@@ -57,7 +57,7 @@ class WebServer:
         self._expiring = asyncio.create_task(self._expire())
 
     async def stop(self) -> None:
-        """Take no more connections, give what is being answered a second, and close."""
+        """Accept no more connections, give requests being answered one second, and close."""
         if self._expiring is not None:
             self._expiring.cancel()
             with suppress(asyncio.CancelledError):
