@@ -1,4 +1,4 @@
-"""The bridge: every PBX's events to Kafka, each PBX by itself."""
+"""The bridge: publishes the events of every PBX to Kafka, each PBX independently."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ DRAIN_SECONDS = 10.0
 
 
 class Line(Struct, frozen=True):
-    """One PBX: what reads it, what is read, and what publishes that."""
+    """The parts that serve one PBX, from its link to its publishing."""
 
     pbx: Pbx
     buffer: Buffer
@@ -28,11 +28,10 @@ class Line(Struct, frozen=True):
 
 
 class Bridge:
-    """Reads all PBXs and publishes, until cancelled; then publishes what it has, within a deadline.
+    """Reads all PBXs and publishes until cancelled, then publishes the buffers within a deadline.
 
-    Each PBX has a buffer (`new_buffer`) and a way to Kafka (`open_sink`) of its own, so that none waits for
-    another. `ports` and `config` are clocks and deadlines of their sessions; `drain_seconds` is how long what
-    waits may take to be published at the end.
+    Each PBX has a separate buffer (`new_buffer`) and sink (`open_sink`), so none waits for another. `ports`
+    and `config` hold clocks and deadlines of the sessions. `drain_seconds` bounds the final publishing.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class Bridge:
         self.lines = [self._line(pbx) for pbx in pbxs]
 
     async def run(self) -> NoReturn:
-        """Read and publish; only cancelling, or a failure of our own, ends it."""
+        """Read and publish; only cancellation or a failure of our own code ends it."""
         links = [asyncio.create_task(line.link.run(), name=line.pbx.name) for line in self.lines]
         publishing = [asyncio.create_task(line.publishing.run(), name=line.pbx.name) for line in self.lines]
         try:
@@ -66,7 +65,7 @@ class Bridge:
             await self._stop(links, publishing)
 
     def ready(self) -> Verdict:
-        """Decide whether all is well: every PBX is read, and Kafka takes what is read."""
+        """Decide whether the bridge works: every PBX is logged in, and Kafka takes its events."""
         away = [f"{line.pbx.name}: not logged in" for line in self.lines if not line.observer.is_open]
         held = [f"{line.pbx.name}: {line.observer.trouble}" for line in self.lines if line.observer.trouble]
         return Verdict((*away, *held))

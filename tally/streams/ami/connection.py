@@ -1,4 +1,4 @@
-"""The connection to a PBX: its address, bytes in, bytes out, every wait with a deadline."""
+"""The connection to a PBX: address lookup, reading and writing, with deadlines."""
 
 import asyncio
 import socket
@@ -16,16 +16,16 @@ Lookup = Callable[[str], list[str]]
 
 
 def look_up(host: str) -> list[str]:
-    """Return the addresses of a name. Raises OSError, and UnicodeError for what is no name."""
+    """Return the addresses of a host name. Raises OSError, and UnicodeError if it is not a valid name."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
 class Addresses:
-    """Looks up names in threads of their own, one at a time for each name.
+    """Looks up host names in dedicated threads, one at a time for each name.
 
-    The event loop's own resolver shares a few threads with everything, and a lookup that hangs keeps its
-    thread for as long as the system waits for the name server, whatever the deadline here.
+    The event loop's own resolver shares a few threads with all other work. A hanging lookup holds its thread
+    until the system's time-out of the name server, regardless of the deadline here.
     """
 
     def __init__(self, lookup: Lookup = look_up) -> None:
@@ -33,7 +33,7 @@ class Addresses:
         self._running: dict[str, asyncio.Future[list[str]]] = {}
 
     async def resolve(self, host: str) -> list[str]:
-        """Return a name's addresses. The caller has the deadline; one that runs on is waited for again."""
+        """Return a name's addresses. The caller sets the deadline; a later call joins a running lookup."""
         running = self._running.get(host)
         if running is None:
             running = self._running[host] = asyncio.get_running_loop().create_future()
@@ -43,7 +43,7 @@ class Addresses:
 
     def _ended(self, host: str, done: "asyncio.Future[list[str]]") -> None:
         self._running.pop(host, None)
-        # Else the loop reports an error that nobody waited for any more.
+        # Otherwise the loop reports the error of a lookup whose caller has given up.
         _ = done.cancelled() or done.exception()
 
     def _run(self, host: str, found: "asyncio.Future[list[str]]") -> None:
@@ -66,11 +66,11 @@ def _resolve(found: "asyncio.Future[list[str]]", addresses: list[str]) -> None:
 
 CHUNK_BYTES = 64 << 10
 LIMIT_BYTES = 512 << 10
-"""What the event loop reads ahead: Asterisk ends a session that takes nothing for 100 ms."""
+"""How far the event loop reads ahead: Asterisk ends a session that reads nothing for 100 ms."""
 
 
 class Connection:
-    """An open connection."""
+    """An open connection to a PBX."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, config: BridgeConfig
@@ -80,9 +80,9 @@ class Connection:
         self._config = config
 
     async def read(self) -> bytes:
-        """Return the next bytes. Raises SessionLost where the PBX has closed the connection.
+        """Return the next bytes. Raises SessionLost if the PBX has closed the connection.
 
-        Without a deadline: whether the PBX is silent for too long is judged by its answers to Ping.
+        There is no deadline here: answers to Ping show whether the PBX is silent for too long.
         """
         data = await self._reader.read(CHUNK_BYTES)
         if not data:
@@ -90,12 +90,12 @@ class Connection:
         return data
 
     async def send(self, data: bytes) -> None:
-        """Send an action; the caller has the deadline."""
+        """Send an action; the caller sets the deadline."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def log_off(self, action_id: str) -> None:
-        """Log off; a PBX that does not listen any more is left all the same."""
+        """Log off and close; give up after `close_seconds` if the PBX no longer listens."""
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(self._config.close_seconds):
                 await self.send(action("Logoff", action_id))
@@ -103,12 +103,12 @@ class Connection:
                 await self._writer.wait_closed()
 
     def close(self) -> None:
-        """Close at once, whatever has not been sent."""
+        """Close at once and drop unsent bytes."""
         self._writer.transport.abort()
 
 
 async def connect(pbx: Pbx, config: BridgeConfig, addresses: Addresses) -> Connection:
-    """Open a connection. Raises OSError, for what TLS objects to as well, and SessionLost."""
+    """Open a connection. Raises OSError, also for TLS errors, and SessionLost after the deadline."""
     try:
         async with asyncio.timeout(config.connect_seconds):
             return await _open(pbx, config, await addresses.resolve(pbx.host))
@@ -117,7 +117,7 @@ async def connect(pbx: Pbx, config: BridgeConfig, addresses: Addresses) -> Conne
 
 
 async def _open(pbx: Pbx, config: BridgeConfig, addresses: Sequence[str]) -> Connection:
-    """Open a connection to the first address that takes one."""
+    """Open a connection to the first address that accepts one."""
     context = pbx.ssl_context()
     name = pbx.host if context else None
     *others, last = addresses

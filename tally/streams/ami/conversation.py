@@ -1,4 +1,4 @@
-"""What is said in a session: login, filters, lists of what there is, and then Ping and resyncs."""
+"""The actions of a session: login, filters, initial lists, then Ping and resyncs."""
 
 import math
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from tally.streams.ami.ports import BridgeConfig, BridgePorts
 from tally.streams.ami.session import Session
 
 MESSAGE_CHARACTERS = 200
-"""As much of a server's words as is shown."""
+"""Longest part of a server's message that is shown."""
 
 
 async def log_in(session: Session, pbx: Pbx, seconds: float) -> None:
     """Log in, plain or by MD5 challenge. Raises LoginRefused.
 
-    The classes of events are a part of the login: asked for later, FullyBooted would be missed.
+    The login also selects the classes of events: selected later, FullyBooted would be missed.
     """
     await session.greeted(seconds)
     secret = _secret(pbx)
@@ -35,7 +35,7 @@ async def log_in(session: Session, pbx: Pbx, seconds: float) -> None:
 
 
 async def add_filters(session: Session, pbx: Pbx, seconds: float) -> dict[str, str]:
-    """Ask for each filter; return those that are refused, with the reason."""
+    """Add each filter of the PBX; return the refused ones with the reason."""
     refused = {}
     for line in pbx.filters:
         answer = await session.ask("Filter", ("Operation", "Add"), ("Filter", line), seconds=seconds)
@@ -45,7 +45,7 @@ async def add_filters(session: Session, pbx: Pbx, seconds: float) -> dict[str, s
 
 
 def refusal(answer: Packet, secret: str = "") -> str:
-    """Return a server's words where it refuses, without a secret that it echoes; empty where it does not."""
+    """Return a server's reason for a refusal, with an echoed secret masked; empty if it does not refuse."""
     if answer.get("response").lower() != "error":
         return ""
     message = answer.get("message")
@@ -76,23 +76,23 @@ def _secret(pbx: Pbx) -> str:
 
 RESYNC = "CoreShowChannels"
 AFTER_LOGIN = (RESYNC, "QueueStatus")
-"""There is no replay: what happened before the login can only be asked for."""
+"""AMI has no replay, so these lists are requested to learn the state at login."""
 
 
 class SessionObserver(Protocol):
-    """Who wants to know how it goes."""
+    """Observer of a session."""
 
     def opened(self, banner: str) -> None:
-        """The PBX has let us in; events flow."""
+        """The PBX has accepted the login; events flow."""
 
     def refused(self, actions: Mapping[str, str]) -> None:
-        """The PBX does not do these actions, for the reasons that it gives."""
+        """The PBX has refused these actions; the values are its reasons."""
 
 
 async def converse(
     session: Session, pbx: Pbx, ports: BridgePorts, config: BridgeConfig, observer: SessionObserver
 ) -> NoReturn:
-    """Log in and keep the session; only an error ends it."""
+    """Log in and keep the session open; only an error ends it."""
     seconds = config.answer_seconds
     await log_in(session, pbx, seconds)
     observer.opened(session.banner)
@@ -115,7 +115,7 @@ async def _keep(
         if ports.seconds() >= resync_at:
             refused = await _list(session, RESYNC, config.answer_seconds)
             observer.refused(refused)
-            # What was refused once is refused until the next login.
+            # A PBX that refused the list once refuses it until the next login.
             resync_at = math.inf if refused else ports.seconds() + pbx.resync_seconds
 
 

@@ -1,27 +1,27 @@
-"""Why a session with a PBX ends."""
+"""Reasons for the end of a session with a PBX."""
 
 
 class SessionEnded(Exception):
-    """The session is over; the message says why and holds no secret."""
+    """The session has ended; the message says why and holds no secret."""
 
 
 class NotAmi(SessionEnded):
-    """What answers there does not speak AMI."""
+    """The server does not speak AMI."""
 
     def __init__(self) -> None:
         super().__init__("what answers there does not speak AMI")
 
 
 class SessionLost(SessionEnded):
-    """The connection ended, or the PBX no longer answers."""
+    """The connection has ended, or the PBX no longer answers."""
 
 
 class BufferFull(SessionEnded):
-    """More waits for Kafka than the buffer holds: the connection is closed rather than events dropped."""
+    """The buffer is full; the bridge closes the connection rather than drop single events."""
 
     def __init__(self) -> None:
         super().__init__("the buffer is full: Kafka takes events too slowly")
 
 
 class LoginRefused(SessionEnded):
-    """The PBX does not let us in, or the secret cannot be read."""
+    """The PBX refuses the login, or the secret cannot be read."""

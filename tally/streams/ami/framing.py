@@ -1,7 +1,7 @@
-"""Cutting the byte stream of a PBX into packets, and what the bridge says as bytes. No I/O.
+"""Splits the byte stream of a PBX into packets, and encodes actions. No I/O.
 
-The stream is one banner line, then packets, each ended by an empty line. Up to Asterisk 13 the answer to
-a command is raw text that may hold empty lines and ends in `--END COMMAND--`.
+The stream is one banner line, then packets, each ended by an empty line. Up to Asterisk 13 the answer to a
+command is raw text that may hold empty lines and ends with `--END COMMAND--`.
 Source: Asterisk's main/manager.c.
 """
 
@@ -15,7 +15,7 @@ from tally.schemas.ami.packet import Packet, read_packet
 from tally.streams.ami.errors import NotAmi
 
 MAX_PACKET_BYTES = 64 << 10
-"""More bytes than any event has."""
+"""More bytes than any valid event has."""
 MAX_BANNER_BYTES = 256
 BANNER = b"Asterisk Call Manager"
 
@@ -27,27 +27,27 @@ _END_BYTES = len(b"\r\n")
 
 
 class Frame(Struct, frozen=True):
-    """The bytes of one packet without its empty line, or a piece of one that is too large."""
+    """The bytes of one packet without its empty line, or a piece of an oversized packet."""
 
     raw: bytes
     whole: bool = True
 
 
 class Framer:
-    """Cuts the same frames from a stream, in whatever pieces it arrives."""
+    """Splits a stream into frames, the same ones however the stream is chunked."""
 
     def __init__(self, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
         self._max_bytes = max_packet_bytes
         self._held = bytearray()
         self._searched = 0
-        """No packet ends before this byte of what is held."""
+        """No packet ends before this index of the held bytes."""
         self._broken = False
-        """What is held goes on where a piece of a packet that is too large ended."""
+        """Whether the held bytes continue an oversized packet whose first piece was already cut."""
         self.banner = ""
-        """The server's first line; empty until it is there."""
+        """The server's first line; empty until it has arrived."""
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Accept more bytes and return the frames that they complete. Raises NotAmi: another banner."""
+        """Accept more bytes and return the frames that they complete. Raises NotAmi for another banner."""
         self._held += data
         if not self.banner and not self._read_banner():
             return []
@@ -95,7 +95,7 @@ class Framer:
 
 
 def is_command_output(raw: bytes | bytearray) -> bool:
-    """Say whether these bytes begin the answer to a command in the form of old versions."""
+    """Return whether these bytes begin a command's output in the form of old versions."""
     return _FOLLOWS.match(raw) is not None
 
 
@@ -103,13 +103,13 @@ Malformed = Literal["too_large", "no_fields", "no_event"]
 
 
 def read_frame(frame: Frame) -> Packet | Malformed:
-    """Return an event or a response; for anything else, why it is neither."""
+    """Return an event or a response; for any other frame, why it is malformed."""
     if not frame.whole:
         return "too_large"
     if is_command_output(frame.raw):
         return Packet([("Response", "Follows")])
     try:
-        # Whether the text is readable is for the readers of the topic to judge.
+        # Route decides whether the text is readable.
         packet = read_packet(frame.raw.decode("utf-8", "replace"))
     except ValueError:
         return "no_fields"
@@ -120,7 +120,7 @@ LINE_BREAKS = ("\r", "\n", "\0")
 
 
 def action(name: str, action_id: str, *fields: tuple[str, str]) -> bytes:
-    """Return the packet of an action. Raises ValueError: a value with a line break would be more fields."""
+    """Return the packet of an action. Raises ValueError for a line break: it would inject further fields."""
     lines = [("Action", name), ("ActionID", action_id), *fields]
     for key, value in lines:
         if any(character in value for character in LINE_BREAKS):
@@ -129,5 +129,5 @@ def action(name: str, action_id: str, *fields: tuple[str, str]) -> bytes:
 
 
 def digest(challenge: str, secret: str) -> str:
-    """Return the answer to the challenge of an MD5 login."""
+    """Return the key that answers the challenge of an MD5 login."""
     return hashlib.md5((challenge + secret).encode(), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Keeping one PBX connected: a session, and after its end another one."""
+"""Keeps one PBX connected: opens a new session after the end of each."""
 
 import asyncio
 from typing import NoReturn
@@ -15,13 +15,13 @@ from tally.streams.ami.session import Session
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 30.0
-"""Between two tries. All of it is jitter: PBXs that restart together are not met together."""
+"""Longest pause between two tries, all of it jitter: PBXs that restart together are tried apart."""
 REFUSED_SECONDS = 60.0
-"""After a refused login: a wrong password stays wrong, and some PBXs ban who tries often."""
+"""Pause after a refused login: a wrong password stays wrong, and some PBXs ban frequent attempts."""
 
 
 class Link:
-    """The connection to one PBX, for as long as the bridge runs."""
+    """The link to one PBX while the bridge runs."""
 
     def __init__(
         self, pbx: Pbx, buffer: Buffer, observer: PbxObserver, ports: BridgePorts, config: BridgeConfig
@@ -35,7 +35,7 @@ class Link:
         self._addresses = Addresses()
 
     async def run(self) -> NoReturn:
-        """Connect again and again until cancelled; whatever happens, the other PBXs' links go on."""
+        """Connect repeatedly until cancelled; no failure affects the links of other PBXs."""
         while True:
             began = self._ports.seconds()
             error = await self._session()
@@ -52,7 +52,7 @@ class Link:
         except (SessionEnded, OSError) as error:
             return error
         except Exception as error:
-            # A failure of ours that one PBX provokes would otherwise end the reading of all.
+            # Otherwise a fault in our code, provoked by one PBX, would end the reading of all.
             self._observer.broke(error)
             return error
 
@@ -79,7 +79,7 @@ class Link:
         return fits
 
     def _judge(self, error: Exception) -> float:
-        """Tell what happened; return how long to wait."""
+        """Report the end of a session to the observer; return the pause in seconds."""
         if isinstance(error, LoginRefused):
             seconds = Backoff(REFUSED_SECONDS, REFUSED_SECONDS).failed(self._ports.jitter())
             self._observer.login_refused(error, seconds)

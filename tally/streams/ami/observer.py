@@ -1,4 +1,4 @@
-"""What becomes of one PBX: told to the log and the metrics, one series a PBX, by its configured name."""
+"""The observer of one PBX: log lines and metrics, one series for each configured PBX name."""
 
 from collections.abc import Iterable, Mapping
 from itertools import product
@@ -61,7 +61,7 @@ log = structlog.get_logger()
 
 
 class PbxObserver:
-    """Takes the reports of one PBX's link and publishing."""
+    """Observer of one PBX's link and publishing."""
 
     def __init__(self, pbx: str, metrics: AmiMetrics, buffer: Buffer, ports: BridgePorts) -> None:
         self._pbx = pbx
@@ -71,82 +71,82 @@ class PbxObserver:
         self.is_open = False
         """Whether the bridge is logged in."""
         self.trouble = ""
-        """Why Kafka does not take what is published; empty is well."""
+        """Why Kafka does not take events; empty if it does."""
         metrics.set("tally_ami_connected", 0, pbx=pbx)
         metrics.follow("tally_ami_buffer_records", lambda: len(buffer), pbx=pbx)
         metrics.follow("tally_ami_buffer_bytes", lambda: buffer.bytes, pbx=pbx)
         metrics.follow("tally_ami_lag_seconds", self.lag_seconds, pbx=pbx)
 
     def lag_seconds(self) -> float:
-        """Return the age of the oldest packet that waits for Kafka; 0 for none."""
+        """Return the age in seconds of the oldest packet that waits for Kafka; 0 if none waits."""
         oldest_at_ms = self._buffer.oldest_at_ms
         return 0.0 if oldest_at_ms is None else max(0, self._ports.now_ms() - oldest_at_ms) / 1000
 
     def took(self, is_malformed: bool) -> None:
-        """One packet is in the buffer."""
+        """Count a packet that was put into the buffer."""
         self._count("tally_ami_malformed_total" if is_malformed else "tally_ami_events_total")
 
     def opened(self, banner: str) -> None:
-        """The PBX has let us in; events flow."""
+        """Record an accepted login; events flow."""
         self.is_open = True
         self._metrics.set("tally_ami_connected", 1, pbx=self._pbx)
         log.info("AMI session open", pbx=self._pbx, server=banner)
 
     def refused(self, actions: Mapping[str, str]) -> None:
-        """The PBX does not do these actions, for the reasons that it gives."""
+        """Log and count actions that the PBX refused; the values are its reasons."""
         for name, message in actions.items():
             self._count("tally_ami_refused_actions_total")
             log.warning("the PBX refuses an action", pbx=self._pbx, action=name, message=message)
 
     def closed(self) -> None:
-        """The session is over, because it was lost or because we stop."""
+        """Record the end of a session, whether it was lost or the bridge stops."""
         self.is_open = False
         self._metrics.set("tally_ami_connected", 0, pbx=self._pbx)
 
     def gap(self, reason: Gap) -> None:
-        """Events are missed from now until the next session opens."""
+        """Count a gap: events are missed from now until the next session opens."""
         self._metrics.count("tally_ami_gaps_total", pbx=self._pbx, reason=reason)
 
     def lost(self, error: Exception, pause_seconds: float) -> None:
-        """There is no session, or no longer; the next try is later."""
+        """Log that a session was lost or could not be opened, with the pause before the next try."""
         retry = round(pause_seconds, 1)
         log.warning("no AMI session", pbx=self._pbx, reason=describe(error), retry_seconds=retry)
 
     def login_refused(self, error: Exception, pause_seconds: float) -> None:
-        """The PBX does not let us in; nothing is read from it until somebody repairs that."""
+        """Log and count a refused login; nothing is read from the PBX until its login is repaired."""
         self._count("tally_ami_login_failures_total")
         retry = round(pause_seconds, 1)
         log.error("AMI login refused", pbx=self._pbx, reason=str(error), retry_seconds=retry)
 
     def broke(self, error: Exception) -> None:
-        """Our own code failed; it is tried again, for the other PBXs' sake."""
+        """Log a failure of our own code; the link retries, so the other PBXs are not affected."""
         log.error("code failure at a PBX", pbx=self._pbx, reason=describe(error), exc_info=error)
 
     def reconnects(self) -> None:
-        """The connection is tried again."""
+        """Count a new attempt to connect."""
         self._count("tally_ami_reconnects_total")
 
     def waits_for_room(self) -> None:
-        """The buffer has not drained yet, so the PBX is not read."""
+        """Log that the buffer has not drained yet, so the PBX is not read."""
         log.warning("waits for Kafka before the PBX is read again", pbx=self._pbx, records=len(self._buffer))
 
     def published(self, records: int) -> None:
-        """Kafka has acknowledged so many packets."""
+        """Count packets that Kafka has acknowledged."""
         if self.trouble:
             log.info("Kafka takes events again", pbx=self._pbx)
             self.trouble = ""
         self._metrics.count("tally_ami_published_total", records, pbx=self._pbx)
 
     def publish_failed(self, error: Exception) -> None:
-        """Kafka did not take what was published; the buffer holds it."""
+        """Count a failed publish and log a new cause; the buffer keeps the packets."""
         self._count("tally_ami_publish_failures_total")
-        # Once, not with each try.
+        # Logged once for each cause, not for each try.
         if self.trouble != (trouble := describe(error)):
             log.error("Kafka takes no events", pbx=self._pbx, reason=trouble, records=len(self._buffer))
             self.trouble = trouble
 
     def left(self, records: int) -> None:
-        """The bridge stops with packets that Kafka did not take in time."""
+        """Log packets that Kafka did not take before the bridge stopped."""
         log.error("stops with unpublished events", pbx=self._pbx, records=records)
 
     def _count(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""One PBX to read, as the settings name it."""
+"""The configuration of one PBX."""
 
 import json
 import ssl
@@ -20,13 +20,13 @@ from pydantic_settings import NoDecode
 from tally.streams.ami.framing import LINE_BREAKS
 
 DEFAULT_EVENTS = "system,call,agent,user,cdr"
-"""Without `dialplan`, which is more than half of the volume and is needed for VarSet and Newexten alone:
-variables come with each channel event too, where `channelvars` of manager.conf names them.
+"""Without `dialplan`: it is more than half of the volume and adds only VarSet and Newexten. Channel events
+carry variables too, if `channelvars` of manager.conf names them.
 """
 
 
 class Pbx(BaseModel):
-    """Where a PBX is, how to log in, and what to ask of it."""
+    """The address, login and event selection of one PBX."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -66,13 +66,13 @@ class Pbx(BaseModel):
         return f"{self.name} ({self.username}@{self.host}:{self.port})"
 
     def read_secret(self) -> str:
-        """Return the secret. Raises OSError or ValueError: its file cannot be read."""
+        """Return the secret. Raises OSError or ValueError if its file cannot be read."""
         if self.secret_file is None:
             return self.secret.get_secret_value()
         return self.secret_file.read_text(encoding="utf-8").rstrip("\r\n")
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return how to encrypt the connection; None where it is plain. Raises OSError."""
+        """Return the TLS context of the connection; None if it is plain. Raises OSError."""
         if not self.tls:
             return None
         context = ssl.create_default_context(cafile=self.ca_file)
@@ -88,7 +88,7 @@ def _from_json(value: object) -> object:
     try:
         return json.loads(value) if value.strip() else ()
     except ValueError:
-        # Not chained, and without the parser's words: they may show a part of a secret.
+        # Neither chained nor with the parser's message: both may show a part of a secret.
         raise ValueError("is no JSON") from None
 
 
@@ -99,4 +99,4 @@ def _distinct(pbxs: tuple[Pbx, ...]) -> tuple[Pbx, ...]:
 
 
 Pbxs = Annotated[tuple[Pbx, ...], NoDecode, BeforeValidator(_from_json), AfterValidator(_distinct)]
-"""The PBXs of one bridge: a JSON list of objects, or the records themselves."""
+"""The PBXs of one bridge, as a JSON list of objects or as `Pbx` values."""

@@ -1,4 +1,4 @@
-"""What a bridge touches of the world, and how long it waits for what."""
+"""The ports of a bridge (clocks, randomness, waiting) and its deadlines."""
 
 import asyncio
 import random
@@ -15,13 +15,13 @@ class BridgePorts(Struct, frozen=True):
     """Clocks, randomness and waiting."""
 
     now_ms: Callable[[], int] = unix_ms
-    """Unix milliseconds: what events are stamped with."""
+    """Unix milliseconds, with which events are stamped."""
     seconds: Callable[[], float] = time.monotonic
-    """Monotonic seconds: what waits are measured by."""
+    """Monotonic seconds, by which waits are measured."""
     jitter: Callable[[], float] = random.random
     """Uniform from 0 to 1."""
     token: Callable[[], str] = lambda: secrets.token_hex(6)
-    """A text that no other session has."""
+    """A text unique to each session."""
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -34,6 +34,6 @@ class BridgeConfig(Struct, frozen=True):
     pong_seconds: float = 5.0
     close_seconds: float = 2.0
     stable_seconds: float = 30.0
-    """A session that lasted so long makes earlier failures forgotten."""
+    """Length of a session that resets the backoff."""
     room_seconds: float = 60.0
     """How often a wait for the buffer to drain is logged."""

@@ -1,4 +1,4 @@
-"""A bridge process: its parts, put together from the settings."""
+"""The bridge process, built from the settings."""
 
 from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer
@@ -10,7 +10,7 @@ from tally.streams.settings import Settings
 
 
 async def bridge_parts(settings: Settings) -> Parts:
-    """Return what is to be run: the bridge, and what tells about it for as long as it stops."""
+    """Return the parts to run: the bridge, and an HTTP server that answers until the bridge has stopped."""
     metrics = AmiMetrics(pbx.name for pbx in settings.ami_pbxs)
     bridge = Bridge(
         settings.ami_pbxs,
@@ -18,7 +18,8 @@ async def bridge_parts(settings: Settings) -> Parts:
         lambda pbx: open_sink(settings, pbx),
         metrics,
     )
-    # Kafka and PBXs that are away are no reason to end a process that holds events: it need only answer.
+    # Liveness only requires an answer: a process that holds events must not end because Kafka or PBXs are
+    # away.
     app = http_app(metrics, {"live": answers, "ready": bridge.ready})
     return Parts(
         apps=(),

@@ -1,4 +1,4 @@
-"""One session with a PBX: a task that only reads, and actions that wait for their answers."""
+"""One session with a PBX: one task only reads; actions wait for their responses."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Accept = Callable[[ReceivedPacket], bool]
 
 
 def pong_ms(pong: Packet) -> int | None:
-    """Return the PBX's unix milliseconds of its answer to Ping; None where it does not say. Pure."""
+    """Return the PBX's clock in an answer to Ping, in unix milliseconds; None if it holds none. Pure."""
     seconds, _, fraction = pong.get("timestamp").partition(".")
     if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= MAX_DIGITS):
         return None
@@ -26,11 +26,11 @@ def pong_ms(pong: Packet) -> int | None:
 
 
 LISTS_KEPT = 16
-"""Lists whose answers may still be on their way."""
+"""Number of requested lists whose answers may still arrive."""
 
 
 class Session:
-    """Asks the PBX, and hands all events to `accept`, which says False once it cannot hold another."""
+    """Sends actions to a PBX and passes all events to `accept`, which returns False if it is full."""
 
     def __init__(self, connection: Connection, ports: BridgePorts, accept: Accept) -> None:
         self._connection = connection
@@ -41,11 +41,11 @@ class Session:
         self._actions = 0
         self._asked: dict[str, asyncio.Future[Packet]] = {}
         self._listed_at_ms: dict[str, int] = {}
-        """When each list was asked for, by ActionID: all packets of its answer are of that moment."""
+        """The moment of each requested list by ActionID; all packets of its answer are stamped with it."""
         self._is_trusted = False
-        """It has answered: what it says that nobody understands is kept from now on."""
+        """Whether the server has sent a response. From then on malformed packets are kept."""
         self._reading = asyncio.create_task(self._read())
-        # Else the loop reports an error that nobody happened to wait for.
+        # Otherwise the loop reports the error of a task that was never awaited.
         self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     @property
@@ -54,7 +54,10 @@ class Session:
         return self._framer.banner
 
     async def greeted(self, seconds: float) -> None:
-        """Wait for the server's first line: no secret goes to whoever only accepts connections."""
+        """Wait for the server's first line: the secret must not go to a server that only accepts connections.
+
+        Raises SessionLost after `seconds`, or the error that ended the session.
+        """
         ends_at = asyncio.get_running_loop().time() + seconds
         while not self.banner:
             await self.pause(GREETING_SECONDS)
@@ -62,14 +65,14 @@ class Session:
                 raise SessionLost(f"no greeting within {seconds:g} s")
 
     async def ask(self, name: str, *fields: tuple[str, str], seconds: float) -> Packet:
-        """Send an action and return its response. Raises what ended the session, and SessionLost."""
+        """Send an action and return its response. Raises the error that ended the session, or SessionLost."""
         return await self._ask(name, f"tally-{self._token}-{self._number()}", fields, seconds)
 
     async def ask_for_list(self, name: str, seconds: float) -> Packet:
-        """Send an action whose answer is a list of events, which are of the moment before it.
+        """Send an action whose answer is a list of events, stamped with the moment before it.
 
-        A list must not claim to know of what happened after it was made, and that moment has to be one of the
-        PBX's own clock, as the Timestamps of its events are: it is that of a Pong.
+        A list is a snapshot. It is stamped with the PBX clock, taken from a Ping just before, so it never
+        overrides later events.
         """
         pong = await self.ask("Ping", seconds=seconds)
         action_id = f"tally-resync-{self._token}-{self._number()}"
@@ -79,18 +82,18 @@ class Session:
         return await self._ask(name, action_id, (), seconds)
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass. Raises what ended the session meanwhile."""
+        """Wait for `seconds`. Raises the error that ends the session meanwhile."""
         await asyncio.wait({self._reading}, timeout=seconds)
         if self._reading.done():
             self._reading.result()
 
     async def log_off(self) -> None:
-        """Read no more and log off."""
+        """Stop reading and log off."""
         self._reading.cancel()
         await self._connection.log_off(f"tally-{self._token}-{self._number()}")
 
     def close(self) -> None:
-        """Read no more and close the connection."""
+        """Stop reading and close the connection."""
         self._reading.cancel()
         self._connection.close()
 
@@ -122,7 +125,7 @@ class Session:
             at_ms = self._ports.now_ms()
             for frame in self._framer.feed(data):
                 self._sort(frame, at_ms)
-            # Where much has come already, reading it does not wait, and others would.
+            # A read of buffered bytes does not suspend, so other tasks would not run.
             await asyncio.sleep(0)
 
     def _sort(self, frame: Frame, at_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""Bringing one PBX's buffer to Kafka."""
+"""Publishes one PBX's buffer to Kafka."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,13 +28,13 @@ Headers = list[tuple[str, bytes]]
 
 
 class Sink(Protocol):
-    """Where events go; see KafkaSink."""
+    """The destination of events; see KafkaSink."""
 
     async def publish(self, events: Sequence[ReceivedPacket]) -> int:
-        """Publish the first of these events, in order; return how many are safe."""
+        """Publish the first of these events, in order; return how many were acknowledged."""
 
     async def close(self) -> None:
-        """Close within a deadline, whatever has not been delivered."""
+        """Close within a deadline and drop undelivered events."""
 
 
 class KafkaSink:
@@ -47,9 +47,9 @@ class KafkaSink:
         self._key = pbx.name.encode()
 
     async def publish(self, events: Sequence[ReceivedPacket]) -> int:
-        """Publish as many events as one batch holds; all or none of them are safe. Raises KafkaError.
+        """Publish as many events as one batch holds; all or none are acknowledged. Raises KafkaError.
 
-        One batch at a time: a later one cannot overtake one that is tried again.
+        Only one batch is in flight, so a later one cannot overtake a retried one.
         """
         partitions = sorted(await self._producer.partitions_for(self._topic))
         partition = DefaultPartitioner()(self._key, partitions, partitions)
@@ -63,14 +63,14 @@ class KafkaSink:
         return count
 
     async def close(self) -> None:
-        """Close within a deadline, whatever has not been delivered."""
+        """Close within a deadline and drop undelivered events."""
         await _discard(self._producer)
 
 
 async def open_sink(settings: Settings, pbx: Pbx) -> KafkaSink:
-    """Declare what is missing and connect a producer. Raises KafkaError, TopicsError or TimeoutError."""
+    """Declare the topic if missing and connect a producer. Raises KafkaError, TopicsError or TimeoutError."""
     async with asyncio.timeout(OPEN_SECONDS):
-        # Else the first event would let the brokers create the topic with their defaults.
+        # Otherwise the first event would let the brokers create the topic with their defaults.
         await topics.declare(settings, only={settings.names.raw(TOPIC)})
         producer = settings.kafka.producer(max_batch_size=BATCH_BYTES, request_timeout_ms=REQUEST_MS)
         try:
@@ -89,13 +89,13 @@ def headers_of(packet: ReceivedPacket, pbx: Pbx) -> Headers:
     if pbx.tenants == "any":
         headers.append(("tenants", b"any"))
     if packet.malformed:
-        # A piece of a packet that is too large may look like a packet by itself.
+        # A piece of an oversized packet may look like a valid packet.
         headers.append(("malformed", packet.malformed.encode()))
     return headers
 
 
 async def _discard(producer: AIOKafkaProducer) -> None:
-    # Not stop(), which waits until all is delivered: for ever while Kafka is away.
+    # stop() waits until all records are delivered: forever while Kafka is away.
     producer._closed = True
     with suppress(TimeoutError, KafkaError):
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -105,15 +105,15 @@ async def _discard(producer: AIOKafkaProducer) -> None:
 
 CHUNK_RECORDS = 1_000
 PUBLISH_SECONDS = 20.0
-"""After that the client is replaced: it may know none but brokers that are gone."""
+"""Deadline of one publish. Then the client is replaced: it may know only brokers that are gone."""
 IDLE_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
-"""Short, so that events are on their way again soon after Kafka is back."""
+"""Short, so publishing resumes soon after Kafka is back."""
 
 
 class Publishing:
-    """Publishes from the buffer, which forgets nothing that Kafka has not acknowledged."""
+    """Publishes from the buffer, which keeps every event until Kafka has acknowledged it."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Publishing:
         self._buffer.notify()
 
     async def run(self) -> None:
-        """Publish until the end; after a failure, all that was not acknowledged again."""
+        """Publish until `end` and an empty buffer; after a failure publish unacknowledged events again."""
         try:
             while self._buffer or not self._is_ending:
                 await self._try()
@@ -147,7 +147,7 @@ class Publishing:
         try:
             await self._publish()
         except Exception as error:
-            # Whatever it is, the events are in the buffer and the other PBXs' go on.
+            # After any error the events are still in the buffer, and the other PBXs continue.
             self._observer.publish_failed(error)
             await self._close()
             await self._ports.pause(self._backoff.failed(self._ports.jitter()))
