@@ -12,9 +12,9 @@ from tally.streams.web.endpoints import PROBES, QUERIES, Endpoint, Probes
 from tally.streams.web.responses import in_one_shape
 
 READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES)
-"""Endpoints of a process that holds the view."""
+"""Answered by a process that holds the view."""
 OPERATIONS: tuple[Endpoint, ...] = operations.ROUTES
-"""Endpoints of every process."""
+"""Answered by every process."""
 ROUTES = (*READ_API, *OPERATIONS)
 
 
