@@ -1,1 +1,1 @@
-"""The audit of a deployment from outside: it reads what Kafka and Postgres hold, and writes nothing."""
+"""The audit of a deployment from outside: it only reads from Kafka, Postgres and the read API."""

@@ -1,4 +1,4 @@
-"""Copies of a deployment's partitions, made from their changelogs in a folder that goes away."""
+"""Local copies of a deployment's partitions, built from their changelogs in a temporary folder."""
 
 import asyncio
 import fcntl
@@ -19,11 +19,11 @@ PREFIX = "tally-audit-"
 LOCK = "lock"
 YOUNG_SECONDS = 60.0
 COPY_SECONDS = 3600.0
-"""As long as a partition of very many states may take."""
+"""Enough for a partition with very many states."""
 
 
 class Copies:
-    """One local copy of each partition, brought up to date when asked."""
+    """One local copy of each partition, brought up to date on request."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
@@ -31,11 +31,11 @@ class Copies:
         self._open: dict[int, LocalStore] = {}
 
     def store(self, name: str, partition: int) -> LocalStore:
-        """Return an empty store of this name beside the copies, or the one that was made before."""
+        """Return the store of this name beside the copies, empty if it is new."""
         return LocalStore(self._folder / f"{name}-{partition}")
 
     async def refreshed(self, partition: int) -> LocalStore:
-        """Return the copy of a partition, brought up to the ends of its changelogs."""
+        """Return the copy of a partition, read up to the ends of its changelogs."""
         local = self._open.get(partition) or self._open.setdefault(partition, self.store("copy", partition))
         names = self._settings.names
         topics = {table: names.changelog(table) for table in TABLES}
@@ -43,7 +43,7 @@ class Copies:
         async with asyncio.timeout(COPY_SECONDS), reading as changelogs:
             ranges = await changelogs.ranges()
             newest = await changelogs.newest(ranges[COUNTERS])
-            if newest is not None:  # else nothing was ever counted
+            if newest is not None:  # None: nothing was ever counted
                 await changelogs.replay(local, ranges, newest.store_id)
         return local
 
@@ -54,23 +54,23 @@ class Copies:
 
 
 def remove_abandoned(temporary: Path) -> list[Path]:
-    """Remove the copies of audits that were killed, and return them: they hold phones, and are large."""
+    """Remove the copies that killed audits left, and return their folders: they hold phones and are large."""
     removed = []
     for folder in temporary.glob(f"{PREFIX}*"):
         try:
             if time.time() - folder.stat().st_mtime < YOUNG_SECONDS:
-                continue  # whoever has just made it may not hold it yet
+                continue  # an audit that has just made it may not hold the lock yet
             with held(folder):
                 shutil.rmtree(folder)
                 removed.append(folder)
-        except OSError:  # another user's, or an audit is at work in it
+        except OSError:  # it belongs to another user, or an audit works in it
             continue
     return removed
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder as long as an audit is at work in it. Raises OSError: another one does."""
+    """Lock a folder while an audit works in it. Raises OSError if another audit holds the lock."""
     with (folder / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -78,7 +78,7 @@ def held(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def copies(settings: Settings) -> Iterator[Copies]:
-    """Keep copies in a folder of their own while they are needed."""
+    """Yield copies in a temporary folder, which is removed at the end."""
     remove_abandoned(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, held(Path(folder)):
         kept = Copies(settings, Path(folder))

@@ -1,4 +1,4 @@
-"""The audit itself: rows against their states, Postgres, the view, and the raw topics."""
+"""The audit: compares rows with their states, Postgres, the view and the raw topics."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore
 
 AWAY = (OSError, TimeoutError, KafkaError, PostgresFailure, NoAnswer)
-"""What ends an audit because the world is away; it says nothing about the numbers."""
+"""Errors that end an audit because a server is away; they say nothing about the numbers."""
 
 
 class Audit(Struct):
-    """What an audit has found."""
+    """The findings of an audit."""
 
     rows: int = 0
     compared: list[Source] = field(default_factory=list)
-    """With what rows could be compared."""
+    """The sources with which rows could be compared."""
     drift: list[Drift] = field(default_factory=list)
     behind: int = 0
-    """Rows whose newest counts Postgres has not been sent yet: late, not wrong."""
+    """Rows whose newest counts were not flushed to Postgres yet: late, not wrong."""
     view_behind: int = 0
     """Rows whose newest counts the view had not read when it answered: late, not wrong."""
     raw: str = "not asked for"
@@ -39,7 +39,7 @@ class Audit(Struct):
 
 
 async def examine(settings: Settings, with_raw: bool, view: str = "") -> Audit:
-    """Audit all partitions, and with the address of a worker its view. Raises what AWAY lists."""
+    """Audit all partitions, and a worker's view if `view` is its address. Raises the errors in AWAY."""
     found = Audit()
     with copies(settings) as kept:
         partitions = await partitions_of_facts(settings)
@@ -83,7 +83,7 @@ async def _against_view(settings: Settings, url: str, kept: Copies, partitions: 
 
 
 async def _against_raw(settings: Settings, kept: Copies, partitions: int, found: Audit) -> str:
-    """Compare rows with the raw topics, if nothing is under way and nothing of them has expired."""
+    """Compare rows with the raw topics if no records have expired and none arrive meanwhile."""
     before = await raw_offsets(settings)
     if any(start > 0 for start, _ in before.values()):
         return "the raw topics no longer hold everything: their oldest events have expired"
@@ -103,7 +103,7 @@ async def _against_raw(settings: Settings, kept: Copies, partitions: int, found:
 
 
 async def _raw_drift(settings: Settings, kept: Copies, partition: int, store: LocalStore) -> list[Drift]:
-    """Compare rows with what raw events come to; the last of them may still be under way."""
+    """Compare rows with the count from raw events; the latest events may still be under way."""
     held = await kept.refreshed(partition)
     names = left_out(held, store)
     if not names:

@@ -1,4 +1,4 @@
-"""What an audit that goes on publishes: how far rows are from what they are counted from."""
+"""Metrics of a continuous audit: how far rows differ from their sources."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ METRICS: tuple[Metric, ...] = (
 
 
 class AuditMetrics(MetricSet):
-    """All metrics of an audit, with a series for each source that it was asked to compare with."""
+    """All metrics of an audit, with a series for each source that it is to compare with."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         series = tuple((source,) for source in sources)
@@ -41,7 +41,7 @@ class AuditMetrics(MetricSet):
             self.set(DRIFT, float("nan"), source=source)
 
     def publish(self, found: Audit, unix_s: float) -> None:
-        """Publish what an audit found that has ended now."""
+        """Publish the findings of an audit that has just ended."""
         differing = Counter(one.source for one in found.drift)
         for source in self._sources:
             is_known = source in found.compared
@@ -51,5 +51,5 @@ class AuditMetrics(MetricSet):
         self.set("tally_audit_timestamp_seconds", unix_s)
 
     def failed(self) -> None:
-        """An audit could not be made."""
+        """Count an audit that could not be made."""
         self.count("tally_audit_failures_total")

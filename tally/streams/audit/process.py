@@ -1,4 +1,4 @@
-"""A process that audits again and again, and publishes what it finds."""
+"""A process that audits repeatedly and publishes its findings as metrics."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ LOGGED = 50
 
 
 class Auditing:
-    """Audits turn by turn. One that cannot be made is counted and tried again at the next turn."""
+    """Audits at intervals. An audit that cannot be made is counted and tried again at the next turn."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Auditing:
             await asyncio.sleep(self._every_seconds)
 
     async def turn(self) -> None:
-        """Audit once."""
+        """Audit once, and publish the findings or count the failure."""
         try:
             found = await self._audit()
         except AWAY as error:
@@ -53,7 +53,7 @@ class Auditing:
 
 
 async def audit_parts(settings: Settings, with_raw: bool, view: str, every_seconds: float) -> Parts:
-    """Return what is to be run: the audit, and what tells about it."""
+    """Return the parts to run: the audit, and the HTTP server of its metrics."""
     metrics = AuditMetrics(_sources(with_raw, view))
     auditing = Auditing(lambda: examine(settings, with_raw, view), metrics, every_seconds)
     app = http_app(metrics, {"live": answers})
@@ -72,7 +72,7 @@ def _sources(with_raw: bool, view: str) -> list[Source]:
 
 
 def _tell(found: Audit) -> None:
-    """Log what differs, so that it is known which counter it was. An operator's name is in no log."""
+    """Log which counters differ, without the names of operators."""
     level = log.error if found.drift else log.info
     level("audited", rows=found.rows, differing=len(found.drift), raw=found.raw)
     for one in found.drift[:LOGGED]:

@@ -1,4 +1,4 @@
-"""Counting the raw topics again, with the families of this version, into stores of their own."""
+"""Counts the raw topics again into separate stores, with the families of this version."""
 
 import asyncio
 from collections import defaultdict
@@ -31,7 +31,7 @@ async def partitions_of_facts(settings: Settings) -> int:
 
 
 async def raw_offsets(settings: Settings) -> dict[TopicPartition, tuple[int, int]]:
-    """Return where each partition of the raw topics begins and ends. Raises TimeoutError and KafkaError."""
+    """Return the start and end offset of each raw partition. Raises TimeoutError and KafkaError."""
     async with _consumer(settings) as consumer:
         found = [
             TopicPartition(settings.names.raw(source), partition)
@@ -68,7 +68,7 @@ class Fact(NamedTuple):
 
 
 async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) -> dict[int, LocalStore]:
-    """Return by partition a store with what the raw topics come to, as far as they are kept."""
+    """Return for each partition a store with the count of all events that the raw topics still hold."""
     logical = {settings.names.raw(source): source for source in READERS}
     stores = {partition: copies.store("raw", partition) for partition in range(partitions)}
     conventions = structs.replace(settings.conventions, owners=owners_of(await all_numbers(settings)))

@@ -1,4 +1,4 @@
-"""Looking again before anything is called wrong."""
+"""Repeats a comparison before a difference is reported."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,8 @@ from typing import ParamSpec, TypeVar
 
 TRIES = 3
 PAUSE_SECONDS = 1.0
-"""A copy is read changelog by changelog while transactions go on: one that is torn is whole the next time."""
+"""Pause before the next look. A copy is read changelog by changelog while transactions go on, so it may be
+inconsistent; the next look then finds it consistent."""
 
 Asked = ParamSpec("Asked")
 Found = TypeVar("Found")
@@ -15,7 +16,7 @@ Found = TypeVar("Found")
 async def rechecked(
     look: Callable[Asked, Awaitable[list[Found]]], *args: Asked.args, **kwargs: Asked.kwargs
 ) -> list[Found]:
-    """Look until nothing is found any more, a few times; return what the last look found."""
+    """Repeat a look at most `TRIES` times until it finds nothing; return the findings of the last look."""
     found = await look(*args, **kwargs)
     for _ in range(TRIES - 1):
         if not found:

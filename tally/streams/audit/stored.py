@@ -1,4 +1,4 @@
-"""The rows that Postgres holds, as the changelog has them."""
+"""The rows that Postgres holds, in the form of the changelog."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ Rows = dict[bytes, tuple[int, dict[str, int]]]
 
 
 async def stored_rows(settings: Settings) -> dict[int, Rows]:
-    """Return by partition the next offset and counts of each row of our generation.
+    """Return the next offset and counts of each row of our generation, by partition.
 
     Raises PostgresFailure.
     """

@@ -1,6 +1,6 @@
-"""The rows of all partitions against what the read API of a worker answers.
+"""Compares the rows of all partitions with the answers of a worker's read API.
 
-The counters changelog is read on from where copies of it end; whatever is no answer of a worker is an error.
+The counters changelog is read on from the end of the copies. Any response that is not a worker's is an error.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ DEADLINE_SECONDS = 60.0
 
 
 class Following:
-    """Takes up, whenever it is asked to, what was committed since the last time."""
+    """Reads on request the counters committed since the last time."""
 
     def __init__(self, consumer: Any, tps: list[TopicPartition]) -> None:
         self._consumer = consumer
         self._tps = tps
 
     async def catch_up(self, versions: Versions) -> None:
-        """Read to the present ends. Raises TimeoutError."""
+        """Apply all records up to the present ends. Raises TimeoutError."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             ends = await self._consumer.end_offsets(self._tps)
             async for arrived in read_up_to(self._consumer, ends, DEADLINE_SECONDS):
@@ -77,17 +77,17 @@ async def following(settings: Settings, starts: Mapping[int, int]) -> AsyncItera
 
 ANSWER_SECONDS = 10.0
 ANSWERED = (200, 404)
-"""A campaign of which nothing is counted is not found; the answer has a receipt all the same."""
+"""A campaign without counts answers 404; that answer holds a receipt too."""
 
 Wanted = TypeVar("Wanted", bound=Answer)
 
 
 class NoAnswer(Exception):
-    """The worker that the audit was given does not answer, or not as a worker of this generation does."""
+    """The given worker does not answer, or does not answer as a worker of this generation."""
 
 
 class Asking:
-    """The read API of one worker. Raises NoAnswer where the address can be none."""
+    """A client of one worker's read API. Raises NoAnswer if the address is invalid."""
 
     def __init__(self, url: str, generation: int) -> None:
         self._url = address(url)
@@ -102,7 +102,7 @@ class Asking:
         await self._session.close()
 
     async def ask(self, scope: Scope) -> Answer:
-        """Return what the worker says of a campaign, or of a tenant's operators. Raises NoAnswer."""
+        """Return the worker's answer for a campaign, or for a tenant's operators. Raises NoAnswer."""
         tenant, campaign = scope
         if not campaign:
             return await self._operators(f"/v1/tenants/{_part(tenant)}/operators")
@@ -118,14 +118,14 @@ class Asking:
         try:
             answer = msgspec.json.decode(await self._body(path), type=wanted)
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
-            # Without the address, which may hold a password.
+            # The message omits the address, which may hold a password.
             raise NoAnswer(f"the view does not answer {path}: {type(error).__name__}: {error}") from None
         if answer.receipt.generation != self._generation:
             raise NoAnswer(f"the view is of generation {answer.receipt.generation}, not {self._generation}")
         return answer
 
     async def _body(self, path: str) -> Any:
-        # As it is: a client would resolve a path of dots, and an id may be one.
+        # Sent as it is: the client would resolve path segments of dots, and an id may be one.
         url = URL(self._url + path, encoded=True)
         async with self._session.get(url, allow_redirects=False) as response:
             if response.status not in ANSWERED:
@@ -134,7 +134,7 @@ class Asking:
 
 
 def address(url: str) -> str:
-    """Return a worker's address as paths are added to it. Raises NoAnswer: it can be none."""
+    """Return a worker's address without a trailing slash. Raises NoAnswer if it is invalid."""
     try:
         is_one = URL(url).scheme in ("http", "https") and bool(URL(url).host)
     except ValueError:
@@ -145,23 +145,23 @@ def address(url: str) -> str:
 
 
 def _part(text: str) -> str:
-    """Return a part of a path."""
+    """Return a text as one segment of a path."""
     return quote(text, safe="").replace(".", "%2E")
 
 
 ANYBODY: Scope = ("-", "")
-"""Asked for so that a view that is away, or another's, is noticed where there is nothing to compare."""
+"""Always asked for: it detects a view that is away or of another generation when there are no rows."""
 
 
 class Unequal(Struct, frozen=True):
-    """An answer that is not, or not yet, what the rows come to."""
+    """An answer that does not, or not yet, equal the rows."""
 
     scope: Scope
     found: Compared
 
 
 async def against_view(settings: Settings, url: str, kept: Copies, partitions: int) -> list[Compared]:
-    """Return what answers differ in from the rows, and what they cannot be held to.
+    """Return the differences between answers and rows, and the rows that are too new to compare.
 
     Raises NoAnswer, TimeoutError and KafkaError.
     """
@@ -176,7 +176,7 @@ async def against_view(settings: Settings, url: str, kept: Copies, partitions: i
 
 
 class Look:
-    """Asks for everything, then for what was not equal.
+    """Asks for every scope first, and at each later look only for those that were not equal.
 
     The view may have been behind the copies, or in the middle of a transaction.
     """
@@ -188,7 +188,7 @@ class Look:
         self._open = versions.scopes()
 
     async def again(self) -> list[Unequal]:
-        """Ask, take up what was counted meanwhile, and compare by the progress of each answer."""
+        """Ask, read the counters committed meanwhile, and compare at the progress of each answer."""
         answers = {scope: await self._asking.ask(scope) for scope in self._open}
         await self._changes.catch_up(self._versions)
         unequal = []
@@ -207,5 +207,5 @@ def _rows(copies: dict[int, LocalStore]) -> Iterator[PartitionRow]:
 
 
 def _end(local: LocalStore) -> int:
-    """Return where the counters go on behind a copy; at their start where nothing was ever counted."""
+    """Return the counters offset at which a copy ends; 0 if nothing was ever counted."""
     return 0 if local.meta is None else local.meta.offsets.get(COUNTERS, 0)

@@ -1,6 +1,6 @@
-"""Setting a topic's configuration entry by entry; whatever else somebody has set stays as it is.
+"""Sets single entries of a topic's configuration and leaves all others unchanged.
 
-The client's own `alter_configs` is Kafka's old one, which resets every entry that is not named.
+The client's own `alter_configs` is Kafka's old request, which resets every entry that is not named.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int8, Int16, Int32, Schema, String
 
 Changes = Mapping[str, Mapping[str, str]]
-"""By topic: configuration entries to set."""
+"""Configuration entries to set, by topic."""
 SET = 0
 
 
 async def alter(client: Any, changes: Changes) -> list[str]:
-    """Set entries of topics; return what the brokers refused, a line each. Raises KafkaError."""
+    """Set configuration entries of topics; return each refusal as one line. Raises KafkaError."""
     answer = await client._send_request(_Alter(changes))
     return [
         f"{name}: {for_code(code).__name__}{f' ({message})' if message else ''}"

@@ -1,4 +1,4 @@
-"""What a deployment has beyond each of its bounds, as far as anybody can know."""
+"""How much of a deployment lies beyond each bound, as far as it can be known."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from tally.streams.operations.incomplete import Line
 
 
 class Known(Struct, frozen=True):
-    """Where it is known how much lies beyond a bound, and what is counted there."""
+    """The source that shows how much lies beyond a bound, and the unit counted there."""
 
     where: str
     of: str
@@ -50,7 +50,7 @@ NOT_KNOWN: Mapping[str, str] = {
     bounds.OPERATOR_TEXT.name: "what is cut off leaves no trace",
     bounds.REMEMBERED_LINKS.name: "it is in a process's memory, and changes no number",
 }
-"""Bounds without a count of their own, and why."""
+"""Bounds without a separate count, and the reason."""
 
 OF_ROWS = """
 SELECT
@@ -73,17 +73,20 @@ SELECT
         WHERE generation = $1 AND queues <> '{}' AND entry ~ '^sha256:[0-9a-f]{32}/'
     ) AS queue_name
 """
-"""By bound; takes the generation and the bounds of what is shown."""
+"""Query with one column a bound; its parameters are the generation and the three bounds of answers."""
 
 
 async def of_rows(connection: Any, generation: int) -> dict[str, int]:
-    """Return by bound what Postgres's rows have beyond it. Raises asyncpg.PostgresError, TimeoutError."""
+    """Return how much of Postgres's rows lies beyond each bound.
+
+    Raises asyncpg.PostgresError, TimeoutError.
+    """
     shown = (bounds.TEMPLATES_SHOWN, bounds.CAMPAIGNS_SHOWN, bounds.OPERATORS_SHOWN)
     return dict(await connection.fetchrow(OF_ROWS, generation, *(bound.most for bound in shown)))
 
 
 def of_lines(lines: Iterable[Line]) -> Counter[str]:
-    """Return by bound how many subjects are incomplete for it, acknowledged or not. Pure."""
+    """Return how many subjects each bound leaves incomplete, acknowledged or not. Pure."""
     found: Counter[str] = Counter()
     for line in lines:
         if line.kind in bounds.BY_NAME:
@@ -92,7 +95,7 @@ def of_lines(lines: Iterable[Line]) -> Counter[str]:
 
 
 def line_of(beyond: Mapping[str, int]) -> str:
-    """Return one line of what is beyond bounds, in the registry's order. Pure."""
+    """Return one line that lists what lies beyond bounds, in the registry's order. Pure."""
     shown = [
         f"{bound.name}: {beyond[bound.name]} {KNOWN[bound.name].of}"
         for bound in BOUNDS

@@ -1,7 +1,7 @@
-"""Reading dead letters back: what could not be counted, and why.
+"""Reads back dead letters: the records that could not be counted, with the reasons.
 
-Anybody may have written to their topic, and there may be millions of them: one is read after the other, and
-what is none is counted and passed over.
+There may be millions of them, so they are read as a stream. Other producers may have written to the topic;
+records that are not dead letters are counted and skipped.
 """
 
 import heapq
@@ -23,14 +23,15 @@ from tally.tables.kafka.read_to_end import read_to_end, time_of
 
 DEADLINE_SECONDS = 120.0
 REMEMBERED = 100_000
-"""Origins, to list a letter once that a killed worker wrote twice: it begins again where it was last safe."""
+"""Number of origins kept to list each letter once. A killed worker may write a letter twice, since its
+successor restarts at the last commit."""
 _MORE = re.compile(r"; and (\d+) more$")
 EARLIER_MS = 60_000
-"""Brokers' clocks agree within it, so that no letter is older than its record by more."""
+"""Largest difference of brokers' clocks: a letter's timestamp is at most this much before its record's."""
 
 
 class StoredDeadLetter(Struct, frozen=True):
-    """One raw record that could not be counted, wholly or in part."""
+    """One raw record that could not be counted, in whole or in part."""
 
     origin: str
     """`topic/partition/offset` of the raw record: the dead letter's name."""
@@ -39,26 +40,26 @@ class StoredDeadLetter(Struct, frozen=True):
     at_ms: int
     key: bytes | None
     value: bytes
-    """The original bytes, or their first and last ones in one piece."""
+    """The original bytes, or their first and last ones concatenated."""
     size_bytes: int
-    """Of the original bytes."""
+    """Size of the original bytes."""
     sha256: str = ""
-    """Of the original bytes, where `value` is not all of them."""
+    """Digest of the original bytes, if `value` does not hold all of them."""
 
 
 class Summary(Struct):
-    """How many dead letters there are, and the newest of them, without their bytes."""
+    """The number of dead letters, and the newest ones without their bytes."""
 
     newest: list[StoredDeadLetter] = []
     by_reason: Counter[str] = field(default_factory=Counter)
     by_bound: Counter[str] = field(default_factory=Counter)
-    """How many were beyond a bound, or were cut at one."""
+    """How many were beyond each bound or were cut at it."""
     foreign: int = 0
-    """Records of the topic that are no dead letters."""
+    """Records of the topic that are not dead letters."""
 
 
 async def read(settings: Settings) -> list[StoredDeadLetter]:
-    """Return all dead letters with their bytes, oldest first: for few of them."""
+    """Return all dead letters with their bytes, oldest first. They are all held in memory."""
     letters = [letter async for letter in each(settings) if letter is not None]
     return sorted(letters, key=_age)
 
@@ -66,7 +67,7 @@ async def read(settings: Settings) -> list[StoredDeadLetter]:
 async def each(
     settings: Settings, since_ms: int | None = None
 ) -> AsyncGenerator[StoredDeadLetter | None, None]:
-    """Yield each dead letter once, those of each partition in order; None for what is none.
+    """Yield each dead letter once, in order within each partition; None for any other record.
 
     Raises KafkaError, TimeoutError.
     """
@@ -85,7 +86,7 @@ async def each(
 
 
 async def summary(settings: Settings, reason: str = "", limit: int = 0) -> Summary:
-    """Count dead letters, and keep the newest so many of one reason or of all."""
+    """Count the dead letters of one reason or of all, and keep the `limit` newest."""
     found = Summary()
     newest: list[tuple[tuple[int, str], StoredDeadLetter]] = []
     async for letter in each(settings):
@@ -102,9 +103,9 @@ async def summary(settings: Settings, reason: str = "", limit: int = 0) -> Summa
 
 
 async def find(settings: Settings, origin: str) -> StoredDeadLetter | None:
-    """Return the dead letter of a raw record, or None. Raises ValueError where that is no origin.
+    """Return the dead letter of a raw record, or None. Raises ValueError if `origin` is malformed.
 
-    Begins at the time of the raw record, if that is still there: no letter is older.
+    Reading begins at the time of the raw record if it still exists: no letter is older.
     """
     topic, partition, offset = _place(origin)
     at_ms = await time_of(settings.kafka, topic, partition, offset, DEADLINE_SECONDS)
@@ -130,7 +131,7 @@ def _age(letter: StoredDeadLetter) -> tuple[int, str]:
 
 
 def letter_of(record: Any) -> StoredDeadLetter | None:
-    """Return a dead letter from its record, or None where somebody else wrote it. Pure."""
+    """Return a dead letter from its record; None if the record is not a dead letter. Pure."""
     headers = dict(_texts(record.headers))
     value = record.value or b""
     try:
@@ -147,7 +148,7 @@ def letter_of(record: Any) -> StoredDeadLetter | None:
 
 
 def beyond(letter: StoredDeadLetter) -> list[Bound]:
-    """Return the bounds that a dead letter's record was beyond, or that cut the letter. Pure."""
+    """Return the bounds that the raw record exceeded or at which the letter was cut. Pure."""
     found = []
     if letter.reason == "too_large" and letter.detail.startswith("too_large at a batch,"):
         found.append(bounds.BATCH)
@@ -163,7 +164,7 @@ def beyond(letter: StoredDeadLetter) -> list[Bound]:
         found.append(bounds.BAD_PARTS)
     if letter.sha256:
         found.append(bounds.LETTER_END)
-    if len(letter.key or b"") == bounds.LETTER_KEY.most:  # or just as long as it may be
+    if len(letter.key or b"") == bounds.LETTER_KEY.most:  # cut, or exactly of the bound's length
         found.append(bounds.LETTER_KEY)
     return found
 

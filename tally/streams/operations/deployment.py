@@ -1,7 +1,7 @@
-"""Brokers and database belong together: no worker of another environment may count a share of partitions.
+"""Checks that brokers and database belong together: a worker of another environment must not join.
 
 Both hold the id of the deployment: Postgres in `tally.deployment`, the brokers in the compacted topic
-`deployment`, whose first living record is the one that counts. The first worker that flushes draws it.
+`deployment`, whose first record without a tombstone is valid. The first worker that flushes draws the id.
 """
 
 import re
@@ -34,13 +34,13 @@ from tally.tables.postgres.progress import FlushProgress
 DEADLINE_SECONDS = 30.0
 ID = re.compile(rb"[0-9a-f]{32}")
 AGAIN_SECONDS = 60.0
-"""How often a worker looks again: what the DSN leads to may become another database."""
+"""How often a worker checks again: its DSN may come to name another database."""
 
 log = structlog.get_logger()
 
 
 class ForeignDatabase(Exception):
-    """The database belongs to another deployment than the brokers."""
+    """The brokers and the database belong to different deployments."""
 
     def __init__(self, of_brokers: str | None, of_database: str | None) -> None:
         super().__init__(
@@ -52,7 +52,7 @@ class ForeignDatabase(Exception):
 
 
 class Deployment:
-    """Looks whether the database of the settings is the one that these brokers' counters go to."""
+    """Checks whether the counters on these brokers belong in the database of the settings."""
 
     def __init__(
         self,
@@ -65,19 +65,20 @@ class Deployment:
         self._store_ids = store_ids
 
     async def check(self) -> None:
-        """Return if brokers and database belong together, or nobody has said so yet: then they do now.
+        """Return if brokers and database belong together; if neither is claimed, join them.
 
-        Raises ForeignDatabase; Away and Refused, KafkaError and TimeoutError, and nothing is known.
+        Raises ForeignDatabase if they do not. After Away, Refused, KafkaError or TimeoutError the answer is
+        unknown.
         """
         known, held, verdict = await self._judged()
         if verdict == "claim":
             held = await keep_id(self._database, uuid4().hex)
             await _write(self._settings, {held: _now()})
-            # Another worker may have been first, with another database.
+            # Another worker with another database may have been first.
             known = await of_brokers(self._settings)
             verdict = judge(known, held, "nothing")
         elif verdict == "foreign":
-            # Somebody may have adopted it between the two looks.
+            # The database may have been adopted between the two reads.
             known, held, verdict = await self._judged()
         if verdict == "foreign":
             raise ForeignDatabase(known, held)
@@ -86,9 +87,10 @@ class Deployment:
             log.warning("the database had lost the id of its deployment", deployment=known)
 
     async def _judged(self) -> tuple[str | None, str | None, Verdict]:
-        """Return the ids of brokers and database, and what they say.
+        """Return the ids of brokers and database, and the verdict on them.
 
-        The brokers are asked first: whoever claims a database gives that its id before the brokers get it.
+        The brokers are read first: a worker that claims a database writes the id there before it writes it to
+        the brokers.
         """
         known = await of_brokers(self._settings)
         held = await database_id(self._database)
@@ -100,7 +102,7 @@ class Deployment:
 
 
 class OwnWriter:
-    """A writer that looks whether the database is its own, before it reads or writes; see RowWriter."""
+    """A RowWriter that checks, before it reads progress, that the database belongs to this deployment."""
 
     def __init__(
         self, writer: RowWriter, check: Callable[[], Awaitable[None]], monotonic: Callable[[], float]
@@ -112,13 +114,16 @@ class OwnWriter:
         self._is_known = False
 
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
-        """Read flush progress of a database that is ours. Raises ForeignDatabase besides the writer's own."""
+        """Check the database if that is due, then read flush progress.
+
+        Raises ForeignDatabase besides the writer's own errors.
+        """
         if self._monotonic() >= self._again_at_s:
             await self.check()
         return await self._writer.read_progress(partitions)
 
     async def check(self) -> None:
-        """Look whose database it is. Raises ForeignDatabase, Away, Refused."""
+        """Check which deployment the database belongs to. Raises ForeignDatabase, Away, Refused."""
         try:
             await self._check()
             self._is_known = True
@@ -131,18 +136,19 @@ class OwnWriter:
     async def write(
         self, partition: int, rows: Rows, progress: FlushProgress, seen: FlushProgress | None
     ) -> int:
-        """Write, as the writer does."""
+        """Write rows as the wrapped writer does."""
         return await self._writer.write(partition, rows, progress, seen)
 
     async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
-        """Ask, as the writer does."""
+        """Return the unacceptable rows as the wrapped writer does."""
         return await self._writer.unacceptable(partition, rows, most)
 
 
 async def of_brokers(settings: Settings) -> str | None:
-    """Return the deployment that the brokers hold; None before the first flush. Raises KafkaError.
+    """Return the deployment id on the brokers; None before the first flush. Raises KafkaError.
 
-    A record whose key is no such id is somebody else's: it is logged by its offset and says nothing.
+    A record whose key is not such an id was written by another producer. It is logged by its offset and
+    ignored.
     """
     living: dict[bytes, None] = {}
     topic = settings.names.raw(DEPLOYMENT)
@@ -156,7 +162,7 @@ async def of_brokers(settings: Settings) -> str | None:
 
 
 async def shown(settings: Settings) -> tuple[str | None, str | None]:
-    """Return the deployment of the brokers and that of the database. Raises KafkaError, Away, Refused."""
+    """Return the deployment ids of the brokers and the database. Raises KafkaError, Away, Refused."""
     database = await Database.open(settings.postgres_dsn.get_secret_value(), connections=1)
     try:
         return await of_brokers(settings), await database_id(database)
@@ -165,9 +171,9 @@ async def shown(settings: Settings) -> tuple[str | None, str | None]:
 
 
 async def adopt(settings: Settings) -> str:
-    """Let the counters on these brokers go to the database of the settings; return the new deployment.
+    """Join these brokers with the database of the settings; return the new deployment id.
 
-    It is a new one, so that workers with the former database notice. Raises KafkaError, Away, Refused.
+    The id is new, so workers with the former database end. Raises KafkaError, Away, Refused.
     """
     database = await Database.open(settings.postgres_dsn.get_secret_value(), connections=1)
     try:

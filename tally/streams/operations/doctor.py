@@ -1,4 +1,4 @@
-"""Diagnosis: can everything be reached, is everything as it must be, and what is waiting."""
+"""Diagnosis: checks of servers, topics and database, and of what waits or is missing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,11 +27,11 @@ ORDER BY templates DESC LIMIT $3
 
 
 class SomethingMissing(Exception):
-    """Numbers are too low, and nobody has acknowledged it."""
+    """Numbers are too low, and the loss is not acknowledged."""
 
 
 class Finding(Struct, frozen=True):
-    """One check: what was looked at, whether it is as it must be, and what to do if not."""
+    """The result of one check; `detail` says what was found, or what to do if it failed."""
 
     check: str
     ok: bool
@@ -39,7 +39,7 @@ class Finding(Struct, frozen=True):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Run every check; one that fails does not keep the others from running."""
+    """Run every check; a failure does not stop the others."""
     looks = Looks(settings)
     checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("kafka", partial(_kafka, settings)),
@@ -112,7 +112,7 @@ async def _deployment(settings: Settings) -> str:
 
 
 async def _many_templates(settings: Settings) -> str:
-    """Name campaigns of which an answer adds templates up: mostly texts where names belong."""
+    """Name campaigns with too many templates to show: mostly message texts in place of template names."""
     connection = await _connect(settings)
     try:
         found = await connection.fetch(MANY_TEMPLATES, settings.generation, TEMPLATES_SHOWN.most, SHOWN + 1)
@@ -142,7 +142,7 @@ async def _dead_letters(looks: Looks) -> str:
 
 
 async def what_is_missing(looks: Looks) -> str:
-    """Return what is missing from the numbers. Raises SomethingMissing: some of it is not acknowledged."""
+    """Return what is missing from the numbers. Raises SomethingMissing if some is not acknowledged."""
     lines = await looks.lines()
     shown = [_missing(line) for line in lines[:SHOWN]] + (["..."] if len(lines) > SHOWN else [])
     if any(line.count > line.acknowledged for line in lines):
@@ -151,7 +151,7 @@ async def what_is_missing(looks: Looks) -> str:
 
 
 async def _beyond(looks: Looks) -> str:
-    """Say of each bound how much lies beyond it, where anybody can know."""
+    """Return how much lies beyond each bound, as far as it can be known."""
     crowds, letters = await looks.crowds(), await looks.letters()
     connection = await _connect(looks.settings)
     try:
@@ -165,7 +165,7 @@ async def _beyond(looks: Looks) -> str:
 
 
 def _missing(line: incomplete.Line) -> str:
-    """Return a line without whose it is: what is printed here may go anywhere."""
+    """Return a line without tenant or campaign: the output may be passed on."""
     bound = BY_NAME.get(line.kind)
     unit = UNITS.get(line.kind, "subjects")
     why = f", more than {bound.most:,} {bound.of}" if bound else ""

@@ -1,4 +1,4 @@
-"""Which generation the readers of Postgres see."""
+"""The generation that readers of Postgres see."""
 
 import asyncpg
 
@@ -11,11 +11,11 @@ POINT = "UPDATE tally.current_generation SET generation = $1, updated_at = now()
 
 
 class GenerationError(Exception):
-    """The generation that Postgres shows is not, or cannot become, the one that is asked for."""
+    """Postgres does not show, or cannot show, the requested generation."""
 
 
 def advice(shown: int, ours: int) -> str:
-    """Return what to do where Postgres shows another generation than ours. Pure."""
+    """Return what to do if Postgres shows another generation than ours. Pure."""
     difference = f"Postgres shows generation {shown}, this is {ours}"
     if shown > ours:
         return f"{difference}, which has been left: set TALLY_GENERATION={shown}"

@@ -1,4 +1,4 @@
-"""What is missing from the numbers, as the counters changelog has it, and telling that it is known."""
+"""Reads from the counters changelog what is missing from the numbers, and acknowledges it."""
 
 import time
 from collections import defaultdict
@@ -40,12 +40,12 @@ class Line(Struct, frozen=True):
 
     @property
     def since_ms(self) -> int:
-        """When it was first noticed; 0 where nobody knows."""
+        """When it was first noticed; 0 if unknown."""
         return min(filter(None, (entry.since_ms for entry in self.by_partition.values())), default=0)
 
     @property
     def note(self) -> str:
-        """The note to the largest number that was acknowledged."""
+        """The note of the largest acknowledged count."""
         known = (entry.known for entry in self.by_partition.values())
         return max(known, key=lambda one: (one.count, one.note), default=Known()).note
 
@@ -55,7 +55,7 @@ class NotMissing(Exception):
 
 
 async def read(settings: Settings) -> list[Line]:
-    """Return what is missing, as the counters changelog has it now. Raises KafkaError, TimeoutError."""
+    """Return what is missing according to the counters changelog now. Raises KafkaError, TimeoutError."""
     values: dict[tuple[int, bytes], bytes] = {}
     changelog = settings.names.changelog(COUNTERS)
     async for record in read_to_end(settings.kafka, [changelog], DEADLINE_SECONDS):
@@ -69,7 +69,7 @@ async def read(settings: Settings) -> list[Line]:
 
 
 def lines(entries: Iterable[tuple[int, Entry]]) -> list[Line]:
-    """Return entries of partitions as lines, by name. Pure."""
+    """Return entries of partitions as lines, sorted by kind and scope. Pure."""
     found: dict[tuple[str, Scope], dict[int, Entry]] = defaultdict(dict)
     for partition, entry in entries:
         found[entry.kind, entry.scope][partition] = entry
@@ -77,7 +77,7 @@ def lines(entries: Iterable[tuple[int, Entry]]) -> list[Line]:
 
 
 def acknowledgements(line: Line, note: str) -> dict[int, Acknowledged]:
-    """Return what each partition of the facts log is to be told of a line: as much as it counts now. Pure."""
+    """Return a line's acknowledgement for each partition of the facts log, at its present count. Pure."""
     return {
         partition: Acknowledged(line.kind, line.scope, entry.count, note)
         for partition, entry in line.by_partition.items()
@@ -85,7 +85,7 @@ def acknowledgements(line: Line, note: str) -> dict[int, Acknowledged]:
 
 
 async def acknowledge(settings: Settings, name: str, note: str) -> Line:
-    """Acknowledge what is missing under a name, as much as it is now; return it as it was.
+    """Acknowledge the line of this name at its present count; return the line as it was before.
 
     Raises NotMissing, KafkaError, TimeoutError.
     """

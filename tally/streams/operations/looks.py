@@ -1,4 +1,4 @@
-"""What a diagnosis reads of topics, each once however many checks look at it."""
+"""What a diagnosis reads from topics; each topic is read once for all checks."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -18,13 +18,13 @@ from tally.tables.rules import Rules
 CUSTOMERS = CustomerFamily()
 MESSAGES = MessageFamily()
 LARGE_BYTES = 10_000
-"""Of a customer; smaller ones are not kept in mind."""
+"""Size of a customer from which it is remembered."""
 SCAN_SECONDS = 300.0
 SHOWN = 20
 
 
 class Looks:
-    """Reads dead letters, what is missing, and customers when they are first asked for. Raises KafkaError."""
+    """Lazy, cached reads of dead letters, missing subjects and customers. Raises KafkaError."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -45,7 +45,7 @@ class Looks:
         return self._lines
 
     async def crowds(self) -> "Crowds":
-        """Return which identifiers of customers identify nobody."""
+        """Return the identifiers that identify no customer, and the largest customer."""
         if self._crowds is None:
             crowds = Crowds()
             changelog = self.settings.names.changelog(CUSTOMERS.table)
@@ -56,17 +56,17 @@ class Looks:
 
 
 class Census(Struct):
-    """Messages whose send result has not come, and messages that several tenants claim.
+    """Messages without a send result, and messages that several tenants claim.
 
-    Most of the former belong to no campaign and never will. Of the claims of the latter all but one
-    tenant's are wrong: somebody publishes message ids that are not theirs.
+    Most messages without a send result belong to no campaign and never will. All claims but one are wrong:
+    some producer publishes message ids of other tenants.
     """
 
     waiting: set[bytes] = field(default_factory=set)
     contested: set[bytes] = field(default_factory=set)
 
     def apply(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the messages' changelog; a later one of the same message replaces it."""
+        """Apply a record of the messages' changelog; a later record of a message replaces an earlier one."""
         self.waiting.discard(key)
         self.contested.discard(key)
         if value is None:
@@ -83,9 +83,10 @@ class Census(Struct):
 
 
 class Crowds(Struct):
-    """Identifiers that are shown with too many others to identify anybody, and the largest customer there is.
+    """Identifiers linked with too many others to identify a customer, and the largest customer.
 
-    A producer or a gateway has filled in one phone or user id for everybody, or one message id.
+    Such an identifier comes from a producer or gateway that fills in one phone, user id or message id for
+    many people.
     """
 
     refused: set[bytes] = field(default_factory=set)
@@ -93,7 +94,7 @@ class Crowds(Struct):
     sizes: dict[bytes, int] = field(default_factory=dict)
 
     def apply(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the customers' changelog; a later one of the same key replaces it."""
+        """Apply a record of the customers' changelog; a later record of a key replaces an earlier one."""
         self.refused.discard(key)
         self.incomplete.discard(key)
         self.sizes.pop(key, None)
@@ -109,7 +110,7 @@ class Crowds(Struct):
 
     @property
     def by_links(self) -> int:
-        """How many identify nobody for what they are shown with, not for the size of a customer."""
+        """How many identifiers are refused for their links, not for the size of a customer."""
         return len(self.refused - self.incomplete)
 
     def __str__(self) -> str:
@@ -123,7 +124,7 @@ class Crowds(Struct):
 
 
 def _by_number(subjects: Collection[bytes]) -> str:
-    # What follows the number need not be text: a message among the identifiers of customers is a digest.
+    # The rest of a key need not be text: a message id among customers' identifiers is a digest.
     numbers = Counter(split_parts(key.partition(b"/")[0])[0] for key in subjects)
     shown = [f"{number}: {count}" for number, count in numbers.most_common(SHOWN)]
     return ", ".join([*shown, *(["..."] if len(numbers) > SHOWN else [])]) or "none"

@@ -1,4 +1,4 @@
-"""The topic `numbers`: setting whose a business number is, and following what is set."""
+"""The topic `numbers`: sets and follows which tenant owns a business number."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 async def all_numbers(settings: Settings) -> dict[str, Number]:
-    """Return every number that is set. Raises KafkaError, TimeoutError."""
+    """Return every number with an owner. Raises KafkaError, TimeoutError."""
     found: dict[str, Number] = {}
     async for record in read_to_end(settings.kafka, [settings.names.raw(NUMBERS)], DEADLINE_SECONDS):
         _apply(found, record)
@@ -29,22 +29,22 @@ async def all_numbers(settings: Settings) -> dict[str, Number]:
 
 
 async def set_number(settings: Settings, number_id: str, number: Number) -> None:
-    """Say whose a number is from now on. Raises KafkaError, TimeoutError, BadEvent."""
+    """Set the owner of a number from now on. Raises KafkaError, TimeoutError, BadEvent."""
     await _publish(settings, number_id, encode(checked_number(number_id, number)))
 
 
 async def remove_number(settings: Settings, number_id: str) -> None:
-    """Let a number be anybody's again. Raises KafkaError, TimeoutError."""
+    """Remove the owner of a number, so any tenant may use it. Raises KafkaError, TimeoutError."""
     await _publish(settings, number_id, None)
 
 
 def owners_of(numbers: Mapping[str, Number]) -> Owners:
-    """Return by phone_number_id the tenant whose it is."""
+    """Return the owning tenant by phone_number_id."""
     return {number_id: number.tenant for number_id, number in numbers.items()}
 
 
 class NumbersFollower:
-    """Tells whoever reads send results whose numbers are, at the start and at each change."""
+    """Calls `changed` with the owners of all numbers at the start and at each change."""
 
     def __init__(self, settings: Settings, changed: Callable[[Owners], None]) -> None:
         self._settings = settings
@@ -53,16 +53,16 @@ class NumbersFollower:
         self._next_offset = 0
 
     async def start(self) -> None:
-        """Read what is set. Raises KafkaError, TimeoutError."""
+        """Read all numbers and report their owners. Raises KafkaError, TimeoutError."""
         topic = self._settings.names.raw(NUMBERS)
         async for record in read_to_end(self._settings.kafka, [topic], DEADLINE_SECONDS):
             self._apply(record)
         self._changed(owners_of(self._numbers))
 
     async def run(self) -> None:
-        """Follow until cancelled; while Kafka is away what was set holds.
+        """Follow until cancelled; while Kafka is away the last known owners hold.
 
-        Raises TopicAuthorizationFailedError: without the right to read, what is set later would never hold.
+        Raises TopicAuthorizationFailedError: without the right to read, later changes would be missed.
         """
         while True:
             try:
@@ -94,7 +94,7 @@ class NumbersFollower:
 
 
 def _apply(numbers: dict[str, Number], record: Any) -> None:
-    """Take one record; one that says nothing of a number is passed over: it must not stop a worker."""
+    """Apply one record; log and skip a malformed one, since it must not stop a worker."""
     try:
         number_id, number = read_number(record.key, record.value)
     except BadNumber as error:

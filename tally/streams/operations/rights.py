@@ -1,7 +1,7 @@
-"""What the user of a worker may do at the brokers, asked before anything is built on it.
+"""Checks a worker's rights at the brokers before anything is built on them.
 
-Without asking, a right that is missing shows late, or not at all: a group that may not be joined waits
-without a word, and business numbers that may not be read would be anybody's.
+Without this check a missing right shows late or never: a worker that may not join its group waits silently,
+and business numbers that it cannot read would have no owners.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tally.tables.kafka.layouts import allowed_on_topics
 
 DEADLINE_SECONDS = 30.0
 NOT_SAID = -(1 << 31)
-"""What a broker answers that does not tell what is allowed."""
+"""The answer of a broker that does not report the allowed operations."""
 
 
 class Operation(IntEnum):
@@ -35,26 +35,26 @@ class Operation(IntEnum):
 
     @property
     def words(self) -> str:
-        """As Kafka's tools write it."""
+        """The name as Kafka's tools write it."""
         return self.name.title()
 
 
 class RightsMissing(Exception):
-    """The user of this process may not do what its roles need; the message says which rights are wanted."""
+    """The user of this process lacks rights that its roles need; the message names them."""
 
 
 class Needed(Struct, frozen=True):
-    """What roles need, by the full name of a topic or group."""
+    """The rights that roles need, by the full name of a topic or group."""
 
     topics: Mapping[str, frozenset[Operation]]
     groups: frozenset[str]
-    """To be read: joined, and committed to."""
+    """Groups that need Read, to join them and to commit."""
 
 
 def needed(roles: Iterable[str], names: Names) -> Needed:
-    """Return what some roles need at the brokers. Pure.
+    """Return the rights that roles need at the brokers. Pure.
 
-    Describe and DescribeConfigs of all topics are asked for where topics are compared with their declaration.
+    `operations.topics` checks Describe and DescribeConfigs when it compares topics with their declaration.
     """
     topics: defaultdict[str, set[Operation]] = defaultdict(set)
     groups: set[str] = set()
@@ -79,9 +79,9 @@ def needed(roles: Iterable[str], names: Names) -> Needed:
 
 
 def lacking(wanted: Needed, on_topics: Mapping[str, int], on_groups: Mapping[str, int]) -> list[str]:
-    """Return the rights that are missing, in words; what a broker does not tell is taken for granted. Pure.
+    """Return the missing rights in words; a right that a broker does not report counts as granted. Pure.
 
-    What is allowed is a number of bits, one for each operation.
+    Allowed operations are a bit set, one bit for each operation.
     """
     missing = [
         f"{operation.words} on topic {name}"
@@ -101,7 +101,7 @@ def _allows(bits: int, operation: Operation) -> bool:
 
 
 async def check(settings: Settings) -> None:
-    """Ask the brokers what this process may do. Raises RightsMissing, KafkaError, TimeoutError."""
+    """Check the rights of this process at the brokers. Raises RightsMissing, KafkaError, TimeoutError."""
     wanted = needed(settings.roles, settings.names)
     async with asyncio.timeout(DEADLINE_SECONDS), admin(settings) as client:
         on_topics = await allowed_on_topics(client._client, sorted(wanted.topics))
@@ -121,13 +121,13 @@ async def _allowed_on_group(client: Any, name: str) -> int:
             raise for_code(code)(name)
     except GroupAuthorizationFailedError:
         return 0
-    except KafkaError:  # its coordinator is not there yet
+    except KafkaError:  # the group's coordinator is not available yet
         return NOT_SAID
     return int(allowed)
 
 
 class _GroupRequest(RequestStruct):  # type: ignore[misc]
-    """DescribeGroups, version 3; the client's own reads the answer as that of version 2."""
+    """DescribeGroups, version 3; the client's own class reads the response as version 2."""
 
     API_KEY = 15
     API_VERSION = 3
@@ -136,7 +136,7 @@ class _GroupRequest(RequestStruct):  # type: ignore[misc]
 
 
 class _DescribeGroup(Request[_GroupRequest]):  # type: ignore[misc]
-    """Asks what may be done with a group."""
+    """Request for the allowed operations on a group."""
 
     API_KEY = 15
 

@@ -1,4 +1,4 @@
-"""What is unfit about a topic, and what of it can be set right. Pure."""
+"""Differences between a topic and its declaration, and which of them can be altered. Pure."""
 
 from collections.abc import Mapping
 
@@ -10,40 +10,40 @@ from tally.tables.kafka.layouts import Layout
 
 MIN_INSYNC = 2
 CHOSEN = frozenset({"retention.ms", "retention.bytes", "segment.ms", "min.cleanable.dirty.ratio"})
-"""What may be chosen: it costs disk or time, and no number depends on it."""
+"""Entries that operators may choose: they affect disk or time, never the numbers."""
 AT_LEAST = frozenset({"max.message.bytes", "min.insync.replicas", "delete.retention.ms"})
 
 
 class Wanted(Struct, frozen=True):
-    """What topics are compared with, beside their own declaration."""
+    """The values that topics are compared with, besides their own declaration."""
 
     replicas: int
     facts_partitions: int
 
     @property
     def min_insync(self) -> int:
-        """How many replicas have to have a record before it is acknowledged."""
+        """How many replicas must hold a record before it is acknowledged."""
         return MIN_INSYNC if self.replicas > MIN_INSYNC else 1
 
 
 class Found(Struct, frozen=True):
-    """One topic as the brokers have it; `config` is None where it may not be read."""
+    """One topic as the brokers have it; `config` is None if it may not be read."""
 
     layout: Layout | KafkaError
     config: Mapping[str, str] | None
 
 
 class Problems(Struct, frozen=True):
-    """What is unfit about a topic."""
+    """The problems of one topic."""
 
     config: dict[str, str]
-    """Entries that can be set right, with the values that they must have."""
+    """Entries that can be altered, with the values that they must have."""
     said: tuple[str, ...]
-    """Everything, in words."""
+    """All problems, in words."""
 
 
 def problems_of(topic: Topic, found: Found, wanted: Wanted) -> Problems:
-    """Compare a topic with its declaration. How many replicas are in sync is no problem of it."""
+    """Compare a topic with its declaration. The number of replicas in sync is not considered."""
     if not isinstance(found.layout, Layout):
         return Problems({}, (_absent(found.layout),))
     said = _shape(topic, found.layout, wanted)
@@ -59,7 +59,7 @@ def problems_of(topic: Topic, found: Found, wanted: Wanted) -> Problems:
 
 
 def is_missing(found: Found) -> bool:
-    """Return whether the brokers know no such topic."""
+    """Return whether the brokers do not know the topic."""
     return isinstance(found.layout, UnknownTopicOrPartitionError)
 
 

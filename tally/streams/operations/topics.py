@@ -1,4 +1,4 @@
-"""Declaring topics, and comparing what the brokers have with what Tally needs."""
+"""Declares topics, and compares the brokers' topics with what Tally needs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -24,7 +24,7 @@ from tally.tables.kafka.layouts import Layout, layouts
 
 DEADLINE_SECONDS = 60.0
 SEEN_SECONDS = 15.0
-"""How long brokers may take until all of them know of a topic that one has just made."""
+"""How long all brokers may take to learn of a topic that one of them has just created."""
 ALTER = "run `tally topics declare --alter`, which sets configurations; nothing else can be set right by it"
 
 
@@ -33,7 +33,7 @@ class TopicsError(Exception):
 
 
 class TopicState(Struct, frozen=True):
-    """One topic as it should be and as it is; `partitions` None where it is not to be seen."""
+    """One topic as declared and as found; `partitions` is None if it cannot be seen."""
 
     topic: Topic
     partitions: int | None
@@ -41,12 +41,12 @@ class TopicState(Struct, frozen=True):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is unfit about it, in words."""
+        """All problems of the topic, in words."""
         return self.unfit.said
 
 
 class Declared(Struct, frozen=True):
-    """What declaring has changed, and what there is."""
+    """The changes made by declaring, and the partition count of the facts log."""
 
     created: list[str]
     altered: list[str]
@@ -59,10 +59,10 @@ def wanted(settings: Settings) -> list[Topic]:
 
 
 async def declare(settings: Settings, *, mend: bool = False, only: Collection[str] | None = None) -> Declared:
-    """Create the topics that are missing, and set unfit configurations right if that is asked for.
+    """Create missing topics, and with `mend` alter unfit configurations.
 
-    `only` names topics to look at; without, all. Raises TopicsError where one of them is still unfit, says
-    which and why: numbers would be lost or doubled on it, sooner or later.
+    `only` names the topics to consider; None means all. Raises TopicsError, with names and reasons, if one is
+    still unfit: sooner or later numbers would be lost or doubled on it.
     """
     async with asyncio.timeout(DEADLINE_SECONDS), admin(settings) as client:
         topics = [topic for topic in wanted(settings) if only is None or topic.name in only]
@@ -75,7 +75,7 @@ async def declare(settings: Settings, *, mend: bool = False, only: Collection[st
         by = Wanted(settings.replication_factor, facts)
         states = _compared(topics, found, by)
         altered = await _mend(client, states) if mend else []
-        # A broker says that it has altered something, and knows of it a moment later.
+        # A broker confirms an alteration shortly before it reports the new value.
         ends_at = asyncio.get_running_loop().time() + SEEN_SECONDS
         while altered and _can_mend(states) and asyncio.get_running_loop().time() < ends_at:
             await asyncio.sleep(0.1)
@@ -85,14 +85,14 @@ async def declare(settings: Settings, *, mend: bool = False, only: Collection[st
 
 
 def refuse(states: Sequence[TopicState]) -> None:
-    """Raise TopicsError where a topic is unfit."""
+    """Raise TopicsError if a topic is unfit."""
     wrong = [f"{state.topic.name}: {', '.join(state.problems)}" for state in states if state.problems]
     if wrong:
         raise TopicsError(f"topics are not as they must be: {'; '.join(wrong)} ({ALTER})")
 
 
 async def states(settings: Settings) -> list[TopicState]:
-    """Compare the brokers' topics with what is needed."""
+    """Return every topic as declared and as the brokers have it."""
     async with asyncio.timeout(DEADLINE_SECONDS), admin(settings) as client:
         topics = wanted(settings)
         facts = await _facts_partitions(client, settings)
@@ -138,7 +138,7 @@ async def _create(client: Any, topics: list[Topic], settings: Settings) -> None:
     failed = [
         f"{name}: {for_code(code).__name__}{f' ({message})' if message else ''}"
         for name, code, message, *_ in answer.topic_errors
-        # Another worker that starts at the same moment may have been first.
+        # Another worker that starts at the same moment may have created it first.
         if code and for_code(code) is not TopicAlreadyExistsError
     ]
     if any(for_code(code) is TopicAuthorizationFailedError for _, code, *_ in answer.topic_errors):
@@ -153,7 +153,7 @@ async def _create(client: Any, topics: list[Topic], settings: Settings) -> None:
 
 
 async def _found_once_seen(client: Any, topics: Sequence[Topic]) -> dict[str, Found]:
-    """Look at topics of which some have just been made, until every broker that is asked knows of them."""
+    """Return topics of which some were just created, once every broker that is asked knows them."""
     async with asyncio.timeout(SEEN_SECONDS):
         while True:
             found = await _found(client, topics)
@@ -190,7 +190,7 @@ async def _found(client: Any, topics: Sequence[Topic]) -> dict[str, Found]:
 async def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str] | None]:
     """Return configurations by topic, without those that may not be read.
 
-    None stands for a topic that the broker which was asked has not heard of yet: another one made it.
+    None means that the asked broker does not know the topic yet, because another broker has just created it.
     """
     configs: dict[str, dict[str, str] | None] = {}
     if not names:
@@ -210,7 +210,7 @@ async def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str] | 
 
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[Any]:
-    """Yield an admin client that is closed whatever happens."""
+    """Yield an admin client and close it at the end."""
     client = settings.kafka.admin(request_timeout_ms=30_000)
     try:
         await client.start()
