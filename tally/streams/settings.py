@@ -1,4 +1,4 @@
-"""Every setting of Tally, in one frozen place: environment variables with the prefix `TALLY_`."""
+"""All settings of Tally: environment variables with the prefix `TALLY_`, read once into a frozen object."""
 
 import os
 import ssl
@@ -20,13 +20,13 @@ from tally.tables.rules import Rules
 
 PREFIX = "TALLY_"
 FLUSH = FlushConfig()
-"""One default for a number, wherever it is read."""
+"""Source of the flush defaults, so each has one definition."""
 Role = Literal["route", "fold", "flush", "view"]
 ROLES: tuple[Role, ...] = ("route", "fold", "flush", "view")
 
 
 class SettingsError(Exception):
-    """The environment holds no valid configuration; the message names each setting, never its value."""
+    """The environment is not a valid configuration; the message names each setting, never its value."""
 
 
 class Settings(BaseSettings):
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _can_reach_kafka(self) -> Self:
-        """Refuse what would only fail a minute later, once brokers are waited for."""
+        """Refuse settings that would otherwise fail a minute later, after the wait for brokers."""
         if self.kafka_security.startswith("SASL") and not self.kafka_username:
             raise ValueError(
                 f"{variable('kafka_username')}: is needed, since {variable('kafka_security')} says so"
@@ -185,17 +185,17 @@ class Settings(BaseSettings):
 
     @property
     def rules(self) -> Rules:
-        """What turns states into counters."""
+        """The rules by which states become counters."""
         return Rules(self.reply_window_seconds, self.operator_scripts)
 
     @property
     def conventions(self) -> Conventions:
-        """What route makes of AMI events."""
+        """The conventions by which route reads AMI events."""
         return Conventions(dict(self.call_variables), self.amd_event)
 
     @property
     def kafka(self) -> KafkaClients:
-        """How brokers are reached, and what makes every client of them."""
+        """The factory of all Kafka clients."""
         return KafkaClients(
             tuple(self.kafka_bootstrap.split(",")),
             self.kafka_security,
@@ -206,7 +206,7 @@ class Settings(BaseSettings):
         )
 
     def _ssl_context(self) -> ssl.SSLContext:
-        """Return how to encrypt connections. Raises ValueError: a file cannot be read."""
+        """Return the TLS context of connections. Raises ValueError if a file cannot be read."""
         try:
             context = ssl.create_default_context(cafile=self.kafka_ca_file)
         except OSError as error:
@@ -233,7 +233,7 @@ def variable(name: str) -> str:
 
 
 def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Read the settings, once. Raises SettingsError: unknown, malformed or out of range."""
+    """Read the settings. Raises SettingsError if one is unknown, malformed or out of range."""
     environment = os.environ if environment is None else environment
     known = {variable(name) for name in Settings.model_fields}
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
@@ -249,12 +249,12 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
 
 
 def _unreadable(name: str, error: OSError) -> str:
-    """Say why a file of keys or certificates cannot be used, without its path or what is in it."""
+    """Return why a key or certificate file cannot be used, without its path or contents."""
     return f"{variable(name)}: {error.strerror or type(error).__name__}"
 
 
 def _no_password() -> str:
-    """Stand in for OpenSSL's own question, which a process without a terminal would wait at."""
+    """Replace OpenSSL's password prompt, at which a process without a terminal would hang."""
     raise ValueError(f"{variable('kafka_key_file')}: the key is encrypted; give one without a pass phrase")
 
 
@@ -267,7 +267,7 @@ def _problems(error: ValidationError) -> Iterable[str]:
             continue
         name, *path = map(str, problem["loc"])
         if not path and name in inside and problem["type"] == "too_short":
-            continue  # nothing is left of a list whose elements are all wrong: that is said already
+            continue  # an empty list whose elements were all wrong: their errors are reported already
         where = f" at {'.'.join(path)}" if path else ""
         yield f"{variable(name)}{where}: {problem['msg'].removeprefix('Value error, ')}"
 

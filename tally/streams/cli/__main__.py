@@ -1,4 +1,4 @@
-"""`python -m tally.streams.cli`, for supervisors that know their interpreter."""
+"""`python -m tally.streams.cli`, for supervisors that start a given interpreter."""
 
 from tally.streams.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`tally audit`: whether the numbers are what they are counted from."""
+"""`tally audit`: whether the numbers agree with their sources."""
 
 import asyncio
 import signal
@@ -61,7 +61,7 @@ def audit(
 
 
 def _leave_when_asked() -> None:
-    """End in order on SIGTERM, so that the copies are removed; Python's own way would leave them."""
+    """Exit in order on SIGTERM to remove the copies; Python's default handler would leave them."""
 
     def leave(*_: object) -> None:
         raise SystemExit(128 + signal.SIGTERM)

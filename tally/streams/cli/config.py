@@ -1,4 +1,4 @@
-"""`tally config`: every setting with its value and its help line."""
+"""`tally config`: every setting with its value and help line."""
 
 from tally.streams.cli.output import Json, print_json, print_table
 from tally.streams.settings import load

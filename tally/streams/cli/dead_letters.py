@@ -1,4 +1,4 @@
-"""`tally dead-letters`: what could not be counted, with its original bytes."""
+"""`tally dead-letters`: the records that could not be counted, with their original bytes."""
 
 import asyncio
 import sys

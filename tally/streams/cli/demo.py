@@ -1,4 +1,4 @@
-"""`tally demo`: the main job, end to end, judged by a recount in plain SQL."""
+"""`tally demo`: the main job end to end, compared with a recount in plain SQL."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ def demo(
 async def _demo(folder: Path, contacts: int, seed: int, tables: bool, keep: bool) -> Judgement:
     name = f"demo-{int(time.time())}-"
     state = private_folder(folder) / "state"
-    # Copies of former demos only: the folder may be somebody else's, too.
+    # Removes only the copies of former demos: the folder may hold other files too.
     for former in state.glob("demo-*-tally-g*"):
         shutil.rmtree(former)
     more = {

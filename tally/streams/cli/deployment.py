@@ -1,4 +1,4 @@
-"""`tally deployment`: which database the counters on these brokers go to."""
+"""`tally deployment`: which database belongs to these brokers."""
 
 import asyncio
 

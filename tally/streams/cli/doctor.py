@@ -1,4 +1,4 @@
-"""`tally doctor`: what is wrong, and what to do about it."""
+"""`tally doctor`: what is wrong and how to repair it."""
 
 import asyncio
 

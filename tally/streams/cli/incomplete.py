@@ -1,4 +1,4 @@
-"""`tally incomplete`: what is missing from the numbers, and what is known of it."""
+"""`tally incomplete`: what is missing from the numbers, and its acknowledgement."""
 
 import asyncio
 from collections.abc import Coroutine

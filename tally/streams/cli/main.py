@@ -1,4 +1,4 @@
-"""The `tally` command: one file a command, and what they all share."""
+"""The `tally` command: registers one module for each subcommand."""
 
 import sys
 from importlib.metadata import version
@@ -35,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-# One line each, in 80 columns: the whole text is in `tally COMMAND --help`.
+# Each help fits one line of 80 columns; `tally COMMAND --help` has the whole text.
 app.command("demo", short_help="run the main job on real servers, and check every number")(demo.demo)
 app.command("up", short_help="keep Kafka, Postgres and a worker running")(up.up)
 app.command("down", short_help="stop the embedded servers of a folder")(down.down)
@@ -73,7 +73,7 @@ def _tally(
 
 
 def main() -> None:
-    """Run the command line; a wrong setting is one line and exit code 2."""
+    """Run the command line; report a wrong setting in one line with exit code 2."""
     try:
         app()
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""`tally numbers`: whose a business number is."""
+"""`tally numbers`: which tenant owns a business number."""
 
 import asyncio
 from collections.abc import Coroutine

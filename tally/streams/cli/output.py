@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs, errors in one line."""
+"""Output of commands: tables for people, JSON for programs, errors in one line."""
 
 import re
 import socket
@@ -18,29 +18,29 @@ from tally.streams.settings import load
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 NO_TERMINAL_WIDTH = 120
-"""Columns where the output goes to a file or a pipe."""
+"""Columns if the output goes to a file or a pipe."""
 
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal obeys, all but tab and newline: an id could set the clipboard, or turn a line around."""
+"""Control characters except tab and newline: an id could set a terminal's clipboard or reverse a line."""
 UNESCAPED = re.compile(r"[\x7f-\x9f]")
-"""What JSON writes as it is, and some terminals obey."""
+"""Characters that JSON does not escape and some terminals obey."""
 
 
 def plain(text: str) -> str:
-    """Return a text with the characters that a terminal would obey written out. Pure."""
+    """Return a text with all terminal control characters escaped. Pure."""
     return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class PlainConsole(Console):
-    """Prints texts as they are: no markup is read in them, and nothing in them commands the terminal.
+    """A console that prints texts literally: it reads no markup and escapes control characters.
 
-    Ids, names and reasons come from events. In rich's markup `[/bold]` in a campaign's id is an error, and
-    `[link=...]` a link.
+    Ids, names and reasons come from events. As rich markup, `[/bold]` in a campaign's id would be an error,
+    and `[link=...]` a link.
     """
 
     def render_str(self, text: str, **more: Any) -> Text:
-        """Return a text to be printed, for every string that is printed alone or in a table."""
+        """Return the text to print; rich calls this for every string, alone or in a table."""
         return super().render_str(plain(text), **more | {"markup": False, "emoji": False})
 
 
@@ -62,15 +62,15 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    # They can only stand in strings, where this means the same.
+    # These characters can occur only in strings, where the escape means the same.
     print(UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # noqa: T201 - standard output is for this
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Print a table, as wide as it needs to be where the output is no terminal."""
+    """Print a table; if the output is not a terminal, as wide as it needs to be."""
     table = Table(title=title, box=None, header_style="bold", title_justify="left")
     for number, column in enumerate(columns):
-        # What a row is about is never cut: a setting of which the end is missing is none.
+        # The first column is never cut: a setting whose end is missing is useless.
         table.add_column(column, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
@@ -79,7 +79,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
 
 
 def need_port(host: str, port: int, setting: str) -> None:
-    """End with one line and code 2 where a port that is to be served on is taken."""
+    """Exit with one line and code 2 if the port to serve on is taken."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -89,7 +89,7 @@ def need_port(host: str, port: int, setting: str) -> None:
 
 
 def in_words(error: BaseException) -> str:
-    """Return an error of a command as one line; where a server is away, which setting says where it is."""
+    """Return an error of a command as one line; if a server is away, name the setting of its address."""
     if isinstance(error, KafkaConnectionError):
         return f"no broker answers at {load().kafka_bootstrap} (TALLY_KAFKA_BOOTSTRAP)"
     if isinstance(error, ConnectionRefusedError):

@@ -1,4 +1,4 @@
-"""`tally publish`: put raw events from files into the raw topics, for trying things out."""
+"""`tally publish`: publishes raw events from files to the raw topics, for trying things out."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`tally topics`: declare them, and show how they are."""
+"""`tally topics`: declares topics and shows their state."""
 
 import asyncio
 from typing import Annotated

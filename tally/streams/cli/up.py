@@ -1,4 +1,4 @@
-"""`tally up`: everything running, to try it by hand."""
+"""`tally up`: runs servers and a worker, for trying Tally by hand."""
 
 import asyncio
 import os
@@ -52,7 +52,7 @@ def _states(folder: Path) -> Path:
 
 
 def _refuse_a_second(folder: Path) -> None:
-    """End where a worker of an earlier `tally up` runs: a second one would share its states and its page."""
+    """Exit if a worker of an earlier `tally up` runs: a second one would share its states."""
     states = _states(folder)
     if states.is_dir() and not FolderLock.is_free(states):
         owner = lock_owner(states)
@@ -75,7 +75,7 @@ async def _up(folder: Path) -> None:
         if stack.is_embedded:
             _say(OPEN_TO_ALL)
         await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
-        # Embedded brokers are nobody else's: what an earlier release declared there is set right.
+        # Only Tally uses embedded brokers, so configurations of an earlier release may be altered.
         await topics.declare(settings, mend=stack.is_embedded)
         log = log_file(folder)
         supervisor = Supervisor(stack.environment, log, _say)
@@ -86,7 +86,7 @@ async def _up(folder: Path) -> None:
             await _greet(settings, environment_file, stopping)
             ended = await until_stopped(stopping, stack.ended)
         finally:
-            # What it leads to is gone.
+            # The stack that the file names is about to stop.
             environment_file.unlink(missing_ok=True)
             _say("stopping the worker, then the servers")
             await supervisor.stop()
@@ -98,7 +98,7 @@ async def _up(folder: Path) -> None:
 
 
 async def until_stopped(stopping: asyncio.Event, ended: Callable[[], list[str]]) -> list[str]:
-    """Wait until it is to stop, or a server has ended by itself; return what is to be said of those."""
+    """Wait for a stop, or for the end of a server; return a sentence for each server that has ended."""
     while not (found := ended()):
         if await wait_for(stopping, LOOK_SECONDS):
             return []
@@ -106,7 +106,7 @@ async def until_stopped(stopping: asyncio.Event, ended: Callable[[], list[str]])
 
 
 async def _greet(settings: Settings, environment_file: Path, stopping: asyncio.Event) -> None:
-    """Print the commands once the worker answers; Ctrl-C is heard meanwhile."""
+    """Print the commands once the worker answers; return early on Ctrl-C."""
     url = f"http://{settings.web_host}:{settings.web_port}"
     async with Answers(url) as answers:
         ready = asyncio.ensure_future(answers.wait_until_ready(READY_SECONDS))

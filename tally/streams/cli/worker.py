@@ -1,4 +1,4 @@
-"""`tally worker`: the process that does the work."""
+"""`tally worker`: runs a worker process."""
 
 import os
 from pathlib import Path
@@ -20,10 +20,10 @@ log = structlog.get_logger()
 
 
 def _lock_state_folder(folder: Path) -> None:
-    """Take the state folder for as long as this process lives; end with code 2 where another one has it.
+    """Lock the state folder while this process lives; exit with code 2 if another process holds it.
 
-    Two workers with one folder end each other at some rebalance: the one that opens a partition's tables
-    before the other has let go of them.
+    Two workers that share a folder fail at some rebalance: one opens a partition's tables before the other
+    has closed them.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FolderLock.try_take(folder)

@@ -1,4 +1,4 @@
-"""What a demo prints: funnels, the table of four counts, and the verdict."""
+"""The output of a demo: funnels, the table of four counts, and the differences."""
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ CALLS = {
     "dropped": "dropped",
     "talk_s": "talk s",
 }
-"""Which counters of calls are shown, and above which words."""
+"""The counters of calls that are shown, with their column titles."""
 OPERATORS = ("connects", "ring_no_answer", "talk_s")
 OLD_NAMES = {
     "accepted": "sent",
@@ -29,9 +29,9 @@ OLD_NAMES = {
     "replied": "replied",
     "failed": "failed",
 }
-"""Which number of the former system stands for which counter."""
+"""The number of the former system that corresponds to each counter."""
 BRIEF = ("accepted", "delivered", "read", "failed", "replied", "answered")
-"""Which counters are shown where no tables are asked for; all are compared."""
+"""The counters shown without `--tables`; all counters are compared."""
 SHOWN_DIFFERENCES = 20
 
 Row = Mapping[str, Any]
@@ -44,7 +44,7 @@ def funnel(console: Console, templates: Iterable[Row]) -> None:
 
 
 def calls(console: Console, scripts: Iterable[Row]) -> None:
-    """Print what became of the calls of every voice campaign and script."""
+    """Print the outcomes of calls of every voice campaign and script."""
     rows = [row for row in scripts if row.get("attempted")]
     _print(console, "Calls per campaign and script", "script", rows, tuple(CALLS.values()), _dials)
 
@@ -75,7 +75,7 @@ def _print(
     columns: Sequence[str],
     cells: Callable[[Row], list[str]],
 ) -> None:
-    """Print rows of templates or scripts, each campaign named once."""
+    """Print rows of templates or scripts, naming each campaign once."""
     table = _table(title)
     for name in ("tenant", "campaign", what):
         table.add_column(name, no_wrap=True)
@@ -105,7 +105,7 @@ def _template(row: Row) -> str:
 
 
 def _steps(row: Row) -> list[str]:
-    """Return each step with its share of the accepted; contacts are what it began with."""
+    """Return the steps of the funnel; those after `accepted` with their share of the accepted."""
     accepted = row["accepted"]
     return [
         f"{row[name]}" if name in ("contacts", "accepted") else f"{row[name]} {row[name] / accepted:4.0%}"
@@ -147,7 +147,7 @@ def _marked(found: int, expected: int) -> Text:
 
 
 def differences(console: Console, title: str, found: Sequence[Difference]) -> None:
-    """Print what differs from the recount, if anything does."""
+    """Print the differences from the recount, if there are any."""
     if not found:
         return
     table = Table("campaign", "counter", "recount", "found", title=title, box=None, title_style="bold red")

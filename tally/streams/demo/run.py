@@ -1,4 +1,4 @@
-"""The demo: the main job on real servers, with a kill in the middle, judged by a recount in plain SQL."""
+"""The demo: counts campaigns on real servers, kills the worker, and compares with a recount in SQL."""
 
 import time
 from collections.abc import Sequence
@@ -35,13 +35,13 @@ from tally.streams.settings import Settings
 READY_SECONDS = 60.0
 COUNTED_SECONDS = 60.0
 KILL_AT = 0.3
-"""The share of the burst that is published when the worker is killed."""
+"""Share of the burst that is published before the worker is killed."""
 LATE_SECONDS = 60
-"""How far events are shuffled; without a bound the former way of counting would look worse than it was."""
+"""Bound on shuffling events; without it the former way of counting would look worse than it was."""
 
 
 class RateColumn(ProgressColumn):
-    """Shows how many a second there have been so far."""
+    """Progress column with the average rate per second so far."""
 
     def render(self, task: Task) -> Text:
         """Return the rate; empty before anything has happened."""
@@ -50,7 +50,7 @@ class RateColumn(ProgressColumn):
 
 
 class Demo:
-    """One run, on servers that are up and topics that are declared."""
+    """One run of the demo, on running servers with declared topics."""
 
     def __init__(
         self, settings: Settings, supervisor: Supervisor, console: Console, seed: int, shows_tables: bool
@@ -63,7 +63,7 @@ class Demo:
         self.url = f"http://{settings.web_host}:{settings.web_port}"
 
     async def run(self, contacts_per_campaign: int) -> Judgement:
-        """Publish campaigns in a burst with a kill in it, then one at its pace; compare all counts."""
+        """Publish campaigns in a burst with a kill of the worker, then one at its pace; compare counts."""
         size = Size(contacts_per_campaign=contacts_per_campaign, late_at_most_s=LATE_SECONDS)
         start_s = past_start_s(int(time.time()), size)
         burst, due = mixed(self._rng, start_s, size), live(self._rng, start_s)
@@ -94,7 +94,7 @@ class Demo:
     async def _publish_and_kill(
         self, records: Sequence[RawRecord], publisher: Publisher, answers: Answers
     ) -> float:
-        """Publish as fast as it goes, and kill the worker meanwhile; return when all was counted."""
+        """Publish at full speed and kill the worker meanwhile; return the seconds until all was counted."""
         kill_at = int(len(records) * KILL_AT)
         with self._progress() as progress:
             task = progress.add_task("campaigns in a burst, events", total=len(records))
@@ -105,7 +105,7 @@ class Demo:
         return await answers.wait_until_counted(time.time() * 1000, COUNTED_SECONDS)
 
     async def _publish_live(self, due: Sequence[Due], publisher: Publisher, answers: Answers) -> float:
-        """Publish a campaign at its pace; return when all was counted."""
+        """Publish a campaign at its pace; return the seconds until all was counted."""
         with self._progress() as progress:
             task = progress.add_task(f"a campaign at {PER_SECOND:g}/s, sends", total=SENDS)
 
@@ -117,7 +117,7 @@ class Demo:
         return await answers.wait_until_counted(time.time() * 1000, COUNTED_SECONDS)
 
     async def _judge(self, answers: Answers, published: int) -> Judgement:
-        """Recount, compare and print. Raises RuntimeError where the topics do not hold what was published."""
+        """Recount, compare and print. Raises RuntimeError if the topics hold another number of events."""
         found = await judged(self._settings, answers)
         if found.raw_events != published:
             raise RuntimeError(f"{published} events were published, the topics hold {found.raw_events}")
@@ -139,7 +139,7 @@ class Demo:
 
 
 def log_file(folder: Path) -> Path:
-    """Return where the worker's log goes: a file for its owner alone."""
+    """Return the worker's log file, readable only by its owner."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "worker.log"
     path.touch(mode=PRIVATE_FILE)

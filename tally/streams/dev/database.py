@@ -1,4 +1,4 @@
-"""A database of its own for one demo, so that nobody's counters are touched."""
+"""A separate database for one demo, so it touches no other counters."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ async def fresh_database(stack: Stack, name: str) -> AsyncIterator[dict[str, str
     try:
         yield stack.environment | {POSTGRES: with_database(dsn, database)}
     finally:
-        # Without FORCE: that would need to be superuser where a vacuum is at work; DROP waits for it.
+        # Without FORCE, which needs superuser rights while a vacuum is running; plain DROP waits for it.
         await _execute(dsn, f'DROP DATABASE "{database}"')
 
 

@@ -4,7 +4,7 @@ import socket
 
 
 def free_port(wanted: int, host: str = "127.0.0.1") -> int:
-    """Return the wanted port if nobody listens on it, else one that is free now."""
+    """Return the wanted port if it is free, else another free port. Raises OSError if there is none."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

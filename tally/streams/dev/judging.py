@@ -1,4 +1,4 @@
-"""The oracle on the stack of the settings: it knows no settings, so what it needs is handed to it here."""
+"""Runs the oracle on the stack of the settings; it knows no settings, so this module passes its inputs."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -23,10 +23,10 @@ class RawTopics:
             yield logical[record.topic], record
 
     async def owners(self) -> Mapping[str, str]:
-        """Return by business number the tenant whose it is."""
+        """Return the owning tenant by business number."""
         return owners_of(await all_numbers(self._settings))
 
 
 async def judged(settings: Settings, answers: Answers) -> Judgement:
-    """Recount everything that the raw topics hold, and compare. Nothing may be published meanwhile."""
+    """Recount all events in the raw topics and compare. Nothing may be published meanwhile."""
     return await judge(settings.postgres_dsn.get_secret_value(), RawTopics(settings), answers)

@@ -1,4 +1,4 @@
-"""Publishing simulated raw events, as producers would."""
+"""Publishes simulated raw events as producers would."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ class Publisher:
         try:
             await asyncio.wait_for(self._producer.start(), DEADLINE_SECONDS)
         except BaseException:
-            # Else the client says that it was not closed, beside the error that counts.
+            # Otherwise the client logs that it was not closed, beside the actual error.
             await self._producer.stop()
             raise
         return self
@@ -38,7 +38,7 @@ class Publisher:
         published: Callable[[int], None],
         records_per_second: float = float("inf"),
     ) -> None:
-        """Publish records in order, at a steady rate at most; report how many more are safe."""
+        """Publish records in order, at most at a steady rate; report each number newly acknowledged."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         for first in range(0, len(records), CHUNK):
@@ -49,7 +49,7 @@ class Publisher:
             await asyncio.sleep(max(0.0, began + (first + len(chunk)) / records_per_second - loop.time()))
 
     async def publish_when_due(self, due: Sequence[Due], published: Callable[[Sequence[Due]], None]) -> None:
-        """Publish each record when it is due, those of one tick together; report which are safe."""
+        """Publish each record when it is due, those of one tick together; report the acknowledged ones."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         for _, tick in groupby(due, key=lambda one: int(one.at_s / TICK_SECONDS)):

@@ -1,4 +1,4 @@
-"""The servers that a demo or a try-out runs on: embedded ones, or those that the settings name."""
+"""The servers for a demo or `tally up`: embedded ones, or those that the environment names."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,16 +20,16 @@ Say = Callable[[str], None]
 
 
 class Stack(Struct, frozen=True):
-    """Running servers, and the environment by which workers find them."""
+    """Running servers, and the environment through which workers find them."""
 
     settings: Settings
     environment: dict[str, str]
     servers: tuple[LocalServer, ...] = ()
-    """The embedded ones; none where the environment names others."""
+    """The embedded servers; empty if the environment names others."""
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the servers are this machine's, and nothing but Tally uses them."""
+        """Whether the servers are embedded, so only Tally uses them."""
         return bool(self.servers)
 
     def ended(self) -> list[str]:
@@ -49,7 +49,7 @@ def _last_line(server: LocalServer) -> str:
 
 
 class HalfAStack(Exception):
-    """One of Kafka and Postgres is named and the other is not; name both, or neither."""
+    """The environment names only one of Kafka and Postgres; it must name both or neither."""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def running(folder: Path, say: Say, **more: str) -> Iterator[Stack]:
     brokers = load().brokers
     with _embedded(folder, brokers, say) as embedded:
         say(f"Kafka on {embedded.bootstrap}, PostgreSQL on port {embedded.postgres.port}")
-        # One embedded broker has no other to keep a second copy.
+        # A single embedded broker cannot hold a second replica.
         own = {
             KAFKA: embedded.bootstrap,
             POSTGRES: embedded.postgres.dsn,
@@ -87,7 +87,7 @@ class _Embedded(NamedTuple):
 
 @contextmanager
 def _embedded(folder: Path, brokers: int, say: Say) -> Iterator[_Embedded]:
-    """Run one broker or a cluster, and Postgres; what ran before goes on running."""
+    """Run one broker or a cluster, and Postgres; leave servers running that ran before."""
     if brokers == 1:
         with LocalServers.start(folder, say=say) as both:
             yield _Embedded(both.kafka.bootstrap, both.postgres, (both.kafka,))

@@ -1,4 +1,4 @@
-"""Keeping a worker process running: restarted with backoff, stopped in order."""
+"""Keeps a worker process running: restarts it with backoff and stops it in order."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from tally.agents.clock import Backoff
 
 STABLE_SECONDS = 30.0
-"""After a life of so long a worker is started again at once."""
+"""Lifetime after which the backoff is reset, so a worker is restarted after the shortest pause."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 STOP_SECONDS = 25.0
@@ -20,7 +20,7 @@ WORKER: tuple[str, ...] = (sys.executable, "-m", "tally.streams.cli", "worker")
 
 
 class Supervisor:
-    """Runs one worker process at a time, for as long as it is not told to stop."""
+    """Runs one worker process at a time until it is told to stop."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        """The present worker's process id."""
+        """Process id of the running worker; None if none runs."""
         return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     async def run(self) -> None:
@@ -59,7 +59,7 @@ class Supervisor:
 
     async def _run_once(self) -> int:
         with self._log_file.open("ab") as log:
-            # Its own session: Ctrl-C in the terminal is for us, who stop things in order.
+            # A separate session: Ctrl-C in the terminal reaches only this process, which stops all in order.
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env=self._environment,
@@ -72,12 +72,12 @@ class Supervisor:
             return await self._process.wait()
 
     def kill(self) -> None:
-        """Send SIGKILL to the present worker."""
+        """Send SIGKILL to the running worker."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
     async def stop(self) -> None:
-        """Stop the worker in order, and kill it if it does not come to an end."""
+        """Stop the worker in order; kill it if it does not end in time."""
         self._stopping.set()
         process = self._process
         if process is None or process.returncode is not None:
@@ -91,5 +91,5 @@ class Supervisor:
 
 
 def describe(code: int) -> str:
-    """Return an exit code as people say it. Pure."""
+    """Return an exit code in words. Pure."""
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

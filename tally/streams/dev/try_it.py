@@ -1,4 +1,4 @@
-"""Commands to paste, for people who try Tally by hand."""
+"""Commands to paste for trying Tally by hand."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ CAMPAIGN = "0b5e2c1e-7f7a-4a59-9d0e-2f3a4b5c6d7e"
 def write_environment(folder: Path, environment: Mapping[str, str]) -> Path:
     """Write the environment of a running stack to a file that only its owner can read; return the file.
 
-    So that the database's password stands in no command line and on no screen.
+    This keeps the database's password out of command lines and off the screen.
     """
     path = folder / "env"
     path.unlink(missing_ok=True)
@@ -55,7 +55,7 @@ def commands(environment_file: Path, url: str) -> list[str]:
 
 
 def _shown(path: Path) -> str:
-    """Return a path as short as it can be pasted here."""
+    """Return a path, relative to the working directory if it lies below it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 

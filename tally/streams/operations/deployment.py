@@ -65,7 +65,7 @@ class Deployment:
         self._store_ids = store_ids
 
     async def check(self) -> None:
-        """Return if brokers and database belong together; if neither is claimed, join them.
+        """Return if brokers and database belong together; join them if the brokers have no id yet.
 
         Raises ForeignDatabase if they do not. After Away, Refused, KafkaError or TimeoutError the answer is
         unknown.
