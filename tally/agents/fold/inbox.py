@@ -1,4 +1,4 @@
-"""The facts of one partition that wait to be folded, and the choice of those to fold next."""
+"""The queue of facts that wait to be folded in one partition, and the check of their offsets."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ class Intake(Struct, frozen=True):
 
 
 def intake_of(runs: Sequence[FactRun], next_offset: int) -> Intake:
-    """Skip facts before progress; the rest must begin at progress and have no gaps.
+    """Return the facts from progress on, or the offset behind a gap in them.
 
     Facts are written without transactions, so their offsets are dense.
     """
@@ -32,7 +32,7 @@ def intake_of(runs: Sequence[FactRun], next_offset: int) -> Intake:
 
 
 class Foreign(Struct, frozen=True):
-    """A record of the facts log that is no fact, or no fact that this release knows."""
+    """A record of the facts log that is not a fact, or not one that this release knows."""
 
     offset: int
     what: str
@@ -73,7 +73,7 @@ class Inbox:
         self._records = 0
 
     def close(self) -> None:
-        """End the loop of the partition, which was revoked."""
+        """Drop the waiting runs of a revoked partition, and end its loop."""
         self.closed = True
         self.clear()
         self._changed.set()
@@ -87,7 +87,7 @@ class Inbox:
                     await self._changed.wait()
 
     async def next_runs(self, max_records: int) -> list[FactRun]:
-        """Wait for runs and return as many as fit, at least one; none once closed.
+        """Wait for runs; return as many as fit, at least one, or none once closed.
 
         There is no deadline: an idle partition is healthy.
         """

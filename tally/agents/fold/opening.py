@@ -1,4 +1,4 @@
-"""Opening a partition: its tables as they were left, and its rows as the present rules count them."""
+"""Opening a partition: recovery of its tables, and a recount of its rows if the rules have changed."""
 
 import asyncio
 from collections import Counter
@@ -19,7 +19,7 @@ from tally.tables.store.errors import CopyUnfit
 from tally.tables.store.partition import PartitionStore
 
 UNFINISHED = "unfinished"
-"""In place of a fingerprint while rows are being corrected: whoever opens the partition then counts anew."""
+"""Replaces the fingerprint while rows are being corrected: an opening that finds it recounts them."""
 
 SAY_SECONDS = 10.0
 
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 
 
 async def open_tables(store: PartitionStore, ports: FoldPorts) -> None:
-    """Fence the former owner and recover the tables, once it is their turn.
+    """Fence the former owner and recover the tables, as soon as `ports.openings` allows.
 
-    Raises as PartitionStore.open does.
+    Raises what `PartitionStore.open` raises.
     """
     async with ports.openings:
         began = ports.monotonic()
@@ -48,7 +48,7 @@ async def open_tables(store: PartitionStore, ports: FoldPorts) -> None:
 
 
 class _OpeningProgress:
-    """Hears how far an opening is: tells metrics and receipts each time, and people every few seconds."""
+    """Reports the progress of an opening: to metrics and receipts each time, to the log every few seconds."""
 
     def __init__(self, partition: int, ports: FoldPorts, began_s: float) -> None:
         self._partition = partition
@@ -73,9 +73,9 @@ class _OpeningProgress:
 
 
 async def count_by_present_rules(store: PartitionStore, rules: Rules) -> None:
-    """Recount the rows from the states where other rules have counted them.
+    """Recount the rows from the states if they were counted by other rules.
 
-    Raises CopyUnfit where the local copy does not hold all states.
+    Raises CopyUnfit if the local copy does not hold all states.
     """
     progress = store.progress
     if progress.rules == rules.fingerprint:
@@ -91,7 +91,7 @@ async def count_by_present_rules(store: PartitionStore, rules: Rules) -> None:
 
 
 def portions(rows: Rows, most_bytes: int) -> list[Rows]:
-    """Return rows in parts of so many bytes at most, or of one row; of none one empty part. Pure."""
+    """Split rows into parts of at most `most_bytes`, or one larger row; no rows are one empty part. Pure."""
     parts: list[Rows] = [{}]
     part_bytes = 0
     for key, row in rows.items():
@@ -119,7 +119,7 @@ def _corrections(store: PartitionStore, rules: Rules) -> Rows:
 
 
 def _check_seen(seen: Counter[str], there: Counter[str]) -> None:
-    """Raise CopyUnfit where a recount saw other states than there are: its sums are not the rows'."""
+    """Raise CopyUnfit if a recount saw fewer or more states than were committed: its sums would be wrong."""
     if seen != there:
         tables = sorted(seen.keys() | there.keys())
         what = ", ".join(f"{table}: {seen[table]} of {there[table]}" for table in tables)

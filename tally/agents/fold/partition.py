@@ -1,4 +1,4 @@
-"""The fold of one partition: open its tables, then batch after batch, one transaction each."""
+"""The fold of one partition: it opens the tables, then folds each batch in one transaction."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,11 +31,11 @@ LONGEST_LINGER_SECONDS = 0.3
 
 
 class Revoked(Exception):
-    """The partition is not ours any more: what is being computed of it is of no use."""
+    """The partition was revoked during a computation, whose result is of no use now."""
 
 
 class Computed(NamedTuple):
-    """What a batch changes, and how long it took to compute, others' turns among it."""
+    """The changes of a batch, and the seconds that it took to compute, including the turns of others."""
 
     folded: Folded
     seconds: float
@@ -50,14 +50,14 @@ class PartitionFold:
         self._seek = seek
         self._sought = False
         self.is_open = False
-        """Whether its tables are ready; only then facts that wait say that it is slow."""
+        """Whether its tables are ready; waiting facts mean a slow fold only then."""
         self._batch_s = 0.0
         self._opening: asyncio.Task[None] | None = None
         self._fingerprint = ports.rules.fingerprint
         self.inbox = Inbox()
 
     async def run(self) -> None:
-        """Fold until the partition is revoked. Raises what must end the process."""
+        """Fold until the partition is revoked. Raises every error that must end the process."""
         try:
             try:
                 await self._run_once()
@@ -68,11 +68,11 @@ class PartitionFold:
         except StoreBroken as error:
             if not self.inbox.closed:
                 raise
-            # Fenced after the partition was revoked: its new owner is at work, as it should be.
+            # Expected after a revocation: the new owner has fenced this store.
             log.info("let go of a revoked partition", partition=self._store.partition, why=str(error))
 
     async def _run_once(self) -> None:
-        """Open, fold until the partition is revoked, and close. Raises CopyUnfit besides all else."""
+        """Open, fold until the partition is revoked, and close. Raises CopyUnfit and what `run` raises."""
         if self.inbox.closed or not await self._opened():
             return
         try:
@@ -85,7 +85,11 @@ class PartitionFold:
             await self._store.close()
 
     async def _run_again(self) -> None:
-        """Go on with a copy that is read anew; where that one is unfit too, disk or log is at fault."""
+        """Run once more with a rebuilt copy.
+
+        If that copy is unfit too, the disk or the log is at fault. Raises StatesMissing if it lacks states,
+        and CopyUnfit for other reasons.
+        """
         try:
             await self._run_once()
         except CopyUnfit as error:
@@ -94,9 +98,9 @@ class PartitionFold:
             raise
 
     def revoke(self) -> None:
-        """Let the partition go after the batch that is under way; an opening ends at once.
+        """Stop after the current batch, or cancel the opening at once.
 
-        One that went on would fence the partition's new owner.
+        An opening that went on would fence the partition's new owner.
         """
         self.inbox.close()
         if self._opening is not None:
@@ -117,16 +121,16 @@ class PartitionFold:
             self._opening = None
 
     def _linger_seconds(self) -> float:
-        """Return how long to linger before the next transaction, however few they are.
+        """Return how long to linger before the next transaction, however few facts wait.
 
-        A transaction costs much more than a fact. So a partition rests as long as its batch took, others'
-        turns among it: alone on an idle system that is milliseconds, and under load batches grow instead of
+        A transaction costs much more than a fact, so a partition lingers as long as its batch took, including
+        the turns of others. On an idle system that is milliseconds; under load, batches grow instead of
         queues.
         """
         return min(self._batch_s, LONGEST_LINGER_SECONDS)
 
     def _start_at_progress(self) -> None:
-        """Read the log from progress on: the group's offset is only a hint, and may lie beyond it."""
+        """Seek to progress. The group's offset is only a hint, and may lie beyond it."""
         if not self.inbox.closed:
             self.inbox.clear()
             self._seek(self._store.progress.next_offset)
@@ -149,7 +153,7 @@ class PartitionFold:
                 run.ack()
 
     def _seek_back(self, gap_at: int) -> None:
-        """Ask for the facts from progress on, once; the group's offset is only a hint where to begin."""
+        """Seek to progress after a gap. Raises GapInLog if the facts after such a seek have a gap as well."""
         next_offset = self._store.progress.next_offset
         if self._sought:
             raise GapInLog("facts", self._store.partition, next_offset, gap_at)
@@ -159,9 +163,10 @@ class PartitionFold:
         self._seek(next_offset)
 
     async def _fold(self, records: list[FactRecord]) -> list[FactRecord]:
-        """Fold and commit; return what is left to fold: nothing, unless a fact failed or we were revoked.
+        """Fold and commit records; return those still to be folded.
 
-        The list is empty once its facts are folded: a commit takes far longer, and needs none of them.
+        None are left unless the batch was too large, a fact failed, or the partition was revoked. `records`
+        is cleared once its facts are computed: the commit takes far longer, and needs none of them.
         """
         lost = already_quarantined(records, self._store) if self._store.progress.quarantined else []
         hopeful = _without(records, lost) if lost else records
@@ -180,7 +185,7 @@ class PartitionFold:
         return []
 
     async def _commit(self, computed: Computed, progress: Progress) -> None:
-        """Commit what was computed, and tell who watches."""
+        """Commit a computed batch, and report it to the observer."""
         folded, began = computed.folded, self._ports.monotonic()
         await self._store.commit(folded.writes, progress)
         commit_s = self._ports.monotonic() - began
@@ -190,7 +195,7 @@ class PartitionFold:
             self._ports.observer.refused(self._store.partition, folded.refused)
 
     async def _computed(self, steps: Steps[Folded]) -> Computed | None:
-        """Compute in turns with all else; return None where the partition was revoked meanwhile."""
+        """Compute in turns with other tasks; return None if the partition was revoked meanwhile."""
         monotonic = self._ports.monotonic
         computation = Computation(self._ports.gate, monotonic)
 
@@ -214,9 +219,9 @@ class PartitionFold:
     async def _fold_less(
         self, records: list[FactRecord], hopeful: list[FactRecord], error: Exception
     ) -> list[FactRecord]:
-        """Fold the first half of what cannot be folded at once, or deal with the one fact that is left of it.
+        """Fold the first half of a batch that cannot be folded at once, or handle its only fact.
 
-        So whatever comes before a fact that fails is committed, a half at a time, and then it is alone.
+        The facts before a failing one are thus committed first, half by half, until it is alone.
         """
         first = hopeful[len(hopeful) // 2 if len(hopeful) > 1 else 0]
         place = first.offset - records[0].offset  # offsets are dense
@@ -231,7 +236,7 @@ class PartitionFold:
     async def _resync(self, record: FactRecord) -> bool:
         """Fold a resync that ends many subjects, in portions; return whether the partition is still ours.
 
-        Progress stays before the resync until the last portion: a new owner begins again, to the same end.
+        Progress stays before the resync until the last portion: a new owner repeats it, with the same result.
         """
         resync = resync_at(record)
         portion, begin = OF_A_TRANSACTION.resynced_subjects, b""
@@ -275,9 +280,9 @@ class PartitionFold:
         )
 
     async def _fail(self, culprit: FactRecord, error: FamilyFailure) -> None:
-        """Note durably that a fact failed, before the exit; at the third time set it aside instead.
+        """Record a fact's failure durably and raise it; at the third failure, quarantine the fact instead.
 
-        One whose subject has outgrown a record would only fail again: it is quarantined at once.
+        A fact whose subject has outgrown a record would only fail again, so it is quarantined at once.
         """
         progress = self._store.progress
         failure = next_failure(progress.failure, culprit.offset, str(error))
@@ -292,14 +297,14 @@ class PartitionFold:
         await self._store.commit(missing.writes(oldest_raw_at_ms([culprit.value])), moved)
 
     def _quarantined(self, lost: list[FactRecord], kind: str) -> Missing:
-        """Return what is to be written of the subjects of facts that are quarantined."""
+        """Return the marks to write for the subjects of quarantined facts."""
         missing = Missing(self._store)
         for fact in lost:
             quarantine(missing, fact, kind, self._store, self._ports.rules)
         return missing
 
     async def _keep(self, lost: list[FactRecord], error: str) -> None:
-        """Keep quarantined facts as dead letters."""
+        """Write quarantined facts to the dead letters, and report them."""
         if not lost:
             return
         partition = self._store.partition

@@ -47,7 +47,7 @@ class PartitionFolds:
             self._folds.pop(partition).revoke()
 
     def deliver(self, partition: int, run: FactRun) -> None:
-        """Deliver a run to its fold; a run of a revoked partition is dropped, and its new owner reads it."""
+        """Deliver a run to its fold. A run of a revoked partition is dropped: the new owner reads it."""
         fold = self._folds.get(partition)
         if fold is not None:
             fold.inbox.put(run)

@@ -11,7 +11,7 @@ from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 
 OPENINGS_AT_ONCE = 4
-"""Partitions whose tables are opened at the same time.
+"""How many partitions open their tables at the same time.
 
 One applies its records while the others fetch. Opening all eight at once was no faster, and each held its
 fetched records in memory.
@@ -31,7 +31,7 @@ class FoldObserver(Protocol):
         """A batch was committed; `facts` is by table."""
 
     def refused(self, partition: int, identifiers: int) -> None:
-        """So many more identifiers stand apart, and identify no customer."""
+        """`identifiers` more identifiers stand apart, and identify no customer."""
 
     def quarantined(self, partition: int, facts: int) -> None:
         """Facts were quarantined."""
@@ -44,7 +44,7 @@ class FoldPorts(Struct, frozen=True):
     observer: FoldObserver
     monotonic: Callable[[], float]
     dead_letters: Callable[[int, Sequence[FactRecord], str], Awaitable[None]]
-    """Writes facts of a partition on which our code fails to the dead letters, with the name of the error."""
+    """Writes quarantined facts of a partition to the dead letters, with the text of the error."""
     max_batch_facts: int = 5_000
     gate: ComputeGate = field(default_factory=ComputeGate)
     """Shared with all other long computations of the event loop."""
