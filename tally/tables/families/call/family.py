@@ -98,7 +98,7 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
         return any(not channel.is_over for channel in state.channels.values())
 
     def contribution(self, key: bytes, state: Call, rules: Rules) -> list[Part]:
-        """Count every attempt of the call, and the operators who took it; a crowded call counts nothing."""
+        """Return the parts of each attempt and of the operators who took it; a crowded call has none."""
         if is_crowded(state.channels):
             return []
         pbx = split_parts(key.partition(b"/")[0])[0]
@@ -131,7 +131,7 @@ def _part(graph: Graph, result: CallResult, rules: Rules) -> Part:
 def _named(variables: Mapping[Role, str]) -> list[Scope]:
     """Return the tenants and campaigns that a channel may belong to, by its variables.
 
-    A campaign without any tenant may be any tenant's. Without a campaign only the tenant that the PBX is
+    A campaign without a tenant may belong to any tenant. Without a campaign, only the tenant that the PBX is
     bound to is certain.
     """
     if "campaign" not in variables:

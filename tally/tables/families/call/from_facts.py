@@ -1,4 +1,4 @@
-"""The state of a call of which only one fact is known."""
+"""The state of a call as a single fact gives it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -51,11 +51,11 @@ MOMENTS = {
 }
 DIALS = ("dial", "dial_end")
 OFFERS = ("agent", "ring_no_answer")
-"""Events about the Dest of a queue's call."""
+"""Kinds of events about the Dest of a queue's call."""
 
 
 def identifiers_of(fact: CallFact) -> list[bytes]:
-    """Return everything that a fact says its call is known by."""
+    """Return the identifiers of a call that a fact names; none for a resync."""
     match fact:
         case ChannelsSeen(channels=channels):
             found = [name for snapshot in channels for name in _names(snapshot)]
@@ -84,7 +84,10 @@ def _pair(variables: Mapping[Role, str]) -> Iterable[bytes]:
 
 
 def _shown(channels: Sequence[ChannelSnapshot]) -> dict[str, Mapping[Role, str]]:
-    """Return the variables that one event shows of each channel: of one shown twice, of each the smallest."""
+    """Return the variables that one event shows, by channel.
+
+    If it shows a channel twice, the smallest value of each variable holds.
+    """
     shown: dict[str, Mapping[Role, str]] = {}
     for snapshot in channels:
         mine = shown.get(snapshot.unique)
@@ -97,7 +100,7 @@ def _shown(channels: Sequence[ChannelSnapshot]) -> dict[str, Mapping[Role, str]]
 
 
 def half_named(fact: CallFact) -> list[str]:
-    """Return the channels of which a fact shows the campaign or the contact alone."""
+    """Return the channels for which a fact shows only the campaign, or only the contact."""
     if not isinstance(fact, ChannelsSeen):
         return []
     return [
@@ -108,7 +111,7 @@ def half_named(fact: CallFact) -> list[str]:
 
 
 def call_of(fact: CallFact) -> Call:
-    """Return the state of a call of which only this fact is known."""
+    """Return the state that this fact alone gives its call. Raises TypeError for a resync."""
     identifiers = sorted(identifiers_of(fact))
     match fact:
         case ChannelsSeen():
@@ -127,14 +130,17 @@ def call_of(fact: CallFact) -> Call:
 
 
 def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
-    """Return the channels of one event: its own, or its Dest where there is one, is what it speaks of."""
+    """Return the states of one event's channels.
+
+    A dial, or an offer with a Dest, is about the Dest; any other event is about its first channel.
+    """
     main, *others = fact.channels
     if others and len({one.unique for one in fact.channels}) <= len(others):
-        # One event may show a channel twice, as a transfer does under two names: all that it shows holds.
+        # An event may show a channel twice (a transfer does, under two names): both snapshots hold.
         variables = _shown(fact.channels)
         main, *others = (structs.replace(one, variables=variables[one.unique]) for one in fact.channels)
     if fact.kind in DIALS or (others and fact.kind in OFFERS):
-        # An Originate's dial has no channel of its own: then the only one is the Dest.
+        # The dial of an Originate has no calling channel: its only channel is the Dest.
         caller, dest = (main.unique, others[0]) if others else ("", main)
         shown = [(each.unique, _seen(each, fact.at_us)) for each in (main, *others) if each is not dest]
         shown.append((dest.unique, _dialled(dest, caller, fact)))

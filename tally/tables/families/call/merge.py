@@ -1,7 +1,7 @@
-"""Merging what is known of a call: a join of values, whatever order facts come in, in one pass.
+"""The join of states of a call, in one pass. The order of facts does not matter.
 
-Where a channel's campaign and contact came in different events, all pairs of them name the call: the first
-ones count, but which these are a late event may still say.
+If a channel's campaign and contact came in different events, every pair of them names the call. Only the
+first of each count, but a late event may still turn out to be the first.
 """
 
 from collections import defaultdict
@@ -31,19 +31,19 @@ Timed = TypeVar("Timed", int, Hangup, DialEnd, Offer, Whom)
 T = TypeVar("T")
 
 KEPT_IDENTIFIERS = 64
-"""Of a call beyond its bound: the first of them name it, and the fold knows the rest as aliases."""
+"""Identifiers that a call beyond its bound keeps; the first names it. The fold knows the rest as aliases."""
 NAMING: tuple[Role, ...] = ("campaign", "contact")
 
 
 def joined(states: Sequence[Call]) -> Call:
-    """Return what is known with all of these; nothing but a few identifiers once that is beyond the bound."""
+    """Return the join of these states; only a few identifiers if it is beyond the bound."""
     identifiers = {identifier for state in states for identifier in state.identifiers}
     if any(state.is_beyond for state in states):
         return _beyond(identifiers)
     channels: dict[str, Channel] = {}
     for unique, channel, others in _grouped(state.channels for state in states):
         if others:
-            channel = join_channels([channel, *others])  # noqa: PLW2901 - what is known of it now
+            channel = join_channels([channel, *others])  # noqa: PLW2901 - the joined channel
             identifiers.update(names_of(channel))
             if len(identifiers) > CALL_MEMBERS.most:
                 return _beyond(identifiers)
@@ -58,7 +58,7 @@ def joined(states: Sequence[Call]) -> Call:
 
 
 def size_of(call: Call) -> int:
-    """Return how much is known of a call, in what its bound counts; a join never makes it less."""
+    """Return the number of a call's members, as its bound counts them; a join never makes it smaller."""
     of_channels = sum(
         1
         + len(channel.callers)
@@ -74,14 +74,14 @@ def size_of(call: Call) -> int:
 def _beyond(identifiers: Iterable[bytes]) -> Call:
     """Return the state of a call beyond its bound, which keeps nothing that could count.
 
-    Names of contacts are not among what names it: which of them it has hangs on channels that are not kept.
+    Pairs of campaign and contact do not name it: which of them it has depends on channels that are not kept.
     """
     ids = (identifier for identifier in identifiers if not identifier.startswith(b"v"))
     return Call(nsmallest(KEPT_IDENTIFIERS, ids), is_beyond=True)
 
 
 def _grouped(maps: Iterable[dict[str, T]]) -> Iterator[tuple[str, T, list[T]]]:
-    """Yield all values of each key, the first one apart: mostly it is alone."""
+    """Yield each key with its first value and the list of the others, which is mostly empty."""
     first: dict[str, T] = {}
     more: dict[str, list[T]] = {}
     for values in maps:
@@ -95,12 +95,12 @@ def _grouped(maps: Iterable[dict[str, T]]) -> Iterator[tuple[str, T, list[T]]]:
 
 
 def join_channels(parts: Sequence[Channel]) -> Channel:
-    """Return what is known of one channel with all of these."""
+    """Return the join of states of one channel."""
     variables, renamed = _join_variables(parts)
     return Channel(
         min([part.first for part in parts]),
         max([part.listed_us for part in parts]),
-        False,  # vanished: whoever merges resyncs again
+        False,  # vanished: the latest resync is applied again after each merge
         _least([part.up_us for part in parts]),
         any(part.rang for part in parts),
         _least([part.request for part in parts]),
@@ -128,7 +128,7 @@ def _union(lists: list[list[str]]) -> list[str]:
 def _join_variables(
     parts: Sequence[Channel],
 ) -> tuple[dict[Role, Shown], list[tuple[Role, str]]]:
-    """Return the earliest value of each variable, and the others of those that name calls."""
+    """Return the earliest value of each variable, and the other values of campaign and contact."""
     known: dict[Role, Shown] = {}
     for part in parts:
         for role, value in part.variables.items():
@@ -145,9 +145,9 @@ def _join_variables(
 
 
 def names_of(channel: Channel) -> list[bytes]:
-    """Return the identifiers of all pairs of a campaign and a contact that a channel showed apart.
+    """Return the identifiers of all pairs of a campaign and a contact that came alone on a channel.
 
-    More than a call may have are not all of them: then it is beyond its bound.
+    At most one more than a call may have: with that many, the call is beyond its bound.
     """
     variables = channel.variables
     if "campaign" not in variables or "contact" not in variables:

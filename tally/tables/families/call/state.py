@@ -1,4 +1,4 @@
-"""What is known of one call; times are unix microseconds."""
+"""The state of one call. Times are unix microseconds, except `at_ms`."""
 
 from typing import NamedTuple
 
@@ -10,19 +10,19 @@ from tally.schemas.keys import Template
 LOCAL = "Local/"
 
 ENTER, LEAVE, HOLD, UNHOLD, JOIN, UNJOIN, ABANDON = "elhujqa"
-"""What a moment was: the first letter of its key."""
+"""The kinds of moments; a moment's key begins with this letter."""
 _UNTIMED = "\0"
-"""Parts the digest of an event without Timestamp from its key."""
+"""Separates the digest of an event without Timestamp from the rest of its key."""
 
 
 class MomentKey(NamedTuple):
-    """What happened on a channel, and where; events without Timestamp are told apart by a digest."""
+    """What happened on a channel, and where; a digest distinguishes events without Timestamp."""
 
     letter: str
     place: str
     """The bridge or the queue; empty for a hold."""
     digest: str = ""
-    """Of an event without Timestamp: copies of it have times of receipt, of which the smallest holds."""
+    """Digest of an event without Timestamp. Its copies have times of receipt; the earliest one holds."""
 
     @property
     def text(self) -> str:
@@ -33,32 +33,32 @@ class MomentKey(NamedTuple):
 
 
 def moment_key(text: str) -> MomentKey:
-    """Return what a key of `Channel.moments` says."""
+    """Decode a key of `Channel.moments`."""
     place, _, digest = text[1:].partition(_UNTIMED)
     return MomentKey(text[0], place, digest)
 
 
 def is_untimed(text: str) -> bool:
-    """Return whether a key of `Channel.moments` is of an event without Timestamp."""
+    """Return whether a key of `Channel.moments` stands for an event without Timestamp."""
     return _UNTIMED in text
 
 
 class FirstSeen(NamedTuple):
-    """When a channel was first seen, and its name then: a masquerade changes names later."""
+    """When a channel was first seen, and its name then; a masquerade may change the name later."""
 
     at_us: int
     name: str
 
 
 class Hangup(NamedTuple):
-    """The end of a channel, or a request for it; its cause is one of Q.850, 0 where there is none."""
+    """The end of a channel, or a request for it. The cause is a Q.850 code; 0 if there is none."""
 
     at_us: int
     cause: int
 
 
 class DialEnd(NamedTuple):
-    """The end of a dial of a channel."""
+    """The end of a dial to a channel."""
 
     at_us: int
     status: str
@@ -81,7 +81,7 @@ class Shown(NamedTuple):
 
 
 class Whom(NamedTuple):
-    """The campaign and the contact that one event showed of a channel."""
+    """The campaign and the contact that one event showed for a channel."""
 
     at_us: int
     campaign: str
@@ -99,7 +99,7 @@ class Response(NamedTuple):
 
 
 class Result(NamedTuple):
-    """An outcome of an attempt in send results: the first time, and the smallest template."""
+    """One outcome of an attempt in its send results: the earliest time, and the smallest template."""
 
     at_ms: int
     template: Template
@@ -112,28 +112,28 @@ class Channel(Struct, frozen=True, array_like=True):
     listed_us: int = 0
     """When a list of the PBX's channels last showed it."""
     vanished: bool = False
-    """Whether the latest resync did not find it. No fact says so: it is set anew after each merge."""
+    """Whether the latest resync did not find it. Facts do not say so: it is set again after each merge."""
     up_us: int | None = None
     rang: bool = False
     request: Hangup | None = None
-    """The first HangupRequest; our own side's has no cause."""
+    """The first HangupRequest; one of our own side has no cause."""
     hangup: Hangup | None = None
     dial_end: DialEnd | None = None
-    """The first end of a dial of it."""
+    """The first end of a dial to it."""
     callers: list[str] = []
     """Channels that dialled it."""
     agent: Offer | None = None
     """The first offer of a caller to it."""
     missed: list[str] = []
-    """Callers of queues whom this leg let ring."""
+    """Queue callers for whom this leg rang without an answer."""
     variables: dict[Role, Shown] = {}
     moments: dict[str, list[int]] = {}
-    """Times by `MomentKey`; a key of events without Timestamp has one time, every other one all of its."""
+    """All times by `MomentKey`; the key of an event without Timestamp has only one."""
     named: Whom | None = None
-    """The first event that showed campaign and contact: when, and both. `variables` has the first ones that
-    came alone."""
+    """Campaign and contact of the first event that showed both. `variables` has the first of each that came
+    alone."""
     renamed: list[tuple[Role, str]] = []
-    """Campaigns and contacts that came alone and later: each pair of what came alone connects calls."""
+    """Later campaigns and contacts that came alone. Each pair of those that came alone names the call."""
 
     @property
     def whom(self) -> tuple[str, ...]:
@@ -150,10 +150,11 @@ class Channel(Struct, frozen=True, array_like=True):
 
     @property
     def last_us(self) -> int:
-        """When it was last heard of, by the events that say more than that it is there.
+        """When it was last heard of, by events that say more than that it exists.
 
-        Each of them has one time, however many copies there are, so that collectors agree. The rest (a
-        change of state, a dial of another) is not kept: a list of channels shows who is there.
+        Each such event has one time, however many copies arrive, so collectors agree. The times of other
+        events (a change of state, a dial to another channel) are not kept: a list of channels shows which
+        of them exist.
         """
         times = [self.first.at_us, self.listed_us, self.up_us or 0]
         times += [one.at_us for one in (self.request, self.hangup, self.dial_end, self.agent) if one]
@@ -171,7 +172,7 @@ class Channel(Struct, frozen=True, array_like=True):
 
 
 class Requested(Struct, frozen=True, array_like=True):
-    """What send results say of one attempt."""
+    """What send results say about one attempt."""
 
     results: dict[str, Result]
     """By outcome."""
@@ -183,11 +184,12 @@ class Call(Struct, frozen=True, array_like=True):
     """Channels of one PBX that belong together, and the attempts that they were made for."""
 
     identifiers: list[bytes]
-    """Sorted; the first one names the state: `u` Uniqueid, `a` ActionID, `v` campaign and contact."""
+    """Sorted; the first names the state. They begin with `u` (Uniqueid), `a` (ActionID) or `v` (campaign and
+    contact)."""
     channels: dict[str, Channel] = {}
     asked: dict[str, Requested] = {}
     """By tenant, campaign, contact and attempt, joined as in keys."""
     responses: dict[str, Response] = {}
-    """The first one by ActionID, else by NUL and Uniqueid."""
+    """The first response by ActionID; by NUL and Uniqueid if it has no ActionID."""
     is_beyond: bool = False
-    """Whether more was known of it than its bound: then only its first identifiers are kept."""
+    """Whether it has outgrown its bound; then only its smallest identifiers are kept."""
