@@ -1,4 +1,4 @@
-"""One partition's tables, written by one fenced transaction a batch (E3, E4)."""
+"""The tables of one partition, written in one fenced transaction per batch (E3, E4)."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,15 +24,15 @@ from tally.tables.store.recovery import Changelogs, OnProgress, Range, has_slept
 from tally.tables.store.transaction import ChangelogWriter, by_topic
 
 COMMIT_SECONDS = 12.0
-"""Less than the transaction's own time-out, so that a stuck commit breaks here first."""
+"""Shorter than the timeout of the transaction itself: a stuck commit fails here first."""
 STEP_SECONDS = 60.0
-"""For each step of an opening but the reading of records, which may take as long as records arrive."""
+"""The limit of each step of an opening, except reading records, which may last while records arrive."""
 
 log = structlog.get_logger()
 
 
 class StoreConfig(Struct, frozen=True):
-    """What a process needs to open partitions: clients, names, folder, and its surroundings."""
+    """What a process needs to open partitions: clients, names, folder and callbacks."""
 
     kafka: KafkaClients
     names: Names
@@ -40,7 +40,7 @@ class StoreConfig(Struct, frozen=True):
     folder: Path
     new_id: Callable[[], str]
     rebuilt: Callable[[Rebuilt], None] = lambda _: None
-    """Hears why a local copy is wiped and read anew."""
+    """Called with the reason when a local copy is wiped and read again."""
 
 
 class PartitionStore:
@@ -56,13 +56,13 @@ class PartitionStore:
         self._logs: Mapping[str, LogMark] = {}
         self._broken = False
         self.recovered = 0
-        """Changelog records that the opening had to read."""
+        """How many changelog records the opening read."""
 
     async def open(self, on_progress: OnProgress = lambda *_: None) -> None:
         """Fence the former owner, bring the local copy up to date, and check progress against the logs.
 
-        May be called again once it is closed. `on_progress` hears how far the reading is. Raises a StoreError
-        with what to do, TimeoutError where Kafka is silent, and what Kafka raises.
+        A closed store may be opened again. `on_progress` is called as the reading advances. Raises a
+        StoreError that says what to do, TimeoutError if Kafka does not answer, and Kafka's own errors.
         """
         self._broken = False
         self._states.forget()
@@ -101,7 +101,7 @@ class PartitionStore:
             )
 
     def _check(self, newest: Progress | None) -> None:
-        """Compare the logs with what progress knows of them, and with what the local copy does."""
+        """Compare the logs with what the newest progress and that of the local copy know of them."""
         witness = self._held()
         check_witness(self._named(COUNTERS), newest, witness, 0)
         named = {log: self._named(log) for log in self._logs}
@@ -110,7 +110,7 @@ class PartitionStore:
                 check(progress.logs, self._logs, named)
 
     async def _must_rebuild(self, newest: Progress | None, ranges: Mapping[str, Range]) -> bool:
-        """Return whether the local copy is of no use; where there is none, there is nothing to rebuild."""
+        """Return whether the local copy has to be rebuilt; False if there is none."""
         meta = self._local.meta
         if meta is None:
             return False
@@ -124,7 +124,7 @@ class PartitionStore:
         return why is not None
 
     async def _broker_now_ms(self, newest: Progress) -> int:
-        """Return the brokers' time, which nobody tells but with a record: progress is written once more."""
+        """Return the brokers' time. It comes only with a written record, so progress is written once more."""
         again = encode(structs.replace(newest, raw_at_ms=0))
         return (await self._writer.commit({self._topics[COUNTERS]: {PROGRESS_KEY: again}})).at_ms
 
@@ -143,7 +143,7 @@ class PartitionStore:
         return self._config.names.facts
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return committed values, None where there is none. Raises CopyUnfit, as all reading does."""
+        """Return committed values; None for a key without one. Raises CopyUnfit, as every read does."""
         values = self._local.get_many(table, keys)
         self._states.read(table, keys, values)
         return values
@@ -151,20 +151,20 @@ class PartitionStore:
     def keys_under(
         self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
     ) -> list[bytes]:
-        """Return the committed keys that begin with this, in order; from `begin` on, and so many at most."""
+        """Return the committed keys with a prefix, in order, from `begin` on, `most` at most."""
         return self._local.keys_under(table, prefix, begin, most)
 
     def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the committed entries of a table; what stands beside rows is none of them."""
+        """Iterate over the committed entries of a table, without the entries beside rows (`NO_ROW`)."""
         return ((key, value) for key, value in self._local.items(table) if not key.startswith(NO_ROW))
 
     async def commit(self, writes: Writes, progress: Progress) -> None:
-        """Write states, aliases, rows and progress as one transaction, and apply them here.
+        """Write states, aliases, rows and progress in one transaction, and apply them to the local copy.
 
-        A shielded unit: it either ends within COMMIT_SECONDS, or the store is broken for good and nothing
-        is applied. What progress says of logs and states is filled in here. Raises StoreBroken, or CopyUnfit
-        where the transaction happened and the copy could not follow; a cancellation is passed on once the
-        unit has ended.
+        It is shielded from cancellation, which is passed on once it has ended. It ends within COMMIT_SECONDS,
+        or nothing is applied and the store stays broken until it is opened again. What progress says of logs
+        and states is filled in here. Raises StoreBroken, or CopyUnfit if the transaction was committed and
+        the copy could not apply it.
         """
         if self._broken:
             raise StoreBroken(f"partition {self.partition} has failed before")
@@ -180,25 +180,25 @@ class PartitionStore:
             raise StoreBroken(f"partition {self.partition}: {type(error).__name__}: {error}") from error
 
     async def _commit(self, writes: Writes, progress: Progress) -> None:
-        """Let a batch happen, in four steps; an error in any of them leaves the store broken (E3).
+        """Commit a batch in four steps; an error in any of them leaves the store broken (E3).
 
         1. Fill in progress: where each log will end, and how many states there will be.
-        2. Commit all of it to the brokers as one transaction, progress last. From here on it has happened.
-        3. Apply it to the local copy, with the offsets that the brokers gave it.
-        4. Remember where the logs end now, behind their markers, and take the next batch.
+        2. Commit everything to the brokers in one transaction, progress last. From here on it is durable.
+        3. Apply it to the local copy, with the offsets that the brokers assigned.
+        4. Note where the logs end now, behind their markers, and allow the next batch.
         """
         self._broken = True
         # 1
         entries = dict(writes)
         entries[COUNTERS] = {**writes.get(COUNTERS, {}), PROGRESS_KEY: b""}
-        # One writer, so that a log's next records follow what it holds: where they end is known beforehand.
+        # There is one writer, so the next records directly follow the log's end: their offsets are known.
         reached = {table: self._logs[table].end + len(some) for table, some in entries.items() if some}
         progress = structs.replace(
             progress,
             logs=moved(self._logs, reached),
             states=self._states.after(self.progress.states, writes, self._local),
         )
-        # Last in the batch, so that a reader who has it has all rows of the transaction.
+        # Last in the batch: a reader that has progress has all rows of the transaction.
         entries[COUNTERS][PROGRESS_KEY] = encode(progress)
         # 2
         async with asyncio.timeout(COMMIT_SECONDS):
@@ -209,19 +209,19 @@ class PartitionStore:
         offsets = {**self._local.meta.offsets, **ends}
         touched_ms = max(self._local.meta.touched_ms, done.at_ms)
         self._local.write(entries, Meta(progress.store_id, offsets, touched_ms))
-        # 4: behind its records each log has a marker.
+        # 4: each log has a transaction marker behind its records.
         self._logs = moved(progress.logs, {table: end + 1 for table, end in ends.items()})
         self._states.forget()
         self.progress = progress
         self._broken = False
 
     def doubt(self, why: Rebuilt) -> None:
-        """Remove the local copy of a store that is closed: the next opening reads its changelogs anew."""
+        """Remove the local copy of a closed store; the next opening reads its changelogs again."""
         self._copy.note_rebuilt(why)
         self._copy.remove()
 
     async def close(self) -> None:
-        """Close files and connections; a broker that is away is logged, since nothing depends on it."""
+        """Close files and connections. An unavailable broker is only logged: nothing depends on it."""
         self._local.close()
         await self._close_writer()
 
