@@ -1,4 +1,4 @@
-"""A bridge in this process, a topic in memory, and a ports whose waits are short."""
+"""A bridge in this process, with a topic in memory and ports whose pauses do not wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ FAST = BridgeConfig(
 
 
 class MemoryTopic:
-    """Acknowledges everything, a few records at a time, unless it is away."""
+    """A topic that acknowledges everything, a few records at a time, unless it is away."""
 
     def __init__(self, batch_records: int = 7) -> None:
         self.records: dict[str, list[ReceivedPacket]] = {}
@@ -51,12 +51,12 @@ class MemoryTopic:
         return MemorySink()
 
     def values(self, pbx: str = "pbx01") -> list[bytes]:
-        """What was published of a PBX, in order."""
+        """Return the published packets of a PBX, in order."""
         return [packet.value for packet in self.records.get(pbx, ())]
 
 
 class ShortWaits:
-    """A ports in which pauses are noted and not waited for."""
+    """Bridge ports that record pauses instead of waiting."""
 
     def __init__(self, jitter: float = 0.5) -> None:
         self.pauses: list[float] = []
@@ -71,7 +71,7 @@ class ShortWaits:
 
 
 class Bridging:
-    """A bridge that runs, and all that is known of it."""
+    """A running bridge with its metrics and its topic."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Bridging:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Bridging"]:
-        """Run it, and stop it as SIGTERM would."""
+        """Run the bridge, and stop it as SIGTERM would."""
         running = asyncio.create_task(self.bridge.run())
         try:
             yield self
@@ -115,7 +115,7 @@ class Bridging:
 
 
 def pbx_of(server: AmiServer, **more: Any) -> Pbx:
-    """The settings of a server in this process."""
+    """Return the settings for a server in this process."""
     given = {
         "name": "pbx01",
         "host": "127.0.0.1",
@@ -127,5 +127,5 @@ def pbx_of(server: AmiServer, **more: Any) -> Pbx:
 
 
 def with_timing(**more: float) -> BridgeConfig:
-    """Short deadlines, some of them others."""
+    """Return short deadlines, with the given ones replaced."""
     return msgspec.structs.replace(FAST, **more)

@@ -1,4 +1,4 @@
-"""A PBX for tests: speaks recorded sessions byte for byte, and misbehaves as it is told."""
+"""A PBX for tests: replays recorded sessions byte for byte, and misbehaves on request."""
 
 import asyncio
 import re
@@ -22,14 +22,14 @@ RECORDED = {
     "Ping": ("ast22__proto-session", "p1"),
     "Logoff": ("ast22__proto-session", "proto-session-1"),
 }
-"""By action: the recording of its answer and the ActionID there."""
+"""The recording that holds the answer to each action, with the ActionID there."""
 
 SECRET = "sesame-canary"  # noqa: S105 - a test's
 
 
 @cache
 def packets(sample: str) -> tuple[bytes, ...]:
-    """All packets of a recording, as they came but for their empty lines."""
+    """Return all packets of a recording without their empty lines."""
     recording = (SAMPLES / f"{sample}.ami").read_bytes()
     banner, _, rest = recording.partition(b"\r\n")
     assert banner.startswith(b"Asterisk Call Manager")
@@ -37,7 +37,7 @@ def packets(sample: str) -> tuple[bytes, ...]:
 
 
 def events(sample: str) -> tuple[bytes, ...]:
-    """The events of a recording that nobody asked for."""
+    """Return the unsolicited events of a recording."""
     return tuple(
         packet
         for packet in packets(sample)
@@ -46,18 +46,18 @@ def events(sample: str) -> tuple[bytes, ...]:
 
 
 def is_listed(packet: bytes) -> bool:
-    """Whether an event is a part of the answer to an action."""
+    """Return whether an event is part of the answer to an action."""
     return b"\r\nActionID: " in packet and b"Event: OriginateResponse" not in packet
 
 
 def answers(sample: str, action_id: str) -> list[bytes]:
-    """The recorded answer to an action: its response and the list that follows."""
+    """Return the recorded answer to an action: its response and the list that follows."""
     mark = f"\r\nActionID: {action_id}\r\n".encode()
     return [packet for packet in packets(sample) if mark in packet]
 
 
 def recorded(name: str) -> list[bytes]:
-    """The recorded answer to an action of a name."""
+    """Return the recorded answer to an action by its name."""
     if name == "Login":
         return list(packets("ast22__reconnect-part2-after")[:2])
     return answers(*RECORDED.get(name, ("ast22__proto-session", "b1")))
@@ -65,26 +65,26 @@ def recorded(name: str) -> list[bytes]:
 
 @dataclass
 class Plan:
-    """What the server does in one connection after the login."""
+    """The behaviour of the server in one connection after the login."""
 
     events: Sequence[bytes] = ()
-    """Packets to send, in whatever state they are, each followed by an empty line."""
+    """Packets to send, valid or not, each followed by an empty line."""
     tail: bytes = b""
-    """Bytes to send after them, as they are."""
+    """Raw bytes to send after the packets."""
     is_cut: bool = False
     """Close the connection after that."""
     is_deaf: bool = False
     """Answer nothing after that."""
     before_list: Sequence[bytes] = ()
-    """Events between the question for all channels and its answer."""
+    """Events sent between the request for all channels and its answer."""
     refused: Sequence[str] = ()
-    """Actions that are refused."""
+    """Actions that the server refuses."""
     banner: bytes = BANNER
 
 
 @dataclass
 class AmiServer:
-    """Answers as the recordings do; plan n is for connection n, the last one for all further ones."""
+    """A server that answers as in the recordings; plan n is for connection n, the last for all later ones."""
 
     plans: Sequence[Plan]
     secret: str = SECRET
@@ -94,24 +94,24 @@ class AmiServer:
     """All events sent, without their empty lines."""
     connections: int = 0
     is_silent: bool = False
-    """Answer nobody."""
+    """Answer no client."""
     open: set[asyncio.StreamWriter] = field(default_factory=set)
     """Connections that are logged in."""
     served: dict["asyncio.Task[None]", asyncio.StreamWriter] = field(default_factory=dict)
 
     def asked(self, name: str) -> list[dict[str, str]]:
-        """The actions of a name that arrived."""
+        """Return the received actions of a name."""
         return [action for action in self.actions if action["Action"] == name]
 
     async def push(self, *packets: bytes) -> None:
-        """Send events to all who are connected."""
+        """Send events to all connected clients."""
         self.sent += packets
         for writer in self.open:
             writer.write(b"".join(packet + b"\r\n" for packet in packets))
             await writer.drain()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection in a task of its own."""
+        """Serve a connection in a separate task."""
         self.served[asyncio.ensure_future(self._serve(reader, writer))] = writer
 
     async def stop(self) -> None:
@@ -134,7 +134,7 @@ class AmiServer:
                     break
         self.open.discard(writer)
         with suppress(ConnectionError):
-            # Not closed at once: what the client has not read yet would be lost.
+            # Closing at once would lose what the client has not read yet.
             if writer.can_write_eof():
                 writer.write_eof()
                 await reader.read()
@@ -142,7 +142,7 @@ class AmiServer:
             await writer.wait_closed()
 
     async def _answer(self, action: dict[str, str], plan: Plan, writer: asyncio.StreamWriter) -> bool:
-        """Answer one action; say whether the connection stays."""
+        """Answer one action; return whether the connection stays open."""
         name = action["Action"]
         if self.is_silent or (plan.is_deaf and writer in self.open):
             return True
@@ -164,7 +164,7 @@ class AmiServer:
         return not plan.is_cut
 
     def _say(self, writer: asyncio.StreamWriter, action: dict[str, str], said: Sequence[bytes]) -> None:
-        """Say what was recorded, with the ActionID of now."""
+        """Send recorded packets with the ActionID of the request."""
         action_id = b"ActionID: " + action["ActionID"].encode()
         now = [re.sub(rb"(?m)^ActionID: [^\r]*", action_id, packet) for packet in said]
         self.sent += [packet for packet in now if packet.startswith(b"Event: ")]
@@ -180,7 +180,7 @@ class AmiServer:
 async def ami_server(
     *plans: Plan, secret: str = SECRET, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[AmiServer]:
-    """A server on a port of its own."""
+    """Run a server on a free port."""
     server = AmiServer(plans or (Plan(),), secret)
     listening = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]

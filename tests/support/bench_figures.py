@@ -1,4 +1,4 @@
-"""Made-up figures of the benchmarks, all of them good, for tests of how they are judged and told."""
+"""Made-up benchmark figures that meet every target, for tests of their judgement and report."""
 
 from msgspec import structs
 
@@ -21,12 +21,12 @@ MB = 1_000_000
 
 
 def measured(*rates: float, cpu_us: float = 10.0) -> Measured:
-    """Return rounds that came to these rates."""
+    """Return rounds with these rates."""
     return Measured(EVENTS, [Round(EVENTS / rate, {"process": EVENTS * cpu_us / 1e6}) for rate in rates])
 
 
 def throughput(faust: float = 300.0, quixstreams: float = 5_000.0, ceiling: float = 60_000.0) -> Throughput:
-    """Return rates beside a Tally that counts 20,000 events a second."""
+    """Return the throughput report of a Tally that counts 20,000 events a second beside these rates."""
     contenders = {
         "ceiling": measured(ceiling),
         "tally": measured(19_000, 20_000, 24_000),
@@ -71,5 +71,5 @@ def noise(ami_us: float = 5.0) -> Noise:
 
 
 def report() -> Report:
-    """Return a run in which every target holds."""
+    """Return a report in which every target holds."""
     return Report(throughput(), Stages(3.0, 12.0, 15.0), freshness(), reads(), growth(), noise())

@@ -24,12 +24,12 @@ ORACLE = files("tally.oracle")
 RESULTS = ("call_stats", "call_template_stats", "operator_stats")
 NAMES = frozenset({"tenant", "campaign", "template_name", "template_language", "pbx", "operator"})
 OF_CALLS = frozenset({"requested", *(name for name, counter in BY_NAME.items() if counter.family == "call")})
-"""Counters that this recount has; the others are the other one's."""
+"""The counters of calls, which these judges compare; other tests compare the rest."""
 MAPS = ("hangup_causes", "queues")
 
 
 class Recounted:
-    """What the recount says, by campaign, by script and by operator; counters that are zero left out."""
+    """The recount's counters by campaign, script and operator, without zeros."""
 
     def __init__(self, campaigns: list[Counters], scripts: list[Counters], operators: list[Counters]) -> None:
         self.campaigns = {row["campaign"]: counted(row) for row in campaigns}
@@ -47,7 +47,7 @@ def counted(row: Counters) -> Counters:
 
 
 async def by_sql(dsn: str, events: list[Event], published_ms: int | None = None) -> Recounted:
-    """Count records in plain SQL, all of which Kafka got at one time, if at any that is known."""
+    """Count records in plain SQL; `published_ms` is the Kafka timestamp of all, None if unknown."""
     connection = await asyncpg.connect(dsn, timeout=20, command_timeout=120)
     try:
         await begin(connection)
@@ -56,7 +56,7 @@ async def by_sql(dsn: str, events: list[Event], published_ms: int | None = None)
             for nth, (topic, body, headers) in enumerate(events)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
-        # Only now: a copy is binary and knows no codec in text.
+        # Set after the copy: COPY is binary and does not support a text codec.
         await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
         await connection.execute((ORACLE / "recount.sql").read_text())
         await connection.execute((ORACLE / "recount_calls.sql").read_text())
@@ -84,7 +84,7 @@ def by_fold(events: list[Event], published_ms: int | None = None) -> Recounted:
     for key, counts in partition.counts().items():
         row = RowKey.decode(key)
         if row.template is None:
-            continue  # what is distinct per campaign: none of it is of calls
+            continue  # a campaign's distinct counts, which hold none of calls
         if row.campaign:
             names = {
                 "tenant": row.tenant,
@@ -106,7 +106,7 @@ def _encoded(headers: dict[str, str]) -> list[tuple[str, bytes]]:
 
 
 def nested(counts: Counters) -> Counters:
-    """Return the counters of calls as SQL has them, maps as maps."""
+    """Return the counters of calls in the shape of the SQL result, with nested maps."""
     plain = {name: n for name, n in counts.items() if "." not in name and name in OF_CALLS}
     for name in MAPS:
         entries = {flat.partition(".")[2]: n for flat, n in counts.items() if flat.startswith(f"{name}.")}
@@ -115,7 +115,7 @@ def nested(counts: Counters) -> Counters:
 
 
 def summed(scripts: list[Counters]) -> list[Counters]:
-    """Return the rows of campaigns."""
+    """Return the rows of campaigns, summed over their scripts."""
     rows: dict[tuple[str, str], Counters] = {}
     for script in scripts:
         row = rows.setdefault((script["tenant"], script["campaign"]), {})

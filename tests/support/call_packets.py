@@ -1,4 +1,4 @@
-"""AMI packets and voice send results, as short as a test can write them."""
+"""Short builders of AMI packets and voice send results for tests."""
 
 import json
 from collections.abc import Iterable
@@ -92,7 +92,7 @@ def dial(event: str, at: float, one: Channel, by: Channel | None, status: str = 
 
 
 def rings(at: float, one: Channel, by: Channel | None = None) -> list[Event]:
-    """Return the beginning of a dial, up to the ringing of the other side."""
+    """Return the events of a dial up to the ringing of the other side."""
     return [
         born(at, one),
         dial("DialBegin", at + 0.01, one, by),
@@ -152,7 +152,7 @@ def answered(seconds: float = 10, one: Channel = CUSTOMER) -> list[Event]:
 
 
 UP = {"requested": 1, "attempted": 1, "answered": 1}
-"""What every answered attempt with a send result counts."""
+"""The counters of every answered attempt with a send result."""
 
 
 def queued_call(*more: Event, until: float = 40) -> list[Event]:
@@ -185,7 +185,7 @@ def full_story() -> list[Event]:
 
 
 def as_json(event: Event) -> Event:
-    """Return the same packet as a JSON object that also holds what headers say."""
+    """Return the same packet as a JSON object that also holds the values of its headers."""
     topic, body, headers = event
     if topic != "ami-events":
         return event

@@ -1,4 +1,4 @@
-"""CPU that a piece of work takes, for laws of cost: the least of several rounds, without the collector."""
+"""Measures CPU for laws of cost: the least of several rounds, without the garbage collector."""
 
 import gc
 import time
@@ -7,21 +7,22 @@ from contextlib import contextmanager
 
 ROUNDS = 5
 ROUND_SECONDS = 0.002
-"""What a round of the smaller work takes at least: much longer than the clock's own reading."""
+"""Least duration of a round of the smaller work; much longer than reading the clock."""
 TRIES = 4
-"""Who shares the core empties its caches now and then; what grows too fast does so at every try."""
+"""Number of tries: other processes on the core evict its caches at times, but cost that grows too fast shows
+at every try."""
 
 REFERENCE_SECONDS = 0.0055
-"""What `_calibration` takes on the machine of docs/benchmarks.md while nothing else runs."""
+"""Duration of `_calibration` on the machine of docs/benchmarks.md while nothing else runs."""
 
 Work = Callable[[], object]
 
 
 def slowness() -> float:
-    """Return how many times as slow as on the quiet machine of reference Python runs right now; at least 1.
+    """Return how many times slower Python runs now than on the idle reference machine; at least 1.
 
-    A core that is shared with other work does less in a second of CPU, and so does another machine. A bound
-    in seconds is one of that machine.
+    A core shared with other work, or a slower machine, does less in a second of CPU. Bounds in seconds refer
+    to the reference machine.
     """
     return max(1.0, min(_calibration() for _ in range(3)) / REFERENCE_SECONDS)
 
@@ -37,9 +38,9 @@ def _calibration() -> float:
 
 
 def doubling(small: Work, large: Work, most: float) -> float:
-    """Return how many times as much CPU the large work takes as the small one, by the least of five rounds.
+    """Return the ratio of CPU between the large and the small work, each the least of five rounds.
 
-    Where that is more than `most`, it is measured again.
+    A ratio above `most` is measured again.
     """
     times = 0.0
     with _without_collector():
@@ -54,7 +55,7 @@ def doubling(small: Work, large: Work, most: float) -> float:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Keep the collector off: it would bill whoever allocates for what others have left behind."""
+    """Disable the collector: it would charge the measured work for garbage of other code."""
     gc.collect()
     gc.disable()
     try:
@@ -80,8 +81,7 @@ def _cpu_seconds(work: Work, repeats: int) -> float:
 def largest_step(begun: Callable[[], Iterator[None]], most_seconds: float) -> float:
     """Return the CPU of the longest step of a computation in steps, the least of several tries.
 
-    It is given in seconds of the machine of reference. Only where it is more than `most_seconds` there is
-    another try.
+    The unit is seconds of the reference machine. A result above `most_seconds` is measured again.
     """
     longest = 0.0
     with _without_collector():

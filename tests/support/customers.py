@@ -1,4 +1,4 @@
-"""An independent model of who is one customer: graph by graph, from all facts at once."""
+"""An independent model of which identifiers form one customer, computed as a graph from all facts at once."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ WINDOW_SECONDS = 7 * 86_400
 
 @contextmanager
 def bounds(most: Most) -> Iterator[None]:
-    """Let the fold know smaller bounds of customers."""
+    """Patch the fold with smaller bounds of customers."""
     assert isinstance(FAMILY, CustomerFamily)
     before, FAMILY.most = FAMILY.most, most
     try:
@@ -57,7 +57,7 @@ SEEN = st.builds(_sent, st.sampled_from(DIGESTS), NAMES, CLAIMS | st.none()) | s
 
 
 def linked(facts: Sequence[CustomerSeen]) -> dict[bytes, set[bytes]]:
-    """Return what each identifier was ever shown together with, messages that it wrote too (`i`)."""
+    """Return the identifiers linked with each identifier, including the messages that it wrote (`i`)."""
     found: defaultdict[bytes, set[bytes]] = defaultdict(set)
     for fact in facts:
         for one in fact.identifiers:
@@ -68,7 +68,7 @@ def linked(facts: Sequence[CustomerSeen]) -> dict[bytes, set[bytes]]:
 
 
 def refused(facts: Sequence[CustomerSeen], most: Most) -> set[bytes]:
-    """Return the identifiers that identify nobody."""
+    """Return the identifiers that identify no customer."""
 
     def count(names: set[bytes], kinds: bytes) -> int:
         return sum(name[0] in kinds for name in names)
@@ -84,7 +84,7 @@ def refused(facts: Sequence[CustomerSeen], most: Most) -> set[bytes]:
 
 
 def customers(facts: Sequence[CustomerSeen], most: Most) -> list[set[bytes]]:
-    """Return the components of identifiers once those that identify nobody are taken out."""
+    """Return the connected components of identifiers, without those that identify no customer."""
     links, gone = linked(facts), refused(facts, most)
     rest = {one for one in links if one not in gone}
     found = []

@@ -1,4 +1,4 @@
-"""Doubles for the flush: a feed that commits by hand, a Postgres in memory that can lose replies, ears."""
+"""Doubles for the flush: a feed with manual commits, a Postgres in memory that loses replies, an observer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
@@ -25,7 +25,7 @@ def row(next_offset: int, **counts: int) -> Row:
 
 
 class CommittedRows:
-    """A feed of committed rows, as the view is one."""
+    """A feed of committed rows, like the view."""
 
     def __init__(self, store_id: str = "s1") -> None:
         self.listeners: list[Callable[[int, RowKey], None]] = []
@@ -53,7 +53,7 @@ class CommittedRows:
         self._progress[partition] = Progress(next_offset, self.store_id, "rules")
 
     def count(self, partition: int, next_offset: int, *campaigns: str) -> None:
-        """Commit one row a campaign, whose `accepted` is the offset."""
+        """Commit one row for each campaign, with the offset as its `accepted`."""
         self.commit(
             partition,
             next_offset,
@@ -62,22 +62,22 @@ class CommittedRows:
 
 
 class MemoryPostgres:
-    """What the writer promises, in memory, failing as it is told to."""
+    """The writer's contract in memory, failing on request."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[int, RowKey], Row] = {}
         self.progress: dict[int, FlushProgress] = {}
         self.away = False
         self.reply_lost = False
-        """The next write is committed, but its writer never learns of it."""
+        """The next write is committed, but its reply is lost."""
         self.unstorable: set[tuple[int, RowKey]] = set()
         self.locked: set[int] = set()
-        """Partitions of which somebody holds a row's lock."""
+        """Partitions with a row locked by another session."""
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
-        """What happens once between the making of a batch and its transaction: a writer that was paused."""
+        """Called once between building a batch and its transaction, as if the writer was paused there."""
         self.largest_batch = 0
         self.found = 0
-        """Rows that were searched for and found to be unstorable."""
+        """Number of rows found to be unstorable."""
 
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
         self._answer()
@@ -122,7 +122,7 @@ class MemoryPostgres:
 
 
 class FlushHeard:
-    """Remembers what the flush told."""
+    """Flush observer that records the reports."""
 
     def __init__(self) -> None:
         self.flushes: list[tuple[int, float]] = []
@@ -140,7 +140,7 @@ class FlushHeard:
 
 
 class Hands:
-    """A flush whose clock stands still until it is moved."""
+    """A flush whose clock moves only in `tick`."""
 
     def __init__(
         self,

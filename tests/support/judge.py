@@ -1,4 +1,4 @@
-"""The judge of end-to-end tests: publishes simulated events, and compares with the recount in plain SQL."""
+"""The judge of end-to-end tests: publishes simulated events and compares with a recount in plain SQL."""
 
 import time
 from collections.abc import Sequence
@@ -40,13 +40,13 @@ async def publish(
 
 
 async def counted(worker: WorkerProcess, deadline_seconds: float = COUNTED_SECONDS) -> float:
-    """Wait until everything published so far is in the worker's answers; return how long it took."""
+    """Wait until the worker's answers hold everything published so far; return the seconds that took."""
     async with Answers(worker.url) as answers:
         return await answers.wait_until_counted(time.time() * 1000, deadline_seconds)
 
 
 async def verdict(worker: WorkerProcess) -> list[Difference]:
-    """Return every difference of view and Postgres from the recount."""
+    """Return every difference between the recount and the view or Postgres."""
     async with Answers(worker.url) as answers:
         judgement = await judged(worker.settings, answers)
     return [*judgement.in_view, *judgement.in_postgres]

@@ -1,7 +1,7 @@
-"""What makes a state large: facts by number, of which each adds something to the same subject.
+"""Shapes of large states: numbered facts that each add something to the same subject.
 
-Each family has at least one shape, and one for every part of its state that grows. The laws of cost
-(tests/contract/test_costs.py) hold for all of them, so that a new family has to say here what it grows by.
+Each family has one shape for every part of its state that grows, and at least one. The laws of cost
+(tests/contract/test_costs.py) hold for all shapes, so a new family must add its own here.
 """
 
 from collections.abc import Callable, Iterable
@@ -38,7 +38,7 @@ class Shape(Struct, frozen=True):
     fact: Callable[[int], Any]
     """The nth fact."""
     size: int = 400
-    """How many facts make a state in which growing shows: twice as many may cost about twice as much."""
+    """Number of facts at which growth shows: twice as many may cost about twice as much."""
 
 
 def _digest(nth: int) -> bytes:
@@ -95,7 +95,7 @@ def _bridged(nth: int) -> ChannelsSeen:
 
 
 def _served(nth: int) -> ChannelsSeen:
-    """Return a customer who comes to an operator's bridges, and goes, through a Local channel's halves."""
+    """Return a customer who enters and leaves an operator's bridges through a Local channel's halves."""
     customer = ChannelSnapshot(
         "u0", "u0", "PJSIP/trunk-0", 6, {"campaign": "c1", "contact": "8", "tenant": "t1"}
     )
@@ -147,7 +147,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     ),
     "operators": (Shape("queues", _queue, size=60),),
 }
-"""By table."""
+"""Shapes by table."""
 
 
 def _shapes_of(families: Iterable[Family[Any, Any]]) -> pytest.MarkDecorator:

@@ -1,9 +1,9 @@
-"""Whether requirements.lock resolves for each Python that Tally runs on, without asking a registry.
+"""Checks that requirements.lock resolves for each Python that Tally runs on, without asking a registry.
 
-Every version in the lock is exact, so nothing is left to choose. The lock resolves for a Python if each
-requirement that holds there, from the project's own to the last package's, is met by the locked version,
-and if every locked package is required. What a package requires is read from its installed metadata.
-`make lock` sees to it that each package has a wheel for each Python: it takes wheels only.
+Every version in the lock is exact, so nothing is left to choose. The lock resolves for a Python if the locked
+versions meet every requirement that holds there, direct or transitive, and if every locked package is
+required. Requirements are read from installed metadata. `make lock` accepts only wheels, which ensures that
+each package has a wheel for each Python.
 """
 
 import re
@@ -24,7 +24,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
 
 class Package(Struct, frozen=True):
-    """What the metadata of an installed version says."""
+    """The metadata of an installed version."""
 
     version: str
     requires: tuple[str, ...] = ()
@@ -34,8 +34,8 @@ class Package(Struct, frozen=True):
 def problems(
     roots: tuple[str, ...], pins: Mapping[str, str], package: Callable[[str], Package], python: str
 ) -> list[str]:
-    """Return what keeps the lock from resolving for one Python: a line each. Pure."""
-    # A requirement is met again for every extra of who requires it.
+    """Return the problems that keep the lock from resolving for one Python, one line each. Pure."""
+    # A requirement occurs again for every extra of the package that requires it.
     return list(dict.fromkeys(_problems(roots, pins, package, python)))
 
 
@@ -73,9 +73,9 @@ def _problems(
 
 
 def installed(name: str) -> Package:
-    """Return what the installed package says of itself."""
+    """Return the metadata of an installed package."""
     found = distribution(name)
-    # Asked for by itself, a header that is not there is a warning from Python 3.12 on.
+    # Indexing a missing header raises a warning from Python 3.12 on.
     admitted = found.metadata.get_all("Requires-Python") or [""]
     return Package(found.version, tuple(found.requires or ()), admitted[0])
 

@@ -1,4 +1,4 @@
-"""Batches of records as brokers hand them out, compressed or not."""
+"""Record batches as brokers deliver them, compressed or not."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ Header = tuple[str, bytes]
 def batch_of(
     values: Sequence[bytes], codec: str = "none", first: int = 0, headers: Sequence[Header] = ()
 ) -> bytes:
-    """Return one batch of records, each a second after the one before it."""
+    """Return one batch of records with timestamps one second apart."""
     builder = DefaultRecordBatchBuilder(2, CODECS[codec], False, -1, -1, -1, 1 << 30)
     for offset, value in enumerate(values):
         builder.append(offset, 1_795_000_000_000 + 1_000 * offset, b"key", value, list(headers))
@@ -24,7 +24,7 @@ def batch_of(
 
 
 def changed(batch: bytes, before: bytes, after: bytes) -> bytes:
-    """Return a batch with other bytes in it, and the checksum that belongs to them."""
+    """Return a batch with `before` replaced by `after` and a matching checksum."""
     assert before in batch
     assert len(before) == len(after)
     made = bytearray(batch.replace(before, after))

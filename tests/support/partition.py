@@ -26,7 +26,7 @@ def record(offset: int, keyed: Keyed, raw_at_ms: int = 0) -> Record:
 
 
 class MemoryPartition(MemoryTables):
-    """Tables in memory that are folded into, and what they come to."""
+    """Tables in memory that facts are folded into, with the resulting rows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class MemoryPartition(MemoryTables):
                 yield family, key, value
 
     def rows(self) -> list[tuple[bytes, bytes]]:
-        """Return the rows with their keys; what stands beside rows is none of them."""
+        """Return the rows with their keys, without the other records of the table."""
         return [(key, row) for key, row in self.tables[COUNTERS].items() if not key.startswith(NO_ROW)]
 
     def counts(self) -> dict[bytes, dict[str, int]]:
@@ -51,6 +51,6 @@ class MemoryPartition(MemoryTables):
         return {key: counts for key, counts in rows.items() if counts}
 
     def recounted(self, rules: Rules) -> dict[bytes, dict[str, int]]:
-        """Return what the states come to, to be compared with `counts`."""
+        """Return the counts recomputed from the states, to compare with `counts`."""
         rows = recount(self.states(), rules, self.next_offset)
         return {key: row.counts for key, row in rows.items() if row.counts}

@@ -1,4 +1,4 @@
-"""Recorded AMI sessions as the records of `ami-events` that a collector would have published."""
+"""Recorded AMI sessions as records of `ami-events`, as a collector would have published them."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "samples" / "ami"
 SESSIONS = sorted(path for path in FOLDER.iterdir() if path.suffix == ".ami")
 CAPTURES = sorted(FOLDER.glob("cacofonisk__*[a-z0-9].json"))
 CAPTURED_MS = 1_600_000_000_000
-"""When the first event of a capture was received; the captures have no times, each event gets 100 ms."""
+"""Receive time of a capture's first event. Captures hold no times, so events are spaced by 100 ms."""
 
 
 class Received(NamedTuple):
@@ -41,7 +41,7 @@ def read_recording(path: Path) -> list[Received]:
 
 
 def _session(path: Path, at_ms: int) -> Iterator[Received]:
-    """Yield the events of a session; what has no Timestamp was received with the event before it."""
+    """Yield the events of a session; an event without Timestamp gets the time of the one before it."""
     packets = path.read_bytes().partition(b"\r\n")[2].split(b"\r\n\r\n")
     stamps = [_stamp_ms(packet) for packet in packets]
     for packet, stamp in zip(packets, stamps, strict=True):
@@ -57,7 +57,7 @@ def _stamp_ms(packet: bytes) -> int:
 
 def _capture(path: Path) -> Iterator[Received]:
     for number, event in enumerate(json.loads(path.read_bytes())):
-        # An artefact of the library that captured them, not on the wire.
+        # An artefact of the capturing library, absent on the wire.
         event.pop("content", None)
         yield Received(json.dumps(event).encode(), CAPTURED_MS + number * 100)
 

@@ -1,7 +1,7 @@
-"""Seeds of tests that draw their events: fixed ones and a new one a run, or those that are asked for.
+"""Seeds of tests with drawn events: fixed ones and a new one for each run, or a requested range.
 
-`TEST_SEEDS=FROM:TO` asks for a range, without TO. `TEST_SEED` sets the new one: the first process
-of a run draws it, so that all processes of one run collect the same tests.
+`TEST_SEEDS=FROM:TO` requests a range that excludes TO. `TEST_SEED` sets the new seed. The first process of a
+run draws it, so all processes of the run collect the same tests.
 """
 
 import os
@@ -14,12 +14,12 @@ BELOW = 1_000_000
 
 
 def draw(environment: MutableMapping[str, str], rng: random.Random) -> None:
-    """Draw the new seed of this run where none is set."""
+    """Draw the new seed of this run unless it is set."""
     environment.setdefault(DRAWN, str(rng.randrange(BELOW)))
 
 
 def seeds(fixed: Sequence[int] = (1, 2, 3), environment: Mapping[str, str] = os.environ) -> tuple[int, ...]:
-    """Return the range that is asked for, else the fixed seeds and the new one."""
+    """Return the requested range, else the fixed seeds and the new one."""
     asked = environment.get(RANGE)
     if asked is None:
         return (*fixed, int(environment[DRAWN]))

@@ -1,4 +1,4 @@
-"""Fixtures: one real Kafka and one real PostgreSQL a test session, and a fresh database a test.
+"""Fixtures: one real Kafka and one real PostgreSQL for a test session, and a fresh database for each test.
 
 `TALLY_KAFKA_BOOTSTRAP` and `TALLY_POSTGRES_DSN` name servers to use instead of the embedded ones.
 """
@@ -18,7 +18,7 @@ import pytest
 from tally.deploy.local import LocalKafka, LocalPostgres
 
 DATABASE_DEADLINE_SECONDS = 90.0
-"""CREATE and DROP wait for a checkpoint, which took more than 20 s beside two busy loops."""
+"""Deadline of CREATE and DROP: they wait for a checkpoint, which took over 20 s beside two busy loops."""
 LEAVE = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = '{name}' AND usename = current_user
@@ -27,7 +27,7 @@ WHERE datname = '{name}' AND usename = current_user
 
 @dataclass(frozen=True)
 class Kafka:
-    """The session's broker; `server` is None where it is not ours to kill."""
+    """The session's broker; `server` is None for an external one, which tests must not kill."""
 
     bootstrap: str
     server: LocalKafka | None = None
@@ -35,7 +35,7 @@ class Kafka:
 
 @dataclass(frozen=True)
 class Postgres:
-    """The session's PostgreSQL; `server` is None where it is not ours to kill."""
+    """The session's PostgreSQL; `server` is None for an external one, which tests must not kill."""
 
     dsn: str
     server: LocalPostgres | None = None
@@ -48,7 +48,7 @@ def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def kafka(servers_folder: Path) -> Iterator[Kafka]:
-    """A broker for all tests of the session: give topics and groups names of your own."""
+    """Run one broker for all tests of the session; each test must use its own topic and group names."""
     if bootstrap := os.environ.get("TALLY_KAFKA_BOOTSTRAP"):
         yield Kafka(bootstrap)
         return
@@ -61,7 +61,7 @@ def kafka(servers_folder: Path) -> Iterator[Kafka]:
 
 @pytest.fixture(scope="session")
 def postgres(servers_folder: Path) -> Iterator[Postgres]:
-    """A PostgreSQL for all tests of the session: take `database` for one of your own."""
+    """Run one PostgreSQL for all tests of the session; `database` gives a test a separate database."""
     if dsn := os.environ.get("TALLY_POSTGRES_DSN"):
         yield Postgres(dsn)
         return
@@ -74,33 +74,33 @@ def postgres(servers_folder: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def database(postgres: Postgres) -> Iterator[str]:
-    """The DSN of an empty database that is dropped after the test, whoever is still connected."""
+    """Yield the DSN of an empty database; drop it after the test despite open connections."""
     with empty_database(postgres) as dsn:
         yield dsn
 
 
 @pytest.fixture(scope="session")
 def recount_database(postgres: Postgres) -> Iterator[str]:
-    """The DSN of a database that recounts share: each makes its schema again."""
+    """Yield the DSN of a database that recounts share; each recount recreates its schema."""
     with empty_database(postgres) as dsn:
         yield dsn
 
 
 @contextmanager
 def empty_database(postgres: Postgres) -> Iterator[str]:
-    """Create a database, and drop it, whoever is still connected."""
+    """Create a database, and drop it at the end despite open connections."""
     name = f"test_{uuid4().hex}"
     asyncio.run(execute(postgres.dsn, f"CREATE DATABASE {name}"))
     try:
         yield urlunsplit(urlsplit(postgres.dsn)._replace(path=f"/{name}"))
     finally:
-        # Not WITH (FORCE), which needs a superuser where a vacuum is at work; DROP waits for that.
+        # Without FORCE, which needs superuser rights while a vacuum is running; plain DROP waits for it.
         asyncio.run(execute(postgres.dsn, LEAVE.format(name=name)))
         asyncio.run(execute(postgres.dsn, f"DROP DATABASE {name}"))
 
 
 async def execute(dsn: str, statement: str) -> None:
-    """Run one statement on a connection of its own."""
+    """Run one statement on a new connection."""
     async with asyncio.timeout(DATABASE_DEADLINE_SECONDS):
         connection = await asyncpg.connect(dsn)
         try:

@@ -1,4 +1,4 @@
-"""How much CPU the steps of an event loop take: the largest one is what everything else waits for."""
+"""Measures the CPU of an event loop's steps; all other work must wait for the largest one."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ STEP_SECONDS = 0.05
 
 
 class Steps(Struct):
-    """CPU seconds of this thread in the steps that were watched."""
+    """CPU seconds of this thread in the measured steps."""
 
     largest_seconds: float = 0.0
     seconds: float = 0.0
@@ -24,7 +24,7 @@ class Steps(Struct):
 
 @contextmanager
 def watched_steps() -> Iterator[Steps]:
-    """Measure every callback and every piece of a task that an event loop runs meanwhile."""
+    """Measure every callback and task step that the event loop runs within the context."""
     found, run, is_watching = Steps(), asyncio.Handle._run, True
 
     def measured(handle: asyncio.Handle) -> None:
@@ -32,11 +32,11 @@ def watched_steps() -> Iterator[Steps]:
         run(handle)
         seconds = time.thread_time() - began
         if not is_watching:
-            return  # the step in which the test goes on, and lets go of all that it has built
+            return  # the step in which the test continues and frees its data
         found.largest_seconds = max(found.largest_seconds, seconds)
         found.seconds += seconds
 
-    # A worker collects rarely, and without what was there at its start.
+    # As in a worker, which collects rarely and excludes the objects of its start.
     gc.collect()
     gc.disable()
     try:
@@ -48,9 +48,9 @@ def watched_steps() -> Iterator[Steps]:
 
 
 def least(times: int, measure: Callable[[], Steps]) -> Steps:
-    """Return the smallest of several measurements: what else the machine does only adds.
+    """Return the smallest of several measurements, since other work on the machine only adds.
 
-    It is given in seconds of the machine of reference (`tests/support/cpu.py`).
+    The unit is seconds of the reference machine (`tests/support/cpu.py`).
     """
     found = [measure() for _ in range(times)]
     slow = slowness()

@@ -1,4 +1,4 @@
-"""One partition of a facts log on real Kafka, its store, and a fold that lives for one run."""
+"""One partition of a facts log on real Kafka, with its store and a fold that lasts one run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,7 +37,7 @@ def moved(store: PartitionStore, next_offset: int) -> Progress:
 
 
 class Quiet:
-    """Watches without looking."""
+    """Fold observer that ignores all reports."""
 
     def opening(self, partition: int, done: int, whole: int) -> None: ...
     def opened(self, partition: int, seconds: float, records: int) -> None: ...
@@ -60,7 +60,7 @@ class OneRun:
 
 
 async def fold_once(store: PartitionStore, records: list[Record], kept: list[tuple[int, str]]) -> None:
-    """Let a process live until it has folded the records, or until it fails."""
+    """Run a fold until it has folded the records or fails."""
 
     async def keep(_: int, facts: Sequence[FactRecord], error: str) -> None:
         kept.extend((fact.offset, error) for fact in facts)

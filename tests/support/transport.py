@@ -26,7 +26,7 @@ DEADLINE_SECONDS = 20.0
 
 
 async def new_topic(bootstrap: str, partitions: int) -> str:
-    """Create a topic with a name of its own."""
+    """Create a topic with a unique name; return the name."""
     name = f"transport-{uuid4().hex[:12]}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -39,7 +39,7 @@ async def new_topic(bootstrap: str, partitions: int) -> str:
 
 @asynccontextmanager
 async def producing(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
-    """A started producer."""
+    """Yield a started producer."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, **options)
     await producer.start()
     try:
@@ -49,13 +49,13 @@ async def producing(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaPro
 
 
 async def publish(producer: AIOKafkaProducer, topic: str, partition: int, count: int) -> None:
-    """Publish so many records to a partition, and wait until they are acknowledged."""
+    """Publish `count` records to a partition and wait for their acknowledgements."""
     sent = [await producer.send(topic, b"x" * 100, partition=partition) for _ in range(count)]
     await asyncio.gather(*sent)
 
 
 async def until(holds: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
-    """Wait until something holds; raises TimeoutError."""
+    """Wait until a condition holds. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.002)
@@ -91,7 +91,7 @@ class Consuming:
         return runs_consumer(self.app)
 
     def offsets(self, partition: int = 0) -> list[int]:
-        """Offsets of what was delivered of a partition."""
+        """Return the offsets of the delivered records of a partition."""
         return [record.offset for run in self.runs if run.partition == partition for record in run.records]
 
 
@@ -99,7 +99,7 @@ class Consuming:
 async def consuming(
     bootstrap: str, *topics: str, limits: RunLimits | None = None, group: str = ""
 ) -> AsyncIterator[Consuming]:
-    """A running app that has its assignment."""
+    """Yield a running app that has its assignment."""
     subject = Consuming(bootstrap, topics, limits or RunLimits(), group or f"group-{uuid4().hex[:12]}")
     async with asyncio.timeout(DEADLINE_SECONDS):
         await subject.app.start()
@@ -113,7 +113,7 @@ async def consuming(
 
 @asynccontextmanager
 async def group_client(bootstrap: str, group: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A client that can ask what a group has committed, without joining it."""
+    """Yield a client that can read a group's commits without joining the group."""
     client = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
     await client.start()
     try:
@@ -123,7 +123,7 @@ async def group_client(bootstrap: str, group: str) -> AsyncIterator[AIOKafkaCons
 
 
 async def lags(client: AIOKafkaConsumer, topic: str, partitions: int) -> list[int | None]:
-    """End of each partition less what the group has committed; None where it has committed nothing."""
+    """Return each partition's end less the group's commit; None if the group has no commit."""
     tps = [TopicPartition(topic, partition) for partition in range(partitions)]
     ends = await client.end_offsets(tps)
     committed = [await client.committed(tp) for tp in tps]
@@ -131,7 +131,7 @@ async def lags(client: AIOKafkaConsumer, topic: str, partitions: int) -> list[in
 
 
 async def until_lags(client: AIOKafkaConsumer, topic: str, wanted: list[int | None]) -> None:
-    """Wait until the lags are as wanted; raises TimeoutError."""
+    """Wait until the lags are as wanted. Raises TimeoutError."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while await lags(client, topic, len(wanted)) != wanted:
             await asyncio.sleep(0.05)
@@ -139,7 +139,7 @@ async def until_lags(client: AIOKafkaConsumer, topic: str, wanted: list[int | No
 
 @contextmanager
 def worker(folder: Path, **job: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker in a process of its own; killed at the end if it still runs."""
+    """Run a worker in a separate process; kill it at the end if it still runs."""
     log = (folder / f"{uuid4().hex[:8]}.log").open("wb")
     command = [sys.executable, "-m", "tests.support.transport_process", json.dumps(job)]
     with log, subprocess.Popen(command, stderr=log, stdout=log) as process:  # noqa: S603 - our own
@@ -150,12 +150,12 @@ def worker(folder: Path, **job: Any) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def ended(process: "subprocess.Popen[bytes]", seconds: float) -> tuple[int, float]:
-    """Wait for the end of a process; return its exit code and how long that took."""
+    """Wait for the end of a process; return its exit code and the seconds waited."""
     began = time.monotonic()
     return process.wait(seconds), time.monotonic() - began
 
 
 def terminated(process: "subprocess.Popen[bytes]", seconds: float = 25.0) -> tuple[int, float]:
-    """Ask a process to stop; return its exit code and how long that took."""
+    """Ask a process to stop; return its exit code and the seconds that took."""
     process.send_signal(signal.SIGTERM)
     return ended(process, seconds)

@@ -1,7 +1,7 @@
-"""A worker process on the batched transport that notes in a file what it has seen.
+"""A worker process on the batched transport that records in a file what it has seen.
 
-Run as `python -m tests.support.transport_process '<json>'`. Each line of the file is written before its run
-is acknowledged: partition, then offsets.
+Run as `python -m tests.support.transport_process '<json>'`. Each line of the file holds a partition, then
+offsets. It is written before its run is acknowledged.
 """
 
 import asyncio
@@ -26,25 +26,25 @@ from tally.tables.kafka.clients import KafkaClients
 
 
 class Job(Struct, frozen=True):
-    """What the process is to do."""
+    """The task of the process."""
 
     bootstrap: str
     group: str
     topic: str
     seen: str
     fault: str = ""
-    """An exception at the first run in: agent, task, service. Or: return, hang (at the stop)."""
+    """Where to raise at the first run: agent, task or service. Or: return, hang (at the stop)."""
     run_seconds: float = 0.0
     max_records: int = 50
     web_port: int = 0
-    """With one, the process has three apps: two groups that read the topic, and a page."""
+    """If set, the process has three apps: two groups that read the topic, and a page."""
 
 
 def options(job: Job) -> TransportConfig:
-    """Return options as production has them, with smaller runs."""
+    """Return the options of production, with smaller runs."""
 
     def nothing(_: set[TP]) -> None:
-        """Hear of assignments."""
+        """Ignore assignments."""
 
     return TransportConfig(
         kafka=KafkaClients((job.bootstrap,)),
@@ -55,7 +55,7 @@ def options(job: Job) -> TransportConfig:
 
 
 class Noting:
-    """Hands runs to a task for each partition, which notes and acknowledges them."""
+    """Passes runs to a task for each partition, which records and acknowledges them."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -64,7 +64,7 @@ class Noting:
         self.count = 0
 
     async def agent(self, runs: AsyncIterator[Run]) -> None:
-        """Deal the runs out."""
+        """Distribute runs to the tasks of their partitions."""
         async with asyncio.TaskGroup() as tasks:
             async for run in runs:
                 if self._job.fault == "agent":
@@ -88,13 +88,13 @@ class Noting:
                 run.ack()
 
     async def other_agent(self, runs: AsyncIterator[Run]) -> None:
-        """Only count."""
+        """Count records only."""
         async for run in runs:
             self.count += len(run.records)
             run.ack()
 
     async def service(self) -> None:
-        """Run until cancelled; with the fault, raise, or refuse to be cancelled."""
+        """Run until cancelled; with a fault, raise or refuse to be cancelled."""
         if self._job.fault == "service":
             raise RuntimeError("the service's fault")
         try:
@@ -105,7 +105,7 @@ class Noting:
 
 
 def page_app(job: Job, noting: Noting) -> faust.App:
-    """Return an app that serves one page: how many records the second group has read."""
+    """Return an app that serves one page with the number of records read by the second group."""
 
     class App(faust.App):
         BootStrategy = WebOnly
@@ -145,7 +145,7 @@ def main(argument: str) -> NoReturn:
 
 
 def seen(path: Path) -> list[tuple[int, int]]:
-    """Return every (partition, offset) that was noted, in order and with repetitions."""
+    """Return every recorded (partition, offset), in order and with repetitions."""
     lines = path.read_text().splitlines() if path.exists() else []
     numbers = [[int(number) for number in line.split()] for line in lines]
     return [(partition, offset) for partition, *offsets in numbers for offset in offsets]

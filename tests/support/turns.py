@@ -1,4 +1,4 @@
-"""How much CPU each turn of an event loop takes."""
+"""Measures the CPU of each turn of an event loop."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Turned:
-    """The longest turn that was seen."""
+    """The longest measured turn."""
 
     def __init__(self) -> None:
         self.longest_seconds = 0.0
@@ -18,7 +18,7 @@ class Turned:
 
 @contextmanager
 def measured_turns() -> Iterator[Turned]:
-    """Measure the CPU of this thread in each turn of its loop, but not that of other threads meanwhile."""
+    """Measure the CPU of this thread in each turn of its loop, without other threads' CPU."""
     found, run, thread = Turned(), asyncio.events.Handle._run, get_ident()
 
     def measured(handle: Any) -> None:

@@ -1,4 +1,4 @@
-"""A server between an audit and a worker: it passes answers on, and tells what it is told to tell."""
+"""A proxy between an audit and a worker that can change the worker's answers."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 class Between:
-    """Answers as the worker does, but for what `change` makes of a JSON answer."""
+    """A proxy that returns the worker's answers, with JSON answers changed by `change`."""
 
     def __init__(self, worker_url: str) -> None:
         self._worker_url = worker_url

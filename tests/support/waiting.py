@@ -1,4 +1,4 @@
-"""Waiting for something to be so, under a deadline."""
+"""Waiting for a condition with a deadline."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A running read API over a view that the test fills by hand."""
+"""The read API on a running web server, over a view that the test fills."""
 
 import time
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ ODD_IDS += ['"', "\\", "a&b=c", "*", "//", "x" * 128, ":", "~", "..."]
 
 
 class Api:
-    """A running web server over a view that the test fills by hand."""
+    """A running web server over a view that the test fills."""
 
     def __init__(self, port: int, http: aiohttp.ClientSession, partitions: int = 2) -> None:
         self.view = View(partitions)
@@ -55,7 +55,7 @@ class Api:
         self._http = http
 
     def catch_up(self) -> None:
-        """All partitions are read, and everything up to now is counted."""
+        """Mark all partitions as read and everything up to now as counted."""
         for partition in range(self.view.partitions):
             self.view.set_ready(partition)
             put_progress(self.view, partition, 10 + partition)
@@ -79,7 +79,7 @@ class Api:
 
 @asynccontextmanager
 async def serving(*, debug: bool, partitions: int = 2, reads: bool = True) -> AsyncIterator[Api]:
-    """Serve the read API, of a Faust app in production or in its debug mode."""
+    """Serve the read API from a Faust app, in production or debug mode."""
     port = free_port(0)
     app = WebApp(
         "tally-web-test",

@@ -1,4 +1,4 @@
-"""Webhook bodies built around the parts that a test is about."""
+"""Builders of webhook bodies around the parts that a test needs."""
 
 from typing import Any
 

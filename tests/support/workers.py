@@ -1,4 +1,4 @@
-"""Worker processes for tests: real ones, started as their supervisor would."""
+"""Real worker processes for tests, started as a supervisor starts them."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ COMMAND_SECONDS = 60.0
 
 
 class WorkerProcess:
-    """One `tally worker` with its own port and, unless it is given one, its own state folder."""
+    """One `tally worker` with its own port and, unless one is given, its own state folder."""
 
     def __init__(self, environment: dict[str, str], folder: Path, name: str, **more: str) -> None:
         self.name = name
@@ -74,7 +74,7 @@ class WorkerProcess:
 
 @contextmanager
 def workers(environment: dict[str, str], folder: Path, *names: str) -> Iterator[list[WorkerProcess]]:
-    """Make workers that are killed at the end, whatever becomes of the test."""
+    """Create workers, and kill them at the end even if the test fails."""
     made = [WorkerProcess(environment, folder, name) for name in names]
     try:
         yield made
@@ -87,7 +87,7 @@ def workers(environment: dict[str, str], folder: Path, *names: str) -> Iterator[
 async def tally_process(
     environment: dict[str, str], log: Path, *arguments: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a `tally` command of its own, killed at the end whatever becomes of the test."""
+    """Run a `tally` command, and kill it at the end even if the test fails."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -105,9 +105,9 @@ async def tally_process(
 
 
 async def said(environment: dict[str, str], log: Path, *arguments: str) -> tuple[int, str]:
-    """Run a `tally` command to its end; return its exit code and what it printed.
+    """Run a `tally` command to its end; return its exit code and output.
 
-    A command may set handlers for signals, which only the main thread of a process can.
+    It runs in a process, since a command may set signal handlers, which only a main thread can.
     """
     async with asyncio.timeout(COMMAND_SECONDS), tally_process(environment, log, *arguments) as process:
         exit_code = await process.wait()
