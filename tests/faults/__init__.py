@@ -1,1 +1,1 @@
-"""Faults of every kind while events flow, judged by plain SQL: `make certificate`."""
+"""Injects faults of every kind while events flow, and compares with plain SQL: `make certificate`."""

@@ -1,4 +1,4 @@
-"""Every action that a run under faults knows, with what it requires, withholds and provides. Pure."""
+"""All actions of a run under faults, with the capabilities that they require, withhold and provide. Pure."""
 
 from typing import Literal
 
@@ -8,15 +8,15 @@ from tests.faults.points import POINTS
 
 WORKERS = ("a", "b")
 FLOWING_POINTS = tuple(point for point in POINTS if point != "open.fenced")
-"""Those that events pass; a partition is opened only after something else has happened."""
+"""The points that every event passes; opening a partition needs another fault first."""
 
 
 class Action(Struct, frozen=True):
-    """One thing that can be done to a deployment; capabilities are plain words."""
+    """One action on a deployment; capabilities are plain words."""
 
     kind: str
     weight: int = 1
-    """How often it is drawn beyond once."""
+    """Relative frequency of draws beyond the first."""
     worker: str = ""
     points: tuple[str, ...] = ()
     requires: frozenset[str] = frozenset()
@@ -44,7 +44,7 @@ def _at_worker(worker: str) -> tuple[Action, ...]:
         Action("terminate", 3, worker, withholds=whole),
         Action("wipe", 2, worker, withholds=whole),
         Action("flip-bits", 1, worker, withholds=whole),
-        # One of two, or nobody would count meanwhile.
+        # Pause only one of the two, or no worker would count meanwhile.
         Action("pause", 1, worker, withholds=whole | _words(f"{other} paused"), provides=_words(paused)),
         _undoing("wake", paused, worker),
         Action("raise", 4, worker, FLOWING_POINTS, withholds=working),
@@ -83,4 +83,4 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 FAULTS = frozenset(action.kind for action in ACTIONS if action.role == "fault")
-"""Every kind of fault; what prepares one or takes it back is none."""
+"""Every kind of fault, without the actions that prepare or undo one."""

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.certificate`: long runs under many faults, and a page of what came of them."""
+"""`python -m tests.faults.certificate`: long runs under many faults, and a page of their results."""
 
 import argparse
 import asyncio
@@ -31,15 +31,15 @@ WIRE_SECONDS = 300.0
 
 
 def main() -> int:
-    """Run, print the certificate, write it where asked, and return 1 unless everything was exact."""
+    """Run, print the certificate, write it to a file if asked, and return 1 unless everything was exact."""
     asked = _asked()
-    # Clients say ten times a second that a broker is away, which is what we are here for.
+    # Clients log ten times a second that a broker is away, which is intended here.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     seeds = asked.seed or (*FIXED_SEEDS, SystemRandom().randrange(1_000_000))
     outcomes = [_run(seed, asked) for seed in seeds]
     is_whole = asked.outages or not asked.seed
     if is_whole:
-        # Their figures must not be lost with an outage that fails, half an hour later.
+        # Print the figures now: an outage that fails half an hour later must not lose them.
         sys.stderr.write(certificate(outcomes, [], [], datetime.now(UTC)))
     outages = _outages() if is_whole else []
     mistakes = _mistakes() if is_whole else []
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _mistakes() -> list[Mistake]:
-    """Make each mistake on servers of its own."""
+    """Make each mistake on separate servers."""
     _say("mistakes")
     with tempfile.TemporaryDirectory(prefix="tally-mistakes-") as folder:
         return list(made(Path(folder)))
@@ -66,7 +66,7 @@ def _run(seed: int, asked: argparse.Namespace) -> Outcome:
 
 
 def _outages() -> list[Struct]:
-    """Have servers away for as long as it takes people to come, each in a deployment of its own."""
+    """Stop servers for as long as operators need to respond, each in a separate deployment."""
     _say(f"Postgres away for {POSTGRES_AWAY_SECONDS:g} s at {POSTGRES_PER_SECOND} events/s")
     _say(f"beside it, wires to brokers cut and stalled for {WIRE_SECONDS:g} s")
     return _in_a_folder(_all_away)

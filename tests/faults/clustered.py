@@ -1,4 +1,4 @@
-"""A deployment on three brokers, and who of them leads what."""
+"""A deployment on three brokers, and the leaders of its partitions."""
 
 import asyncio
 from collections import Counter
@@ -18,10 +18,10 @@ LOOK_SECONDS = 0.2
 
 
 class Led(Struct, frozen=True):
-    """How the partitions of all topics stand."""
+    """Leadership and replication of the partitions of all topics."""
 
     leaders: dict[int, int]
-    """By node id: of how many partitions it is the leader; -1 where there is none."""
+    """Number of partitions led by each node id; -1 stands for no leader."""
     fewest_in_sync: int
 
     def leads(self, node_id: int) -> int:
@@ -30,18 +30,18 @@ class Led(Struct, frozen=True):
 
 
 class Clustered(Struct, frozen=True):
-    """A deployment, and the cluster that it runs on."""
+    """A deployment and its cluster."""
 
     stack: Stack
     cluster: LocalCluster
 
     async def until_led(self, what: Callable[[Led], bool], timeout_seconds: float, why: str) -> Led:
-        """Wait until partitions are led as said. Raises AssertionError."""
+        """Wait until the leadership meets a condition. Raises AssertionError."""
         found: Led | None = None
         try:
             async with asyncio.timeout(timeout_seconds), self._admin() as admin:
                 while True:
-                    # Whoever is asked may be the one that has just died.
+                    # The broker that is asked may have just died.
                     with suppress(KafkaError):
                         found = await _led(admin)
                         if what(found):
@@ -51,7 +51,7 @@ class Clustered(Struct, frozen=True):
             raise AssertionError(f"not within {timeout_seconds:g} s: {why}; last seen: {found}") from None
 
     async def until_whole(self, timeout_seconds: float) -> Led:
-        """Wait until all copies of all partitions are in sync, and every broker leads some."""
+        """Wait until all replicas are in sync and every broker leads some partitions."""
         nodes = {broker.node.node_id for broker in self.cluster.brokers}
         return await self.until_led(
             lambda led: led.fewest_in_sync == len(nodes) and nodes <= led.leaders.keys(),
@@ -80,7 +80,7 @@ async def _led(admin: AIOKafkaAdminClient) -> Led:
 async def clustered(
     folder: Path, names: tuple[str, ...] = ("a", "b"), controller_apart: bool = False
 ) -> AsyncIterator[Clustered]:
-    """Start three brokers, and what `stack` starts beside them; there are no wires to brokers."""
+    """Start three brokers and the rest of a `stack`, without wires to the brokers."""
     servers = folder / "servers"
     async with AsyncExitStack() as closing:
         cluster = await asyncio.to_thread(LocalCluster.start, servers, 3, controller_apart)

@@ -1,4 +1,4 @@
-"""Trouble for simulated events: doubled, contradicted, bundled anew, of wrong clocks, shuffled, poisoned."""
+"""Adds trouble to simulated events: copies, contradictions, other bundles, wrong clocks, disorder, poison."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -23,22 +23,23 @@ CLOCK_SHARE = 0.01
 BUNDLE_SHARE = 0.01
 POISON_SHARE = 0.01
 WINDOW = 10
-"""How many places a record may be off where it was."""
+"""Largest number of places that shuffling moves a record."""
 BUNDLED = 6
 
 Placed = tuple[float, RawRecord]
 
 
 def troubled(rng: Random, records: Sequence[RawRecord]) -> list[RawRecord]:
-    """Return the records with trouble among them. The same seed gives the same list; nothing is taken away.
+    """Return the records with trouble among them, slightly shuffled.
 
-    What is added follows what it doubles or contradicts, soon or much later; then all are shuffled a little.
+    The same seed gives the same list, and no record is removed. An added record follows the one that it
+    copies or contradicts, soon or much later.
     """
     return shuffled(rng, trouble(rng, records), WINDOW)
 
 
 def trouble(rng: Random, records: Sequence[RawRecord]) -> list[RawRecord]:
-    """Return the records with trouble among them, each still before what contradicts it."""
+    """Return the records with trouble among them, each before the records that contradict it."""
     parts = [part for place, record in enumerate(records) for part in parts_of(place, record)]
     statuses = [part for part in parts if part.kind == "statuses"]
     count = len(records)
@@ -55,14 +56,14 @@ def trouble(rng: Random, records: Sequence[RawRecord]) -> list[RawRecord]:
 
 
 def shuffled(rng: Random, records: Sequence[RawRecord], window: int) -> list[RawRecord]:
-    """Return the records in an order in which each is at most so many places off."""
+    """Return the records shuffled, each at most `window` places away from its own."""
     arrival = [place + rng.uniform(0, window) for place in range(len(records))]
     return [records[nth] for nth in sorted(range(len(records)), key=arrival.__getitem__)]
 
 
 @cache
 def deliverable_poisons() -> tuple[Poison, ...]:
-    """Return the poisons that a broker takes."""
+    """Return the poisons that a broker accepts."""
     return tuple(poison for poison in poisons() if len(poison.value or b"") < RAW_LIMIT_BYTES)
 
 
@@ -72,14 +73,14 @@ def record_of(poison: Poison) -> RawRecord:
 
 
 def duplicates(rng: Random, records: Sequence[RawRecord], share: float) -> Iterator[Placed]:
-    """Yield a share of the records once more."""
+    """Yield copies of a share of the records."""
     for place, record in enumerate(records):
         if rng.random() < share:
             yield _after(rng, place, len(records)), record
 
 
 def contradictions(rng: Random, parts: Sequence[Part], count: int) -> Iterator[Placed]:
-    """Yield parts anew, each with something changed; every kind of change is there."""
+    """Yield changed copies of parts; every kind of change occurs."""
     statuses = [part for part in parts if part.kind == "statuses"]
     failed = [part for part in statuses if part.item.get("status") == "failed"]
     about = {"another price": statuses, "another error": failed or statuses}
@@ -89,14 +90,14 @@ def contradictions(rng: Random, parts: Sequence[Part], count: int) -> Iterator[P
 
 
 def wrong_clocks(rng: Random, parts: Sequence[Part], count: int) -> Iterator[Placed]:
-    """Yield parts anew, each with the time of a clock that is wrong; every clock is there."""
+    """Yield copies of parts with the time of a wrong clock; every kind of clock occurs."""
     for name in islice(cycle(CLOCKS), max(count, len(CLOCKS)) if parts else 0):
         part = rng.choice(parts)
         yield _after(rng, part.place, parts[-1].place), _webhook(part.body(**CLOCKS[name](rng, part)))
 
 
 def conflicting_sends(rng: Random, records: Sequence[RawRecord], count: int) -> Iterator[Placed]:
-    """Yield WhatsApp send results once more, with another time, template or error."""
+    """Yield copies of WhatsApp send results with another time, template or error."""
     results = [(place, object_of(record, SEND_RESULTS)) for place, record in enumerate(records)]
     good = [
         (place, result)
@@ -111,7 +112,7 @@ def conflicting_sends(rng: Random, records: Sequence[RawRecord], count: int) -> 
 
 
 def bundles(rng: Random, statuses: Sequence[Part], count: int) -> Iterator[Placed]:
-    """Yield statuses of several messages once more, together in other POSTs."""
+    """Yield copies of statuses of several messages, bundled in other POSTs."""
     for _ in range(max(count, 1) if statuses else 0):
         some = rng.choices(statuses, k=rng.randint(2, BUNDLED))
         body = merged(rng, [part.body() for part in some])
@@ -119,7 +120,7 @@ def bundles(rng: Random, statuses: Sequence[Part], count: int) -> Iterator[Place
 
 
 def poisoned(rng: Random, end: int, count: int) -> Iterator[Placed]:
-    """Yield poisons anywhere, none twice before each has come."""
+    """Yield poisons at random places; each occurs once before any occurs twice."""
     table = deliverable_poisons()
     for poison in islice(cycle(rng.sample(table, len(table))), max(count, 1)):
         yield rng.uniform(0, end), record_of(poison)
@@ -130,5 +131,5 @@ def _webhook(body: dict[str, object]) -> RawRecord:
 
 
 def _after(rng: Random, place: int, end: int) -> float:
-    """Return a place for what follows: as often close as anywhere later."""
+    """Return a later place: with equal odds close by, or anywhere up to the end."""
     return rng.uniform(place, min(place + WINDOW, end) if rng.random() < 0.5 else end)

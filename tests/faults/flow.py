@@ -1,4 +1,4 @@
-"""Events that flow for as long as something goes on, so that no fault strikes when nothing is left to do."""
+"""Keeps events flowing while a test runs, so every fault strikes while there is work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -9,14 +9,14 @@ from tests.faults.oracle import Sender
 from tests.support.judge import simulated
 
 RECORDS_PER_CONTACT = 55
-"""A little less than the simulator makes of each contact of all its campaigns."""
+"""Slightly fewer records than the simulator makes for each contact over all its campaigns."""
 SLICES_PER_SECOND = 4
 HURRIED = 5_000.0
-"""Events a second when nobody waits for a fault any more."""
+"""Events a second after the faults are over."""
 
 
 def enough(seed: int, seconds: float, per_second: float) -> list[RawRecord]:
-    """Return simulated records that last for so long at least."""
+    """Return simulated records for at least `seconds` at the given rate."""
     return simulated(seed, contacts_per_campaign=max(20, round(seconds * per_second / RECORDS_PER_CONTACT)))
 
 
@@ -24,16 +24,17 @@ def enough(seed: int, seconds: float, per_second: float) -> list[RawRecord]:
 async def flowing(
     sender: Sender, records: Sequence[RawRecord], per_second: float
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    """Send records at a steady rate until the block ends, then the others at once.
+    """Send records at a steady rate until the block ends, then the rest at once.
 
-    All of them, since the recount knows whole calls only. Whoever strikes asserts that the task is not done.
+    All records are sent, since the recount only handles whole calls. The block must assert that the yielded
+    task is not done when a fault strikes.
     """
     hurrying = asyncio.Event()
     flow = asyncio.create_task(_flow(sender, records, per_second, hurrying))
     try:
         yield flow
     except BaseException:
-        # Whatever struck may still be there: brokers that take nothing would be waited for.
+        # The fault may still be active: sending to brokers that accept nothing would hang.
         flow.cancel()
         raise
     hurrying.set()

@@ -1,4 +1,4 @@
-"""The embedded broker with an authorizer: a listener for its owner, and one where users log in."""
+"""The embedded broker with an authorizer: one listener without login, and one where users log in."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ LITERAL, PREFIXED = 3, 4
 DENY, ALLOW = 2, 3
 EVERY_HOST = "*"
 CLUSTER_NAME = "kafka-cluster"
-"""Kafka's own words for these, and the numbers that its protocol has for them."""
+"""Kafka's names for these, and the numbers of its protocol."""
 
 GUARDED = r"""
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port},USERS://{host}:{users_port}
@@ -36,10 +36,10 @@ listener.name.users.plain.sasl.jaas.config=\
 
 
 class GuardedKafka(LocalKafka):
-    """A broker with users; whoever comes by the listener that needs no login may do anything."""
+    """A broker with users; clients of the listener without login have all rights."""
 
     users: ClassVar[tuple[str, ...]] = ()
-    """Each has its own name as its password."""
+    """User names; each is also the password."""
     users_port: ClassVar[int] = 0
 
     @property
@@ -69,7 +69,7 @@ def guarded_kafka(users: Sequence[str], users_port: int) -> type[GuardedKafka]:
 
 
 class Rule(Struct, frozen=True):
-    """One line of an access control list: what a user may do, or with DENY may not."""
+    """One line of an access control list: an operation allowed to a user, or forbidden with DENY."""
 
     user: str
     kind: int

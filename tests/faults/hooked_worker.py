@@ -1,4 +1,4 @@
-"""`python -m tests.faults.hooked_worker FOLDER`: a worker whose points can be armed in that folder."""
+"""`python -m tests.faults.hooked_worker FOLDER`: a worker whose points are armed by files in that folder."""
 
 import sys
 from pathlib import Path
@@ -25,15 +25,15 @@ class HookedWorker(WorkerProcess):
         draft.rename(self.points / point)
 
     def poison(self, contact: str) -> None:
-        """From the next start on, let family code fail at every message that was sent to a contact."""
+        """From the next start on, make family code fail at every message sent to a contact."""
         (self.points / POISON).write_text(contact)
 
     def has_fired(self, point: str) -> bool:
-        """Whether the point has struck since it was armed."""
+        """Return whether the point has struck since it was armed."""
         return (self.points / (point + FIRED)).exists()
 
     def disarm(self, point: str) -> None:
-        """Take a fault back that has not struck."""
+        """Remove a fault that has not struck."""
         (self.points / point).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What others bring: garbage by the megabyte, placeholder ids, a template a person, calls without an end."""
+"""Hostile input: megabytes of garbage, placeholder ids, a template for each person, calls without an end."""
 
 import json
 from collections.abc import Iterator
@@ -19,17 +19,17 @@ GARBAGE_BYTES = 1 << 20
 TENANT = "tenant-h"
 NUMBER = "15550009999"
 ONE_CONTACT = 120
-"""Sends of different people under one placeholder contact."""
+"""Sends to different people under one placeholder contact."""
 TEMPLATES = 600
 LINKED = 60
-"""Phones that one placeholder user id connects: far more than one person has."""
+"""Phones linked by one placeholder user id; far more than one person has."""
 CALLS = 1_500
-"""Calls of one PBX that never hang up, until a list of its channels shows none of them."""
+"""Calls of one PBX without a hangup; a later list of its channels shows none of them."""
 PBX = "pbx-h"
 
 
 def hostile(rng: Random, start_s: int) -> list[RawRecord]:
-    """Return records that stopped or fooled a worker once, in no order, all but the end of the calls."""
+    """Return records that once stopped or misled a worker, shuffled except for the end of the calls."""
     parts = (garbage(), placeholders(start_s), templates(start_s), one_contact(start_s))
     records = list(chain.from_iterable(parts))
     rng.shuffle(records)
@@ -37,7 +37,7 @@ def hostile(rng: Random, start_s: int) -> list[RawRecord]:
 
 
 def garbage() -> Iterator[RawRecord]:
-    """Yield bodies whose lists hold nothing that can be read, a megabyte each."""
+    """Yield bodies of a megabyte each, with lists of unreadable elements."""
     places: list[Json] = [
         {"entry": "LIST"},
         {"entry": [{"changes": "LIST"}]},
@@ -52,7 +52,7 @@ def garbage() -> Iterator[RawRecord]:
 
 
 def placeholders(start_s: int) -> Iterator[RawRecord]:
-    """Yield sends to many people, and webhooks that give all of them one user id."""
+    """Yield sends to many people, and webhooks with one user id for all of them."""
     for nth in range(LINKED):
         phone, wamid = f"3161000{nth:04d}", f"wamid.placeholder-{nth}"
         yield _send(start_s, f"person-{nth}", wamid, "placeholder", {"phone": f"+{phone}"})
@@ -65,7 +65,7 @@ def placeholders(start_s: int) -> Iterator[RawRecord]:
 
 
 def templates(start_s: int) -> Iterator[RawRecord]:
-    """Yield sends of a producer that puts the rendered text where the template's name belongs."""
+    """Yield sends of a producer that puts the rendered text in place of the template's name."""
     for nth in range(TEMPLATES):
         contact = {"phone": f"+3162000{nth:04d}"}
         yield _send(start_s, f"reader-{nth}", f"wamid.text-{nth}", "rendered", contact, f"Dear {nth}, hello")
@@ -79,7 +79,7 @@ def one_contact(start_s: int) -> Iterator[RawRecord]:
 
 
 def day_without_hangups(start_s: int) -> list[RawRecord]:
-    """Return calls that begin and are answered, and the list of channels that shows that all are over."""
+    """Return calls that begin and are answered, then a list of channels by which all are over."""
     listed = {"EventList": "Complete", "ListItems": "0", "ActionID": "list-1"}
     calls = [record for nth in range(CALLS) for record in _call(nth, start_s)]
     return [*calls, _ami(start_s + CALLS + 60, "CoreShowChannelsComplete", listed)]

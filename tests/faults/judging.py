@@ -1,4 +1,4 @@
-"""What a run under faults came to: what arrived, what plain SQL counts of it, and what Tally shows."""
+"""Judges a run under faults: the arrived records, their count in plain SQL, and the numbers of Tally."""
 
 from collections.abc import Sequence
 
@@ -16,22 +16,22 @@ COUNTED_SECONDS = 120.0
 
 
 class Verdict(Struct, frozen=True):
-    """The state_of criterion of every fault test (P0), in figures."""
+    """The criterion of every fault test (P0), in figures."""
 
     arrived: Arrived
     campaigns: int
     counters: int
-    """How many rows were compared."""
+    """Number of rows compared."""
     differences: list[Difference]
     lost: int
     doubled: int
     audit: Audit
     counted_seconds: float
-    """From the judge's question to everything counted."""
+    """Seconds from the start of the judgement until everything was counted."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether nothing was lost or invented, and every counter everywhere is what plain SQL says."""
+        """Whether nothing was lost or invented, and every counter everywhere equals plain SQL's."""
         came = self.arrived
         return not (came.missing or came.invented or self.differences or self.audit.drift)
 
@@ -39,7 +39,7 @@ class Verdict(Struct, frozen=True):
 async def verdict(
     stack: Stack, worker: HookedWorker, sent: Sequence[Sent], counted_seconds: float = COUNTED_SECONDS
 ) -> Verdict:
-    """Wait until everything is counted, and compare everything. Nothing may be sent meanwhile."""
+    """Wait until everything is counted, then compare. Nothing may be sent meanwhile."""
     seconds = await stack.counted(worker, counted_seconds)
     async with Answers(worker.url) as answers:
         found = await judged(stack.settings, answers)
@@ -58,7 +58,7 @@ async def verdict(
 async def assert_exact(
     stack: Stack, worker: HookedWorker, sent: Sequence[Sent], counted_seconds: float = COUNTED_SECONDS
 ) -> Verdict:
-    """Raise AssertionError with what is wrong, unless everything is exact."""
+    """Return the verdict. Raises AssertionError with the differences unless everything is exact."""
     found = await verdict(stack, worker, sent, counted_seconds)
     assert found.is_exact, found
     assert found.counters, "nothing was counted: the run is void"

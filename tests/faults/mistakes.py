@@ -1,6 +1,6 @@
-"""Mistakes of operation that end in a named error or an honest receipt, each on a deployment of its own.
+"""Mistakes of operation that end in a named error or an honest receipt, each on a separate deployment.
 
-They cannot strike a run that has to go on afterwards: a log that was deleted stays deleted.
+They cannot be part of a run that goes on afterwards: a deleted log stays deleted.
 """
 
 import subprocess
@@ -26,11 +26,11 @@ MISTAKES = {
     "batches that unpack to more than a bound": f"{GROUPS}/test_events_bombs.py",
     "three brokers: leaders that move, brokers killed and restarted": f"{GROUPS}/test_cluster.py",
 }
-"""What is done, and the tests that do it: never live while something is missing, no number wrong."""
+"""Tests by mistake. They assert that receipts are never live while data is missing and no number is wrong."""
 
 
 class Mistake(Struct, frozen=True):
-    """What came of one."""
+    """The result of one mistake."""
 
     name: str
     passed: int
@@ -40,12 +40,12 @@ class Mistake(Struct, frozen=True):
 
     @property
     def is_passed(self) -> bool:
-        """Whether all of its tests ran and passed."""
+        """Whether all its tests ran and passed."""
         return self.passed > 0 and not self.failed
 
 
 def made(folder: Path) -> Iterator[Mistake]:
-    """Make each mistake in turn, and yield what came of it."""
+    """Make each mistake in turn, and yield its result."""
     for number, (name, tests) in enumerate(MISTAKES.items()):
         report = folder / f"mistake-{number}.xml"
         began_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Who does what was planned."""
+"""The functions that carry out the planned actions."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ Doing = Callable[[Strike], Awaitable[None]]
 
 
 def nemesis(stack: Stack) -> dict[str, Doing]:
-    """Return what does each kind of action to a stack. Each raises AssertionError where it had no effect."""
+    """Return the function of each kind of action. Each raises AssertionError if it had no effect."""
     return {
         name.rstrip("_").replace("_", "-"): getattr(owner, name)
         for owner in (WorkerNemesis(stack), ServerNemesis(stack), OthersNemesis(stack))

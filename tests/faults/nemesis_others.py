@@ -1,4 +1,4 @@
-"""Faults that other programs bring: open transactions, bombs, and workers of another deployment."""
+"""Faults caused by other programs: open transactions, bombs, and workers of another deployment."""
 
 import asyncio
 import time
@@ -26,15 +26,15 @@ STRAY_SECONDS = 45.0
 
 
 class OthersNemesis:
-    """Does what programs of others do to the same brokers."""
+    """Actions of other programs on the same brokers."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
     async def open_transaction(self, _: Strike) -> None:
-        """Hold a transaction open on a raw topic: what is behind it has happened, and no answer holds it.
+        """Hold a transaction open on a raw topic; no answer can include the records behind it.
 
-        It is aborted in the end, so that its record was never there.
+        It is aborted in the end, so its record never becomes visible.
         """
         settings = self._stack.settings
         producer = AIOKafkaProducer(**settings.kafka.client(), transactional_id=f"other-{uuid4().hex}")
@@ -54,7 +54,7 @@ class OthersNemesis:
             await asyncio.wait_for(producer.stop(), CALL_SECONDS)
 
     async def bomb(self, _: Strike) -> None:
-        """Publish a small batch that unpacks to far more than any record may have; brokers may refuse it."""
+        """Publish a small batch that unpacks to far more than a record may hold; brokers may refuse it."""
         settings = self._stack.settings
         taken = 0
         for codec in ("gzip", "lz4", "zstd", "snappy"):
@@ -71,13 +71,13 @@ class OthersNemesis:
                 await asyncio.wait_for(sending, CALL_SECONDS)
                 taken += 1
             except KafkaError:
-                continue  # refused to its producer, who knows that it is not there
+                continue  # refused, and the producer knows it
             finally:
                 await asyncio.wait_for(producer.stop(), CALL_SECONDS)
         assert taken, "brokers refused every bomb: nobody had to read one"
 
     async def second_deployment(self, _: Strike) -> None:
-        """Let a worker with a database of its own join: it has to end by itself, and name why."""
+        """Start a worker with another database: it must end by itself and name the reason."""
         name = f"other_{uuid4().hex}"
         connection = await asyncpg.connect(self._stack.dsn, timeout=CALL_SECONDS)
         try:
@@ -99,7 +99,7 @@ class OthersNemesis:
 
 
 async def _as_of_ms(worker: WorkerProcess) -> float:
-    """Return the moment that a worker's answers speak of; 0 where it does not answer, or knows none."""
+    """Return the moment of a worker's answers in unix ms; 0 if it does not answer or knows none."""
     try:
         async with Answers(worker.url) as answers:
             return await answers.live_as_of_ms()

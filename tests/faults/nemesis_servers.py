@@ -1,4 +1,4 @@
-"""Faults of the broker, of Postgres and of the wire to it; each asserts that it has happened."""
+"""Faults of the broker, Postgres and the wire to Postgres; each asserts that it took effect."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ MIGRATION = (
 
 
 class ServerNemesis:
-    """Strikes at the servers; what it leaves broken, another of its actions mends."""
+    """Faults of the servers; another action of this class repairs what one leaves broken."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -89,7 +89,7 @@ class ServerNemesis:
         await until(lambda: wire.struck > struck, FIRED_SECONDS, "a reply to COMMIT was lost")
 
     async def lock_counters(self, _: Strike) -> None:
-        """Hold the table until somebody waits for it, and then for longer than a flush waits for a lock."""
+        """Lock the table until a session waits for it, then for longer than a flush waits for a lock."""
         connected = self._connected
         async with connected() as watching, connected() as connection, connection.transaction():
             await connection.execute("LOCK TABLE tally.counters IN EXCLUSIVE MODE")
@@ -99,7 +99,7 @@ class ServerNemesis:
             await asyncio.sleep(LOCKED_SECONDS)
 
     async def take_connections(self, _: Strike) -> None:
-        """Take all connections that the server has."""
+        """Occupy all connections of the server."""
         taken: list[Any] = []
         try:
             with_none_left = False
@@ -122,13 +122,13 @@ class ServerNemesis:
             await connection.execute(DUMP)
 
     async def restore_dump(self, _: Strike) -> None:
-        """Put an older state of all rows back under the workers, once there is a newer one."""
+        """Restore an older state of all rows under running workers, once the rows have changed."""
         async with self._connected() as connection:
             async with asyncio.timeout(FIRED_SECONDS):
                 while not await self._is_dump_older(connection):
                     await asyncio.sleep(0.05)
             async with connection.transaction():
-                # As somebody who restores would: no flush in between.
+                # As an operator's restore would do: no flush in between.
                 await connection.execute("LOCK tally.counters, tally.flush_progress IN ACCESS EXCLUSIVE MODE")
                 assert await self._is_dump_older(connection), "nothing would be restored"
                 await connection.execute(RESTORE)

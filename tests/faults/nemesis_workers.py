@@ -1,4 +1,4 @@
-"""Faults of worker processes and of their wires to the broker; each asserts that it has happened."""
+"""Faults of worker processes and their wires to the broker; each asserts that it took effect."""
 
 import asyncio
 import shutil
@@ -13,17 +13,17 @@ from tests.faults.plan import Strike
 from tests.faults.stack import Stack, until
 
 EXIT_SECONDS = 10.0
-"""How long a process that is wrong may take to end."""
+"""How long a failed process may take to end."""
 STOP_SECONDS = 25.0
 FIRED_SECONDS = 40.0
 PAUSED_SESSIONS = 2.5
-"""How many session time-outs a paused worker sleeps: long enough that its partitions have new owners."""
+"""Length of a pause in session time-outs: enough for the worker's partitions to get new owners."""
 BLOCKED_SESSIONS = 3
 WRONG = 70
 
 
 class WorkerNemesis:
-    """Strikes at workers; the stack's supervisor starts them again."""
+    """Faults of workers; the stack's supervisor restarts them."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -33,7 +33,7 @@ class WorkerNemesis:
         await self._signalled(await self._running(strike), signal.SIGKILL, (-signal.SIGKILL,))
 
     async def terminate(self, strike: Strike) -> None:
-        """Stop a worker in order; where the broker is just coming back, its deadline may end it instead."""
+        """Stop a worker in order; if the broker is just coming back, its deadline may end it instead."""
         worker = await self._serving(strike)
         await self._signalled(worker, signal.SIGTERM, (0, WRONG), STOP_SECONDS)
 
@@ -48,7 +48,7 @@ class WorkerNemesis:
             self._stack.held.discard(worker)
 
     async def flip_bits(self, strike: Strike) -> None:
-        """Kill a worker and damage a file of its local copies, as a disk does."""
+        """Kill a worker and damage a file of its local copies, as a faulty disk would."""
         worker = await self._serving(strike)
         await until(lambda: bool(_tables(worker)), FIRED_SECONDS, f"{worker.name} has written local copies")
         self._stack.held.add(worker)
@@ -67,7 +67,7 @@ class WorkerNemesis:
         self._paused_at[worker.name] = time.monotonic()
 
     async def wake(self, strike: Strike) -> None:
-        """Wake a zombie: past the session's time-out it has to exit by itself."""
+        """Wake a zombie: it must exit by itself, since its session has timed out."""
         worker = self._stack.worker(strike.action.worker)
         slept = time.monotonic() - self._paused_at.pop(worker.name)
         enough = worker.settings.session_timeout_seconds * PAUSED_SESSIONS
@@ -103,9 +103,9 @@ class WorkerNemesis:
         self._stack.kafka_wire(strike.action.worker).mend()
 
     async def fence(self, _: Strike) -> None:
-        """Take over the transactional ids of all partitions, as another owner of them would.
+        """Take over the transactional ids of all partitions, as another owner would.
 
-        Only once they are open: an opening would fence us in turn.
+        This waits until they are open: a later opening would fence these producers in turn.
         """
         await asyncio.gather(*(self._stack.ready(worker) for worker in self._stack.workers))
         seen = len(self._stack.exits)

@@ -1,4 +1,4 @@
-"""The oracle: everything that was sent, with what became of it, and plain SQL that asks what arrived."""
+"""The oracle: every record sent, with its result, and the comparison in SQL with what arrived."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tally.simulator.records import RawRecord
 from tally.streams.settings import Settings
 
 SENT = "oracle-sent"
-"""The header that tells which send a record is of."""
+"""The header with the number of a record's send."""
 CHUNK = 50
 SEND_SECONDS = 90.0
 GIVEN_UP_SECONDS = 2.0
@@ -24,7 +24,7 @@ SendOutcome = Literal["ok", "fail", "unknown"]
 
 
 class Sent(Struct, frozen=True):
-    """One record that a producer sent, and what it was told."""
+    """One record that a producer sent, with the brokers' reply."""
 
     number: int
     record: RawRecord
@@ -32,7 +32,7 @@ class Sent(Struct, frozen=True):
 
 
 class Sender:
-    """A producer that writes down what the brokers said of each record: yes, no, or nothing."""
+    """A producer that logs the brokers' reply to each record: acknowledged, refused or none."""
 
     def __init__(self, settings: Settings) -> None:
         self._names = settings.names
@@ -52,7 +52,7 @@ class Sender:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # Where something failed brokers may be away for good: nobody waits for what they have not taken.
+        # After a failure brokers may be away for good, so pending records are given up sooner.
         try:
             await asyncio.wait_for(self._producer.stop(), SEND_SECONDS if kind is None else GIVEN_UP_SECONDS)
         except TimeoutError:
@@ -60,7 +60,7 @@ class Sender:
                 raise
 
     async def send(self, records: Sequence[RawRecord], records_per_second: float = float("inf")) -> None:
-        """Send records in order, at a steady rate at most."""
+        """Send records in order, at most at a steady rate."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         for first in range(0, len(records), CHUNK):
@@ -85,21 +85,21 @@ class Sender:
 
 
 class Arrived(Struct, frozen=True):
-    """What the raw topics hold beside what was sent."""
+    """The differences between the raw topics and the sends."""
 
     ok: int
     failed: int
     unknown: int
     missing: int
-    """Sends that were acknowledged, and are not there or have other bytes."""
+    """Acknowledged sends that are absent or have other bytes."""
     invented: int
-    """Records that nobody sent, or that the producer was told were refused."""
+    """Records that were not sent, or whose send was refused."""
     repeated: int
-    """Records more than sends: a producer's own retries, which no consumer can tell from its intention."""
+    """Records beyond one for each send: a producer's retries, which no consumer can tell from new sends."""
 
 
 async def arrived(dsn: str, sent: Sequence[Sent]) -> Arrived:
-    """Compare what was sent with `recount.raw`, the copy of the raw topics that the recount works on."""
+    """Compare the sends with `recount.raw`, the recount's copy of the raw topics."""
     connection = await asyncpg.connect(dsn, timeout=10, command_timeout=120)
     try:
         await connection.execute(

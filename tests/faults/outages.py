@@ -1,4 +1,4 @@
-"""Servers that are away for some time while events flow, in figures: for a minute or for many."""
+"""Measures outages of servers while events flow, of a minute or of many."""
 
 import asyncio
 import time
@@ -14,50 +14,50 @@ from tests.faults.scrapes import Scrape, read, until_read, watching
 from tests.faults.stack import Stack
 
 WARM_SECONDS = 15.0
-"""Before memory is measured: caches and buffers fill first."""
+"""Time before memory is measured, in which caches and buffers fill."""
 MEND_SECONDS = 300.0
-"""How long it may take until all is well again; whoever takes longer has failed."""
+"""Deadline of the recovery after an outage."""
 FLOW_SECONDS = 10.0
-"""How long events flow after a mend at least."""
+"""Least time for which events flow after a mend."""
 CURRENT_SECONDS = 3.0
-"""A row that waits no longer than this only waits for the next flush; live numbers are no older."""
+"""Longest wait of a row for an ordinary flush, and greatest age of live numbers."""
 BROKER_PER_SECOND = 100
 
 How = Literal["cut", "stall"]
 
 
 class Outage(Struct, frozen=True):
-    """What Postgres being away came to."""
+    """The figures of an outage of Postgres."""
 
     seconds: float
-    """From its end to its being up again."""
+    """From the stop of Postgres until it was up again."""
     events: int
-    """How many were sent meanwhile."""
+    """Number of events sent meanwhile."""
     rss_growth_bytes: int
-    """Of the worker that grew most."""
+    """Growth of the worker that grew most."""
     rebalances: int
     worst_lag_seconds: float
-    """Of the live numbers."""
+    """Worst lag of the live numbers."""
     calm_lag_seconds: float
-    """The same before it went away: tells what the machine alone made of it."""
+    """Worst lag before the outage, which shows the share of the machine alone."""
     unwell: int
-    """How often a worker was asked for its health, and was not ready or not alive."""
+    """Number of health checks at which a worker was not ready or not alive."""
     flush_failures: int
     unflushed_seconds: float
-    """How long the oldest row had waited for Postgres at the end: shows that it was away."""
+    """Wait of the oldest row for Postgres at the end; proves that it was away."""
     caught_up_seconds: float
-    """From its being up to no row waiting for longer than always."""
+    """From the return of Postgres until no row waited longer than for an ordinary flush."""
 
 
 class Severed(Struct, frozen=True):
-    """What a worker's wire to Kafka being cut or stalled came to."""
+    """The figures of a cut or stalled wire between a worker and Kafka."""
 
     seconds: float
     how: How
     struck: int
-    """How many connections it hit, those that were tried meanwhile included."""
+    """Number of connections hit, including attempts made meanwhile."""
     restarts: int
-    """How often the worker ended, and was started again as its supervisor does."""
+    """Number of times the worker ended and was restarted by the supervisor."""
     progress_seconds: float
     """From the mend to the first fact that the worker counted."""
     live_seconds: float
@@ -67,7 +67,7 @@ class Severed(Struct, frozen=True):
 async def postgres_away(
     stack: Stack, sender: Sender, seconds: float, per_second: float, seed: int = 31
 ) -> Outage:
-    """Stop Postgres at once, keep it away while events flow, and start it; workers have to be running."""
+    """Stop Postgres at once, keep it away while events flow, and start it; workers must be running."""
     running = [worker for worker in stack.workers if worker.is_running]
     records = enough(seed, WARM_SECONDS + seconds + FLOW_SECONDS, per_second)
     async with flowing(sender, records, per_second) as flow:
@@ -102,8 +102,8 @@ async def broker_cut(
 ) -> Severed:
     """Cut or stall the first worker's wire to Kafka while events flow, and mend it.
 
-    It has to be the only one that runs, so that what is counted after the mend it has counted. The sender
-    has another way to Kafka.
+    It must be the only running worker: then everything counted after the mend was counted by it. The sender
+    does not use the wire.
     """
     worker, wire = stack.workers[0], stack.kafka_wires[0]
     assert [one for one in stack.workers if one.is_running] == [worker]

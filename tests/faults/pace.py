@@ -1,4 +1,4 @@
-"""Events that keep flowing while faults strike: slice after slice, and a trickle in between."""
+"""Keeps events flowing while faults strike: slice after slice, with a trickle in between."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +13,7 @@ TRICKLE_PER_SECOND = 50
 
 
 class Pace:
-    """Sends records up to the end of the present slice within some seconds, and then only a few."""
+    """Sends the records of the present slice within some seconds, then only a trickle."""
 
     def __init__(self, sender: Sender, records: Sequence[RawRecord]) -> None:
         self._sender = sender
@@ -24,7 +24,7 @@ class Pace:
         self.sent = 0
 
     def begin(self, slice_end: int) -> None:
-        """Go on to another slice."""
+        """Begin the slice that ends at a record."""
         self._step = max(1, round((slice_end - self.sent) * STEP_SECONDS / SLICE_SECONDS))
         self._slice_end = slice_end
 
@@ -36,7 +36,7 @@ class Pace:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Send for as long as the block lasts, and then the rest at once."""
+        """Send while the block lasts, then the rest at once."""
         sending = asyncio.ensure_future(self._keep())
         try:
             yield

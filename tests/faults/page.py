@@ -1,4 +1,4 @@
-"""The certificate: one page of what was done, and of what was lost, doubled or wrong."""
+"""The certificate: one page with the actions and with the lost, doubled or wrong numbers."""
 
 import os
 import platform
@@ -125,7 +125,7 @@ def _told(outage: Struct) -> str:
 
 
 def machine() -> str:
-    """Return what it ran on."""
+    """Return a description of the machine."""
     memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("tally", "faust-streaming", "aiokafka", "rocksdict")

@@ -1,4 +1,4 @@
-"""Statuses and messages of simulated webhooks one by one, and what may contradict them. Pure."""
+"""Single statuses and messages of simulated webhooks, and contradictions to them. Pure."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -20,22 +20,22 @@ PRICES: tuple[Any, ...] = (
     {"category": "zone_of_next_year"},
     {},
 )
-"""Some lack a part, or have names that sort otherwise alone than in front of a slash."""
+"""Some lack a part, or have names that sort differently alone and before a slash."""
 CODES = (131026, 131049, 470, 139_999)
 
 
 class Part(Struct, frozen=True):
-    """One status or message of a webhook, with what it needs to stand alone in another one."""
+    """One status or message of a webhook, with the fields it needs to stand alone in another one."""
 
     place: int
-    """Of its record."""
+    """Index of its record."""
     entry: str
     metadata: Json
     kind: str
     item: Json
 
     def body(self, **changes: Any) -> Json:
-        """Return a webhook body of this part alone."""
+        """Return a webhook body with only this part."""
         item = deepcopy(self.item) | changes
         value = {"messaging_product": "whatsapp", "metadata": dict(self.metadata), self.kind: [item]}
         change = {"field": "messages", "value": value}
@@ -68,14 +68,14 @@ CONFLICTS: dict[str, Change] = {
     "another price": _priced,
     "another error": _failed_otherwise,
 }
-"""The same status or message, which says something else."""
+"""Changes that make the same status or message contradict the original."""
 CLOCKS: dict[str, Change] = {
     "a day slow": _moved(-DAY_S),
     "a day fast": _moved(DAY_S),
     "epoch 0": _set(0),
     "year 9999": _set(MAX_SECONDS),
 }
-"""What a clock may say; to the last two the reader says `bad_time`."""
+"""The times of wrong clocks; the reader rejects the last two as `bad_time`."""
 SEND_CONFLICTS: dict[str, Json] = {
     "another time": {"time": 1_795_350_000_000},
     "a smaller template": {"template": {"name": "aaa", "language": "nl"}},
@@ -108,7 +108,7 @@ def _parts_in(place: int, entry: str, value: Json) -> Iterator[Part]:
 
 
 def object_of(record: RawRecord, topic: str) -> Json:
-    """Return the object that a record of the topic holds; poison is an empty one."""
+    """Return the object in a record of the topic; an empty one for poison."""
     try:
         body = orjson.loads(record.value or b"") if record.topic == topic else {}
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which faults strike, and when: actions with what they require and provide, drawn from a seed. Pure."""
+"""The plan of faults: actions drawn from a seed, within the capabilities that they require. Pure."""
 
 from collections import Counter
 from itertools import pairwise
@@ -9,21 +9,21 @@ from msgspec import Struct, field
 from tests.faults.actions import ACTIONS, FAULTS, Action
 
 LEFT_AT_LEAST = 0.2
-"""A fault counts only if it strikes while so much of the work is left."""
+"""Least share of the work that must be left when a fault strikes."""
 UNDONE_SHARE = 0.4
-"""How likely the next action takes back what an earlier one did, where there is something to take back."""
+"""Probability that the next action undoes an earlier one, if there is one to undo."""
 LONGEST_ACTIONS = 6
-"""So many actions later at the latest, what was done is taken back."""
+"""An action is undone after at most this many further actions."""
 MEASURED_SHARE = 0.4
-"""How many of the kills in an otherwise healthy deployment are watched until progress goes on."""
+"""Share of the kills in an otherwise healthy deployment after which the time to progress is measured."""
 
 
 class Strike(Struct, frozen=True):
-    """One action: it is done while records [first, last) are being sent."""
+    """One action, done while records [first, last) are being sent."""
 
     action: Action
     point: str
-    """Where in the code it strikes, for actions that strike at a point."""
+    """The point in the code, for actions that strike at one."""
     is_measured: bool
     after_seconds: float
     first: int = 0
@@ -31,26 +31,26 @@ class Strike(Struct, frozen=True):
 
 
 class Capabilities(Struct):
-    """What earlier actions have provided, and when."""
+    """The capabilities that earlier actions have provided."""
 
     has: dict[str, int] = field(default_factory=dict)
-    """Number of the action that provided it, by capability."""
+    """Number of the providing action, by capability."""
 
     def allows(self, action: Action) -> bool:
-        """Whether an action can be done now."""
+        """Return whether an action can be done now."""
         return action.requires <= self.has.keys() and not action.withholds & self.has.keys()
 
     def do(self, action: Action, number: int) -> None:
-        """Take over what an action provides and removes."""
+        """Apply the capabilities that an action provides and removes."""
         for name in action.removes:
             del self.has[name]
         self.has |= dict.fromkeys(action.provides, number)
 
 
 def plan(rng: Random, records: int, faults: int, kills: int, kinds: frozenset[str] = FAULTS) -> list[Strike]:
-    """Return so many faults spread over the records, `kills` of them kills, every kind at least once.
+    """Return `faults` faults spread over the records, `kills` of them kills, every kind at least once.
 
-    What prepares a fault or takes it back comes on top. Raises ValueError for fewer faults than kinds.
+    Actions that prepare or undo a fault come on top. Raises ValueError for fewer faults than kinds.
     """
     left = _quota(rng, faults, kills, kinds)
     capabilities, drawn = Capabilities(), list[Action]()

@@ -1,7 +1,7 @@
-"""Named places in a worker at which a fault can be armed from outside, for `tests.faults.hooked_worker`.
+"""Named points in a worker at which faults can be armed from outside, for `tests.faults.hooked_worker`.
 
-Nothing of this is in `tally`: a worker of ours has no hooks, so they cost nothing and nobody can reach them.
-A point is armed by a file of its name in a folder, and disarms itself before it strikes.
+`tally` itself has no hooks, so they cost nothing and cannot be reached in production. A file with a point's
+name in a folder arms it; the point disarms itself before it strikes.
 """
 
 import os
@@ -25,27 +25,27 @@ from tally.tables.store.transaction import ChangelogWriter
 
 FIRED = ".fired"
 POISON = "poison"
-"""The file that names the contact whose messages family code cannot take, for as long as it is there."""
+"""While this file exists, family code fails at the messages of the contact that it names."""
 
 
 class Struck(Exception):
-    """An exception of nobody: what a defect of ours would raise."""
+    """An exception that stands for an unknown defect of ours."""
 
 
 class Armed:
-    """The faults that wait in a folder."""
+    """The faults armed in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @property
     def poison(self) -> str | None:
-        """The contact whose messages are poison, if any."""
+        """The contact whose messages are poison; None if there is none."""
         path = self._folder / POISON
         return path.read_text() if path.exists() else None
 
     def pass_by(self, point: str) -> None:
-        """Strike if armed: raise, die, or block the event loop for as many seconds as the file says."""
+        """Strike if armed: raise, die, or block the event loop for the seconds given in the file."""
         path = self._folder / point
         try:
             what = path.read_text()
@@ -60,7 +60,7 @@ class Armed:
         raise Struck(point)
 
     def before(self, point: str, of: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that passes by before it does what it did."""
+        """Return a function that passes the point before it calls `of`."""
 
         @wraps(of)
         def passing(*args: Any, **kwargs: Any) -> Any:
@@ -70,7 +70,7 @@ class Armed:
         return passing
 
     def after(self, point: str, of: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """Return a coroutine function that passes by after it has done what it did."""
+        """Return a coroutine function that passes the point after it has called `of`."""
 
         @wraps(of)
         async def passing(*args: Any, **kwargs: Any) -> Any:
@@ -95,11 +95,11 @@ POINTS = (
     "flush.committed",
     "view.apply",
 )
-"""In the order in which an event passes them; `open.fenced` only where a partition is opened."""
+"""All points in the order in which an event passes them; `open.fenced` only when a partition is opened."""
 
 
 def install(armed: Armed) -> None:
-    """Put every point into the code of this process."""
+    """Patch every point into the code of this process."""
     _replace(route_loop, "route_run", armed.before, "route.read")
     _replace(FactsLog, "append_entries", armed.after, "route.appended")
     _replace(DeadLetters, "write", armed.before, "route.dead-letter")
@@ -129,7 +129,7 @@ def _install_in_transactions(armed: Armed) -> None:
 
 
 def _install_poison(contact: str) -> None:
-    """Let family code raise on each claim of this contact's, in every life: a defect that one fact meets."""
+    """Make family code raise on each claim of a contact, in every life: a defect that one fact meets."""
     merge = MessageFamily.merge
 
     @wraps(merge)

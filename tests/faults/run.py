@@ -1,4 +1,4 @@
-"""One run: events flow, faults strike, somebody watches, and plain SQL judges what was counted."""
+"""One run: events flow, faults strike, a watcher polls the numbers, and plain SQL judges the counts."""
 
 import asyncio
 import time
@@ -26,16 +26,16 @@ from tests.faults.stack import READY_SECONDS, SESSION_SECONDS, Stack, stack
 from tests.faults.watching import Watcher, contested, tenants_of
 
 PROGRESS_SECONDS = SESSION_SECONDS + 3.0
-"""A worker makes progress again so soon after another one was killed."""
+"""Deadline for progress of a worker after another one was killed."""
 SLICE_DEADLINE_SECONDS = 120.0
 VOID_SHARE = 0.1
-"""A fault has to strike while more than this is left; it is planned to strike while twice as much is."""
+"""A fault must strike while more than this share of the work is left; the plan leaves twice as much."""
 RECORDS_PER_CONTACT = 7
-"""About how many raw events the simulator makes of each WhatsApp contact."""
+"""Approximate number of raw events that the simulator makes for each WhatsApp contact."""
 
 
 class Outcome(Struct, frozen=True):
-    """What a run came to."""
+    """The result of a run."""
 
     seed: int
     events: int
@@ -43,20 +43,20 @@ class Outcome(Struct, frozen=True):
     exits: dict[str, int]
     verdict: Verdict
     fallen: list[str]
-    """Numbers that went down while somebody watched."""
+    """Decreases of numbers that the watcher has seen."""
     looks: int
     progress_seconds: list[float]
-    """From a kill in a deployment that was otherwise well until all partitions were live again."""
+    """Seconds from each measured kill, in an otherwise healthy deployment, until all partitions were live."""
     seconds: float
 
     @property
     def is_exact(self) -> bool:
-        """Whether every counter is what plain SQL says, and was never more before."""
+        """Whether every counter equals plain SQL's and was never shown higher before."""
         return self.verdict.is_exact and not self.fallen
 
     @property
     def is_passed(self) -> bool:
-        """Whether everything is exact, and others went on soon enough after each kill."""
+        """Whether everything is exact, and the other worker made progress in time after each kill."""
         return self.is_exact and self.longest_seconds <= PROGRESS_SECONDS
 
     @property
@@ -68,7 +68,7 @@ class Outcome(Struct, frozen=True):
 async def run(
     folder: Path, seed: int, events: int, faults: int, kills: int, kinds: frozenset[str] = FAULTS
 ) -> Outcome:
-    """Send about so many events under so many faults, and compare everything."""
+    """Send about `events` events under `faults` faults, and compare everything."""
     began = time.monotonic()
     rng = Random(seed)
     records = simulated(rng, events)
@@ -99,7 +99,7 @@ async def run(
 
 
 def simulated(rng: Random, events: int) -> list[RawRecord]:
-    """Return about so many raw records of WhatsApp and voice campaigns, with trouble among them."""
+    """Return about `events` raw records of WhatsApp and voice campaigns, with trouble among them."""
     size = Size(
         contacts_per_campaign=max(events // (8 * RECORDS_PER_CONTACT), 10),
         calls_per_campaign=max(events // 400, 10),
@@ -109,7 +109,7 @@ def simulated(rng: Random, events: int) -> list[RawRecord]:
     records = troubled(rng, mixed(rng, past_start_s(now_s, size), size))
     others = [*hostile(rng, now_s - 3600), *day_without_hangups(now_s - 7200)]
     places = sorted(rng.randrange(len(records)) for _ in others)
-    # From behind, so that the places that are left stay what they are.
+    # Inserted from the end, so the remaining places stay valid.
     for place, record in zip(reversed(places), reversed(others), strict=True):
         records.insert(place, record)
     return records
@@ -118,7 +118,7 @@ def simulated(rng: Random, events: int) -> list[RawRecord]:
 async def _under_faults(
     deployment: Stack, pace: Pace, records: int, strikes: Sequence[Strike]
 ) -> tuple[Counter[str], list[float]]:
-    """Do one action a slice of the events; return what struck, and the seconds to progress after kills."""
+    """Do one action in each slice of the events; return the faults, and seconds to progress after kills."""
     struck: Counter[str] = Counter()
     progress_seconds = []
     doing = nemesis(deployment)
@@ -142,7 +142,7 @@ async def _under_faults(
 
 
 async def _progress_seconds(deployment: Stack, strike: Strike) -> float:
-    """Return how long it takes until the worker that lives shows live numbers of after the kill."""
+    """Return the seconds until the surviving worker shows live numbers from after the kill."""
     (living,) = (worker for worker in deployment.workers if worker.name != strike.action.worker)
     async with Answers(living.url) as answers:
         return await answers.wait_until_counted(time.time() * 1000, READY_SECONDS)

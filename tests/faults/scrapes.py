@@ -1,4 +1,4 @@
-"""What workers say of themselves: their metrics of one moment, their health, and the worst of some time."""
+"""Reads workers' metrics and health, at one moment or as the worst of a period."""
 
 import asyncio
 import math
@@ -26,7 +26,7 @@ class Scrape:
         ]
 
     def value(self, name: str, **labels: str) -> float:
-        """Return the sum of a metric's series that have these labels. Raises AssertionError: no such one."""
+        """Return the sum of a metric's series with these labels. Raises AssertionError if there is none."""
         found = [
             sample.value
             for sample in self._samples
@@ -36,7 +36,7 @@ class Scrape:
         return math.fsum(found)
 
     def failed(self, *sqlstate_classes: str) -> float:
-        """Return how many flushes have failed, of all kinds where none is named."""
+        """Return how many flushes have failed, of the named kinds or of all."""
         name = "tally_flush_failures_total"
         if not sqlstate_classes:
             return self.value(name)
@@ -44,18 +44,18 @@ class Scrape:
 
 
 class Worst(Struct):
-    """The worst of what workers said during some time."""
+    """The worst values that workers reported during a period."""
 
     rss_growth_bytes: int = 0
     lag_seconds: float = 0.0
     unready: int = 0
-    """How often one was not ready."""
+    """Number of checks at which a worker was not ready."""
     dead: int = 0
-    """How often one was not alive."""
+    """Number of checks at which a worker was not alive."""
     readings: int = 0
 
     async def note(self, worker: WorkerProcess, before: Scrape) -> None:
-        """Ask a worker, and keep what is worse than anything before."""
+        """Read a worker's metrics and health, and keep the worst values."""
         scrape = await read(worker)
         rss = "process_resident_memory_bytes"
         lag_s = scrape.value("tally_lag_seconds")
@@ -68,7 +68,7 @@ class Worst(Struct):
 
 @asynccontextmanager
 async def watching(workers: Sequence[WorkerProcess]) -> AsyncIterator[Worst]:
-    """Ask workers again and again; one that does not answer within the deadline is an error of its own."""
+    """Poll workers while the block lasts; a worker that does not answer within the deadline is an error."""
     worst, ending = Worst(), asyncio.Event()
     before = [await read(worker) for worker in workers]
 
@@ -87,14 +87,14 @@ async def watching(workers: Sequence[WorkerProcess]) -> AsyncIterator[Worst]:
 
 
 async def read(worker: WorkerProcess) -> Scrape:
-    """Read a worker's metrics. Raises aiohttp.ClientError and TimeoutError where it does not answer."""
+    """Read a worker's metrics. Raises aiohttp.ClientError and TimeoutError if it does not answer."""
     async with _session() as session, session.get(worker.url + "/metrics") as response:
         response.raise_for_status()
         return Scrape(await response.text())
 
 
 async def health(worker: WorkerProcess, of: str) -> int:
-    """Return the status of `live` or `ready`."""
+    """Return the HTTP status of `live` or `ready`."""
     async with _session() as session, session.get(f"{worker.url}/health/{of}") as response:
         return response.status
 
@@ -102,9 +102,9 @@ async def health(worker: WorkerProcess, of: str) -> int:
 async def until_read(
     worker: WorkerProcess, what: Callable[[Scrape], bool], timeout_seconds: float, why: str
 ) -> float:
-    """Wait until a worker's metrics say something; return how long it took. Raises AssertionError.
+    """Wait until a worker's metrics meet a condition; return the seconds that took. Raises AssertionError.
 
-    A worker that does not answer has not said it yet: somebody is starting it again.
+    A worker that does not answer is polled again: the supervisor restarts it.
     """
     began = time.monotonic()
     while True:

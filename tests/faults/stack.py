@@ -1,4 +1,4 @@
-"""What faults strike: a broker and a Postgres behind wires, and workers that somebody starts again."""
+"""The deployment under faults: a broker and a Postgres behind wires, and supervised workers."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ SUPERVISE_SECONDS = 0.1
 
 
 class Stack:
-    """A whole deployment on one machine. Workers reach the servers by wires, their judge does not."""
+    """A whole deployment on one machine. Workers reach the servers through wires, the judge directly."""
 
     def __init__(
         self,
@@ -42,21 +42,21 @@ class Stack:
         self.environment = environment
         self.workers = workers
         self.kafka_wires = kafka_wires
-        """One for each worker."""
+        """One wire for each worker."""
         self.postgres_wire = postgres_wire
         self.held: set[HookedWorker] = set()
-        """Workers that are not started again for now."""
+        """Workers that are not restarted for now."""
         self.exits: list[tuple[str, int]] = []
-        """Which worker ended with which code."""
+        """Name and exit code of each worker that has ended."""
 
     @property
     def settings(self) -> Settings:
-        """The settings of somebody whom no wire can cut off."""
+        """Settings that reach the servers without wires."""
         return load(self.environment)
 
     @property
     def dsn(self) -> str:
-        """Postgres itself."""
+        """The DSN of Postgres without the wire."""
         return self.postgres.dsn
 
     def worker(self, name: str) -> HookedWorker:
@@ -68,7 +68,7 @@ class Stack:
         return self.kafka_wires[[worker.name for worker in self.workers].index(name)]
 
     async def start(self, *names: str) -> None:
-        """Start workers, all without names, and wait until the first of them is ready."""
+        """Start the named workers, or all, and wait until the first of them is ready."""
         chosen = [worker for worker in self.workers if not names or worker.name in names]
         for worker in self.workers:
             if worker not in chosen:
@@ -79,7 +79,7 @@ class Stack:
         await self.ready(chosen[0])
 
     async def serving(self, worker: HookedWorker) -> None:
-        """Wait until a worker's loop turns: until it answers at all."""
+        """Wait until a worker answers, so its event loop runs."""
         began = time.monotonic()
         async with Answers(worker.url) as answers:
             while time.monotonic() - began < READY_SECONDS:
@@ -92,17 +92,17 @@ class Stack:
         raise AssertionError(f"{worker.name} does not answer")
 
     async def ready(self, worker: HookedWorker) -> float:
-        """Wait until a worker says that it is ready; return how long it took."""
+        """Wait until a worker is ready; return the seconds that took."""
         async with Answers(worker.url) as answers:
             return await answers.wait_until_ready(READY_SECONDS)
 
     async def counted(self, worker: HookedWorker, deadline_seconds: float) -> float:
-        """Wait until all that was published so far is in a worker's live answers; return how long."""
+        """Wait until a worker's live answers hold everything published so far; return the seconds."""
         async with Answers(worker.url) as answers:
             return await answers.wait_until_counted(time.time() * 1000, deadline_seconds)
 
     async def supervise(self) -> None:
-        """Start workers that have ended, as their supervisor does; for ever."""
+        """Restart workers that have ended, until cancelled."""
         while True:
             for worker in self.workers:
                 if worker.process is not None and worker not in self.held and not worker.is_running:
@@ -112,7 +112,7 @@ class Stack:
 
 
 async def until(what: Callable[[], bool], timeout_seconds: float, why: str) -> float:
-    """Wait for something to be so; return how long it took. Raises AssertionError."""
+    """Wait until a condition holds; return the seconds that took. Raises AssertionError."""
     began = time.monotonic()
     while not what():
         assert time.monotonic() - began < timeout_seconds, f"not within {timeout_seconds:g} s: {why}"
@@ -124,7 +124,7 @@ async def until(what: Callable[[], bool], timeout_seconds: float, why: str) -> f
 async def stack(
     folder: Path, names: tuple[str, ...] = ("a", "b"), postgres_folder: Path | None = None, **more: str
 ) -> AsyncIterator[Stack]:
-    """Start servers and wires, migrate and declare; workers are made and not started."""
+    """Start servers and wires, migrate and declare topics; create workers without starting them."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncExitStack() as closing:
         ports = [(free_port(0), free_port(0)) for _ in names]
@@ -148,9 +148,9 @@ async def deployed(
     postgres_folder: Path | None,
     more: Mapping[str, str],
 ) -> Stack:
-    """Start Postgres, migrate, declare and make a worker for each name, with brokers that run already.
+    """Start Postgres, migrate, declare topics and create a worker for each name, on running brokers.
 
-    `bootstrap` is the brokers' own, `bootstraps` what each worker is told of them.
+    `bootstrap` reaches the brokers directly; `bootstraps` holds the address given to each worker.
     """
     postgres = await asyncio.to_thread(LocalPostgres.start, postgres_folder or folder / "servers", 0)
     closing.callback(postgres.stop)

@@ -1,4 +1,4 @@
-"""Trouble is repeatable, of every kind, and takes nothing away."""
+"""Trouble is repeatable, includes every kind, and removes no record."""
 
 import time
 from collections import Counter
@@ -22,7 +22,7 @@ TROUBLED = troubled(Random(1), RECORDS)
 
 
 class Added:
-    """What is in the list beyond the simulated records."""
+    """The records added to the simulated ones."""
 
     def __init__(self) -> None:
         self.records = list((Counter(TROUBLED) - Counter(RECORDS)).elements())
@@ -31,7 +31,7 @@ class Added:
         self.sends = [one for record in self.records if (one := object_of(record, SEND_RESULTS))]
 
     def contradicted(self) -> list[tuple[Part, Part]]:
-        """Return what was changed, beside one that it was made from."""
+        """Return each changed part with an original that it may have been made from."""
         pairs = [(part, self.known.get(_name(part))) for part in self.parts]
         return [(part, mine) for part, mine in pairs if mine is not None and mine.item != part.item]
 
@@ -49,7 +49,7 @@ def _seconds(part: Part) -> int:
 
 
 def _reason(record: RawRecord) -> str | None:
-    """Return why a record cannot be counted that is published when all but the year 9999 is over."""
+    """Return why a record cannot be counted, if it is published after all times but the year 9999."""
     bad = READERS[record.topic](record.value, record.headers, CONVENTIONS, PUBLISHED_MS).bad
     return bad[0].reason if bad else None
 

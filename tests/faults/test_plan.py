@@ -1,4 +1,4 @@
-"""Faults are planned so that each kind happens while work is left, and only where it can."""
+"""The plan lets each kind of fault strike while work is left, and only where it is possible."""
 
 from collections import Counter
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The most telling faults, one of each kind: nothing is lost, doubled or wrong."""
+"""The most telling faults, one of each kind, leave no number lost, doubled or wrong."""
 
 from pathlib import Path
 

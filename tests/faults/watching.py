@@ -1,4 +1,4 @@
-"""Somebody with a dashboard open: no number that was once shown may go down but by a named correction."""
+"""A polling dashboard: no number shown may decrease except by a named correction."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -15,10 +15,10 @@ from tests.faults.hooked_worker import HookedWorker
 POLL_SECONDS = 0.5
 PAGE = 500
 GROWING = ("contacts", "attempts", "accepted", "sent", "delivered", "read")
-"""Counters that new facts can only raise as long as no fact takes another one back.
+"""Counters that new facts can only raise, unless one fact supersedes another.
 
-Not those of calls: an event that comes late may show that two attempts were one, or that it was another leg
-that answered, and corrects them (docs/calls.md).
+Counters of calls are excluded: a late event may show that two attempts were one, or that another leg
+answered, and corrects them (docs/calls.md).
 """
 
 Campaign = tuple[str, str]
@@ -26,18 +26,18 @@ Shown = dict[tuple[Campaign, str], int]
 
 
 class Watcher(Struct):
-    """The numbers that each worker has shown last, over all its lives."""
+    """The numbers that each worker has shown last, across its restarts."""
 
     contested: Mapping[Campaign, int]
-    """How many messages each campaign shares with another: it may lose them to that one, each once."""
+    """Number of messages that another campaign claims too; each may move to that campaign once."""
     shown: dict[str, Shown] = field(default_factory=dict)
     lost: Counter[tuple[str, Campaign, str]] = field(default_factory=Counter)
     fallen: list[str] = field(default_factory=list)
-    """What went down further than by messages of others: worker, campaign, counter, from and to."""
+    """Decreases beyond contested messages: worker, campaign, counter, from and to."""
     answers: int = 0
 
     async def watch(self, workers: Sequence[HookedWorker], tenants: Iterable[str]) -> None:
-        """Ask all workers again and again, for ever; one that doesn't answer shows no number."""
+        """Poll all workers until cancelled; a worker that does not answer shows no number."""
         while True:
             for worker in workers:
                 for tenant in tenants:
@@ -52,7 +52,7 @@ class Watcher(Struct):
             return
         partitions = answer["receipt"]["partitions"]
         if partitions["ready"] < partitions["of"]:
-            return  # after a start: it says itself that its numbers may be low
+            return  # after a start the receipt says that numbers may be low
         self.answers += 1
         for campaign in answer["campaigns"]:
             totals = campaign["totals"]
@@ -60,7 +60,7 @@ class Watcher(Struct):
                 self.note(worker.name, (tenant, campaign["campaign"]), counter, totals.get(counter) or 0)
 
     def note(self, worker: str, campaign: Campaign, counter: str, number: int) -> None:
-        """Note what a worker shows."""
+        """Record a number that a worker shows, and any decrease."""
         shown = self.shown.setdefault(worker, {})
         before = shown.get((campaign, counter), 0)
         shown[campaign, counter] = number
@@ -72,9 +72,10 @@ class Watcher(Struct):
 
 
 def contested(records: Iterable[RawRecord]) -> dict[Campaign, int]:
-    """Return how many messages of each campaign send results of another campaign claim too.
+    """Return how many messages of each campaign are claimed by send results of another campaign too.
 
-    It belongs to the smallest claim (docs/counters.md): the other campaign gives it back when that comes.
+    A message belongs to the smallest claim (docs/counters.md); the other campaign loses it when that claim
+    arrives.
     """
     claims: dict[str, set[Campaign]] = defaultdict(set)
     for record in records:
@@ -92,6 +93,6 @@ def _claim(body: bytes | None) -> tuple[Campaign, str] | None:
 
 
 def tenants_of(records: Iterable[RawRecord]) -> set[str]:
-    """Return the tenants that send results of messages name."""
+    """Return the tenants named in send results of messages."""
     claims = (_claim(record.value) for record in records if record.topic == SEND_RESULTS)
     return {claim[0][0] for claim in claims if claim is not None}

@@ -1,4 +1,4 @@
-"""A TCP wire that can be cut, stalled and slowed, between a client and a server on loopback."""
+"""A TCP proxy between a client and a server on loopback that can cut, stall and slow connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,10 +9,10 @@ LOOPBACK = "127.0.0.1"
 
 
 class Wire:
-    """Passes bytes between its own port and a server's, unless it is told otherwise.
+    """Passes bytes between its own port and a server's until it is cut, stalled or slowed.
 
-    Whoever was cut off sees a reset; whoever calls while it is cut is hung up on. A stalled wire stays open
-    and says nothing, as a half-open connection does.
+    A cut resets open connections and closes new ones at once. A stalled wire stays open and silent, like a
+    half-open connection.
     """
 
     def __init__(self, port: int, target_port: int) -> None:
@@ -25,31 +25,31 @@ class Wire:
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self.delay_seconds = 0.0
-        """How long each piece of data from the client is held up."""
+        """Delay of each chunk of data from the client."""
         self.struck = 0
-        """How many connections were cut, held up or refused so far."""
+        """Number of connections cut, stalled or refused so far."""
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Number of open connections."""
         return len(self._writers) // 2
 
     def cut(self) -> None:
-        """Reset every connection, and hang up on new ones until mended."""
+        """Reset every connection, and close new ones until mended."""
         self._is_cut = True
         self.reset()
 
     def stall(self) -> None:
-        """Hold everything up, in both directions, until mended."""
+        """Hold back all data in both directions until mended."""
         self.struck += self.connections
         self._passing.clear()
 
     def cut_before_reply_to(self, request: bytes) -> None:
-        """Let the next request with these bytes through, and reset its connection before the reply."""
+        """Pass the next request that holds these bytes, and reset its connection before the reply."""
         self._cut_at = request
 
     def mend(self) -> None:
-        """Pass everything again."""
+        """Pass all data again."""
         self._is_cut = False
         self._cut_at = None
         self.delay_seconds = 0.0
@@ -66,7 +66,7 @@ class Wire:
         return await asyncio.start_server(self._connected, LOOPBACK, self.port)
 
     async def close(self) -> None:
-        """Hang up on everybody."""
+        """Close all connections."""
         self.reset()
         for pump in self._pumps:
             pump.cancel()
@@ -111,7 +111,7 @@ class Wire:
                         self._cut_at = None
                         self.struck += 1
                         other.transport.abort()
-                        # The server has to have read it before it sees the end of the connection.
+                        # The server must read the request before it sees the end of the connection.
                         await asyncio.sleep(0.2)
                         return
         finally:

@@ -1,4 +1,4 @@
-"""The embedded broker with one more listener for each wire, which names the wire as its address."""
+"""The embedded broker with an additional listener for each wire, which advertises the wire's address."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -30,7 +30,7 @@ class WiredKafka(LocalKafka):
 
     @classmethod
     def _more(cls, port: int, controller_port: str) -> str:
-        """Return the listeners with those for the wires; of a key that is there twice the last one counts."""
+        """Return the configuration with listeners for the wires; the last value of a repeated key counts."""
         named = [(f"WIRE{n}", *ports) for n, ports in enumerate(cls.wires)]
         return MORE.format(
             host=LOOPBACK,
