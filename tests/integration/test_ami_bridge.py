@@ -1,4 +1,4 @@
-"""Laws of the bridge on a real Kafka: in the topic is what the PBX sent, whatever happens on the way."""
+"""Laws of the bridge on a real Kafka: the topic holds what the PBX sent, whatever fails on the way."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The audit finds nothing where nothing is wrong, and every counter that is."""
+"""The audit finds every wrong counter, and reports no correct one."""
 
 import asyncio
 from collections.abc import Iterator

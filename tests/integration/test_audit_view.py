@@ -1,4 +1,4 @@
-"""The audit of a worker's answers, once and on and on, on real Kafka, Postgres and a real worker."""
+"""The audit of a worker's answers, once and continuously, on real Kafka, Postgres and a real worker."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""What rows in Postgres say of what lies beyond bounds."""
+"""The count of what lies beyond bounds, from rows in Postgres."""
 
 import asyncio
 import json

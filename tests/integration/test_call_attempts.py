@@ -1,4 +1,4 @@
-"""Whose attempt a channel is, where some events are missing: the rest is still to come, or was lost.
+"""The attempts of channels when some events are still to come or lost.
 
 Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
 """

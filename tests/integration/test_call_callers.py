@@ -1,4 +1,4 @@
-"""Callers of queues in calls of no campaign: they count for operators, and nowhere else.
+"""Callers of queues in calls without a campaign count for operators only.
 
 Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
 """

@@ -1,4 +1,4 @@
-"""Calls of which only some events are there: the rest is still to come, or was lost.
+"""Calls with only some of their events: the rest is still to come or lost.
 
 Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
 """

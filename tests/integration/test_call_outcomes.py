@@ -1,4 +1,4 @@
-"""What became of an attempt, and whose leg says so.
+"""The result of an attempt, and the leg that decides it.
 
 Every number was worked out by hand from docs/calls.md; the fold and plain SQL have to agree with it.
 """

@@ -1,4 +1,4 @@
-"""Dead letters on a real broker: written whatever their size, read back beside whatever else is there."""
+"""Dead letters on a real broker are written at any size, and read back among foreign records."""
 
 import asyncio
 from collections.abc import AsyncIterator

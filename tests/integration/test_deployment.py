@@ -1,4 +1,4 @@
-"""A worker of another environment on our brokers: it ends before it counts, and ours goes on."""
+"""A worker of another environment on our brokers ends before it counts, and our workers go on."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""End to end: whatever happens to workers, the view and Postgres equal a recount in plain SQL."""
+"""End to end: whatever faults strike workers, the view and Postgres equal a recount in plain SQL."""
 
 import asyncio
 import shutil

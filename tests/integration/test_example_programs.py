@@ -1,4 +1,4 @@
-"""The programs in examples/ do what they say, against a worker that runs."""
+"""The programs in examples/ work as described against a running worker."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Readers of Postgres see one generation; it is moved by hand, forward, and never to nothing."""
+"""Readers of Postgres see one generation; operators move it by hand, forward, never to an empty one."""
 
 import asyncpg
 import pytest

@@ -1,4 +1,4 @@
-"""`tally incomplete`: what is missing is listed, and acknowledged for every view; nothing new is hidden."""
+"""`tally incomplete` lists what is missing and acknowledges it in every view; later losses still show."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The embedded servers: real processes, on folders of their own."""
+"""The embedded servers run as real processes, each on a separate folder."""
 
 import asyncio
 import os

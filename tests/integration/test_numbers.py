@@ -1,4 +1,4 @@
-"""Whose a business number is, told to a running worker: what others say of it becomes dead letters."""
+"""A running worker follows the owners of business numbers; other tenants' send results are dead letters."""
 
 import asyncio
 import time

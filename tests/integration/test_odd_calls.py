@@ -1,4 +1,4 @@
-"""Small odd calls at random, which no PBX would make: the fold and plain SQL count the same of each.
+"""For small random calls that no PBX would make, the fold and plain SQL count the same.
 
 A story is a handful of events and send results of five channels in any order; stories share a run of the
 recount, and each has a PBX and campaigns of its own.

@@ -1,4 +1,4 @@
-"""One field of an event that is none, at random: fold and plain SQL agree on what is left of the event.
+"""With one invalid field in an event, chosen at random, fold and plain SQL agree on the rest of the event.
 
 Each case has a tenant, campaigns, a business number and a PBX of its own, and good neighbours whose numbers
 show what the odd event connected. Cases share a run of the recount.

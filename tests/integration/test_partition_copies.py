@@ -1,4 +1,4 @@
-"""Local copies on real Kafka: a damaged one is made anew by itself; only brokers say how old one is."""
+"""Local copies on real Kafka: a damaged copy is rebuilt by itself; only brokers tell the age of a copy."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folding one partition on real Kafka: what our code cannot intake_of, and rows that are counted anew."""
+"""Folding one partition on real Kafka: facts that our code cannot take, and rows that are recounted."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A partition's logs on real Kafka: whatever is gone from them, or is another's, ends with a named error.
+"""A partition's logs on real Kafka: missing records or a foreign log end with a named error.
 
 In each case nothing is written, and neither is a local copy made anew that is the last witness.
 """

@@ -1,4 +1,4 @@
-"""One partition's tables on real Kafka: a batch happens wholly or not at all, and never twice."""
+"""One partition's tables on real Kafka: a batch is applied wholly or not at all, and never twice."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""The flush on a real Postgres: whatever happens to either of them, it heals by itself."""
+"""The flush on a real Postgres recovers by itself from any failure of either side."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The roles that docs/running.md advises: its SQL is run, and each role can do its work and no more."""
+"""The roles advised in docs/running.md: their SQL runs, and each role has exactly the rights it needs."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The views: the numbers of the API in SQL, found by index."""
+"""The SQL views return the numbers of the API, and use indexes."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""The writer on a real Postgres: guards, compare-and-swap, unacceptable rows, limits of every wait."""
+"""The writer on a real Postgres: guards, compare-and-swap, unacceptable rows, and deadlines of every wait."""
 
 import asyncio
 import time

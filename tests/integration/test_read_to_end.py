@@ -1,4 +1,4 @@
-"""Reading to the end, on real Kafka: whatever is never delivered, every reader that ends comes to the end.
+"""Reading to the end on real Kafka: every reader finishes, even if the last records are never delivered.
 
 Store recovery, the audit, the view and the commands for operators all read by these functions.
 """

@@ -1,4 +1,4 @@
-"""The definitions of the counters, one by one, as the recount in SQL reads them.
+"""The definitions of the counters, one by one, as the recount in SQL implements them.
 
 Every expected number here was worked out by hand from docs/counters.md.
 """

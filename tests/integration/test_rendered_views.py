@@ -1,4 +1,4 @@
-"""The views and columns that follow from the registries, on a real PostgreSQL."""
+"""The views and columns rendered from the registries, on a real PostgreSQL."""
 
 import asyncio
 from collections.abc import Iterator

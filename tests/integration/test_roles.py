@@ -1,4 +1,4 @@
-"""A process starts what its roles need, and nothing else: counted in connections and threads."""
+"""A process starts only what its roles need, counted in connections and threads."""
 
 import asyncio
 import re

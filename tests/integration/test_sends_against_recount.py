@@ -1,4 +1,4 @@
-"""Send results of contacts beyond a bound, and of contested messages: fold and recount in plain SQL agree."""
+"""Fold and recount in SQL agree on send results of contested messages and of contacts beyond a bound."""
 
 import random
 from collections.abc import Sequence

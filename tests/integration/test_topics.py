@@ -1,4 +1,4 @@
-"""Topics on a real broker: declared as numbers need them, refused where they are not, set right on demand."""
+"""Topics on a real broker: declared as numbers need them, refused if unfit, altered on demand."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What holds for every address of the web server, and health and metrics."""
+"""Laws of every address of the web server, and of health and metrics."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""Nobody keeps the web server busy by doing nothing: time-outs, a limit of connections, and what it tells."""
+"""Silent clients cannot block the web server: time-outs, a limit of connections, and their metrics."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Laws of a worker process: how it shares work, how it ends, and what it leaves behind."""
+"""Laws of a worker process: how it shares work, how it ends, and what state it leaves."""
 
 import asyncio
 import time

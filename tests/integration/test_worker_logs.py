@@ -1,4 +1,4 @@
-"""A worker and its logs: what is not as it was counted ends it with a named error, and changes no number."""
+"""A worker whose logs do not match its progress ends with a named error and changes no number."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Laws of a worker's start: brokers may come later than it, and it can be stopped before they do."""
+"""Laws of a worker's start: it waits for late brokers, and it can be stopped while it waits."""
 
 import os
 import signal

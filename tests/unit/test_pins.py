@@ -1,4 +1,4 @@
-"""Tally leans on names that faust, mode and aiokafka do not promise: here they are, with versions."""
+"""The names of faust, mode and aiokafka that Tally uses without a promise of theirs, with their versions."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""One word a concept: retired words stand nowhere in code, settings, metrics, SQL, docs or help texts."""
+"""One word a concept: retired words occur nowhere in code, settings, metrics, SQL, docs or help texts."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Laws of turns: long computations of one event loop."""
+"""Laws of the compute gate, by which long computations of one event loop take turns."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Medians, spreads, percentiles, and how far a round has come."""
+"""Medians, spreads, percentiles, and the progress of a round."""
 
 import pytest
 

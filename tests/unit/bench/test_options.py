@@ -1,4 +1,4 @@
-"""What one may ask of a run, and what only a whole one may do."""
+"""The options of a benchmark run, and those reserved to a whole run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The page says what was measured, and no more."""
+"""The page reports exactly what was measured."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Tally and its peers are measured on one base: what both are made of has one version."""
+"""Tally and its peers are measured on one base: shared dependencies have one version."""
 
 import re
 from pathlib import Path

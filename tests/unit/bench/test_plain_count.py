@@ -1,4 +1,4 @@
-"""The plain count, and the load that it counts."""
+"""The plain count and its load."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whether targets hold is computed from what was measured, and never in its favour."""
+"""Whether targets hold is computed from the measurements, and never in its favour."""
 
 from collections.abc import Callable
 from math import nan

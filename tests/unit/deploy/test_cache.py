@@ -1,4 +1,4 @@
-"""What is run from the cache is what this user has put there, and nobody else can change it."""
+"""Programs run from the cache were put there by this user, and no other user can change them."""
 
 import os
 from pathlib import Path

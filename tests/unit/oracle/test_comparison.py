@@ -1,4 +1,4 @@
-"""Two counts are the same or they are not; what is missing is lost, what is too much is doubled."""
+"""The comparison of two counts: missing is lost, surplus is doubled."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is missing is a join: the same in whatever order and however often notices come, and it only grows."""
+"""What is missing is a join: order and repetition of notices change nothing, and counts only grow."""
 
 from collections.abc import Iterable
 from functools import reduce

@@ -1,4 +1,4 @@
-"""Whose a business number is: what another tenant says of it moves nothing."""
+"""Owners of business numbers: a send result of another tenant changes no number."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A live campaign has as many sends as asked for, at its rate, and what comes of each follows it."""
+"""A live campaign has the requested number and rate of sends, and their events follow each send."""
 
 import json
 from collections import Counter

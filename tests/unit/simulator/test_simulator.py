@@ -1,4 +1,4 @@
-"""The simulator is repeatable and leaves nothing out that has been seen in the wild."""
+"""The simulator is repeatable and produces everything that was seen in production."""
 
 import json
 import re

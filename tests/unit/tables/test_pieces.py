@@ -1,4 +1,4 @@
-"""A long computation gives way, gets on whatever the clock says, and ends for good when it is told to."""
+"""A long computation yields, makes progress whatever the clock says, and ends for good when told to."""
 
 import pytest
 

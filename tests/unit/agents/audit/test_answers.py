@@ -1,4 +1,4 @@
-"""Answers of the view are compared with rows as far as they can be held to them, and no further."""
+"""Answers of the view are compared only with rows that they must contain."""
 
 import msgspec
 import orjson

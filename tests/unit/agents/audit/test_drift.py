@@ -1,4 +1,4 @@
-"""Drift is what two counts of the same rows differ in, and nothing that is only late."""
+"""Drift is the difference of two counts of the same rows, without rows that are only late."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What an audit cannot hold a count of the raw topics against, it leaves out of both, and nothing else."""
+"""The audit leaves out of both counts exactly the subjects that it cannot compare with the raw topics."""
 
 from pathlib import Path
 from typing import NamedTuple

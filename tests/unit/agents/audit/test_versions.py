@@ -1,4 +1,4 @@
-"""Rows are known as they were when the view answered."""
+"""Versions return the rows as they were when the view answered."""
 
 from tally.agents.audit.versions import NOTHING, Versions
 from tally.agents.view.campaign import PartitionRow

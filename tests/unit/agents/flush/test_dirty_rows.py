@@ -1,4 +1,4 @@
-"""What is dirty, what goes next, and how far flush progress may move."""
+"""Which rows are dirty, which go next, and how far flush progress may move."""
 
 import pytest
 

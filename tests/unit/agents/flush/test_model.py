@@ -1,4 +1,4 @@
-"""Whatever happens to two flushers and their Postgres, it ends exact; no crash at any moment loses a row."""
+"""Two flushers and their Postgres end exact after any sequence of failures; no crash loses a row."""
 
 import asyncio
 from collections.abc import Awaitable

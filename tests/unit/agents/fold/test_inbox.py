@@ -1,4 +1,4 @@
-"""A fold begins at its own progress, whatever the group's offset says, and never jumps."""
+"""A fold begins at its own progress, regardless of the group's offset, and never jumps."""
 
 import asyncio
 from collections import defaultdict

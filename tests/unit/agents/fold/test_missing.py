@@ -1,4 +1,4 @@
-"""A subject that lacks facts is counted once, and for whomever it or the missing fact may count."""
+"""A subject that lacks facts is counted once, for everything that it or the missing fact may count for."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whose turn it is to open a partition's tables."""
+"""The order in which partitions' tables are opened."""
 
 import asyncio
 from typing import cast

@@ -1,4 +1,4 @@
-"""Laws of one partition's fold: batches that are too large for a transaction come in several."""
+"""Laws of one partition's fold: a batch too large for one transaction is split."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A subject that no record can hold takes all facts about it along at once, whatever else they would join."""
+"""A subject too large for a record quarantines all facts about it at once, whatever else they would join."""
 
 import time
 

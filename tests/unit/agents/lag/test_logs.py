@@ -1,4 +1,4 @@
-"""Logs are compared with what progress knows of them: topic ids, partitions, and where changelogs begin."""
+"""Logs are compared with progress: topic ids, partition counts, and the start offsets of changelogs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""The lag loop asks in the right order, outlives Kafka's absence, and waits for nothing for ever."""
+"""The lag loop asks in the right order, survives an absent Kafka, and has a deadline for every wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""The law of `as_of`: everything that reached the raw topics before it is in the view's numbers."""
+"""The law of `as_of`: the view's numbers include everything that reached the raw topics before it."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What route makes of one raw record, whatever Kafka says of it."""
+"""The facts and dead letters that route makes of one raw record, whatever its Kafka metadata."""
 
 from pathlib import Path
 

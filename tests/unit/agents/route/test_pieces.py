@@ -1,4 +1,4 @@
-"""A pass of route is cut by sizes, and nothing is lost or turned around by it."""
+"""A pass of route is split by sizes without loss or reordering."""
 
 from typing import Any
 

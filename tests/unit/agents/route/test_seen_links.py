@@ -1,4 +1,4 @@
-"""A fact that only repeats who a customer is is left out, once the facts log is known to hold it."""
+"""Route omits a fact that only repeats known links, once the facts log is known to hold it."""
 
 from tally.agents.route.seen_links import LINK_BYTES, SeenLinks
 from tally.schemas.facts import MESSAGE, Claim, Inbound, Send, StatusSeen

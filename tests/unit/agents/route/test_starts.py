@@ -1,4 +1,4 @@
-"""What the facts log is told of where route starts: holes and beginnings, and nothing else."""
+"""Route's notices in the facts log report exactly the starts and the lost ranges of raw partitions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Answers say what the rows add up to, in the published form."""
+"""Answers hold the sums of the rows in the published form."""
 
 from collections.abc import Iterable
 from random import Random

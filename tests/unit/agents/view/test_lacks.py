@@ -1,4 +1,4 @@
-"""Where a loss can be attributed, only that tenant's or campaign's receipts say so."""
+"""A loss that can be attributed shows only in that tenant's or campaign's receipts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The view's loop feeds the view, knows when it is ready, and survives a Kafka that is not there yet."""
+"""The view's loop feeds the view, knows when it is ready, and survives a late Kafka."""
 
 import asyncio
 from collections.abc import Iterator

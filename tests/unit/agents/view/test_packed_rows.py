@@ -1,4 +1,4 @@
-"""Rows are kept smaller than they come, and come out as they were."""
+"""Packed rows are smaller than records, and unpack unchanged."""
 
 from hypothesis import given
 from hypothesis import strategies as st

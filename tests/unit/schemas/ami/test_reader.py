@@ -1,4 +1,4 @@
-"""AMI events become facts or one named bad part; nothing a PBX sends is an exception."""
+"""AMI events become facts or one named bad part; no input of a PBX raises an exception."""
 
 import hashlib
 from itertools import permutations

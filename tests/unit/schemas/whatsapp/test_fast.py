@@ -1,4 +1,4 @@
-"""Fast paths say what the full readers say, or nothing at all."""
+"""A fast path returns the same as the full reader, or leaves the event to it."""
 
 import json
 from collections.abc import Iterator

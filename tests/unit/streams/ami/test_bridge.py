@@ -1,4 +1,4 @@
-"""Laws of the bridge: what a PBX says reaches the topic, byte for byte and in order, whatever happens."""
+"""Laws of the bridge: the PBX's events reach the topic byte for byte and in order, whatever fails."""
 
 import asyncio
 import re

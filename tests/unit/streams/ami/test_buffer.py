@@ -1,4 +1,4 @@
-"""Laws of the buffer between a PBX and Kafka: nothing that was packet is lost, nothing is packet silently."""
+"""Laws of the buffer between a PBX and Kafka: no received packet is lost, and none is dropped silently."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A name that does not resolve holds up nothing but its own PBX."""
+"""A name that does not resolve delays only its own PBX."""
 
 import asyncio
 import threading

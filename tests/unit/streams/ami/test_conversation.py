@@ -1,4 +1,4 @@
-"""Laws of the login: who is let in how, what is asked for, and that no secret is ever shown."""
+"""Laws of the login: how it is done, which events it asks for, and that no secret is ever shown."""
 
 import asyncio
 import shutil

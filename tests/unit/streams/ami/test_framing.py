@@ -1,4 +1,4 @@
-"""Laws of the framing: every byte comes out once, and how the stream is cut on its way is nothing."""
+"""Laws of the framing: every byte comes out once, however the stream is chunked."""
 
 import pytest
 from hypothesis import given

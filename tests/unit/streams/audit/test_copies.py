@@ -1,4 +1,4 @@
-"""Copies of an audit that was killed are removed by the next one; those of one at work are left alone."""
+"""An audit removes the copies that a killed audit left, but not those of a running one."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""An audit that goes on says what differs, and nothing of what it could not compare."""
+"""A continuous audit reports differences, and reports nothing for sources that it could not compare."""
 
 import asyncio
 from math import isnan

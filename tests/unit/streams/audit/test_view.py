@@ -1,4 +1,4 @@
-"""A worker is asked as it is addressed, and what is no answer of one is an error."""
+"""A worker is asked at the given address, and an answer that is not a worker's is an error."""
 
 from typing import Any
 

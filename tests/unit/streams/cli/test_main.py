@@ -1,4 +1,4 @@
-"""The first page of help says what each command does, whole, in a terminal of 80 columns."""
+"""The first page of help describes each command in full within 80 columns."""
 
 from typer.testing import CliRunner
 

@@ -1,4 +1,4 @@
-"""Texts of events are printed as they are: none commands the terminal, and no markup is read in them."""
+"""Texts of events are printed literally: they cannot control the terminal, and hold no markup."""
 
 import io
 

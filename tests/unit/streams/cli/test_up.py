@@ -1,4 +1,4 @@
-"""`tally up` goes on until it is told to stop, or a server ends; then it says which and why."""
+"""`tally up` runs until it is stopped or a server ends; then it says which server, and why."""
 
 import asyncio
 from pathlib import Path

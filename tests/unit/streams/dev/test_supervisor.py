@@ -1,4 +1,4 @@
-"""A worker that ends is started again, ever later, until it has run for a while; a stop is a stop."""
+"""A worker that ends is restarted with growing pauses until it has run for a while; a stop is final."""
 
 import asyncio
 import sys

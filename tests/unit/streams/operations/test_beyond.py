@@ -1,4 +1,4 @@
-"""Of each bound a diagnosis says how much lies beyond it, or the code says why nobody can know."""
+"""A diagnosis counts what lies beyond each bound, or the code says why it cannot be known."""
 
 from hashlib import sha256
 

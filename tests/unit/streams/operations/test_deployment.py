@@ -1,4 +1,4 @@
-"""Whose database it is, by the ids that brokers and database hold."""
+"""The owner of a database, decided by the ids of brokers and database."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What doctor and `tally generation raise` advise where Postgres shows another generation."""
+"""The advice of doctor and `tally generation raise` if Postgres shows another generation."""
 
 from tally.streams.operations.generation import advice
 

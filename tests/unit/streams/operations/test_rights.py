@@ -1,4 +1,4 @@
-"""What a worker needs at the brokers, and how it is said that something of it is missing."""
+"""The rights that a worker needs at the brokers, and the message about missing ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What makes a topic unfit: whatever a number depends on, and nothing that only costs disk or time."""
+"""A topic is unfit in what numbers depend on, never in what only costs disk or time."""
 
 import pytest
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError

@@ -1,4 +1,4 @@
-"""What is open to others is said at the start, and what need not be open is closed."""
+"""A process warns at its start about what it exposes, and keeps its files private."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""The threads of a worker share two heaps; for glibc, the C library of the machines that CI runs on."""
+"""The threads of a worker share two heaps; tested on glibc, the C library of the CI machines."""
 
 import subprocess
 import sys

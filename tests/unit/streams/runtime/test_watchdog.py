@@ -1,4 +1,4 @@
-"""A loop that stands still for longer than the group's session is given up on, whoever notices it."""
+"""A loop that stands still for longer than the group's session ends the process, from loop or thread."""
 
 import threading
 import time

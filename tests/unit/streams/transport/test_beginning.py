@@ -1,4 +1,4 @@
-"""Where a partition begins, and which holes are losses; asked of brokers that do not always answer."""
+"""Where a partition begins, and which holes are losses, with brokers that do not always answer."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace

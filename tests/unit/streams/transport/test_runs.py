@@ -1,4 +1,4 @@
-"""Laws of runs: what is handed out, and what may be committed."""
+"""Laws of runs: which are delivered, and which offsets may be committed."""
 
 from dataclasses import dataclass
 from typing import Any

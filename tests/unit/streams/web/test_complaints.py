@@ -1,4 +1,4 @@
-"""The HTTP server's own lines: few a minute, and how many there were besides is said."""
+"""The HTTP server's own log lines: few a minute, with the number of dropped ones."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""Parameters mean what they say, or the request is refused."""
+"""A parameter takes effect, or the request is refused."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A process that starts before its brokers waits for them, and not for ever."""
+"""A process that starts before its brokers waits for them, with a deadline."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What agents report becomes a pulse: work that waits, and when some was last done."""
+"""The observer turns agents' reports into a pulse: waiting work, and the time of the last progress."""
 
 from tally.streams.runtime.health import Pulse, Readiness, live, ready
 from tally.streams.worker.metrics import Metrics

@@ -1,4 +1,4 @@
-"""Identifiers that connect too much: facts alone decide who is a customer, and none grows for ever."""
+"""Identifiers with too many links: facts alone decide who is a customer, and every customer is bounded."""
 
 import random
 import time

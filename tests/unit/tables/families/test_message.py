@@ -1,4 +1,4 @@
-"""Messages that several attempts claim: one has it, every other one is told that it is claimed elsewhere."""
+"""A message that several attempts claim belongs to one; the others are told that it is claimed elsewhere."""
 
 import random
 from collections import Counter

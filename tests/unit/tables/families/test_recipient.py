@@ -1,4 +1,4 @@
-"""What a contact beyond a bound counts: its smallest attempts and messages, in every order of its facts."""
+"""The counts of a contact beyond a bound: its smallest attempts and messages, in any order of its facts."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Every client of the brokers is made in one place, so that all of one kind read and write alike."""
+"""One module creates every client of the brokers, so all clients of a kind read and write alike."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""A dead letter is bounded whatever its record was, and is written however small it has to be."""
+"""A dead letter is bounded whatever its record holds, and is always small enough to be written."""
 
 import asyncio
 from dataclasses import dataclass, field

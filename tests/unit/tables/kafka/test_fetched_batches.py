@@ -1,4 +1,4 @@
-"""What is fetched is taken apart within bounds, and what cannot be is handed out as one stand-in."""
+"""Fetched batches are unpacked within bounds; one that cannot be is delivered as one stand-in."""
 
 import struct
 import tracemalloc

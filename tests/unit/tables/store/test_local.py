@@ -1,4 +1,4 @@
-"""The local half of a partition's tables finds entries by key, and by what keys begin with."""
+"""The local half of a partition's tables finds entries by key and by key prefix."""
 
 import shutil
 import signal

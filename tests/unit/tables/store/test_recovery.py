@@ -1,4 +1,4 @@
-"""Reading changelogs has no deadline while anything arrives, says how far it is, and ends in silence."""
+"""Reading changelogs has no deadline while records arrive, reports its progress, and ends in silence."""
 
 import asyncio
 from typing import Any

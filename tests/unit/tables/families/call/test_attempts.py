@@ -1,4 +1,4 @@
-"""The bound of a call: how much may be known of one, and what becomes of more, whatever order it comes in."""
+"""The bound of a call limits what is known of it; the order of the facts does not matter."""
 
 import random
 from functools import reduce

@@ -1,4 +1,4 @@
-"""What calls of odd shapes cost: twice as long a chain takes about twice the CPU, and none ends a worker."""
+"""The cost of oddly shaped calls: a chain twice as long takes about twice the CPU, and none ends a worker."""
 
 import time
 from collections.abc import Callable, Iterator

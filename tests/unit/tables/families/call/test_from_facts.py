@@ -1,4 +1,4 @@
-"""What one event says of a call, however often it shows a channel."""
+"""The statement of one event about a call, however often the event shows a channel."""
 
 from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen
 from tally.tables.families.call.family import CallFamily

@@ -1,4 +1,4 @@
-"""A PBX that is bound to a tenant moves rows of this tenant alone, whatever its events and sends say."""
+"""A PBX bound to a tenant changes rows of this tenant only, whatever its events and sends say."""
 
 from typing import Any
 
