@@ -18,7 +18,7 @@ GAPS: tuple[Gap, ...] = ("lost", "buffer_full")
 PBX = ("pbx",)
 METRICS: tuple[Metric, ...] = (
     Metric("tally_ami_connected", "gauge", "1 while the bridge is logged in at the PBX", PBX),
-    Metric("tally_ami_events_total", "counter", "events packet from the PBX", PBX),
+    Metric("tally_ami_events_total", "counter", "events that the PBX sent", PBX),
     Metric(
         "tally_ami_malformed_total", "counter", "packets that nobody can read, published as they are", PBX
     ),
