@@ -8,9 +8,16 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from tally.deploy.local import LocalKafka, LocalPostgres
+from tally.deploy.local.kafka_config import Node
 from tests.support.workers import environment_of
 
 PARTITIONS = 8
+
+
+class LongLivedKafka(LocalKafka):
+    """A broker that is as fast as a deployment's, once it has been compiled."""
+
+    node = Node(is_long_lived=True)
 
 
 class Servers(Struct, frozen=True):
@@ -30,7 +37,7 @@ def servers() -> Iterator[Servers]:
     """Start empty servers; stop them and remove their data on exit of the context."""
     with TemporaryDirectory(prefix="tally-bench-") as name, ExitStack() as closing:
         folder = Path(name)
-        kafka = LocalKafka.start(folder, port=0)
+        kafka = LongLivedKafka.start(folder, port=0)
         closing.callback(kafka.stop)
         postgres = LocalPostgres.start(folder, port=0)
         closing.callback(postgres.stop)

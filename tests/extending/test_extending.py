@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.servers import Postgres
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 PATCHES = ("counter", "topic", "endpoint")
 COPIED = ("tally", "tests", "docs", "README.md", "pyproject.toml")

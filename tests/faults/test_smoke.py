@@ -6,6 +6,8 @@ import pytest
 
 from tests.faults.run import run
 
+pytestmark = pytest.mark.long
+
 SEED, EVENTS, KILLS = 3, 6_000, 2
 OTHERS = frozenset(
     {"wipe", "pause", "raise", "kill-at-point", "cut-kafka", "kill-broker", "stop-postgres", "cut-commit"}

@@ -14,7 +14,7 @@ from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, said, workers
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.asyncio, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

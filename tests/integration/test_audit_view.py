@@ -19,7 +19,7 @@ from tests.support.servers import Kafka
 from tests.support.view_between import Between, between
 from tests.support.workers import WorkerProcess, environment_of, said, tally_process, workers
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.asyncio, pytest.mark.timeout(240)]
 
 STOP_SECONDS = 20.0
 FLOW_SECONDS = 20.0

@@ -19,7 +19,7 @@ from tests.support.judge import counted, prepare, publish, simulated, verdict
 from tests.support.servers import Kafka, Postgres, empty_database, execute
 from tests.support.workers import environment_of, settings_of, until_exit, workers
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.asyncio, pytest.mark.timeout(240)]
 
 EXIT_SECONDS = 60.0
 

@@ -21,7 +21,7 @@ from tests.support.judge import counted, prepare, publish, simulated, verdict
 from tests.support.servers import Kafka, Postgres
 from tests.support.workers import WorkerProcess, environment_of, until_exit, workers
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.asyncio, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

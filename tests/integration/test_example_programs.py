@@ -16,7 +16,7 @@ EXAMPLES = ROOT / "examples"
 MOST_LINES = 80
 RUN_SECONDS = 60.0
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.long, pytest.mark.asyncio]
 
 
 async def run(name: str, *arguments: str) -> list[str]:

@@ -33,6 +33,8 @@ from tally.deploy.local.ports import choose_port
 from tally.deploy.local.processes import names_path, wait_until
 from tally.deploy.local.unprivileged import give_to_account, unprivileged
 
+pytestmark = pytest.mark.long
+
 DEADLINE_SECONDS = 60.0
 LARGEST_RECORD_BYTES = 5 * 1024 * 1024
 
@@ -242,6 +244,7 @@ AS_NORMAL_USER = """
 import os, sys
 from pathlib import Path
 from tally.deploy.local import LocalServers
+
 
 assert os.geteuid() != 0
 with LocalServers.start(Path(sys.argv[1]), kafka_port=0, postgres_port=0, say=print) as servers:

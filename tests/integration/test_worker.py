@@ -18,6 +18,8 @@ from tests.support.servers import Kafka
 from tests.support.transport import ended, new_topic, producing, publish, terminated, worker
 from tests.support.transport_process import seen
 
+pytestmark = pytest.mark.long
+
 PARTITIONS = 4
 CATCH_UP_SECONDS = 30.0
 

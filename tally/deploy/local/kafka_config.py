@@ -68,6 +68,8 @@ class Node:
     cluster_id: str = ""
     """Empty if this node makes one."""
     heap_mb: int = 512
+    is_long_lived: bool = False
+    """Whether its speed after minutes counts more than what it costs until then."""
 
     @property
     def is_broker(self) -> bool:
