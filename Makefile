@@ -32,7 +32,7 @@ demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -
 
 test: $(READY) lint ## lint, types, import direction, docs and tests, on real Kafka and Postgres (not: faults, asterisk)
 	$(BIN)/pytest -m alone --ignore=tests/asterisk --ignore=tests/faults/groups
-	$(BIN)/pytest -m "not alone" -n 2 --dist worksteal --ignore=tests/asterisk --ignore=tests/faults/groups
+	$(BIN)/pytest -m "not alone" -n 3 --dist worksteal --ignore=tests/asterisk --ignore=tests/faults/groups
 
 asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's cache by the machine's apt
 	@$(BIN)/python -m tests.asterisk.fetch

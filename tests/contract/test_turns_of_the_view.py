@@ -72,6 +72,7 @@ def measured(ask: Asked, prepare: Callable[[View], None], times: int = 1) -> Ste
     return least(times, lambda: asyncio.run(asked()))
 
 
+@pytest.mark.alone
 def test_a_campaign_of_20000_templates_in_8_partitions_is_answered_in_half_a_second() -> None:
     bodies: list[bytes] = []
 
