@@ -1,6 +1,6 @@
 """Try a new counter on your own events before you add it: messages delivered and not read.
 
-    python examples/new_counter.py send-results/*.json webhook-events/*.json
+    .venv/bin/python examples/new_counter.py tally/schemas/examples/{send-results,webhook-events}/*.json
 
 The name of a folder is the topic. To add the counter, write a line of the registry, the same rule in the
 family, and the recount in SQL: docs/extending.md.
@@ -43,6 +43,8 @@ def facts_of(files: Iterable[Path]) -> list[Keyed]:
     """Read raw events into facts. Raises ValueError for one with a bad part."""
     facts: list[Keyed] = []
     for file in files:
+        if file.parent.name not in READERS:
+            raise ValueError(f"{file}: expected a file in a folder named {', '.join(READERS)}")
         read = READERS[file.parent.name](file.read_bytes(), (), CONVENTIONS, int(time.time() * 1000))
         if read.bad:
             raise ValueError(f"{file}: {read.bad[0]}")

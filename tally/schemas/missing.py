@@ -20,7 +20,7 @@ _SUBJECTS = b"\x00incomplete/"
 
 
 class Known(Struct, frozen=True, array_like=True):
-    """What an operator knows to be missing: the largest number that was acknowledged, and the note to it."""
+    """What is known to be missing: the largest number that was acknowledged, and the note to it."""
 
     count: int = 0
     note: str = ""

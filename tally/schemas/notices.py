@@ -1,4 +1,4 @@
-"""Notices: facts about the counting itself, of what is missing from it, and of what an operator said to that.
+"""Notices: facts about the counting itself, of what is missing from it, and of what was acknowledged of that.
 
 They travel through the facts log as all facts do, so that they are as durable and are counted as exactly.
 """
@@ -51,7 +51,7 @@ UNITS: dict[str, Unit] = {LOST_RECORDS: "raw records", REPLACED_TOPIC: "partitio
 
 
 class Reading(Struct, frozen=True, array_like=True, gc=False, tag="reading"):
-    """Route begins to read a partition of a raw topic, or goes on behind a hole."""
+    """Route begins to read a partition of a raw topic, or goes on behind a gap."""
 
     topic: str
     """The logical name."""
@@ -65,7 +65,7 @@ class Reading(Struct, frozen=True, array_like=True, gc=False, tag="reading"):
 
 
 class Acknowledged(Struct, frozen=True, array_like=True, gc=False, tag="acknowledged"):
-    """An operator knows of so many that are missing, as one partition of the facts log counts them."""
+    """So many are known to be missing, as one partition of the facts log counts them."""
 
     kind: str
     scope: Scope

@@ -17,7 +17,7 @@ class RowHead(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Row(RowHead, array_like=True, frozen=True, gc=False):
-    """The counters of one (tenant, campaign, template) in one partition.
+    """The counters of one thing of a grain in one partition.
 
     `counts` has no zeros and is sorted by key. `first_ms` and `last_ms` are the first and the last time of
     what is counted, as wide as it ever was since a recount; `labels` and `channels` only widen. The view

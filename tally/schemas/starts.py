@@ -1,4 +1,4 @@
-"""Where reading of a partition starts, or goes on after a hole; a consumer says so before the records."""
+"""Where reading of a partition starts, or goes on behind a gap; a consumer says so before the records."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""The metric registry and the SQL schema name the same counters, in both directions."""
+"""The counter registry and the SQL schema name the same counters, in both directions."""
 
 import asyncio
 

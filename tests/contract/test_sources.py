@@ -6,12 +6,14 @@ import pytest
 
 import tally.schemas
 from tally.oracle import recount
+from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.sources import RAW_TOPICS, SOURCES, Source
 from tally.schemas.topics import DEAD_LETTERS
 from tally.simulator import records
 from tally.streams.operations.topics import wanted
 from tally.streams.settings import load
 
+PUBLISHED_MS = 1_795_400_000_000
 EXAMPLES = Path(tally.schemas.__file__).parent / "examples"
 
 
@@ -27,7 +29,9 @@ def test_the_lists_of_raw_topics_are_equal() -> None:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.topic)
 def test_what_a_source_counts_by_name_stands_in_its_own_lists(source: Source) -> None:
     examples = sorted((EXAMPLES / source.topic).glob("*.json"))
-    seen = [one for path in examples for one in source.read(path.read_bytes()).seen]
+    reads = [source.read(path.read_bytes(), (), CONVENTIONS, PUBLISHED_MS) for path in examples]
+    seen = [one for read in reads for one in read.seen]
 
-    assert seen
-    assert [(kind, name) for kind, name in seen if name not in source.names.get(kind, ())] == []
+    assert seen, "a reader notes what it saw by name: Routed.see"
+    unlisted = [(kind, name) for kind, name in seen if name not in source.names.get(kind, ())]
+    assert unlisted == [], "what a reader notes by name is listed in Source.names"

@@ -80,7 +80,7 @@ class Producer:
 
 
 class Quiet:
-    """Watches without looking."""
+    """An observer that records nothing."""
 
     def routed(self, source: str, run: Any) -> None: ...
     def dead_letters(self, source: str, reason: Any, count: int) -> None: ...

@@ -21,6 +21,7 @@ LAWS = (
     "tests/contract/test_registry_sql.py",
     "tests/contract/test_sources.py",
     "tests/contract/test_examples.py",
+    "tests/integration/test_examples_against_recount.py",
     "tests/contract/test_families.py::test_a_contribution_names_registered_counters_of_its_family_and_counts_up",
     "tests/integration/test_web.py::test_every_address_answers_get_alone_and_names_what_it_does_not_read",
     "tests/integration/test_web.py::test_every_module_with_routes_is_served",

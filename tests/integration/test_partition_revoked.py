@@ -52,7 +52,7 @@ async def test_a_partition_that_is_revoked_while_it_opens_does_not_fence_its_new
 
 
 class RevokedMeanwhile(ComputeGate):
-    """ComputeGate whose wait is as long as it takes to revoke a partition."""
+    """A ComputeGate whose wait is as long as it takes to revoke a partition."""
 
     def __init__(self, revoke: Callable[[], None]) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Reading to the end on real Kafka: every reader finishes, even if the last records are never delivered.
 
-Store recovery, the audit, the view and the commands for operators all read by these functions.
+Store recovery, the audit, the view and the commands all read by these functions.
 """
 
 import asyncio

@@ -100,10 +100,12 @@ async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(a
     api.ready = Verdict()
     for endpoint in ROUTES:
         target = endpoint.path.format(tenant="t1", campaign="c1")
-        assert (await api.ask(target))[0].status == 200, endpoint.name
+        response, body = await api.ask(target)
+        assert response.status == 200, f"{endpoint.name}: or does another address answer {target}?"
         refused, _ = await api.ask(target, "POST")
         assert (refused.status, refused.headers["Allow"]) == (405, "GET,HEAD"), endpoint.name
         if endpoint in READ_API:
+            assert "receipt" in orjson.loads(body), f"{endpoint.name}: a receipt goes out with every number"
             response, body = await api.ask(f"{target}?nonsuch=1")
             assert (response.status, error_code(body)) == (400, "bad_parameter"), endpoint.name
             assert all(name.encode() in body for name in endpoint.parameters), endpoint.name
@@ -121,4 +123,6 @@ def test_every_module_with_routes_is_served() -> None:
     modules = [import_module(found.name) for found in iter_modules(web.__path__, f"{web.__name__}.")]
     declared = [one for module in modules if module is not routes for one in getattr(module, "ROUTES", ())]
 
-    assert sorted(one.name for one in declared) == sorted(one.name for one in ROUTES)
+    unserved = {one.name for one in declared} - {one.name for one in ROUTES}
+    assert not unserved, "ROUTES of a module join READ_API or OPERATIONS in streams/web/routes.py"
+    assert len(declared) == len(ROUTES)

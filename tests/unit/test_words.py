@@ -6,12 +6,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("tally", "bench", "tests", "docs", "README.md", "ARCHITECTURE.md", "Makefile", "pyproject.toml")
+PLACES = (
+    "tally",
+    "bench",
+    "examples",
+    "tests",
+    "docs",
+    "README.md",
+    "ARCHITECTURE.md",
+    "Makefile",
+    "pyproject.toml",
+)
 SUFFIXES = {".py", ".md", ".sql", ".toml", ""}
 RETIRED = {
     r"nonsense": "malformed",
     r"gather_seconds|TALLY_GATHER": "linger",
-    r"set_aside|facts? (that )?(is|was|are|were) set aside": "quarantined",
+    r"set_\w*aside|\bset\b[^.]{0,30}\baside\b": "quarantined",
     r"hopeless|giving_up|give_up\b": "quarantine",
     r"contracts, section|research note|\(architecture \d": "nothing that is not in the repository",
     r"\bTurns\(|\bBREATHS\b": "ComputeGate, YIELDS_BETWEEN",

@@ -21,7 +21,7 @@ State = tuple[AnyFamily, bytes, bytes]
 
 
 def left_out(*stores: LocalStore) -> Names:
-    """Return the names of subjects that any of some counts of the same facts has set facts of aside.
+    """Return the names of subjects with a fact that any of these counts has quarantined.
 
     One subject of one count may be several of another: all that share a name are left out of every count.
     """

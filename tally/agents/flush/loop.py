@@ -41,7 +41,7 @@ class Flush:
         ports.source.listeners.append(self._changed)
 
     def troubles(self) -> list[str]:
-        """Return the reasons why rows do not reach Postgres, for readiness and pages; empty is well."""
+        """Return the reasons why rows do not reach Postgres; empty is well."""
         found = [
             f"partition {n}: {flushed.trouble}" for n, flushed in self._flushed.items() if flushed.trouble
         ]

@@ -16,7 +16,7 @@ _OURS = frozenset({"received_at", "pbx", "tenant", "tenants"})
 
 
 class Moment(Struct, frozen=True):
-    """The time of an event in unix microseconds; `mark` is empty where the PBX wrote the time itself."""
+    """The time of an event in unix microseconds; `digest` is empty where the PBX wrote the time itself."""
 
     us: int
     digest: bytes

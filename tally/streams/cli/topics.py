@@ -22,7 +22,8 @@ def declare(
     """Create the topics that are missing, and compare the others with what Tally needs.
 
     A worker does this when it starts. Exit code 1 where one is unfit. Partitions and replicas are never
-    changed: of the facts log and changelogs the first would break the numbers, the second is the operator's.
+    changed: of the facts log and changelogs the first would break the numbers, the second is for whoever runs
+    the brokers.
     """
     settings = load()
     try:

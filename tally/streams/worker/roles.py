@@ -79,7 +79,7 @@ def fold_app(
 ) -> tuple[ConsumerApp, PartitionFolds]:
     """Return the app that reads the facts log, and the folds of its partitions."""
     names = settings.names
-    store_settings = StoreConfig(
+    store_config = StoreConfig(
         settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
     )
 
@@ -92,7 +92,7 @@ def fold_app(
 
     def new_fold(partition: int) -> PartitionFold:
         tp = TP(names.facts, partition)
-        store = PartitionStore(store_settings, partition)
+        store = PartitionStore(store_config, partition)
         return PartitionFold(fold_ports, store, lambda offset: runs_consumer(app).seek_to(tp, offset))
 
     folds = PartitionFolds(new_fold, lambda error: fail("a partition's fold failed", error))

@@ -46,7 +46,7 @@ async def test_a_kill_at_any_point_is_exact_and_others_count_on_within_a_session
     assert whole.exits == [(victim.name, KILLED)] * (len(POINTS) + 1)
 
 
-async def test_fifty_kills_at_one_place_never_set_a_good_fact_aside(tmp_path: Path) -> None:
+async def test_fifty_kills_at_one_place_never_quarantine_a_good_fact(tmp_path: Path) -> None:
     # The shortest session: the next life waits for it before the group lets it have its partitions again.
     async with (
         stack(tmp_path, names=("a",), session_timeout_seconds="1", partitions="1") as whole,

@@ -142,8 +142,8 @@ async def test_while_a_batch_is_committed_the_fold_holds_none_of_its_facts() -> 
 
     async def keep(*_: object) -> None: ...
 
-    settings = FoldPorts(rules, Quiet(), asyncio.get_running_loop().time, keep)
-    fold = PartitionFold(settings, cast(PartitionStore, store), lambda _: fold.inbox.put(run))
+    ports = FoldPorts(rules, Quiet(), asyncio.get_running_loop().time, keep)
+    fold = PartitionFold(ports, cast(PartitionStore, store), lambda _: fold.inbox.put(run))
     running = asyncio.ensure_future(fold.run())
     await until(lambda: run.acked or running.done())
     fold.revoke()

@@ -37,10 +37,10 @@ async def settled() -> None:
 
 
 async def test_a_few_partitions_open_together_and_whoever_is_done_or_revoked_makes_room() -> None:
-    settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
+    ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, lambda *_: asyncio.sleep(0))
     opening: list[int] = []
     stores = [Slow(partition, opening) for partition in range(OPENINGS_AT_ONCE + 3)]
-    tasks = [asyncio.create_task(open_tables(cast(PartitionStore, store), settings)) for store in stores]
+    tasks = [asyncio.create_task(open_tables(cast(PartitionStore, store), ports)) for store in stores]
     await settled()
     at_first = list(opening)
     stores[0].ready.set()
@@ -53,4 +53,4 @@ async def test_a_few_partitions_open_together_and_whoever_is_done_or_revoked_mak
     for store in stores:
         store.ready.set()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert not settings.openings.locked()
+    assert not ports.openings.locked()

@@ -67,10 +67,10 @@ async def folded(store: MemoryStore, facts: list[Keyed], *more: Record) -> None:
 
     async def keep(_: int, facts: Sequence[FactRecord], error: str) -> None: ...
 
-    settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
+    ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
     records = [record(nth, keyed) for nth, keyed in enumerate(facts)]
     run = OneRun([one for one in (*records, *more) if one.offset >= store.progress.next_offset])
-    fold = PartitionFold(settings, cast(PartitionStore, store), lambda _: fold.inbox.put(cast(Any, run)))
+    fold = PartitionFold(ports, cast(PartitionStore, store), lambda _: fold.inbox.put(cast(Any, run)))
     last = len(facts) + len(more)
     before = store.committed
     store.committed = lambda: fold.revoke() if store.progress.next_offset == last else before()
@@ -217,9 +217,9 @@ async def test_a_partition_that_is_revoked_while_it_computes_commits_nothing_mor
 
     async def keep(_: int, facts: Sequence[FactRecord], error: str) -> None: ...
 
-    settings = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
+    ports = FoldPorts(Rules(), Quiet(), asyncio.get_running_loop().time, keep)
     run = OneRun([record(nth, keyed) for nth, keyed in enumerate(facts)])
-    fold = PartitionFold(settings, cast(PartitionStore, store), lambda _: fold.inbox.put(cast(Any, run)))
+    fold = PartitionFold(ports, cast(PartitionStore, store), lambda _: fold.inbox.put(cast(Any, run)))
     task = asyncio.ensure_future(fold.run())
     async with asyncio.timeout(20):
         while run.records:  # it lets go of the run once it computes
