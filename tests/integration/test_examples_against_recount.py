@@ -1,6 +1,6 @@
 """The published examples of every raw topic count in plain SQL as they are folded.
 
-The simulator makes records of the topics that it knows: of a new topic these are what fold and SQL are compared by.
+The simulator makes records of the topics that it knows. Of a new one only its examples compare fold and SQL.
 """
 
 from pathlib import Path

@@ -46,7 +46,7 @@ def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Metric:
 
 
 METRICS: tuple[Metric, ...] = (
-    _counter("tally_events_total", "raw events read", source=RAW_TOPICS, outcome=get_args(EventOutcome)),
+    _counter("tally_events_total", "raw events read", topic=RAW_TOPICS, outcome=get_args(EventOutcome)),
     Metric(
         "tally_event_names_total",
         "counter",

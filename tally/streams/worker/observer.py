@@ -92,7 +92,7 @@ class WorkerObserver:
     def routed(self, source: str, run: RoutedRun) -> None:
         """Count a raw run that was read, once the brokers have acknowledged its facts and dead letters."""
         for outcome, count in run.outcomes.items():
-            self._metrics.count("tally_events_total", count, source=source, outcome=outcome)
+            self._metrics.count("tally_events_total", count, topic=source, outcome=outcome)
         for (kind, name), count in run.seen.items():
             self._metrics.count("tally_event_names_total", count, kind=kind, name=name)
         self.progressed("route")

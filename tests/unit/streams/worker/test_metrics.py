@@ -65,12 +65,12 @@ def test_every_series_shows_from_the_start() -> None:
 
 def test_counters_gauges_and_histograms_take_their_values() -> None:
     metrics = Metrics("0")
-    metrics.count("tally_events_total", 3, source="webhook-events", outcome="good")
+    metrics.count("tally_events_total", 3, topic="webhook-events", outcome="good")
     metrics.set("tally_lag_records", 7, topic="facts")
     metrics.follow("tally_lag_seconds", lambda: 0.25)
     metrics.observe("tally_batch_seconds", 0.3)
     shown = exposed(metrics)
-    assert shown["tally_events_total"][series(source="webhook-events", outcome="good")] == 3
+    assert shown["tally_events_total"][series(topic="webhook-events", outcome="good")] == 3
     assert shown["tally_lag_records"][series(topic="facts")] == 7
     assert shown["tally_lag_seconds"][series()] == 0.25
     assert shown["tally_batch_seconds_sum"][series()] == 0.3
@@ -79,9 +79,9 @@ def test_counters_gauges_and_histograms_take_their_values() -> None:
 @pytest.mark.parametrize(
     ("name", "labels"),
     [
-        ("tally_events_total", {"source": "webhook-events", "outcome": "odd"}),
-        ("tally_events_total", {"source": "webhook-events"}),
-        ("tally_events_total", {"source": "webhook-events", "outcome": "good", "tenant": "t1"}),
+        ("tally_events_total", {"topic": "webhook-events", "outcome": "odd"}),
+        ("tally_events_total", {"topic": "webhook-events"}),
+        ("tally_events_total", {"topic": "webhook-events", "outcome": "good", "tenant": "t1"}),
         ("tally_batches_total", {"tenant": "t1"}),
         ("tally_invented_total", {}),
     ],
