@@ -111,6 +111,8 @@ FROM (
 ) AS read_record
 WHERE body !~ '^\s*\{' OR jsonb_typeof(doc) = 'object';
 
+ANALYZE recount.call_record;
+
 -- Every line of a packet. Keys differ in case between events and repeat within one.
 CREATE UNLOGGED TABLE recount.call_line AS
 SELECT record, lower(left(line, strpos(line, ':') - 1)) COLLATE "C" AS key, place,
@@ -126,6 +128,8 @@ FROM recount.call_record
         CASE WHEN jsonb_typeof(value) = 'array' THEN value ELSE jsonb_build_array(value) END
     ) WITH ORDINALITY AS items (item, place)
 WHERE doc IS NOT NULL;
+
+ANALYZE recount.call_line;
 
 -- Bad packets: those with a value that is not a string or holds a NUL, and those with too many lines.
 CREATE UNLOGGED TABLE recount.call_bad_record AS
@@ -143,6 +147,8 @@ WHERE NOT (key = 'received_at' AND jsonb_typeof(value) = 'number' AND recount.id
             SELECT FROM jsonb_array_elements(value) AS items (item)
             WHERE jsonb_typeof(item) <> 'string' OR strpos(item #>> '{}', U&'\FDD0') > 0)
         ELSE true END;
+
+ANALYZE recount.call_bad_record;
 
 -- The fields of a packet, {key: [values]}, and its record's metadata, from headers or JSON fields.
 CREATE UNLOGGED TABLE recount.call_content AS
@@ -175,7 +181,7 @@ FROM recount.call_record
         WHERE doc IS NOT NULL
         GROUP BY record
     ) AS said USING (record)
-WHERE record NOT IN (SELECT record FROM recount.call_bad_record);
+WHERE NOT EXISTS (SELECT FROM recount.call_bad_record AS bad WHERE bad.record = call_record.record);
 
 CREATE FUNCTION recount.call_first(fields jsonb, key text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT (fields -> key) ->> 0
@@ -974,7 +980,8 @@ FROM (
 ) AS made
     JOIN recount.call_name ON call_name.pbx = made.pbx AND name = recount.call_contact(campaign, contact)
     LEFT JOIN recount.call_bound USING (call)
-WHERE tenant = coalesce(bound, tenant) AND call NOT IN (SELECT call FROM recount.call_beyond);
+WHERE tenant = coalesce(bound, tenant)
+    AND NOT EXISTS (SELECT FROM recount.call_beyond AS beyond WHERE beyond.call = call_name.call);
 
 -- The callers of queues in calls without such an attempt: each channel that joined a queue is a separate caller.
 CREATE UNLOGGED TABLE recount.call_caller AS
@@ -984,7 +991,8 @@ FROM recount.call_of_channel
         SELECT DISTINCT pbx, uniqueid FROM recount.call_packet WHERE event = 'QueueCallerJoin'
     ) AS joined USING (pbx, uniqueid)
     JOIN recount.call_owner USING (pbx, uniqueid)
-WHERE call NOT IN (SELECT call FROM recount.call_campaign_attempt UNION SELECT call FROM recount.call_beyond);
+WHERE NOT EXISTS (SELECT FROM recount.call_campaign_attempt AS made WHERE made.call = call_of_channel.call)
+    AND NOT EXISTS (SELECT FROM recount.call_beyond AS beyond WHERE beyond.call = call_of_channel.call);
 
 -- All subjects of the counters: attempts of campaigns, and callers without a campaign.
 CREATE UNLOGGED TABLE recount.call_attempt AS
