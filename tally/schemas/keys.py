@@ -1,7 +1,6 @@
 """Keys: how ids become subject keys, partition keys and parts of row keys, and which partition is theirs."""
 
 import re
-from functools import lru_cache
 from hashlib import sha256
 from zlib import crc32
 
@@ -58,7 +57,6 @@ def bounded_template(name: str, language: str) -> Template:
     return Template(bounded_name(name), bounded_name(_as_meta_writes(language)))
 
 
-@lru_cache(maxsize=1_024)
 def _as_meta_writes(language: str) -> str:
     """Return a language as Meta's list has it: `pt_BR`, however a producer writes case and hyphen.
 
