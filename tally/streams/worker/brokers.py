@@ -34,6 +34,20 @@ class BrokerWait(Struct, frozen=True):
     random: Callable[[], float] = random.random
 
 
+class LastMessage(logging.Filter):
+    """Keeps the last message of a logger instead of writing it.
+
+    The client logs why an address failed (refused, unknown host, bad certificate) and does not raise it.
+    """
+
+    text = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep a message; it is not written."""
+        self.text = record.getMessage()
+        return False
+
+
 class NoBroker(Unavailable):
     """No broker has answered within the deadline."""
 
@@ -45,18 +59,21 @@ async def wait_for_brokers(settings: Settings) -> None:
         async with admin(settings):
             return
 
-    # The client logs each address at each attempt as an error.
-    client = logging.getLogger("aiokafka")
-    level = client.level
-    client.setLevel(logging.CRITICAL)
+    client, said = logging.getLogger("aiokafka"), LastMessage()
+    client.addFilter(said)
     try:
-        await until_answered(answered, BrokerWait(), str(settings.kafka_bootstrap))
+        await until_answered(answered, BrokerWait(), str(settings.kafka_bootstrap), lambda: said.text)
     finally:
-        client.setLevel(level)
+        client.removeFilter(said)
 
 
-async def until_answered(attempt: Callable[[], Awaitable[None]], wait: BrokerWait, bootstrap: str) -> None:
-    """Try until an attempt succeeds; log each failure with the brokers' addresses. Raises NoBroker."""
+async def until_answered(
+    attempt: Callable[[], Awaitable[None]], wait: BrokerWait, bootstrap: str, said: Callable[[], str] = str
+) -> None:
+    """Try until an attempt succeeds; log each failure with the brokers' addresses. Raises NoBroker.
+
+    `said` returns what the client said last of an address that cannot be connected to.
+    """
     deadline_s = wait.monotonic() + wait.deadline_seconds
     backoff = Backoff(*wait.pause_seconds)
     while True:
@@ -66,20 +83,20 @@ async def until_answered(attempt: Callable[[], Awaitable[None]], wait: BrokerWai
         except (KafkaError, TimeoutError) as error:
             if wait.monotonic() >= deadline_s:
                 raise NoBroker(
-                    f"no broker answers at {bootstrap} (TALLY_KAFKA_BOOTSTRAP): {_reason(error)}"
+                    f"no broker answers at {bootstrap} (TALLY_KAFKA_BOOTSTRAP): {_reason(error, said())}"
                 ) from error
             pause_s = backoff.failed(wait.random())
             log.warning(
                 "no broker answers yet",
                 brokers=bootstrap,
-                error=_reason(error),
+                error=_reason(error, said()),
                 retry_in_s=round(pause_s, 1),
             )
         await wait.sleep(pause_s)
 
 
-def _reason(error: Exception) -> str:
-    """Return why an attempt failed; the client's own text for an address that refuses is a list of tuples."""
+def _reason(error: Exception, said: str) -> str:
+    """Return why an attempt failed; of a refused connection the client's own error is a list of tuples."""
     if isinstance(error, KafkaConnectionError):
-        return "connection failed"
+        return said or "connection failed"
     return f"{type(error).__name__}: {error}" if str(error) else "no answer in time"
