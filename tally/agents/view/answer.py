@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tally.agents.view.packed_rows import PackedRow
 from tally.agents.view.sums import Counts, Sums, Totals, adding_up, flat
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import (
@@ -24,7 +25,7 @@ from tally.tables.durations import Summary, summarise
 from tally.tables.pieces import Steps, at_once
 
 Json = dict[str, Any]
-OfTemplate = tuple[Template | None, Iterable[Row]]
+OfTemplate = tuple[Template | None, Iterable[Row | PackedRow]]
 """Rows of one template; None stands for the campaign's own row. One template may come in several parts."""
 
 DIGITS = 4
@@ -55,7 +56,7 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
     totals = shaped(sums.totals(), names)
     templates = []
     for template in chosen:
-        shown = shaped(sums.by_template[template], names)
+        shown = shaped(sums.counts_of(template), names)
         templates.append(_template_answer(template, shown, sums.labels_of(template)))
         yield
     answer = {
@@ -64,7 +65,7 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
         "rates": rates(totals),
         "templates": templates,
     }
-    return answer | _more(count - len(chosen), sums.others, names)
+    return answer | _more(count - len(chosen), sums.of_others(), names)
 
 
 def smallest(templates: Iterable[Template], most: int) -> Steps[tuple[list[Template], int]]:

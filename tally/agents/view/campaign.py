@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tally.agents.view.packed_rows import packed, unpacked
+from tally.agents.view.packed_rows import decode_packed, packed, unpacked
 from tally.agents.view.sums import Totals
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.grains import RowKey
@@ -252,7 +252,7 @@ def _summing(slots_by_template: SlotsByTemplate) -> Steps[Totals]:
     totals = Totals()
     for template, slots in slots_by_template:
         for _, value in slots:
-            totals.add(template, unpacked(value))
+            totals.add(template, decode_packed(value))
             yield
     return totals
 
@@ -262,7 +262,7 @@ def _move(totals: Totals, template: Template | None, before: Slots, now: Slots) 
     kept = set(before) & set(now)
     for slot in before:
         if slot not in kept:
-            totals.add(template, unpacked(slot[1]), -1)
+            totals.add(template, decode_packed(slot[1]), -1)
     for slot in now:
         if slot not in kept:
-            totals.add(template, unpacked(slot[1]))
+            totals.add(template, decode_packed(slot[1]))

@@ -20,7 +20,7 @@ from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
-from tally.agents.view.packed_rows import unpacked
+from tally.agents.view.packed_rows import decode_packed
 from tally.agents.view.receipt import Basis, Openings, Receipt, write_receipt
 from tally.agents.view.recent import Rank
 from tally.schemas.bounds import OPERATORS_SHOWN
@@ -228,7 +228,7 @@ def _is_filled(slots: Slots) -> bool:
 
 
 def _rows(slots_by_template: SlotsByTemplate) -> Iterator[OfTemplate]:
-    return ((template, [unpacked(value) for _, value in slots]) for template, slots in slots_by_template)
+    return ((template, [decode_packed(value) for _, value in slots]) for template, slots in slots_by_template)
 
 
 def _answer_key(campaign: Campaign, version: bytes) -> AnswerKey:

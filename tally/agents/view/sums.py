@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from tally.agents.view.packed_rows import PackedRow, named
 from tally.schemas.counters import BY_NAME
 from tally.schemas.grains import CAMPAIGN, TEMPLATE, Grain
 from tally.schemas.keys import Template
 from tally.schemas.rows import LABELS, Row
 
 Counts = dict[str, int]
+_Numbered = dict[int | str, int]
+"""Sums of packed rows, by number where a counter has one."""
 
 KEPT_NAMES = 1 << 16
 """Bound of the cache of split keys: counters, listed entries, buckets, and queues of campaigns."""
@@ -37,13 +40,13 @@ def flat(key: str) -> Flat:
 class Totals(Struct):
     """The sums of all rows of a campaign, and the channels that they name."""
 
-    of_templates: Counts = {}
-    own: Counts = {}
+    of_templates: _Numbered = {}
+    own: _Numbered = {}
     """The counts of row `*`."""
     channels: dict[str, int] = {}
     """The number of rows that name each channel."""
 
-    def add(self, template: Template | None, row: Row, times: int = 1) -> None:
+    def add(self, template: Template | None, row: Row | PackedRow, times: int = 1) -> None:
         """Add a row; with `times` -1, subtract it."""
         counts = self.own if template is None else self.of_templates
         known = counts.get
@@ -56,8 +59,8 @@ class Totals(Struct):
     def counts(self) -> Counts:
         """The campaign's numbers: each counter summed over all templates, or taken from row `*`."""
         totals: Counts = {}
-        _add(totals, self.of_templates, TEMPLATE)
-        _add(totals, self.own, CAMPAIGN)
+        _add(totals, named(self.of_templates), TEMPLATE)
+        _add(totals, named(self.own), CAMPAIGN)
         return totals
 
     def copy(self) -> "Totals":
@@ -69,15 +72,15 @@ class Sums:
     """The sums of each chosen template, of all others together, and of row `*`."""
 
     def __init__(self, chosen: Iterable[Template]) -> None:
-        self.by_template: dict[Template, Counts] = {template: {} for template in chosen}
-        self.labels: dict[Template, set[str]] = {}
-        self.others: Counts = {}
-        self.own: Counts = {}
+        self._by_template: dict[Template, _Numbered] = {template: {} for template in chosen}
+        self._labels: dict[Template, set[str]] = {}
+        self._others: _Numbered = {}
+        self._own: _Numbered = {}
         self.channels: set[str] = set()
 
-    def add(self, template: Template | None, rows: Iterable[Row]) -> None:
+    def add(self, template: Template | None, rows: Iterable[Row | PackedRow]) -> None:
         """Add rows of a template; with None, the campaign's own."""
-        counts = self.own if template is None else self.by_template.get(template, self.others)
+        counts = self._own if template is None else self._by_template.get(template, self._others)
         known, channels = counts.get, self.channels
         for row in rows:
             for key, value in row.counts.items():
@@ -85,19 +88,27 @@ class Sums:
             for channel in row.channels:
                 if channel not in channels:
                     channels.add(channel)
-            if row.labels and template is not None and counts is not self.others:
-                self.labels.setdefault(template, set()).update(row.labels)
+            if row.labels and template is not None and counts is not self._others:
+                self._labels.setdefault(template, set()).update(row.labels)
 
     def labels_of(self, template: Template) -> list[str]:
         """Return a template's ids from all partitions: the smallest, as many as one row keeps."""
-        return sorted(self.labels.get(template, ()))[:LABELS]
+        return sorted(self._labels.get(template, ()))[:LABELS]
+
+    def counts_of(self, template: Template) -> Counts:
+        """Return the sums of a chosen template."""
+        return named(self._by_template[template])
+
+    def of_others(self) -> Counts:
+        """Return the sums of the templates that were not chosen."""
+        return named(self._others)
 
     def totals(self) -> Counts:
         """Return the campaign's numbers: each counter summed over all templates, or taken from row `*`."""
         totals: Counts = {}
-        for counts in (*self.by_template.values(), self.others):
-            _add(totals, counts, TEMPLATE)
-        _add(totals, self.own, CAMPAIGN)
+        for counts in (*self._by_template.values(), self._others):
+            _add(totals, named(counts), TEMPLATE)
+        _add(totals, named(self._own), CAMPAIGN)
         return totals
 
 
