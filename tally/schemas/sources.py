@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tally.schemas.ami import events
 from tally.schemas.ami.reader import Headers, read_ami
-from tally.schemas.ami.variables import CONVENTIONS, Conventions
+from tally.schemas.conventions import CONVENTIONS, Conventions
 from tally.schemas.records import Routed
 from tally.schemas.sends.fast import read_send_fast
 from tally.schemas.sends.full import OUTCOMES, read_send

@@ -11,8 +11,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tally.agents.flush.ports import FlushConfig
-from tally.schemas.ami.variables import VARIABLES, Conventions
 from tally.schemas.call_facts import VariableRole
+from tally.schemas.conventions import VARIABLES, Conventions
 from tally.schemas.topics import Names
 from tally.streams.ami.pbx import Pbxs
 from tally.tables.kafka.clients import KafkaClients

@@ -8,12 +8,12 @@ import pytest
 import pytest_asyncio
 
 from tally.deploy.local.ports import LOOPBACK
-from tally.streams.ami.pbx import Pbx as BridgedPbx
+from tally.streams.ami.pbx import Pbx as CollectedPbx
 from tests.asterisk.calls import BUSY, CONGESTED, HANGS_UP, LOCAL, REJECTS, RINGS, WAITS, Call
 from tests.asterisk.conftest import Judge
 from tests.asterisk.instance import Pbx
 from tests.asterisk.session import END_OF_PACKET, AmiSession, logged_in
-from tests.support.ami_bridge import Bridging
+from tests.support.ami_collector import Collecting
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 
@@ -155,20 +155,20 @@ async def test_every_event_of_a_call_has_a_time_and_the_name_of_its_pbx(
     assert all(f"\r\nSystemName: {pbx.name}\r\n".encode() in packet for packet in told)
 
 
-async def test_the_bridge_publishes_what_a_session_sees_and_tells_the_same_story(
+async def test_the_collector_publishes_what_a_session_sees_and_tells_the_same_story(
     pbx: Pbx, session: AmiSession, judge: Judge
 ) -> None:
     known = {"name": pbx.name, "host": LOOPBACK, "port": pbx.ami_port, "username": "dialer"}
-    settings = BridgedPbx.model_validate({**known, "secret": pbx.secret, "auth": "md5", "events": "on"})
-    bridging = Bridging([settings])
-    async with bridging.running():
-        await eventually(lambda: bridging.metric("connected", pbx.name) == 1.0)
+    settings = CollectedPbx.model_validate({**known, "secret": pbx.secret, "auth": "md5", "events": "on"})
+    collecting = Collecting([settings])
+    async with collecting.running():
+        await eventually(lambda: collecting.metric("connected", pbx.name) == 1.0)
         sends = await make(pbx, session, Call(HANGS_UP), Call(BUSY))
         hangups = len(session.named("Hangup"))
         await eventually(
-            lambda: sum(b"Event: Hangup\r" in v for v in bridging.topic.values(pbx.name)) >= hangups
+            lambda: sum(b"Event: Hangup\r" in v for v in collecting.topic.values(pbx.name)) >= hangups
         )
-    packet = bridging.topic.records[pbx.name]
+    packet = collecting.topic.records[pbx.name]
     told = {packet.removesuffix(END_OF_PACKET) for _, packet in session.events if b"\r\nUniqueid: " in packet}
 
     assert told <= {event.value.removesuffix(b"\r\n") for event in packet}

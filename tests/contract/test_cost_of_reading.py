@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from tally.schemas.ami.variables import CONVENTIONS
 from tally.schemas.bounds import BAD_PARTS, ELEMENTS, MIB, PACKET_LINES, RECORD
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.records import Routed
 from tally.schemas.scan import elements
 from tally.schemas.sources import READERS

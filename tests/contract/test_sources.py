@@ -6,7 +6,7 @@ import pytest
 
 import tally.schemas
 from tally.oracle import recount
-from tally.schemas.ami.variables import CONVENTIONS
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.sources import RAW_TOPICS, SOURCES, Source
 from tally.schemas.topics import DEAD_LETTERS
 from tally.simulator import records

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tally.schemas.ami.variables import CONVENTIONS
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.errors import REASONS
 from tally.schemas.fields import MAX_SECONDS
 from tally.schemas.sources import READERS

@@ -14,7 +14,7 @@ from tally.agents.view.answer import campaign_answer
 from tally.oracle.comparison import Numbers, differences
 from tally.oracle.judgement import OPERATORS, recounted_tables
 from tally.oracle.recount import begin, connect, headers_of, recount
-from tally.schemas.ami.variables import CONVENTIONS
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import partition_of
 from tally.schemas.records import Keyed

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from tally.oracle.recount import begin
-from tally.schemas.ami.variables import CONVENTIONS
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.counters import BY_NAME
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import split_parts

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from tally.schemas.ami.variables import CONVENTIONS, Conventions
+from tally.schemas.conventions import CONVENTIONS, Conventions
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS
 from tally.tables.kafka.delivered import Delivered, RawRecord

@@ -11,8 +11,8 @@ from tally.agents.route.decision import RoutedRun, route_run
 from tally.agents.route.pieces import is_long, pieces, portions
 from tally.agents.route.seen_links import SeenLinks
 from tally.agents.route.starts import notice_of, reading_of
-from tally.schemas.ami.variables import CONVENTIONS, Conventions
 from tally.schemas.bounds import RECORD
+from tally.schemas.conventions import CONVENTIONS, Conventions
 from tally.schemas.errors import Reason
 from tally.schemas.notices import Reading
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters, detail_of

@@ -6,8 +6,8 @@ from hashlib import blake2b
 from tally.schemas.ami.events import NO_ATTEMPT
 from tally.schemas.ami.moment import Moment
 from tally.schemas.ami.packet import Packet, queue_name, unescaped
-from tally.schemas.ami.variables import Conventions, Whose
 from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Kind, Originated, Role
+from tally.schemas.conventions import Conventions, Whose
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
 from tally.schemas.keys import bounded_name

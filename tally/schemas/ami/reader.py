@@ -7,9 +7,9 @@ from tally.schemas.ami import channels, queues
 from tally.schemas.ami.events import KINDS, KNOWN, MEMBERS, NOISE
 from tally.schemas.ami.moment import Moment, moment_of
 from tally.schemas.ami.packet import Packet, decoded, packet_of, read_packet
-from tally.schemas.ami.variables import CONVENTIONS, Conventions, Whose
 from tally.schemas.bounds import PACKET_LINES, RECORD
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Resynced
+from tally.schemas.conventions import CONVENTIONS, Conventions, Whose
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, checked_text, producer_id
 from tally.schemas.keys import join_parts
@@ -18,12 +18,12 @@ from tally.schemas.records import Routed, read_object
 Headers = Iterable[tuple[str, bytes | None]]
 Own = dict[str, bytes | None]
 MALFORMED = "malformed"
-"""Header of what the bridge could not read as a packet; its pieces may look like one."""
+"""Header of what the collector could not read as a packet; its pieces may look like one."""
 ANY = "any"
 """The header `tenants` of a PBX whose channels may name other tenants than its own."""
 NOBODYS = Whose()
 RESYNC = "tally-resync-"
-"""Begins the ActionIDs of the bridge's own lists, which are whole; another's list may be of one queue."""
+"""Begins the ActionIDs of the collector's own lists, which are whole; another's list may be of one queue."""
 LIST_US = 1_000_000
 """A list ends up to so much later than it looked at the first of its channels."""
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from tally.streams.ami.errors import SessionLost
 from tally.streams.ami.framing import action
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.ports import BridgeConfig
+from tally.streams.ami.ports import CollectorConfig
 
 Lookup = Callable[[str], list[str]]
 
@@ -73,7 +73,7 @@ class Connection:
     """An open connection to a PBX."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, config: BridgeConfig
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, config: CollectorConfig
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -107,7 +107,7 @@ class Connection:
         self._writer.transport.abort()
 
 
-async def connect(pbx: Pbx, config: BridgeConfig, addresses: Addresses) -> Connection:
+async def connect(pbx: Pbx, config: CollectorConfig, addresses: Addresses) -> Connection:
     """Open a connection. Raises OSError, also for TLS errors, and SessionLost after the deadline."""
     try:
         async with asyncio.timeout(config.connect_seconds):
@@ -116,7 +116,7 @@ async def connect(pbx: Pbx, config: BridgeConfig, addresses: Addresses) -> Conne
         raise SessionLost(f"no connection within {config.connect_seconds:g} s") from None
 
 
-async def _open(pbx: Pbx, config: BridgeConfig, addresses: Sequence[str]) -> Connection:
+async def _open(pbx: Pbx, config: CollectorConfig, addresses: Sequence[str]) -> Connection:
     """Open a connection to the first address that accepts one."""
     context = pbx.ssl_context()
     name = pbx.host if context else None

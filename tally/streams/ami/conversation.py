@@ -8,7 +8,7 @@ from tally.schemas.ami.packet import Packet
 from tally.streams.ami.errors import LoginRefused
 from tally.streams.ami.framing import digest
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.ports import BridgeConfig, BridgePorts
+from tally.streams.ami.ports import CollectorConfig, CollectorPorts
 from tally.streams.ami.session import Session
 
 MESSAGE_CHARACTERS = 200
@@ -90,7 +90,7 @@ class SessionObserver(Protocol):
 
 
 async def converse(
-    session: Session, pbx: Pbx, ports: BridgePorts, config: BridgeConfig, observer: SessionObserver
+    session: Session, pbx: Pbx, ports: CollectorPorts, config: CollectorConfig, observer: SessionObserver
 ) -> NoReturn:
     """Log in and keep the session open; only an error ends it."""
     seconds = config.answer_seconds
@@ -103,7 +103,7 @@ async def converse(
 
 
 async def _keep(
-    session: Session, pbx: Pbx, ports: BridgePorts, config: BridgeConfig, observer: SessionObserver
+    session: Session, pbx: Pbx, ports: CollectorPorts, config: CollectorConfig, observer: SessionObserver
 ) -> NoReturn:
     ping_at = ports.seconds() + config.ping_seconds
     resync_at = ports.seconds() + pbx.resync_seconds

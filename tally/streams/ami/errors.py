@@ -17,7 +17,7 @@ class SessionLost(SessionEnded):
 
 
 class BufferFull(SessionEnded):
-    """The buffer is full; the bridge closes the connection rather than drop single events."""
+    """The buffer is full; the collector closes the connection rather than drop single events."""
 
     def __init__(self) -> None:
         super().__init__("the buffer is full: Kafka takes events too slowly")

@@ -10,7 +10,7 @@ from tally.streams.ami.conversation import converse
 from tally.streams.ami.errors import BufferFull, LoginRefused, SessionEnded
 from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.ports import BridgeConfig, BridgePorts
+from tally.streams.ami.ports import CollectorConfig, CollectorPorts
 from tally.streams.ami.session import Session
 
 FIRST_SECONDS = 0.5
@@ -21,10 +21,10 @@ REFUSED_SECONDS = 60.0
 
 
 class Link:
-    """The link to one PBX while the bridge runs."""
+    """The link to one PBX while the collector runs."""
 
     def __init__(
-        self, pbx: Pbx, buffer: Buffer, observer: PbxObserver, ports: BridgePorts, config: BridgeConfig
+        self, pbx: Pbx, buffer: Buffer, observer: PbxObserver, ports: CollectorPorts, config: CollectorConfig
     ) -> None:
         self._pbx = pbx
         self._buffer = buffer

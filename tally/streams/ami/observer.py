@@ -8,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from tally.streams.ami.buffer import Buffer
-from tally.streams.ami.ports import BridgePorts
+from tally.streams.ami.ports import CollectorPorts
 from tally.streams.runtime.exit import describe
 from tally.streams.runtime.metric_set import Metric, MetricSet
 
@@ -17,7 +17,7 @@ GAPS: tuple[Gap, ...] = ("lost", "buffer_full")
 
 PBX = ("pbx",)
 METRICS: tuple[Metric, ...] = (
-    Metric("tally_ami_connected", "gauge", "1 while the bridge is logged in at the PBX", PBX),
+    Metric("tally_ami_connected", "gauge", "1 while the collector is logged in at the PBX", PBX),
     Metric("tally_ami_events_total", "counter", "events that the PBX sent", PBX),
     Metric(
         "tally_ami_malformed_total", "counter", "packets that nobody can read, published as they are", PBX
@@ -45,7 +45,7 @@ _EXTRA_LABELS = {"tally_ami_gaps_total": (GAPS,)}
 
 
 class AmiMetrics(MetricSet):
-    """All metrics of a bridge, with the series of its PBXs."""
+    """All metrics of a collector, with the series of its PBXs."""
 
     def __init__(self, pbxs: Iterable[str]) -> None:
         names = tuple(pbxs)
@@ -63,13 +63,13 @@ log = structlog.get_logger()
 class PbxObserver:
     """Observer of one PBX's link and publishing."""
 
-    def __init__(self, pbx: str, metrics: AmiMetrics, buffer: Buffer, ports: BridgePorts) -> None:
+    def __init__(self, pbx: str, metrics: AmiMetrics, buffer: Buffer, ports: CollectorPorts) -> None:
         self._pbx = pbx
         self._metrics = metrics
         self._buffer = buffer
         self._ports = ports
         self.is_open = False
-        """Whether the bridge is logged in."""
+        """Whether the collector is logged in."""
         self.trouble = ""
         """Why Kafka does not take events; empty if it does."""
         metrics.set("tally_ami_connected", 0, pbx=pbx)
@@ -99,7 +99,7 @@ class PbxObserver:
             log.warning("the PBX refuses an action", pbx=self._pbx, action=name, message=message)
 
     def closed(self) -> None:
-        """Record the end of a session, whether it was lost or the bridge stops."""
+        """Record the end of a session, whether it was lost or the collector stops."""
         self.is_open = False
         self._metrics.set("tally_ami_connected", 0, pbx=self._pbx)
 
@@ -146,7 +146,7 @@ class PbxObserver:
             self.trouble = trouble
 
     def left(self, records: int) -> None:
-        """Log packets that Kafka did not take before the bridge stopped."""
+        """Log packets that Kafka did not take before the collector stopped."""
         log.error("stops with unpublished events", pbx=self._pbx, records=records)
 
     def _count(self, name: str) -> None:

@@ -99,4 +99,4 @@ def _distinct(pbxs: tuple[Pbx, ...]) -> tuple[Pbx, ...]:
 
 
 Pbxs = Annotated[tuple[Pbx, ...], NoDecode, BeforeValidator(_from_json), AfterValidator(_distinct)]
-"""The PBXs of one bridge, as a JSON list of objects or as `Pbx` values."""
+"""The PBXs of one collector, as a JSON list of objects or as `Pbx` values."""

@@ -1,4 +1,4 @@
-"""The ports of a bridge (clocks, randomness, waiting) and its deadlines."""
+"""The ports of a collector (clocks, randomness, waiting) and its deadlines."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from msgspec import Struct
 from tally.agents.clock import unix_ms
 
 
-class BridgePorts(Struct, frozen=True):
+class CollectorPorts(Struct, frozen=True):
     """Clocks, randomness and waiting."""
 
     now_ms: Callable[[], int] = unix_ms
@@ -25,7 +25,7 @@ class BridgePorts(Struct, frozen=True):
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class BridgeConfig(Struct, frozen=True):
+class CollectorConfig(Struct, frozen=True):
     """Deadlines and intervals of a session."""
 
     connect_seconds: float = 10.0

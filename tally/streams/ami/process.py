@@ -1,7 +1,7 @@
-"""The bridge process, built from the settings."""
+"""The collector process, built from the settings."""
 
-from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer
+from tally.streams.ami.collector import Collector
 from tally.streams.ami.observer import AmiMetrics
 from tally.streams.ami.sink import open_sink
 from tally.streams.runtime.http import answers, http_app, serve
@@ -9,10 +9,10 @@ from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
 
 
-async def bridge_parts(settings: Settings) -> Parts:
-    """Return the parts to run: the bridge, and an HTTP server that answers until the bridge has stopped."""
+async def collector_parts(settings: Settings) -> Parts:
+    """Return the parts to run: the collector, and an HTTP server that answers until it has stopped."""
     metrics = AmiMetrics(pbx.name for pbx in settings.ami_pbxs)
-    bridge = Bridge(
+    collector = Collector(
         settings.ami_pbxs,
         lambda: Buffer(settings.ami_buffer_records, settings.ami_buffer_bytes),
         lambda pbx: open_sink(settings, pbx),
@@ -20,11 +20,11 @@ async def bridge_parts(settings: Settings) -> Parts:
     )
     # Liveness only requires an answer: a process that holds events must not end because Kafka or PBXs are
     # away.
-    app = http_app(metrics, {"live": answers, "ready": bridge.ready})
+    app = http_app(metrics, {"live": answers, "ready": collector.ready})
     return Parts(
         apps=(),
         services={
             "http": lambda: serve(app, settings.web_host, settings.ami_web_port),
-            "bridge": bridge.run,
+            "collector": collector.run,
         },
     )

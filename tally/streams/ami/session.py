@@ -9,7 +9,7 @@ from tally.streams.ami.buffer import ReceivedPacket
 from tally.streams.ami.connection import Connection
 from tally.streams.ami.errors import BufferFull, NotAmi, SessionLost
 from tally.streams.ami.framing import Frame, Framer, action, read_frame
-from tally.streams.ami.ports import BridgePorts
+from tally.streams.ami.ports import CollectorPorts
 
 MAX_DIGITS = 12
 GREETING_SECONDS = 0.01
@@ -32,7 +32,7 @@ LISTS_KEPT = 16
 class Session:
     """Sends actions to a PBX and passes all events to `accept`, which returns False if it is full."""
 
-    def __init__(self, connection: Connection, ports: BridgePorts, accept: Accept) -> None:
+    def __init__(self, connection: Connection, ports: CollectorPorts, accept: Accept) -> None:
         self._connection = connection
         self._ports = ports
         self._accept = accept

@@ -13,7 +13,7 @@ from tally.agents.clock import Backoff
 from tally.streams.ami.buffer import Buffer, ReceivedPacket
 from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.ports import BridgePorts
+from tally.streams.ami.ports import CollectorPorts
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
 
@@ -120,7 +120,7 @@ class Publishing:
         buffer: Buffer,
         open_sink: Callable[[], Awaitable[Sink]],
         observer: PbxObserver,
-        ports: BridgePorts,
+        ports: CollectorPorts,
     ) -> None:
         self._buffer = buffer
         self._open_sink = open_sink

@@ -1,8 +1,8 @@
-"""`tally ami`: the bridge from Asterisk PBXs to Kafka."""
+"""`tally ami`: the collector from Asterisk PBXs to Kafka."""
 
 import structlog
 
-from tally.streams.ami.process import bridge_parts
+from tally.streams.ami.process import collector_parts
 from tally.streams.cli.output import fail, need_port
 from tally.streams.runtime import logs
 from tally.streams.runtime.exposure import exposed_pbxs
@@ -25,4 +25,4 @@ def ami() -> None:
     logs.configure(settings)
     for line in exposed_pbxs(settings):
         log.warning(line)
-    run_worker(lambda: bridge_parts(settings))
+    run_worker(lambda: collector_parts(settings))

@@ -37,7 +37,7 @@ def exposed(settings: Settings) -> list[str]:
 
 
 def exposed_pbxs(settings: Settings) -> list[str]:
-    """Return warnings about what a bridge with these settings exposes."""
+    """Return warnings about what a collector with these settings exposes."""
     found = []
     for pbx in settings.ami_pbxs:
         if pbx.tls and not pbx.verify:

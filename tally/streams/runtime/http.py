@@ -1,4 +1,4 @@
-"""Metrics and health over HTTP for processes other than workers: the bridge and the audit."""
+"""Metrics and health over HTTP for processes other than workers: the collector and the audit."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from tally.schemas.ami.variables import CONVENTIONS
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.sources import READERS
 from tally.simulator.records import RawRecord
 from tally.streams.operations import dead_letters

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally.schemas.ami.variables import Conventions
+from tally.schemas.conventions import Conventions
 from tally.schemas.grains import RowKey
 from tally.schemas.numbers import BadNumber, Number, encode, read_number
 from tally.schemas.records import Keyed, Routed

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tally.schemas.ami.variables import CONVENTIONS
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.sources import READERS
 from tally.simulator.live import PER_SECOND, SENDS, STEP_S, live
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS

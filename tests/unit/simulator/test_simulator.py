@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tally.schemas.ami.variables import CONVENTIONS
+from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.sources import READERS
 from tally.simulator.campaign import campaign, past_start_s
 from tally.simulator.mixed import mixed

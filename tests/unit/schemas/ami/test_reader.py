@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tally.schemas.ami.reader import read_ami
-from tally.schemas.ami.variables import Conventions
 from tally.schemas.bounds import PACKET_LINES, QUEUE_NAME
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, MemberSeen, Originated, Resynced
+from tally.schemas.conventions import Conventions
 from tally.schemas.records import packed
 from tally.schemas.topics import FACT_LIMIT_BYTES
 
@@ -129,7 +129,7 @@ BAD = {
     "a tombstone": (None, HEADERS, "bad_packet at $"),
     "no JSON": (as_json(HANGUP)[:-1], HEADERS, "not_json at $"),
     "a number in JSON": (as_json(HANGUP, Cause=16), HEADERS, "wrong_type at $"),
-    "what the bridge could not read": (HANGUP, (*HEADERS, ("malformed", b"too_large")), "bad_packet at $"),
+    "what the collector could not read": (HANGUP, (*HEADERS, ("malformed", b"too_large")), "bad_packet at $"),
     "too large": (b"Event: Hangup\r\nA: " + b"x" * (4 << 20), HEADERS, "too_large at $"),
 }
 

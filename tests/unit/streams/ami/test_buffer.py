@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tally.streams.ami.buffer import Buffer, ReceivedPacket
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.sink import Sink, headers_of
-from tests.support.ami_bridge import Bridging, pbx_of
+from tests.support.ami_collector import Collecting, pbx_of
 from tests.support.ami_server import Plan, ami_server, events
 from tests.support.transport import until
 
@@ -58,40 +58,40 @@ async def test_a_buffer_that_was_full_has_room_once_it_is_half_empty() -> None:
 async def test_a_full_buffer_closes_the_connection_until_kafka_has_taken_half(limits: dict[str, Any]) -> None:
     async with (
         ami_server(Plan(SESSION), Plan()) as server,
-        Bridging([pbx_of(server)], **limits).running() as bridging,
+        Collecting([pbx_of(server)], **limits).running() as collecting,
     ):
-        bridging.topic.is_away = True
-        await until(lambda: bridging.metric("gaps_total", reason="buffer_full") == 1)
+        collecting.topic.is_away = True
+        await until(lambda: collecting.metric("gaps_total", reason="buffer_full") == 1)
         first = list(server.sent)
-        held = int(bridging.metric("buffer_records"))
+        held = int(collecting.metric("buffer_records"))
         assert ROOM - 5 <= held <= ROOM + 5
-        assert bridging.metric("connected") == 0
-        tries = bridging.topic.tries
-        await until(lambda: bridging.topic.tries > tries + 5)
+        assert collecting.metric("connected") == 0
+        tries = collecting.topic.tries
+        await until(lambda: collecting.topic.tries > tries + 5)
         assert server.connections == 1
 
-        bridging.topic.is_away = False
-        await until(lambda: any(b"QueueStatusComplete" in value for value in bridging.topic.values()))
-        assert bridging.topic.values()[:held] == first[:held]
-        assert bridging.topic.values()[held:] == server.sent[len(first) :]
-        assert bridging.metric("gaps_total", reason="lost") == 0
+        collecting.topic.is_away = False
+        await until(lambda: any(b"QueueStatusComplete" in value for value in collecting.topic.values()))
+        assert collecting.topic.values()[:held] == first[:held]
+        assert collecting.topic.values()[held:] == server.sent[len(first) :]
+        assert collecting.metric("gaps_total", reason="lost") == 0
 
 
 @pytest.mark.asyncio
 async def test_while_kafka_is_away_the_session_goes_on_and_nothing_is_lost() -> None:
-    async with ami_server(Plan(SESSION)) as server, Bridging([pbx_of(server)]).running() as bridging:
-        bridging.topic.is_away = True
-        await until(lambda: bridging.metric("publish_failures_total") >= 3)
+    async with ami_server(Plan(SESSION)) as server, Collecting([pbx_of(server)]).running() as collecting:
+        collecting.topic.is_away = True
+        await until(lambda: collecting.metric("publish_failures_total") >= 3)
         await server.push(*SESSION)
-        await until(lambda: bridging.metric("buffer_records") == len(server.sent))
-        await until(lambda: bridging.metric("lag_seconds") > 0.01)
-        assert bridging.bridge.ready().reasons == (
+        await until(lambda: collecting.metric("buffer_records") == len(server.sent))
+        await until(lambda: collecting.metric("lag_seconds") > 0.01)
+        assert collecting.collector.ready().reasons == (
             "pbx01: KafkaConnectionError: KafkaConnectionError: no broker",
         )
 
-        bridging.topic.is_away = False
-        await until(lambda: bridging.topic.values() == server.sent)
-        await until(lambda: bridging.bridge.ready().is_ok)
+        collecting.topic.is_away = False
+        await until(lambda: collecting.topic.values() == server.sent)
+        await until(lambda: collecting.collector.ready().is_ok)
         assert server.connections == 1
 
 
@@ -129,11 +129,11 @@ async def test_what_was_not_acknowledged_is_published_again_and_first_copies_kee
 
     async with (
         ami_server(Plan(SESSION)) as server,
-        Bridging([pbx_of(server)], open_sink=open_sink).running() as bridging,
+        Collecting([pbx_of(server)], open_sink=open_sink).running() as collecting,
     ):
         await until(lambda: len(server.asked("QueueStatus")) == 1)
         await until(
-            lambda: len(set(values)) == len(set(server.sent)) and not bridging.metric("buffer_records")
+            lambda: len(set(values)) == len(set(server.sent)) and not collecting.metric("buffer_records")
         )
         assert list(dict.fromkeys(values)) == list(dict.fromkeys(server.sent))
         assert len(values) > len(server.sent)
@@ -143,18 +143,18 @@ async def test_what_was_not_acknowledged_is_published_again_and_first_copies_kee
 async def test_two_pbxs_do_not_wait_for_each_other_at_kafka() -> None:
     stuck = asyncio.Event()
     async with ami_server(Plan(SESSION)) as server, ami_server(Plan(SESSION)) as other:
-        bridging = Bridging([pbx_of(server)])
+        collecting = Collecting([pbx_of(server)])
 
         async def open_sink(pbx: Pbx) -> Sink:
             if pbx.name == "stuck":
                 await stuck.wait()
-            return await bridging.topic.open(pbx)
+            return await collecting.topic.open(pbx)
 
-        both = Bridging(
+        both = Collecting(
             [pbx_of(server), pbx_of(other, name="stuck")], open_sink=open_sink, drain_seconds=0.05
         )
         async with both.running():
-            await until(lambda: len(server.sent) > len(SESSION) and bridging.topic.values() == server.sent)
+            await until(lambda: len(server.sent) > len(SESSION) and collecting.topic.values() == server.sent)
             # The second PBX is read by itself: wait for it before looking at what it holds.
             await until(lambda: len(other.sent) > len(SESSION))
             await until(lambda: both.metric("buffer_records", "stuck") == len(other.sent))

@@ -15,7 +15,7 @@ from tally.streams.ami.conversation import refusal
 from tally.streams.ami.framing import action
 from tally.streams.ami.link import LONGEST_SECONDS, REFUSED_SECONDS
 from tally.streams.runtime.http import answers, http_app
-from tests.support.ami_bridge import Bridging, pbx_of
+from tests.support.ami_collector import Collecting, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events
 from tests.support.transport import until
 
@@ -23,15 +23,15 @@ SESSION = events("ast22__orig-busy")
 OPENSSL = shutil.which("openssl")
 
 
-async def until_resynchronised(bridging: Bridging) -> None:
-    await until(lambda: any(b"QueueStatusComplete" in value for value in bridging.topic.values()))
+async def until_resynchronised(collecting: Collecting) -> None:
+    await until(lambda: any(b"QueueStatusComplete" in value for value in collecting.topic.values()))
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("auth", ["plain", "md5"])
 async def test_both_logins_let_us_in_and_md5_never_sends_the_secret(auth: str) -> None:
-    async with ami_server() as server, Bridging([pbx_of(server, auth=auth)]).running() as bridging:
-        await until_resynchronised(bridging)
+    async with ami_server() as server, Collecting([pbx_of(server, auth=auth)]).running() as collecting:
+        await until_resynchronised(collecting)
         assert server.asked("Login")[0]["Events"] == "system,call,agent,user,cdr"
         assert (SECRET in str(server.actions)) == (auth == "plain")
 
@@ -39,19 +39,19 @@ async def test_both_logins_let_us_in_and_md5_never_sends_the_secret(auth: str) -
 @pytest.mark.asyncio
 async def test_filters_are_asked_for_and_one_that_is_refused_is_counted_and_missed_by_nobody() -> None:
     lines = ["!Event: RTCPSent", "!Event: VarSet"]
-    async with ami_server() as server, Bridging([pbx_of(server, filters=lines)]).running() as bridging:
-        await until_resynchronised(bridging)
+    async with ami_server() as server, Collecting([pbx_of(server, filters=lines)]).running() as collecting:
+        await until_resynchronised(collecting)
         asked = [(action["Operation"], action["Filter"]) for action in server.asked("Filter")]
         assert asked == [("Add", line) for line in lines]
-        assert bridging.metric("refused_actions_total") == 0
+        assert collecting.metric("refused_actions_total") == 0
     async with ami_server(Plan(refused=("Filter", "CoreShowChannels"))) as server:
         pbx = pbx_of(server, filters=lines).model_copy(update={"resync_seconds": 0.01})
-        async with Bridging([pbx]).running() as bridging:
-            await until_resynchronised(bridging)
-            await until(lambda: bridging.metric("refused_actions_total") == 4)
+        async with Collecting([pbx]).running() as collecting:
+            await until_resynchronised(collecting)
+            await until(lambda: collecting.metric("refused_actions_total") == 4)
             await asyncio.sleep(0.05)
             assert len(server.asked("CoreShowChannels")) == 2
-            assert bridging.metric("connected") == 1
+            assert collecting.metric("connected") == 1
 
 
 @pytest.mark.asyncio
@@ -61,11 +61,11 @@ async def test_a_wrong_password_is_counted_and_tried_again_slowly(
 ) -> None:
     async with (
         ami_server(secret="another") as server,  # noqa: S106 - a test's
-        Bridging([pbx_of(server, auth=auth)]).running() as bridging,
+        Collecting([pbx_of(server, auth=auth)]).running() as collecting,
     ):
-        await until(lambda: bridging.metric("login_failures_total") >= 3)
-        assert min(bridging.waits.pauses) >= REFUSED_SECONDS / 2
-        assert bridging.metric("gaps_total", reason="lost") == 0
+        await until(lambda: collecting.metric("login_failures_total") >= 3)
+        assert min(collecting.waits.pauses) >= REFUSED_SECONDS / 2
+        assert collecting.metric("gaps_total", reason="lost") == 0
     assert "the PBX refuses the login: Authentication failed" in capsys.readouterr().out
 
 
@@ -74,19 +74,19 @@ async def test_a_secret_is_read_from_its_file_at_each_login(tmp_path: Path) -> N
     path = tmp_path / "secret"
     async with ami_server() as server:
         pbx = pbx_of(server, secret="", secret_file=path)
-        async with Bridging([pbx]).running() as bridging:
-            await until(lambda: bridging.metric("login_failures_total") >= 2)
+        async with Collecting([pbx]).running() as collecting:
+            await until(lambda: collecting.metric("login_failures_total") >= 2)
             path.write_text(f"{SECRET}\n")
-            await until_resynchronised(bridging)
+            await until_resynchronised(collecting)
 
 
 @pytest.mark.asyncio
 async def test_waits_between_tries_double_and_end_at_the_longest() -> None:
     async with ami_server() as server:
         pbx = pbx_of(server, port=1)
-        async with Bridging([pbx]).running() as bridging:
-            await until(lambda: len(bridging.waits.pauses) >= 10)
-    assert bridging.waits.pauses[:10] == [
+        async with Collecting([pbx]).running() as collecting:
+            await until(lambda: len(collecting.waits.pauses) >= 10)
+    assert collecting.waits.pauses[:10] == [
         0.5 * longest for longest in (0.5, 1, 2, 4, 8, 16, LONGEST_SECONDS, LONGEST_SECONDS, 30, 30)
     ]
 
@@ -121,9 +121,9 @@ def encrypted(certificate: Path) -> ssl.SSLContext:
 async def test_a_session_may_be_encrypted(certificate: Path, known: str) -> None:
     async with ami_server(Plan(SESSION), tls=encrypted(certificate)) as server:
         trust = {"ca_file": certificate} if known == "by its CA" else {"verify": False}
-        async with Bridging([pbx_of(server, tls=True, **trust)]).running() as bridging:
-            await until_resynchronised(bridging)
-            assert bridging.topic.values() == server.sent
+        async with Collecting([pbx_of(server, tls=True, **trust)]).running() as collecting:
+            await until_resynchronised(collecting)
+            assert collecting.topic.values() == server.sent
         await until(lambda: len(server.asked("Logoff")) == 1)
 
 
@@ -133,8 +133,8 @@ async def test_a_certificate_that_nobody_vouches_for_never_gets_the_secret(
     certificate: Path, trust: dict[str, str]
 ) -> None:
     async with ami_server(tls=encrypted(certificate)) as server:
-        async with Bridging([pbx_of(server, tls=True, **trust)]).running() as bridging:
-            await until(lambda: bridging.metric("reconnects_total") >= 2)
+        async with Collecting([pbx_of(server, tls=True, **trust)]).running() as collecting:
+            await until(lambda: collecting.metric("reconnects_total") >= 2)
         assert server.actions == []
 
 
@@ -152,18 +152,22 @@ async def test_no_secret_is_shown_whatever_goes_wrong(
     caplog.set_level("DEBUG")
 
     async def shown(server: AmiServer, *, is_broken: bool = False, **more: object) -> str:
-        bridging = Bridging([pbx_of(server, **more)])
+        collecting = Collecting([pbx_of(server, **more)])
         if is_broken:
             monkeypatch.setattr(Buffer, "put", Broken.put)
-        async with bridging.running():
+        async with collecting.running():
             await until(
                 lambda: (
-                    (bridging.bridge.lines[0].observer.is_open and not is_broken)
-                    or bridging.metric("reconnects_total") > 1
+                    (collecting.collector.lines[0].observer.is_open and not is_broken)
+                    or collecting.metric("reconnects_total") > 1
                 )
             )
-        everything = (bridging.bridge.lines, bridging.metrics.exposition(""), vars(bridging.bridge))
-        return repr(everything) + str(bridging.bridge.lines[0].pbx)
+        everything = (
+            collecting.collector.lines,
+            collecting.metrics.exposition(""),
+            vars(collecting.collector),
+        )
+        return repr(everything) + str(collecting.collector.lines[0].pbx)
 
     async with ami_server(Plan(SESSION, is_cut=True)) as good, ami_server(secret="other") as refusing:  # noqa: S106
         texts = [
@@ -190,8 +194,8 @@ def test_a_value_with_a_line_break_is_never_sent_and_never_shown() -> None:
 @pytest.mark.asyncio
 async def test_health_and_metrics_are_served() -> None:
     async with ami_server() as server:
-        bridging = Bridging([pbx_of(server)])
-        app = http_app(bridging.metrics, {"live": answers, "ready": bridging.bridge.ready})
+        collecting = Collecting([pbx_of(server)])
+        app = http_app(collecting.metrics, {"live": answers, "ready": collecting.collector.ready})
         async with TestClient(TestServer(app)) as client:
             ready = await client.get("/health/ready")
             assert (ready.status, await ready.json()) == (
@@ -199,8 +203,8 @@ async def test_health_and_metrics_are_served() -> None:
                 {"status": "failing", "reasons": ["pbx01: not logged in"]},
             )
             assert (await client.get("/health/live")).status == 200
-            async with bridging.running():
-                await until_resynchronised(bridging)
+            async with collecting.running():
+                await until_resynchronised(collecting)
                 assert (await client.get("/health/ready")).status == 200
                 text = await (await client.get("/metrics")).text()
                 assert 'tally_ami_connected{pbx="pbx01"} 1.0' in text

@@ -55,7 +55,7 @@ def test_a_worker_says_what_is_open(given: dict[str, str], said: list[str]) -> N
         ({"tls": True, "verify": False}, ["PBX p: its certificate is not checked"]),
     ],
 )
-def test_a_bridge_says_what_is_open(more: dict[str, object], said: list[str]) -> None:
+def test_a_collector_says_what_is_open(more: dict[str, object], said: list[str]) -> None:
     found = exposed_pbxs(load({"TALLY_AMI_PBXS": json.dumps([{**PBX, **more}])}))
     assert len(found) == len(said)
     assert all(words in line for words, line in zip(said, found, strict=True))

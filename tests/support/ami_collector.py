@@ -1,4 +1,4 @@
-"""A bridge in this process, with a topic in memory and ports whose pauses do not wait."""
+"""A collector in this process, with a topic in memory and ports whose pauses do not wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 from aiokafka.errors import KafkaConnectionError
 
-from tally.streams.ami.bridge import Bridge
 from tally.streams.ami.buffer import Buffer, ReceivedPacket
+from tally.streams.ami.collector import Collector
 from tally.streams.ami.observer import AmiMetrics
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.ports import BridgeConfig, BridgePorts
+from tally.streams.ami.ports import CollectorConfig, CollectorPorts
 from tally.streams.ami.sink import Sink
 from tests.support.ami_server import SECRET, AmiServer
 
 LONGEST_PAUSE_SECONDS = 0.01
-FAST = BridgeConfig(
+FAST = CollectorConfig(
     connect_seconds=2.0, answer_seconds=2.0, ping_seconds=60.0, pong_seconds=0.1, close_seconds=0.5
 )
 
@@ -56,7 +56,7 @@ class MemoryTopic:
 
 
 class ShortWaits:
-    """Bridge ports that record pauses instead of waiting."""
+    """Collector ports that record pauses instead of waiting."""
 
     def __init__(self, jitter: float = 0.5) -> None:
         self.pauses: list[float] = []
@@ -66,18 +66,18 @@ class ShortWaits:
         self.pauses.append(seconds)
         await asyncio.sleep(min(seconds, LONGEST_PAUSE_SECONDS))
 
-    def ports(self, **more: Any) -> BridgePorts:
-        return BridgePorts(jitter=lambda: self.jitter, pause=self.pause, **more)
+    def ports(self, **more: Any) -> CollectorPorts:
+        return CollectorPorts(jitter=lambda: self.jitter, pause=self.pause, **more)
 
 
-class Bridging:
-    """A running bridge with its metrics and its topic."""
+class Collecting:
+    """A running collector with its metrics and its topic."""
 
     def __init__(
         self,
         pbxs: Sequence[Pbx],
         *,
-        config: BridgeConfig = FAST,
+        config: CollectorConfig = FAST,
         max_records: int = 50_000,
         max_bytes: int = 64 << 20,
         drain_seconds: float = 2.0,
@@ -87,7 +87,7 @@ class Bridging:
         self.topic = MemoryTopic()
         self.waits = ShortWaits()
         self.metrics = AmiMetrics(pbx.name for pbx in pbxs)
-        self.bridge = Bridge(
+        self.collector = Collector(
             pbxs,
             lambda: Buffer(max_records, max_bytes),
             open_sink or self.topic.open,
@@ -103,9 +103,9 @@ class Bridging:
         return value
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Bridging"]:
-        """Run the bridge, and stop it as SIGTERM would."""
-        running = asyncio.create_task(self.bridge.run())
+    async def running(self) -> AsyncIterator["Collecting"]:
+        """Run the collector, and stop it as SIGTERM would."""
+        running = asyncio.create_task(self.collector.run())
         try:
             yield self
         finally:
@@ -126,6 +126,6 @@ def pbx_of(server: AmiServer, **more: Any) -> Pbx:
     return Pbx.model_validate({**given, **more})
 
 
-def with_timing(**more: float) -> BridgeConfig:
+def with_timing(**more: float) -> CollectorConfig:
     """Return short deadlines, with the given ones replaced."""
     return msgspec.structs.replace(FAST, **more)

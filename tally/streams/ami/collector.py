@@ -1,4 +1,4 @@
-"""The bridge: publishes the events of every PBX to Kafka, each PBX independently."""
+"""The collector: publishes the events of every PBX to Kafka, each PBX independently."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from tally.streams.ami.buffer import Buffer
 from tally.streams.ami.link import Link
 from tally.streams.ami.observer import AmiMetrics, PbxObserver
 from tally.streams.ami.pbx import Pbx
-from tally.streams.ami.ports import BridgeConfig, BridgePorts
+from tally.streams.ami.ports import CollectorConfig, CollectorPorts
 from tally.streams.ami.sink import Publishing, Sink
 from tally.streams.runtime.health import Verdict
 
@@ -27,7 +27,7 @@ class Line(Struct, frozen=True):
     publishing: Publishing
 
 
-class Bridge:
+class Collector:
     """Reads all PBXs and publishes until cancelled, then publishes the buffers within a deadline.
 
     Each PBX has a separate buffer (`new_buffer`) and sink (`open_sink`), so none waits for another. `ports`
@@ -40,15 +40,15 @@ class Bridge:
         new_buffer: Callable[[], Buffer],
         open_sink: Callable[[Pbx], Awaitable[Sink]],
         metrics: AmiMetrics,
-        ports: BridgePorts | None = None,
-        config: BridgeConfig | None = None,
+        ports: CollectorPorts | None = None,
+        config: CollectorConfig | None = None,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._new_buffer = new_buffer
         self._open_sink = open_sink
         self._metrics = metrics
-        self._ports = ports or BridgePorts()
-        self._config = config or BridgeConfig()
+        self._ports = ports or CollectorPorts()
+        self._config = config or CollectorConfig()
         self._drain_seconds = drain_seconds
         self.lines = [self._line(pbx) for pbx in pbxs]
 
@@ -60,12 +60,12 @@ class Bridge:
             done, _ = await asyncio.wait({*links, *publishing}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            raise RuntimeError("a task of the bridge ended by itself")
+            raise RuntimeError("a task of the collector ended by itself")
         finally:
             await self._stop(links, publishing)
 
     def ready(self) -> Verdict:
-        """Decide whether the bridge works: every PBX is logged in, and Kafka takes its events."""
+        """Decide whether the collector works: every PBX is logged in, and Kafka takes its events."""
         away = [f"{line.pbx.name}: not logged in" for line in self.lines if not line.observer.is_open]
         held = [f"{line.pbx.name}: {line.observer.trouble}" for line in self.lines if line.observer.trouble]
         return Verdict((*away, *held))

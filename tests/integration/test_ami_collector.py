@@ -1,4 +1,4 @@
-"""Laws of the bridge on a real Kafka: the topic holds what the PBX sent, whatever fails on the way."""
+"""Laws of the collector on a real Kafka: the topic holds what the PBX sent, whatever fails on the way."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from tally.streams.ami.sink import open_sink
 from tally.streams.dev.free_port import free_port
 from tally.streams.settings import Settings, load, variable
-from tests.support.ami_bridge import Bridging, pbx_of
+from tests.support.ami_collector import Collecting, pbx_of
 from tests.support.ami_server import SECRET, AmiServer, Plan, ami_server, events
 from tests.support.servers import Kafka
 from tests.support.transport import until
@@ -64,13 +64,13 @@ async def test_what_the_pbx_sent_is_in_the_topic_byte_for_byte_and_after_a_cut_w
     settings = settings_of(kafka)
     plans = Plan(CUT, tail=b"Event: Hangup\r\nUniq", is_cut=True), Plan([*AFTER, b"gibberish\r\n", *BURST])
     async with ami_server(*plans) as server:
-        bridging = Bridging(
+        collecting = Collecting(
             [pbx_of(server, tenant="t1")], open_sink=lambda pbx: open_sink(settings, pbx), drain_seconds=20.0
         )
-        async with bridging.running():
+        async with collecting.running():
             await until(lambda: server.connections == 2 and LAST in server.sent[-1])
-            # What a PBX has sent the bridge may not yet have read, and a stop leaves that unread.
-            await until(lambda: bridging.metric("published_total") == len(server.sent))
+            # What a PBX has sent the collector may not yet have read, and a stop leaves that unread.
+            await until(lambda: collecting.metric("published_total") == len(server.sent))
 
     records = await published(settings, len(server.sent))
 
@@ -88,7 +88,7 @@ async def test_what_the_pbx_sent_is_in_the_topic_byte_for_byte_and_after_a_cut_w
 
 
 @asynccontextmanager
-async def bridge_process(
+async def collector_process(
     settings: Settings, server: AmiServer, log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A `tally ami` that reads a server."""
@@ -113,12 +113,12 @@ async def until_ready(settings: Settings) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_bridge_that_is_asked_to_stop_has_published_all_and_ends_with_0(
+async def test_a_collector_that_is_asked_to_stop_has_published_all_and_ends_with_0(
     kafka: Kafka, tmp_path: Path
 ) -> None:
     settings = settings_of(kafka, ami_web_port=str(free_port(0)))
     log = tmp_path / "log"
-    async with ami_server(Plan(BURST)) as server, bridge_process(settings, server, log) as process:
+    async with ami_server(Plan(BURST)) as server, collector_process(settings, server, log) as process:
         await until_ready(settings)
         await server.push(*CUT)
         await until(lambda: LAST in b"".join(server.sent))
