@@ -13,6 +13,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
+from aiokafka.producer import sender
 from aiokafka.producer.sender import Sender
 from faust.app.base import App
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
@@ -97,6 +98,17 @@ def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> No
 )
 def test_attributes_that_are_used_are_set(owner: type, attribute: str) -> None:
     assert attribute in inspect.getsource(owner)
+
+
+def test_a_producer_waits_by_the_constant_that_is_set_before_it_adds_partitions_again() -> None:
+    refused = inspect.getsource(sender.AddPartitionsToTxnHandler).partition("ConcurrentTransactions:")[2]
+    assert "return BACKOFF_OVERRIDE" in refused.partition("elif")[0]
+
+
+def test_a_fetch_asks_for_what_is_set_when_it_is_sent() -> None:
+    source = inspect.getsource(Fetcher._get_actions_per_node)
+    assert "self._fetch_max_wait_ms," in source
+    assert "self._fetch_min_bytes," in source
 
 
 def test_records_are_dropped_by_the_read_offset_alone() -> None:

@@ -8,9 +8,17 @@ from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.producer import sender
 from msgspec import Struct
 
 from tally.tables.kafka.fetched_batches import bound_unpacking
+
+TRANSACTION_BACKOFF_SECONDS = 0.002
+"""How long a producer waits before it asks again to add partitions while its last transaction completes.
+
+The broker answers a commit before it has written the markers, and refuses the next transaction until then
+(KAFKA-5477). Writing them takes a millisecond or two; the client waits 20.
+"""
 
 COMMITTED = {
     # Records of aborted transactions were never published.
@@ -76,8 +84,14 @@ class KafkaClients(Struct, frozen=True):
 
     def transactional_producer(self, transactional_id: str, **options: Any) -> AIOKafkaProducer:
         """Return a producer whose start fences the former producer with this id."""
+        _retry_soon()
         return AIOKafkaProducer(**self.client(), transactional_id=transactional_id, **options)
 
     def admin(self, request_timeout_ms: int) -> AIOKafkaAdminClient:
         """Return a client that describes and changes topics, and reads the offsets of groups."""
         return AIOKafkaAdminClient(**self.client(), request_timeout_ms=request_timeout_ms)
+
+
+def _retry_soon() -> None:
+    """Shorten the client's wait between two transactions; it is a constant of its module."""
+    sender.BACKOFF_OVERRIDE = TRANSACTION_BACKOFF_SECONDS
