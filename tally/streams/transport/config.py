@@ -40,9 +40,12 @@ class TransportConfig(Struct, frozen=True):
     limits: RunLimits = RunLimits()
     fetch_wait_ms: int = 50
     """How long a fetch without data waits at the broker; Faust's 1,500 ms delay busy partitions."""
-    linger_seconds: float = 0.01
-    """How long to linger before the next fetch after one that brought few records: a fetch costs more CPU
-    than a hundred records."""
+    linger_ms: int = 8
+    """How long a fetch lingers at the broker for `linger_bytes` while records flow: a fetch costs more CPU
+    than a hundred records. Rejected: a timer before the fetch. The client sends the next request as soon as
+    records are taken, so a timer only holds back what that request has brought at once."""
+    linger_bytes: int = 20_000
+    """Bytes that end the lingering: some hundred statuses."""
     fetch_bytes: int = 1 << 19
     """Bytes per fetch for one partition: enough for a run of ordinary records, with little left to wait."""
     fetch_all_bytes: int = 4 << 20

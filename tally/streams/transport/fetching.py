@@ -4,7 +4,6 @@ All code here except Faust's coroutines runs in the consumer's own event loop. N
 records and noting positions.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,8 +25,8 @@ from tally.tables.kafka.fetched_batches import Budget
 
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
-FEW_RECORDS = 1_000
-"""After a fetch of fewer records, the consumer lingers before the next one."""
+TRICKLE_RECORDS = 2
+"""Records flow where a fetch brings more: then the next one may linger at the broker."""
 METADATA_AGE_MS = 3_000
 """Interval at which topic metadata is refreshed.
 
@@ -129,7 +128,7 @@ class FetchThread(AIOKafkaConsumerThread):
     _epochs: dict[TP, int]
     _budget: Budget
     _beginnings: Beginnings
-    _brought_few = False
+    _is_flowing = False
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - Faust's
         config = self.config
@@ -167,8 +166,6 @@ class FetchThread(AIOKafkaConsumerThread):
     async def _fetch(self, timeout_seconds: float) -> Fetched:
         consumer = self._ensure_consumer()
         _hand_out_as_parsed(consumer._fetcher, self._budget)
-        if self._brought_few:
-            await asyncio.sleep(self.config.linger_seconds)
         known = consumer._coordinator.generation
         if self.config.tells_starts and known == self.ours.generation:
             await self._beginnings.look(consumer, known, self.ours.partitions)
@@ -176,7 +173,7 @@ class FetchThread(AIOKafkaConsumerThread):
         records = await consumer.getmany(timeout_ms=round(timeout_seconds * 1000))
         if consumer._closed:
             raise ConsumerStoppedError
-        self._brought_few = 0 < sum(map(len, records.values())) < FEW_RECORDS
+        self._linger_while_records_flow(consumer, sum(map(len, records.values())))
         generation = consumer._coordinator.generation
         if generation != self.ours.generation:
             # The main thread does not know this assignment yet and cannot take its records. Without this
@@ -196,6 +193,13 @@ class FetchThread(AIOKafkaConsumerThread):
         for tp in pieces.keys() - starts.keys():  # read again once their start is known
             self._resume(tp, generation)
         return Fetched(generation, {tp: pieces[tp]._replace(start=start) for tp, start in starts.items()})
+
+    def _linger_while_records_flow(self, consumer: AIOKafkaConsumer, records: int) -> None:
+        """Let fetches linger at the broker while records flow; otherwise a single record ends one."""
+        self._is_flowing = flows(self._is_flowing, records)
+        fetcher, config = consumer._fetcher, self.config
+        fetcher._fetch_min_bytes = config.linger_bytes if self._is_flowing else 1
+        fetcher._fetch_max_wait_ms = config.linger_ms if self._is_flowing else config.fetch_wait_ms
 
     def _pieces(self, consumer: AIOKafkaConsumer, records: Mapping[Any, Sequence[Any]]) -> dict[TP, Piece]:
         assignment = consumer._subscription.subscription.assignment
@@ -231,3 +235,8 @@ class FetchThread(AIOKafkaConsumerThread):
                 consumer.seek(TopicPartition(*tp), offset)
                 consumer.resume(TopicPartition(*tp))
                 self._epochs[tp] = epoch
+
+
+def flows(before: bool, records: int) -> bool:
+    """Return whether records flow after a fetch that brought so many; one or two change nothing. Pure."""
+    return records > TRICKLE_RECORDS or (before and records > 0)

@@ -11,7 +11,7 @@ from msgspec import structs
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import PartitionFolds
-from tally.agents.fold.ports import FoldPorts
+from tally.agents.fold.ports import FoldPorts, cycle_seconds
 from tally.agents.route.loop import Route
 from tally.schemas.sources import READERS
 from tally.streams.runtime.run import fail
@@ -42,7 +42,7 @@ def _config(
         drain_seconds=drain_seconds,
         limits=limits,
         fetch_wait_ms=round(settings.fetch_wait_seconds * 1000),
-        linger_seconds=settings.linger_seconds,
+        linger_ms=round(settings.linger_seconds * 1000),
         session_timeout_ms=round(settings.session_timeout_seconds * 1000),
         commit_seconds=settings.commit_seconds,
     )
@@ -88,7 +88,15 @@ def fold_app(
             [DeadLetter(names.facts, partition, fact, "code_failure", error) for fact in facts]
         )
 
-    fold_ports = FoldPorts(settings.rules, observer, time.monotonic, keep, settings.batch_facts, gate)
+    fold_ports = FoldPorts(
+        settings.rules,
+        observer,
+        time.monotonic,
+        keep,
+        settings.batch_facts,
+        cycle_seconds=lambda: cycle_seconds(len(folds.partitions)),
+        gate=gate,
+    )
 
     def new_fold(partition: int) -> PartitionFold:
         tp = TP(names.facts, partition)
