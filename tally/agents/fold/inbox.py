@@ -80,6 +80,8 @@ class Inbox:
 
     async def linger(self, timeout_seconds: float, enough_records: int) -> None:
         """Linger until enough records wait, the timeout expires, or the partition is revoked."""
+        if timeout_seconds <= 0:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while self._records < enough_records and not self.closed:

@@ -27,8 +27,6 @@ from tally.tables.store.partition import PartitionStore
 
 log = structlog.get_logger()
 
-LONGEST_LINGER_SECONDS = 0.3
-
 
 class Revoked(Exception):
     """The partition was revoked during a computation, whose result is of no use now."""
@@ -51,7 +49,6 @@ class PartitionFold:
         self._sought = False
         self.is_open = False
         """Whether its tables are ready; waiting facts mean a slow fold only then."""
-        self._batch_s = 0.0
         self._opening: asyncio.Task[None] | None = None
         self._fingerprint = ports.rules.fingerprint
         self.inbox = Inbox()
@@ -79,8 +76,10 @@ class PartitionFold:
             await count_by_present_rules(self._store, self._ports.rules)
             self._start_at_progress()
             while runs := await self.inbox.next_runs(self._ports.max_batch_facts):
+                next_s = self._ports.monotonic() + self._ports.cycle_seconds()
                 await self._count(runs)
-                await self.inbox.linger(self._linger_seconds(), self._ports.max_batch_facts // 2)
+                rest_s = next_s - self._ports.monotonic()
+                await self.inbox.linger(rest_s, self._ports.max_batch_facts // 2)
         finally:
             await self._store.close()
 
@@ -119,15 +118,6 @@ class PartitionFold:
             return False
         finally:
             self._opening = None
-
-    def _linger_seconds(self) -> float:
-        """Return how long to linger before the next transaction, however few facts wait.
-
-        A transaction costs much more than a fact, so a partition lingers as long as its batch took, including
-        the turns of others. On an idle system that is milliseconds; under load, batches grow instead of
-        queues.
-        """
-        return min(self._batch_s, LONGEST_LINGER_SECONDS)
 
     def _start_at_progress(self) -> None:
         """Seek to progress. The group's offset is only a hint, and may lie beyond it."""
@@ -189,7 +179,6 @@ class PartitionFold:
         folded, began = computed.folded, self._ports.monotonic()
         await self._store.commit(folded.writes, progress)
         commit_s = self._ports.monotonic() - began
-        self._batch_s = computed.seconds + commit_s
         self._ports.observer.folded(self._store.partition, folded.facts, computed.seconds, commit_s)
         if folded.refused:
             self._ports.observer.refused(self._store.partition, folded.refused)

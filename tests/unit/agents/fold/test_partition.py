@@ -10,7 +10,7 @@ from msgspec import structs
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.fold.opening import Rows, count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
-from tally.agents.fold.ports import FoldPorts
+from tally.agents.fold.ports import CYCLE_SECONDS, FoldPorts, cycle_seconds
 from tally.agents.fold.steps import TransactionLimits
 from tally.schemas.call_facts import CALL, ChannelSnapshot, ChannelsSeen, Resynced
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen, StatusSeen
@@ -230,6 +230,37 @@ async def test_a_partition_that_is_revoked_while_it_computes_commits_nothing_mor
 
     assert not store.transactions
     assert not run.acked.is_set()
+
+
+async def test_a_batch_begins_no_sooner_than_a_cycle_after_the_one_before() -> None:
+    store, clock = MemoryStore(), asyncio.get_running_loop().time
+    committed_s: list[float] = []
+
+    async def keep(_: int, facts: Sequence[FactRecord], error: str) -> None: ...
+
+    ports = FoldPorts(Rules(), Quiet(), clock, keep, cycle_seconds=lambda: 0.05)
+    runs = [OneRun([record(nth, claimed(nth))]) for nth in range(3)]
+    fold = PartitionFold(ports, cast(PartitionStore, store), lambda _: fold.inbox.put(cast(Any, runs.pop(0))))
+
+    def committed() -> None:
+        committed_s.append(clock())
+        if runs:
+            fold.inbox.put(cast(Any, runs.pop(0)))
+        else:
+            fold.revoke()
+
+    store.committed = committed
+    async with asyncio.timeout(20):
+        await fold.run()
+
+    assert len(committed_s) == 3
+    # A batch of one fact takes less than a millisecond; its commit is the end of it.
+    assert committed_s[2] - committed_s[0] > 1.5 * 0.05
+
+
+async def test_a_cycle_is_longer_the_more_partitions_are_open() -> None:
+    assert cycle_seconds(0) == cycle_seconds(1) == CYCLE_SECONDS
+    assert cycle_seconds(8) == 8 * CYCLE_SECONDS
 
 
 @pytest.mark.parametrize("most_bytes", [1, 25, 100, 10_000])
