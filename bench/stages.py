@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from tally.agents.fold.batch import fold_batch
-from tally.agents.route.decision import route_run
+from tally.agents.route.decision import route_records
 from tally.agents.route.seen_links import SeenLinks
 from tally.simulator.records import RawRecord
 from tally.streams.settings import Settings
@@ -107,7 +107,7 @@ def _facts(records: Sequence[RawRecord], settings: Settings) -> dict[int, list[F
         by_topic: dict[str, list[Raw]] = defaultdict(list)
         for record in records[first : first + settings.batch_records]:
             by_topic[record.topic].append(Raw(record.value, record.headers))
-        runs = [route_run(topic, raw) for topic, raw in by_topic.items()]
+        runs = [route_records(topic, raw) for topic, raw in by_topic.items()]
         facts, said = links.filter_new(event for run in runs for event in run.facts)
         links.remember(said)
         for partition, entries in by_partition(facts, settings.partitions).items():

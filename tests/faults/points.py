@@ -100,7 +100,7 @@ POINTS = (
 
 def install(armed: Armed) -> None:
     """Patch every point into the code of this process."""
-    _replace(route_loop, "route_run", armed.before, "route.read")
+    _replace(route_loop, "route_records", armed.before, "route.read")
     _replace(FactsLog, "append_entries", armed.after, "route.appended")
     _replace(DeadLetters, "write", armed.before, "route.dead-letter")
     _replace(fold_partition, "fold_steps", armed.before, "fold.batch")

@@ -18,8 +18,8 @@ LAST_MS = (1 << 48) - 1
 EventOutcome = Literal["good", "partly_bad", "bad"]
 
 
-class RoutedRun(Struct):
-    """The facts, dead letters and statistics of a run of raw records."""
+class RoutedRecords(Struct):
+    """The facts, dead letters and statistics of raw records of one source."""
 
     facts: list[tuple[list[Keyed], int]] = field(default_factory=list)
     """The facts of each raw event, with Kafka's timestamp of it."""
@@ -41,15 +41,15 @@ def read_record(source: str, record: RawRecord, conventions: Conventions = CONVE
     return READERS[source](record.value, record.headers, conventions, raw_at_ms or None), raw_at_ms
 
 
-def route_run(
+def route_records(
     source: str,
     records: Sequence[RawRecord],
     conventions: Conventions = CONVENTIONS,
-    before: RoutedRun | None = None,
-) -> RoutedRun:
+    before: RoutedRecords | None = None,
+) -> RoutedRecords:
     """Read raw records of one source into facts and dead letters, and append them to `before`."""
-    run = RoutedRun() if before is None else before
-    facts = run.facts
+    found = RoutedRecords() if before is None else before
+    facts = found.facts
     seen: list[tuple[str, str]] = []
     bad: list[tuple[Delivered, Routed]] = []
     for record in records:
@@ -58,12 +58,13 @@ def route_run(
         seen += routed.seen
         if routed.bad:
             bad.append((record, routed))
-    run.seen.update(seen)
-    run.outcomes["good"] += len(records) - len(bad)
+    if seen:
+        found.seen.update(seen)
+    found.outcomes["good"] += len(records) - len(bad)
     if bad:
-        run.bad += bad
-        run.outcomes.update(_outcome(routed) for _, routed in bad)
-    return run
+        found.bad += bad
+        found.outcomes.update(_outcome(routed) for _, routed in bad)
+    return found
 
 
 def _outcome(bad: Routed) -> EventOutcome:

@@ -6,7 +6,7 @@ import structlog
 from msgspec import Struct
 
 from tally.agents.lag.tracker import FACTS
-from tally.agents.route.decision import RoutedRun
+from tally.agents.route.decision import RoutedRecords
 from tally.schemas.errors import Reason
 from tally.schemas.notices import Reading
 from tally.streams.runtime.health import Pulse
@@ -89,11 +89,11 @@ class WorkerObserver:
             self.openings.clear()
         self._metrics.set("tally_partitions_owned", 0, role=role)
 
-    def routed(self, source: str, run: RoutedRun) -> None:
-        """Count a raw run that was read, once the brokers have acknowledged its facts and dead letters."""
-        for outcome, count in run.outcomes.items():
+    def routed(self, source: str, found: RoutedRecords) -> None:
+        """Count raw records that were read, and whose facts and dead letters the brokers hold."""
+        for outcome, count in found.outcomes.items():
             self._metrics.count("tally_events_total", count, topic=source, outcome=outcome)
-        for (kind, name), count in run.seen.items():
+        for (kind, name), count in found.seen.items():
             self._metrics.count("tally_event_names_total", count, kind=kind, name=name)
         self.progressed("route")
 

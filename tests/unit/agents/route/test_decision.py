@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import tally.schemas
-from tally.agents.route.decision import LAST_MS, read_record, route_run
+from tally.agents.route.decision import LAST_MS, read_record, route_records
 from tally.schemas.bounds import LETTER_END
 from tally.schemas.errors import Bad
 from tally.tables.kafka.facts_log import by_partition
@@ -38,7 +38,7 @@ class Raw:
     ],
 )
 def test_a_time_that_no_fact_has_room_for_is_brought_within_it(timestamp: int, kept: int) -> None:
-    run = route_run("send-results", [Raw(timestamp)])
+    run = route_records("send-results", [Raw(timestamp)])
 
     assert [at_ms for _, at_ms in run.facts] == [kept]
     facts = [(keyed, at_ms) for keyed_facts, at_ms in run.facts for keyed in keyed_facts]
@@ -50,7 +50,7 @@ def test_a_batch_that_was_not_taken_apart_is_bad_and_not_read() -> None:
     stand_in = unread(memoryview(GOOD), 5, -1, bad)
 
     routed, at_ms = read_record("send-results", stand_in)
-    run = route_run("send-results", [stand_in, Raw(1_795_400_000_000)])
+    run = route_records("send-results", [stand_in, Raw(1_795_400_000_000)])
 
     assert (routed.facts, routed.bad, at_ms) == ([], [bad], 0)
     assert run.outcomes == {"bad": 1, "good": 1}
