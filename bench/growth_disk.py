@@ -5,7 +5,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tally.tables.families.registry import FAMILIES, TABLES
+from tally.schemas.tables import CODES
+from tally.tables.families.registry import FAMILIES
 from tally.tables.store.local import LocalStore
 
 STATES = frozenset(family.table for family in FAMILIES)
@@ -35,11 +36,11 @@ class Disk(Struct, frozen=True):
 
 def compacted(state_folder: Path) -> Disk:
     """Count the contents of the stores, compact them, and measure their files."""
-    records, plain_bytes, left = dict.fromkeys(TABLES, 0), 0, _bytes_in(state_folder)
+    records, plain_bytes, left = dict.fromkeys(CODES, 0), 0, _bytes_in(state_folder)
     for path in sorted(state_folder.glob("*/p*")):
         store = LocalStore(path)
         try:
-            for table in TABLES:
+            for table in CODES:
                 found, size = _size_of(store, table)
                 records[table] += found
                 plain_bytes += size

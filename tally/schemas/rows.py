@@ -1,4 +1,4 @@
-"""The rows of the counters table and the progress of a partition, as their changelog keeps them."""
+"""The rows of the counters table and the progress of a partition, as changelogs keep them."""
 
 import msgspec
 from msgspec import Struct, field
@@ -63,11 +63,11 @@ class LogMark(Struct, frozen=True, array_like=True):
 
 
 class Progress(Struct, frozen=True, array_like=True):
-    """What a partition's last transaction leaves behind beside states and rows."""
+    """What a partition's last transaction leaves behind in both changelogs: the same bytes."""
 
     next_offset: int
     store_id: str
-    """Drawn in the partition's first transaction; tells this changelog from any other."""
+    """Drawn in the partition's first transaction; tells these changelogs from any others."""
     rules: str
     """Fingerprint of the rules that the rows were counted by."""
     raw_at_ms: int = 0
@@ -78,15 +78,20 @@ class Progress(Struct, frozen=True, array_like=True):
     """Messages of which a status was seen, but no send result yet."""
     failure: Failure | None = None
     logs: dict[str, LogMark] = field(default_factory=dict)
-    """By table, and `facts`: the logs that this transaction was written to and counted from."""
+    """By changelog, and `facts`: the logs that this transaction was written to and counted from."""
     states: dict[str, int] = field(default_factory=dict)
     """By table of a family: how many states there are."""
     contested: int = 0
     """Messages that several tenants claim."""
+    seq: int = 0
+    """The number of this transaction, one more for each of the partition; 0 before the first.
+
+    `next_offset` does not tell them apart: a recount commits without moving it.
+    """
 
 
 PROGRESS_KEY = b"\x00progress"
-"""Key of the progress record in the counters changelog; no row key begins with NUL."""
+"""Key of the progress record in both changelogs; no key of a row or of a table begins with NUL."""
 
 _row_decoder = msgspec.msgpack.Decoder(Row)
 _outline_decoder = msgspec.msgpack.Decoder(RowOutline)

@@ -1,6 +1,6 @@
 """The topic registry: names, partitions, retention and record limits of every topic."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -12,12 +12,13 @@ DEPLOYMENT = "deployment"
 """Holds the id that the database has too (`tally/streams/operations/deployment.py`); of all generations."""
 NUMBERS = "numbers"
 """By phone_number_id whose a business number is; kept for ever, and most deployments have none."""
-COUNTERS = "counters"
-ALIASES = "aliases"
-RESYNCS = "resyncs"
-"""By family and scope (a PBX): the latest moment before which whatever was not heard of again is over."""
-OPEN = "open"
-"""By family and subject: those that a resync may still find missing."""
+STATES: Final = "states"
+"""The changelog of every table but the rows; its keys begin with the table's byte (`schemas/tables.py`)."""
+COUNTERS: Final = "counters"
+"""The changelog of the rows, which the view reads, and of what is missing from them."""
+Changelog = Literal["states", "counters"]
+CHANGELOGS: tuple[Changelog, ...] = (STATES, COUNTERS)
+"""The two logs of a batch's transaction; in each of them progress is its last record."""
 
 DAY_MS = 86_400_000
 RAW_LIMIT_BYTES = RECORD.most
@@ -89,21 +90,22 @@ class Names(Struct, frozen=True):
         """The name that consumer groups and transactional ids begin with."""
         return f"{self.prefix}tally-g{self.generation}"
 
-    def changelog(self, table: str) -> str:
-        """Return the changelog of one table."""
-        return f"{self.app}-{table}-changelog"
+    def changelog(self, changelog: Changelog) -> str:
+        """Return the topic of a changelog."""
+        return f"{self.app}-{changelog}"
 
     def group(self, role: Literal["route", "fold"]) -> str:
         """Return the consumer group of a role."""
         return f"{self.app}-{role}"
 
 
-def declared(names: Names, tables: tuple[str, ...], partitions: int) -> list[Topic]:
+def declared(names: Names, partitions: int) -> list[Topic]:
     """Return every topic of a deployment; `partitions` is that of raw topics, facts and changelogs."""
     raw = [Topic(names.raw(topic), partitions, RAW_LIMIT_BYTES, 7 * DAY_MS) for topic in RAW_TOPICS]
     facts = Topic(names.facts, partitions, FACT_LIMIT_BYTES, 14 * DAY_MS)
     changelogs = [
-        Topic(names.changelog(table), partitions, FACT_LIMIT_BYTES, None, as_facts=True) for table in tables
+        Topic(names.changelog(changelog), partitions, FACT_LIMIT_BYTES, None, as_facts=True)
+        for changelog in CHANGELOGS
     ]
     dead = Topic(
         names.raw(DEAD_LETTERS), 4, DEAD_LETTER_LIMIT_BYTES, 30 * DAY_MS, retention_bytes=DEAD_LETTERS_BYTES

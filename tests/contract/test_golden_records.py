@@ -18,8 +18,10 @@ import pytest
 import tally.schemas
 from tally.schemas.records import Keyed
 from tally.schemas.sources import READERS
+from tally.schemas.topics import COUNTERS, STATES
 from tally.tables.kafka.facts_log import by_partition
 from tally.tables.rules import Rules
+from tally.tables.store.interface import by_changelog
 from tests.support.partition import MemoryPartition
 from tests.support.recordings import facts_of, read_recording, recordings
 
@@ -44,8 +46,14 @@ def digests(facts: list[Keyed]) -> dict[str, str]:
     records = by_partition(((keyed, RAW_AT_MS) for keyed in facts), 1)[0]
     partition = MemoryPartition()
     partition.fold(facts, Rules())
-    tables = {name: sorted(entries.items()) for name, entries in partition.tables.items() if entries}
-    return {"facts": _digest(records)} | {name: _digest(tables[name]) for name in sorted(tables)}
+    tables = {name: _digest(_stored(name, entries)) for name, entries in partition.tables.items() if entries}
+    return {"facts": _digest(records)} | {name: tables[name] for name in sorted(tables)}
+
+
+def _stored(table: str, entries: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """Return a table's records as its changelog has them, sorted."""
+    records = by_changelog({table: entries})[COUNTERS if table == COUNTERS else STATES]
+    return sorted((key, value) for key, value in records.items() if value is not None)
 
 
 def _digest(entries: Iterable[tuple[bytes, bytes]]) -> str:

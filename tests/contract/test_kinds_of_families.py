@@ -11,7 +11,7 @@ from tally.agents.fold.resync import open_subjects
 from tally.agents.fold.steps import NO_LIMITS
 from tally.schemas.call_facts import OPERATOR, Resynced
 from tally.schemas.records import Keyed, KeyedFact
-from tally.schemas.topics import ALIASES, OPEN
+from tally.schemas.tables import ALIASES, OPEN
 from tally.tables.families.family import ConnectedFamily, Family, PlainFamily, Resyncable
 from tally.tables.families.operator import Operator, OperatorFamily
 from tally.tables.families.registry import BY_KIND, FAMILIES

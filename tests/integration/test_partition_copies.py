@@ -138,7 +138,9 @@ async def test_a_copy_that_lacks_something_is_as_old_as_the_brokers_say(
 
     assert told == rebuilt
     assert store.get_many("messages", [b"later"]) == [b"1"]
-    assert store.progress == structs.replace(elsewhere.progress, raw_at_ms=0)
+    # To ask for the brokers' time is a transaction of its own.
+    assert store.progress.next_offset == elsewhere.progress.next_offset
+    assert store.progress.seq == elsewhere.progress.seq + 1
     await store.close()
 
 

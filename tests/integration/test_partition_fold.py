@@ -11,9 +11,9 @@ from tally.schemas.keys import join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.records import KeyedFact
 from tally.schemas.rows import decode_row
+from tally.schemas.tables import INCOMPLETE
 from tally.schemas.topics import COUNTERS
 from tally.streams.settings import Settings
-from tally.tables.families.registry import INCOMPLETE
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore

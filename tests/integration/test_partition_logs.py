@@ -5,36 +5,37 @@ In each case nothing is written, and neither is a local copy made anew that is t
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
+from msgspec import structs
 
 from tally.agents.lag import logs
-from tally.schemas.rows import PROGRESS_KEY
-from tally.schemas.topics import COUNTERS
+from tally.schemas.rows import PROGRESS_KEY, encode
+from tally.schemas.tables import CODES
+from tally.schemas.topics import CHANGELOGS, COUNTERS, STATES, Changelog
 from tally.streams.operations import topics
 from tally.streams.operations.altering import alter
 from tally.streams.settings import Settings
-from tally.tables.families.registry import TABLES
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.store.errors import (
     ForeignRecord,
     LogGone,
     LogReplaced,
+    LogsDisagree,
     LogShrank,
     PartitionsChanged,
-    ProgressLost,
     StoreError,
 )
+from tally.tables.store.marks import log_topics
 from tests.support.stored_partition import CLAIM, Opener, moved
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
 
-Harm = Callable[[Any, Settings], Awaitable[None]]
+each_changelog = pytest.mark.parametrize("changelog", CHANGELOGS)
 
 
 @pytest.fixture(params=["a copy", "no copy"])
@@ -44,7 +45,7 @@ def copied(request: pytest.FixtureRequest) -> bool:
 
 
 async def counted(facts: FactsLog, opened: Opener) -> None:
-    """Count a little and close."""
+    """Count a little, in two transactions, and close."""
     await facts.append([(CLAIM, 0)] * 5)
     store = await opened("a")
     await store.commit(
@@ -60,12 +61,23 @@ async def recreated(client: Any, settings: Settings, name: str) -> None:
     await topics.declare(settings)
 
 
-async def cut(client: Any, name: str) -> None:
-    """Delete the first two records of a changelog, as retention would, which a compacted log has none of."""
+async def cut(client: Any, name: str, before: int) -> None:
+    """Delete the records before an offset, as retention would, which a compacted log has none of."""
     assert await alter(client, {name: {"cleanup.policy": "delete"}}) == []
     await asyncio.sleep(1)
-    await client.delete_records({TopicPartition(name, 0): RecordsToDelete(2)})
+    await client.delete_records({TopicPartition(name, 0): RecordsToDelete(before)})
     assert await alter(client, {name: {"cleanup.policy": "compact"}}) == []
+
+
+async def sent(settings: Settings, changelog: Changelog, key: bytes, value: bytes) -> int:
+    """Write a record as another program would; return its offset."""
+    producer = AIOKafkaProducer(**settings.kafka.client())
+    await producer.start()
+    record = await producer.send_and_wait(
+        settings.names.changelog(changelog), key=key, value=value, partition=0
+    )
+    await producer.stop()
+    return int(record.offset)
 
 
 async def refuses(opened: Opener, folder: Path, copied: bool, error: type[StoreError], match: str) -> None:
@@ -77,29 +89,28 @@ async def refuses(opened: Opener, folder: Path, copied: bool, error: type[StoreE
             await opened("a")
 
 
+@each_changelog
 async def test_a_changelog_that_was_made_anew_is_refused(
-    facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path, copied: bool
+    facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path, copied: bool, changelog: Changelog
+) -> None:
+    """Progress in the other one knows which one it was."""
+    await counted(facts, opened)
+    async with topics.admin(settings) as client:
+        await recreated(client, settings, settings.names.changelog(changelog))
+
+    match = rf"g1-{changelog}\[0\] was replaced: .* raise TALLY"
+    await refuses(opened, tmp_path, copied, LogReplaced, match)
+
+
+async def test_of_two_changelogs_that_were_made_anew_the_local_copy_is_the_witness(
+    facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path
 ) -> None:
     await counted(facts, opened)
     async with topics.admin(settings) as client:
-        await recreated(client, settings, settings.names.changelog("messages"))
+        for changelog in CHANGELOGS:
+            await recreated(client, settings, settings.names.changelog(changelog))
 
-    await refuses(
-        opened, tmp_path, copied, LogReplaced, r"messages-changelog\[0\] was replaced: .* raise TALLY"
-    )
-
-
-async def test_a_counters_changelog_that_was_made_anew_is_refused(
-    facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path, copied: bool
-) -> None:
-    await counted(facts, opened)
-    async with topics.admin(settings) as client:
-        await recreated(client, settings, settings.names.changelog(COUNTERS))
-
-    witness = "the local copy does, up to fact 3" if copied else "the changelogs of this partition hold 3 rec"
-    await refuses(
-        opened, tmp_path, copied, ProgressLost, f"counters-changelog.* holds no progress, but {witness}"
-    )
+    await refuses(opened, tmp_path, True, LogReplaced, "was replaced: .* give it another TALLY_STATE_FOLDER")
 
 
 async def test_a_facts_log_that_was_made_anew_is_refused(
@@ -126,14 +137,38 @@ async def test_more_partitions_are_refused(
     )
 
 
+@each_changelog
+@pytest.mark.parametrize("left", ["some", "nothing"])
 async def test_a_changelog_of_which_records_were_deleted_is_refused(
+    facts: FactsLog,
+    opened: Opener,
+    settings: Settings,
+    tmp_path: Path,
+    copied: bool,
+    changelog: Changelog,
+    left: str,
+) -> None:
+    await counted(facts, opened)
+    before = {STATES: 7, COUNTERS: 5}[changelog] if left == "nothing" else 2
+    async with topics.admin(settings) as client:
+        await cut(client, settings.names.changelog(changelog), before)
+
+    await refuses(opened, tmp_path, copied, LogShrank, f"begins at offset {before}, and began at 0")
+
+
+async def test_changelogs_that_end_with_different_transactions_are_refused(
     facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path, copied: bool
 ) -> None:
     await counted(facts, opened)
-    async with topics.admin(settings) as client:
-        await cut(client, settings.names.changelog("messages"))
+    store = await opened("b")
+    later = encode(structs.replace(store.progress, seq=9))
+    await store.close()
+    await sent(settings, STATES, PROGRESS_KEY, later)
 
-    await refuses(opened, tmp_path, copied, LogShrank, "begins at offset 2, and began at 0")
+    match = (
+        r"g1-states\[0\] ends with transaction 9 of .*g1-counters\[0\] with transaction 2 of .* raise TALLY"
+    )
+    await refuses(opened, tmp_path, copied, LogsDisagree, match)
 
 
 async def test_a_running_process_sees_what_becomes_of_its_logs(
@@ -142,34 +177,46 @@ async def test_a_running_process_sees_what_becomes_of_its_logs(
     """A view opens nothing, and would be live with what is left."""
     monkeypatch.setattr(logs, "LOOK_SECONDS", 0.1)
     await counted(facts, opened)
-    there = logs.TopicLogs(settings.kafka, logs.log_topics(settings.names, TABLES))
+    there = logs.TopicLogs(settings.kafka, log_topics(settings.names))
     watch = logs.LogWatch(there.connect, there.first_progress)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(2):
             await watch.run()
     async with topics.admin(settings) as client:
-        await cut(client, settings.names.changelog("messages"))
-        with pytest.raises(LogShrank, match="messages-changelog has lost records: it begins at offset 2"):
+        await cut(client, settings.names.changelog(STATES), 2)
+        with pytest.raises(LogShrank, match="g1-states has lost records: it begins at offset 2"):
             async with asyncio.timeout(30):
                 await watch.run()
-        await client.delete_topics([settings.names.changelog("messages"), settings.names.facts])
+        await client.delete_topics([settings.names.changelog(STATES), settings.names.facts])
     with pytest.raises(LogGone, match="is not there any more"):
         async with asyncio.timeout(30):
             await watch.run()
 
 
-async def test_a_foreign_record_in_the_counters_changelog_is_named_with_its_offset(
-    facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path, copied: bool
+@pytest.mark.parametrize(
+    ("changelog", "key", "what"),
+    [
+        (COUNTERS, b"no row", "no row"),
+        (COUNTERS, PROGRESS_KEY, "no progress record"),
+        (STATES, CODES[COUNTERS] + b"t/c", "its key begins with no table's byte"),
+        (STATES, b"\x00meta", "its key begins with no table's byte"),
+        (STATES, PROGRESS_KEY, "no progress record"),
+    ],
+)
+async def test_a_foreign_record_in_a_changelog_is_named_with_its_offset(
+    facts: FactsLog,
+    opened: Opener,
+    settings: Settings,
+    tmp_path: Path,
+    copied: bool,
+    changelog: Changelog,
+    key: bytes,
+    what: str,
 ) -> None:
     await counted(facts, opened)
-    producer = AIOKafkaProducer(**settings.kafka.client())
-    await producer.start()
-    sent = await producer.send_and_wait(
-        settings.names.changelog(COUNTERS), key=b"no row", value=b"x", partition=0
-    )
-    await producer.stop()
+    offset = await sent(settings, changelog, key, b"x")
 
-    match = rf"counters-changelog\[0\] holds a record at offset {sent.offset} that is not Tally's"
+    match = rf"g1-{changelog}\[0\] holds a record at offset {offset} that is not Tally's \({what}"
     await refuses(opened, tmp_path, copied, ForeignRecord, match)
 
 
@@ -179,8 +226,9 @@ async def test_progress_knows_its_logs_and_every_state(facts: FactsLog, opened: 
     progress = store.progress
 
     assert progress.states == {"messages": 2}
-    # Two transactions: two records and a marker, then one record.
-    assert progress.logs["messages"].end == 4
+    assert progress.seq == 2
+    # Two transactions: two records, progress and a marker, then one record and progress.
+    assert progress.logs[STATES].end == 6
     assert progress.logs[COUNTERS].end == 4
     assert progress.logs["facts"].partitions == 1
     assert len({mark.topic_id for mark in progress.logs.values()}) == len(progress.logs)

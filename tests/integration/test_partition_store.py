@@ -3,16 +3,20 @@
 import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tally.agents.clock import unix_ms
-from tally.schemas.topics import COUNTERS
+from tally.schemas.rows import PROGRESS_KEY, decode_progress
+from tally.schemas.topics import CHANGELOGS, COUNTERS, STATES, Changelog
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
 from tally.tables.kafka.facts_log import FactsLog
+from tally.tables.kafka.read_to_end import read_to_end
 from tally.tables.store.errors import ProgressOutsideLog, StoreBroken
+from tally.tables.store.interface import Writes
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter
 from tests.support.stored_partition import CLAIM, ROW, Opener, moved, store_settings
@@ -37,6 +41,48 @@ async def test_what_is_committed_is_there_after_a_restart_and_after_the_disk_is_
         assert (found, rows, store.progress.next_offset) == ([b"2", None], [(b"t/c", ROW)], 5)
         assert (store.recovered > 0) == wipe
         await store.close()
+
+
+async def test_each_transaction_ends_in_both_changelogs_with_the_same_progress(
+    facts: FactsLog, opened: Opener, settings: Settings
+) -> None:
+    """What a reader of both may rely on, whatever a transaction changes, and whoever wrote the former one."""
+    await facts.append([(CLAIM, 0)] * 5)
+    written: list[Writes] = [
+        {"messages": {b"k": b"1", b"l": b"1"}, "aliases": {b"cm": b"k"}, COUNTERS: {b"t/c": ROW}},
+        {"messages": {b"k": None}},
+        {COUNTERS: {b"t/c": ROW}},
+        {},
+    ]
+    for nth, writes in enumerate(written):
+        store = await opened(f"{nth}")
+        await store.commit(writes, moved(store, nth))
+        await store.close()
+    ended = {log: await transactions(settings, log) for log in CHANGELOGS}
+    keys = {log: [[key for key, _ in some] for some, _ in ended[log]] for log in CHANGELOGS}
+    progress = [decode_progress(last.value) for _, last in ended[STATES]]
+
+    assert keys[STATES] == [[b"mk", b"ml", b"acm"], [b"mk"], [], []]
+    assert keys[COUNTERS] == [[b"t/c"], [], [b"t/c"], []]
+    assert [last.value for _, last in ended[COUNTERS]] == [last.value for _, last in ended[STATES]]
+    assert [one.seq for one in progress] == [1, 2, 3, 4]
+    for log in CHANGELOGS:
+        # Progress says where its own transaction ends in each of them.
+        assert [one.logs[log].end for one in progress] == [last.offset + 1 for _, last in ended[log]]
+
+
+async def transactions(settings: Settings, log: Changelog) -> list[tuple[list[tuple[bytes, bytes]], Any]]:
+    """Return the transactions of a changelog: what each one wrote, and its last record, which is progress."""
+    found: list[tuple[list[tuple[bytes, bytes]], Any]] = []
+    some: list[tuple[bytes, bytes]] = []
+    async for record in read_to_end(settings.kafka, [settings.names.changelog(log)], 30):
+        if record.key == PROGRESS_KEY:
+            found.append((some, record))
+            some = []
+        else:
+            some.append((record.key, record.value))
+    assert some == []
+    return found
 
 
 async def test_a_former_owner_that_was_fenced_changes_nothing_and_is_broken_for_good(
@@ -143,7 +189,7 @@ async def test_a_copy_is_known_by_its_store_id_however_far_back_that_stands(
 async def test_a_transaction_of_many_batches_is_one(facts: FactsLog, settings: Settings) -> None:
     writer = ChangelogWriter(settings.kafka, f"big-{uuid4().hex}", 0)
     await writer.start()
-    topic = settings.names.changelog("messages")
+    topic = settings.names.changelog(STATES)
     done = await writer.commit({topic: {f"{n}".encode(): bytes(400_000) for n in range(8)}})
 
     assert done.ends == {topic: 8}

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.admin import NewPartitions, NewTopic
 
 from tally.schemas.sources import RAW_TOPICS
-from tally.schemas.topics import DEAD_LETTERS
+from tally.schemas.topics import DEAD_LETTERS, STATES
 from tally.streams.operations import topics
 from tally.streams.operations.altering import alter
 from tally.streams.settings import Settings
@@ -41,7 +41,7 @@ async def test_raw_topics_of_others_times_are_refused_until_they_are_altered(set
 
 async def test_a_changelog_that_is_deleted_by_age_is_refused(settings: Settings) -> None:
     await topics.declare(settings)
-    changelog = settings.names.changelog("messages")
+    changelog = settings.names.changelog(STATES)
     async with topics.admin(settings) as admin:
         assert await alter(admin, {changelog: {"cleanup.policy": "delete"}}) == []
     await _until_unfit(settings)

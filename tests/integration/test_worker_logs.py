@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import NewPartitions
 
+from tally.schemas.topics import STATES
 from tally.streams.operations import topics
 from tally.streams.operations.altering import alter
 from tests.support.judge import counted, prepare, publish, simulated
@@ -50,7 +51,7 @@ async def test_partitions_that_are_raised_end_a_running_worker_and_keep_it_from_
 
 
 async def test_a_worker_does_not_start_on_topics_that_are_not_as_declared(worker: WorkerProcess) -> None:
-    changelog = worker.settings.names.changelog("messages")
+    changelog = worker.settings.names.changelog(STATES)
     async with topics.admin(worker.settings) as client:
         assert await alter(client, {changelog: {"cleanup.policy": "delete"}}) == []
     worker.kill()

@@ -14,7 +14,6 @@ from tally.schemas.keys import Template, join_parts
 from tally.schemas.records import KeyedFact
 from tally.schemas.rows import Progress, Row, encode
 from tally.streams.settings import Settings
-from tally.tables.families.registry import TABLES
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore, StoreConfig
@@ -29,7 +28,7 @@ Opener = Callable[[str], Awaitable[PartitionStore]]
 
 
 def store_settings(settings: Settings, folder: Path) -> StoreConfig:
-    return StoreConfig(settings.kafka, settings.names, TABLES, folder, lambda: uuid4().hex)
+    return StoreConfig(settings.kafka, settings.names, folder, lambda: uuid4().hex)
 
 
 def moved(store: PartitionStore, next_offset: int) -> Progress:

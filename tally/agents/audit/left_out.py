@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from tally.agents.fold.missing import is_marked
 from tally.agents.fold.rows import recount
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
+from tally.schemas.tables import INCOMPLETE
 from tally.tables.families.family import ConnectedFamily
-from tally.tables.families.registry import FAMILIES, INCOMPLETE, AnyFamily
+from tally.tables.families.registry import FAMILIES, AnyFamily
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore
 

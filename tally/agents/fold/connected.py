@@ -10,7 +10,7 @@ from tally.agents.fold.failure import family_code
 from tally.agents.fold.resync import Resyncs, latest_resyncs
 from tally.agents.fold.revealing import all_subjects
 from tally.agents.fold.steps import STEP_BYTES, chunks, merging
-from tally.schemas.topics import ALIASES
+from tally.schemas.tables import ALIASES
 from tally.tables.families.family import ConnectedFamily, F, Resyncable, S
 from tally.tables.pieces import Steps
 from tally.tables.store.interface import StateReader

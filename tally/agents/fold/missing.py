@@ -14,9 +14,9 @@ from msgspec import Struct
 from tally.schemas.missing import Subjects, Value, decode_missing, joined, noticed, subjects_key
 from tally.schemas.notices import ANY_CAMPAIGN, Notice, Scope
 from tally.schemas.rows import encode
+from tally.schemas.tables import INCOMPLETE
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Part
-from tally.tables.families.registry import INCOMPLETE
 from tally.tables.store.interface import StateReader, Writes
 
 EVERYBODY: Scope = ("", "")

@@ -16,7 +16,7 @@ from tally.agents.fold.context import FoldContext
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.revealing import NamedFact
 from tally.agents.fold.steps import AT_ONCE, FACTS_AT_ONCE, STEP_BYTES, chunks, merging
-from tally.schemas.topics import ALIASES
+from tally.schemas.tables import ALIASES
 from tally.tables.contribution import Part
 from tally.tables.families.family import F, PartedFamily, S
 from tally.tables.pieces import Steps

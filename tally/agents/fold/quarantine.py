@@ -11,9 +11,9 @@ from tally.agents.fold.missing import Missing, is_marked, scopes_of
 from tally.agents.fold.parted import APART
 from tally.schemas.notices import TOO_LARGE, Scope
 from tally.schemas.records import fact_bytes, kind_of
-from tally.schemas.topics import ALIASES
+from tally.schemas.tables import ALIASES, INCOMPLETE
 from tally.tables.families.family import ConnectedFamily, Resyncable
-from tally.tables.families.registry import BY_KIND, INCOMPLETE, AnyFamily
+from tally.tables.families.registry import BY_KIND, AnyFamily
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 from tally.tables.store.interface import StateReader

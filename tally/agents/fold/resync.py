@@ -13,7 +13,7 @@ from msgspec import Struct
 from tally.agents.fold.context import FoldContext, Merged
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.steps import WideResync
-from tally.schemas.topics import OPEN, RESYNCS
+from tally.schemas.tables import OPEN, RESYNCS
 from tally.tables.families.family import F, Family, Resyncable, S
 from tally.tables.store.interface import StateReader
 

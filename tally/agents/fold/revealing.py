@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tally.agents.fold.failure import family_code
 from tally.agents.fold.steps import FACTS_AT_ONCE, chunks
-from tally.schemas.topics import ALIASES
+from tally.schemas.tables import ALIASES
 from tally.tables.families.family import ConnectedFamily, F, S
 from tally.tables.pieces import Steps
 from tally.tables.store.interface import StateReader

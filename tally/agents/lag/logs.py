@@ -6,7 +6,7 @@ error, and would receive facts of subjects that other partitions hold. A view op
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from msgspec import Struct
 
 from tally.schemas.rows import Progress
-from tally.schemas.topics import COUNTERS, Names
+from tally.schemas.topics import COUNTERS
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import Layout, layouts
 from tally.tables.store.errors import LogGone
@@ -41,11 +41,6 @@ class Found(Struct, frozen=True):
 Ask = Callable[[], Awaitable[Found]]
 
 log = structlog.get_logger()
-
-
-def log_topics(names: Names, tables: Sequence[str]) -> dict[str, str]:
-    """Return the topics of the logs, keyed by the names that progress has for them."""
-    return {FACTS: names.facts} | {table: names.changelog(table) for table in tables}
 
 
 def compare(progress: Progress, partition: int, found: Found, topics: Mapping[str, str]) -> None:
@@ -186,6 +181,6 @@ class TopicLogs:
         return found.layouts[COUNTERS].partitions
 
     async def _progress_of(self, partition: int) -> Progress | None:
-        counters = {COUNTERS: self._topics[COUNTERS]}
-        async with Changelogs(self._kafka, counters, partition) as changelogs:
-            return await changelogs.newest((await changelogs.ranges())[COUNTERS])
+        # Of counters alone: a view may read no more.
+        async with Changelogs(self._kafka, {COUNTERS: self._topics[COUNTERS]}, partition) as changelogs:
+            return (await changelogs.newest(await changelogs.ranges())).get(COUNTERS)

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tally.schemas.topics import COUNTERS
+from tally.schemas.topics import CHANGELOGS, COUNTERS
 from tally.streams.settings import Settings
-from tally.tables.families.registry import TABLES
 from tally.tables.store.local import LocalStore
 from tally.tables.store.recovery import Changelogs
 
@@ -38,11 +37,11 @@ class Copies:
         """Return the copy of a partition, read up to the ends of its changelogs."""
         local = self._open.get(partition) or self._open.setdefault(partition, self.store("copy", partition))
         names = self._settings.names
-        topics = {table: names.changelog(table) for table in TABLES}
+        topics = {log: names.changelog(log) for log in CHANGELOGS}
         reading = Changelogs(self._settings.kafka, topics, partition)
         async with asyncio.timeout(COPY_SECONDS), reading as changelogs:
             ranges = await changelogs.ranges()
-            newest = await changelogs.newest(ranges[COUNTERS])
+            newest = (await changelogs.newest(ranges)).get(COUNTERS)
             if newest is not None:  # None: nothing was ever counted
                 await changelogs.replay(local, ranges, newest.store_id)
         return local

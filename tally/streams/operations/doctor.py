@@ -12,9 +12,8 @@ from tally.deploy import migrate
 from tally.schemas.bounds import BY_NAME, IDENTIFIER_LINKS, TEMPLATES_SHOWN
 from tally.schemas.notices import UNITS
 from tally.streams.operations import beyond, deployment, generation, incomplete, topics
-from tally.streams.operations.looks import MESSAGES, SCAN_SECONDS, SHOWN, Census, Looks
+from tally.streams.operations.looks import SHOWN, Looks
 from tally.streams.settings import Settings
-from tally.tables.kafka.read_to_end import read_to_end
 
 DEADLINE_SECONDS = 20.0
 MANY_TEMPLATES = """
@@ -49,7 +48,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("generation", partial(_generation, settings)),
         ("deployment", partial(_deployment, settings)),
         ("campaigns with more templates than an answer shows", partial(_many_templates, settings)),
-        ("messages by business number", partial(_messages, settings)),
+        ("messages by business number", partial(_messages, looks)),
         ("customers by business number", partial(_customers, looks)),
         ("dead letters by reason", partial(_dead_letters, looks)),
         ("what is missing", partial(what_is_missing, looks)),
@@ -122,12 +121,8 @@ async def _many_templates(settings: Settings) -> str:
     return ", ".join([*shown, *(["..."] if len(found) > SHOWN else [])]) or "none"
 
 
-async def _messages(settings: Settings) -> str:
-    census = Census()
-    changelog = settings.names.changelog(MESSAGES.table)
-    async for record in read_to_end(settings.kafka, [changelog], SCAN_SECONDS):
-        census.apply(record.key, record.value)
-    return str(census)
+async def _messages(looks: Looks) -> str:
+    return str(await looks.census())
 
 
 async def _customers(looks: Looks) -> str:

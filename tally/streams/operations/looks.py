@@ -7,6 +7,8 @@ from msgspec import Struct, field
 
 from tally.schemas.bounds import CUSTOMER
 from tally.schemas.keys import split_parts
+from tally.schemas.tables import table_of
+from tally.schemas.topics import STATES
 from tally.streams.operations import dead_letters, incomplete
 from tally.streams.settings import Settings
 from tally.tables.contribution import is_contested
@@ -30,7 +32,7 @@ class Looks:
         self.settings = settings
         self._letters: dead_letters.Summary | None = None
         self._lines: list[incomplete.Line] | None = None
-        self._crowds: Crowds | None = None
+        self._held: Held | None = None
 
     async def letters(self) -> dead_letters.Summary:
         """Return dead letters by reason and by bound."""
@@ -44,15 +46,37 @@ class Looks:
             self._lines = await incomplete.read(self.settings)
         return self._lines
 
+    async def census(self) -> "Census":
+        """Return the messages that wait for a send result or that several tenants claim."""
+        return (await self._states()).census
+
     async def crowds(self) -> "Crowds":
         """Return the identifiers that identify no customer, and the largest customer."""
-        if self._crowds is None:
-            crowds = Crowds()
-            changelog = self.settings.names.changelog(CUSTOMERS.table)
-            async for record in read_to_end(self.settings.kafka, [changelog], SCAN_SECONDS):
-                crowds.apply(record.key, record.value)
-            self._crowds = crowds
-        return self._crowds
+        return (await self._states()).crowds
+
+    async def _states(self) -> "Held":
+        if self._held is None:
+            held = Held(Census(), Crowds())
+            states = self.settings.names.changelog(STATES)
+            async for record in read_to_end(self.settings.kafka, [states], SCAN_SECONDS):
+                held.apply(record.key, record.value)
+            self._held = held
+        return self._held
+
+
+class Held(Struct, frozen=True):
+    """What the changelog of states says of messages and customers."""
+
+    census: "Census"
+    crowds: "Crowds"
+
+    def apply(self, key: bytes, value: bytes | None) -> None:
+        """Apply a record of the changelog; a later record of a key replaces an earlier one."""
+        table, subject = table_of(key), key[1:]
+        if table == MESSAGES.table:
+            self.census.apply(subject, value)
+        elif table == CUSTOMERS.table:
+            self.crowds.apply(subject, value)
 
 
 class Census(Struct):
@@ -66,7 +90,7 @@ class Census(Struct):
     contested: set[bytes] = field(default_factory=set)
 
     def apply(self, key: bytes, value: bytes | None) -> None:
-        """Apply a record of the messages' changelog; a later record of a message replaces an earlier one."""
+        """Apply the state of a message; a later one replaces an earlier one."""
         self.waiting.discard(key)
         self.contested.discard(key)
         if value is None:
@@ -94,7 +118,7 @@ class Crowds(Struct):
     sizes: dict[bytes, int] = field(default_factory=dict)
 
     def apply(self, key: bytes, value: bytes | None) -> None:
-        """Apply a record of the customers' changelog; a later record of a key replaces an earlier one."""
+        """Apply the state of a customer; a later one replaces an earlier one."""
         self.refused.discard(key)
         self.incomplete.discard(key)
         self.sizes.pop(key, None)

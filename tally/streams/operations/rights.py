@@ -16,10 +16,9 @@ from aiokafka.protocol.api import Request, RequestStruct
 from msgspec import Struct
 
 from tally.schemas.sources import READERS
-from tally.schemas.topics import COUNTERS, DEAD_LETTERS, DEPLOYMENT, NUMBERS, Names
+from tally.schemas.topics import CHANGELOGS, COUNTERS, DEAD_LETTERS, DEPLOYMENT, NUMBERS, Names
 from tally.streams.operations.topics import admin
 from tally.streams.settings import Settings
-from tally.tables.families.registry import TABLES
 from tally.tables.kafka.layouts import allowed_on_topics
 
 DEADLINE_SECONDS = 30.0
@@ -67,8 +66,8 @@ def needed(roles: Iterable[str], names: Names) -> Needed:
             groups.add(names.group("route"))
         elif role == "fold":
             topics[names.facts].add(Operation.READ)
-            for table in TABLES:
-                topics[names.changelog(table)] |= {Operation.READ, Operation.WRITE}
+            for log in CHANGELOGS:
+                topics[names.changelog(log)] |= {Operation.READ, Operation.WRITE}
             topics[names.raw(DEAD_LETTERS)].add(Operation.WRITE)
             groups.add(names.group("fold"))
         else:

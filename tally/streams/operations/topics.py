@@ -19,7 +19,6 @@ from tally.schemas.topics import Topic, declared
 from tally.streams.operations.altering import alter
 from tally.streams.operations.topic_problems import Found, Problems, Wanted, is_missing, problems_of
 from tally.streams.settings import Settings
-from tally.tables.families.registry import TABLES
 from tally.tables.kafka.layouts import Layout, layouts
 
 DEADLINE_SECONDS = 60.0
@@ -55,7 +54,7 @@ class Declared(Struct, frozen=True):
 
 def wanted(settings: Settings) -> list[Topic]:
     """Return every topic of this deployment."""
-    return declared(settings.names, TABLES, settings.partitions)
+    return declared(settings.names, settings.partitions)
 
 
 async def declare(settings: Settings, *, mend: bool = False, only: Collection[str] | None = None) -> Declared:

@@ -17,7 +17,7 @@ from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.flush.loop import Flush
 from tally.agents.flush.ports import FlushConfig, FlushPorts
-from tally.agents.lag.logs import LogWatch, TopicLogs, log_topics
+from tally.agents.lag.logs import LogWatch, TopicLogs
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
@@ -44,12 +44,12 @@ from tally.streams.worker.brokers import wait_for_brokers
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics
 from tally.streams.worker.observer import WorkerObserver
 from tally.streams.worker.roles import fold_app, route_app
-from tally.tables.families.registry import TABLES
 from tally.tables.kafka.dead_letters import DeadLetters
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import PostgresFailure
 from tally.tables.postgres.writer import Writer
+from tally.tables.store.marks import log_topics
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ class Process:
         await rights.check(settings)
         self._partitions = declared.facts_partitions
         await self._closing.enter_async_context(self._beating())
-        logs = TopicLogs(settings.kafka, log_topics(settings.names, TABLES))
+        logs = TopicLogs(settings.kafka, log_topics(settings.names))
         await logs.check_first()
         # Before the worker joins its groups: with another deployment's database it ends here.
         writer = await self._writer(logs) if "flush" in roles else None

@@ -20,7 +20,6 @@ from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs
 from tally.streams.transport.config import RunLimits, TransportConfig
 from tally.streams.transport.runs import Run
 from tally.streams.worker.observer import WorkerObserver
-from tally.tables.families.registry import TABLES
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.store.partition import PartitionStore, StoreConfig
@@ -80,7 +79,7 @@ def fold_app(
     """Return the app that reads the facts log, and the folds of its partitions."""
     names = settings.names
     store_config = StoreConfig(
-        settings.kafka, names, TABLES, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
+        settings.kafka, names, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
     )
 
     async def keep(partition: int, facts: Sequence[FactRecord], error: str) -> None:

@@ -1,9 +1,8 @@
-"""The families that the fold knows, and the tables of a partition."""
+"""The families that the fold knows."""
 
 from typing import Any
 
 from tally.schemas.records import VERSION
-from tally.schemas.topics import ALIASES, COUNTERS, OPEN, RESYNCS
 from tally.tables.families.call.family import CallFamily
 from tally.tables.families.customer.family import CustomerFamily
 from tally.tables.families.family import ConnectedFamily, PlainFamily
@@ -23,16 +22,3 @@ FAMILIES: tuple[AnyFamily, ...] = (
 )
 BY_KIND: dict[bytes, AnyFamily] = {family.code + VERSION: family for family in FAMILIES}
 """The families by the first bytes of a fact's record: family and version."""
-
-INCOMPLETE = "incomplete"
-"""The table of subjects with a quarantined fact, and that fact's offset."""
-
-TABLES: tuple[str, ...] = (
-    *(family.table for family in FAMILIES),
-    ALIASES,
-    RESYNCS,
-    OPEN,
-    INCOMPLETE,
-    COUNTERS,
-)
-"""All tables of a partition; each has a changelog."""

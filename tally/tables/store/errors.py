@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from tally.schemas.rows import Progress
+
 REPLAY = "restore it, or raise TALLY_GENERATION and replay the raw topics"
 
 OTHER_BROKERS = (
@@ -74,10 +76,20 @@ class PartitionsChanged(StoreError):
 
 
 class ProgressLost(StoreError):
-    """The counters changelog holds no progress, but there is other evidence that facts were counted."""
+    """A changelog holds no progress, but there is other evidence that facts were counted."""
 
     def __init__(self, name: str, witness: str) -> None:
         super().__init__(f"{name} holds no progress, but {witness}: {REPLAY}{OTHER_BROKERS}")
+
+
+class LogsDisagree(StoreError):
+    """The two changelogs of a partition do not end with the same transaction."""
+
+    def __init__(self, states: str, of_states: Progress, counters: str, of_counters: Progress) -> None:
+        super().__init__(
+            f"{states} ends with {_ended(of_states)}, {counters} with {_ended(of_counters)}: a transaction"
+            f" writes to both, so one of them has lost records or was written by another program; {REPLAY}"
+        )
 
 
 class StatesMissing(StoreError):
@@ -105,3 +117,7 @@ class GapInLog(StoreError):
 
     def __init__(self, topic: str, partition: int, next_offset: int, offset: int) -> None:
         super().__init__(f"{topic}[{partition}] continues at {offset}, but progress is {next_offset}")
+
+
+def _ended(progress: Progress) -> str:
+    return f"transaction {progress.seq} of store {progress.store_id}"

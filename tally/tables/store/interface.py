@@ -1,10 +1,15 @@
 """The store as pure code sees it: reads of tables, and the writes that it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-Writes = dict[str, dict[bytes, bytes | None]]
-"""The new value of each key, by table; None deletes."""
+from tally.schemas.tables import CODES
+from tally.schemas.topics import COUNTERS, STATES, Changelog
+
+Entries = dict[bytes, bytes | None]
+"""The new value of each key; None deletes."""
+Writes = dict[str, Entries]
+"""New values by table."""
 
 
 class StateReader(Protocol):
@@ -17,3 +22,13 @@ class StateReader(Protocol):
         self, table: str, prefix: bytes, begin: bytes = b"", most: int | None = None
     ) -> list[bytes]:
         """Return the keys that begin with the prefix, in order, from `begin` on and at most `most`."""
+
+
+def by_changelog(writes: Mapping[str, Mapping[bytes, bytes | None]]) -> dict[Changelog, Entries]:
+    """Return writes as both changelogs have them: states under the byte of their table, and rows."""
+    states: Entries = {}
+    for table, entries in writes.items():
+        if table != COUNTERS:
+            code = CODES[table]
+            states.update([(code + key, value) for key, value in entries.items()])
+    return {STATES: states, COUNTERS: dict(writes.get(COUNTERS, {}))}

@@ -1,7 +1,7 @@
 """The local half of a partition's tables: a copy in RocksDB that can always be rebuilt."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,10 +19,15 @@ from rocksdict import (
     WriteOptions,
 )
 
+from tally.schemas.tables import CODES
+from tally.schemas.topics import COUNTERS, STATES, Changelog
 from tally.tables.store.errors import CopyUnfit
-from tally.tables.store.interface import Writes
+from tally.tables.store.interface import Entries, Writes, by_changelog
 
+_PREFIXES: Mapping[Changelog, bytes] = {STATES: b"", COUNTERS: CODES[COUNTERS]}
+"""What stands here before the keys of a changelog: those of states begin with their table's byte already."""
 _META = b"\x00meta"
+"""No key of a changelog is this or `_OWNER`: of those that begin with NUL, states hold progress alone."""
 _OWNER = b"\x00owner"
 """The key that names the copy's partition. A copy of another partition does not match these changelogs."""
 _WRITE_BUFFER_BYTES = 2 << 20
@@ -40,8 +45,8 @@ class Meta(Struct, frozen=True, array_like=True):
     """Which store the copy belongs to, and how far it is applied."""
 
     store_id: str
-    offsets: dict[str, int]
-    """The next changelog offset to apply, by table."""
+    offsets: Mapping[Changelog, int]
+    """The next offset to apply, by changelog."""
     touched_ms: int
     """The brokers' time of the newest record; a copy that is too old may have missed tombstones."""
 
@@ -78,9 +83,9 @@ class LocalStore:
 
     def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the value of each key, None for a missing one."""
-        prefix = table.encode() + b"/"
         if not keys:
             return []
+        prefix = CODES[table]
         with _believed():
             return cast(list[bytes | None], self._db.get([prefix + key for key in keys]))
 
@@ -92,12 +97,12 @@ class LocalStore:
 
     def items(self, table: str, prefix: bytes = b"", begin: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Iterate over a table's entries with the prefix, in the order of keys, from `begin` on."""
-        table_prefix = table.encode() + b"/"
-        under, cut = table_prefix + prefix, len(table_prefix)
+        code = CODES[table]
+        under, cut = code + prefix, len(code)
         with _believed():
             # The wheel's own `items()` ends silently at a damaged block.
             found = self._db.iter()
-            found.seek(max(under, table_prefix + begin))
+            found.seek(max(under, code + begin))
             while found.valid():
                 key = cast(bytes, found.key())  # the wheel's types do not know of its raw mode
                 if not key.startswith(under):
@@ -108,9 +113,13 @@ class LocalStore:
 
     def write(self, writes: Writes, meta: Meta) -> None:
         """Apply changes of several tables, and the meta data that they bring the copy to, atomically."""
+        self.apply(by_changelog(writes), meta)
+
+    def apply(self, changes: Mapping[Changelog, Entries], meta: Meta) -> None:
+        """Apply changes by changelog, under its keys, as `write` does those of tables."""
         batch = WriteBatch(raw_mode=True)
-        for table, entries in writes.items():
-            prefix = table.encode() + b"/"
+        for changelog, entries in changes.items():
+            prefix = _PREFIXES[changelog]
             for key, value in entries.items():
                 if value is None:
                     batch.delete(prefix + key)

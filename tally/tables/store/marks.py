@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from tally.schemas.rows import LogMark, Progress
+from tally.schemas.topics import CHANGELOGS, COUNTERS, STATES, Changelog, Names
 from tally.tables.kafka.layouts import Layout
-from tally.tables.store.errors import LogReplaced, LogShrank, PartitionsChanged, ProgressLost
+from tally.tables.store.errors import LogReplaced, LogsDisagree, LogShrank, PartitionsChanged, ProgressLost
 
 FACTS = "facts"
-"""The key of the facts log among the marks; a changelog's key is its table. Retention moves its start."""
+"""The key of the facts log among the marks; a changelog has its own name. Retention moves its start."""
+
+
+def log_topics(names: Names) -> dict[str, str]:
+    """Return the topics of the logs, keyed by the names that progress has for them."""
+    return {FACTS: names.facts, **{log: names.changelog(log) for log in CHANGELOGS}}
 
 
 def check(known: Mapping[str, LogMark], found: Mapping[str, LogMark], named: Mapping[str, str]) -> None:
@@ -15,11 +23,13 @@ def check(known: Mapping[str, LogMark], found: Mapping[str, LogMark], named: Map
 
     A log that progress does not know is new, and passes. Raises LogReplaced, PartitionsChanged, LogShrank.
     """
-    for log, mark in known.items():
-        there = found.get(log)
-        if there is None:
-            continue  # a table of another release
-        _check_one(named[log], mark, there)
+    for log, there in found.items():
+        if (mark := known.get(log)) is None:
+            continue
+        check_identity(named[log], mark, Layout(there.topic_id, there.partitions, 0))
+        check_start(named[log], mark, there.start)
+        if there.end < mark.end:
+            raise LogShrank(named[log], f"it ends at offset {there.end}, and {mark.end} was committed")
 
 
 def check_identity(name: str, known: LogMark, layout: Layout) -> None:
@@ -36,32 +46,42 @@ def check_start(name: str, known: LogMark, start: int) -> None:
         raise LogShrank(name, f"it begins at offset {start}, and began at {known.start}")
 
 
-def _check_one(name: str, known: LogMark, found: LogMark) -> None:
-    check_identity(name, known, Layout(found.topic_id, found.partitions, 0))
-    check_start(name, known, found.start)
-    if found.end < known.end:
-        raise LogShrank(name, f"it ends at offset {found.end}, and {known.end} was committed")
+def agreed(newest: Mapping[Changelog, Progress], named: Mapping[str, str]) -> Progress | None:
+    """Return the newest progress, which must be the same in both changelogs; None if neither holds any.
 
-
-def check_witness(name: str, newest: Progress | None, witness: Progress | None, records: int) -> None:
-    """Compare the newest progress of the counters changelog with other evidence that facts were counted.
-
-    Evidence is the progress in a local copy, or any committed record of a changelog, since the first
-    transaction of a partition already writes progress. Raises ProgressLost, LogReplaced.
+    A transaction writes to both or to neither, so where they differ one of them has lost records or was
+    written by another. Raises ProgressLost, LogsDisagree.
     """
-    if newest is None and witness is not None:
-        raise ProgressLost(name, f"the local copy does, up to fact {witness.next_offset}")
-    if newest is None and records:
-        raise ProgressLost(name, f"the changelogs of this partition hold {records} records")
-    if newest is not None and witness is not None and newest.store_id != witness.store_id:
+    if not newest:
+        return None
+    if lost := [log for log in CHANGELOGS if log not in newest]:
+        ((other, held),) = newest.items()
+        raise ProgressLost(named[lost[0]], f"{named[other]} does, up to transaction {held.seq}")
+    if newest[STATES] != newest[COUNTERS]:
+        raise LogsDisagree(named[STATES], newest[STATES], named[COUNTERS], newest[COUNTERS])
+    return newest[COUNTERS]
+
+
+def check_witness(name: str, newest: Progress | None, witness: Progress | None) -> None:
+    """Compare the newest progress of the changelogs with that of a local copy.
+
+    Raises ProgressLost, LogReplaced, LogShrank.
+    """
+    if witness is None:
+        return
+    if newest is None:
+        raise ProgressLost(name, f"the local copy does, up to transaction {witness.seq}")
+    if newest.store_id != witness.store_id:
         raise LogReplaced(name, f"store {witness.store_id} by the local copy", newest.store_id)
+    if newest.seq < witness.seq:
+        raise LogShrank(
+            name, f"it ends with transaction {newest.seq}, and the local copy holds {witness.seq}"
+        )
 
 
-def moved(marks: Mapping[str, LogMark], ends: Mapping[str, int]) -> dict[str, LogMark]:
-    """Return the marks with later ends, by log; no end moves back."""
-    return {
-        log: LogMark(mark.topic_id, mark.partitions, mark.start, max(mark.end, ends.get(log, 0)))
-        if log in ends
-        else mark
-        for log, mark in marks.items()
-    }
+def moved(marks: Mapping[str, LogMark], ends: Mapping[Changelog, int]) -> dict[str, LogMark]:
+    """Return the marks with later ends of changelogs; no end moves back."""
+    later = dict(marks)
+    for log, end in ends.items():
+        later[log] = structs.replace(marks[log], end=max(marks[log].end, end))
+    return later

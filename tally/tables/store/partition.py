@@ -1,4 +1,4 @@
-"""The tables of one partition, written in one fenced transaction per batch (E3, E4)."""
+"""The tables of one partition, written in one fenced transaction of both changelogs per batch (E3, E4)."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,17 +11,17 @@ from msgspec import Struct, structs
 
 from tally.schemas.missing import NO_ROW
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_progress, encode
-from tally.schemas.topics import COUNTERS, Names
+from tally.schemas.topics import CHANGELOGS, COUNTERS, Changelog, Names
 from tally.tables.families.registry import FAMILIES
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store.copy import Copy
-from tally.tables.store.errors import ProgressOutsideLog, Rebuilt, StoreBroken, StoreError
-from tally.tables.store.interface import Writes
+from tally.tables.store.errors import ProgressLost, ProgressOutsideLog, Rebuilt, StoreBroken, StoreError
+from tally.tables.store.interface import Entries, Writes, by_changelog
 from tally.tables.store.known_states import KnownStates
 from tally.tables.store.local import Meta
-from tally.tables.store.marks import FACTS, check, check_witness, moved
+from tally.tables.store.marks import agreed, check, check_witness, log_topics, moved
 from tally.tables.store.recovery import Changelogs, OnProgress, Range, has_slept, lacks, unfit
-from tally.tables.store.transaction import ChangelogWriter, by_topic
+from tally.tables.store.transaction import ChangelogWriter, Committed
 
 COMMIT_SECONDS = 12.0
 """Shorter than the timeout of the transaction itself: a stuck commit fails here first."""
@@ -36,7 +36,6 @@ class StoreConfig(Struct, frozen=True):
 
     kafka: KafkaClients
     names: Names
-    tables: tuple[str, ...]
     folder: Path
     new_id: Callable[[], str]
     rebuilt: Callable[[Rebuilt], None] = lambda _: None
@@ -50,7 +49,7 @@ class PartitionStore:
         self._config = config
         self.partition = partition
         names = config.names
-        self._topics = {table: names.changelog(table) for table in config.tables}
+        self._topics = {log: names.changelog(log) for log in CHANGELOGS}
         self._copy = Copy(config.folder / names.app / f"p{partition}", config.rebuilt)
         self._states = KnownStates(frozenset(family.table for family in FAMILIES))
         self._logs: Mapping[str, LogMark] = {}
@@ -84,32 +83,34 @@ class PartitionStore:
             async with asyncio.timeout(STEP_SECONDS):
                 ranges = await changelogs.ranges()
                 self._logs = await changelogs.marks(names.facts, ranges)
-            newest = await changelogs.newest(ranges[COUNTERS])
-            self._check(newest)
+            newest = self._checked(await changelogs.newest(ranges))
             if await self._must_rebuild(newest, ranges):
                 self._local = self._copy.remade()
             ranges = await changelogs.ranges()
             store_id = newest.store_id if newest else self._config.new_id()
             self.recovered = await changelogs.replay(self._local, ranges, store_id, on_progress)
             (log_range,) = (await changelogs.bounds(facts)).values()
-        check_witness(self._named(COUNTERS), newest, None, self.recovered)
-        self._logs = moved(self._logs, {table: found.end for table, found in ranges.items()})
+        if newest is None and self.recovered:
+            raise ProgressLost(self._named(COUNTERS), f"the changelogs hold {self.recovered} records")
+        self._logs = moved(self._logs, {log: found.end for log, found in ranges.items()})
         self.progress = self._held() or Progress(0, store_id, rules="")
         if not log_range.start <= self.progress.next_offset <= log_range.end:
             raise ProgressOutsideLog(
                 names.facts, self.partition, self.progress.next_offset, log_range.start, log_range.end
             )
 
-    def _check(self, newest: Progress | None) -> None:
-        """Compare the logs with what the newest progress and that of the local copy know of them."""
+    def _checked(self, found: Mapping[Changelog, Progress]) -> Progress | None:
+        """Return the newest progress, if the logs are what it and that of the local copy know of them."""
         witness = self._held()
-        check_witness(self._named(COUNTERS), newest, witness, 0)
         named = {log: self._named(log) for log in self._logs}
-        for progress in (newest, witness):
+        for progress in (*found.values(), witness):
             if progress is not None:
                 check(progress.logs, self._logs, named)
+        newest = agreed(found, named)
+        check_witness(self._named(COUNTERS), newest, witness)
+        return newest
 
-    async def _must_rebuild(self, newest: Progress | None, ranges: Mapping[str, Range]) -> bool:
+    async def _must_rebuild(self, newest: Progress | None, ranges: Mapping[Changelog, Range]) -> bool:
         """Return whether the local copy has to be rebuilt; False if there is none."""
         meta = self._local.meta
         if meta is None:
@@ -125,8 +126,9 @@ class PartitionStore:
 
     async def _broker_now_ms(self, newest: Progress) -> int:
         """Return the brokers' time. It comes only with a written record, so progress is written once more."""
-        again = encode(structs.replace(newest, raw_at_ms=0))
-        return (await self._writer.commit({self._topics[COUNTERS]: {PROGRESS_KEY: again}})).at_ms
+        changes = by_changelog({})
+        self._end(changes, structs.replace(newest, raw_at_ms=0), newest.seq + 1)
+        return (await self._write(changes)).at_ms
 
     def _held(self) -> Progress | None:
         """Return the progress that the local copy holds."""
@@ -134,8 +136,7 @@ class PartitionStore:
         return None if raw is None else decode_progress(raw)
 
     def _named(self, log: str) -> str:
-        topic = self._config.names.facts if log == FACTS else self._topics[log]
-        return f"{topic}[{self.partition}]"
+        return f"{log_topics(self._config.names)[log]}[{self.partition}]"
 
     @property
     def facts(self) -> str:
@@ -155,7 +156,7 @@ class PartitionStore:
         return self._local.keys_under(table, prefix, begin, most)
 
     def items(self, table: str) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the committed entries of a table, without the entries beside rows (`NO_ROW`)."""
+        """Iterate over the committed entries of a table, without those that stand beside rows (`NO_ROW`)."""
         return ((key, value) for key, value in self._local.items(table) if not key.startswith(NO_ROW))
 
     async def commit(self, writes: Writes, progress: Progress) -> None:
@@ -182,38 +183,44 @@ class PartitionStore:
     async def _commit(self, writes: Writes, progress: Progress) -> None:
         """Commit a batch in four steps; an error in any of them leaves the store broken (E3).
 
-        1. Fill in progress: where each log will end, and how many states there will be.
+        1. Fill in progress: its number, where each log will end, and how many states there will be.
         2. Commit everything to the brokers in one transaction, progress last. From here on it is durable.
         3. Apply it to the local copy, with the offsets that the brokers assigned.
         4. Note where the logs end now, behind their markers, and allow the next batch.
         """
         self._broken = True
         # 1
-        entries = dict(writes)
-        entries[COUNTERS] = {**writes.get(COUNTERS, {}), PROGRESS_KEY: b""}
-        # There is one writer, so the next records directly follow the log's end: their offsets are known.
-        reached = {table: self._logs[table].end + len(some) for table, some in entries.items() if some}
-        progress = structs.replace(
-            progress,
-            logs=moved(self._logs, reached),
-            states=self._states.after(self.progress.states, writes, self._local),
-        )
-        # Last in the batch: a reader that has progress has all rows of the transaction.
-        entries[COUNTERS][PROGRESS_KEY] = encode(progress)
+        states = self._states.after(self.progress.states, writes, self._local)
+        changes = by_changelog(writes)
+        progress = self._end(changes, structs.replace(progress, states=states), self.progress.seq + 1)
         # 2
         async with asyncio.timeout(COMMIT_SECONDS):
-            done = await self._writer.commit(by_topic(entries, self._topics))
+            done = await self._write(changes)
         # 3
         assert self._local.meta is not None  # noqa: S101 - set by the opening
-        ends = {table: done.ends[topic] for table, topic in self._topics.items() if topic in done.ends}
-        offsets = {**self._local.meta.offsets, **ends}
+        ends = {log: done.ends[topic] for log, topic in self._topics.items()}
         touched_ms = max(self._local.meta.touched_ms, done.at_ms)
-        self._local.write(entries, Meta(progress.store_id, offsets, touched_ms))
+        self._local.apply(changes, Meta(progress.store_id, dict(ends), touched_ms))
         # 4: each log has a transaction marker behind its records.
-        self._logs = moved(progress.logs, {table: end + 1 for table, end in ends.items()})
+        self._logs = moved(progress.logs, {log: end + 1 for log, end in ends.items()})
         self._states.forget()
         self.progress = progress
         self._broken = False
+
+    def _end(self, changes: Mapping[Changelog, Entries], progress: Progress, seq: int) -> Progress:
+        """End the changes of both changelogs with progress, which tells where that is; return it.
+
+        It is the last record of a transaction: a reader that has it has the whole transaction of that log.
+        """
+        # There is one writer, so the next records directly follow the log's end: their offsets are known.
+        reached = {log: self._logs[log].end + len(entries) + 1 for log, entries in changes.items()}
+        progress = structs.replace(progress, seq=seq, logs=moved(self._logs, reached))
+        for entries in changes.values():
+            entries[PROGRESS_KEY] = encode(progress)
+        return progress
+
+    async def _write(self, changes: Mapping[Changelog, Entries]) -> Committed:
+        return await self._writer.commit({self._topics[log]: entries for log, entries in changes.items()})
 
     def doubt(self, why: Rebuilt) -> None:
         """Remove the local copy of a closed store; the next opening reads its changelogs again."""

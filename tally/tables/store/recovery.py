@@ -10,7 +10,8 @@ from msgspec import Struct
 from tally.schemas.grains import RowKey
 from tally.schemas.missing import decode_missing, is_missing
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, decode_progress
-from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS
+from tally.schemas.tables import table_of
+from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS, STATES, Changelog
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import present_layouts
 from tally.tables.kafka.read_to_end import read_up_to
@@ -22,8 +23,8 @@ SILENT_SECONDS = 60.0
 """How long a reader waits for records to arrive; while they arrive, reading has no deadline."""
 FETCH_BYTES = 4 << 20
 FETCH_ALL_BYTES = 8 << 20
-"""The limit of one fetch of all tables. The client's default of 50 MB is too much when many partitions open
-together."""
+"""The limit of one fetch of both changelogs. The client's default of 50 MB is too much when many partitions
+open together."""
 TAIL = 2_000
 """How many offsets the first search for the newest progress record goes back. Only aborted transactions can
 follow that record."""
@@ -39,21 +40,21 @@ class Range(Struct, frozen=True):
     end: int
 
 
-def unfit(meta: Meta | None, ranges: Mapping[str, Range], store_id: str | None) -> Rebuilt | None:
+def unfit(meta: Meta | None, ranges: Mapping[Changelog, Range], store_id: str | None) -> Rebuilt | None:
     """Return why a local copy of any age has to be rebuilt; None if it can be brought up to date.
 
-    It must be a copy of this log, neither ahead of its end nor behind its start.
+    It must be a copy of these logs, neither ahead of their ends nor behind their starts.
     """
     if meta is None or meta.store_id != store_id:
         return "other_store"
-    if all(ranges[table].start <= meta.offsets.get(table, 0) <= ranges[table].end for table in ranges):
+    if all(found.start <= meta.offsets.get(log, 0) <= found.end for log, found in ranges.items()):
         return None
     return "out_of_range"
 
 
-def lacks(meta: Meta, ranges: Mapping[str, Range]) -> bool:
+def lacks(meta: Meta, ranges: Mapping[Changelog, Range]) -> bool:
     """Return whether the changelogs hold records that the copy lacks; one missing offset is only a marker."""
-    return any(found.end - meta.offsets.get(table, 0) > 1 for table, found in ranges.items())
+    return any(found.end - meta.offsets.get(log, 0) > 1 for log, found in ranges.items())
 
 
 def has_slept(meta: Meta, broker_now_ms: int) -> bool:
@@ -65,13 +66,13 @@ def has_slept(meta: Meta, broker_now_ms: int) -> bool:
 
 
 class Changelogs:
-    """A reader of the committed records of one partition's changelogs."""
+    """A reader of the committed records of one partition's changelogs, or of one of them."""
 
-    def __init__(self, kafka: KafkaClients, topics: Mapping[str, str], partition: int) -> None:
+    def __init__(self, kafka: KafkaClients, topics: Mapping[Changelog, str], partition: int) -> None:
         self._kafka = kafka
         self._topics = topics
-        self._tables = {TopicPartition(topic, partition): table for table, topic in topics.items()}
-        self._partition = partition
+        self._places = {log: TopicPartition(topic, partition) for log, topic in topics.items()}
+        self._logs = {place: log for log, place in self._places.items()}
 
     async def __aenter__(self) -> "Changelogs":
         self._consumer = self._kafka.reader(
@@ -81,15 +82,15 @@ class Changelogs:
             fetch_max_wait_ms=50,
         )
         await self._consumer.start()
-        self._consumer.assign(list(self._tables))
+        self._consumer.assign(list(self._logs))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._consumer.stop()
 
-    async def ranges(self) -> dict[str, Range]:
-        """Return the offsets of each table's changelog."""
-        return {self._tables[tp]: found for tp, found in (await self.bounds(*self._tables)).items()}
+    async def ranges(self) -> dict[Changelog, Range]:
+        """Return the offsets of each changelog."""
+        return {self._logs[tp]: found for tp, found in (await self.bounds(*self._logs)).items()}
 
     async def bounds(self, *partitions: TopicPartition) -> dict[TopicPartition, Range]:
         """Return the first and the next offset of any partitions."""
@@ -97,86 +98,84 @@ class Changelogs:
         ends = await self._consumer.end_offsets(list(partitions))
         return {tp: Range(starts[tp], ends[tp]) for tp in partitions}
 
-    async def marks(self, facts: str, ranges: Mapping[str, Range]) -> dict[str, LogMark]:
+    async def marks(self, facts: str, ranges: Mapping[Changelog, Range]) -> dict[str, LogMark]:
         """Return the brokers' marks of this partition's changelogs and of the facts log."""
-        names = {**self._topics, FACTS: facts}
-        found = await present_layouts(self._consumer._client, list(names.values()))
-        marks = {}
-        for log, name in names.items():
-            layout, place = found[name], ranges.get(log, Range(0, 0))
+        found = await present_layouts(self._consumer._client, [facts, *self._topics.values()])
+        marks = {FACTS: LogMark(found[facts].topic_id, found[facts].partitions, 0, 0)}
+        for log, topic in self._topics.items():
+            layout, place = found[topic], ranges[log]
             marks[log] = LogMark(layout.topic_id, layout.partitions, place.start, place.end)
         return marks
 
-    async def newest(self, counters: Range) -> Progress | None:
-        """Return the newest progress record; None if the changelog holds none. Raises ForeignRecord."""
-        (tp,) = (tp for tp, table in self._tables.items() if table == COUNTERS)
-        found: Progress | None = None
+    async def newest(self, ranges: Mapping[Changelog, Range]) -> dict[Changelog, Progress]:
+        """Return the newest progress record of each changelog that holds one. Raises ForeignRecord."""
+        found: dict[Changelog, Progress] = {}
 
         def look(records: list[Any]) -> None:
-            nonlocal found
             for record in records:
                 if record.key == PROGRESS_KEY:
-                    found = progress_of(record)
+                    found[self._log_of(record)] = progress_of(record)
 
-        end, tail = counters.end, TAIL
-        while found is None and end > counters.start:
-            start = max(counters.start, counters.end - tail)
-            await self._read({tp: start}, {tp: end}, look)
-            end, tail = start, tail * 4
+        ends, tail = {log: place.end for log, place in ranges.items()}, TAIL
+        while unread := [log for log, end in ends.items() if log not in found and end > ranges[log].start]:
+            starts = {log: max(ranges[log].start, ranges[log].end - tail) for log in unread}
+            await self._read(starts, {log: ends[log] for log in unread}, look)
+            ends.update(starts)
+            tail *= 4
         return found
 
     async def replay(
         self,
         local: LocalStore,
-        ranges: Mapping[str, Range],
+        ranges: Mapping[Changelog, Range],
         store_id: str,
         on_progress: OnProgress = lambda *_: None,
     ) -> int:
         """Apply the records that the local copy lacks; return their number. Raises ForeignRecord."""
         offsets = dict(local.meta.offsets) if local.meta else {}
         touched_ms = local.meta.touched_ms if local.meta else 0
-        starts = {table: max(offsets.get(table, 0), found.start) for table, found in ranges.items()}
+        starts = {log: max(offsets.get(log, 0), found.start) for log, found in ranges.items()}
+        ends = {log: found.end for log, found in ranges.items()}
         count = 0
 
         def apply(records: list[Any]) -> None:
             nonlocal count, touched_ms
-            first = records[0]
-            table = self._tables[TopicPartition(first.topic, first.partition)]
-            offsets[table] = records[-1].offset + 1
+            log = self._log_of(records[0])
+            check = _CHECKS[log]
+            for record in records:
+                check(record)
+            offsets[log] = records[-1].offset + 1
             touched_ms = max(touched_ms, records[-1].timestamp)
             entries = {record.key: record.value for record in records}
-            _check_ours(table, entries, records)
-            local.write({table: entries}, Meta(store_id, dict(offsets), touched_ms))
+            local.apply({log: entries}, Meta(store_id, dict(offsets), touched_ms))
             count += len(records)
 
-        by_table = {table: tp for tp, table in self._tables.items()}
-        await self._read(
-            {by_table[table]: start for table, start in starts.items()},
-            {by_table[table]: found.end for table, found in ranges.items()},
-            apply,
-            on_progress,
-        )
+        await self._read(starts, ends, apply, on_progress)
         # The last offsets are markers, which are never delivered: move the copy behind them.
-        local.write({}, Meta(store_id, {table: found.end for table, found in ranges.items()}, touched_ms))
+        local.apply({}, Meta(store_id, dict(ends), touched_ms))
         return count
 
     async def _read(
         self,
-        starts: dict[TopicPartition, int],
-        ends: dict[TopicPartition, int],
+        starts: Mapping[Changelog, int],
+        ends: Mapping[Changelog, int],
         take: Callable[[list[Any]], None],
         on_progress: OnProgress = lambda *_: None,
     ) -> None:
         """Read from starts to ends, and report progress. Raises TimeoutError if nothing arrives."""
-        for tp, start in starts.items():
-            self._consumer.seek(tp, start)
-        whole = sum(max(0, ends[tp] - start) for tp, start in starts.items())
-        async for arrived in read_up_to(self._consumer, ends, SILENT_SECONDS):
+        for log, start in starts.items():
+            self._consumer.seek(self._places[log], start)
+        reached = {self._places[log]: end for log, end in ends.items()}
+        whole = sum(max(0, ends[log] - start) for log, start in starts.items())
+        async for arrived in read_up_to(self._consumer, reached, SILENT_SECONDS):
             for records in arrived.values():
                 take(records)
                 await asyncio.sleep(0)
-            left = [max(0, end - await self._consumer.position(tp)) for tp, end in ends.items()]
+            left = [max(0, end - await self._consumer.position(tp)) for tp, end in reached.items()]
             on_progress(whole - sum(left), whole)
+
+    def _log_of(self, record: Any) -> Changelog:
+        return self._logs[TopicPartition(record.topic, record.partition)]
 
 
 def progress_of(record: Any) -> Progress:
@@ -188,19 +187,20 @@ def progress_of(record: Any) -> Progress:
         raise ForeignRecord(record.topic, record.partition, record.offset, what) from None
 
 
-def _check_ours(table: str, entries: Mapping[bytes | None, bytes | None], records: list[Any]) -> None:
-    """Raise ForeignRecord if a record has no key, or is one that the counters changelog never holds."""
-    if table == COUNTERS:
-        for record in records:
-            check_counters(record)
-    elif None in entries:
-        check_keyed(next(record for record in records if record.key is None))
-
-
 def check_keyed(record: Any) -> None:
     """Raise ForeignRecord if a changelog's record has no key."""
     if record.key is None:
         raise ForeignRecord(record.topic, record.partition, record.offset, "without a key")
+
+
+def check_states(record: Any) -> None:
+    """Raise ForeignRecord unless a record of states is progress, or under the byte of a table."""
+    check_keyed(record)
+    if table_of(record.key) is None:
+        if record.key != PROGRESS_KEY:
+            what = "its key begins with no table's byte"
+            raise ForeignRecord(record.topic, record.partition, record.offset, what)
+        progress_of(record)
 
 
 def check_counters(record: Any) -> None:
@@ -219,3 +219,6 @@ def check_counters(record: Any) -> None:
     except (TypeError, ValueError) as error:
         what = f"no row: {type(error).__name__}"
         raise ForeignRecord(record.topic, record.partition, record.offset, what) from None
+
+
+_CHECKS: Mapping[Changelog, Callable[[Any], None]] = {STATES: check_states, COUNTERS: check_counters}

@@ -1,13 +1,14 @@
 """The durable half of a partition's tables: fenced Kafka transactions on their changelogs."""
 
 import asyncio
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.kafka.batches import Sent, acknowledged, send_entries
 from tally.tables.kafka.clients import KafkaClients
-from tally.tables.store.interface import Writes
+from tally.tables.store.interface import Entries
 
 TRANSACTION_TIMEOUT_MS = 15_000
 """How long a dead owner's open transaction may block readers when no process takes over."""
@@ -40,8 +41,8 @@ class ChangelogWriter:
         """Fence the former producer with this transactional id, and abort its open transaction."""
         await self._producer.start()
 
-    async def commit(self, writes: dict[str, dict[bytes, bytes | None]]) -> Committed:
-        """Write changes, by changelog topic, in one transaction."""
+    async def commit(self, writes: Mapping[str, Entries]) -> Committed:
+        """Write changes, by changelog topic, in one transaction, each topic's in their order."""
         await self._producer.begin_transaction()
         sent: list[tuple[str, Sent]] = []
         for topic, entries in writes.items():
@@ -55,8 +56,3 @@ class ChangelogWriter:
     async def close(self) -> None:
         """Close the connections. Raises TimeoutError if the broker is unavailable."""
         await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
-
-
-def by_topic(writes: Writes, topics: dict[str, str]) -> dict[str, dict[bytes, bytes | None]]:
-    """Return the writes by changelog topic instead of table, without tables that have none."""
-    return {topics[table]: entries for table, entries in writes.items() if entries}

@@ -54,8 +54,8 @@ LACKING = {
     "facts": ((TOPIC, "f-facts-g1", WRITE), "Write on topic f-facts-g1"),
     "letters": ((TOPIC, "f-dead-letters", WRITE), "Write on topic f-dead-letters"),
     "states": (
-        (TOPIC, "f-tally-g1-messages-changelog", WRITE),
-        "Write on topic f-tally-g1-messages-changelog",
+        (TOPIC, "f-tally-g1-states", WRITE),
+        "Write on topic f-tally-g1-states",
     ),
     "seen": ((TOPIC, "f-webhook-events", DESCRIBE), "f-webhook-events: missing, or no right to see it"),
     "configs": ((TOPIC, "f-webhook-events", DESCRIBE_CONFIGS), "grant DescribeConfigs"),

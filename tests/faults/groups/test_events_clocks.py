@@ -10,6 +10,8 @@ import asyncpg
 import pytest
 
 from tally.schemas.fields import MAX_SECONDS
+from tally.schemas.tables import table_of
+from tally.schemas.topics import STATES
 from tally.simulator.calls import voice
 from tally.simulator.campaign import campaign
 from tally.simulator.population import Size
@@ -89,12 +91,12 @@ async def test_clocks_of_producers_from_epoch_0_to_the_year_9999_make_no_state_a
 
 
 async def keys(whole: Stack, table: str) -> int:
-    """Return how many states a table has, by its changelog."""
+    """Return how many states a table has, by the changelog of states."""
     settings, states = whole.settings, dict[bytes, bytes | None]()
-    topic = settings.names.changelog(table)
+    topic = settings.names.changelog(STATES)
     async for record in read_to_end(settings.kafka, [topic], DEADLINE_SECONDS):
         states[record.key] = record.value
-    return sum(value is not None for value in states.values())
+    return sum(value is not None for key, value in states.items() if table_of(key) == table)
 
 
 async def counted_subjects(dsn: str) -> dict[str, int]:

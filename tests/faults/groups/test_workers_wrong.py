@@ -9,10 +9,11 @@ import pytest
 from tally.oracle.api import Answers
 from tally.schemas.facts import MESSAGE
 from tally.schemas.keys import join_parts
+from tally.schemas.tables import INCOMPLETE, table_of
+from tally.schemas.topics import STATES
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, RawRecord, as_producers_write
 from tally.streams.operations import dead_letters
-from tally.tables.families.registry import INCOMPLETE
 from tally.tables.kafka.read_to_end import read_to_end
 from tests.faults.flow import enough
 from tests.faults.groups.striking import loaded, measured, strike
@@ -111,8 +112,8 @@ async def _answer(whole: Stack) -> tuple[dict[str, Any], dict[str, Any], dict[st
 async def _marked(whole: Stack) -> set[bytes]:
     """Return which subjects are known to be incomplete."""
     settings = whole.settings
-    topic = settings.names.changelog(INCOMPLETE)
-    return {record.key async for record in read_to_end(settings.kafka, [topic], 30.0)}
+    states = read_to_end(settings.kafka, [settings.names.changelog(STATES)], 30.0)
+    return {record.key[1:] async for record in states if table_of(record.key) == INCOMPLETE}
 
 
 async def _copies(whole: Stack) -> int:

@@ -14,7 +14,7 @@ from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen,
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.records import Keyed, KeyedFact
-from tally.tables.families.registry import INCOMPLETE
+from tally.schemas.tables import INCOMPLETE
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore, Meta
 from tests.support.partition import record

@@ -16,7 +16,8 @@ from tally.schemas.facts import CUSTOMER, MESSAGE, RECIPIENT, StatusSeen
 from tally.schemas.keys import join_parts
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Row, decode_row, encode
-from tally.schemas.topics import ALIASES, COUNTERS
+from tally.schemas.tables import ALIASES
+from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import ConnectedFamily
 from tally.tables.rules import Rules
 from tests.support.facts import CALL_FACTS, CUSTOMERS_SEEN, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, RESYNCS

@@ -38,9 +38,10 @@ from tally.schemas.notices import (
     Scope,
 )
 from tally.schemas.records import KeyedFact
+from tally.schemas.tables import INCOMPLETE
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family
-from tally.tables.families.registry import BY_KIND, INCOMPLETE
+from tally.tables.families.registry import BY_KIND
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition, Record, record
 

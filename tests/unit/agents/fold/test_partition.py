@@ -17,7 +17,8 @@ from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen,
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Progress, decode_row, encode
-from tally.schemas.topics import COUNTERS, OPEN
+from tally.schemas.tables import OPEN
+from tally.schemas.topics import COUNTERS
 from tally.tables.families.registry import FAMILIES
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules

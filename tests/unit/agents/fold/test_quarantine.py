@@ -8,7 +8,7 @@ from tally.schemas.bounds import IDENTIFIER_LINKS
 from tally.schemas.facts import CUSTOMER, CustomerSeen
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.rows import encode
-from tally.tables.families.registry import INCOMPLETE
+from tally.schemas.tables import INCOMPLETE
 from tally.tables.rules import Rules
 from tests.support.customers import NUMBER, keyed
 from tests.support.partition import MemoryPartition, Record, record

@@ -13,16 +13,16 @@ from tally.schemas.rows import LogMark, Progress
 from tally.tables.kafka.layouts import Layout
 from tally.tables.store.errors import LogGone, LogReplaced, LogShrank, PartitionsChanged
 
-TOPICS = {"facts": "facts-g1", "messages": "messages-changelog"}
+TOPICS = {"facts": "facts-g1", "states": "g1-states"}
 KNOWN = Progress(
-    5, "store", "rules", logs={"facts": LogMark(b"f", 8, 0, 0), "messages": LogMark(b"m", 8, 0, 9)}
+    5, "store", "rules", logs={"facts": LogMark(b"f", 8, 0, 0), "states": LogMark(b"m", 8, 0, 9)}
 )
-LAYOUTS = {"facts": Layout(b"f", 8, 3), "messages": Layout(b"m", 8, 3)}
-SAME = Found(LAYOUTS, {("messages", 7): 0})
+LAYOUTS = {"facts": Layout(b"f", 8, 3), "states": Layout(b"m", 8, 3)}
+SAME = Found(LAYOUTS, {("states", 7): 0})
 MORE = Found({**LAYOUTS, "facts": Layout(b"f", 16, 3)}, {})
-OTHER = Found({**LAYOUTS, "messages": Layout(b"n", 8, 3)}, {})
-CUT = Found(LAYOUTS, {("messages", 7): 4})
-NO_FACTS = Found({"messages": LAYOUTS["messages"]}, {})
+OTHER = Found({**LAYOUTS, "states": Layout(b"n", 8, 3)}, {})
+CUT = Found(LAYOUTS, {("states", 7): 4})
+NO_FACTS = Found({"states": LAYOUTS["states"]}, {})
 
 
 def test_the_same_logs_and_new_ones_are_fit() -> None:
@@ -34,9 +34,9 @@ def test_the_same_logs_and_new_ones_are_fit() -> None:
 def test_another_topic_other_partitions_and_records_that_are_gone_are_named() -> None:
     with pytest.raises(PartitionsChanged, match="facts-g1 has 16 partitions, and had 8"):
         compare(KNOWN, 7, MORE, TOPICS)
-    with pytest.raises(LogReplaced, match="messages-changelog was replaced"):
+    with pytest.raises(LogReplaced, match="g1-states was replaced"):
         compare(KNOWN, 7, OTHER, TOPICS)
-    with pytest.raises(LogShrank, match="messages-changelog has lost records: it begins at offset 4"):
+    with pytest.raises(LogShrank, match="g1-states has lost records: it begins at offset 4"):
         compare(KNOWN, 7, CUT, TOPICS)
 
 

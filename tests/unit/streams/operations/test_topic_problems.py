@@ -7,7 +7,7 @@ from tally.schemas.topics import Names, Topic, declared
 from tally.streams.operations.topic_problems import Found, Wanted, problems_of
 from tally.tables.kafka.layouts import Layout
 
-TOPICS = declared(Names("", 1), ("messages",), 8)
+TOPICS = declared(Names("", 1), 8)
 RAW, FACTS, CHANGELOG = TOPICS[0], TOPICS[3], TOPICS[4]
 WANTED = Wanted(replicas=3, facts_partitions=8)
 FIT = Layout(b"id", 8, 3)

@@ -20,7 +20,7 @@ from tally.streams.runtime.exposure import keep_private
 from tally.tables.store.local import LocalStore, Meta
 keep_private()
 store = LocalStore(Path(sys.argv[1]) / "state" / "tally-g1" / "p0")
-store.write({"open": {b"k": b"1"}}, Meta("store", {"open": 1}, 0))
+store.write({"open": {b"k": b"1"}}, Meta("store", {"states": 1}, 0))
 store.close()
 """
 

@@ -15,7 +15,7 @@ from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
 from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen, Inbound, Send
 from tally.schemas.grains import RowKey
-from tally.schemas.topics import ALIASES
+from tally.schemas.tables import ALIASES
 from tally.streams.operations.looks import Crowds
 from tally.tables.families.customer.state import Most
 from tally.tables.rules import Rules

@@ -24,7 +24,7 @@ store = LocalStore(Path(sys.argv[1]))
 for batch in range(1, {BATCHES} + 1):
     written = {{b"%d" % (batch * {KEYS} + key): bytes(400) for key in range({KEYS})}}
     last = {{b"batch": b"%d" % batch}}
-    store.write({{"open": written, "resyncs": last}}, Meta("store", {{"open": batch}}, 0))
+    store.write({{"open": written, "resyncs": last}}, Meta("store", {{"states": batch}}, 0))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -34,7 +34,7 @@ def test_entries_are_found_by_what_their_keys_begin_with_in_order_and_in_their_t
 ) -> None:
     store = LocalStore(tmp_path / "p0")
     keys = [b"vpbx1/u2", b"vpbx1/u1", b"vpbx10/u1", b"opbx1/u1", b"vpbx1"]
-    store.write({"open": dict.fromkeys(keys, b"1"), "opened": {b"vpbx1/u3": b"1"}}, META)
+    store.write({"open": dict.fromkeys(keys, b"1"), "resyncs": {b"vpbx1/u3": b"1"}}, META)
 
     assert [key for key, _ in store.items("open", b"vpbx1/")] == [b"vpbx1/u1", b"vpbx1/u2"]
     assert [key for key, _ in store.items("open")] == sorted(keys)
@@ -47,12 +47,12 @@ def test_entries_are_found_by_what_their_keys_begin_with_in_order_and_in_their_t
 
 def test_what_was_written_is_there_after_an_orderly_close(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "p0")
-    store.write({"open": {b"k": b"1"}}, Meta("store", {"open": 7}, 5))
+    store.write({"open": {b"k": b"1"}}, Meta("store", {"states": 7}, 5))
     store.close()
     again = LocalStore(tmp_path / "p0")
 
     assert again.get_many("open", [b"k"]) == [b"1"]
-    assert again.meta == Meta("store", {"open": 7}, 5)
+    assert again.meta == Meta("store", {"states": 7}, 5)
     again.close()
 
 
@@ -75,7 +75,7 @@ def test_after_a_kill_all_tables_and_what_they_are_a_copy_of_are_of_one_earlier_
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "p0")], check=False, timeout=60)  # noqa: S603
     store = LocalStore(tmp_path / "p0")
     assert store.meta is not None
-    batch = store.meta.offsets["open"]
+    batch = store.meta.offsets["states"]
 
     assert killed.returncode == -signal.SIGKILL
     assert 0 < batch < BATCHES  # the last ones were in memory only
@@ -89,7 +89,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 from tally.tables.store.local import LocalStore, Meta, remove
 store = LocalStore(Path(sys.argv[1]))
-store.write({"open": {b"k": b"1"}}, Meta("store", {"open": 1}, 0))
+store.write({"open": {b"k": b"1"}}, Meta("store", {"states": 1}, 0))
 def killed(path):
     for file in Path(path).glob("MANIFEST*"):
         file.unlink()
@@ -117,8 +117,8 @@ from pathlib import Path
 from tally.tables.store.local import LocalStore, Meta, remove
 store = LocalStore(Path(sys.argv[1]))
 for hour in range(1, 5):
-    store.write({"open": {b"k": b"%d" % hour}}, Meta("store", {"open": hour}, hour * 3_600_000))
-    store.write({"open": {b"k": b"later"}}, Meta("store", {"open": hour}, hour * 3_600_000 + 1))
+    store.write({"open": {b"k": b"%d" % hour}}, Meta("store", {"states": hour}, hour * 3_600_000))
+    store.write({"open": {b"k": b"later"}}, Meta("store", {"states": hour}, hour * 3_600_000 + 1))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -128,7 +128,7 @@ def test_after_a_kill_a_copy_that_was_written_to_seldom_is_of_the_last_hour(tmp_
     store = LocalStore(tmp_path / "p0")
 
     assert killed.returncode == -signal.SIGKILL
-    assert store.meta == Meta("store", {"open": 4}, 4 * 3_600_000)
+    assert store.meta == Meta("store", {"states": 4}, 4 * 3_600_000)
     assert store.get_many("open", [b"k"]) == [b"4"]
     store.close()
 

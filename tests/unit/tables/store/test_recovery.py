@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from tally.schemas.topics import STATES
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.store import recovery
 from tally.tables.store.recovery import Changelogs
 
-PLACE = TopicPartition("messages-changelog", 0)
+PLACE = TopicPartition("g1-states", 0)
 SILENT_SECONDS = 1.0
 pytestmark = pytest.mark.asyncio
 
@@ -40,11 +41,13 @@ class SlowConsumer:
 
 
 async def read(consumer: SlowConsumer, end: int) -> tuple[list[Any], list[tuple[int, int]]]:
-    changelogs = Changelogs(KafkaClients(()), {"messages": PLACE.topic}, 0)
+    changelogs = Changelogs(KafkaClients(()), {STATES: PLACE.topic}, 0)
     changelogs._consumer = consumer
     taken: list[Any] = []
     told: list[tuple[int, int]] = []
-    await changelogs._read({PLACE: 0}, {PLACE: end}, taken.extend, lambda done, of: told.append((done, of)))
+    await changelogs._read(
+        {"states": 0}, {"states": end}, taken.extend, lambda done, of: told.append((done, of))
+    )
     return taken, told
 
 

@@ -9,7 +9,7 @@ from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS
 from tally.schemas.call_facts import CALL, CallFact, ChannelSnapshot, ChannelsSeen, Dialled, Role
 from tally.schemas.keys import FREE_FORM, join_parts
 from tally.schemas.records import KeyedFact
-from tally.schemas.topics import ALIASES
+from tally.schemas.tables import ALIASES
 from tally.tables.families.call.family import CallFamily
 from tally.tables.families.call.merge import KEPT_IDENTIFIERS, size_of
 from tally.tables.families.call.state import Call
