@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tally.agents.clock import unix_ms
 from tally.schemas.bounds import LETTER_END, MIB
 from tally.schemas.topics import DEAD_LETTERS
-from tally.streams.cli.main import app
+from tally.streams.cli.main import application
 from tally.streams.operations import dead_letters, doctor, topics
 from tally.streams.operations.looks import Looks
 from tally.streams.settings import Settings, variable
@@ -59,7 +59,9 @@ async def asked(settings: Settings, *arguments: str) -> tuple[int, str]:
         variable("kafka_bootstrap"): settings.kafka_bootstrap,
         variable("topic_prefix"): settings.topic_prefix,
     }
-    found = await asyncio.to_thread(CliRunner().invoke, app, ["dead-letters", *arguments], env=environment)
+    found = await asyncio.to_thread(
+        CliRunner().invoke, application(), ["dead-letters", *arguments], env=environment
+    )
     return found.exit_code, found.stdout
 
 

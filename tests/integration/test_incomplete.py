@@ -17,7 +17,7 @@ from tally.schemas.missing import is_missing
 from tally.schemas.notices import CODE_FAILURE, LOST_RECORDS, NOTICE, Reading
 from tally.schemas.records import KeyedFact
 from tally.schemas.topics import COUNTERS
-from tally.streams.cli.main import app
+from tally.streams.cli.main import application
 from tally.streams.operations.doctor import SomethingMissing, what_is_missing
 from tally.streams.operations.looks import Looks
 from tally.streams.settings import Settings, variable
@@ -67,7 +67,7 @@ async def tally(settings: Settings, *arguments: str) -> Result:
         variable("partitions"): "1",
     }
     return await asyncio.to_thread(
-        lambda: CliRunner().invoke(app, ["incomplete", *arguments], env=environment)
+        lambda: CliRunner().invoke(application(), ["incomplete", *arguments], env=environment)
     )
 
 

@@ -1,57 +1,67 @@
 """The `tally` command: registers one module for each subcommand."""
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
-from tally.streams.cli import (
-    ami,
-    audit,
-    config,
-    dead_letters,
-    demo,
-    deployment,
-    doctor,
-    down,
-    generation,
-    incomplete,
-    migrate,
-    numbers,
-    publish,
-    topics,
-    up,
-    worker,
-)
 from tally.streams.cli.output import fail
 from tally.streams.settings import SettingsError
 
-app = typer.Typer(
-    name="tally",
-    help="Live, exact counters for WhatsApp and voice campaigns.",
-    no_args_is_help=True,
-    add_completion=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+
+class Command(NamedTuple):
+    """A command, or a group of them; its module has the same name."""
+
+    name: str
+    short_help: str
+    """Fits one line of 80 columns; `tally COMMAND --help` has the whole text."""
+
+
+COMMANDS = (
+    Command("demo", "run the main job on real servers, and check every number"),
+    Command("up", "keep Kafka, Postgres and a worker running"),
+    Command("down", "stop the embedded servers of a folder"),
+    Command("worker", "run a worker: route, fold, flush and view"),
+    Command("ami", "bring the events of Asterisk PBXs to Kafka"),
+    Command("migrate", "apply or undo migrations of Postgres"),
+    Command("topics", "declare topics, and compare what there is"),
+    Command("generation", "show or move the generation that readers see"),
+    Command("deployment", "show which database belongs to the brokers"),
+    Command("config", "show every setting and its meaning"),
+    Command("numbers", "say whose a business number is"),
+    Command("publish", "publish files as raw events, byte for byte"),
+    Command("dead-letters", "list what could not be counted, and why"),
+    Command("incomplete", "list what is missing, and acknowledge it"),
+    Command("doctor", "check servers and topics, and what is waiting"),
+    Command("audit", "recount everything, and compare"),
 )
-# Each help fits one line of 80 columns; `tally COMMAND --help` has the whole text.
-app.command("demo", short_help="run the main job on real servers, and check every number")(demo.demo)
-app.command("up", short_help="keep Kafka, Postgres and a worker running")(up.up)
-app.command("down", short_help="stop the embedded servers of a folder")(down.down)
-app.command("worker", short_help="run a worker: route, fold, flush and view")(worker.worker)
-app.command("ami", short_help="bring the events of Asterisk PBXs to Kafka")(ami.ami)
-app.add_typer(migrate.app, name="migrate", short_help="apply or undo migrations of Postgres")
-app.add_typer(topics.app, name="topics", short_help="declare topics, and compare what there is")
-app.add_typer(generation.app, name="generation", short_help="show or move the generation that readers see")
-app.add_typer(deployment.app, name="deployment", short_help="show which database belongs to the brokers")
-app.command("config", short_help="show every setting and its meaning")(config.config)
-app.add_typer(numbers.app, name="numbers", short_help="say whose a business number is")
-app.command("publish", short_help="publish files as raw events, byte for byte")(publish.publish)
-app.add_typer(dead_letters.app, name="dead-letters", short_help="list what could not be counted, and why")
-app.add_typer(incomplete.app, name="incomplete", short_help="list what is missing, and acknowledge it")
-app.command("doctor", short_help="check servers and topics, and what is waiting")(doctor.doctor)
-app.command("audit", short_help="recount everything, and compare")(audit.audit)
+
+
+def application(commands: Iterable[Command] = COMMANDS) -> typer.Typer:
+    """Return the command line with these commands. Only their modules are imported.
+
+    All of them take a second of the start of each worker and of each of its processes' parents.
+    """
+    app = typer.Typer(
+        name="tally",
+        help="Live, exact counters for WhatsApp and voice campaigns.",
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_tally)
+    for one in commands:
+        name = one.name.replace("-", "_")
+        module = import_module(f"tally.streams.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=one.name, short_help=one.short_help)
+        else:
+            app.command(one.name, short_help=one.short_help)(getattr(module, name))
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -60,7 +70,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _tally(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
@@ -74,8 +83,9 @@ def _tally(
 
 def main() -> None:
     """Run the command line; report a wrong setting in one line with exit code 2."""
+    named = [one for one in COMMANDS if one.name in sys.argv[1:2]]
     try:
-        app()
+        application(named or COMMANDS)()
     except SettingsError as error:
         fail(str(error), code=2)
     except BrokenPipeError:
