@@ -1,6 +1,7 @@
 """A client of a worker's HTTP interface, as a dashboard uses it."""
 
 import asyncio
+from collections import defaultdict
 from typing import Any
 
 import aiohttp
@@ -102,16 +103,18 @@ class Answers:
         return receipt
 
     async def event_to_view(self) -> dict[float, float]:
-        """Return the cumulative histogram of seconds from raw event to view, as counts by upper bound."""
+        """Return the cumulative histogram of seconds from raw event to view, as counts by upper bound.
+
+        It is that of all processes of the worker together.
+        """
         async with self._session.get(self.url + "/metrics") as response:
             families = text_string_to_metric_families(await response.text())
-        return {
-            float(sample.labels["le"]): sample.value
-            for family in families
-            if family.name == "tally_event_to_view_seconds"
-            for sample in family.samples
-            if sample.name.endswith("_bucket")
-        }
+        counts: defaultdict[float, float] = defaultdict(float)
+        for family in families:
+            for sample in family.samples:
+                if sample.name == "tally_event_to_view_seconds_bucket":
+                    counts[float(sample.labels["le"])] += sample.value
+        return dict(counts)
 
 
 def _unix_ms(rfc_3339: str | None) -> float:

@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(
         ROLES, min_length=1, description="what this process does, separated by commas"
     )
+    processes: int | None = Field(
+        None,
+        ge=1,
+        le=3,
+        description="processes of a worker at most: 2 sets `route` apart, 3 `view` too; without, 2 where it"
+        " may use two cores",
+    )
     state_folder: Path = Field(Path(".tally/state"), description="where the local copies of states are kept")
     web_host: str = Field("127.0.0.1", description="address of the read API; there is no authentication yet")
     web_port: int = Field(6066, ge=1, le=65535, description="port of the read API, /metrics and /health")

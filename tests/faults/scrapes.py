@@ -35,6 +35,10 @@ class Scrape:
         assert found, f"there is no metric {name} {labels}"
         return math.fsum(found)
 
+    def has(self, name: str, **labels: str) -> bool:
+        """Return whether a metric has series with these labels."""
+        return any(one.name == name and labels.items() <= one.labels.items() for one in self._samples)
+
     def failed(self, *sqlstate_classes: str) -> float:
         """Return how many flushes have failed, of the named kinds or of all."""
         name = "tally_flush_failures_total"

@@ -18,7 +18,10 @@ COMMAND_SECONDS = 60.0
 
 
 class WorkerProcess:
-    """One `tally worker` with its own port and, unless one is given, its own state folder."""
+    """One `tally worker` with its own port and, unless one is given, its own state folder.
+
+    It is one process, unless it is told otherwise.
+    """
 
     def __init__(self, environment: dict[str, str], folder: Path, name: str, **more: str) -> None:
         self.name = name
@@ -28,7 +31,7 @@ class WorkerProcess:
             variable("state_folder"): str(self.state),
             **{variable(setting): value for setting, value in more.items()},
         }
-        self.environment = {**environment, **own}
+        self.environment = {variable("processes"): "1", **environment, **own}
         self.settings = load(self.environment)
         self.url = f"http://127.0.0.1:{self.settings.web_port}"
         self.log = folder / f"{name}.log"

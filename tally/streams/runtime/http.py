@@ -7,7 +7,7 @@ from aiohttp import web
 
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
-from tally.streams.web.operations import metrics_response, verdict_response
+from tally.streams.web.responses import metrics_response, verdict_response
 from tally.streams.web.serving import WebServer
 
 

@@ -2,12 +2,12 @@
 
 import logging
 import sys
+from functools import partial
+from typing import Protocol
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import Processor
-
-from tally.streams.settings import Settings
+from structlog.typing import EventDict, Processor
 
 QUIET = (
     "aiokafka",
@@ -23,10 +23,28 @@ QUIET = (
 """Loggers whose info lines describe only their own working; they log from WARNING up."""
 
 
-def configure(settings: Settings) -> None:
+class LogSettings(Protocol):
+    """The settings of logs; the parent of a worker's processes knows no others."""
+
+    @property
+    def log_level(self) -> str:
+        """The least level to log."""
+
+    @property
+    def log_format(self) -> str:
+        """One of auto, pretty and json."""
+
+
+def _named(process: str, _logger: object, _method: str, event: EventDict) -> EventDict:
+    event["process"] = process
+    return event
+
+
+def configure(settings: LogSettings, process: str = "") -> None:
     """Send the logs of Tally and its libraries to standard error in one form.
 
-    Tracebacks omit local variables, which hold phone numbers and message ids.
+    `process` is named in each line, where a worker has several. Tracebacks omit local variables, which hold
+    phone numbers and message ids.
     """
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
@@ -34,6 +52,7 @@ def configure(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([partial(_named, process)] if process else []),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,7 +1,7 @@
 """Metrics declared in a typed list, and the registry that keeps their values."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 from prometheus_client import (
@@ -27,6 +27,22 @@ class Metric(Struct, frozen=True):
     labels: tuple[str, ...] = ()
     series: tuple[Values, ...] = ((),)
     buckets: tuple[float, ...] = ()
+
+
+class Collected(Protocol):
+    """What has families of metrics: a registry, or a page of several processes."""
+
+    def collect(self) -> Iterable[Any]:
+        """Return the families."""
+
+
+def exposition(metrics: Collected, accept: str) -> tuple[bytes, str]:
+    """Return metrics in the format that an Accept header asks for, and the content type."""
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (ValueError, TypeError):  # an invalid version: such a client reads the plain format too
+        encode, content_type = choose_encoder("")
+    return encode(metrics), content_type
 
 
 class MetricSet:
@@ -60,11 +76,7 @@ class MetricSet:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics in the format that an Accept header asks for, and the content type."""
-        try:
-            encode, content_type = choose_encoder(accept)
-        except (ValueError, TypeError):  # an invalid version: such a client reads the plain format too
-            encode, content_type = choose_encoder("")
-        return encode(self.registry), content_type
+        return exposition(self.registry, accept)
 
     def _build(self, kind: Kind, family: Callable[..., Any]) -> dict[tuple[str, Values], Any]:
         built = {}

@@ -38,7 +38,12 @@ class BoundedWeb(Web):
         """Start the web server."""
         self._server = WebServer(self.web_app, self._closed)
         self.web_app[PROBES].metrics.follow("tally_web_connections", self._connections)
-        await self._server.start(self.app.conf.web_bind, self.app.conf.web_port)
+        member = self.web_app[PROBES].member
+        if member is None:
+            await self._server.start(self.app.conf.web_bind, self.app.conf.web_port)
+        else:
+            await self._server.prepare()
+            member.serve(self._server.adopt)
 
     async def stop_server(self) -> None:
         """Stop the web server."""

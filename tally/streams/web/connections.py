@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 from aiohttp.web import RequestHandler
 
+from tally.streams.runtime.metric_set import Metric
+
 HEAD_SECONDS = 10.0
 """Limit from the start of a connection, or the first byte of a request, to the end of its head."""
 READ_SECONDS = 60.0
@@ -19,6 +21,17 @@ Closed = Literal["no_request", "not_read", "crowded", "full"]
 """Why a connection was closed: no complete request came in time, the client did not read the answer, the
 connection was evicted for a new one, or no other could be evicted because all were being answered."""
 CLOSED: tuple[Closed, ...] = get_args(Closed)
+
+CONNECTION_METRICS = (
+    Metric("tally_web_connections", "gauge", "connections to the web port"),
+    Metric(
+        "tally_web_connections_closed_total",
+        "counter",
+        "connections closed: no request in 10 s, answer not read in 60 s, too many, or all of them in use",
+        ("reason",),
+        tuple((reason,) for reason in CLOSED),
+    ),
+)
 
 
 class Connection(asyncio.Protocol):

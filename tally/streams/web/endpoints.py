@@ -8,6 +8,7 @@ from faust.web import View
 from msgspec import Struct
 
 from tally.agents.view.queries import Queries
+from tally.streams.processes.member import Member
 from tally.streams.runtime.health import Verdict
 from tally.streams.worker.metrics import Metrics
 
@@ -37,11 +38,13 @@ class Endpoint(Struct, frozen=True):
 
 
 class Probes(Struct, frozen=True):
-    """The metrics and health verdicts of this process."""
+    """The metrics and health verdicts of this process, and its tie to the others."""
 
     metrics: Metrics
     live: Callable[[], Verdict]
     ready: Callable[[], Verdict]
+    member: Member | None = None
+    """The tie to the other processes of the worker; None if this process is all of it."""
 
 
 PROBES = web.AppKey("probes", Probes)

@@ -1,52 +1,48 @@
-"""Endpoints for operations tools: metrics and health."""
+"""Endpoints for operations tools: metrics and health.
+
+They concern the whole worker. Where it has several processes this one asks their parent.
+"""
+
+from collections.abc import Callable
 
 from aiohttp import web
 from faust.web import View
 
-from tally.streams.runtime.health import Verdict
-from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.web.endpoints import PROBES, Endpoint
-from tally.streams.web.responses import NO_CACHE, json_response
+from tally.streams.web.responses import metrics_response, verdict_response
 
 
 class MetricsView(View):
     """Metrics in Prometheus' text format, or in OpenMetrics if the client asks for it."""
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer with all metrics of this process."""
-        return metrics_response(request, request.app[PROBES].metrics)
+        """Answer with all metrics of the worker."""
+        return await _answer(request, lambda: metrics_response(request, request.app[PROBES].metrics))
 
 
 class LiveView(View):
-    """Whether the process lives: 200 while waiting work makes progress, else 503 and the reasons."""
+    """Whether the worker lives: 200 while waiting work makes progress, else 503 and the reasons."""
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `live`."""
-        return verdict_response(request.app[PROBES].live())
+        return await _answer(request, lambda: verdict_response(request.app[PROBES].live()))
 
 
 class ReadyView(View):
-    """Whether the process is ready: 200 once recovered and caught up, else 503 and the reasons."""
+    """Whether the worker is ready: 200 once recovered and caught up, else 503 and the reasons."""
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the verdict of `ready`."""
-        return verdict_response(request.app[PROBES].ready())
+        return await _answer(request, lambda: verdict_response(request.app[PROBES].ready()))
 
 
-def metrics_response(request: web.Request, metrics: MetricSet) -> web.Response:
-    """Return all metrics in the format that the request asks for."""
-    body, content_type = metrics.exposition(request.headers.get("Accept", ""))
-    return web.Response(body=body, headers={**NO_CACHE, "Content-Type": content_type})
-
-
-def verdict_response(verdict: Verdict) -> web.Response:
-    """Return a verdict with its reasons; 503 if there are any."""
-    body = {"status": "ok" if verdict.is_ok else "failing", "reasons": list(verdict.reasons)}
-    return json_response(body, status=200 if verdict.is_ok else 503)
+async def _answer(request: web.Request, alone: Callable[[], web.Response]) -> web.Response:
+    member = request.app[PROBES].member
+    return alone() if member is None else await member.page(request)
 
 
 ROUTES = (
-    Endpoint("metrics", "/metrics", MetricsView, "metrics of the process, for Prometheus"),
+    Endpoint("metrics", "/metrics", MetricsView, "metrics of the worker, for Prometheus"),
     Endpoint(
         "live", "/health/live", LiveView, "200 while waiting work makes progress, else 503 and the reasons"
     ),

@@ -10,6 +10,8 @@ import orjson
 import structlog
 from aiohttp import web
 
+from tally.streams.runtime.health import Verdict
+from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.web.parameters import BadParameter, checked_target
 
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -24,6 +26,18 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
         content_type="application/json",
         headers={**NO_CACHE, **(headers or {})},
     )
+
+
+def metrics_response(request: web.Request, metrics: MetricSet) -> web.Response:
+    """Return all metrics in the format that the request asks for."""
+    body, content_type = metrics.exposition(request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={**NO_CACHE, "Content-Type": content_type})
+
+
+def verdict_response(verdict: Verdict) -> web.Response:
+    """Return a verdict with its reasons; 503 if there are any."""
+    body = {"status": "ok" if verdict.is_ok else "failing", "reasons": list(verdict.reasons)}
+    return json_response(body, status=200 if verdict.is_ok else 503)
 
 
 def with_receipt(answer: bytes, receipt: Any, headers: Mapping[str, str]) -> web.Response:

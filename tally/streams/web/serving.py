@@ -1,6 +1,7 @@
 """A web server with time-outs and a limit of connections, so silent clients cannot block it."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,14 +48,20 @@ class WebServer:
 
     async def start(self, host: str, port: int) -> None:
         """Start to listen. Raises OSError if the port is taken."""
-        await self._runner.setup()
-        protocols = self._runner.server
-        assert protocols is not None  # noqa: S101 - it is set up
+        await self.prepare()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(protocols(), self.connections), host, port, backlog=BACKLOG, reuse_address=True
+            self._connection, host, port, backlog=BACKLOG, reuse_address=True
         )
+
+    async def prepare(self) -> None:
+        """Get ready to serve connections that others accept, without listening."""
+        await self._runner.setup()
         self._expiring = asyncio.create_task(self._expire())
+
+    async def adopt(self, accepted: socket.socket) -> None:
+        """Serve a connection that is open already; it is closed here from now on."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted)
 
     async def stop(self) -> None:
         """Accept no more connections, give requests being answered one second, and close."""
@@ -65,6 +72,11 @@ class WebServer:
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
+
+    def _connection(self) -> Connection:
+        protocols = self._runner.server
+        assert protocols is not None  # noqa: S101 - it is set up
+        return Connection(protocols(), self.connections)
 
     @web.middleware
     async def _in_hand(self, request: web.Request, handler: Handler) -> web.StreamResponse:

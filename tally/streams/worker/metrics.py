@@ -17,7 +17,7 @@ from tally.schemas.errors import REASONS
 from tally.schemas.sources import OTHER, RAW_TOPICS, SEEN
 from tally.streams.runtime.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES
-from tally.streams.web.connections import CLOSED
+from tally.streams.web.connections import CONNECTION_METRICS
 from tally.tables.store.errors import Rebuilt
 
 LAG_TOPICS = (*RAW_TOPICS, FACTS)
@@ -109,12 +109,7 @@ METRICS: tuple[Metric, ...] = (
         "tally_identifiers_refused_total",
         "identifiers of customers that were shown with too many others: they identify nobody",
     ),
-    _gauge("tally_web_connections", "connections to the web port"),
-    _counter(
-        "tally_web_connections_closed_total",
-        "connections closed: no request in 10 s, answer not read in 60 s, too many, or all of them in use",
-        reason=CLOSED,
-    ),
+    *CONNECTION_METRICS,
     _gauge("tally_facts_quarantined", "facts quarantined in all partitions; their numbers are too low"),
     _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),
     Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),

@@ -33,6 +33,7 @@ from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams.operations import rights, topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
 from tally.streams.operations.numbers import NumbersFollower
+from tally.streams.processes.member import Member
 from tally.streams.runtime import health
 from tally.streams.runtime.exit import describe
 from tally.streams.runtime.run import Parts, Service, fail
@@ -63,8 +64,10 @@ Owned = Callable[[], frozenset[int]]
 class Process:
     """Builder of a worker's parts, in the order of their dependencies."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, member: Member | None = None) -> None:
         self._settings = settings
+        self._member = member
+        """The tie to the other processes of this worker, if it has others."""
         self._metrics = Metrics(version("tally"))
         self._observer = WorkerObserver(self._metrics, time.monotonic, time.time)
         self._apps: list[faust.App] = []
@@ -207,9 +210,18 @@ class Process:
         return queries
 
     def _serve(self, queries: Queries | None) -> None:
-        """Serve metrics and health in every process, and the read API if there is a view."""
-        probes = Probes(self._metrics, self._live, lambda: self._ready(queries))
-        self._apps.append(web_app(self._settings, probes, queries))
+        """Serve metrics and health, and the read API if there is a view.
+
+        Of several processes the parent serves, and asks each for its own; the one with the view answers the
+        read API.
+        """
+        live, ready = self._live, lambda: self._ready(queries)
+        if self._member is not None:
+            self._member.tells(self._metrics.registry, live, ready)
+            self._services["channel"] = self._member.run
+        if self._member is None or queries is not None:
+            probes = Probes(self._metrics, live, ready, self._member)
+            self._apps.append(web_app(self._settings, probes, queries))
 
     def _lag_loop(self, view: View, tracker: LagTracker) -> LagLoop:
         settings, names = self._settings, self._settings.names

@@ -1,0 +1,105 @@
+"""One process of a worker that has several: its tie to their parent."""
+
+import asyncio
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable
+
+from aiohttp import web
+from msgspec import Struct, msgpack
+from prometheus_client import CollectorRegistry
+
+from tally.streams.processes.channel import Answering, Channel, NoAnswer
+from tally.streams.processes.exposition import encode, report_of
+from tally.streams.processes.passing import Adopt, receive
+from tally.streams.runtime.health import Verdict
+from tally.streams.web.responses import error_response
+
+PAGE_SECONDS = 5.0
+"""How long the parent may take for an answer that concerns all processes; longer than it waits for each."""
+STARTED, REPORT, LIVE, READY, PAGE = "started", "report", "live", "ready", "page"
+"""What is asked over a channel: the first and the last of the parent, the others of its children."""
+
+
+class Asked(Struct, array_like=True, frozen=True):
+    """A request that concerns all processes."""
+
+    path: str
+    accept: str
+
+
+class Answered(Struct, array_like=True, frozen=True):
+    """The parent's answer to it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Member:
+    """The tie of this process to the parent that started it."""
+
+    def __init__(self, channel: socket.socket, connections: socket.socket | None) -> None:
+        self._socket = channel
+        self._connections = connections
+        self._answers: dict[str, Answering] = {}
+        self._channel = Channel(channel, self._answers)
+        self._receiving: asyncio.Task[None] | None = None
+
+    def tells(
+        self, registry: CollectorRegistry, live: Callable[[], Verdict], ready: Callable[[], Verdict]
+    ) -> None:
+        """Answer the parent's questions with these from now on."""
+
+        async def report(_: bytes) -> bytes:
+            return encode(report_of(registry))
+
+        async def is_live(_: bytes) -> bytes:
+            return msgpack.encode(live().reasons)
+
+        async def is_ready(_: bytes) -> bytes:
+            return msgpack.encode(ready().reasons)
+
+        self._answers.update({REPORT: report, LIVE: is_live, READY: is_ready})
+
+    async def run(self) -> None:
+        """Tell the parent that this process has started, and answer it until cancelled. Raises NoAnswer."""
+        await self._channel.open()
+        running = asyncio.create_task(self._channel.run())
+        try:
+            await self._channel.ask(STARTED, within_seconds=PAGE_SECONDS)
+            await asyncio.Event().wait()  # until cancelled: the thread ends this process with its parent
+        finally:
+            running.cancel()
+
+    def serve(self, adopt: Adopt) -> None:
+        """Let `adopt` have the connections that the parent passes on."""
+        assert self._connections is not None  # noqa: S101 - the parent gives them to who has the view
+        self._receiving = asyncio.ensure_future(receive(self._connections, adopt))
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Return the parent's answer to a request that concerns all processes."""
+        asked = msgpack.encode(Asked(request.path, request.headers.get("Accept", "")))
+        try:
+            body = await self._channel.ask(PAGE, asked, within_seconds=PAGE_SECONDS)
+        except NoAnswer as error:
+            return error_response(503, "unavailable", f"the worker's parent process: {error}")
+        answered = msgpack.decode(body, type=Answered)
+        return web.Response(status=answered.status, headers=answered.headers, body=answered.body)
+
+    def watch_parent(self, gone: Callable[[str], object]) -> None:
+        """Call `gone` once the parent's end of the channel is closed, even if the event loop is stuck.
+
+        Who waits for its parent by its id or a signal (PR_SET_PDEATHSIG) does so on Linux alone.
+        """
+        line = os.dup(self._socket.fileno())
+
+        def watch() -> None:
+            poll = select.poll()
+            poll.register(line, 0)  # the end of the other side is told without being asked for
+            poll.poll()
+            gone("the worker's parent process is gone")
+
+        threading.Thread(target=watch, name="parent", daemon=True).start()
