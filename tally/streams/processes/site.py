@@ -13,7 +13,7 @@ from tally.streams.processes.member import LIVE, READY, Answered, Asked
 from tally.streams.processes.state import State
 from tally.streams.runtime.metric_set import Metric, MetricSet, exposition
 from tally.streams.web.connections import CONNECTION_METRICS, Closed
-from tally.streams.web.responses import NO_CACHE, error_response, in_one_shape, verdict_response
+from tally.streams.web.responses import NO_CACHE, Handler, error_response, in_one_shape, verdict_response
 
 NAME = "parent"
 """The parent's own name in the label `process`."""
@@ -87,6 +87,14 @@ class Site:
         return error_response(503, "unavailable", "the process with the view is starting, stuck or has ended")
 
 
+@web.middleware
+async def closing(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Close each connection after its answer: what is asked next over it may be for the view's process."""
+    response = await handler(request)
+    response.force_close()
+    return response
+
+
 def site_app(site: Site) -> web.Application:
     """Return the application of the parent."""
 
@@ -96,7 +104,7 @@ def site_app(site: Site) -> web.Application:
     async def elsewhere(_: web.Request) -> web.Response:
         return site.unavailable()
 
-    app = web.Application(middlewares=[in_one_shape])
+    app = web.Application(middlewares=[closing, in_one_shape])
     for path in PATHS:
         app.router.add_get(path, about_all)
     app.router.add_route("*", "/{path:.*}", elsewhere)
