@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     )
     batch_records: int = Field(500, ge=1, le=100_000, description="records that one run hands to an agent")
     batch_facts: int = Field(5_000, ge=1, le=100_000, description="facts that one transaction counts at most")
+    memory_mb: int = Field(
+        128,
+        ge=16,
+        le=1 << 20,
+        description="memory that the local copies of the worker's partitions share, for reading and writing",
+    )
     outstanding_runs: int = Field(
         2, ge=1, le=100, description="runs of raw events under way for one partition at most"
     )

@@ -22,6 +22,7 @@ from tally.streams.transport.runs import Run
 from tally.streams.worker.observer import WorkerObserver
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tally.tables.kafka.delivered import FactRecord
+from tally.tables.store.local import MemoryBudget
 from tally.tables.store.partition import PartitionStore, StoreConfig
 
 ROUTE_DRAIN_SECONDS = 5.0
@@ -79,7 +80,12 @@ def fold_app(
     """Return the app that reads the facts log, and the folds of its partitions."""
     names = settings.names
     store_config = StoreConfig(
-        settings.kafka, names, settings.state_folder, lambda: uuid4().hex, observer.rebuilt
+        settings.kafka,
+        names,
+        settings.state_folder,
+        lambda: uuid4().hex,
+        observer.rebuilt,
+        MemoryBudget(settings.memory_mb << 20),
     )
 
     async def keep(partition: int, facts: Sequence[FactRecord], error: str) -> None:

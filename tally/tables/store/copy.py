@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from tally.tables.store.errors import CopyUnfit, Rebuilt
-from tally.tables.store.local import LocalStore, remove
+from tally.tables.store.local import LocalStore, MemoryBudget, remove
 
 log = structlog.get_logger()
 
@@ -15,8 +15,9 @@ log = structlog.get_logger()
 class Copy:
     """The local copy of one partition, opened, emptied or removed."""
 
-    def __init__(self, path: Path, rebuilt: Callable[[Rebuilt], None]) -> None:
+    def __init__(self, path: Path, budget: MemoryBudget, rebuilt: Callable[[Rebuilt], None]) -> None:
         self._path = path
+        self._budget = budget
         self._rebuilt = rebuilt
         self._local: LocalStore | None = None
 
@@ -38,7 +39,7 @@ class Copy:
         if self._local is not None:
             self._local.close()
         self.remove()
-        self._local = LocalStore(self._path)
+        self._local = LocalStore(self._path, self._budget)
         return self._local
 
     def remove(self) -> None:
@@ -52,9 +53,9 @@ class Copy:
 
     def _opened(self) -> LocalStore:
         try:
-            return LocalStore(self._path)
+            return LocalStore(self._path, self._budget)
         except CopyUnfit as error:
             log.warning("local copy does not open", error=str(error))
             self.note_rebuilt(error.why)
             self.remove()
-            return LocalStore(self._path)
+            return LocalStore(self._path, self._budget)

@@ -16,6 +16,7 @@ from rocksdict import (
     Options,
     Rdict,
     WriteBatch,
+    WriteBufferManager,
     WriteOptions,
 )
 
@@ -30,15 +31,36 @@ _META = b"\x00meta"
 """No key of a changelog is this or `_OWNER`: of those that begin with NUL, states hold progress alone."""
 _OWNER = b"\x00owner"
 """The key that names the copy's partition. A copy of another partition does not match these changelogs."""
-_WRITE_BUFFER_BYTES = 2 << 20
-"""The size of a write buffer; each partition has two."""
+_LEAST_BUFFER_BYTES = 2 << 20
+"""The least size of a write buffer; each partition has two."""
+_BUFFERS_AT_ONCE = 8
+"""Buffers that the half of a budget which buffers may take is divided into: two partitions fill four."""
 _FILES_BEFORE_COMPACTION = 8
 """Twice RocksDB's default: such small buffers make files half as large, and compaction cost twice the CPU."""
 _FLUSH_MS = 3_600_000
 """A rarely written copy is flushed to disk this often, so that it is not old after a kill."""
 _DAMAGED = ("Corruption", "No such file or directory", "Invalid argument", "Is a directory")
 """What RocksDB's messages contain if a file of the copy is damaged, missing or not its own."""
-_CACHE = Cache(8 << 20)  # shared by all partitions of the process; by default each has its own
+
+
+class MemoryBudget:
+    """The memory that the local copies of a process share: a cache of blocks, half of it for write buffers.
+
+    Buffers are taken from the cache while they are full of writes, so the budget holds for both together.
+    Indexes and filters of open files are in the cache as well.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self.cache = Cache(size_bytes)
+        self.buffer_bytes = max(_LEAST_BUFFER_BYTES, size_bytes // 2 // _BUFFERS_AT_ONCE)
+        # Not stalling: a write beyond the budget waits for nothing, and a flush begins.
+        self.buffers = WriteBufferManager.new_write_buffer_manager_with_cache(
+            size_bytes // 2, False, self.cache
+        )
+
+
+SMALL_BUDGET = MemoryBudget(16 << 20)
+"""The budget of copies that are given none, such as those of an audit."""
 
 
 class Meta(Struct, frozen=True, array_like=True):
@@ -62,14 +84,14 @@ class LocalStore:
     then: `remove` the copy, and read the changelogs again.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, budget: MemoryBudget = SMALL_BUDGET) -> None:
         self._path = path
         self._owner = path.name.encode()
         # The copy holds personal data: only the user that runs Tally may read it.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_removed(path)
         with _believed():
-            self._db = Rdict(str(path), options=_options())
+            self._db = Rdict(str(path), options=_options(budget))
         try:
             with _believed():
                 raw = self._db.get(_META)
@@ -185,16 +207,19 @@ def _unlogged() -> WriteOptions:
     return options
 
 
-def _options() -> Options:
+def _options(budget: MemoryBudget) -> Options:
     table = BlockBasedOptions()
-    table.set_block_cache(_CACHE)
+    table.set_block_cache(budget.cache)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     table.set_bloom_filter(10, block_based=False)
     table.set_data_block_index_type(DataBlockIndexType.binary_and_hash())
     table.set_data_block_hash_ratio(0.75)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
-    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_write_buffer_size(budget.buffer_bytes)
+    options.set_write_buffer_manager(budget.buffers)
     options.set_max_write_buffer_number(2)
     # Most lookups are of new keys: bloom filters answer for the memtable, too.
     options.set_memtable_prefix_bloom_ratio(0.1)

@@ -18,7 +18,7 @@ from tally.tables.store.copy import Copy
 from tally.tables.store.errors import ProgressLost, ProgressOutsideLog, Rebuilt, StoreBroken, StoreError
 from tally.tables.store.interface import Entries, Writes, by_changelog
 from tally.tables.store.known_states import KnownStates
-from tally.tables.store.local import Meta
+from tally.tables.store.local import SMALL_BUDGET, MemoryBudget, Meta
 from tally.tables.store.marks import agreed, check, check_witness, log_topics, moved
 from tally.tables.store.recovery import Changelogs, OnProgress, Range, has_slept, lacks, unfit
 from tally.tables.store.transaction import ChangelogWriter, Committed
@@ -40,6 +40,8 @@ class StoreConfig(Struct, frozen=True):
     new_id: Callable[[], str]
     rebuilt: Callable[[Rebuilt], None] = lambda _: None
     """Called with the reason when a local copy is wiped and read again."""
+    budget: MemoryBudget = SMALL_BUDGET
+    """Shared by the local copies of all partitions."""
 
 
 class PartitionStore:
@@ -50,7 +52,7 @@ class PartitionStore:
         self.partition = partition
         names = config.names
         self._topics = {log: names.changelog(log) for log in CHANGELOGS}
-        self._copy = Copy(config.folder / names.app / f"p{partition}", config.rebuilt)
+        self._copy = Copy(config.folder / names.app / f"p{partition}", config.budget, config.rebuilt)
         self._states = KnownStates(frozenset(family.table for family in FAMILIES))
         self._logs: Mapping[str, LogMark] = {}
         self._broken = False

@@ -1,5 +1,6 @@
 """The local half of a partition's tables finds entries by key and by key prefix."""
 
+import os
 import shutil
 import signal
 import stat
@@ -8,18 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from rocksdict import Cache
 
-from tally.tables.store import local
 from tally.tables.store.errors import CopyUnfit
-from tally.tables.store.local import LocalStore, Meta, remove
+from tally.tables.store.local import LocalStore, MemoryBudget, Meta, remove
 
 META = Meta("store", {}, 0)
 BATCHES, KEYS = 40, 1_000
 KILLED = f"""
 import os, signal, sys
 from pathlib import Path
-from tally.tables.store.local import LocalStore, Meta, remove
+from tally.tables.store.local import LocalStore, MemoryBudget, Meta, remove
 store = LocalStore(Path(sys.argv[1]))
 for batch in range(1, {BATCHES} + 1):
     written = {{b"%d" % (batch * {KEYS} + key): bytes(400) for key in range({KEYS})}}
@@ -87,7 +86,7 @@ def test_after_a_kill_all_tables_and_what_they_are_a_copy_of_are_of_one_earlier_
 WIPED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from tally.tables.store.local import LocalStore, Meta, remove
+from tally.tables.store.local import LocalStore, MemoryBudget, Meta, remove
 store = LocalStore(Path(sys.argv[1]))
 store.write({"open": {b"k": b"1"}}, Meta("store", {"states": 1}, 0))
 def killed(path):
@@ -114,7 +113,7 @@ def test_after_a_kill_in_the_middle_of_a_wipe_there_is_an_empty_copy(tmp_path: P
 OLD = """
 import os, signal, sys
 from pathlib import Path
-from tally.tables.store.local import LocalStore, Meta, remove
+from tally.tables.store.local import LocalStore, MemoryBudget, Meta, remove
 store = LocalStore(Path(sys.argv[1]))
 for hour in range(1, 5):
     store.write({"open": {b"k": b"%d" % hour}}, Meta("store", {"states": hour}, hour * 3_600_000))
@@ -131,6 +130,22 @@ def test_after_a_kill_a_copy_that_was_written_to_seldom_is_of_the_last_hour(tmp_
     assert store.meta == Meta("store", {"states": 4}, 4 * 3_600_000)
     assert store.get_many("open", [b"k"]) == [b"4"]
     store.close()
+
+
+def test_copies_together_stay_within_their_budget_whatever_is_written_and_read(tmp_path: Path) -> None:
+    budget = MemoryBudget(16 << 20)
+    stores = [LocalStore(tmp_path / f"p{partition}", budget) for partition in range(3)]
+    most = 0
+    for batch in range(60):
+        for store in stores:
+            keys = [b"%d-%d" % (batch, key) for key in range(1_000)]
+            store.write({"open": {key: os.urandom(500) for key in keys}}, META)
+            store.get_many("open", [b"%d-%d" % (batch // 2, key) for key in range(1_000)])
+            most = max(most, budget.cache.get_usage())
+    for store in stores:
+        store.close()
+
+    assert (8 << 20) < most < (18 << 20)
 
 
 FLIPPED_EACH_BYTES = 64
@@ -150,7 +165,8 @@ def filled(path: Path) -> None:
 def answers_or_raises(path: Path) -> bool:
     """Return whether a copy answers everything rightly; False where it says that it is unfit, or empty."""
     try:
-        store = LocalStore(path)
+        # Blocks of one file would be remembered for another that has its name and a flipped bit.
+        store = LocalStore(path, MemoryBudget(0))
     except CopyUnfit:
         return False
     try:
@@ -168,11 +184,7 @@ def answers_or_raises(path: Path) -> bool:
     return True
 
 
-def test_a_flipped_bit_of_a_table_file_is_never_believed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Blocks of one file would be remembered for another that has its name and a flipped bit.
-    monkeypatch.setattr(local, "_CACHE", Cache(0))
+def test_a_flipped_bit_of_a_table_file_is_never_believed(tmp_path: Path) -> None:
     filled(tmp_path / "whole")
     (table,) = files_of(tmp_path / "whole", "*.sst")
     whole = table.read_bytes()
