@@ -1,7 +1,6 @@
 """The processes of a worker that has several, as the kernel shows them."""
 
 import asyncio
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,24 +11,23 @@ Series = tuple[str, tuple[tuple[str, str], ...]]
 SCRAPE_SECONDS = 3.0
 
 
-def children(parent: int) -> dict[str, int]:
-    """Return the process id of each child by its roles."""
+def children(parent: int, module: str = "tally.streams.worker") -> dict[str, int]:
+    """Return the process id of each child that runs a module, by its roles."""
     found = {}
     for there in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
             if int((there / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
                 argv = (there / "cmdline").read_text().split("\0")
-                found[argv[argv.index("tally.streams.worker") + 1]] = int(there.name)
+                found[argv[argv.index(module) + 1]] = int(there.name)
     return found
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process has ended, and nobody need wait for it."""
+    """Whether a process has ended; who adopts the children of a killed parent may note it later."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) == "Z"
+    except OSError:
         return True
-    return False
 
 
 class Scraper:

@@ -30,14 +30,14 @@ class Ended(Struct, frozen=True):
     """Whether it was killed because it did not stop in time."""
 
 
-def turn(since_s: float, running: Sequence[bool]) -> int:
+def turn(since_s: float, running: Sequence[bool], turn_seconds: float = TURN_SECONDS) -> int:
     """Return how many processes have to be asked to stop by now, from the first.
 
     `since_s` is the time since the stop began; `running` says of each process, in the order of stopping,
     whether it still runs. A process is asked once all before it have ended, or its turn has come by time.
     """
     ended_before = next((index for index, runs in enumerate(running) if runs), len(running))
-    return min(len(running), max(ended_before, int(since_s / TURN_SECONDS)) + 1)
+    return min(len(running), max(ended_before, int(since_s / turn_seconds)) + 1)
 
 
 def exit_code(ends: Sequence[Ended]) -> int:

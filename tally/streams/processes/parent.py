@@ -13,7 +13,7 @@ import structlog
 
 from tally.agents.clock import wait_for
 from tally.streams.processes.child import Child
-from tally.streams.processes.endings import STOP_SECONDS, Ended, as_shells_say, exit_code, turn
+from tally.streams.processes.endings import Ended, as_shells_say, exit_code, turn
 from tally.streams.processes.front import Front, listeners
 from tally.streams.processes.site import Site, site_app
 from tally.streams.processes.split import Plan
@@ -76,9 +76,9 @@ class Parent:
         while any(child.end is None for child in self._children):
             since_s = time.monotonic() - began_s
             running = [child.end is None for child in self._children]
-            for child in self._children[: turn(since_s, running)]:
+            for child in self._children[: turn(since_s, running, self._plan.turn_seconds)]:
                 child.stop()
-            if since_s > STOP_SECONDS:
+            if since_s > self._plan.stop_seconds:
                 for child in self._children:
                     child.kill()
             await asyncio.sleep(LOOK_SECONDS / 4)

@@ -53,6 +53,9 @@ class Site:
     async def answer(self, path: str, accept: str) -> web.Response:
         """Return the answer to one of PATHS. Raises KeyError for another."""
         if path == "/metrics":
+            if starting := [child.name for child in self._children if not child.is_started]:
+                # A page without them would show sums that are too small, and counters that begin again.
+                return error_response(503, "unavailable", f"not started yet: process {starting[0]}")
             page = await self._page()
             # In a thread: it takes milliseconds, in which a connection would wait to be passed on.
             body, content_type = await asyncio.to_thread(exposition, page, accept)

@@ -5,6 +5,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from tally.streams.processes.endings import STOP_SECONDS, TURN_SECONDS
+
 Role = TypeVar("Role", bound=str)
 
 FIRST_APART = "route"
@@ -24,6 +26,8 @@ class Plan(Struct, frozen=True):
     port: int
     log_level: str
     log_format: str
+    turn_seconds: float = TURN_SECONDS
+    stop_seconds: float = STOP_SECONDS
 
 
 def split(roles: Sequence[Role], processes: int | None, cores: int) -> tuple[tuple[Role, ...], ...]:
