@@ -17,8 +17,9 @@ import pytest
 
 import tally.schemas
 from tally.schemas.records import Keyed
+from tally.schemas.rows import PROGRESS_KEY, Failure, LogMark, Progress, encode
 from tally.schemas.sources import READERS
-from tally.schemas.topics import COUNTERS, STATES
+from tally.schemas.topics import CHANGELOGS, COUNTERS, STATES
 from tally.tables.kafka.facts_log import by_partition
 from tally.tables.rules import Rules
 from tally.tables.store.interface import by_changelog
@@ -70,6 +71,18 @@ def test_records_have_the_bytes_that_they_had(name: str) -> None:
     assert digests(examples()[name]) == golden
 
 
+def test_progress_has_the_bytes_that_it_had() -> None:
+    assert progress_digest() == json.loads(GOLDEN.read_text())["progress"]
+
+
+def progress_digest() -> dict[str, str]:
+    """Return the digest of a progress record in which every field is set."""
+    marks = {log: LogMark(bytes(range(16)), 8, 1, 2) for log in ("facts", *CHANGELOGS)}
+    failure = Failure(7, 2, "ValueError")
+    progress = Progress(7, "store", "rules", RAW_AT_MS, 1, 2, failure, marks, {"messages": 3}, 4, 5)
+    return {"progress": _digest([(PROGRESS_KEY, encode(progress))])}
+
+
 def test_every_family_has_a_golden_record() -> None:
     tables = {table for found in json.loads(GOLDEN.read_text()).values() for table in found}
     assert tables >= {
@@ -85,5 +98,5 @@ def test_every_family_has_a_golden_record() -> None:
 
 
 if __name__ == "__main__":
-    made = {name: digests(facts) for name, facts in examples().items()}
+    made = {name: digests(facts) for name, facts in examples().items()} | {"progress": progress_digest()}
     sys.stdout.write(json.dumps(made, indent=1, sort_keys=True) + "\n")
