@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tally.schemas.topics import CHANGELOGS, COUNTERS
+from tally.schemas.topics import CHANGELOGS
 from tally.streams.settings import Settings
 from tally.tables.store.local import LocalStore
-from tally.tables.store.recovery import Changelogs
+from tally.tables.store.recovery import Changelogs, Range, last_whole
 
 PREFIX = "tally-audit-"
 LOCK = "lock"
@@ -34,16 +34,17 @@ class Copies:
         return LocalStore(self._folder / f"{name}-{partition}")
 
     async def refreshed(self, partition: int) -> LocalStore:
-        """Return the copy of a partition, read up to the ends of its changelogs."""
+        """Return the copy of a partition, of the moment of its newest transaction."""
         local = self._open.get(partition) or self._open.setdefault(partition, self.store("copy", partition))
         names = self._settings.names
         topics = {log: names.changelog(log) for log in CHANGELOGS}
         reading = Changelogs(self._settings.kafka, topics, partition)
         async with asyncio.timeout(COPY_SECONDS), reading as changelogs:
             ranges = await changelogs.ranges()
-            newest = (await changelogs.newest(ranges)).get(COUNTERS)
+            newest = last_whole(await changelogs.newest(ranges))
             if newest is not None:  # None: nothing was ever counted
-                await changelogs.replay(local, ranges, newest.store_id)
+                ends = {log: Range(found.start, newest.logs[log].end) for log, found in ranges.items()}
+                await changelogs.replay(local, ends, newest.store_id)
         return local
 
     def close(self) -> None:

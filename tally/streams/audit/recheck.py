@@ -6,8 +6,7 @@ from typing import ParamSpec, TypeVar
 
 TRIES = 3
 PAUSE_SECONDS = 1.0
-"""Pause before the next look. A copy is read changelog by changelog while transactions go on, so it may be
-inconsistent; the next look then finds it consistent."""
+"""Pause before the next look: events that were under way have been counted by then."""
 
 Asked = ParamSpec("Asked")
 Found = TypeVar("Found")

@@ -11,7 +11,7 @@ from tally.schemas.grains import RowKey
 from tally.schemas.missing import decode_missing, is_missing
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, decode_progress
 from tally.schemas.tables import table_of
-from tally.schemas.topics import COUNTERS, DELETE_RETENTION_MS, STATES, Changelog
+from tally.schemas.topics import CHANGELOGS, COUNTERS, DELETE_RETENTION_MS, STATES, Changelog
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import present_layouts
 from tally.tables.kafka.read_to_end import read_up_to
@@ -63,6 +63,14 @@ def has_slept(meta: Meta, broker_now_ms: int) -> bool:
     Both times are the brokers', so a wrong clock of this machine cannot make an old copy look young.
     """
     return abs(broker_now_ms - meta.touched_ms) > DELETE_RETENTION_MS // 2
+
+
+def last_whole(newest: Mapping[Changelog, Progress]) -> Progress | None:
+    """Return the progress of the newest transaction that stands in both changelogs; None if there is none.
+
+    Where nobody is fenced, a transaction may show in one of them a little before the other.
+    """
+    return min(newest.values(), key=lambda one: one.seq) if len(newest) == len(CHANGELOGS) else None
 
 
 class Changelogs:
@@ -131,7 +139,7 @@ class Changelogs:
         store_id: str,
         on_progress: OnProgress = lambda *_: None,
     ) -> int:
-        """Apply the records that the local copy lacks; return their number. Raises ForeignRecord."""
+        """Apply the records of ranges that the copy lacks; return their number. Raises ForeignRecord."""
         offsets = dict(local.meta.offsets) if local.meta else {}
         touched_ms = local.meta.touched_ms if local.meta else 0
         starts = {log: max(offsets.get(log, 0), found.start) for log, found in ranges.items()}
@@ -141,6 +149,10 @@ class Changelogs:
         def apply(records: list[Any]) -> None:
             nonlocal count, touched_ms
             log = self._log_of(records[0])
+            if records[-1].offset >= ends[log]:
+                records = [record for record in records if record.offset < ends[log]]
+                if not records:
+                    return
             check = _CHECKS[log]
             for record in records:
                 check(record)
