@@ -41,6 +41,8 @@ class Topic(Struct, frozen=True):
     """Whether it must have as many partitions as the facts log: each is written with one of that log."""
     retention_bytes: int | None = None
     """Of one partition; None where only time decides."""
+    compaction_lag_ms: int = 0
+    """How old a record of a compacted topic is at least before compaction may remove it."""
 
     def config(self, min_insync: int) -> dict[str, str]:
         """Return the topic's configuration in Kafka's own names.
@@ -59,6 +61,7 @@ class Topic(Struct, frozen=True):
             return config | {
                 "cleanup.policy": "compact",
                 "delete.retention.ms": str(DELETE_RETENTION_MS),
+                "min.compaction.lag.ms": str(self.compaction_lag_ms),
                 "segment.ms": str(DAY_MS),
                 "min.cleanable.dirty.ratio": "0.3",
             }
@@ -99,12 +102,22 @@ class Names(Struct, frozen=True):
         return f"{self.app}-{role}"
 
 
-def declared(names: Names, partitions: int) -> list[Topic]:
-    """Return every topic of a deployment; `partitions` is that of raw topics, facts and changelogs."""
+def declared(names: Names, partitions: int, compaction_lag_ms: int) -> list[Topic]:
+    """Return every topic of a deployment; `partitions` is that of raw topics, facts and changelogs.
+
+    What is younger than `compaction_lag_ms` is read whole: each transaction of a changelog, and its end.
+    """
     raw = [Topic(names.raw(topic), partitions, RAW_LIMIT_BYTES, 7 * DAY_MS) for topic in RAW_TOPICS]
     facts = Topic(names.facts, partitions, FACT_LIMIT_BYTES, 14 * DAY_MS)
     changelogs = [
-        Topic(names.changelog(changelog), partitions, FACT_LIMIT_BYTES, None, as_facts=True)
+        Topic(
+            names.changelog(changelog),
+            partitions,
+            FACT_LIMIT_BYTES,
+            None,
+            as_facts=True,
+            compaction_lag_ms=compaction_lag_ms,
+        )
         for changelog in CHANGELOGS
     ]
     dead = Topic(

@@ -69,6 +69,13 @@ class Settings(BaseSettings):
         description="replicas that every topic must have at least, and gets when it is declared",
     )
 
+    compaction_lag_seconds: int = Field(
+        7_200,
+        ge=10,
+        le=30 * 86_400,
+        description="age from which Kafka may compact a record of a changelog; what is younger is read whole",
+    )
+
     brokers: int = Field(
         1,
         ge=1,

@@ -6,8 +6,8 @@ import pytest
 from aiokafka.admin import NewPartitions, NewTopic
 
 from tally.schemas.sources import RAW_TOPICS
-from tally.schemas.topics import DEAD_LETTERS, STATES
-from tally.streams.operations import topics
+from tally.schemas.topics import CHANGELOGS, DEAD_LETTERS, Changelog
+from tally.streams.operations import doctor, topics
 from tally.streams.operations.altering import alter
 from tally.streams.settings import Settings
 
@@ -39,15 +39,39 @@ async def test_raw_topics_of_others_times_are_refused_until_they_are_altered(set
     assert config["retention.ms"] == "12345678"
 
 
-async def test_a_changelog_that_is_deleted_by_age_is_refused(settings: Settings) -> None:
+@pytest.mark.parametrize("changelog", CHANGELOGS)
+@pytest.mark.parametrize(
+    ("name", "value", "must"),
+    [
+        ("cleanup.policy", "delete", "must be compact"),
+        ("message.timestamp.type", "CreateTime", "must be LogAppendTime"),
+        ("min.compaction.lag.ms", "0", "must be at least 7200000"),
+    ],
+)
+async def test_a_changelog_that_does_not_keep_what_it_must_is_refused(
+    settings: Settings, changelog: Changelog, name: str, value: str, must: str
+) -> None:
     await topics.declare(settings)
-    changelog = settings.names.changelog(STATES)
+    topic = settings.names.changelog(changelog)
     async with topics.admin(settings) as admin:
-        assert await alter(admin, {changelog: {"cleanup.policy": "delete"}}) == []
+        assert await alter(admin, {topic: {name: value}}) == []
     await _until_unfit(settings)
 
-    with pytest.raises(topics.TopicsError, match=f"{changelog}: cleanup.policy is delete, must be compact"):
+    with pytest.raises(topics.TopicsError, match=f"{topic}: {name} is {value}, {must} "):
         await topics.declare(settings)
+    with pytest.raises(topics.TopicsError, match=f"{topic}: {name} is {value}, {must} "):
+        await doctor._topics(settings)
+
+
+async def test_a_longer_compaction_lag_is_declared_anew(settings: Settings) -> None:
+    await topics.declare(settings)
+    longer = settings.model_copy(update={"compaction_lag_seconds": 14_400})
+    with pytest.raises(topics.TopicsError, match=r"lag\.ms is 7200000, must be at least 14400000"):
+        await topics.declare(longer)
+    done = await topics.declare(longer, mend=True)
+
+    assert done.altered == sorted(settings.names.changelog(log) for log in CHANGELOGS)
+    assert await topics.declare(settings) == topics.Declared([], [], settings.partitions)
 
 
 async def test_more_partitions_of_the_facts_log_are_refused_and_not_mended(

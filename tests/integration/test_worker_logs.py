@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import NewPartitions
 
-from tally.schemas.topics import STATES
+from tally.schemas.topics import CHANGELOGS
 from tally.streams.operations import topics
 from tally.streams.operations.altering import alter
 from tests.support.judge import counted, prepare, publish, simulated
@@ -51,16 +51,18 @@ async def test_partitions_that_are_raised_end_a_running_worker_and_keep_it_from_
 
 
 async def test_a_worker_does_not_start_on_topics_that_are_not_as_declared(worker: WorkerProcess) -> None:
-    changelog = worker.settings.names.changelog(STATES)
+    states, counters = (worker.settings.names.changelog(log) for log in CHANGELOGS)
+    harm = {states: {"cleanup.policy": "delete"}, counters: {"min.compaction.lag.ms": "60000"}}
     async with topics.admin(worker.settings) as client:
-        assert await alter(client, {changelog: {"cleanup.policy": "delete"}}) == []
+        assert await alter(client, harm) == []
     worker.kill()
     before = worker.log.stat().st_size
     worker.start()
 
     assert await until_exit(worker, EXIT_SECONDS) == 70
     told = worker.log.read_bytes()[before:]
-    assert b"cleanup.policy is delete, must be compact" in told
+    assert f"{states}: cleanup.policy is delete, must be compact".encode() in told
+    assert f"{counters}: min.compaction.lag.ms is 60000, must be at least 7200000".encode() in told
     assert b"tally topics declare --alter" in told
     await topics.declare(worker.settings, mend=True)
     worker.start()

@@ -11,7 +11,9 @@ from tally.tables.kafka.layouts import Layout
 MIN_INSYNC = 2
 CHOSEN = frozenset({"retention.ms", "retention.bytes", "segment.ms", "min.cleanable.dirty.ratio"})
 """Entries that operators may choose: they affect disk or time, never the numbers."""
-AT_LEAST = frozenset({"max.message.bytes", "min.insync.replicas", "delete.retention.ms"})
+AT_LEAST = frozenset(
+    {"max.message.bytes", "min.insync.replicas", "delete.retention.ms", "min.compaction.lag.ms"}
+)
 
 
 class Wanted(Struct, frozen=True):
@@ -54,7 +56,10 @@ def problems_of(topic: Topic, found: Found, wanted: Wanted) -> Problems:
         for name, value in topic.config(wanted.min_insync).items()
         if not _is_fit(name, found.config.get(name), value)
     }
-    said += [f"{name} is {found.config.get(name)}, must be {value}" for name, value in must.items()]
+    said += [
+        f"{name} is {found.config.get(name)}, must be {'at least ' * (name in AT_LEAST)}{value}"
+        for name, value in must.items()
+    ]
     return Problems(must, tuple(said))
 
 

@@ -54,7 +54,7 @@ class Declared(Struct, frozen=True):
 
 def wanted(settings: Settings) -> list[Topic]:
     """Return every topic of this deployment."""
-    return declared(settings.names, settings.partitions)
+    return declared(settings.names, settings.partitions, settings.compaction_lag_seconds * 1_000)
 
 
 async def declare(settings: Settings, *, mend: bool = False, only: Collection[str] | None = None) -> Declared:

@@ -3,11 +3,12 @@
 import pytest
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
-from tally.schemas.topics import Names, Topic, declared
+from tally.schemas.topics import CHANGELOGS, Names, Topic, declared
 from tally.streams.operations.topic_problems import Found, Wanted, problems_of
 from tally.tables.kafka.layouts import Layout
 
-TOPICS = declared(Names("", 1), 8)
+LAG_MS = 7_200_000
+TOPICS = declared(Names("", 1), 8, LAG_MS)
 RAW, FACTS, CHANGELOG = TOPICS[0], TOPICS[3], TOPICS[4]
 WANTED = Wanted(replicas=3, facts_partitions=8)
 FIT = Layout(b"id", 8, 3)
@@ -41,13 +42,24 @@ def test_what_a_number_depends_on_must_be_as_declared_and_can_be_set_right(
     must = topic.config(2)[name]
     found = problems_of(topic, Found(FIT, topic.config(2) | {name: value}), WANTED)
 
-    assert found.said == (f"{name} is {value}, must be {must}",)
+    assert found.said in {(f"{name} is {value}, must be {more}{must}",) for more in ("", "at least ")}
     assert found.config == {name: must}
 
 
 def test_tombstones_may_be_kept_for_longer_and_not_for_shorter() -> None:
     assert said(CHANGELOG, delete_retention_ms=str(8 * 86_400_000)) == ()
     assert said(CHANGELOG, delete_retention_ms="86400000") != ()
+
+
+def test_a_changelog_is_compacted_no_earlier_than_declared_and_may_be_later() -> None:
+    changelogs = [topic for topic in TOPICS if topic.as_facts]
+    assert len(changelogs) == len(CHANGELOGS)
+    for topic in changelogs:
+        assert said(topic, min_compaction_lag_ms=str(2 * LAG_MS)) == ()
+        for less in ("0", str(LAG_MS - 1)):
+            assert said(topic, min_compaction_lag_ms=less) == (
+                f"min.compaction.lag.ms is {less}, must be at least {LAG_MS}",
+            )
 
 
 def test_retention_and_segments_are_the_operators_to_choose() -> None:
