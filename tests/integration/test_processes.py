@@ -69,6 +69,7 @@ async def test_several_processes_count_as_one_answer_as_one_and_end_as_one(
     assert scrape.value("tally_events_total", process="route") > 0
     assert scrape.value("tally_facts_total", process=processes[1]) > 0
     assert scrape.value("tally_event_to_view_seconds_count", process=processes[-1]) > 0
+    assert not scrape.has("tally_lag_seconds", process="route")
     assert await one_connection_answers_everything(worker)
 
     if killed is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from tally.streams.processes.exposition import report_of
 from tally.streams.processes.member import Member
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import Metric, MetricSet
@@ -26,14 +27,15 @@ BEHAVIOUR, ENDED = "behaviour", "ended"
 async def serve(roles: str, member: Member, behaviour: str) -> None:
     metrics = MetricSet([Metric("seen_total", "counter", "what was seen")])
     metrics.count("seen_total", 5)
-    member.tells(metrics.registry, Verdict, lambda: Verdict((f"{roles}: not yet",)))
+    member.tells(lambda: report_of(metrics.registry), Verdict, lambda: Verdict((f"{roles}: not yet",)))
+    serving = []
     if "view" in roles:
         server = WebServer(_app(member), lambda _: None)
         await server.prepare()
-        member.serve(server.adopt)
+        serving = [member.serve(server.adopt)]
     if behaviour == "stuck":
         asyncio.get_running_loop().call_later(0.5, time.sleep, 600)
-    await member.run()
+    await asyncio.gather(member.run(), *serving)
 
 
 def _app(member: Member) -> web.Application:

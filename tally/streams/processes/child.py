@@ -73,6 +73,11 @@ class Child:
             self.way = None
         return self.end
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether connections may be passed to it."""
+        return self.way is not None and self.is_started and not self._asked
+
     def stop(self) -> None:
         """Ask the process to stop in order, once."""
         if not self._asked and self.end is None:

@@ -9,7 +9,7 @@ Rejected: prometheus_client's own multiprocess mode. It writes to a mapped file 
 gauges that call a function nor `process_*`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, msgpack
 from prometheus_client import CollectorRegistry, Metric
@@ -43,17 +43,24 @@ encode = msgpack.Encoder().encode
 decode = msgpack.Decoder(Report).decode
 
 
-def report_of(registry: CollectorRegistry) -> Report:
-    """Return the present values of all metrics of a registry."""
+Shown = Callable[[str, Mapping[str, str]], bool]
+"""Whether a process shows a series, by the metric's name and the labels."""
+
+
+def report_of(registry: CollectorRegistry, is_shown: Shown = lambda *_: True) -> Report:
+    """Return the present values of the metrics of a registry that are to be shown."""
     return tuple(
-        Family(
-            family.name,
-            family.type,
-            family.documentation,
-            tuple(Sample(sample.name, dict(sample.labels), sample.value) for sample in family.samples),
-        )
+        Family(family.name, family.type, family.documentation, samples)
         for family in registry.collect()
+        if (samples := tuple(_samples(family, is_shown)))
     )
+
+
+def _samples(family: Metric, is_shown: Shown) -> Iterator[Sample]:
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    for sample in family.samples:
+        if is_shown(name, sample.labels):
+            yield Sample(sample.name, dict(sample.labels), sample.value)
 
 
 def lasting(report: Report) -> Report:

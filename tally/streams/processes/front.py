@@ -56,7 +56,7 @@ class Front:
 
     def __init__(
         self, adopt: Adopt, to_view: Callable[[], socket.socket | None], closed: Callable[[Closed], None]
-    ):
+    ) -> None:
         self._adopt = adopt
         self._to_view = to_view
         """The way to the process with the view; None while there is none."""

@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 from msgspec import Struct, msgpack
-from prometheus_client import CollectorRegistry
 
 from tally.streams.processes.channel import Answering, Channel, NoAnswer
-from tally.streams.processes.exposition import encode, report_of
+from tally.streams.processes.exposition import Report, encode
 from tally.streams.processes.passing import Adopt, receive
 from tally.streams.runtime.health import Verdict
 from tally.streams.web.responses import error_response
@@ -46,15 +45,14 @@ class Member:
         self._connections = connections
         self._answers: dict[str, Answering] = {}
         self._channel = Channel(channel, self._answers)
-        self._receiving: asyncio.Task[None] | None = None
 
     def tells(
-        self, registry: CollectorRegistry, live: Callable[[], Verdict], ready: Callable[[], Verdict]
+        self, report: Callable[[], Report], live: Callable[[], Verdict], ready: Callable[[], Verdict]
     ) -> None:
         """Answer the parent's questions with these from now on."""
 
-        async def report(_: bytes) -> bytes:
-            return encode(report_of(registry))
+        async def metrics(_: bytes) -> bytes:
+            return encode(report())
 
         async def is_live(_: bytes) -> bytes:
             return msgpack.encode(live().reasons)
@@ -62,7 +60,7 @@ class Member:
         async def is_ready(_: bytes) -> bytes:
             return msgpack.encode(ready().reasons)
 
-        self._answers.update({REPORT: report, LIVE: is_live, READY: is_ready})
+        self._answers.update({REPORT: metrics, LIVE: is_live, READY: is_ready})
 
     async def run(self) -> None:
         """Tell the parent that this process has started, and answer it until cancelled. Raises NoAnswer."""
@@ -70,14 +68,15 @@ class Member:
         running = asyncio.create_task(self._channel.run())
         try:
             await self._channel.ask(STARTED, within_seconds=PAGE_SECONDS)
+            await running
             await asyncio.Event().wait()  # until cancelled: the thread ends this process with its parent
         finally:
             running.cancel()
 
-    def serve(self, adopt: Adopt) -> None:
-        """Let `adopt` have the connections that the parent passes on."""
+    async def serve(self, adopt: Adopt) -> None:
+        """Let `adopt` have the connections that the parent passes on, until cancelled."""
         assert self._connections is not None  # noqa: S101 - the parent gives them to who has the view
-        self._receiving = asyncio.ensure_future(receive(self._connections, adopt))
+        await receive(self._connections, adopt)
 
     async def page(self, request: web.Request) -> web.Response:
         """Return the parent's answer to a request that concerns all processes."""

@@ -84,5 +84,4 @@ class Parent:
             await asyncio.sleep(LOOK_SECONDS / 4)
 
     def _to_view(self) -> socket.socket | None:
-        ways = (child.way for child in self._children if child.is_started)
-        return next((way for way in ways if way is not None), None)
+        return next((child.way for child in self._children if child.is_serving), None)

@@ -11,6 +11,10 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import structlog
+
+log = structlog.get_logger()
+
 MARK = b"."
 """A descriptor travels with at least one byte."""
 
@@ -31,7 +35,6 @@ async def receive(way: socket.socket, adopt: Adopt) -> None:
     """Let `adopt` have each connection that comes, until the other end is gone."""
     loop = asyncio.get_running_loop()
     way.setblocking(False)
-    adopting: set[asyncio.Future[None]] = set()
     while True:
         try:
             mark, descriptors, _, _ = socket.recv_fds(way, len(MARK), 1)
@@ -43,9 +46,11 @@ async def receive(way: socket.socket, adopt: Adopt) -> None:
         for descriptor in descriptors:
             accepted = socket.socket(fileno=descriptor)
             accepted.setblocking(False)
-            task = asyncio.ensure_future(adopt(accepted))
-            adopting.add(task)
-            task.add_done_callback(adopting.discard)
+            try:
+                await adopt(accepted)
+            except OSError as error:  # the client is gone already
+                log.info("a connection was not served", error=str(error))
+                accepted.close()
 
 
 async def readable(loop: asyncio.AbstractEventLoop, one: socket.socket) -> None:

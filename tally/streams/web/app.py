@@ -1,5 +1,6 @@
 """The Faust app that runs only the web server, without consumer or producer."""
 
+import asyncio
 from typing import Any
 
 import faust
@@ -8,6 +9,7 @@ from faust.types import AppT, ServiceT
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
+from tally.streams.runtime.run import fail
 from tally.streams.settings import Settings
 from tally.streams.web.connections import Closed
 from tally.streams.web.endpoints import PROBES, Probes
@@ -33,6 +35,7 @@ class BoundedWeb(Web):
     def __init__(self, app: AppT, **options: Any) -> None:
         super().__init__(app, **options)
         self._server: WebServer | None = None
+        self._receiving: asyncio.Task[None] | None = None
 
     async def start_server(self) -> None:
         """Start the web server."""
@@ -43,12 +46,19 @@ class BoundedWeb(Web):
             await self._server.start(self.app.conf.web_bind, self.app.conf.web_port)
         else:
             await self._server.prepare()
-            member.serve(self._server.adopt)
+            self._receiving = asyncio.create_task(member.serve(self._server.adopt))
+            self._receiving.add_done_callback(self._ended)
 
     async def stop_server(self) -> None:
         """Stop the web server."""
+        if self._receiving is not None:
+            self._receiving.cancel()
         if self._server is not None:
             await self._server.stop()
+
+    def _ended(self, receiving: "asyncio.Task[None]") -> None:
+        if not receiving.cancelled() and (error := receiving.exception()) is not None:
+            fail("no more connections can be served", error)
 
     def _connections(self) -> float:
         return 0.0 if self._server is None else float(len(self._server.connections))

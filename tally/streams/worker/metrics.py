@@ -4,6 +4,7 @@ No label names a tenant, a campaign or a person: each label's values are a short
 """
 
 import platform
+from collections.abc import Collection, Mapping
 from itertools import product
 from typing import get_args
 
@@ -16,7 +17,7 @@ from tally.schemas.counters import Family
 from tally.schemas.errors import REASONS
 from tally.schemas.sources import OTHER, RAW_TOPICS, SEEN
 from tally.streams.runtime.metric_set import Metric, MetricSet
-from tally.streams.settings import ROLES
+from tally.streams.settings import ROLES, Role
 from tally.streams.web.connections import CONNECTION_METRICS
 from tally.tables.store.errors import Rebuilt
 
@@ -115,6 +116,44 @@ METRICS: tuple[Metric, ...] = (
     Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),
 )
 """All published metrics. Names never change; `process_*` come from the client library."""
+
+
+_ROUTES = ("tally_events_total", "tally_event_names_total", "tally_lost_raw_records_total")
+_FOLDS = (
+    *("tally_facts_total", "tally_batches_total", "tally_batch_records", "tally_batch_seconds"),
+    *("tally_commit_seconds", "tally_opening_offsets", "tally_recovery_seconds"),
+    *("tally_local_copies_rebuilt_total", "tally_identifiers_refused_total"),
+)
+_CONSUMERS = ("tally_dead_letters_total", "tally_rebalances_total", "tally_partitions_owned")
+_FLUSHES = (
+    *("tally_dirty_rows", "tally_withheld_rows", "tally_flush_lag_seconds"),
+    *("tally_flush_seconds", "tally_flush_rows_total", "tally_flush_failures_total"),
+)
+_VIEWS = (
+    *("tally_lag_records", "tally_lag_seconds", "tally_waiting_states", "tally_contested_messages"),
+    *("tally_incomplete", "tally_incomplete_acknowledged", "tally_campaigns_beyond_shown"),
+    *("tally_facts_quarantined", *(metric.name for metric in CONNECTION_METRICS)),
+)
+MOVED_BY: Mapping[str, frozenset[Role]] = {
+    **dict.fromkeys(_ROUTES, frozenset[Role]({"route"})),
+    **dict.fromkeys(_FOLDS, frozenset[Role]({"fold"})),
+    **dict.fromkeys(_CONSUMERS, frozenset[Role]({"route", "fold"})),
+    **dict.fromkeys(_FLUSHES, frozenset[Role]({"flush"})),
+    **dict.fromkeys(_VIEWS, frozenset[Role]({"view"})),
+    "tally_event_to_view_seconds": frozenset[Role]({"flush", "view"}),
+}
+"""The roles that give a metric its values, where not every role does."""
+
+
+def is_shown(roles: Collection[str], name: str, labels: Mapping[str, str]) -> bool:
+    """Return whether a process with these roles shows a series, where a worker has several processes. Pure.
+
+    One that it never moves would stand at 0 beside that of the process which does.
+    """
+    if "role" in labels and labels["role"] not in roles:
+        return False
+    movers = MOVED_BY.get(name)
+    return movers is None or not movers.isdisjoint(roles)
 
 
 class Metrics(MetricSet):

@@ -33,6 +33,7 @@ from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams.operations import rights, topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
 from tally.streams.operations.numbers import NumbersFollower
+from tally.streams.processes.exposition import report_of
 from tally.streams.processes.member import Member
 from tally.streams.runtime import health
 from tally.streams.runtime.exit import describe
@@ -42,7 +43,7 @@ from tally.streams.settings import Settings
 from tally.streams.web.app import web_app
 from tally.streams.web.endpoints import Probes
 from tally.streams.worker.brokers import wait_for_brokers
-from tally.streams.worker.metrics import GROUP_ROLES, Metrics
+from tally.streams.worker.metrics import GROUP_ROLES, Metrics, is_shown
 from tally.streams.worker.observer import WorkerObserver
 from tally.streams.worker.roles import fold_app, route_app
 from tally.tables.kafka.dead_letters import DeadLetters
@@ -217,7 +218,8 @@ class Process:
         """
         live, ready = self._live, lambda: self._ready(queries)
         if self._member is not None:
-            self._member.tells(self._metrics.registry, live, ready)
+            shown = partial(is_shown, self._settings.roles)
+            self._member.tells(lambda: report_of(self._metrics.registry, shown), live, ready)
             self._services["channel"] = self._member.run
         if self._member is None or queries is not None:
             probes = Probes(self._metrics, live, ready, self._member)

@@ -48,7 +48,7 @@ def test_a_metric_is_described_once_however_many_processes_have_it() -> None:
     page = Merged().page({"route": Made().told(), "view": Made().told()})
     text = exposition(page, "")[0].decode()
 
-    assert text.count("# TYPE events_total counter") == 1
+    assert text.count("# TYPE lag_seconds gauge") == 1
 
 
 def test_of_a_process_that_reports_no_longer_counters_stand_and_gauges_go() -> None:
@@ -85,3 +85,11 @@ def test_open_metrics_has_the_same_page() -> None:
 
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
+
+
+def test_what_a_process_does_not_show_leaves_no_name_behind() -> None:
+    made = Made()
+    made.events.labels("webhooks").inc(3)
+    report = report_of(made.registry, lambda name, labels: name == "events_total" and "topic" in labels)
+
+    assert [family.name for family in report] == ["events"]

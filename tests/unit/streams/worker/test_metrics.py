@@ -12,12 +12,13 @@ from tally.schemas.records import Routed
 from tally.schemas.sends.full import read_send
 from tally.schemas.sources import RAW_TOPICS, SEEN
 from tally.schemas.whatsapp.full import read_webhook
-from tally.streams.worker.metrics import METRICS, Metrics
+from tally.streams.worker.metrics import METRICS, MOVED_BY, Metrics, is_shown
 
 PERSONAL = {"tenant", "campaign", "contact", "phone", "message_id", "template"}
 
 
 Series = frozenset[tuple[str, str]]
+EVERYWHERE = {"tally_last_progress_timestamp_seconds", "tally_build_info"}
 
 
 def exposed(metrics: Metrics) -> dict[str, dict[Series, float]]:
@@ -126,3 +127,20 @@ def test_whatever_an_event_holds_is_counted_under_a_listed_name(routed: Routed) 
     for (kind, name), times in Counter(routed.seen).items():
         assert name in SEEN[kind]
         metrics.count("tally_event_names_total", times, kind=kind, name=name)
+
+
+def test_every_metric_is_shown_by_a_role_and_no_other_name_is() -> None:
+    names = {metric.name for metric in METRICS}
+
+    assert names - MOVED_BY.keys() == EVERYWHERE
+    assert MOVED_BY.keys() <= names
+    assert all(MOVED_BY.values())
+
+
+def test_of_several_processes_each_shows_what_its_roles_move() -> None:
+    assert is_shown(("route",), "tally_events_total", {"topic": "send-results"})
+    assert not is_shown(("route",), "tally_lag_seconds", {})
+    assert is_shown(("fold", "view"), "tally_lag_seconds", {})
+    assert is_shown(("route",), "process_cpu_seconds_total", {})
+    assert is_shown(("route",), "tally_partitions_owned", {"role": "route"})
+    assert not is_shown(("route",), "tally_partitions_owned", {"role": "fold"})
