@@ -35,25 +35,14 @@ SELECT source || ':' || code AS key
 FROM (
     VALUES
         ('meta', 0, 4), ('meta', 10, 10), ('meta', 33, 33), ('meta', 100, 100), ('meta', 190, 190),
-        ('meta', 200, 299), ('meta', 368, 368), ('meta', 400, 402), ('meta', 404, 405), ('meta',
-        408, 408), ('meta', 410, 410), ('meta', 420, 420), ('meta', 429, 430), ('meta', 432, 433),
-        ('meta', 470, 472), ('meta', 480, 480), ('meta', 500, 502), ('meta', 613, 613), ('meta',
-        1000, 1041), ('meta', 2000, 2065), ('meta', 80007, 80007), ('meta', 130403, 130403),
-        ('meta', 130429, 130429), ('meta', 130472, 130472), ('meta', 130497, 130497), ('meta',
-        131000, 131000), ('meta', 131005, 131005), ('meta', 131008, 131009), ('meta', 131014,
-        131014), ('meta', 131016, 131016), ('meta', 131021, 131021), ('meta', 131026, 131026),
-        ('meta', 131030, 131031), ('meta', 131037, 131037), ('meta', 131042, 131042), ('meta',
-        131044, 131045), ('meta', 131047, 131053), ('meta', 131055, 131057), ('meta', 131059,
-        131065), ('meta', 132000, 132001), ('meta', 132005, 132005), ('meta', 132007, 132007),
-        ('meta', 132012, 132012), ('meta', 132015, 132016), ('meta', 132018, 132018), ('meta',
-        132068, 132069), ('meta', 133000, 133000), ('meta', 133004, 133006), ('meta', 133008,
-        133010), ('meta', 133015, 133016), ('meta', 134011, 134011), ('meta', 134100, 134102),
-        ('meta', 135000, 135000), ('meta', 137000, 137000), ('meta', 138000, 138007), ('meta',
-        138009, 138009), ('meta', 138012, 138013), ('meta', 139000, 139003), ('meta', 139100,
-        139103), ('meta', 2388001, 2388001), ('meta', 2388012, 2388012), ('meta', 2388039, 2388040),
-        ('meta', 2388047, 2388047), ('meta', 2388072, 2388073), ('meta', 2388091, 2388091), ('meta',
-        2388093, 2388093), ('meta', 2388103, 2388103), ('meta', 2494010, 2494010), ('meta', 2494013,
-        2494013), ('meta', 2494100, 2494100), ('meta', 2494102, 2494102),
+        ('meta', 200, 299), ('meta', 368, 368), ('meta', 400, 402), ('meta', 404, 405), ('meta', 408, 408),
+        ('meta', 410, 410), ('meta', 420, 420), ('meta', 429, 430), ('meta', 432, 433), ('meta', 470, 472),
+        ('meta', 480, 480), ('meta', 500, 502), ('meta', 613, 613), ('meta', 1000, 1041), ('meta', 2000, 2065),
+        ('meta', 80007, 80007), ('meta', 130000, 139999),
+        ('meta', 2388001, 2388001), ('meta', 2388012, 2388012), ('meta', 2388039, 2388040),
+        ('meta', 2388047, 2388047), ('meta', 2388072, 2388073), ('meta', 2388091, 2388091),
+        ('meta', 2388093, 2388093), ('meta', 2388103, 2388103), ('meta', 2494010, 2494010),
+        ('meta', 2494013, 2494013), ('meta', 2494100, 2494100), ('meta', 2494102, 2494102),
         ('pbx', 0, 127)
 ) AS listed (source, first, last), generate_series(first, last) AS code;
 
@@ -388,7 +377,7 @@ WHERE topic = 'webhook-events' AND body -> 'object' = '"whatsapp_business_accoun
     AND jsonb_typeof(change.item -> 'field') = 'string'
     AND recount.name(change.item #> '{value,metadata,phone_number_id}') IS NOT NULL;
 
--- Statuses of messages. Calls have other statuses, which are left out.
+-- Statuses of messages: those without a type, or of type message. Calls, payments and whatever comes have others.
 CREATE UNLOGGED TABLE recount.status AS
 SELECT
     arrival, place, number_id,
@@ -400,7 +389,7 @@ SELECT
 FROM recount.change
     CROSS JOIN jsonb_array_elements(recount.items(value -> 'statuses')) WITH ORDINALITY AS part (item, place)
 WHERE field = 'messages'
-    AND item ->> 'type' IS DISTINCT FROM 'call'
+    AND (recount.is_absent(item -> 'type') OR item -> 'type' = '"message"')
     AND recount.name(item -> 'id') IS NOT NULL
     AND recount.words(item -> 'status') IS NOT NULL
     AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
