@@ -123,7 +123,26 @@ def status_body(rng: Random, sent: Sent, status: str, at_s: int) -> Json:
             del item["errors"]
     elif rng.random() < 0.6:
         value["contacts"] = [contact_entry(rng, sent.person)]
+    if rng.random() < 0.1:
+        item["type"] = "message"
+    if rng.random() < 0.02:
+        value["statuses"].append(_payment_status(rng, item))
     return body
+
+
+def _payment_status(rng: Random, status: Json) -> Json:
+    """Return a status of a payment, which names the message that asked for it."""
+    payment = {
+        "reference_id": "order-1",
+        "transaction": {"id": "tx-1", "type": "razorpay", "status": "failed"},
+    }
+    return {
+        "id": status["id"],
+        "status": rng.choice(("captured", "failed", "pending")),
+        "timestamp": status["timestamp"],
+        "type": "payment",
+        "payment": payment,
+    }
 
 
 def group_status_body(rng: Random, sent: Sent, participant: Person, at_s: int) -> Json:

@@ -72,6 +72,7 @@ class _Status(Struct, forbid_unknown_fields=True, gc=False):
     id: MetaId
     status: Literal["sent", "delivered", "read", "played", "failed"]
     timestamp: str | Annotated[int, Meta(ge=0, le=MAX_SECONDS)]
+    type: Literal["message"] | None = None
     recipient_id: MaybeMetaId = None
     recipient_user_id: MaybeMetaId = None
     recipient_parent_user_id: MaybeMetaId = None

@@ -17,6 +17,9 @@ PRICING_RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4}
 COUNTED = frozenset({"sent", "delivered", "read", "played", "failed"})
 STATUSES = COUNTED | {"deleted", "warning", "pending"}
 
+OTHER_TYPES = frozenset({"call", "payment"})
+"""Types of statuses that are not of messages."""
+
 STATUS_KEYS = frozenset(
     {
         *("id", "status", "timestamp", "type", "errors", "pricing", "conversation"),
@@ -34,8 +37,10 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
     `number` is the key of its business number; its time is at most the latest one in ms. Raises BadEvent,
     whose path begins at the status.
     """
-    if status.get("type") == "call":
-        routed.see("status", "call", frozenset({"call"}))
+    kind = status.get("type")
+    if kind not in (None, "message"):
+        # Of a call, of a payment, or of whatever comes: it says nothing of the message whose id it names.
+        routed.see("status", str(kind), OTHER_TYPES)
         return
     wamid = meta_id(status, "id", "")
     name = typed(required(status, "status", ""), str, ".status")

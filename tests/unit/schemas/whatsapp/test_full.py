@@ -114,11 +114,25 @@ def test_a_status_that_counts_nothing_passes_and_still_shows_its_recipient(name:
     assert facts(statuses=[status(status=name)]) == [CustomerSeen([WAMID, PHONE])]
 
 
-def test_the_statuses_of_calls_are_not_those_of_messages() -> None:
-    call = {"field": "calls", "value": messages(statuses=[status(type="call")])["value"]}
+@pytest.mark.parametrize("kind", ["call", "payment", "a new one", "", 7, ["message"]])
+@pytest.mark.parametrize("name", ["sent", "failed", "RINGING"])
+def test_the_statuses_of_anything_but_messages_pass_and_are_named(kind: object, name: str) -> None:
+    routed = read_webhook(body(messages(statuses=[status(type=kind, status=name), status()])))
+
+    assert routed.facts == read_webhook(body(messages(statuses=[status()]))).facts
+    assert not routed.bad
+    assert ("status", kind if kind in ("call", "payment") else "other") in routed.seen
+
+
+@pytest.mark.parametrize("kind", ["message", None])
+def test_a_status_of_type_message_is_one_without_a_type(kind: object) -> None:
+    assert facts(statuses=[status(type=kind)]) == facts(statuses=[status()])
+
+
+def test_the_statuses_of_calls_in_a_field_of_their_own_pass() -> None:
+    call = {"field": "calls", "value": messages(statuses=[status()])["value"]}
 
     assert read_webhook(body(call)).facts == []
-    assert facts(statuses=[status(type="call", status="RINGING")]) == []
 
 
 @pytest.mark.parametrize(
