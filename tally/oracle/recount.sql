@@ -392,22 +392,11 @@ WHERE field = 'messages'
     AND (recount.is_absent(item -> 'type') OR item -> 'type' = '"message"')
     AND recount.name(item -> 'id') IS NOT NULL
     AND recount.words(item -> 'status') IS NOT NULL
-    AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
-    AND CASE WHEN item ->> 'recipient_type' IS NOT DISTINCT FROM 'group' THEN
-        recount.is_fine(item -> 'recipient_participant_id')
-        AND recount.is_fine(item -> 'recipient_participant_user_id')
-        AND recount.is_fine(item -> 'recipient_participant_parent_user_id')
-    ELSE
-        recount.is_fine(item -> 'recipient_id')
-        AND recount.is_fine(item -> 'recipient_user_id')
-        AND recount.is_fine(item -> 'recipient_parent_user_id')
-        AND recount.is_fine(item -> 'parent_user_id')
-        AND recount.is_fine(item -> 'parent_recipient_user_id')
-    END;
+    AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL;
 
--- Messages of customers, of any type. A message of a replying type needs a sender: its own ids, else those of
--- the contact, if the body has exactly one message and one contact. Without a sender it is a bad part, and its
--- quote does not count either.
+-- Messages of customers, of any type. An identifier or a quote that cannot be read costs only itself. A message of
+-- a replying type needs a sender: its own ids, else those of the contact, if the body has exactly one message and
+-- one contact. Without a sender it is a bad part, and its quote does not count either.
 CREATE UNLOGGED TABLE recount.inbound AS
 SELECT *
 FROM (
@@ -416,15 +405,12 @@ FROM (
         recount.name(item -> 'id') AS message_id,
         recount.words(item -> 'type') AS type,
         recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
-        recount.phone(item ->> 'from') AS from_phone,
-        recount.user_id(item ->> 'from_user_id') AS from_user_id,
-        recount.user_id(item ->> 'from_parent_user_id') AS from_parent_user_id,
-        (item #>> '{context,id}') COLLATE "C" AS quoted_id,
+        recount.phone(recount.name(item -> 'from')) AS from_phone,
+        recount.user_id(recount.name(item -> 'from_user_id')) AS from_user_id,
+        recount.user_id(recount.name(item -> 'from_parent_user_id')) AS from_parent_user_id,
+        recount.name(item #> '{context,id}') COLLATE "C" AS quoted_id,
         CASE WHEN jsonb_array_length(recount.items(value -> 'messages')) = 1
             AND jsonb_array_length(recount.items(value -> 'contacts')) = 1
-            AND recount.is_fine(value #> '{contacts,0,wa_id}')
-            AND recount.is_fine(value #> '{contacts,0,user_id}')
-            AND recount.is_fine(value #> '{contacts,0,parent_user_id}')
             THEN value #> '{contacts,0}' END AS only_contact,
         item
     FROM recount.change
@@ -433,25 +419,10 @@ FROM (
         AND recount.name(item -> 'id') IS NOT NULL
         AND recount.words(item -> 'type') IS NOT NULL
         AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
-        AND recount.is_fine(item -> 'from')
-        AND recount.is_fine(item -> 'from_user_id')
-        AND recount.is_fine(item -> 'from_parent_user_id')
-        AND recount.is_an_object(item -> 'context')
-        AND recount.is_fine(item #> '{context,id}')
-        AND (
-            recount.words(item -> 'type') <> 'system'
-            OR (
-                recount.is_an_object(item -> 'system')
-                AND recount.is_fine(item #> '{system,wa_id}')
-                AND recount.is_fine(item #> '{system,new_wa_id}')
-                AND recount.is_fine(item #> '{system,user_id}')
-                AND recount.is_fine(item #> '{system,parent_user_id}')
-                AND recount.is_fine(item #> '{system,previous_user_id}')
-                AND recount.is_fine(item #> '{system,previous_parent_user_id}')))
 ) AS message
 WHERE type NOT IN (SELECT type FROM recount.replying_type)
-    OR coalesce(from_phone, from_user_id, from_parent_user_id, nullif(only_contact ->> 'wa_id', ''),
-        nullif(only_contact ->> 'user_id', ''), nullif(only_contact ->> 'parent_user_id', '')) IS NOT NULL;
+    OR coalesce(from_phone, from_user_id, from_parent_user_id, recount.name(only_contact -> 'wa_id'),
+        recount.name(only_contact -> 'user_id'), recount.name(only_contact -> 'parent_user_id')) IS NOT NULL;
 
 
 -- ---------------------------------------------------------------------------- who is one customer
@@ -469,57 +440,47 @@ FROM (
     -- A status: its recipient is the wamid's recipient. In a group many participants share the wamid.
     SELECT number_id,
         CASE WHEN in_group THEN ARRAY[
-            recount.phone(item ->> 'recipient_participant_id'),
-            recount.user_id(item ->> 'recipient_participant_user_id'),
-            recount.user_id(item ->> 'recipient_participant_parent_user_id')]
+            recount.phone(recount.name(item -> 'recipient_participant_id')),
+            recount.user_id(recount.name(item -> 'recipient_participant_user_id')),
+            recount.user_id(recount.name(item -> 'recipient_participant_parent_user_id'))]
         ELSE ARRAY[
             'message ' || message_id,
-            recount.phone(item ->> 'recipient_id'),
-            recount.user_id(item ->> 'recipient_user_id'),
-            recount.user_id(item ->> 'recipient_parent_user_id'),
-            recount.user_id(item ->> 'parent_user_id'),
-            recount.user_id(item ->> 'parent_recipient_user_id')]
+            recount.phone(recount.name(item -> 'recipient_id')),
+            recount.user_id(recount.name(item -> 'recipient_user_id')),
+            recount.user_id(recount.name(item -> 'recipient_parent_user_id')),
+            recount.user_id(recount.name(item -> 'parent_user_id')),
+            recount.user_id(recount.name(item -> 'parent_recipient_user_id'))]
         END
     FROM recount.status
     UNION ALL
     -- An inbound message; a system message also names its sender's new identifiers.
     SELECT number_id,
         ARRAY[from_phone, from_user_id, from_parent_user_id] || CASE WHEN type = 'system' THEN ARRAY[
-            recount.phone(item #>> '{system,wa_id}'),
-            recount.phone(item #>> '{system,new_wa_id}'),
-            recount.user_id(item #>> '{system,user_id}'),
-            recount.user_id(item #>> '{system,parent_user_id}'),
-            recount.user_id(item #>> '{system,previous_user_id}'),
-            recount.user_id(item #>> '{system,previous_parent_user_id}')]
+            recount.phone(recount.name(item #> '{system,wa_id}')),
+            recount.phone(recount.name(item #> '{system,new_wa_id}')),
+            recount.user_id(recount.name(item #> '{system,user_id}')),
+            recount.user_id(recount.name(item #> '{system,parent_user_id}')),
+            recount.user_id(recount.name(item #> '{system,previous_user_id}')),
+            recount.user_id(recount.name(item #> '{system,previous_parent_user_id}'))]
         END
     FROM recount.inbound
     UNION ALL
     -- A contacts[] entry, in any kind of change.
     SELECT number_id, ARRAY[
-        recount.phone(item ->> 'wa_id'),
-        recount.user_id(item ->> 'user_id'),
-        recount.user_id(item ->> 'parent_user_id')]
+        recount.phone(recount.name(item -> 'wa_id')),
+        recount.user_id(recount.name(item -> 'user_id')),
+        recount.user_id(recount.name(item -> 'parent_user_id'))]
     FROM recount.change CROSS JOIN jsonb_array_elements(recount.items(value -> 'contacts')) AS entry (item)
-    WHERE recount.is_fine(item -> 'wa_id')
-        AND recount.is_fine(item -> 'user_id')
-        AND recount.is_fine(item -> 'parent_user_id')
     UNION ALL
     -- A changed business-scoped user id.
     SELECT number_id, ARRAY[
-        recount.phone(item ->> 'wa_id'),
-        recount.user_id(item #>> '{user_id,previous}'),
-        recount.user_id(item #>> '{user_id,current}'),
-        recount.user_id(item #>> '{parent_user_id,previous}'),
-        recount.user_id(item #>> '{parent_user_id,current}')]
+        recount.phone(recount.name(item -> 'wa_id')),
+        recount.user_id(recount.name(item #> '{user_id,previous}')),
+        recount.user_id(recount.name(item #> '{user_id,current}')),
+        recount.user_id(recount.name(item #> '{parent_user_id,previous}')),
+        recount.user_id(recount.name(item #> '{parent_user_id,current}'))]
     FROM recount.change CROSS JOIN jsonb_array_elements(recount.items(value -> 'user_id_update')) AS entry (item)
     WHERE field = 'user_id_update'
-        AND recount.is_fine(item -> 'wa_id')
-        AND recount.is_an_object(item -> 'user_id')
-        AND recount.is_an_object(item -> 'parent_user_id')
-        AND recount.is_fine(item #> '{user_id,previous}')
-        AND recount.is_fine(item #> '{user_id,current}')
-        AND recount.is_fine(item #> '{parent_user_id,previous}')
-        AND recount.is_fine(item #> '{parent_user_id,current}')
 ) AS shown (number_id, ids)
 WHERE cardinality(array_remove(ids, NULL)) > 0;
 
@@ -540,9 +501,9 @@ FROM recount.inbound
     CROSS JOIN unnest(CASE WHEN coalesce(from_phone, from_user_id, from_parent_user_id) IS NOT NULL
         THEN ARRAY[from_phone, from_user_id, from_parent_user_id]
         ELSE ARRAY[
-            recount.phone(only_contact ->> 'wa_id'),
-            recount.user_id(only_contact ->> 'user_id'),
-            recount.user_id(only_contact ->> 'parent_user_id')]
+            recount.phone(recount.name(only_contact -> 'wa_id')),
+            recount.user_id(recount.name(only_contact -> 'user_id')),
+            recount.user_id(recount.name(only_contact -> 'parent_user_id'))]
         END) AS writer (id)
 WHERE writer.id IS NOT NULL;
 
