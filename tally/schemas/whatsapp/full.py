@@ -36,8 +36,11 @@ COUNTED = frozenset({"messages", "user_id_update"})
 """Fields whose values move counters; of all others only contacts are read (fast.py)."""
 
 NO_OBJECT = Bad("wrong_type", "")
-Part = Callable[[dict[str, Any], int], None]
-"""Reads a part of a list, at its index; the path of a BadEvent that it raises begins at the part."""
+Part = Callable[[dict[str, Any], int, list[Bad]], None]
+"""Reads a part of a list, at its index, and adds to a list what of it is bad.
+
+Paths, also of a BadEvent that it raises, begin at the part.
+"""
 
 
 def read_webhook(value: bytes | None, published_ms: int | None = None) -> Routed:
@@ -66,26 +69,31 @@ class _Webhook(NamedTuple):
 
     def read_entries(self, entries: list[Any]) -> None:
         place = "$.entry"
-        self._each(entries, place, lambda entry, index: self._read_entry(entry, f"{place}[{index}]"))
+        self._each(entries, place, lambda entry, index, _: self._read_entry(entry, f"{place}[{index}]"))
 
     def _each(self, parts: list[Any], place: str, read: Part) -> None:
         """Read every part of a list; a bad one is noted and its neighbours go on.
 
         A path is made for each bad part that is listed and for no other: a list may hold nothing else.
         """
+        found: list[Bad] = []
         for index, part in enumerate(parts):
             if type(part) is not dict:
                 self.routed.refuse(NO_OBJECT, place, index)
                 continue
             try:
-                read(part, index)
+                read(part, index, found)
             except BadEvent as error:
-                self.routed.refuse(error.bad, place, index)
+                found.append(error.bad)
+            if found:
+                for bad in found:
+                    self.routed.refuse(bad, place, index)
+                found.clear()
 
     def _read_entry(self, entry: dict[str, Any], path: str) -> None:
         changes = typed(required(entry, "changes", ""), list, ".changes")
         place = f"{path}.changes"
-        self._each(changes, place, lambda change, index: self._read_change(change, f"{place}[{index}]"))
+        self._each(changes, place, lambda change, index, _: self._read_change(change, f"{place}[{index}]"))
 
     def _read_change(self, change: dict[str, Any], path: str) -> None:
         field = typed(required(change, "field", ""), str, ".field")
@@ -125,12 +133,18 @@ class _Webhook(NamedTuple):
             if len(identifiers) > 1:
                 routed.facts.append(KeyedCustomerSeen(key, b"", identifiers))
 
-        self._each(contacts, f"{path}.contacts", lambda part, _: link(contact_identifiers(part)))
-        self._each(renames, f"{path}.user_id_update", lambda part, _: link(renamed_identifiers(part)))
-        self._each(statuses, f"{path}.statuses", lambda part, _: read_status(part, key, latest, routed))
+        self._each(contacts, f"{path}.contacts", lambda part, _, bad: link(contact_identifiers(part, bad)))
+        self._each(
+            renames, f"{path}.user_id_update", lambda part, _, bad: link(renamed_identifiers(part, bad))
+        )
+        self._each(
+            statuses, f"{path}.statuses", lambda part, _, bad: read_status(part, key, latest, routed, bad)
+        )
         sender = contacts[0] if len(contacts) == len(messages) == 1 else None
         self._each(
-            messages, f"{path}.messages", lambda part, _: read_message(part, number, sender, latest, routed)
+            messages,
+            f"{path}.messages",
+            lambda part, _, bad: read_message(part, number, sender, latest, routed, bad),
         )
 
 

@@ -5,7 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 
 from typing import Any
 
-from tally.schemas.errors import BadEvent
+from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import MESSAGE, Inbound, Quoted
 from tally.schemas.fields import digest, event_seconds, meta_id, optional_meta_id, required, typed
 from tally.schemas.keys import join_parts
@@ -30,18 +30,21 @@ TYPES = REPLY_TYPES | {
 }
 
 
-def read_message(message: dict[str, Any], number: str, sender: Any, latest: int, routed: Routed) -> None:
+def read_message(
+    message: dict[str, Any], number: str, sender: Any, latest: int, routed: Routed, bad: list[Bad]
+) -> None:
     """Read one inbound message. `sender` is the POST's only contact, if it has just one.
 
-    Its time is at most the latest one in ms. Raises BadEvent, whose path begins at the message.
+    Its time is at most the latest one in ms. Parts of it that cannot be read are added to `bad`. Raises
+    BadEvent where the message cannot be; paths begin at the message.
     """
     wamid = meta_id(message, "id", "")
     kind = typed(required(message, "type", ""), str, ".type")
     at_s = event_seconds(required(message, "timestamp", ""), ".timestamp", latest)
-    who = _identifiers(message, kind)
+    who = _identifiers(message, kind, bad)
     if not who and kind in REPLY_TYPES:
         who = _only_contact(sender)
-    quoted = _quoted(message)
+    quoted = _quoted(message, bad)
     routed.see("message", kind, TYPES)
     inbound = Inbound(digest(wamid), at_s) if kind in REPLY_TYPES else None
     if inbound or len(who) > 1:
@@ -50,25 +53,35 @@ def read_message(message: dict[str, Any], number: str, sender: Any, latest: int,
         routed.add(MESSAGE, join_parts(number, quoted), Quoted(at_s, clicked=kind == "button"))
 
 
-def _identifiers(message: dict[str, Any], kind: str) -> list[bytes]:
+def _identifiers(message: dict[str, Any], kind: str, bad: list[Bad]) -> list[bytes]:
     """Return the sender's identifiers; a system message links the former and the present ones."""
-    who = identifiers(message, "", ("from",), SENDER_USER_KEYS)
+    who = identifiers(message, "", ("from",), SENDER_USER_KEYS, bad)
     if kind == "system" and (system := message.get("system")) is not None:
-        who += identifiers(typed(system, dict, ".system"), ".system", SYSTEM_PHONE_KEYS, SYSTEM_USER_KEYS)
+        if isinstance(system, dict):
+            who += identifiers(system, ".system", SYSTEM_PHONE_KEYS, SYSTEM_USER_KEYS, bad)
+        else:
+            bad.append(Bad("wrong_type", ".system"))
     return who
 
 
 def _only_contact(sender: Any) -> list[bytes]:
-    """Return the ids of the only contact beside an only message without a sender of its own."""
-    who = contact_identifiers(sender) if isinstance(sender, dict) else []
+    """Return the ids of the only contact beside an only message without a sender of its own.
+
+    What cannot be read of it is noted where contacts are.
+    """
+    who = contact_identifiers(sender, []) if isinstance(sender, dict) else []
     if not who:
         raise BadEvent("missing_field", ".from")
     return who
 
 
-def _quoted(message: dict[str, Any]) -> str | None:
+def _quoted(message: dict[str, Any], bad: list[Bad]) -> str | None:
     """Return the id of the message that this one refers to: present on taps and swiped replies only."""
     context = message.get("context")
     if context is None:
         return None
-    return optional_meta_id(typed(context, dict, ".context"), "id", ".context")
+    try:
+        return optional_meta_id(typed(context, dict, ".context"), "id", ".context")
+    except BadEvent as error:
+        bad.append(error.bad)
+        return None

@@ -6,7 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from functools import lru_cache
 from typing import Any
 
-from tally.schemas.errors import BadEvent
+from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
 from tally.schemas.fields import MAX_ID, event_seconds, meta_id, producer_id, required, typed
 from tally.schemas.keys import join_parts
@@ -31,11 +31,11 @@ STATUS_KEYS = frozenset(
 )
 
 
-def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Routed) -> None:
+def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Routed, bad: list[Bad]) -> None:
     """Read one status into the message's fact and the link of its recipient.
 
-    `number` is the key of its business number; its time is at most the latest one in ms. Raises BadEvent,
-    whose path begins at the status.
+    `number` is the key of its business number; its time is at most the latest one in ms. Parts of it that
+    cannot be read are added to `bad`. Raises BadEvent where the status cannot be; paths begin at the status.
     """
     kind = status.get("type")
     if kind not in (None, "message"):
@@ -48,7 +48,7 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
     pricing = _pricing(status.get("pricing"), name, at_s)
     error = error_of(status.get("errors")) if name == "failed" else None
     key = b"%b/%b" % (number, join_parts(wamid))
-    recipient = _recipient(status, number, key)
+    recipient = _recipient(status, number, key, bad)
     routed.see("status", name, STATUSES)
     routed.see_unknown("status", status, STATUS_KEYS)
     if name in COUNTED or pricing is not None:
@@ -57,16 +57,18 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
         routed.facts.append(recipient)
 
 
-def _recipient(status: dict[str, Any], number: bytes, message: bytes) -> KeyedCustomerSeen | None:
+def _recipient(
+    status: dict[str, Any], number: bytes, message: bytes, bad: list[Bad]
+) -> KeyedCustomerSeen | None:
     """Return the recipient's identifiers together with the message: its send may name another phone.
 
     A message to a group has many recipients; each participant's ids belong together, the message's
     to none of them.
     """
     if status.get("recipient_type") == "group":
-        found = identifiers(status, "", ("recipient_participant_id",), PARTICIPANT_USER_KEYS)
+        found = identifiers(status, "", ("recipient_participant_id",), PARTICIPANT_USER_KEYS, bad)
         return KeyedCustomerSeen(number, b"", found) if len(found) > 1 else None
-    found = identifiers(status, "", ("recipient_id",), RECIPIENT_USER_KEYS)
+    found = identifiers(status, "", ("recipient_id",), RECIPIENT_USER_KEYS, bad)
     return KeyedCustomerSeen(number, message, found) if found else None
 
 

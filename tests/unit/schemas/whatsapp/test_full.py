@@ -229,7 +229,6 @@ def test_a_message_without_sender_is_of_the_only_contact_beside_it() -> None:
         (status(timestamp=1.5), "bad_time at .timestamp"),
         (status(timestamp=True), "bad_time at .timestamp"),
         (status(timestamp="٣"), "bad_time at .timestamp"),
-        (status(recipient_id=16505551234), "wrong_type at .recipient_id"),
         ("no object", "wrong_type at "),
     ],
 )
@@ -239,6 +238,47 @@ def test_a_bad_status_is_named_by_its_path_and_its_neighbours_count(part: Any, r
 
     assert [f"{found.reason} at {found.path}" for found in routed.bad] == [path]
     assert len(routed.facts) == 4
+
+
+@pytest.mark.parametrize(
+    ("part", "path"),
+    [
+        (status(recipient_id=16505551234), ".recipient_id"),
+        (status(recipient_user_id=["US.1"]), ".recipient_user_id"),
+        (message(**{"from": 7, "from_user_id": "US.1"}), ".from"),
+        (message(context="wamid.1"), ".context"),
+        (message(context={"id": 7}), ".context.id"),
+        (message(type="system", system="moved", from_user_id="US.1"), ".system"),
+        (message(type="system", system={"wa_id": 7, "user_id": "US.1"}), ".system.wa_id"),
+    ],
+)
+def test_what_cannot_be_read_of_a_status_or_message_costs_only_itself(
+    part: dict[str, Any], path: str
+) -> None:
+    kind = "messages" if "from" in part else "statuses"
+    value: dict[str, Any] = {kind: [part]}
+    routed = read_webhook(body(messages(**value)))
+
+    assert [f"{found.reason} at {found.path}" for found in routed.bad] == [
+        f"wrong_type at $.entry[0].changes[0].value.{kind}[0]{path}"
+    ]
+    assert routed.facts
+
+
+def test_a_contact_of_which_one_id_cannot_be_read_still_links_the_others() -> None:
+    contact = {"wa_id": 7, "user_id": "US.1", "parent_user_id": "US.2"}
+    routed = read_webhook(body(messages(contacts=[contact])))
+
+    assert [keyed.fact for keyed in routed.facts] == [CustomerSeen([b"uUS.1", b"uUS.2"])]
+    assert [str(one) for one in routed.bad] == ["wrong_type at $.entry[0].changes[0].value.contacts[0].wa_id"]
+
+
+def test_a_reply_whose_only_sender_cannot_be_read_is_no_reply_and_quotes_nothing() -> None:
+    reply = message(**{"from": 7, "context": {"id": "wamid.1"}})
+    routed = read_webhook(body(messages(messages=[reply])))
+
+    assert not routed.facts
+    assert [found.path.rpartition(".")[2] for found in routed.bad] == ["from", "from"]
 
 
 @pytest.mark.parametrize(
