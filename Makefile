@@ -45,7 +45,7 @@ faults: $(READY) ## every fault test: workers, broker, Postgres and events, each
 certificate: $(READY) ## 200,000 events under 50 kills and 25 other faults, four seeds, and long outages; writes docs/certificate.md
 	@$(BIN)/python -m tests.faults.certificate --write
 
-bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, freshness, reads, growth, noise; writes docs/benchmarks.md
+bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, time to a number, growth; 25 minutes; writes docs/benchmarks.md
 	@$(BIN)/python -m bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
 
 lint: $(READY) ## ruff, mypy strict, import direction, the lock for each Python, generated parts of the docs

@@ -1,51 +1,45 @@
 """Freshness: the delay from the publication of an event to a campaign's answer, and to Postgres.
 
-Probes are published one at a time, with and without a load, and the answer of their campaign is polled until
-it has the probe. A probe takes about a second to reach Postgres, so several campaigns probe at the same time:
-with only 60 probes the 99th percentile would be the slowest one.
+One worker is probed at one load after another, and then without a load.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from bench.figures import percentile
-from bench.freshness_probes import Probing
-from bench.load import Size, load
-from bench.servers import Servers
-from bench.stage import COUNTED_SECONDS, own_database, process
-from bench.steady_load import SteadyLoad
-from tests.faults.scrapes import read
+from bench.load import Size
+from bench.plain_count import check_plainly
+from bench.probes import IDLE, SEEN_SECONDS, TO_POSTGRES, Probe, Prober
+from bench.servers import Servers, own_database
+from bench.steady_load import CARRIED, SteadyLoad
+from bench.worker import TWO, Worker, running
 from tests.support.judge import counted, prepare
-from tests.support.workers import WorkerProcess
 
-ALL_ROLES = "route,fold,flush,view"
-MARGIN_SECONDS = 20.0
-EVENTS_PER_MESSAGE = 3.8
+FIXED_LOADS = (3_300.0, 10_000.0)
+COUNTED_SECONDS = 300.0
+"""How long a worker that fell behind a load may take for the rest."""
+MOST_SECONDS = 40.0
+"""No probe begins later after the first one of a load."""
 
 
 class Plan(Struct, frozen=True):
-    """Number of probes, rate of the load, and warm-up: a broker that has just started is slow."""
+    """Number of probes at each load, and warm-up: a broker that has just started is slow."""
 
-    events_per_second: float = 1_000.0
-    in_view: int = 300
-    view_seconds: float = 60.0
-    in_postgres: int = 180
-    at_once_in_postgres: int = 3
-    postgres_seconds: float = 90.0
-    """No probe begins later: the load ends."""
-    warm_up_seconds: float = 30.0
+    loads: tuple[float, ...] = FIXED_LOADS
+    """Events a second."""
+    probes: int = 400
+    warm_up_seconds: float = 20.0
+    settle_seconds: float = 6.0
+    """Before the probes of each load."""
     seed: int = 7
 
     @property
     def size(self) -> Size:
-        """The size of a load that lasts as long as the probes."""
-        seconds = self.warm_up_seconds + self.view_seconds + self.postgres_seconds + MARGIN_SECONDS
-        return Size(round(self.events_per_second * seconds / EVENTS_PER_MESSAGE))
+        """The size of a load that lasts as long as all probes."""
+        each_s = self.settle_seconds + MOST_SECONDS + SEEN_SECONDS + 5.0
+        return Size.of_events(self.loads[0] * self.warm_up_seconds + sum(self.loads) * each_s)
 
 
 class Delay(Struct, frozen=True):
@@ -56,64 +50,68 @@ class Delay(Struct, frozen=True):
     probes: int
 
 
-class Freshness(Struct, frozen=True):
-    """Delays without and with a load."""
+class AtLoad(Struct, frozen=True):
+    """The delays at one load."""
 
-    idle_view: Delay
     wanted_per_second: float
-    events_per_second: float
-    """Raw events per second that the worker routed while it was probed."""
+    carried_per_second: float
+    """The raw events per second that the worker routed while it was probed."""
     view: Delay
     postgres: Delay
 
+    @property
+    def is_carried(self) -> bool:
+        """Whether it is a figure of the load that was wanted."""
+        return self.carried_per_second >= CARRIED * self.wanted_per_second
+
+
+class Freshness(Struct, frozen=True):
+    """Delays at each load in turn, and without one."""
+
+    loads: tuple[AtLoad, ...]
+    idle: Delay
+
+    def at(self, per_second: float) -> AtLoad:
+        """Return the delays at a load."""
+        return next(one for one in self.loads if one.wanted_per_second == per_second)
+
 
 def delay(seconds: Sequence[float]) -> Delay:
-    """Return median and 99th percentile by nearest rank."""
-    p50, p99 = (percentile(seconds, share) * 1000 for share in (0.5, 0.99))
+    """Return median and 99th percentile by nearest rank; none of them is less than nothing."""
+    p50, p99 = (max(percentile(seconds, share), 0.0) * 1000 for share in (0.5, 0.99))
     return Delay(p50, p99, len(seconds))
 
 
+def in_view(probes: Sequence[Probe]) -> Delay:
+    """Return the delay of probes to the campaign's answer."""
+    return delay([one.in_view_s - one.acked_s for one in probes])
+
+
 async def measure_freshness(there: Servers, plan: Plan) -> Freshness:
-    """Measure one worker with all roles under a steady load, and then without one."""
-    make = partial(load, plan.size, plan.seed)
+    """Measure one worker under loads, then without one. Raises AssertionError where it counts wrong."""
     async with own_database(there.environment("fresh-")) as environment:
         await prepare(environment)
-        async with (
-            process(environment, there.folder, "fresh", ALL_ROLES, "state") as worker,
-            _probers(worker, plan.at_once_in_postgres) as probers,
-        ):
-            in_view = probers[0].seen_in_view
-            async with SteadyLoad(environment, make, plan.events_per_second) as flow:
-                await asyncio.sleep(plan.warm_up_seconds)
-                before, began_s = await _taken(worker), time.monotonic()
-                view = await _probed(in_view, plan.in_view, plan.view_seconds)
-                postgres = await _in_postgres(probers, plan)
-                taken, past_s = await _taken(worker) - before, time.monotonic() - began_s
-                flow.check()
+        worker = Worker(environment, there.folder, "fresh", TWO)
+        flow = SteadyLoad(environment, plan.size, plan.seed)
+        async with running(worker), Prober(worker) as prober, flow:
+            flow.at(plan.loads[0])
+            await asyncio.sleep(plan.warm_up_seconds)
+            loads = [await at_load(worker, prober, flow, plan, load) for load in plan.loads]
+            await flow.ended()
             await counted(worker, COUNTED_SECONDS)
-            idle = await _probed(in_view, plan.in_view, plan.view_seconds)
-    return Freshness(delay(idle), plan.events_per_second, taken / past_s, delay(view), delay(postgres))
+            idle = in_view(await prober.probed(IDLE, plan.probes, MOST_SECONDS))
+            await check_plainly(worker, await flow.right())
+    return Freshness(tuple(loads), idle)
 
 
-@asynccontextmanager
-async def _probers(worker: WorkerProcess, count: int) -> AsyncIterator[list[Probing]]:
-    async with AsyncExitStack() as entered:
-        yield [await entered.enter_async_context(Probing(worker, nth)) for nth in range(count)]
-
-
-async def _in_postgres(probers: Sequence[Probing], plan: Plan) -> list[float]:
-    count = plan.in_postgres // len(probers)
-    found = (_probed(one.seen_in_postgres, count, plan.postgres_seconds) for one in probers)
-    return [seconds for each in await asyncio.gather(*found) for seconds in each]
-
-
-async def _probed(probe: Callable[[], Awaitable[float]], count: int, seconds: float) -> list[float]:
-    """Probe until `count` probes or `seconds` are reached; return the delays in seconds."""
-    began_s, found = time.monotonic(), [await probe()]
-    while len(found) < count and time.monotonic() - began_s < seconds:
-        found.append(await probe())
-    return found
-
-
-async def _taken(worker: WorkerProcess) -> float:
-    return (await read(worker)).value("tally_events_total")
+async def at_load(worker: Worker, prober: Prober, flow: SteadyLoad, plan: Plan, per_second: float) -> AtLoad:
+    """Probe at a load."""
+    flow.at(per_second)
+    await asyncio.sleep(plan.settle_seconds)
+    before, mark = await worker.taken(), flow.mark()
+    probes = await prober.probed(TO_POSTGRES, plan.probes, MOST_SECONDS)
+    published_per_second = flow.per_second_since(mark)
+    taken, past_s = await worker.taken() - before, flow.mark().at_s - mark.at_s
+    carried = min(taken / past_s, published_per_second)
+    to_postgres = [one.in_postgres_s - one.acked_s for one in probes]
+    return AtLoad(per_second, carried, in_view(probes), delay(to_postgres))

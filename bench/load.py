@@ -1,7 +1,8 @@
-"""The load of every contender: send results and real webhook bodies of many campaigns, in order of time."""
+"""The load of every section: send results and real webhook bodies of many campaigns, in order of time."""
 
 from base64 import b64encode
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
@@ -21,15 +22,22 @@ STATUS_BODIES = {
     "read": "pywa__message_status__read",
     "failed": "pywa__message_status__failed",
 }
+REPLY_BODY = "pywa__message__text"
 SCOPED = ("user_id", "parent_user_id")
 """Business-scoped ids are left out: the peers only know phones."""
-FATES = ((70, ("sent", "delivered", "read")), (24, ("sent", "delivered")), (6, ("sent", "failed")))
+FATES = (("sent", "delivered", "read"), ("sent", "delivered"), ("sent", "failed"))
+UP_TO = (0.70, 0.94)
+"""The shares of the first fate, and of the first two."""
 LATER_S = {"sent": (1, 2), "delivered": (2, 20), "read": (20, 300), "failed": (1, 20)}
 REPLY_SHARE = 0.1
 REPLY_LATER_S = (30, 600)
 DUPLICATE_SHARE = 0.02
+DUPLICATE_LATER_S = 30.0
 TEMPLATES = (("promo_nov", "pt_BR"), ("promo_nov", "en_US"), ("order_update", "en_US"))
 START_S = 1_762_000_000
+EVENTS_PER_MESSAGE = 3.87
+NUMBER, PHONE, ID, AT_S = "<number>", "<phone>", "<id>", "<at>"
+"""What of a body differs from message to message, as it stands in the form of one."""
 
 
 class Size(NamedTuple):
@@ -40,6 +48,11 @@ class Size(NamedTuple):
     campaigns_per_tenant: int = 5
     numbers_per_tenant: int = 4
     messages_per_second: int = 300
+
+    @classmethod
+    def of_events(cls, events: float) -> "Size":
+        """Return the size of a load with about so many events, rather more than fewer."""
+        return cls(round(events / EVENTS_PER_MESSAGE * 1.02) + 10)
 
 
 class Message(NamedTuple):
@@ -56,20 +69,21 @@ class Message(NamedTuple):
 
 
 def load(size: Size, seed: int) -> list[RawRecord]:
-    """Return raw records in the order in which they would be published; about 3.8 a message."""
+    """Return raw records in the order in which they would be published; about 3.9 a message."""
     rng = Random(seed)
     timed: list[tuple[float, int, RawRecord]] = []
     for nth in range(size.messages):
         for at_s, record in _of(rng, _message(rng, size, nth)):
             timed.append((at_s + rng.random(), len(timed), record))
             if rng.random() < DUPLICATE_SHARE:
-                timed.append((at_s + 30.0, len(timed), record))
-    return [record for _, _, record in sorted(timed, key=lambda one: one[:2])]
+                timed.append((at_s + DUPLICATE_LATER_S, len(timed), record))
+    timed.sort(key=lambda one: one[:2])
+    return [record for _, _, record in timed]
 
 
 def _message(rng: Random, size: Size, nth: int) -> Message:
-    tenant = rng.randrange(size.tenants)
-    number = rng.randrange(size.numbers_per_tenant)
+    tenant = int(rng.random() * size.tenants)
+    number = int(rng.random() * size.numbers_per_tenant)
     phone = f"55119{nth % (size.messages * 4 // 5 + 1):08d}"
     # A decoded wamid of Meta has the same form: the recipient's digits, and an id in hexadecimal.
     serial = rng.randbytes(9).hex().upper().encode()
@@ -77,8 +91,8 @@ def _message(rng: Random, size: Size, nth: int) -> Message:
     return Message(
         nth,
         f"tenant-{tenant}",
-        f"campaign-{rng.randrange(size.campaigns_per_tenant)}",
-        rng.choice(TEMPLATES),
+        f"campaign-{int(rng.random() * size.campaigns_per_tenant)}",
+        TEMPLATES[int(rng.random() * len(TEMPLATES))],
         f"10654035{tenant:03d}{number:04d}",
         phone,
         "wamid." + b64encode(raw).decode(),
@@ -89,13 +103,18 @@ def _message(rng: Random, size: Size, nth: int) -> Message:
 def _of(rng: Random, message: Message) -> Iterator[tuple[int, RawRecord]]:
     """Yield the send result of a message and its webhooks, each with its time in seconds."""
     yield message.at_s, RawRecord(SEND_RESULTS, None, as_producers_write(_send_result(message)))
-    (fate,) = rng.choices([path for _, path in FATES], weights=[weight for weight, _ in FATES])
-    for status in fate:
-        at_s = message.at_s + rng.randint(*LATER_S[status])
-        yield at_s, _webhook(message, _status(message, status, at_s))
+    drawn = rng.random()
+    for status in FATES[sum(drawn >= share for share in UP_TO)]:
+        at_s = message.at_s + _later(rng, LATER_S[status])
+        yield at_s, _written(status_form(status), message, message.wamid, at_s)
     if rng.random() < REPLY_SHARE:
-        at_s = message.at_s + rng.randint(*REPLY_LATER_S)
-        yield at_s, _webhook(message, _reply(message, at_s))
+        at_s = message.at_s + _later(rng, REPLY_LATER_S)
+        yield at_s, _written(reply_form(), message, f"wamid.reply-{message.nth}", at_s)
+
+
+def _later(rng: Random, between_s: tuple[int, int]) -> int:
+    least, most = between_s
+    return least + int(rng.random() * (most - least + 1))
 
 
 def _send_result(message: Message) -> Json:
@@ -114,31 +133,39 @@ def _send_result(message: Message) -> Json:
     }
 
 
-def _webhook(message: Message, body: Json) -> RawRecord:
-    value_of(body)["metadata"] = {
-        "display_phone_number": message.number[-11:],
-        "phone_number_id": message.number,
-    }
-    for contact in value_of(body).get("contacts", ()):
-        contact["wa_id"] = message.phone
-        _without_scoped(contact)
-    return RawRecord(WEBHOOK_EVENTS, None, as_meta_writes(body))
+def _written(form: str, message: Message, message_id: str, at_s: int) -> RawRecord:
+    """Return a webhook of a message. A load has millions: to write JSON anew for each takes longer."""
+    text = form.replace(ID, message_id.replace("/", "\\/")).replace(AT_S, str(at_s))
+    text = text.replace(PHONE, message.phone).replace("+" + NUMBER, message.number[-11:])
+    return RawRecord(WEBHOOK_EVENTS, None, text.replace(NUMBER, message.number).encode())
 
 
-def _status(message: Message, status: str, at_s: int) -> Json:
+@cache
+def status_form(status: str) -> str:
+    """Return a real body of a status as Meta writes it, with marks where messages differ."""
     body = sample(STATUS_BODIES[status])
     (item,) = value_of(body)["statuses"]
-    item |= {"id": message.wamid, "timestamp": str(at_s), "recipient_id": message.phone}
-    _without_scoped(item)
-    return body
+    item |= {"id": ID, "timestamp": AT_S, "recipient_id": PHONE}
+    return _form(body, item)
 
 
-def _reply(message: Message, at_s: int) -> Json:
-    body = sample("pywa__message__text")
+@cache
+def reply_form() -> str:
+    """Return a real body of a customer's message, likewise."""
+    body = sample(REPLY_BODY)
     (item,) = value_of(body)["messages"]
-    item |= {"id": f"wamid.reply-{message.nth}", "timestamp": str(at_s), "from": message.phone}
+    item |= {"id": ID, "timestamp": AT_S, "from": PHONE}
+    return _form(body, item)
+
+
+def _form(body: Json, item: Json) -> str:
+    value = value_of(body)
+    value["metadata"] = {"display_phone_number": "+" + NUMBER, "phone_number_id": NUMBER}
+    for contact in value.get("contacts", ()):
+        contact["wa_id"] = PHONE
+        _without_scoped(contact)
     _without_scoped(item)
-    return body
+    return as_meta_writes(body).decode()
 
 
 def _without_scoped(part: Json) -> None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from bench.stage import own_database
+from bench.servers import own_database
 from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference, differences
 from tally.oracle.judgement import Table, flushed_table, recounted_tables, view_table
 from tally.oracle.recount import connect, copy_raw, recount
 from tally.streams.dev.judging import RawTopics
 from tally.streams.settings import Settings
-from tests.support.workers import WorkerProcess, settings_of
+from tests.support.workers import settings_of
 
 TEMPLATE_PARTS = 4
 PEER_COUNTERS = ("sent", "delivered", "read", "failed", "replied")
@@ -32,12 +32,6 @@ async def recounted_apart(environment: Mapping[str, str]) -> Table:
     """Recount in a temporary database."""
     async with own_database(environment) as own:
         return await recounted(settings_of(own))
-
-
-async def check(worker: WorkerProcess) -> None:
-    """Compare a worker's numbers with a recount. Raises AssertionError."""
-    found = await wrong(worker.settings, worker.url, await recounted_apart(worker.environment))
-    assert not found, found[:5]
 
 
 def peer_rows(right: Table) -> dict[tuple[str, ...], tuple[int, ...]]:

@@ -1,77 +1,105 @@
-"""The page of the benchmarks: targets, figures and machine."""
+"""The page of the benchmarks: three tables, a picture, and how it is measured."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from msgspec import structs
 
-from bench.page_growth import growth_part, noise_part
-from bench.page_live import freshness_part, reads_part
-from bench.page_throughput import throughput_part
+from bench import page_text as text
+from bench.budget import Budget
+from bench.figures import Spread
+from bench.growth import Growth, Plan
+from bench.picture import picture
 from bench.report import Report
-from bench.table import table
-from bench.targets import YES, Target, targets
+from bench.table import rate, table, us
+from bench.targets import MB, MEMORY_BUDGET_MB, Bound, Table, Target, targets
+from bench.throughput_figures import FAUST, TALLY, Throughput
 
 MOST_DIGITS = 6
-NOTE = "<!-- All of this is written by `make bench`: change bench, not the page. -->"
-HEAD = """{note}
-
-# Benchmarks
-
-{at:%Y-%m-%d}, `make bench`: {verdict}
-
-Real Kafka and Postgres, real webhook bodies, all in one run. Load, servers and whoever is measured are
-processes on the same cores, so nobody has the machine to itself. A figure counts only if the numbers are
-right: for throughput and noise every counter of every campaign and template in view and Postgres has to be
-what plain SQL counts of the raw topics, and every row of a peer as well; for growth and reads they have to be
-a plain count of the same events; for freshness each probe has to be counted once.
-
-{machine}"""
-QUICK = "**quick: figures mean nothing**; it only shows that everything runs."
-FAILED = "## What failed\n\nNot measured, since a number was wrong or something did not come in time: {}."
 
 
 def page(report: Report, machine: str, at: datetime, *, is_quick: bool = False) -> str:
-    """Return the page with a section for each measurement of the report."""
+    """Return the page of a report."""
     wanted = targets(report)
     parts = [
-        HEAD.format(note=NOTE, at=at, verdict=QUICK if is_quick else verdict(wanted), machine=machine),
-        FAILED.format(", ".join(report.failed)) if report.failed else None,
-        _targets(wanted),
-        throughput_part(report.throughput, report.stages) if report.throughput else None,
-        freshness_part(report.freshness, report.throughput) if report.freshness else None,
-        reads_part(report.reads) if report.reads else None,
-        growth_part(report.growth) if report.growth else None,
-        noise_part(report.noise) if report.noise else None,
+        text.HEAD.format(
+            note=text.NOTE, at=at, verdict=text.QUICK if is_quick else verdict(wanted), machine=machine
+        ),
+        text.FAILED.format(", ".join(report.failed)) if report.failed else None,
+        _table(Table.THROUGHPUT, wanted),
+        *(_rates(report.throughput) if report.throughput else ()),
+        _table(Table.FRESHNESS, wanted),
+        _table(Table.GROWTH, wanted),
+        _recovery(report.growth) if report.growth else None,
+        _budget(report.budget) if report.budget else None,
+        text.NOT_USED,
+        text.METHOD.format(memory_mb=Plan().memory_mb, budget_mb=MEMORY_BUDGET_MB),
+        _took(report) if report.seconds else None,
     ]
     return "\n\n".join(part for part in parts if part is not None) + "\n"
 
 
 def verdict(wanted: Sequence[Target]) -> str:
-    """Return how many targets hold; one that was measured at a smaller load than it names does not."""
-    held = sum(one.holds == YES for one in wanted)
-    if held == len(wanted):
-        return f"**all {held} targets hold**."
-    return f"**{held} of {len(wanted)} targets hold**."
+    """Return how many bounds hold."""
+    musts = [one.holds(one.must) for one in wanted if one.must is not None]
+    aims = [one.holds(one.aim) for one in wanted if one.aim is not None]
+    return f"**{sum(musts)} of {len(musts)} musts hold, and {sum(aims)} of {len(aims)} aims**."
 
 
-def _targets(wanted: Sequence[Target]) -> str | None:
-    if not wanted:
-        return None
-    rows = [(one.what, _bound(one), _figure(one), one.holds) for one in wanted]
-    return "## Targets\n\n" + table(("target", "wanted", "measured", "holds"), rows)
+def _table(which: Table, wanted: Sequence[Target]) -> str | None:
+    rows = [
+        (one.what, _figure(one), one.detail, _bound(one, one.must), _bound(one, one.aim))
+        for one in wanted
+        if one.table is which
+    ]
+    return f"## {which}\n\n" + table(("", "measured", "from", "must", "aim"), rows) if rows else None
 
 
-def _bound(one: Target) -> str:
-    sign = "≥" if one.at_least is not None else "≤"
-    return f"{sign} {one.bound:,g}{one.unit}"
+def _bound(one: Target, bound: Bound | None) -> str:
+    """Return a bound with its verdict."""
+    if bound is None:
+        return ""
+    sign = "≤" if bound.at_least is None else "≥"
+    verdict_of = "yes" if bound.holds(one.figure) else "no"
+    return f"{sign} {bound.value:,g}{one.unit}: {verdict_of}{f', {one.short_of}' if one.short_of else ''}"
 
 
 def _figure(one: Target) -> str:
-    """Return a figure with enough digits to show on which side of its bound it is."""
+    """Return a figure with enough digits to show on which side of its bounds it is."""
     least = 0 if one.figure >= 1_000 else 1 if one.figure >= 10 else 2
     for digits in range(least, MOST_DIGITS):
         told = f"{one.figure:,.{digits}f}"
-        if structs.replace(one, figure=float(told.replace(",", ""))).is_met == one.is_met:
+        rounded = structs.replace(one, figure=float(told.replace(",", "")))
+        if _verdicts(rounded) == _verdicts(one):
             break
     return told + one.unit
+
+
+def _verdicts(one: Target) -> list[bool]:
+    return [bound.holds(one.figure) for bound in (one.must, one.aim) if bound is not None]
+
+
+def _rates(found: Throughput) -> Iterator[str]:
+    tally, rounds = found.contenders[TALLY], len(found.contenders[TALLY].rounds)
+    yield text.RATES.format(events=tally.events, slow=found.contenders[FAUST].events, rounds=rounds)
+    rows = [(name, Spread.of(one.per_second), us(one.whole_cpu_us)) for name, one in found.contenders.items()]
+    yield table(("", "events/s", "CPU us an event"), rows)
+    shares = [f"{name} takes {us(cost)} us" for name, cost in tally.cpu_us().items()]
+    yield text.BY_PROCESS.format(shares=", ".join(shares))
+
+
+def _recovery(found: Growth) -> str:
+    one = found.recovery
+    return text.RECOVERY.format(records=one.records, seconds=one.seconds, rss=one.rss_bytes / MB)
+
+
+def _budget(found: Budget) -> str:
+    head = text.BUDGET.format(
+        load=rate(found.wanted_per_second), carried=rate(found.carried_per_second), probes=found.probes
+    )
+    return head + "\n\n" + picture(found)
+
+
+def _took(report: Report) -> str:
+    sections = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
+    return text.TOOK.format(sections=sections, minutes=sum(report.seconds.values()) / 60)

@@ -2,11 +2,10 @@
 
 from msgspec import Struct, field
 
+from bench.answers import Answered
+from bench.budget import Budget
 from bench.freshness import Freshness
-from bench.growth_report import Growth
-from bench.noise import Noise
-from bench.reads_report import ReadsReport
-from bench.stages import Stages
+from bench.growth import Growth
 from bench.throughput_figures import Throughput
 
 
@@ -14,10 +13,11 @@ class Report(Struct):
     """The figures of each section; None where it was not requested or has failed."""
 
     throughput: Throughput | None = None
-    stages: Stages | None = None
     freshness: Freshness | None = None
-    reads: ReadsReport | None = None
+    answers: Answered | None = None
     growth: Growth | None = None
-    noise: Noise | None = None
+    budget: Budget | None = None
     failed: list[str] = field(default_factory=list)
     """Sections that raised, for a wrong number or a missed deadline."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each section took."""

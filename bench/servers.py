@@ -1,17 +1,22 @@
 """Separate servers for each section: no former section slows the next."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from msgspec import Struct
 
 from tally.deploy.local import LocalKafka, LocalPostgres
 from tally.deploy.local.kafka_config import Node
+from tally.streams.dev.database import with_database
+from tally.streams.settings import Settings, variable
+from tests.support.servers import execute
 from tests.support.workers import environment_of
 
-PARTITIONS = 8
+PARTITIONS: int = Settings.model_fields["partitions"].default
+"""Every contender has as many partitions as a deployment has by default."""
 
 
 class LongLivedKafka(LocalKafka):
@@ -27,9 +32,9 @@ class Servers(Struct, frozen=True):
     dsn: str
     folder: Path
 
-    def environment(self, prefix: str) -> dict[str, str]:
+    def environment(self, prefix: str, partitions: int = PARTITIONS) -> dict[str, str]:
         """Return the environment variables of a worker on these servers."""
-        return environment_of(self.bootstrap, self.dsn, prefix, partitions=str(PARTITIONS))
+        return environment_of(self.bootstrap, self.dsn, prefix, partitions=str(partitions))
 
 
 @contextmanager
@@ -42,3 +47,14 @@ def servers() -> Iterator[Servers]:
         postgres = LocalPostgres.start(folder, port=0)
         closing.callback(postgres.stop)
         yield Servers(kafka.bootstrap, postgres.dsn, folder)
+
+
+@asynccontextmanager
+async def own_database(environment: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+    """Make a database on the server of an environment, yield the environment with it, and drop it."""
+    dsn, name = environment[variable("postgres_dsn")], f"bench_{uuid4().hex}"
+    await execute(dsn, f"CREATE DATABASE {name}")
+    try:
+        yield {**environment, variable("postgres_dsn"): with_database(dsn, name)}
+    finally:
+        await execute(dsn, f"DROP DATABASE {name}")

@@ -9,11 +9,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
+def rate(per_second: float) -> str:
+    """Return a rate as text, without decimals."""
+    return f"{per_second:,.0f}"
+
+
 def ms(figure: float) -> str:
     """Return milliseconds as text; small ones have decimals."""
     return f"{figure:,.0f} ms" if figure >= 100 else f"{figure:.1f} ms" if figure >= 1 else f"{figure:.2f} ms"
 
 
-def us(figure: float | None) -> str:
-    """Return microseconds as text; a dash where they were not measured."""
-    return "-" if figure is None else f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}"
+def us(figure: float) -> str:
+    """Return microseconds as text."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}"

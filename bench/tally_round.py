@@ -1,21 +1,15 @@
-"""One round of Tally: workers of a new generation count all raw topics, into view and Postgres."""
+"""One round of Tally: a worker of a new generation counts all raw topics, into view and Postgres."""
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Mapping
 
-import aiohttp
 import asyncpg
 from msgspec import Struct
 
 from bench.oracle import PEER_COUNTERS, PeerRows
-from bench.processes import cpu_seconds
-from bench.stage import pid_of
+from bench.worker import Worker
 from tally.oracle.api import Answers
-from tests.faults.scrapes import read
-from tests.support.workers import WorkerProcess
 
 STARTED_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
@@ -25,7 +19,6 @@ NEAR_SECONDS = 0.25
 END_POLL_SECONDS = 0.05
 FAR_SECONDS = 2.0
 """The longest pause: a worker that has just begun gets faster than the estimate."""
-ALL_ROLES = ("route,fold,flush,view",)
 SUMS = ", ".join(f"sum({counter})" for counter in PEER_COUNTERS)
 HELD = f"SELECT {SUMS} FROM tally.campaign_template_stats"  # noqa: S608 - our own counters
 
@@ -38,85 +31,58 @@ class Round(Struct, frozen=True):
     """By process."""
 
 
-async def tally_round(
-    environment: Mapping[str, str],
-    folder: Path,
-    events: int,
-    right: PeerRows,
-    roles: Sequence[str] = ALL_ROLES,
-) -> tuple[Round, list[WorkerProcess]]:
-    """Start workers, one for each set of roles, and wait until view and Postgres hold everything.
+async def tally_round(worker: Worker, events: int, right: PeerRows) -> Round:
+    """Start a worker, and wait until view and Postgres hold everything. It keeps running: the caller ends it.
 
-    The clock runs from the first raw event that is routed. The workers keep running; the caller kills them.
+    The clock runs from the first raw event that is routed.
     """
-    with ExitStack() as closing:
-        workers = [
-            WorkerProcess(dict(environment), folder, f"{roles_of.replace(',', '-')}", roles=roles_of)
-            for roles_of in roles
-        ]
-        for worker in workers:
-            closing.callback(worker.kill)
-            worker.start()
-        first_s = await _first_taken(workers)
-        used = {worker.name: _cpu(worker) for worker in workers}
-        done_s = await _all_done(workers, events, right, first_s)
-        spent = {worker.name: _cpu(worker) - used[worker.name] for worker in workers}
-        closing.pop_all()
-    return Round(done_s - first_s, spent), workers
+    worker.start()
+    first_s = await _first_taken(worker)
+    used = worker.cpu_seconds()
+    done_s = await _all_done(worker, events, right, first_s)
+    spent = {name: seconds - used[name] for name, seconds in worker.cpu_seconds().items()}
+    return Round(done_s - first_s, spent)
 
 
-def _cpu(worker: WorkerProcess) -> float:
-    return cpu_seconds(pid_of(worker))
-
-
-async def _first_taken(workers: Sequence[WorkerProcess]) -> float:
+async def _first_taken(worker: Worker) -> float:
     """Return the last moment at which no event was routed."""
     none_at_s = time.time()
     async with asyncio.timeout(STARTED_SECONDS):
-        while await _taken(workers) == 0:
+        while await worker.taken() == 0:
             none_at_s = time.time()
             await asyncio.sleep(FIRST_POLL_SECONDS)
     return none_at_s
 
 
-async def _taken(workers: Sequence[WorkerProcess]) -> float:
-    taken = 0.0
-    for worker in workers:
-        try:
-            taken += (await read(worker)).value("tally_events_total")
-        except (aiohttp.ClientError, TimeoutError):
-            continue
-    return taken
-
-
-async def _all_done(workers: Sequence[WorkerProcess], events: int, right: PeerRows, first_s: float) -> float:
-    """Wait until every raw event is counted and flushed to Postgres."""
-    viewing = next(worker for worker in workers if "view" in worker.settings.roles)
+async def _all_done(worker: Worker, events: int, right: PeerRows, first_s: float) -> float:
+    """Wait until every raw event is counted and written to Postgres."""
     began_ms = time.time() * 1000
-    async with asyncio.timeout(COUNTED_SECONDS), Answers(viewing.url) as answers:
-        await _nearly_all_taken(workers, events, first_s)
+    async with asyncio.timeout(COUNTED_SECONDS), Answers(worker.url) as answers:
+        await _nearly_all_taken(worker, events, first_s)
         while await answers.reached_ms() <= began_ms:
+            worker.check_running()
             await asyncio.sleep(END_POLL_SECONDS)
-        await _until_flushed(viewing, right)
+        await _until_written(worker, right)
     done_s = time.time()
-    assert await _taken(workers) >= events
+    assert await worker.taken() >= events
     return done_s
 
 
-async def _until_flushed(worker: WorkerProcess, right: PeerRows) -> None:
+async def _until_written(worker: Worker, right: PeerRows) -> None:
     """Wait until Postgres holds the right sums; single rows are compared after the measurement."""
     expected = tuple(map(sum, zip(*right.values(), strict=True)))
     connection = await asyncpg.connect(worker.settings.postgres_dsn.get_secret_value())
     try:
         while tuple(await connection.fetchrow(HELD) or ()) != expected:
+            worker.check_running()
             await asyncio.sleep(END_POLL_SECONDS)
     finally:
         await connection.close()
 
 
-async def _nearly_all_taken(workers: Sequence[WorkerProcess], events: int, first_s: float) -> None:
+async def _nearly_all_taken(worker: Worker, events: int, first_s: float) -> None:
     """Poll at shrinking intervals: metrics cost a worker as much as a hundred events, a receipt as five."""
-    while (left_s := expected_seconds(await _taken(workers), events, time.time() - first_s)) > NEAR_SECONDS:
+    while (left_s := expected_seconds(await worker.taken(), events, time.time() - first_s)) > NEAR_SECONDS:
         await asyncio.sleep(min(left_s / 2, FAR_SECONDS))
 
 

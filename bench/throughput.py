@@ -1,7 +1,6 @@
-"""Throughput: the ceiling, Tally and its peers on the same raw topics, round after round."""
+"""Throughput: Tally and its peers on the same raw topics, round after round."""
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 
@@ -10,20 +9,16 @@ from msgspec import Struct
 from bench.load import Size, load
 from bench.oracle import peer_rows, recounted_apart, wrong
 from bench.peer_round import peer_round
-from bench.processes import contender
 from bench.raw_topics import fill
-from bench.servers import Servers
-from bench.stage import own_database
-from bench.tally_round import ALL_ROLES, Round, tally_round
-from bench.throughput_figures import Measured, Plan, Throughput
+from bench.servers import Servers, own_database
+from bench.tally_round import Round, tally_round
+from bench.throughput_figures import FAUST, QUIX, QUIX_TWICE, TALLY, Measured, Plan, Throughput
+from bench.worker import TWO, Worker
 from tally.deploy import migrate
 from tally.oracle.judgement import Table
 from tally.streams.operations import deployment
 from tally.streams.settings import variable
 from tests.support.workers import settings_of
-
-CEILING_SECONDS = 300.0
-BY_ROLE = ("route", "fold", "flush,view")
 
 
 class Topics(Struct, frozen=True):
@@ -57,51 +52,33 @@ class Bench:
         await fill(settings_of(environment), records)
         return Topics(environment, prefix, len(records), await recounted_apart(environment))
 
-    async def ceiling(self, topics: Topics) -> Round:
-        """Run a round of the ceiling, which reads and parses all events."""
-        told = {
-            "BENCH_BOOTSTRAP": self._there.bootstrap,
-            "BENCH_PREFIX": topics.prefix,
-            "BENCH_EVENTS": str(topics.events),
-        }
-        with contender("bench.ceiling", told, self._fresh("ceiling") / "log") as process:
-            answer, _ = await asyncio.to_thread(process.communicate, None, CEILING_SECONDS)
-        found = json.loads(answer)
-        return Round(found["done_s"] - found["first_s"], {"ceiling": found["cpu_s"]})
-
-    async def tally(self, topics: Topics, roles: tuple[str, ...] = ALL_ROLES) -> Round:
+    async def tally(self, topics: Topics) -> Round:
         """Run a round of Tally as a new generation. Raises AssertionError where a number is wrong."""
         folder = self._fresh("tally")
         async with own_database(topics.environment) as own:
             await asyncio.to_thread(migrate.up, own[variable("postgres_dsn")])
             # The brokers remember the database of the former round.
             await deployment.adopt(settings_of(own))
-            environment = {**own, variable("generation"): str(self._serial)}
-            round_, workers = await tally_round(
-                environment, folder, topics.events, peer_rows(topics.right), roles
-            )
+            worker = Worker({**own, variable("generation"): str(self._serial)}, folder, "tally", TWO)
             try:
-                viewing = next(worker for worker in workers if "view" in worker.settings.roles)
-                found = await wrong(viewing.settings, viewing.url, topics.right)
+                round_ = await tally_round(worker, topics.events, peer_rows(topics.right))
+                found = await wrong(worker.settings, worker.url, topics.right)
                 assert not found, found[:5]
             finally:
-                for worker in workers:
-                    worker.kill()
+                worker.kill()
         return round_
 
-    async def peer(self, topics: Topics, module: str) -> Round:
+    async def peer(self, topics: Topics, module: str, processes: int = 1) -> Round:
         """Run a round of a peer. Raises PeerFailed where it does not reach the right rows."""
         folder = self._fresh("peer")
         told = {
             "BENCH_BOOTSTRAP": self._there.bootstrap,
             "BENCH_PREFIX": topics.prefix,
             "BENCH_NAME": f"peer-{self._serial}",
-            "BENCH_STATE": str(folder / "state"),
             "BENCH_PARTITIONS": topics.environment[variable("partitions")],
         }
-        return await peer_round(
-            f"bench.peers.{module}", told, folder, self._plan.peers, peer_rows(topics.right)
-        )
+        right = peer_rows(topics.right)
+        return await peer_round(f"bench.peers.{module}", told, folder, self._plan.peers, right, processes)
 
 
 async def measure_throughput(there: Servers, plan: Plan) -> Throughput:
@@ -109,13 +86,13 @@ async def measure_throughput(there: Servers, plan: Plan) -> Throughput:
     bench = Bench(there, plan)
     fast = await bench.filled("fast-", plan.messages)
     slow = await bench.filled("slow-", plan.slow_messages)
-    found = {name: Measured(fast.events, []) for name in ("ceiling", "tally", "quixstreams")}
-    found["faust"] = Measured(slow.events, [])
+    found = {name: Measured(fast.events, []) for name in (TALLY, QUIX, QUIX_TWICE)}
+    found[FAUST] = Measured(slow.events, [])
     for nth in range(plan.rounds):
-        found["ceiling"].rounds.append(await bench.ceiling(fast))
-        found["tally"].rounds.append(await bench.tally(fast))
-        found["quixstreams"].rounds.append(await bench.peer(fast, "quix"))
-        found["faust"].rounds.append(await bench.peer(slow, "faust_plain"))
+        found[TALLY].rounds.append(await bench.tally(fast))
+        found[QUIX].rounds.append(await bench.peer(fast, "quix"))
+        found[QUIX_TWICE].rounds.append(await bench.peer(fast, "quix", processes=2))
+        found[FAUST].rounds.append(await bench.peer(slow, "faust_plain"))
         rates = ", ".join(f"{name} {one.per_second[-1]:,.0f}" for name, one in found.items())
         sys.stderr.write(f"round {nth + 1} of {plan.rounds}, events/s: {rates}\n")
-    return Throughput(found, Measured(fast.events, [await bench.tally(fast, BY_ROLE)]))
+    return Throughput(found)

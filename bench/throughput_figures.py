@@ -9,6 +9,9 @@ from msgspec import Struct
 from bench.tally_round import Round
 
 PEERS = Path(__file__).parents[1] / ".venv-bench" / "bin" / "python"
+TALLY = "Tally, one worker of two processes"
+QUIX, QUIX_TWICE = "quixstreams", "quixstreams, two processes"
+FAUST = "Faust as documented"
 
 
 class Plan(Struct, frozen=True):
@@ -46,18 +49,26 @@ class Measured(Struct):
             for name in self.rounds[0].cpu_seconds
         }
 
+    @property
+    def whole_cpu_us(self) -> float:
+        """The median CPU microseconds per event of all processes together."""
+        return median(sum(one.cpu_seconds.values()) for one in self.rounds) / self.events * 1e6
+
 
 class Throughput(Struct, frozen=True):
-    """All rounds of all contenders, and a round of Tally with a process for each set of roles."""
+    """All rounds of all contenders."""
 
     contenders: Mapping[str, Measured]
-    by_role: Measured
 
     @property
     def median_per_second(self) -> float:
         """Events per second of one Tally worker."""
-        return self.contenders["tally"].median_per_second
+        return self.contenders[TALLY].median_per_second
 
     def times(self, name: str) -> float:
         """Return Tally's median rate divided by that of another contender."""
         return self.median_per_second / self.contenders[name].median_per_second
+
+    def cpu_times(self, name: str) -> float:
+        """Return Tally's CPU per event divided by that of another contender."""
+        return self.contenders[TALLY].whole_cpu_us / self.contenders[name].whole_cpu_us

@@ -6,6 +6,7 @@ from bench.figures import Spread, percentile
 from bench.freshness import delay
 from bench.machine import cpu_model
 from bench.tally_round import expected_seconds
+from bench.throughput_figures import FAUST, QUIX, TALLY
 from tests.support import bench_figures as figures
 
 
@@ -28,16 +29,25 @@ def test_a_spread_has_the_round_in_the_middle_and_both_ends() -> None:
 
 
 def test_ratios_are_of_medians_whatever_the_best_round_was() -> None:
-    found = figures.throughput(faust=250)
+    found = figures.throughput(faust=500)
 
-    assert found.median_per_second == pytest.approx(20_000)
-    assert found.times("faust") == pytest.approx(80)
-    assert found.times("tally") == 1
+    assert found.median_per_second == pytest.approx(40_000)
+    assert found.times(FAUST) == pytest.approx(80)
+    assert found.times(TALLY) == 1
 
 
 def test_cpu_is_told_by_process_in_microseconds_an_event() -> None:
     assert figures.measured(1_000, 2_000, cpu_us=42).cpu_us() == {"process": pytest.approx(42)}
-    assert figures.throughput().by_role.cpu_us()["fold"] == pytest.approx(20)
+    assert figures.throughput().contenders[TALLY].cpu_us()["fold"] == pytest.approx(20)
+    assert figures.throughput().contenders[TALLY].whole_cpu_us == pytest.approx(30)
+
+
+def test_cpu_of_two_contenders_is_compared_with_all_their_processes() -> None:
+    assert figures.throughput(quix_us=60).cpu_times(QUIX) == pytest.approx(0.5)
+
+
+def test_what_was_seen_before_its_acknowledgement_took_no_time() -> None:
+    assert delay([-0.001, -0.001]).p99_ms == 0
 
 
 def test_the_rest_of_a_round_is_expected_at_the_pace_so_far() -> None:

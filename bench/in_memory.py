@@ -63,7 +63,7 @@ class Tables:
             self._tables[table].update(entries)
 
 
-class Stages(NamedTuple):
+class InMemory(NamedTuple):
     """CPU microseconds of one raw event, the least of several rounds."""
 
     parse_us: float
@@ -71,7 +71,7 @@ class Stages(NamedTuple):
     fold_us: float
 
 
-def measure_stages(records: Sequence[RawRecord], settings: Settings, rounds: int) -> Stages:
+def measure_in_memory(records: Sequence[RawRecord], settings: Settings, rounds: int) -> InMemory:
     """Measure all stages in turn, with the garbage collector off: its runs would hit stages at random."""
     log = _facts(records, settings)
     stages: tuple[Callable[[], object], ...] = (
@@ -85,7 +85,7 @@ def measure_stages(records: Sequence[RawRecord], settings: Settings, rounds: int
         taken = [[_cpu_seconds(stage) for stage in stages] for _ in range(rounds)]
     finally:
         gc.enable()
-    return Stages(*(min(times) / len(records) * 1e6 for times in zip(*taken, strict=True)))
+    return InMemory(*(min(times) / len(records) * 1e6 for times in zip(*taken, strict=True)))
 
 
 def _cpu_seconds(stage: Callable[[], object]) -> float:
