@@ -1,6 +1,7 @@
 """The worker's one web port: accepts connections, and decides which process answers each."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 
@@ -35,20 +36,35 @@ def is_parents(head: bytes) -> bool | None:
 
 
 def listeners(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address of a host. Raises OSError if the port is taken."""
-    found = []
+    """Listen on each address of a host. Raises OSError where the machine has none of them or one is taken."""
+    found: list[socket.socket] = []
+    missing: OSError | None = None
     for family, kind, protocol, _, address in socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     ):
-        one = socket.socket(family, kind, protocol)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(address)
-        one.listen(BACKLOG)
-        one.setblocking(False)
-        found.append(one)
+        try:
+            found.append(_listener(socket.socket(family, kind, protocol), address))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+            missing = error  # `localhost` names an address of IPv6 on machines that have none
+    if missing is not None and not found:
+        raise missing
     return found
+
+
+def _listener(one: socket.socket, address: tuple[object, ...]) -> socket.socket:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if one.family == socket.AF_INET6:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        one.bind(address)
+    except OSError:
+        one.close()
+        raise
+    one.listen(BACKLOG)
+    one.setblocking(False)
+    return one
 
 
 class Front:
