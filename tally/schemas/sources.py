@@ -71,7 +71,7 @@ SOURCES = (
         _webhook,
         {
             "field": full.FIELDS | {OTHER},
-            "status": status.STATUSES | {"call", OTHER},
+            "status": status.STATUSES | status.OTHER_TYPES | {OTHER},
             "message": inbound.TYPES | {OTHER},
             "unknown_field": frozenset({"status"}),
             "value_error": frozenset({"account"}),

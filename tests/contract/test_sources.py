@@ -7,8 +7,9 @@ import pytest
 import tally.schemas
 from tally.oracle import recount
 from tally.schemas.conventions import CONVENTIONS
-from tally.schemas.sources import RAW_TOPICS, SOURCES, Source
+from tally.schemas.sources import RAW_TOPICS, SEEN, SOURCES, Source
 from tally.schemas.topics import DEAD_LETTERS
+from tally.schemas.whatsapp.status import OTHER_TYPES
 from tally.simulator import records
 from tally.streams.operations.topics import wanted
 from tally.streams.settings import load
@@ -35,3 +36,8 @@ def test_what_a_source_counts_by_name_stands_in_its_own_lists(source: Source) ->
     assert seen, "a reader notes what it saw by name: Routed.see"
     unlisted = [(kind, name) for kind, name in seen if name not in source.names.get(kind, ())]
     assert unlisted == [], "what a reader notes by name is listed in Source.names"
+
+
+def test_statuses_that_are_not_of_messages_are_counted_by_name() -> None:
+    """A name that is noted and not listed ends the process that reads it."""
+    assert SEEN["status"] >= OTHER_TYPES
