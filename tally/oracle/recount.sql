@@ -262,6 +262,74 @@ CREATE FUNCTION recount.user_id(shown text) RETURNS text LANGUAGE sql IMMUTABLE 
 $$;
 
 
+-- ------------------------------------------------------------------------- what a message's id says
+
+-- A number as Thrift's compact protocol writes it: seven bits a byte, the lowest first, the highest bit set in all
+-- bytes but the last. Returns the value, and the place behind it; null if it is longer than needed or than 32 bits.
+CREATE FUNCTION recount.varint(body bytea, place int, OUT value bigint, OUT behind int) LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    part int;
+BEGIN
+    value := 0;
+    FOR nth IN 0..4 LOOP
+        part := get_byte(body, place + nth);
+        value := value + (part & 127)::bigint * (128 ^ nth)::bigint;
+        IF part < 128 THEN
+            behind := place + nth + 1;
+            IF (part = 0 AND nth > 0) OR value > 4294967295 THEN
+                value := NULL;
+            END IF;
+            RETURN;
+        END IF;
+    END LOOP;
+    value := NULL;
+END $$;
+
+-- The token of a wamid: base64, written in the one way that it is written, of the Thrift compact struct
+-- {1: {1: peer, 2: i32}, 2: bool, 3: token} and nothing more, with a token of 8 to 64 bytes. Else null.
+CREATE FUNCTION recount.token(wamid text) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    written text := substr(wamid, 7);
+    body bytea;
+    number record;
+    token bytea;
+    place int;
+BEGIN
+    IF wamid NOT LIKE 'wamid.%' OR written !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(written) % 4 <> 0 THEN
+        RETURN NULL;
+    END IF;
+    body := decode(written, 'base64');
+    IF replace(encode(body, 'base64'), E'\n', '') <> written OR substr(body, 1, 2) <> '\x1c18' THEN
+        RETURN NULL;
+    END IF;
+    number := recount.varint(body, 2);
+    place := number.behind + number.value;  -- behind the peer
+    IF get_byte(body, place) <> 21 THEN  -- 0x15, the i32
+        RETURN NULL;
+    END IF;
+    number := recount.varint(body, place + 1);
+    place := number.behind;
+    IF number.value IS NULL OR get_byte(body, place) <> 0 OR get_byte(body, place + 1) NOT IN (17, 18)
+        OR get_byte(body, place + 2) <> 24 THEN  -- 0x11 true or 0x12 false, 0x18 the token
+        RETURN NULL;
+    END IF;
+    number := recount.varint(body, place + 3);
+    token := substr(body, number.behind + 1, number.value::int);
+    IF octet_length(token) <> number.value OR number.value NOT BETWEEN 8 AND 64
+        OR octet_length(body) <> number.behind + number.value + 1 OR get_byte(body, octet_length(body) - 1) <> 0 THEN
+        RETURN NULL;
+    END IF;
+    RETURN token;
+EXCEPTION WHEN array_subscript_error OR null_value_not_allowed OR substring_error OR numeric_value_out_of_range THEN
+    RETURN NULL;
+END $$;
+
+-- What a message is known by at its business number: its token, under whatever peer its id is written; else the id.
+CREATE FUNCTION recount.message_key(wamid text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce('t ' || encode(recount.token(wamid), 'hex'), 'x ' || wamid)
+$$;
+
+
 -- ------------------------------------------------------------------------------ the raw events
 
 -- A record larger than its bound is a dead letter.
@@ -287,7 +355,7 @@ WITH field AS MATERIALIZED (
         recount.short_name(recount.language(coalesce(body #>> '{template,language}', ''))) COLLATE "C"
             AS template_language,
         recount.name(body -> 'phone_number_id') COLLATE "C" AS number_id,
-        recount.name(body -> 'message_id') COLLATE "C" AS message_id,
+        recount.message_key(recount.name(body -> 'message_id')) COLLATE "C" AS message_id,
         recount.name(body #> '{contact,phone}') AS phone,
         recount.name(body #> '{contact,wa_id}') AS wa_id,
         recount.name(body #> '{contact,user_id}') AS user_id,
@@ -381,7 +449,7 @@ WHERE topic = 'webhook-events' AND body -> 'object' = '"whatsapp_business_accoun
 CREATE UNLOGGED TABLE recount.status AS
 SELECT
     arrival, place, number_id,
-    recount.name(item -> 'id') COLLATE "C" AS message_id,
+    recount.message_key(recount.name(item -> 'id')) COLLATE "C" AS message_id,
     recount.words(item -> 'status') AS status,
     recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
     item ->> 'recipient_type' IS NOT DISTINCT FROM 'group' AS in_group,
@@ -402,13 +470,13 @@ SELECT *
 FROM (
     SELECT
         number_id,
-        recount.name(item -> 'id') AS message_id,
+        recount.message_key(recount.name(item -> 'id')) AS message_id,
         recount.words(item -> 'type') AS type,
         recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
         recount.phone(recount.name(item -> 'from')) AS from_phone,
         recount.user_id(recount.name(item -> 'from_user_id')) AS from_user_id,
         recount.user_id(recount.name(item -> 'from_parent_user_id')) AS from_parent_user_id,
-        recount.name(item #> '{context,id}') COLLATE "C" AS quoted_id,
+        recount.message_key(recount.name(item #> '{context,id}')) COLLATE "C" AS quoted_id,
         CASE WHEN jsonb_array_length(recount.items(value -> 'messages')) = 1
             AND jsonb_array_length(recount.items(value -> 'contacts')) = 1
             THEN value #> '{contacts,0}' END AS only_contact,
