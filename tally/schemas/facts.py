@@ -87,7 +87,7 @@ class AttemptResult(Struct, frozen=True, array_like=True, gc=False):
     """The producer's template id."""
     error: str | None = None
     message: bytes = b""
-    """Digest of (business number, wamid) of an accepted WhatsApp send."""
+    """Digest of the key of an accepted WhatsApp message."""
 
 
 class Send(Struct, frozen=True, array_like=True, gc=False):
@@ -107,8 +107,8 @@ class Inbound(Struct, frozen=True, array_like=True, gc=False):
 class CustomerSeen(Struct, frozen=True, array_like=True, gc=False):
     """These identifiers belong to one customer, who was sent this, or wrote this.
 
-    Identifiers are `p` + digits of a phone, `u` + business-scoped id, `w` + digest of a wamid. There is at
-    most one of the last kind: the message that is sent or spoken of, which comes first.
+    Identifiers are `p` + digits of a phone, `u` + business-scoped id, `w` + digest of a message's key. There
+    is at most one of the last kind: the message that is sent or spoken of, which comes first.
     """
 
     identifiers: list[bytes]

@@ -167,14 +167,14 @@ def user_identifier(user_id: str) -> bytes:
     return b"u" + user_id.encode()
 
 
-def digest(*parts: str) -> bytes:
-    """Return a short fixed-size stand-in for an id that is only ever compared (96 bits)."""
-    return blake2b("\0".join(parts).encode(), digest_size=DIGEST_BYTES).digest()
+def digest(key: bytes) -> bytes:
+    """Return a short fixed-size stand-in for a key that is only ever compared (96 bits)."""
+    return blake2b(key, digest_size=DIGEST_BYTES).digest()
 
 
-def message_identifier(number: str, wamid: str) -> bytes:
-    """Return the identifier of a message among those of its customer."""
-    return b"w" + digest(number, wamid)
+def message_identifier(key: bytes) -> bytes:
+    """Return the identifier of a message among those of its customer, from its key."""
+    return b"w" + digest(key)
 
 
 MAX_INTEGER = (1 << 63) - 1

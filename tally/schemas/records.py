@@ -16,9 +16,9 @@ from tally.schemas.bounds import BAD_PARTS
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import CUSTOMER, CustomerSeen, Fact, Inbound, Send
 from tally.schemas.fields import message_identifier
-from tally.schemas.keys import split_parts
 from tally.schemas.notices import NOTICE, Notice
 from tally.schemas.scan import check_size
+from tally.schemas.wamids import has_token
 
 VERSION = b"1"
 NOTICE_KIND = NOTICE + VERSION
@@ -59,7 +59,7 @@ class KeyedCustomerSeen(Struct, gc=False):
         """Return the fact, with a digest in place of the message's key."""
         if not self.message:
             return CustomerSeen(self.identifiers, self.send, self.inbound)
-        first = b"w" + self.send.message if self.send else message_identifier(*split_parts(self.message))
+        first = b"w" + self.send.message if self.send else message_identifier(self.message)
         return CustomerSeen([first, *self.identifiers], self.send, self.inbound)
 
 
@@ -123,6 +123,11 @@ class Routed(Struct, gc=False):
     def see(self, kind: str, name: str, known: frozenset[str]) -> None:
         """Count a name of a closed list."""
         self.seen.append((kind, name if name in known else "other"))
+
+    def see_wamid(self, part: bytes) -> None:
+        """Count an id of a message in which no token is found; `part` is the key's, behind the number."""
+        if not has_token(part):
+            self.seen.append(("wamid", "without_token"))
 
     def see_unknown(self, kind: str, part: dict[str, Any], known: frozenset[str]) -> None:
         """Count the fields of a part that nobody has told us of."""

@@ -21,6 +21,7 @@ from tally.schemas.whatsapp.full import read_webhook
 
 OTHER = "other"
 """Stands for every name that is on no list."""
+WITHOUT_TOKEN = frozenset({"without_token"})
 
 
 class Read(Protocol):
@@ -75,12 +76,17 @@ SOURCES = (
             "message": inbound.TYPES | {OTHER},
             "unknown_field": frozenset({"status"}),
             "value_error": frozenset({"account"}),
+            "wamid": WITHOUT_TOKEN,
         },
     ),
     Source(
         "send-results",
         _send,
-        {"outcome": frozenset((*OUTCOMES, OTHER)), "unknown_field": frozenset({"send_result"})},
+        {
+            "outcome": frozenset((*OUTCOMES, OTHER)),
+            "unknown_field": frozenset({"send_result"}),
+            "wamid": WITHOUT_TOKEN,
+        },
     ),
     Source("ami-events", read_ami, {"ami_event": events.KNOWN | {"response", OTHER}}),
 )

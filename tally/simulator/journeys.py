@@ -1,6 +1,5 @@
 """The story of one contact in one campaign, from the queue to a reply a week later."""
 
-from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -10,6 +9,7 @@ from tally.simulator.records import Timed
 from tally.simulator.replies import Inbound, inbound_body, number_change_body, user_id_change_body
 from tally.simulator.sends import FAILURES, REASONS, Attempt, result
 from tally.simulator.statuses import Sent, call_status_body, group_status_body, status_body
+from tally.simulator.wamids import new_wamid
 
 REPLY_WINDOW_S = 7 * DAY_S
 
@@ -50,13 +50,6 @@ class Script:
     def _publish(self, attempt: Attempt, outcome: str, at_ms: int, **more: Any) -> None:
         self.results.append((at_ms // 1000, result(self.rng, attempt, outcome, at_ms, **more)))
 
-    def message_id(self, digits: str = "") -> str:
-        """Return a wamid in Meta's form: base64 of bytes that hold the recipient's digits."""
-        return (
-            "wamid."
-            + b64encode(b"\x1d\x18" + digits.encode() + b"\x15\x02" + self.rng.randbytes(16)).decode()
-        )
-
     def play_contact(self, campaign: Campaign, contact: str | int, person: Person) -> None:
         """Play all attempts of one contact, and everything that follows from them."""
         template = self.rng.choice(campaign.templates) if campaign.templates else None
@@ -95,11 +88,11 @@ class Script:
 
     def _send(self, attempt: Attempt, at_ms: int) -> None:
         rng, person = self.rng, attempt.person
-        digits = "" if person.kind == "scoped_only" else person.wa_id
+        peer = person.user_id if person.kind == "scoped_only" else person.wa_id
         sent = Sent(
             attempt.number,
             person,
-            self.message_id(digits),
+            new_wamid(rng, peer),
             at_ms // 1000,
             attempt.template.category if attempt.template else "service",
             rng.randrange(12),
@@ -122,8 +115,9 @@ class Script:
             return
         for _ in range(rng.choice([1, 1, 2])):
             offset_s = rng.choice(REPLY_OFFSETS_S) if rng.random() < 0.3 else rng.randint(5, 9 * DAY_S)
-            quoted_id = sent.message_id if rng.random() < 0.4 else None
-            said = Inbound(sent.number, person, self.message_id(), sent.accepted_s + offset_s, quoted_id)
+            quoted_id = sent.spelt(rng) if rng.random() < 0.4 else None
+            wamid = new_wamid(rng, person.wa_id)
+            said = Inbound(sent.number, person, wamid, sent.accepted_s + offset_s, quoted_id)
             if person.kind in ("new_number", "new_user_id") and offset_s > DAY_S:
                 self._become(said)
                 said = replace(said, is_later=True)
@@ -131,7 +125,9 @@ class Script:
 
     def _become(self, said: Inbound) -> None:
         if said.person.kind == "new_number":
-            body = number_change_body(said.number, said.person, self.message_id(), said.at_s - 60)
+            body = number_change_body(
+                said.number, said.person, new_wamid(self.rng, said.person.wa_id), said.at_s - 60
+            )
         else:
             body = user_id_change_body(said.number, said.person, said.at_s - 60)
         self.updates.append((said.at_s - 60, body))

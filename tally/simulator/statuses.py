@@ -6,6 +6,7 @@ from random import Random
 from tally.simulator.population import BusinessNumber, Person
 from tally.simulator.records import Json
 from tally.simulator.samples import sample, value_of
+from tally.simulator.wamids import spelt_anew
 
 BODIES = {
     "sent": (
@@ -30,7 +31,7 @@ RECIPIENT_KEYS = (
 )
 # Meta changed the key of the parent id twice in four months.
 PARENT_KEYS = ("recipient_parent_user_id", "parent_user_id", "parent_recipient_user_id")
-CODES = (131026, 131049, 131047, 130472, 131050, 132015, 131000, 470, 139999)
+CODES = (131026, 131049, 131047, 130472, 131050, 132015, 131000, 470, 130501, 139999, 140000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,12 @@ class Sent:
     accepted_s: int
     category: str
     pricing_shape: int
+
+    def spelt(self, rng: Random) -> str:
+        """Return its id, at times as Meta writes it with another peer."""
+        if rng.random() < 0.7:
+            return self.message_id
+        return spelt_anew(rng, self.message_id, (self.person.wa_id, self.person.user_id))
 
 
 def put_number(body: Json, number: BusinessNumber) -> None:
@@ -111,7 +118,7 @@ def status_body(rng: Random, sent: Sent, status: str, at_s: int) -> Json:
     put_number(body, sent.number)
     value = value_of(body)
     item: Json = value["statuses"][0]
-    item |= {"id": sent.message_id, "status": status, "timestamp": at_s if rng.random() < 0.1 else str(at_s)}
+    item |= {"id": sent.spelt(rng), "status": status, "timestamp": at_s if rng.random() < 0.1 else str(at_s)}
     _address(rng, item, sent.person)
     item.pop("pricing", None)
     if charged := pricing(sent, status):

@@ -17,6 +17,7 @@ from tally.schemas.facts import (
     StatusSeen,
 )
 from tally.schemas.keys import FREE_FORM, Template, join_parts
+from tally.schemas.wamids import message_key
 
 # Few values, so that facts meet often.
 SECONDS = st.integers(1_795_000_000, 1_795_000_009) | st.sampled_from([0, 1_763_000_000, 1_796_000_000])
@@ -172,7 +173,7 @@ FACTS: dict[str, st.SearchStrategy[Any]] = {
     "operators": MEMBERS_SEEN,
 }
 KEYS = {
-    "messages": join_parts("106540352242922", "wamid.x/y=="),
+    "messages": message_key("106540352242922", "wamid.x/y=="),
     "recipients": join_parts("t1", "c%/3", "812"),
     "customers": join_parts("106540352242922") + b"/p1",
     "calls": join_parts("pbx/01") + b"/uPBX",

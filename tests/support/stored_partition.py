@@ -10,16 +10,17 @@ from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import PartitionFolds
 from tally.agents.fold.ports import FoldPorts
 from tally.schemas.facts import MESSAGE, Claim, Claimed
-from tally.schemas.keys import Template, join_parts
+from tally.schemas.keys import Template
 from tally.schemas.records import KeyedFact
 from tally.schemas.rows import Progress, Row, encode
+from tally.schemas.wamids import message_key
 from tally.streams.settings import Settings
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore, StoreConfig
 from tests.support.partition import Record
 
-KEY = join_parts("106540352242922", "wamid.1")
+KEY = message_key("106540352242922", "wamid.1")
 CLAIM = KeyedFact(
     MESSAGE, KEY, Claimed(Claim(1_795_000_000_000, "t", "c", "8", "1", Template("promo", "nl")))
 )

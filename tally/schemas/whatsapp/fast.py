@@ -31,6 +31,7 @@ from tally.schemas.fields import (
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, KeyedFact, Routed
 from tally.schemas.scan import may_be_read
+from tally.schemas.wamids import message_part
 from tally.schemas.whatsapp.full import COUNTED, FIELDS
 from tally.schemas.whatsapp.status import error_of, priced
 
@@ -151,8 +152,9 @@ def _read_status(status: _Status, key: bytes, latest_s: int, routed: Routed) -> 
         pricing = priced(name, at_s, priced_as.category or "", priced_as.type or "")
     errors = orjson.loads(memoryview(status.errors))
     error = error_of(errors) if name == "failed" else None
-    message = b"%b/%b" % (key, join_parts(status.id))
+    message = b"%b/%b" % (key, part := message_part(status.id))
     routed.seen.append(("status", name))
+    routed.see_wamid(part)
     routed.facts.append(KeyedFact(MESSAGE, message, StatusSeen(name, at_s, error, pricing)))
     recipient = _identifiers(status.recipient_id, status.recipient_user_id, status.recipient_parent_user_id)
     if recipient:

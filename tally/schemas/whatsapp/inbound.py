@@ -10,6 +10,7 @@ from tally.schemas.facts import MESSAGE, Inbound, Quoted
 from tally.schemas.fields import digest, event_seconds, meta_id, optional_meta_id, required, typed
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, Routed
+from tally.schemas.wamids import message_key, message_part
 from tally.schemas.whatsapp.identity import (
     SENDER_USER_KEYS,
     SYSTEM_PHONE_KEYS,
@@ -46,11 +47,14 @@ def read_message(
         who = _only_contact(sender)
     quoted = _quoted(message, bad)
     routed.see("message", kind, TYPES)
-    inbound = Inbound(digest(wamid), at_s) if kind in REPLY_TYPES else None
+    part = message_part(wamid)
+    routed.see_wamid(part)
+    inbound = Inbound(digest(part), at_s) if kind in REPLY_TYPES else None
     if inbound or len(who) > 1:
         routed.facts.append(KeyedCustomerSeen(join_parts(number), b"", who, inbound=inbound))
     if quoted:
-        routed.add(MESSAGE, join_parts(number, quoted), Quoted(at_s, clicked=kind == "button"))
+        routed.see_wamid(message_part(quoted))
+        routed.add(MESSAGE, message_key(number, quoted), Quoted(at_s, clicked=kind == "button"))
 
 
 def _identifiers(message: dict[str, Any], kind: str, bad: list[Bad]) -> list[bytes]:

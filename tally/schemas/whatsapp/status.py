@@ -9,8 +9,8 @@ from typing import Any
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
 from tally.schemas.fields import MAX_ID, event_seconds, meta_id, producer_id, required, typed
-from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, Routed
+from tally.schemas.wamids import message_part
 from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers
 
 PRICING_RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4}
@@ -47,9 +47,10 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
     at_s = event_seconds(required(status, "timestamp", ""), ".timestamp", latest)
     pricing = _pricing(status.get("pricing"), name, at_s)
     error = error_of(status.get("errors")) if name == "failed" else None
-    key = b"%b/%b" % (number, join_parts(wamid))
+    key = b"%b/%b" % (number, part := message_part(wamid))
     recipient = _recipient(status, number, key, bad)
     routed.see("status", name, STATUSES)
+    routed.see_wamid(part)
     routed.see_unknown("status", status, STATUS_KEYS)
     if name in COUNTED or pricing is not None:
         routed.add(MESSAGE, key, StatusSeen(name[:MAX_ID], at_s, error, pricing))

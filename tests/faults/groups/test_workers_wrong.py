@@ -8,9 +8,9 @@ import pytest
 
 from tally.oracle.api import Answers
 from tally.schemas.facts import MESSAGE
-from tally.schemas.keys import join_parts
 from tally.schemas.tables import INCOMPLETE, table_of
 from tally.schemas.topics import STATES
+from tally.schemas.wamids import message_key
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, RawRecord, as_producers_write
 from tally.streams.operations import dead_letters
@@ -33,7 +33,7 @@ EXITS = 3
 
 TENANT, CAMPAIGN, NUMBER = "tenant-0", "with a defect", "106540352242922"
 BAD = "the one"
-SUBJECT = join_parts(NUMBER, f"wamid.{BAD.encode().hex()}")
+SUBJECT = message_key(NUMBER, f"wamid.{BAD.encode().hex()}")
 
 
 async def test_an_exception_at_any_point_ends_the_process_within_ten_seconds_and_is_exact(

@@ -275,8 +275,9 @@ def test_statuses_are_late_doubled_contradictory_and_incomplete(told: Told) -> N
 def test_message_ids_hold_the_recipients_digits_as_metas_do(told: Told) -> None:
     by_phone = [r for r in told.accepted if "wa_id" in r["contact"]]
 
-    assert by_phone
-    for result in by_phone:
+    of_meta = [r for r in by_phone if r["message_id"].startswith("wamid.")]
+    assert 0.9 < len(of_meta) / len(by_phone) < 1  # a gateway has ids of its own
+    for result in of_meta:
         raw = b64decode(result["message_id"].removeprefix("wamid."))
         assert result["contact"]["wa_id"].encode() in raw
 

@@ -15,6 +15,7 @@ from tally.schemas.keys import Template, join_parts
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.tables import INCOMPLETE
+from tally.schemas.wamids import message_key
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore, Meta
 from tests.support.partition import record
@@ -48,7 +49,7 @@ def mark(store: LocalStore, subject: bytes, kind: str = CODE_FAILURE) -> None:
 
 def message(number: int) -> Keyed:
     claim = Claim(1_795_000_000_000, "t1", "c1", "8", str(number), Template("promo", "nl"))
-    return KeyedFact(MESSAGE, join_parts("n1", f"wamid.{number}"), Claimed(claim))
+    return KeyedFact(MESSAGE, message_key("n1", f"wamid.{number}"), Claimed(claim))
 
 
 def customer(*phones: bytes, message: bytes) -> Keyed:
@@ -69,7 +70,7 @@ def test_where_nothing_was_quarantined_nothing_is_left_out(two: Two) -> None:
 def test_a_subject_that_lacks_a_fact_is_left_out_of_both(two: Two) -> None:
     fold(two.held, message(1))
     fold(two.raw, message(1), message(2))
-    mark(two.held, MESSAGE + join_parts("n1", "wamid.2"))
+    mark(two.held, MESSAGE + message_key("n1", "wamid.2"))
     names = left_out(*two)
     assert [counted_without(store, names, RULES)[ROW] for store in two] == [{"accepted": 1}] * 2
     assert (count_of(two.held, names), count_of(two.raw, names)) == (0, 1)
@@ -92,7 +93,7 @@ def test_whoever_a_fact_that_was_quarantined_would_have_joined_is_left_out_of_bo
 
 def test_a_subject_beyond_a_bound_is_compared_as_all_others(two: Two) -> None:
     fold(two.held, message(1))
-    mark(two.held, MESSAGE + join_parts("n1", "wamid.1"), "attempts")
+    mark(two.held, MESSAGE + message_key("n1", "wamid.1"), "attempts")
     assert left_out(*two) == {}
 
 

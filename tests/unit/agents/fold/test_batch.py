@@ -18,6 +18,7 @@ from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Row, decode_row, encode
 from tally.schemas.tables import ALIASES
 from tally.schemas.topics import COUNTERS
+from tally.schemas.wamids import message_key
 from tally.tables.families.family import ConnectedFamily
 from tally.tables.rules import Rules
 from tests.support.facts import CALL_FACTS, CUSTOMERS_SEEN, MEMBERS_SEEN, MESSAGE_FACTS, RESULTS, RESYNCS
@@ -187,7 +188,7 @@ def test_states_that_stay_as_they_are_are_steps_as_well() -> None:
     """Redelivered facts change nothing, and are decoded, merged and compared all the same."""
     partition = MemoryPartition()
     facts: list[Keyed] = [
-        KeyedFact(MESSAGE, join_parts("n1", f"wamid.{nth}"), StatusSeen(status, 1_795_000_000))
+        KeyedFact(MESSAGE, message_key("n1", f"wamid.{nth}"), StatusSeen(status, 1_795_000_000))
         for nth in range(500)
         for status in ("sent", "delivered", "read", "failed")
     ]

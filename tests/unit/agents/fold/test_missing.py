@@ -40,6 +40,7 @@ from tally.schemas.notices import (
 from tally.schemas.records import KeyedFact
 from tally.schemas.tables import INCOMPLETE
 from tally.schemas.topics import COUNTERS
+from tally.schemas.wamids import message_key
 from tally.tables.families.family import Family
 from tally.tables.families.registry import BY_KIND
 from tally.tables.rules import Rules
@@ -90,19 +91,19 @@ def given_up(partition: MemoryPartition, *facts: Record, kind: str = CODE_FAILUR
 
 
 def test_several_facts_of_one_subject_make_it_incomplete_once() -> None:
-    key = join_parts("n1", "wamid.1")
+    key = message_key("n1", "wamid.1")
     some = [fact(MESSAGE, key, Claimed(claim("c1"))), fact(MESSAGE, key, Claimed(claim("c1")))]
     assert given_up(MemoryPartition(), *some) == {(CODE_FAILURE, ("t1", "c1")): 1}
 
 
 def test_a_fact_that_names_nobody_concerns_those_for_whom_its_subject_counts() -> None:
-    partition, key = MemoryPartition(), join_parts("n1", "wamid.1")
+    partition, key = MemoryPartition(), message_key("n1", "wamid.1")
     partition.fold([KeyedFact(MESSAGE, key, Claimed(claim("c1")))], RULES)
     assert given_up(partition, fact(MESSAGE, key, StatusSeen("read", 1))) == {(CODE_FAILURE, ("t1", "c1")): 1}
 
 
 def test_what_nobody_can_attribute_concerns_everybody() -> None:
-    unknown = fact(MESSAGE, join_parts("n1", "wamid.1"), StatusSeen("read", 1))
+    unknown = fact(MESSAGE, message_key("n1", "wamid.1"), StatusSeen("read", 1))
     assert given_up(MemoryPartition(), unknown) == {(CODE_FAILURE, EVERYBODY): 1}
     broken = Record(0, b"key", MESSAGE + b"1" + bytes(6) + b"\xc1")
     assert given_up(MemoryPartition(), broken) == {(CODE_FAILURE, EVERYBODY): 1}
@@ -262,7 +263,7 @@ def test_notices_are_folded_with_all_other_facts_and_only_change_what_is_missing
     reading = Reading("send-results", 3, "id", 7, 0, (4, 9))
     known = Acknowledged(LOST_RECORDS, ("send-results", "3"), 5, "a disk")
     partition = MemoryPartition()
-    claimed = KeyedFact(MESSAGE, join_parts("n1", "wamid.1"), Claimed(claim("c1")))
+    claimed = KeyedFact(MESSAGE, message_key("n1", "wamid.1"), Claimed(claim("c1")))
     partition.fold([KeyedFact(NOTICE, b"send-results/3", reading), claimed], RULES)
     partition.fold([KeyedFact(NOTICE, b"any", known)], RULES)
     partition.fold([KeyedFact(NOTICE, b"send-results/3", reading)], RULES)

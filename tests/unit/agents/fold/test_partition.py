@@ -19,6 +19,7 @@ from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Progress, decode_row, encode
 from tally.schemas.tables import OPEN
 from tally.schemas.topics import COUNTERS
+from tally.schemas.wamids import message_key
 from tally.tables.families.registry import FAMILIES
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
@@ -89,7 +90,7 @@ def seen(nth: int, kind: Any = "seen") -> Keyed:
 
 def claimed(nth: int) -> Keyed:
     claim = Claim(1_795_000_000_000, "t", f"c{nth}", "8", "1", Template("promo", "nl"))
-    return KeyedFact(MESSAGE, join_parts("n1", f"wamid.{nth}"), Claimed(claim))
+    return KeyedFact(MESSAGE, message_key("n1", f"wamid.{nth}"), Claimed(claim))
 
 
 def resynced(nth: int) -> Keyed:
@@ -109,7 +110,7 @@ def at_once(facts: list[Keyed]) -> MemoryPartition:
 
 
 async def test_progress_says_how_many_messages_wait_and_how_many_several_tenants_claim() -> None:
-    message = join_parts("n1", "wamid.0")
+    message = message_key("n1", "wamid.0")
     foreign = KeyedFact(MESSAGE, message, Claimed(Claim(1_795_000_000_001, "t2", "c", "8", "1")))
     store = MemoryStore()
     await folded(store, [KeyedFact(MESSAGE, message, StatusSeen("sent", 5)), claimed(1)])
@@ -194,7 +195,7 @@ async def test_one_subject_is_never_too_much(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_what_comes_before_a_fact_that_fails_is_committed_before_it_fails() -> None:
     facts: list[Keyed] = [
-        KeyedFact(MESSAGE, join_parts("n1", f"wamid.{nth}"), StatusSeen("sent", 1_795_000_000))
+        KeyedFact(MESSAGE, message_key("n1", f"wamid.{nth}"), StatusSeen("sent", 1_795_000_000))
         for nth in range(100)
     ]
     poison = Record(100, b"n1/x", b"m1" + bytes(6) + b"not a fact")

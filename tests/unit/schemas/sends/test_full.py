@@ -9,6 +9,7 @@ from tally.schemas.facts import AttemptResult, Claim, Claimed, CustomerSeen, Sen
 from tally.schemas.fields import digest, message_identifier
 from tally.schemas.keys import FREE_FORM, Template, join_parts
 from tally.schemas.sends.full import read_send
+from tally.schemas.wamids import message_key
 
 NUMBER = "106540352242922"
 ACCEPTED: dict[str, Any] = {
@@ -38,18 +39,18 @@ def test_an_accepted_send_is_a_fact_of_recipient_message_and_customer() -> None:
     routed = read_send(orjson.dumps(ACCEPTED))
     template = Template("promo_nov", "pt_BR")
     claim = Claim(1795350873904, "t1", ACCEPTED["campaign"], "812", "1", template)
-    message = digest(NUMBER, "wamid.HBgM1")
+    message = digest(message_key(NUMBER, "wamid.HBgM1"))
 
     assert [(keyed.key, keyed.fact) for keyed in routed.facts] == [
         (
             join_parts("t1", ACCEPTED["campaign"], "812"),
             AttemptResult("whatsapp", "1", "accepted", 1795350873904, template, "99", None, message),
         ),
-        (join_parts(NUMBER, "wamid.HBgM1"), Claimed(claim)),
+        (message_key(NUMBER, "wamid.HBgM1"), Claimed(claim)),
         (
             join_parts(NUMBER),
             CustomerSeen(
-                [message_identifier(NUMBER, "wamid.HBgM1"), b"p5553988888888", b"p555388888888"],
+                [message_identifier(message_key(NUMBER, "wamid.HBgM1")), b"p5553988888888", b"p555388888888"],
                 send=Send(message, claim),
             ),
         ),

@@ -7,11 +7,12 @@ import pytest
 from tally.schemas.facts import CustomerSeen, Inbound, Pricing, Quoted, StatusSeen
 from tally.schemas.fields import digest, message_identifier
 from tally.schemas.keys import join_parts
+from tally.schemas.wamids import message_key, message_part
 from tally.schemas.whatsapp.full import read_webhook
 from tests.support.webhooks import NUMBER, body, message, messages, status
 
 PHONE = b"p16505551234"
-WAMID = message_identifier(NUMBER, "wamid.1")
+WAMID = message_identifier(message_key(NUMBER, "wamid.1"))
 
 
 def facts(**value: Any) -> list[Any]:
@@ -27,7 +28,7 @@ def bad(raw: bytes) -> list[str]:
 def test_a_status_is_a_fact_of_its_message_and_shows_its_recipient() -> None:
     routed = read_webhook(body(messages(statuses=[status()])))
 
-    assert [keyed.key for keyed in routed.facts] == [join_parts(NUMBER, "wamid.1"), join_parts(NUMBER)]
+    assert [keyed.key for keyed in routed.facts] == [message_key(NUMBER, "wamid.1"), join_parts(NUMBER)]
     assert [keyed.fact for keyed in routed.facts] == [
         StatusSeen("sent", 1750030073),
         CustomerSeen([WAMID, PHONE]),
@@ -140,7 +141,7 @@ def test_the_statuses_of_calls_in_a_field_of_their_own_pass() -> None:
 )
 def test_what_a_person_writes_is_a_reply(kind: str) -> None:
     assert facts(messages=[message(type=kind)]) == [
-        CustomerSeen([PHONE], inbound=Inbound(digest("wamid.in"), 1750030099))
+        CustomerSeen([PHONE], inbound=Inbound(digest(message_part("wamid.in")), 1750030099))
     ]
 
 
@@ -206,7 +207,7 @@ def test_a_message_without_sender_is_of_the_only_contact_beside_it() -> None:
     del alone["from"]
 
     assert facts(messages=[alone], contacts=[{"user_id": "US.1"}]) == [
-        CustomerSeen([b"uUS.1"], inbound=Inbound(digest("wamid.in"), 1750030099))
+        CustomerSeen([b"uUS.1"], inbound=Inbound(digest(message_part("wamid.in")), 1750030099))
     ]
     assert bad(body(messages(messages=[alone]))) == [
         "missing_field at $.entry[0].changes[0].value.messages[0].from"

@@ -15,13 +15,14 @@ from tally.schemas.facts import MESSAGE, RECIPIENT, AttemptResult, Claim, Claime
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import FREE_FORM, Template, join_parts
 from tally.schemas.records import Keyed, KeyedFact
+from tally.schemas.wamids import message_key
 from tally.streams.operations.looks import Census
 from tally.tables.families.message import Message, MessageFamily
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition, record
 
 FAMILY = MessageFamily()
-KEY = join_parts("n1", "wamid.1")
+KEY = message_key("n1", "wamid.1")
 AROUND = (-1, 0, 1)
 ATTEMPT = Claim(1_000, "t1", "c1", "8", "1", Template("promo", "nl"))
 
