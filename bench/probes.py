@@ -41,7 +41,7 @@ class Pace(Struct, frozen=True):
 
 TO_POSTGRES = Pace(24, 1.0, is_to_postgres=True)
 """The pauses spread probes over the time between two writes."""
-TO_VIEW = Pace(4, 0.3, is_to_postgres=False)
+TO_VIEW = Pace(8, 0.4, is_to_postgres=False)
 IDLE = Pace(1, 0.1, is_to_postgres=False)
 """One at a time: nothing else flows."""
 
