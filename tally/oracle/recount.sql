@@ -252,9 +252,12 @@ CREATE FUNCTION recount.short_name(shown text) RETURNS text LANGUAGE sql STABLE 
         ELSE left(shown, 55) || '~' || left(encode(sha256(convert_to(shown, 'UTF8')), 'hex'), 32) END
 $$;
 
--- The two kinds of identifier of a person. A phone is reduced to its digits; one without digits stays as it is.
+-- The three kinds of identifier of a customer. What stands where phones stand is one if it is written like one, and
+-- reduced to its digits; any other text, such as a group's id, is a name of its own.
 CREATE FUNCTION recount.phone(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT 'phone ' || coalesce(nullif(regexp_replace(shown, '[^0-9]', '', 'g'), ''), nullif(shown, ''))
+    SELECT CASE WHEN shown COLLATE "C" ~ '^[-0-9+(). ]*[0-9][-0-9+(). ]*$'
+        THEN 'phone ' || regexp_replace(shown COLLATE "C", '[^0-9]', '', 'g')
+        ELSE 'name ' || nullif(shown, '') END
 $$;
 
 CREATE FUNCTION recount.user_id(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -463,8 +466,9 @@ WHERE field = 'messages'
     AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL;
 
 -- Messages of customers, of any type. An identifier or a quote that cannot be read costs only itself. A message of
--- a replying type needs a sender: its own ids, else those of the contact, if the body has exactly one message and
--- one contact. Without a sender it is a bad part, and its quote does not count either.
+-- a replying type needs a sender: the group that it was written in, else its own ids, else those of the contact, if
+-- the body has exactly one message and one contact. Without a sender it is a bad part, and its quote does not count
+-- either. One of which it cannot be read in which group it was written is bad, too.
 CREATE UNLOGGED TABLE recount.inbound AS
 SELECT *
 FROM (
@@ -477,6 +481,7 @@ FROM (
         recount.user_id(recount.name(item -> 'from_user_id')) AS from_user_id,
         recount.user_id(recount.name(item -> 'from_parent_user_id')) AS from_parent_user_id,
         recount.message_key(recount.name(item #> '{context,id}')) COLLATE "C" AS quoted_id,
+        recount.phone(recount.name(item -> 'group_id')) AS in_group_of,
         CASE WHEN jsonb_array_length(recount.items(value -> 'messages')) = 1
             AND jsonb_array_length(recount.items(value -> 'contacts')) = 1
             THEN value #> '{contacts,0}' END AS only_contact,
@@ -487,8 +492,10 @@ FROM (
         AND recount.name(item -> 'id') IS NOT NULL
         AND recount.words(item -> 'type') IS NOT NULL
         AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL
+        AND recount.is_fine(item -> 'group_id')
 ) AS message
 WHERE type NOT IN (SELECT type FROM recount.replying_type)
+    OR in_group_of IS NOT NULL
     OR coalesce(from_phone, from_user_id, from_parent_user_id, recount.name(only_contact -> 'wa_id'),
         recount.name(only_contact -> 'user_id'), recount.name(only_contact -> 'parent_user_id')) IS NOT NULL;
 
@@ -505,12 +512,9 @@ FROM (
     FROM recount.send
     WHERE channel = 'whatsapp'
     UNION ALL
-    -- A status: its recipient is the wamid's recipient. In a group many participants share the wamid.
+    -- A status: its recipient is the wamid's recipient; of a message to a group, the group.
     SELECT number_id,
-        CASE WHEN in_group THEN ARRAY[
-            recount.phone(recount.name(item -> 'recipient_participant_id')),
-            recount.user_id(recount.name(item -> 'recipient_participant_user_id')),
-            recount.user_id(recount.name(item -> 'recipient_participant_parent_user_id'))]
+        CASE WHEN in_group THEN ARRAY['message ' || message_id, recount.phone(recount.name(item -> 'recipient_id'))]
         ELSE ARRAY[
             'message ' || message_id,
             recount.phone(recount.name(item -> 'recipient_id')),
@@ -520,6 +524,15 @@ FROM (
             recount.user_id(recount.name(item -> 'parent_recipient_user_id'))]
         END
     FROM recount.status
+    UNION ALL
+    -- The participant of a group whom a status is about is somebody else than the group.
+    SELECT number_id, ARRAY[
+            recount.phone(recount.name(item -> 'participant_recipient_id')),
+            recount.phone(recount.name(item -> 'recipient_participant_id')),
+            recount.user_id(recount.name(item -> 'recipient_participant_user_id')),
+            recount.user_id(recount.name(item -> 'recipient_participant_parent_user_id'))]
+    FROM recount.status
+    WHERE in_group
     UNION ALL
     -- An inbound message; a system message also names its sender's new identifiers.
     SELECT number_id,
@@ -560,13 +573,14 @@ FROM recount.clue
     CROSS JOIN unnest(ids) AS other (id)
 WHERE one.id <> other.id;
 
--- The writer of a message that counts as a reply: all ids of its sender, else those of the contact, if the body
--- has exactly one message and one contact.
+-- The writer of a message that counts as a reply: the group that it was written in, else all ids of its sender, else
+-- those of the contact, if the body has exactly one message and one contact.
 CREATE UNLOGGED TABLE recount.writer AS
 SELECT DISTINCT number_id, message_id, at_s, writer.id
 FROM recount.inbound
     JOIN recount.replying_type USING (type)
-    CROSS JOIN unnest(CASE WHEN coalesce(from_phone, from_user_id, from_parent_user_id) IS NOT NULL
+    CROSS JOIN unnest(CASE WHEN in_group_of IS NOT NULL THEN ARRAY[in_group_of]
+        WHEN coalesce(from_phone, from_user_id, from_parent_user_id) IS NOT NULL
         THEN ARRAY[from_phone, from_user_id, from_parent_user_id]
         ELSE ARRAY[
             recount.phone(recount.name(only_contact -> 'wa_id')),
@@ -580,7 +594,7 @@ CREATE UNLOGGED TABLE recount.refused AS
 SELECT number_id, id
 FROM recount.clue
     CROSS JOIN unnest(ids) AS one (id)
-    CROSS JOIN regexp_replace(id COLLATE "C", '^(phone|user) ', '') AS written
+    CROSS JOIN regexp_replace(id COLLATE "C", '^(phone|user|name) ', '') AS written
 WHERE id NOT LIKE 'message %'
     AND (written ~ '^0+$' OR lower(written) IN (SELECT placeholder FROM recount.placeholder))
 UNION
@@ -593,6 +607,7 @@ FROM (
 GROUP BY number_id, id
 HAVING count(*) FILTER (WHERE other_kind = 'phone') > recount.most('identifier_links')
     OR count(*) FILTER (WHERE other_kind = 'user') > recount.most('identifier_links')
+    OR count(*) FILTER (WHERE other_kind = 'name') > recount.most('identifier_links')
     OR (id NOT LIKE 'message %' AND count(*) FILTER (WHERE other_kind = 'message') > recount.most('identifier_messages'));
 
 -- Connected components of identifiers. Each identifier starts as a separate customer.
@@ -742,10 +757,14 @@ SELECT DISTINCT ON (number_id, message_id) number_id, message_id,
     category, type
 FROM recount.status
     CROSS JOIN LATERAL (
-        SELECT recount.priced(item #> '{pricing,category}') COLLATE "C" AS category,
-            recount.priced(item #> '{pricing,type}') COLLATE "C" AS type
+        SELECT CASE WHEN jsonb_typeof(item -> 'pricing') = 'object' THEN item -> 'pricing'
+            ELSE item #> '{conversation,pricing}' END AS pricing  -- of a group's message
+    ) AS found
+    CROSS JOIN LATERAL (
+        SELECT recount.priced(pricing -> 'category') COLLATE "C" AS category,
+            recount.priced(pricing -> 'type') COLLATE "C" AS type
     ) AS named
-WHERE jsonb_typeof(item -> 'pricing') = 'object'
+WHERE jsonb_typeof(pricing) = 'object'
 ORDER BY number_id, message_id,
     array_position(ARRAY['sent', 'delivered', 'read', 'played'], status) DESC NULLS LAST, at_s DESC,
     named.category DESC, named.type DESC;
