@@ -100,7 +100,7 @@ IDENTIFIER_LINKS = Bound(
     "identifier_links",
     "state",
     20,
-    "phones, or user ids, that one identifier of a customer is shown together with",
+    "phones, user ids, or names, that one identifier of a customer is shown together with",
     "it identifies nobody: `tally_identifiers_refused_total`",
 )
 IDENTIFIER_MESSAGES = Bound(

@@ -107,8 +107,9 @@ class Inbound(Struct, frozen=True, array_like=True, gc=False):
 class CustomerSeen(Struct, frozen=True, array_like=True, gc=False):
     """These identifiers belong to one customer, who was sent this, or wrote this.
 
-    Identifiers are `p` + digits of a phone, `u` + business-scoped id, `w` + digest of a message's key. There
-    is at most one of the last kind: the message that is sent or spoken of, which comes first.
+    Identifiers are `p` + digits of a phone, `u` + business-scoped id, `n` + any other text that stands where
+    phones stand, `w` + digest of a message's key. There is at most one of the last kind: the message that is
+    sent or spoken of, which comes first.
     """
 
     identifiers: list[bytes]

@@ -35,6 +35,8 @@ _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+_PHONE = re.compile(r"[-0-9+(). ]+")
+_NO_DIGIT = re.compile(r"[^0-9]")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
@@ -156,10 +158,17 @@ def _ms_wanted(given: Any, latest: int) -> str:
     return f"unix milliseconds or RFC 3339 with a zone, {_SPAN}"
 
 
-def phone_identifier(phone: str) -> bytes:
-    """Return the identifier of a phone: its digits, whatever else it is written with."""
-    digits = phone if phone.isascii() and phone.isdigit() else re.sub(r"[^0-9]", "", phone)
-    return b"p" + (digits or phone).encode()
+def phone_identifier(written: str) -> bytes:
+    """Return the identifier of what stands where phones stand.
+
+    What is written like a phone is one, and known by its digits. Any other text, such as a group's id, is a
+    name, compared whole.
+    """
+    if written.isascii() and written.isdigit():
+        return b"p" + written.encode()
+    if _PHONE.fullmatch(written) and (digits := _NO_DIGIT.sub("", written)):
+        return b"p" + digits.encode()
+    return b"n" + written.encode()
 
 
 def user_identifier(user_id: str) -> bytes:

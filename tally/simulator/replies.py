@@ -81,6 +81,8 @@ def inbound_body(rng: Random, inbound: Inbound, name: str | None = None) -> Json
         item["context"] = {"from": inbound.number.display_phone_number, "id": inbound.quoted_id}
     elif "id" in item.get("context", {}):
         del item["context"]
+    if rng.random() < 0.05:
+        item["group_id"] = f"Y2FwaV9ncm91cDo{rng.randrange(5)}"
     value.pop("contacts", None)
     if not inbound.is_later and rng.random() < 0.7:
         value["contacts"] = [contact_entry(rng, inbound.person)]

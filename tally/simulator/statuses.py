@@ -159,8 +159,8 @@ def group_status_body(rng: Random, sent: Sent, participant: Person, at_s: int) -
     value = value_of(body)
     value["contacts"] = [contact_entry(rng, participant)]
     item: Json = value["statuses"][0]
-    item |= {"id": sent.message_id, "timestamp": str(at_s), "recipient_id": "120363418770915618@g.us"}
-    item["recipient_participant_id"] = participant.wa_id
+    item |= {"id": sent.message_id, "timestamp": str(at_s), "recipient_id": f"{sent.message_id[-24:]}@g.us"}
+    item[rng.choice(("recipient_participant_id", "participant_recipient_id"))] = participant.wa_id
     item["recipient_participant_user_id"] = participant.user_id
     del item["recipient_participant_parent_user_id"]
     return body

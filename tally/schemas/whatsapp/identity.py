@@ -15,6 +15,7 @@ RECIPIENT_USER_KEYS = (
     "parent_recipient_user_id",  # April 2026
     "parent_user_id",  # February 2026
 )
+PARTICIPANT_PHONE_KEYS = ("participant_recipient_id", "recipient_participant_id")
 PARTICIPANT_USER_KEYS = ("recipient_participant_user_id", "recipient_participant_parent_user_id")
 SENDER_USER_KEYS = ("from_user_id", "from_parent_user_id")
 CONTACT_USER_KEYS = ("user_id", "parent_user_id")

@@ -7,7 +7,15 @@ from typing import Any
 
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import MESSAGE, Inbound, Quoted
-from tally.schemas.fields import digest, event_seconds, meta_id, optional_meta_id, required, typed
+from tally.schemas.fields import (
+    digest,
+    event_seconds,
+    meta_id,
+    optional_meta_id,
+    phone_identifier,
+    required,
+    typed,
+)
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, Routed
 from tally.schemas.wamids import message_key, message_part
@@ -42,14 +50,20 @@ def read_message(
     wamid = meta_id(message, "id", "")
     kind = typed(required(message, "type", ""), str, ".type")
     at_s = event_seconds(required(message, "timestamp", ""), ".timestamp", latest)
+    group = optional_meta_id(message, "group_id", "")
     who = _identifiers(message, kind, bad)
-    if not who and kind in REPLY_TYPES:
+    if not (who or group) and kind in REPLY_TYPES:
         who = _only_contact(sender)
     quoted = _quoted(message, bad)
     routed.see("message", kind, TYPES)
     part = message_part(wamid)
     routed.see_wamid(part)
     inbound = Inbound(digest(part), at_s) if kind in REPLY_TYPES else None
+    if inbound and group:
+        # What somebody writes in a group answers what was sent to the group, not what was sent to him.
+        in_group = [phone_identifier(group)]
+        routed.facts.append(KeyedCustomerSeen(join_parts(number), b"", in_group, inbound=inbound))
+        inbound = None
     if inbound or len(who) > 1:
         routed.facts.append(KeyedCustomerSeen(join_parts(number), b"", who, inbound=inbound))
     if quoted:

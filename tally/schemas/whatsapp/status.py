@@ -11,7 +11,12 @@ from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
 from tally.schemas.fields import MAX_ID, event_seconds, meta_id, producer_id, required, typed
 from tally.schemas.records import KeyedCustomerSeen, Routed
 from tally.schemas.wamids import message_part
-from tally.schemas.whatsapp.identity import PARTICIPANT_USER_KEYS, RECIPIENT_USER_KEYS, identifiers
+from tally.schemas.whatsapp.identity import (
+    PARTICIPANT_PHONE_KEYS,
+    PARTICIPANT_USER_KEYS,
+    RECIPIENT_USER_KEYS,
+    identifiers,
+)
 
 PRICING_RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4}
 COUNTED = frozenset({"sent", "delivered", "read", "played", "failed"})
@@ -23,9 +28,10 @@ OTHER_TYPES = frozenset({"call", "payment"})
 STATUS_KEYS = frozenset(
     {
         *("id", "status", "timestamp", "type", "errors", "pricing", "conversation"),
-        *("recipient_id", "recipient_type", "recipient_participant_id", "recipient_identity_key_hash"),
+        *("recipient_id", "recipient_type", "recipient_identity_key_hash"),
         *("biz_opaque_callback_data", "message", "payment", "group_id"),
         *RECIPIENT_USER_KEYS,
+        *PARTICIPANT_PHONE_KEYS,
         *PARTICIPANT_USER_KEYS,
     }
 )
@@ -45,36 +51,42 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
     wamid = meta_id(status, "id", "")
     name = typed(required(status, "status", ""), str, ".status")
     at_s = event_seconds(required(status, "timestamp", ""), ".timestamp", latest)
-    pricing = _pricing(status.get("pricing"), name, at_s)
+    pricing = _pricing(status, name, at_s)
     error = error_of(status.get("errors")) if name == "failed" else None
     key = b"%b/%b" % (number, part := message_part(wamid))
-    recipient = _recipient(status, number, key, bad)
+    recipients = _recipients(status, number, key, bad)
     routed.see("status", name, STATUSES)
     routed.see_wamid(part)
     routed.see_unknown("status", status, STATUS_KEYS)
     if name in COUNTED or pricing is not None:
         routed.add(MESSAGE, key, StatusSeen(name[:MAX_ID], at_s, error, pricing))
-    if recipient is not None:
-        routed.facts.append(recipient)
+    routed.facts += recipients
 
 
-def _recipient(
+def _recipients(
     status: dict[str, Any], number: bytes, message: bytes, bad: list[Bad]
-) -> KeyedCustomerSeen | None:
+) -> list[KeyedCustomerSeen]:
     """Return the recipient's identifiers together with the message: its send may name another phone.
 
-    A message to a group has many recipients; each participant's ids belong together, the message's
-    to none of them.
+    The recipient of a message to a group is the group. The participant whom a status is about is somebody
+    else, whose own ids belong together.
     """
-    if status.get("recipient_type") == "group":
-        found = identifiers(status, "", ("recipient_participant_id",), PARTICIPANT_USER_KEYS, bad)
-        return KeyedCustomerSeen(number, b"", found) if len(found) > 1 else None
-    found = identifiers(status, "", ("recipient_id",), RECIPIENT_USER_KEYS, bad)
-    return KeyedCustomerSeen(number, message, found) if found else None
+    is_to_group = status.get("recipient_type") == "group"
+    found = identifiers(status, "", ("recipient_id",), () if is_to_group else RECIPIENT_USER_KEYS, bad)
+    recipients = [KeyedCustomerSeen(number, message, found)] if found else []
+    if is_to_group:
+        own = identifiers(status, "", PARTICIPANT_PHONE_KEYS, PARTICIPANT_USER_KEYS, bad)
+        if len(own) > 1:
+            recipients.append(KeyedCustomerSeen(number, b"", own))
+    return recipients
 
 
-def _pricing(pricing: Any, name: str, at_s: int) -> Pricing | None:
-    """Return what a status of this name and second says of the price."""
+def _pricing(status: dict[str, Any], name: str, at_s: int) -> Pricing | None:
+    """Return what a status of this name and second says of the price; a group's does so in `conversation`."""
+    pricing = status.get("pricing")
+    if not isinstance(pricing, dict):
+        conversation = status.get("conversation")
+        pricing = conversation.get("pricing") if isinstance(conversation, dict) else None
     if not isinstance(pricing, dict):
         return None
     category, kind = (_priced_text(pricing.get(key)) for key in ("category", "type"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tally.schemas.facts import CustomerSeen, Inbound, Pricing, Quoted, StatusSeen
-from tally.schemas.fields import digest, message_identifier
+from tally.schemas.fields import digest, message_identifier, phone_identifier
 from tally.schemas.keys import join_parts
 from tally.schemas.wamids import message_key, message_part
 from tally.schemas.whatsapp.full import read_webhook
@@ -64,19 +64,57 @@ def test_a_recipient_is_known_by_a_business_scoped_id_under_any_of_its_names(key
     assert seen == CustomerSeen([WAMID, b"uUS.1"])
 
 
-def test_a_message_to_a_group_has_participants_and_no_recipient() -> None:
-    _, seen = facts(
-        statuses=[
-            status(
-                recipient_id="group-1",
-                recipient_type="group",
-                recipient_participant_id="16505551234",
-                recipient_participant_user_id="US.1",
-            )
-        ]
-    )
+@pytest.mark.parametrize("key", ["recipient_participant_id", "participant_recipient_id"])
+def test_the_recipient_of_a_message_to_a_group_is_the_group_and_a_participant_is_somebody_else(
+    key: str,
+) -> None:
+    to_group = {"recipient_id": "group-1", "recipient_type": "group", key: "16505551234"}
+    _, group, participant = facts(statuses=[status(**to_group, recipient_participant_user_id="US.1")])
 
-    assert seen == CustomerSeen([PHONE, b"uUS.1"])
+    assert group == CustomerSeen([WAMID, b"ngroup-1"])
+    assert participant == CustomerSeen([PHONE, b"uUS.1"])
+
+
+def test_the_price_of_a_message_to_a_group_stands_in_its_conversation() -> None:
+    conversation = {"id": "c", "pricing": {"billable": True, "category": "group_marketing"}}
+    seen = facts(statuses=[status(recipient_type="group", conversation=conversation)])[0]
+
+    assert seen.pricing == Pricing(1, 1750030073, "group_marketing", "")
+
+
+def test_what_is_written_in_a_group_is_of_the_group_whoever_writes_it() -> None:
+    written = message(group_id="group-1", from_user_id="US.1", context={"id": "wamid.1"})
+
+    assert facts(messages=[written]) == [
+        CustomerSeen([b"ngroup-1"], inbound=Inbound(digest(message_part("wamid.in")), 1750030099)),
+        CustomerSeen([PHONE, b"uUS.1"]),
+        Quoted(1750030099),
+    ]
+    assert bad(body(messages(messages=[message(group_id=7)]))) == [
+        "wrong_type at $.entry[0].changes[0].value.messages[0].group_id"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "identifier"),
+    [
+        ("16505551234", b"p16505551234"),
+        ("+1 (650) 555-1234", b"p16505551234"),
+        ("1.650.555.1234", b"p16505551234"),
+        ("0", b"p0"),
+        ("Y2FwaV9ncm91cDoxNTU1", b"nY2FwaV9ncm91cDoxNTU1"),
+        ("120363418770915618@g.us", b"n120363418770915618@g.us"),
+        ("US.1349", b"nUS.1349"),
+        ("+", b"n+"),
+        ("1650\t555", b"n1650\t555"),
+        (chr(0x661) + chr(0x662), b"n" + bytes.fromhex("d9a1d9a2")),
+        ("tel:1650", b"ntel:1650"),
+    ],
+)
+def test_a_phone_is_what_is_written_like_one_and_any_other_text_is_a_name(
+    written: str, identifier: bytes
+) -> None:
+    assert phone_identifier(written) == identifier
 
 
 def test_a_failed_status_carries_the_smallest_code_of_its_errors() -> None:
