@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from bench.servers import own_database
 from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference, differences
-from tally.oracle.judgement import Table, flushed_table, recounted_tables, view_table
+from tally.oracle.judgement import Table, postgres_table, recounted_tables, view_table
 from tally.oracle.recount import connect, copy_raw, recount
 from tally.streams.dev.judging import RawTopics
 from tally.streams.settings import Settings
@@ -49,7 +49,7 @@ async def wrong(settings: Settings, url: str, right: Table) -> list[Difference]:
         found = differences(right, await view_table(answers, {key[0] for key in right}))
     connection = await connect(settings.postgres_dsn.get_secret_value())
     try:
-        in_postgres, _ = await flushed_table(connection, right)
+        in_postgres, _ = await postgres_table(connection, right)
     finally:
         await connection.close()
     return found + in_postgres

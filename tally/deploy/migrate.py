@@ -80,7 +80,7 @@ def up(dsn: str, scripts: Scripts = SCRIPTS, deadline_seconds: float = DEADLINE_
     columns that this version does not know.
 
     A migration that waits for a lock times out after seconds, and is retried until the deadline. While it
-    waits for a whole table, all later statements on the table wait behind it, above all the flush.
+    waits for a whole table, all later statements on the table wait behind it, above all the sink.
     """
     ends = time.monotonic() + deadline_seconds
     command = ("--migration-lock", "migrate", "--strict")

@@ -27,7 +27,7 @@ BEGIN
             'answered_unknown', 'dropped', 'connected_s', 'talk_s', 'hold_s', 'queue_wait_s',
             'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
             'hangup_causes', 'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read',
-            'updated_at'
+            'epoch', 'updated_at'
         );
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'tally.counters has columns that this version of Tally does not know: %', unknown
@@ -35,8 +35,8 @@ BEGIN
     END IF;
 END $$;
 
--- What a new column should hold is in no row yet: every row is sent again.
-UPDATE tally.flush_progress SET columns = ''
+-- What a new column should hold is in no row yet: both changelogs are read from their start.
+UPDATE tally.sink_progress SET columns = ''
 WHERE EXISTS (
     SELECT FROM unnest(ARRAY[
         'tenant', 'campaign', 'template_name', 'template_language', 'grain', 'contacts', 'attempts',
@@ -131,6 +131,7 @@ BEGIN
     END IF;
 END $$;
 
+DROP VIEW IF EXISTS tally.cuts;
 DROP VIEW IF EXISTS tally.operator_stats;
 DROP VIEW IF EXISTS tally.campaign_stats;
 DROP VIEW IF EXISTS tally.campaign_template_stats;
@@ -193,7 +194,17 @@ SELECT
     tally.sum_entries(jsonb_agg(hangup_causes)) AS hangup_causes,
     tally.sum_entries(jsonb_agg(queues)) AS queues,
     tally.summarise_seconds(jsonb_agg(time_to_deliver)) AS time_to_deliver,
-    tally.summarise_seconds(jsonb_agg(time_to_read)) AS time_to_read
+    tally.summarise_seconds(jsonb_agg(time_to_read)) AS time_to_read,
+    EXISTS (
+        SELECT FROM tally.sink_progress
+        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
+    ) AS catching_up,
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE generation = (SELECT generation FROM tally.current_generation)
+            AND tenant = convert_to(counters.tenant, 'UTF8')
+            AND campaign = convert_to(counters.campaign, 'UTF8')
+    ) AS withheld
 FROM tally.counters
 WHERE generation = (SELECT generation FROM tally.current_generation)
     AND grain = 'template'
@@ -268,7 +279,17 @@ SELECT
     tally.sum_entries(jsonb_agg(hangup_causes) FILTER (WHERE grain = 'template')) AS hangup_causes,
     tally.sum_entries(jsonb_agg(queues) FILTER (WHERE grain = 'template')) AS queues,
     tally.summarise_seconds(jsonb_agg(time_to_deliver) FILTER (WHERE grain = 'template')) AS time_to_deliver,
-    tally.summarise_seconds(jsonb_agg(time_to_read) FILTER (WHERE grain = 'template')) AS time_to_read
+    tally.summarise_seconds(jsonb_agg(time_to_read) FILTER (WHERE grain = 'template')) AS time_to_read,
+    EXISTS (
+        SELECT FROM tally.sink_progress
+        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
+    ) AS catching_up,
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE generation = (SELECT generation FROM tally.current_generation)
+            AND tenant = convert_to(counters.tenant, 'UTF8')
+            AND campaign = convert_to(counters.campaign, 'UTF8')
+    ) AS withheld
 FROM tally.counters
 WHERE generation = (SELECT generation FROM tally.current_generation)
     AND grain IN ('campaign', 'template')
@@ -296,7 +317,17 @@ SELECT
     template_language AS operator,
     sum(talk_s)::bigint AS talk_s,
     sum(connects)::bigint AS connects,
-    sum(ring_no_answer)::bigint AS ring_no_answer
+    sum(ring_no_answer)::bigint AS ring_no_answer,
+    EXISTS (
+        SELECT FROM tally.sink_progress
+        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
+    ) AS catching_up,
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE generation = (SELECT generation FROM tally.current_generation)
+            AND tenant = convert_to(counters.tenant, 'UTF8')
+            AND campaign = convert_to('', 'UTF8')
+    ) AS withheld
 FROM tally.counters
 WHERE generation = (SELECT generation FROM tally.current_generation)
     AND grain = 'operator'
@@ -307,4 +338,20 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
         OR memberships <> '{}' OR legs <> '{}'
     )
 GROUP BY tenant, template_name, template_language;
+
+-- Each row is of a partition: which moment of the fold it shows.
+CREATE VIEW tally.cuts AS
+SELECT
+    generation,
+    partition,
+    seq,
+    to_timestamp(cut_at_ms / 1000.0) AS cut_at,
+    NOT is_cut AS catching_up,
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE withheld.generation = sink_progress.generation
+            AND withheld.partition = sink_progress.partition
+    ) AS withheld
+FROM tally.sink_progress
+WHERE generation = (SELECT generation FROM tally.current_generation);
 -- [[[end]]]

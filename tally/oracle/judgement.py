@@ -13,7 +13,7 @@ from tally.oracle.recount import RawTopics, Row, connect, copy_raw, fetch, recou
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER
 
-FLUSHED_SECONDS = 20.0
+ARRIVED_SECONDS = 20.0
 """How long Postgres may lag behind the view before a difference counts."""
 POLL_SECONDS = 0.25
 OPERATORS = "(operators)"
@@ -58,7 +58,7 @@ async def judge(dsn: str, raw: RawTopics, answers: Answers) -> Judgement:
         recounted = await recounted_tables(connection)
         old = await fetch(connection, "recount.old_way")
         view = await view_table(answers, {key[0] for key in recounted})
-        in_postgres, postgres = await flushed_table(connection, recounted)
+        in_postgres, postgres = await postgres_table(connection, recounted)
     finally:
         await connection.close()
     in_view = differences(as_shown(recounted), view)
@@ -105,10 +105,10 @@ def as_shown(recounted: Table) -> Table:
     return {key: row for key, row in recounted.items() if key not in added_up}
 
 
-async def flushed_table(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
-    """Wait until Postgres equals the recount or FLUSHED_SECONDS pass; return differences and rows."""
+async def postgres_table(connection: Any, recounted: Table) -> tuple[list[Difference], Table]:
+    """Wait until Postgres equals the recount or ARRIVED_SECONDS pass; return differences and rows."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + FLUSHED_SECONDS
+    deadline = loop.time() + ARRIVED_SECONDS
     while True:
         held = _keyed(await fetch(connection, "tally.campaign_stats"))
         held |= _keyed(await fetch(connection, "tally.campaign_template_stats"))

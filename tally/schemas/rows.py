@@ -90,6 +90,9 @@ class Progress(Struct, frozen=True, array_like=True):
     """
 
 
+UNFINISHED = "unfinished"
+"""Stands for the rules while a recount corrects rows in several transactions."""
+
 PROGRESS_KEY = b"\x00progress"
 """Key of the progress record in both changelogs; no key of a row or of a table begins with NUL."""
 

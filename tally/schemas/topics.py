@@ -97,7 +97,7 @@ class Names(Struct, frozen=True):
         """Return the topic of a changelog."""
         return f"{self.app}-{changelog}"
 
-    def group(self, role: Literal["route", "fold"]) -> str:
+    def group(self, role: Literal["route", "fold", "sink"]) -> str:
         """Return the consumer group of a role."""
         return f"{self.app}-{role}"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tally.agents.flush.ports import FlushConfig
+from tally.agents.sink.ports import SinkConfig
 from tally.schemas.call_facts import VariableRole
 from tally.schemas.conventions import VARIABLES, Conventions
 from tally.schemas.topics import Names
@@ -19,10 +19,10 @@ from tally.tables.kafka.clients import KafkaClients
 from tally.tables.rules import Rules
 
 PREFIX = "TALLY_"
-FLUSH = FlushConfig()
-"""Source of the flush defaults, so each has one definition."""
-Role = Literal["route", "fold", "flush", "view"]
-ROLES: tuple[Role, ...] = ("route", "fold", "flush", "view")
+SINK = SinkConfig()
+"""Source of the sink's defaults, so each has one definition."""
+Role = Literal["route", "fold", "sink", "view"]
+ROLES: tuple[Role, ...] = ("route", "fold", "sink", "view")
 
 
 class SettingsError(Exception):
@@ -49,10 +49,10 @@ class Settings(BaseSettings):
     kafka_cert_file: Path | None = Field(None, description="client certificate for SSL")
     kafka_key_file: Path | None = Field(None, description="key of the client certificate")
     postgres_dsn: SecretStr = Field(
-        SecretStr("postgresql://tally@127.0.0.1:15432/tally"), description="where the counters are flushed to"
+        SecretStr("postgresql://tally@127.0.0.1:15432/tally"), description="where the counters are copied to"
     )
     postgres_pool_size: int = Field(
-        FLUSH.partitions_at_once, ge=1, le=100, description="connections to Postgres at most"
+        SINK.partitions_at_once, ge=1, le=100, description="connections to Postgres at most"
     )
 
     topic_prefix: str = Field(
@@ -149,10 +149,15 @@ class Settings(BaseSettings):
     commit_seconds: float = Field(
         0.2, ge=0.05, le=10, description="how often the group's offsets are committed"
     )
-    flush_seconds: float = Field(
-        FLUSH.interval_seconds, ge=0.05, le=600, description="how often dirty rows go to Postgres"
+    sink_seconds: float = Field(
+        SINK.interval_seconds, ge=0.05, le=600, description="how often what has changed goes to Postgres"
     )
-    flush_rows: int = Field(FLUSH.max_rows, ge=1, le=10_000, description="or once there are so many of them")
+    sink_rows: int = Field(
+        SINK.bounds.most_entries,
+        ge=1,
+        le=100_000,
+        description="or once so many rows have; more than that are several transactions",
+    )
     lag_seconds: float = Field(0.2, ge=0.02, le=60, description="how often lag is measured")
     live_lag_seconds: float = Field(
         2.0, ge=0.1, le=3600, description="lag up to which numbers are called live"

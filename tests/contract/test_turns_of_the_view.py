@@ -1,4 +1,4 @@
-"""Laws of cost: no turn of the event loop takes view or flush more than 50 ms of CPU."""
+"""Laws of cost: no turn of the event loop takes view or sink more than 50 ms of CPU."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 
-from tally.agents.flush.ports import FlushConfig
 from tally.agents.view.model import View
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import PLAIN
@@ -14,11 +13,12 @@ from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import Row, encode
 from tally.tables.pieces import in_pieces
-from tally.tables.postgres.columns import Rows, encoding
-from tally.tables.postgres.progress import FlushProgress
-from tests.support.flush_doubles import Hands, MemoryPostgres
+from tally.tables.postgres.kinds import ROWS
+from tally.tables.postgres.writer import Order, Written
+from tests.support.sink_doubles import DEFAULT, Hands, Life, MemoryPostgres
+from tests.support.sink_logs import Partition
 from tests.support.steps import STEP_SECONDS, Steps, least, watched_steps
-from tests.support.view_rows import put_operator, put_progress
+from tests.support.view_rows import put_operator
 from tests.support.web_api import Api, serving
 
 PARTITIONS = 8
@@ -34,12 +34,10 @@ Asked = Callable[[Api], Awaitable[object]]
 class Writer(MemoryPostgres):
     """As the real one, which makes records of rows and waits for an answer."""
 
-    async def write(
-        self, partition: int, rows: Rows, progress: FlushProgress, seen: FlushProgress | None
-    ) -> int:
-        await in_pieces(encoding(rows))
+    async def write(self, order: Order, search: bool = False) -> Written:
+        await in_pieces(ROWS.statements([(key, value) for (_, key), value in order.entries.items()]))
         await asyncio.sleep(0)
-        return await super().write(partition, rows, progress, seen)
+        return await super().write(order, search)
 
 
 def fill(view: View, campaigns: int, templates: int, counts: dict[str, int], partitions: int) -> None:
@@ -101,17 +99,16 @@ def test_no_answer_keeps_others_waiting(target: str) -> None:
     assert steps.largest_seconds < STEP_SECONDS
 
 
-def test_the_first_look_of_a_flush_and_a_whole_batch_keep_nobody_waiting() -> None:
-    async def flushed() -> Steps:
-        view, postgres = View(1), Writer()
-        fill(view, 20, 5_000, MANY, 1)
-        put_progress(view, 0, 2)
-        hands = Hands(view, postgres, config=FlushConfig(max_rows=1_000))
+def test_a_hundred_thousand_rows_come_to_postgres_without_keeping_anybody_waiting() -> None:
+    async def written() -> Steps:
+        partition, postgres = Partition(), Writer()
+        value = encode(Row(1, 1_795_000_000_000, 1_795_000_001_000, ["77"], MANY, ["whatsapp"]))
+        for campaign in range(20):
+            names = [RowKey("t1", f"c{campaign}", Template(f"promo_{n}", "pt_BR")) for n in range(5_000)]
+            partition.commit({name.encode(): value for name in names})
+        life = Life(Hands({0: partition}, postgres), config=DEFAULT)
         with watched_steps() as steps:
-            running = asyncio.ensure_future(hands.tick())
-            await asyncio.wait({running}, timeout=DEADLINE_SECONDS)
-        assert running.done()
-        assert len(postgres.rows) == 100_000
+            await life.run(lambda: len(postgres.rows) == 100_000, 0.01, 100_000)
         return steps
 
-    assert asyncio.run(flushed()).largest_seconds < STEP_SECONDS
+    assert asyncio.run(written()).largest_seconds < STEP_SECONDS

@@ -20,15 +20,15 @@ DUMP = """
 DROP SCHEMA IF EXISTS dump CASCADE;
 CREATE SCHEMA dump;
 CREATE TABLE dump.counters AS TABLE tally.counters;
-CREATE TABLE dump.flush_progress AS TABLE tally.flush_progress;
+CREATE TABLE dump.sink_progress AS TABLE tally.sink_progress;
 """
 RESTORE = """
-TRUNCATE tally.counters, tally.flush_progress;
+TRUNCATE tally.counters, tally.sink_progress, tally.withheld;
 INSERT INTO tally.counters SELECT * FROM dump.counters;
-INSERT INTO tally.flush_progress SELECT * FROM dump.flush_progress;
+INSERT INTO tally.sink_progress SELECT * FROM dump.sink_progress;
 DROP SCHEMA dump CASCADE;
 """
-SEEN = "SELECT coalesce(sum(next_offset), 0) FROM {schema}.flush_progress"
+SEEN = "SELECT coalesce(sum(counters_offset), 0) FROM {schema}.sink_progress"
 MIGRATION = (
     "ALTER TABLE tally.counters ADD COLUMN added_meanwhile bigint NOT NULL DEFAULT 0",
     "CREATE INDEX CONCURRENTLY added_meanwhile ON tally.counters (added_meanwhile)",
@@ -89,7 +89,7 @@ class ServerNemesis:
         await until(lambda: wire.struck > struck, FIRED_SECONDS, "a reply to COMMIT was lost")
 
     async def lock_counters(self, _: Strike) -> None:
-        """Lock the table until a session waits for it, then for longer than a flush waits for a lock."""
+        """Lock the table until a session waits for it, then for longer than a sink waits for a lock."""
         connected = self._connected
         async with connected() as watching, connected() as connection, connection.transaction():
             await connection.execute("LOCK TABLE tally.counters IN EXCLUSIVE MODE")
@@ -128,8 +128,8 @@ class ServerNemesis:
                 while not await self._is_dump_older(connection):
                     await asyncio.sleep(0.05)
             async with connection.transaction():
-                # As an operator's restore would do: no flush in between.
-                await connection.execute("LOCK tally.counters, tally.flush_progress IN ACCESS EXCLUSIVE MODE")
+                # As an operator's restore would do: no write in between.
+                await connection.execute("LOCK tally.counters, tally.sink_progress IN ACCESS EXCLUSIVE MODE")
                 assert await self._is_dump_older(connection), "nothing would be restored"
                 await connection.execute(RESTORE)
 

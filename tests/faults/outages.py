@@ -20,7 +20,7 @@ MEND_SECONDS = 300.0
 FLOW_SECONDS = 10.0
 """Least time for which events flow after a mend."""
 CURRENT_SECONDS = 3.0
-"""Longest wait of a row for an ordinary flush, and greatest age of live numbers."""
+"""Longest wait of a row for an ordinary write, and greatest age of live numbers."""
 BROKER_PER_SECOND = 100
 
 How = Literal["cut", "stall"]
@@ -42,11 +42,11 @@ class Outage(Struct, frozen=True):
     """Worst lag before the outage, which shows the share of the machine alone."""
     unwell: int
     """Number of health checks at which a worker was not ready or not alive."""
-    flush_failures: int
-    unflushed_seconds: float
+    sink_failures: int
+    behind_seconds: float
     """Wait of the oldest row for Postgres at the end; proves that it was away."""
     caught_up_seconds: float
-    """From the return of Postgres until no row waited longer than for an ordinary flush."""
+    """From the return of Postgres until no row waited longer than for an ordinary write."""
 
 
 class Severed(Struct, frozen=True):
@@ -91,8 +91,8 @@ async def postgres_away(
         worst_lag_seconds=worst.lag_seconds,
         calm_lag_seconds=calm.lag_seconds,
         unwell=worst.unready + worst.dead,
-        flush_failures=_grown("tally_flush_failures_total", before, after),
-        unflushed_seconds=min(scrape.value("tally_flush_lag_seconds") for scrape in after),
+        sink_failures=_grown("tally_sink_failures_total", before, after),
+        behind_seconds=min(scrape.value("tally_sink_lag_seconds") for scrape in after),
         caught_up_seconds=caught_up_s,
     )
 
@@ -132,7 +132,7 @@ async def _counts_again(worker: HookedWorker, since_unix_s: float) -> float:
 
 async def _current(worker: HookedWorker) -> float:
     def current(scrape: Scrape) -> bool:
-        return scrape.value("tally_flush_lag_seconds") < CURRENT_SECONDS
+        return scrape.value("tally_sink_lag_seconds") < CURRENT_SECONDS
 
     return await until_read(worker, current, MEND_SECONDS, "Postgres is not up to date")
 

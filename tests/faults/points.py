@@ -91,8 +91,8 @@ POINTS = (
     "commit.committed",
     "commit.applied",
     "open.fenced",
-    "flush.write",
-    "flush.committed",
+    "sink.write",
+    "sink.committed",
     "view.apply",
 )
 """All points in the order in which an event passes them; `open.fenced` only when a partition is opened."""
@@ -107,8 +107,8 @@ def install(armed: Armed) -> None:
     _replace(ChangelogWriter, "commit", armed.before, "commit.begun")
     _replace(ChangelogWriter, "start", armed.after, "open.fenced")
     _replace(PartitionStore, "_commit", armed.after, "commit.applied")
-    _replace(Writer, "write", armed.before, "flush.write")
-    _replace(Writer, "write", armed.after, "flush.committed")
+    _replace(Writer, "write", armed.before, "sink.write")
+    _replace(Writer, "write", armed.after, "sink.committed")
     _replace(View, "apply", armed.before, "view.apply")
     _install_in_transactions(armed)
     if (contact := armed.poison) is not None:

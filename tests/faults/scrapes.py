@@ -40,8 +40,8 @@ class Scrape:
         return any(one.name == name and labels.items() <= one.labels.items() for one in self._samples)
 
     def failed(self, *sqlstate_classes: str) -> float:
-        """Return how many flushes have failed, of the named kinds or of all."""
-        name = "tally_flush_failures_total"
+        """Return how often the sink has failed, of the named kinds or of all."""
+        name = "tally_sink_failures_total"
         if not sqlstate_classes:
             return self.value(name)
         return math.fsum(self.value(name, sqlstate_class=one) for one in sqlstate_classes)

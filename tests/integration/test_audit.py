@@ -36,7 +36,7 @@ async def change(database: str, sql: str) -> None:
         await connection.close()
 
 
-async def flushed(environment: dict[str, str], with_raw: bool) -> Audit:
+async def audited(environment: dict[str, str], with_raw: bool) -> Audit:
     """Audit until Postgres has all rows."""
     for _ in range(20):
         found = await examine(load(environment), with_raw)
@@ -55,7 +55,7 @@ async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_
     await publish(environment, simulated(seed=601, contacts_per_campaign=40))
     await counted(worker)
 
-    found = await flushed(environment, with_raw=True)
+    found = await audited(environment, with_raw=True)
     assert (found.drift, found.raw) == ([], "counted again")
     assert found.rows > 50
 

@@ -53,7 +53,7 @@ async def test_a_stray_worker_ends_before_it_counts_and_numbers_in_postgres_stay
     assert "foreign_database" in told
     assert "process started" not in told
     assert differences == []
-    assert await flushed_to(other) == 0
+    assert await written_to(other) == 0
 
 
 async def test_a_database_that_lost_its_id_is_ours_by_its_counters_and_another_is_adopted_by_hand(
@@ -152,18 +152,18 @@ async def test_a_worker_on_other_brokers_does_not_write_into_a_database_that_has
         await publish(environment, simulated(7, contacts_per_campaign=10))
         await counted(ours)
         assert await verdict(ours) == []
-        flushed = await flushed_to(database)
+        written = await written_to(database)
         other.start()
         assert await until_exit(other, EXIT_SECONDS) == 70
 
     assert "foreign_database" in other.log.read_text()
-    assert await flushed_to(database) == flushed
+    assert await written_to(database) == written
 
 
-async def flushed_to(dsn: str) -> int:
+async def written_to(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
     try:
-        found: int = await connection.fetchval("SELECT count(*) FROM tally.flush_progress")
+        found: int = await connection.fetchval("SELECT count(*) FROM tally.sink_progress")
         return found
     finally:
         await connection.close()

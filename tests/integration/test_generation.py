@@ -10,7 +10,7 @@ from tally.streams.settings import load
 pytestmark = pytest.mark.asyncio
 
 
-async def test_the_generation_shown_only_moves_forward_and_to_one_that_was_flushed(database: str) -> None:
+async def test_the_generation_shown_only_moves_forward_and_to_one_that_was_written(database: str) -> None:
     migrate.up(database)
     first, second = (load({}, postgres_dsn=database, generation=number) for number in (1, 2))
     assert await shown(first) is None
@@ -20,9 +20,9 @@ async def test_the_generation_shown_only_moves_forward_and_to_one_that_was_flush
         with pytest.raises(GenerationError, match="nothing of generation 2"):
             await point(second)
         await connection.execute(
-            "INSERT INTO tally.flush_progress"
-            " (generation, partition, next_offset, store_id, columns, flushes)"
-            " VALUES (1, 0, 5, 's', 'c', 1), (2, 0, 5, 's', 'c', 1)"
+            "INSERT INTO tally.sink_progress"
+            " SELECT number, 0, 's', 'a', 'b', 5, 'r', 'c', 5, 5, 0, true, 1, true, 'w', 1"
+            " FROM generate_series(1, 2) AS number"
         )
     finally:
         await connection.close()

@@ -11,13 +11,12 @@ import pytest
 
 from tally.deploy import migrate
 from tally.tables.postgres.database import Database
-from tally.tables.postgres.progress import FlushProgress
 from tally.tables.postgres.writer import Writer
-from tests.support.flush_doubles import key, row
 from tests.support.servers import execute
+from tests.support.sink_doubles import key, order, progress, row
 
 DOCS = Path(__file__).parents[2] / "docs" / "running.md"
-VIEWS = ("campaign_stats", "campaign_template_stats", "operator_stats")
+VIEWS = ("campaign_stats", "campaign_template_stats", "operator_stats", "cuts")
 ROLES = ("tally_worker", "tally_reader")
 
 
@@ -70,15 +69,17 @@ async def fetch(dsn: str, statement: str) -> list[asyncpg.Record]:
 
 
 @pytest.mark.asyncio
-async def test_the_worker_flushes_and_the_reader_reads_every_view(granted: Granted) -> None:
+async def test_the_worker_writes_and_the_reader_reads_every_view(granted: Granted) -> None:
     database = await Database.open(granted.dsn("tally_worker"))
     try:
         writer = Writer(database, 1)
         await writer.read_progress([0])
         counted = {"accepted": 3, "time_to_read.5": 2, "errors.meta:1": 1}
-        assert await writer.write(0, [(key(), row(5, **counted))], FlushProgress(5, "s", "c", 1), None) == 1
-        (held,) = (await writer.read_progress([0])).values()
-        assert held.next_offset == 5
+        rows = [(key(), row(5, **counted)), (key("c2"), None), (key("nul\0"), row(5, **counted))]
+        wanted = order(0, rows, progress(5), None, is_pruning=True)
+        assert (await writer.write(wanted, search=True)).changed == {"rows": 1}
+        assert await writer.read_progress([0]) == {0: progress(5)}
+        await writer.write(order(0, [(key("nul\0"), None)], progress(6, 2), progress(5)), search=True)
     finally:
         await database.close()
     tables = await fetch(granted.owner, "SELECT tablename FROM pg_tables WHERE schemaname = 'tally'")
@@ -98,9 +99,9 @@ async def test_the_worker_flushes_and_the_reader_reads_every_view(granted: Grant
     ("role", "statement"),
     [
         ("tally_reader", "SELECT * FROM tally.counters"),
-        ("tally_reader", "UPDATE tally.flush_progress SET next_offset = 0"),
+        ("tally_reader", "UPDATE tally.sink_progress SET seq = 0"),
         ("tally_reader", "CREATE TABLE tally.mine (n int)"),
-        ("tally_worker", "DELETE FROM tally.counters"),
+        ("tally_worker", "DELETE FROM tally.sink_progress"),
         ("tally_worker", "DROP VIEW tally.campaign_stats"),
         ("tally_worker", "CREATE TABLE tally.mine (n int)"),
     ],

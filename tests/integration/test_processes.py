@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.long, pytest.mark.asyncio]
 
 STOP_SECONDS = 20.0
 ORPHAN_SECONDS = 5.0
-TWO = ["route", "fold,flush,view"]
-THREE = ["route", "fold,flush", "view"]
+TWO = ["route", "fold,sink,view"]
+THREE = ["route", "fold,sink", "view"]
 
 
 def started(worker: WorkerProcess) -> dict[str, int]:
@@ -118,7 +118,7 @@ async def test_a_process_that_hangs_is_named_and_the_others_are_scraped_until_th
     await until(lambda: all(map(has_ended, pids.values())), ORPHAN_SECONDS)
 
 
-@pytest.mark.parametrize("killed", ["fold,flush", "view"])
+@pytest.mark.parametrize("killed", ["fold,sink", "view"])
 async def test_a_process_that_is_killed_takes_the_worker_with_it_and_no_counter_falls(
     worker: WorkerProcess, killed: str
 ) -> None:

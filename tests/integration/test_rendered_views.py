@@ -14,6 +14,10 @@ from tests.support.servers import execute
 
 VIEW = "tally.campaign_stats"
 OURS = migrate.SCRIPTS
+PROGRESS = """
+INSERT INTO tally.sink_progress
+VALUES (1, 0, 's', 'a', 'b', 7, 'r', 'known', 7, 7, 0, true, 1, true, 'w', 1)
+"""
 
 
 @pytest.fixture
@@ -85,18 +89,16 @@ def test_a_view_that_somebody_dropped_comes_back(migrated: str) -> None:
 
 
 def test_a_column_that_is_missing_is_added_and_every_row_sent_again(migrated: str) -> None:
-    progress = "INSERT INTO tally.flush_progress VALUES (1, 0, 7, 's', 'known', 1)"
-    asyncio.run(execute(migrated, f"ALTER TABLE tally.counters DROP COLUMN talk_s CASCADE; {progress}"))
+    asyncio.run(execute(migrated, f"ALTER TABLE tally.counters DROP COLUMN talk_s CASCADE; {PROGRESS}"))
     migrate.up(migrated)
     assert value(migrated, "SELECT count(talk_s) FROM tally.counters") == 0
-    assert value(migrated, "SELECT columns FROM tally.flush_progress") == ""
+    assert value(migrated, "SELECT columns FROM tally.sink_progress") == ""
 
 
 def test_rows_are_not_sent_again_for_views_alone(migrated: str, changed: migrate.Scripts) -> None:
-    progress = "INSERT INTO tally.flush_progress VALUES (1, 0, 7, 's', 'known', 1)"
-    asyncio.run(execute(migrated, progress))
+    asyncio.run(execute(migrated, PROGRESS))
     migrate.up(migrated, changed)
-    assert value(migrated, "SELECT columns FROM tally.flush_progress") == "known"
+    assert value(migrated, "SELECT columns FROM tally.sink_progress") == "known"
 
 
 def test_a_version_that_knows_fewer_counters_leaves_the_database_alone_and_says_so(

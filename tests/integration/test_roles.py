@@ -34,7 +34,7 @@ MOST = {
     "route": Used(kafka=8, postgres=0, threads=4),
     "fold": Used(kafka=14, postgres=0, threads=8),  # a transactional producer for each of four partitions
     "view": Used(kafka=5, postgres=0, threads=3),
-    "flush": Used(kafka=3, postgres=4, threads=3),
+    "sink": Used(kafka=14, postgres=4, threads=3),
 }
 """A producer too many, or a view that nobody asks, is one connection and a thread at least."""
 

@@ -43,9 +43,10 @@ RETIRED = {
     r"\b(Store|Fold)Settings\b|\bPolicy\(|\bWorld\(Struct|\bTiming\(": "…Config, …Ports",
     r"view[./]reader\b|web[./]site\b|\bSITE\b": "view/queries, web/endpoints",
     r"def _?take\b|\b_?take_(row|progress|ends|committed|status)\b": "apply, note, split, next_batch",
-    r"\bUnflushed\b|\b_stand\(|\bStanding\b": "DirtyRows, FlushState",
+    r"\bUnflushed\b|\b_stand\(|\bStanding\b": "Cuts, SinkProgress",
     r"\bRawPlace\b|\bReadPlace\b|\bclass Place\b": "RawPartition, PartitionRead, Rank",
     r"\b_Told\b|call_told": "identified, OnProgress",
+    r"(?i)TALLY_FLUSH|tally_flush_|\bflush_(progress|rows|seconds)\b|\bflushers?\b|agents[./]flush": "sink",
 }
 """Patterns, each with the word that stands in their place."""
 

@@ -42,7 +42,7 @@ def comparable(
 ) -> tuple[dict[bytes, Counts], dict[bytes, Counts], int]:
     """Return the rows of both sides that are of one moment, and how many Postgres has not been sent yet.
 
-    A row is (next offset, counts). A newer one in Postgres was flushed after the copy was made; a row that
+    A row is (next offset, counts). A newer one in Postgres came after the copy was made; a row that
     only Postgres has is drift, since rows are never deleted within a generation.
     """
     behind = {key for key, (at, _) in held.items() if key not in stored or stored[key][0] < at}

@@ -11,15 +11,13 @@ from msgspec import structs
 from tally.agents.fold.ports import FoldPorts
 from tally.agents.fold.rows import corrections, recount
 from tally.agents.fold.steps import OF_A_TRANSACTION
+from tally.schemas.rows import UNFINISHED
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tally.tables.store.errors import CopyUnfit
 from tally.tables.store.partition import PartitionStore
-
-UNFINISHED = "unfinished"
-"""Replaces the fingerprint while rows are being corrected: an opening that finds it recounts them."""
 
 SAY_SECONDS = 10.0
 

@@ -20,6 +20,7 @@ CREATE TABLE tally.counters (
     first_ms              bigint  NOT NULL,
     last_ms               bigint  NOT NULL,
     labels                text[]  NOT NULL DEFAULT '{}',
+    epoch                 bigint  NOT NULL DEFAULT 0,
     updated_at            timestamptz NOT NULL DEFAULT now(),
 
     PRIMARY KEY (generation, tenant, campaign, template_name, template_language, grain, partition)
@@ -34,28 +35,67 @@ COMMENT ON TABLE tally.counters IS
 COMMENT ON COLUMN tally.counters.grain IS
     'What the row is of: a template, a campaign (what does not add up over templates), or an operator';
 COMMENT ON COLUMN tally.counters.next_offset IS
-    'Progress of the partition when the row last changed; an older row never replaces a newer one';
+    'Progress of the partition when the row last changed';
+COMMENT ON COLUMN tally.counters.epoch IS
+    'Which reading of the changelogs from their start wrote the row; others are deleted at its end';
 
--- How far a partition has been flushed. Compared and swapped in the transaction that writes its rows, so
--- that a second flusher, a zombie or a restored dump is noticed. Deleting a row sends its partition again.
-CREATE TABLE tally.flush_progress (
-    generation  bigint  NOT NULL,
-    partition   integer NOT NULL,
-    next_offset bigint  NOT NULL,
-    store_id    text    NOT NULL,
-    columns     text    NOT NULL,
-    flushes     bigint  NOT NULL,
-    updated_at  timestamptz NOT NULL DEFAULT now(),
+-- How far the sink has written a partition: where reading goes on in both changelogs, and of which moment the
+-- rows are. Compared and swapped in the transaction that writes its rows, so that a second sink, a zombie or a
+-- restored dump is noticed. Deleting a row lets its partition be read from the start.
+CREATE TABLE tally.sink_progress (
+    generation      bigint  NOT NULL,
+    partition       integer NOT NULL,
+    store_id        text    NOT NULL,
+    states_topic    text    NOT NULL,
+    counters_topic  text    NOT NULL,
+    seq             bigint  NOT NULL,
+    rules           text    NOT NULL,
+    columns         text    NOT NULL,
+    states_offset   bigint  NOT NULL,
+    counters_offset bigint  NOT NULL,
+    cut_at_ms       bigint  NOT NULL,
+    is_cut          boolean NOT NULL,
+    epoch           bigint  NOT NULL,
+    is_pruned        boolean NOT NULL,
+    writer          text    NOT NULL,
+    writes          bigint  NOT NULL,
+    updated_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (generation, partition)
 )
 WITH (fillfactor = 50);
 
-COMMENT ON COLUMN tally.flush_progress.next_offset IS 'Every fact below it is in tally.counters';
-COMMENT ON COLUMN tally.flush_progress.store_id IS 'The changelog that the rows come from';
-COMMENT ON COLUMN tally.flush_progress.columns IS 'Fingerprint of the counters that the writer knew';
-COMMENT ON COLUMN tally.flush_progress.flushes IS 'Grows with every flush: two writers never see it alike';
+COMMENT ON COLUMN tally.sink_progress.store_id IS 'The partition''s tables that the rows come from';
+COMMENT ON COLUMN tally.sink_progress.states_topic IS 'Topic id; counters_topic likewise';
+COMMENT ON COLUMN tally.sink_progress.seq IS 'The last transaction of the fold that was a cut';
+COMMENT ON COLUMN tally.sink_progress.rules IS 'Fingerprint of the rules that the rows were counted by';
+COMMENT ON COLUMN tally.sink_progress.columns IS 'The counters that the writer knew; empty: read all again';
+COMMENT ON COLUMN tally.sink_progress.states_offset IS 'The next offset to read; counters_offset likewise';
+COMMENT ON COLUMN tally.sink_progress.cut_at_ms IS 'Kafka''s time of the last cut';
+COMMENT ON COLUMN tally.sink_progress.is_cut IS 'Whether the rows are of one moment; false while catching up';
+COMMENT ON COLUMN tally.sink_progress.epoch IS 'Which reading of the logs from their start this is';
+COMMENT ON COLUMN tally.sink_progress.is_pruned IS 'Whether what the epoch has not written is deleted';
+COMMENT ON COLUMN tally.sink_progress.writer IS 'With writes: no two writers see it alike';
 
--- The generation that readers sum. Set by the first flush, moved by `tally generation` alone.
+-- What Postgres refused (sqlstate says why), as the bytes of the changelog: whose numbers lack it is in tenant and
+-- campaign, in UTF-8. The views show how many there are; they are tried again.
+CREATE TABLE tally.withheld (
+    generation bigint  NOT NULL,
+    partition  integer NOT NULL,
+    kind       text    NOT NULL,
+    digest     bytea   NOT NULL,
+    key        bytea   NOT NULL,
+    value      bytea   NOT NULL,
+    tenant     bytea   NOT NULL,
+    campaign   bytea   NOT NULL,
+    sqlstate   text    NOT NULL,
+    epoch      bigint  NOT NULL,
+    since      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (generation, partition, kind, digest)
+);
+
+COMMENT ON COLUMN tally.withheld.digest IS 'Of the key, which may be too long for an index';
+
+-- The generation that readers sum. Set by the first sink, moved by `tally generation` alone.
 CREATE TABLE tally.current_generation (
     single     boolean PRIMARY KEY DEFAULT true CHECK (single),
     generation bigint NOT NULL,
@@ -63,7 +103,7 @@ CREATE TABLE tally.current_generation (
 );
 
 -- Which deployment this database belongs to: the brokers hold the same id (tally/streams/operations/deployment.py).
--- Empty until the first flush; a role that flushes needs SELECT, INSERT and UPDATE on it.
+-- Empty until the first sink has written; its role needs SELECT, INSERT and UPDATE on it.
 CREATE TABLE tally.deployment (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     id     text NOT NULL
@@ -115,6 +155,7 @@ DROP TABLE tally.counters CASCADE;
 DROP FUNCTION tally.summarise_seconds(jsonb);
 DROP FUNCTION tally.sum_entries(jsonb);
 DROP TABLE tally.deployment;
-DROP TABLE tally.current_generation;
-DROP TABLE tally.flush_progress;
+DROP TABLE tally.current_generation CASCADE;
+DROP TABLE tally.withheld CASCADE;
+DROP TABLE tally.sink_progress CASCADE;
 -- The schema stays: the list of applied migrations may live in it.

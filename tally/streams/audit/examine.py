@@ -31,7 +31,7 @@ class Audit(Struct):
     """The sources with which rows could be compared."""
     drift: list[Drift] = field(default_factory=list)
     behind: int = 0
-    """Rows whose newest counts were not flushed to Postgres yet: late, not wrong."""
+    """Rows whose newest counts have not come to Postgres yet: late, not wrong."""
     view_behind: int = 0
     """Rows whose newest counts the view had not read when it answered: late, not wrong."""
     raw: str = "not asked for"

@@ -24,7 +24,7 @@ COMMANDS = (
     Command("demo", "run the main job on real servers, and check every number"),
     Command("up", "keep Kafka, Postgres and a worker running"),
     Command("down", "stop the embedded servers of a folder"),
-    Command("worker", "run a worker: route, fold, flush and view"),
+    Command("worker", "run a worker: route, fold, sink and view"),
     Command("ami", "bring the events of Asterisk PBXs to Kafka"),
     Command("migrate", "apply or undo migrations of Postgres"),
     Command("topics", "declare topics, and compare what there is"),

@@ -23,10 +23,10 @@ PARENT = (sys.executable, "-m", "tally.streams.processes")
 
 def worker(
     roles: Annotated[
-        str, typer.Option(help="what this worker does: route, fold, flush, view; without, TALLY_ROLES")
+        str, typer.Option(help="what this worker does: route, fold, sink, view; without, TALLY_ROLES")
     ] = "",
 ) -> None:
-    """Run a worker: route, fold, flush and view, or those that are named, in TALLY_PROCESSES processes.
+    """Run a worker: route, fold, sink and view, or those that are named, in TALLY_PROCESSES processes.
 
     Declares missing topics first. Ends with 0 when it is asked to stop, and with another code when
     something is wrong: a supervisor starts it again.

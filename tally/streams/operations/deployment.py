@@ -1,23 +1,21 @@
 """Checks that brokers and database belong together: a worker of another environment must not join.
 
 Both hold the id of the deployment: Postgres in `tally.deployment`, the brokers in the compacted topic
-`deployment`, whose first record without a tombstone is valid. The first worker that flushes draws the id.
+`deployment`, whose first record without a tombstone is valid. The first sink draws the id.
 """
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from uuid import uuid4
 
 import structlog
 from aiokafka.errors import KafkaError
 
-from tally.agents.flush.ports import RowWriter
-from tally.schemas.grains import RowKey
+from tally.agents.sink.ports import SinkWriter
 from tally.schemas.topics import DEPLOYMENT
 from tally.streams.settings import Settings
 from tally.tables.kafka.read_to_end import read_to_end
-from tally.tables.postgres.columns import Rows
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.deployment import (
     Holds,
@@ -29,7 +27,8 @@ from tally.tables.postgres.deployment import (
     whose_counters,
 )
 from tally.tables.postgres.failures import Away
-from tally.tables.postgres.progress import FlushProgress
+from tally.tables.postgres.progress import SinkProgress
+from tally.tables.postgres.writer import Key, Order, Written
 
 DEADLINE_SECONDS = 30.0
 ID = re.compile(rb"[0-9a-f]{32}")
@@ -102,10 +101,10 @@ class Deployment:
 
 
 class OwnWriter:
-    """A RowWriter that checks, before it reads progress, that the database belongs to this deployment."""
+    """A SinkWriter that checks, before it reads progress, that the database belongs to this deployment."""
 
     def __init__(
-        self, writer: RowWriter, check: Callable[[], Awaitable[None]], monotonic: Callable[[], float]
+        self, writer: SinkWriter, check: Callable[[], Awaitable[None]], monotonic: Callable[[], float]
     ) -> None:
         self._writer = writer
         self._check = check
@@ -113,8 +112,8 @@ class OwnWriter:
         self._again_at_s = monotonic()
         self._is_known = False
 
-    async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
-        """Check the database if that is due, then read flush progress.
+    async def read_progress(self, partitions: Sequence[int]) -> dict[int, SinkProgress]:
+        """Check the database if that is due, then read progress.
 
         Raises ForeignDatabase besides the writer's own errors.
         """
@@ -133,19 +132,21 @@ class OwnWriter:
             log.warning("cannot look whose database this is", error=repr(error))
         self._again_at_s = self._monotonic() + AGAIN_SECONDS
 
-    async def write(
-        self, partition: int, rows: Rows, progress: FlushProgress, seen: FlushProgress | None
-    ) -> int:
-        """Write rows as the wrapped writer does."""
-        return await self._writer.write(partition, rows, progress, seen)
+    async def read_withheld(self, partition: int, most: int) -> list[Key]:
+        """Return what is withheld as the wrapped writer does."""
+        return await self._writer.read_withheld(partition, most)
 
-    async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
-        """Return the unacceptable rows as the wrapped writer does."""
-        return await self._writer.unacceptable(partition, rows, most)
+    async def withheld_values(self, partition: int, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """Return withheld values as the wrapped writer does."""
+        return await self._writer.withheld_values(partition, keys)
+
+    async def write(self, order: Order, search: bool = False) -> Written:
+        """Write as the wrapped writer does."""
+        return await self._writer.write(order, search)
 
 
 async def of_brokers(settings: Settings) -> str | None:
-    """Return the deployment id on the brokers; None before the first flush. Raises KafkaError.
+    """Return the deployment id on the brokers; None before the first sink has begun. Raises KafkaError.
 
     A record whose key is not such an id was written by another producer. It is logged by its offset and
     ignored.

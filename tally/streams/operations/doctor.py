@@ -107,7 +107,7 @@ async def _deployment(settings: Settings) -> str:
     of_brokers, of_database = await deployment.shown(settings)
     if of_brokers is not None and of_brokers != of_database:
         raise deployment.ForeignDatabase(of_brokers, of_database)
-    return f"brokers and database belong together: {of_brokers or 'nothing flushed yet'}"
+    return f"brokers and database belong together: {of_brokers or 'nothing is in Postgres yet'}"
 
 
 async def _many_templates(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from tally.streams.settings import Settings
 
 DEADLINE_SECONDS = 20.0
 READ = "SELECT generation FROM tally.current_generation"
-FLUSHED = "SELECT count(*) FROM tally.flush_progress WHERE generation = $1"
+WRITTEN = "SELECT count(*) FROM tally.sink_progress WHERE generation = $1"
 POINT = "UPDATE tally.current_generation SET generation = $1, updated_at = now() WHERE generation < $1"
 
 
@@ -23,7 +23,7 @@ def advice(shown: int, ours: int) -> str:
 
 
 async def shown(settings: Settings) -> int | None:
-    """Return the generation that the views sum; None before the first flush."""
+    """Return the generation that the views sum; None before the first sink has written."""
     connection = await _connect(settings)
     try:
         found: int | None = await connection.fetchval(READ)
@@ -36,7 +36,7 @@ async def point(settings: Settings) -> None:
     """Let the views sum the generation of the settings. Raises GenerationError."""
     connection = await _connect(settings)
     try:
-        if not await connection.fetchval(FLUSHED, settings.generation):
+        if not await connection.fetchval(WRITTEN, settings.generation):
             raise GenerationError(f"nothing of generation {settings.generation} is in Postgres yet")
         if await connection.execute(POINT, settings.generation) == "UPDATE 0":
             now_shown = await connection.fetchval(READ)

@@ -70,10 +70,13 @@ def needed(roles: Iterable[str], names: Names) -> Needed:
                 topics[names.changelog(log)] |= {Operation.READ, Operation.WRITE}
             topics[names.raw(DEAD_LETTERS)].add(Operation.WRITE)
             groups.add(names.group("fold"))
+        elif role == "sink":
+            for log in CHANGELOGS:
+                topics[names.changelog(log)].add(Operation.READ)
+            topics[names.raw(DEPLOYMENT)].add(Operation.READ)
+            groups.add(names.group("sink"))
         else:
             topics[names.changelog(COUNTERS)].add(Operation.READ)
-        if role == "flush":
-            topics[names.raw(DEPLOYMENT)].add(Operation.READ)
     return Needed({name: frozenset(wanted) for name, wanted in topics.items()}, frozenset(groups))
 
 

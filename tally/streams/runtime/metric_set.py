@@ -70,9 +70,9 @@ class MetricSet:
         """Let a gauge call `value` whenever it is read. Raises KeyError as `set` does."""
         self._gauges[name, self._values(name, labels)].set_function(value)
 
-    def observe(self, name: str, value: float, /) -> None:
-        """Add to a histogram. Raises KeyError for a metric that is not in the list."""
-        self._histograms[name, ()].observe(value)
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """Add to a histogram. Raises KeyError for a metric or label value that is not in the list."""
+        self._histograms[name, self._values(name, labels)].observe(value)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics in the format that an Accept header asks for, and the content type."""

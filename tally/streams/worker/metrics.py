@@ -19,15 +19,16 @@ from tally.schemas.sources import OTHER, RAW_TOPICS, SEEN
 from tally.streams.runtime.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES, Role
 from tally.streams.web.connections import CONNECTION_METRICS
+from tally.tables.postgres.kinds import KINDS
 from tally.tables.store.errors import Rebuilt
 
 LAG_TOPICS = (*RAW_TOPICS, FACTS)
-GROUP_ROLES = ("route", "fold")
+GROUP_ROLES: tuple[Role, ...] = ("route", "fold", "sink")
 SQLSTATE_CLASSES = (
     *("08", "0A", "22", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX"),
-    *("timeout", "connection", "moved", "foreign_store", OTHER),
+    *("timeout", "connection", "moved", "kafka", "foreign_store", "newer_columns", "other_rules", OTHER),
 )
-"""Classes of PostgreSQL's error codes that a flush can meet, and the other causes of failure."""
+"""Classes of PostgreSQL's error codes that the sink can meet, and the other causes of failure."""
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 RECORD_BUCKETS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0)
@@ -42,8 +43,8 @@ def _gauge(name: str, meaning: str, **labels: tuple[str, ...]) -> Metric:
     return Metric(name, "gauge", meaning, tuple(labels), tuple(product(*labels.values())))
 
 
-def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Metric:
-    return Metric(name, "histogram", meaning, buckets=buckets)
+def _histogram(name: str, meaning: str, buckets: tuple[float, ...], **labels: tuple[str, ...]) -> Metric:
+    return Metric(name, "histogram", meaning, tuple(labels), tuple(product(*labels.values())), buckets)
 
 
 METRICS: tuple[Metric, ...] = (
@@ -67,15 +68,29 @@ METRICS: tuple[Metric, ...] = (
         "from Kafka's time of a batch's oldest raw event to its visibility here",
         LATENCY_BUCKETS,
     ),
-    _gauge("tally_dirty_rows", "rows that wait to be flushed to Postgres"),
+    _gauge("tally_dirty_rows", "rows that are read and wait to be written to Postgres"),
     _gauge("tally_withheld_rows", "rows that Postgres cannot store; tried again now and then"),
-    _gauge("tally_flush_lag_seconds", "age of the oldest row that waits to be flushed"),
-    _histogram("tally_flush_seconds", "time of a flush to Postgres", LATENCY_BUCKETS),
-    _counter("tally_flush_rows_total", "rows flushed to Postgres"),
+    _gauge("tally_sink_lag_seconds", "age of the moment that Postgres shows, where there is a later one"),
+    _gauge("tally_sink_catching_up", "partitions of which Postgres does not hold one moment"),
+    _gauge("tally_sink_waiting", "partitions that cannot be written until somebody acts: the log says why"),
+    _histogram("tally_sink_seconds", "time of a transaction in Postgres", LATENCY_BUCKETS),
+    _histogram(
+        "tally_sink_write_seconds",
+        "time of a transaction's statements, by what they write",
+        LATENCY_BUCKETS,
+        kind=tuple(kind.name for kind in KINDS),
+    ),
+    _counter("tally_sink_rows_total", "rows that were new to Postgres, or other than it held"),
     _counter(
-        "tally_flush_failures_total",
-        "flushes that failed, by the class of their SQLSTATE",
+        "tally_sink_failures_total",
+        "failures of the sink, by the class of their SQLSTATE or another cause",
         sqlstate_class=SQLSTATE_CLASSES,
+    ),
+    _gauge("tally_postgres_connections_used", "connections to Postgres in use"),
+    _gauge("tally_postgres_connections_waiting", "transactions that wait for a connection"),
+    _gauge(
+        "tally_postgres_connection_wait_seconds",
+        "how long the last transaction waited for its connection, or one that waits has waited",
     ),
     _gauge("tally_waiting_states", "messages with a status and no send result yet, in all partitions"),
     _gauge("tally_contested_messages", "messages that several tenants claim, in all partitions"),
@@ -124,11 +139,14 @@ _FOLDS = (
     *("tally_commit_seconds", "tally_opening_offsets", "tally_recovery_seconds"),
     *("tally_local_copies_rebuilt_total", "tally_identifiers_refused_total"),
 )
-_CONSUMERS = ("tally_dead_letters_total", "tally_rebalances_total", "tally_partitions_owned")
-_FLUSHES = (
-    *("tally_dirty_rows", "tally_withheld_rows", "tally_flush_lag_seconds"),
-    *("tally_flush_seconds", "tally_flush_rows_total", "tally_flush_failures_total"),
+_LETTERS = ("tally_dead_letters_total",)
+_SINKS = (
+    *("tally_dirty_rows", "tally_withheld_rows", "tally_sink_lag_seconds", "tally_sink_catching_up"),
+    *("tally_sink_waiting", "tally_sink_seconds", "tally_sink_write_seconds", "tally_sink_rows_total"),
+    *("tally_sink_failures_total", "tally_postgres_connections_used", "tally_postgres_connections_waiting"),
+    "tally_postgres_connection_wait_seconds",
 )
+_GROUPS = ("tally_rebalances_total", "tally_partitions_owned")
 _VIEWS = (
     *("tally_lag_records", "tally_lag_seconds", "tally_waiting_states", "tally_contested_messages"),
     *("tally_incomplete", "tally_incomplete_acknowledged", "tally_campaigns_beyond_shown"),
@@ -137,10 +155,11 @@ _VIEWS = (
 MOVED_BY: Mapping[str, frozenset[Role]] = {
     **dict.fromkeys(_ROUTES, frozenset[Role]({"route"})),
     **dict.fromkeys(_FOLDS, frozenset[Role]({"fold"})),
-    **dict.fromkeys(_CONSUMERS, frozenset[Role]({"route", "fold"})),
-    **dict.fromkeys(_FLUSHES, frozenset[Role]({"flush"})),
+    **dict.fromkeys(_LETTERS, frozenset[Role]({"route", "fold"})),
+    **dict.fromkeys(_GROUPS, frozenset[Role](GROUP_ROLES)),
+    **dict.fromkeys(_SINKS, frozenset[Role]({"sink"})),
     **dict.fromkeys(_VIEWS, frozenset[Role]({"view"})),
-    "tally_event_to_view_seconds": frozenset[Role]({"flush", "view"}),
+    "tally_event_to_view_seconds": frozenset[Role]({"view"}),
 }
 """The roles that give a metric its values, where not every role does."""
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import RoutedRecords
+from tally.agents.sink.ports import SinkState
 from tally.schemas.errors import Reason
 from tally.schemas.notices import Reading
 from tally.streams.runtime.health import Pulse
@@ -36,7 +37,7 @@ class Opening(Struct, frozen=True):
 
 
 class WorkerObserver:
-    """Observer of route, fold, flush and view; one for each process."""
+    """Observer of route, fold, sink and view; one for each process."""
 
     def __init__(self, metrics: Metrics, monotonic: Callable[[], float], unix_s: Callable[[], float]) -> None:
         self._metrics = metrics
@@ -159,22 +160,26 @@ class WorkerObserver:
         """Count quarantined facts."""
         self._metrics.count("tally_dead_letters_total", facts, topic=FACTS, reason="code_failure")
 
-    def flushed(self, rows: int, seconds: float) -> None:
+    def written(self, changed: Mapping[str, int], seconds: float, by_kind: Mapping[str, float]) -> None:
         """Record a committed transaction in Postgres."""
-        self._metrics.count("tally_flush_rows_total", rows)
-        self._metrics.observe("tally_flush_seconds", seconds)
-        self.progressed("flush")
+        self._metrics.count("tally_sink_rows_total", sum(changed.values()))
+        self._metrics.observe("tally_sink_seconds", seconds)
+        for kind, kind_seconds in by_kind.items():
+            self._metrics.observe("tally_sink_write_seconds", kind_seconds, kind=kind)
+        self.progressed("sink")
 
-    def failed(self, group: str) -> None:
-        """Count a failed flush by its SQLSTATE class or other cause."""
+    def sink_failed(self, group: str) -> None:
+        """Count a failure of the sink by its SQLSTATE class or other cause."""
         known = group if group in SQLSTATE_CLASSES else "other"
-        self._metrics.count("tally_flush_failures_total", sqlstate_class=known)
+        self._metrics.count("tally_sink_failures_total", sqlstate_class=known)
 
-    def unflushed(self, dirty_rows: int, withheld_rows: int, lag_seconds: float) -> None:
-        """Set how many rows wait, how many Postgres cannot store, and the age of the oldest in seconds."""
-        self._metrics.set("tally_dirty_rows", dirty_rows)
-        self._metrics.set("tally_withheld_rows", withheld_rows)
-        self._metrics.set("tally_flush_lag_seconds", lag_seconds)
+    def sinking(self, state: SinkState) -> None:
+        """Set what the sink has to do."""
+        self._metrics.set("tally_dirty_rows", state.dirty)
+        self._metrics.set("tally_withheld_rows", state.withheld)
+        self._metrics.set("tally_sink_lag_seconds", state.lag_seconds)
+        self._metrics.set("tally_sink_catching_up", state.catching_up)
+        self._metrics.set("tally_sink_waiting", state.waiting)
 
     def visible(self, seconds: float) -> None:
         """Record the seconds from a batch's oldest raw event to its visibility in the view."""

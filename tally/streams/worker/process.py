@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from math import ceil
+from uuid import uuid4
 
 import faust
 import structlog
@@ -15,13 +16,17 @@ from msgspec import structs
 
 from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
-from tally.agents.flush.loop import Flush
-from tally.agents.flush.ports import FlushConfig, FlushPorts
 from tally.agents.lag.logs import LogWatch, TopicLogs
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.route.loop import Route
+from tally.agents.sink.cuts import Bounds
+from tally.agents.sink.logs import PartitionLogs
+from tally.agents.sink.loop import Sink
+from tally.agents.sink.members import Membership, group_consumer
+from tally.agents.sink.opening import Ours
+from tally.agents.sink.ports import SinkConfig, SinkPorts
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
@@ -48,16 +53,18 @@ from tally.streams.worker.observer import WorkerObserver
 from tally.streams.worker.roles import fold_app, route_app
 from tally.tables.kafka.dead_letters import DeadLetters
 from tally.tables.kafka.facts_log import FactsLog
+from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import PostgresFailure
+from tally.tables.postgres.kinds import Sieve
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.marks import log_topics
 
 log = structlog.get_logger()
 
 FOLD_CLOSE_SECONDS = 15.0
-FLUSH_YIELDS = 1
-"""Rounds of the event loop between two pieces of the flush; its partitions take turns."""
+SINK_YIELDS = 1
+"""Rounds of the event loop between two pieces of the sink; its partitions take turns."""
 
 Owned = Callable[[], frozenset[int]]
 
@@ -76,7 +83,7 @@ class Process:
         self._closing = AsyncExitStack()
         self._watchdog = Watchdog(settings.session_timeout_seconds, _stuck, time.monotonic)
         self._gate = ComputeGate()
-        self._flush_gate = ComputeGate(FLUSH_YIELDS)
+        self._sink_gate = ComputeGate(SINK_YIELDS)
         self._partitions = 0
         self._opening: Owned = frozenset
         self._metrics.follow("tally_opening_offsets", lambda: float(self._observer.offsets_to_open))
@@ -92,15 +99,16 @@ class Process:
         logs = TopicLogs(settings.kafka, log_topics(settings.names))
         await logs.check_first()
         # Before the worker joins its groups: with another deployment's database it ends here.
-        writer = await self._writer(logs) if "flush" in roles else None
-        view = self._view() if not {"view", "flush"}.isdisjoint(roles) else None
+        writer = await self._writer(logs) if "sink" in roles else None
+        view = self._view() if "view" in roles else None
         progress = logs.first_progress if view is None else partial(_progress_of, view)
         self._services["logs"] = LogWatch(logs.connect, progress).run
-        self._serve(self._queries(view) if view is not None and "view" in roles else None)
+        self._serve(self._queries(view) if view is not None else None)
         dead_letters = await self._dead_letters() if not {"route", "fold"}.isdisjoint(roles) else None
-        owned = self._fold(dead_letters) if dead_letters is not None and "fold" in roles else None
-        if writer is not None and view is not None:
-            self._flush(writer, view, owned)
+        if dead_letters is not None and "fold" in roles:
+            self._fold(dead_letters)
+        if writer is not None:
+            self._sink(writer)
         if dead_letters is not None and "route" in roles:
             await self._route(dead_letters)
         return Parts(self._apps, self._services, self._closing)
@@ -142,26 +150,28 @@ class Process:
         self._services["view"] = loop.run
         return view
 
-    def _fold(self, dead_letters: DeadLetters) -> Owned:
+    def _fold(self, dead_letters: DeadLetters) -> None:
         app, folds = fold_app(self._settings, dead_letters, self._observer, self._gate)
         self._apps.append(app)
         self._closing.push_async_callback(folds.close, FOLD_CLOSE_SECONDS)
         self._opening = lambda: folds.opening
-        return lambda: folds.partitions
 
     async def _writer(self, logs: TopicLogs) -> OwnWriter:
         """Connect to Postgres, and fail if the database belongs to another deployment.
 
-        This comes before the worker joins its groups: otherwise it would count partitions without flushing
+        This comes before the worker joins its groups: otherwise it would count partitions without writing
         them to the right database.
         """
         settings = self._settings
         dsn = settings.postgres_dsn.get_secret_value()
         database = await Database.open(dsn, connections=settings.postgres_pool_size)
         self._closing.push_async_callback(database.close)
+        self._metrics.follow("tally_postgres_connections_used", lambda: float(database.used))
+        self._metrics.follow("tally_postgres_connections_waiting", lambda: float(database.waiting))
+        self._metrics.follow("tally_postgres_connection_wait_seconds", lambda: database.wait_seconds)
         deployment = Deployment(settings, database, logs.store_ids)
         writer = OwnWriter(
-            Writer(database, settings.generation, self._flush_gate.enter), deployment.check, time.monotonic
+            Writer(database, settings.generation, self._sink_gate.enter), deployment.check, time.monotonic
         )
         try:
             await writer.check()
@@ -169,25 +179,37 @@ class Process:
             log.warning("cannot look yet whose database this is", error=describe(failure))
         return writer
 
-    def _flush(self, writer: OwnWriter, view: View, owned: Owned | None) -> None:
-        settings = self._settings
-        everything = frozenset(range(self._partitions))
-
-        def caught_up() -> frozenset[int]:
-            ours = everything if owned is None else owned()
-            return frozenset(partition for partition in ours if view.is_ready(partition))
-
-        ports = FlushPorts(
-            source=view,
+    def _sink(self, writer: OwnWriter) -> None:
+        settings, names, kafka = self._settings, self._settings.names, self._settings.kafka
+        members = Membership(
+            lambda: group_consumer(
+                kafka, names.group("sink"), round(settings.session_timeout_seconds * 1000)
+            ),
+            names.changelog(COUNTERS),
+            lambda owned: self._observer.rebalanced("sink", owned),
+            random.random,
+        )
+        sieve = Sieve()
+        ports = SinkPorts(
+            logs=lambda partition: PartitionLogs(kafka, names, partition, sieve.logs),
             writer=writer,
-            partitions=caught_up,
+            partitions=lambda: members.partitions,
             observer=self._observer,
             clock=time.monotonic,
+            unix_ms=unix_ms,
             jitter=random.random,
-            between=self._flush_gate.enter,
+            token=lambda: uuid4().hex,
+            sieve=sieve,
         )
-        config = FlushConfig(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
-        self._services["flush"] = Flush(ports, config).run
+        rules = settings.rules.fingerprint if sieve.is_derived else None
+        bounds = Bounds(
+            most_entries=settings.sink_rows, compaction_lag_seconds=settings.compaction_lag_seconds
+        )
+        config = SinkConfig(
+            settings.sink_seconds, bounds, Ours(FINGERPRINT, rules), settings.postgres_pool_size
+        )
+        self._services["sinks' group"] = members.run
+        self._services["sink"] = Sink(ports, config).run
 
     def _queries(self, view: View) -> Queries:
         settings, lag = self._settings, LagTracker()
@@ -261,7 +283,8 @@ class Process:
         return health.ready(state, self._settings.live_lag_seconds)
 
     def _joining(self) -> tuple[str, ...]:
-        consuming = (role for role in GROUP_ROLES if role in self._settings.roles)
+        # Numbers are live without Postgres, and so without the sink.
+        consuming = (role for role in GROUP_ROLES if role in self._settings.roles and role != "sink")
         return tuple(role for role in consuming if role not in self._observer.joined)
 
     @asynccontextmanager

@@ -69,6 +69,10 @@ class KafkaClients(Struct, frozen=True):
         bound_unpacking()
         return {**self.client(), **COMMITTED, "auto_offset_reset": "earliest", **options}
 
+    def member(self, **options: Any) -> AIOKafkaConsumer:
+        """Return a consumer that is in a group, and says which partitions are its own."""
+        return AIOKafkaConsumer(**self.group_reader_options(**options))
+
     def offsets_reader(self, **options: Any) -> AIOKafkaConsumer:
         """Return a consumer that looks up where logs begin and end, and the timestamp of a record.
 

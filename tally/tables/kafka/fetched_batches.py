@@ -16,6 +16,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from tally.schemas.bounds import BATCH, BATCH_RECORDS, HEADERS, MIB
 from tally.schemas.errors import Bad, Reason
+from tally.tables.kafka.awaited import awaited, last_record
 from tally.tables.kafka.leniently import leniently, longest
 from tally.tables.kafka.unpacking import TooLarge, Unpackable, unpack
 from tally.tables.kafka.unread import unread
@@ -62,6 +63,7 @@ class Batches:
         self._data = data
         self._view = memoryview(data)
         self._at = 0
+        self._awaited = awaited()
         self.budget = Budget(BATCH.most)
         """Shared by all partitions of one fetch, if the fetcher sets it so."""
 
@@ -95,13 +97,14 @@ class Batches:
             raise CorruptRecordException(f"a batch of {len(part)} bytes")
         if part[ATTRIBUTES_AT + 1] & CONTROL_BIT:
             return DefaultRecordBatch(part)
-        return Batch(part, self.budget)
+        return Batch(part, self.budget, self._awaited)
 
 
 class Batch:
     """One batch, with the interface that the client's fetcher expects."""
 
     __slots__ = (
+        "_awaited",
         "_batch",
         "_budget",
         "_part",
@@ -112,10 +115,11 @@ class Batch:
         "producer_id",
     )
 
-    def __init__(self, part: memoryview, budget: Budget) -> None:
+    def __init__(self, part: memoryview, budget: Budget, awaited: bytes | None = None) -> None:
         batch = self._batch = DefaultRecordBatch(part)
         self._part = part
         self._budget = budget
+        self._awaited = awaited
         self.base_offset: int = batch.base_offset
         self.next_offset: int = batch.next_offset
         self.producer_id: int = batch.producer_id
@@ -131,7 +135,7 @@ class Batch:
         """Yield the batch's records, or one stand-in for all of them."""
         try:
             part = self._unpacked()
-            records = _records(part)
+            records = _records(part) if self._awaited is None else last_record(part, self._awaited)
         except TooLarge:
             return self._unread("too_large")
         except (Unpackable, CorruptRecordException, ValueError, IndexError):

@@ -1,19 +1,14 @@
 """Columns of `tally.counters`, from the registries of counters and grains, and rows as records. Pure."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-import orjson
-
 from tally.schemas.counters import DISTRIBUTIONS, MAPS, PLAIN
 from tally.schemas.grains import KEY_COLUMNS, RowKey
 from tally.schemas.rows import Row
-from tally.tables.pieces import Steps
 
 Record = dict[str, Any]
-Rows = Sequence[tuple[RowKey, Row]]
 
 NESTED: tuple[str, ...] = (*MAPS, *DISTRIBUTIONS)
 COUNTED: dict[str, str] = dict.fromkeys(PLAIN, "bigint") | dict.fromkeys(NESTED, "jsonb")
@@ -25,9 +20,16 @@ KEY: dict[str, str] = dict.fromkeys(KEY_COLUMNS, "text")
 DESCRIBED: dict[str, str] = {"first_ms": "bigint", "last_ms": "bigint", "labels": "text[]"}
 VALUES: dict[str, str] = {"next_offset": "bigint", **DESCRIBED, **COUNTED}
 
-FINGERPRINT = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdigest()
-"""A hash of the counters that this writer knows, kept with flush progress. Rows of an older writer lack the
-newer counters, so a writer with another fingerprint sends all rows again."""
+_DIGEST = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdigest()
+FINGERPRINT = f"{len(COUNTED):04}-{_DIGEST}"
+"""The counters that this writer knows, by number and hash, kept with progress. Rows of an older writer lack
+the newer counters: a writer that knows more reads the logs from their start."""
+
+
+def is_older(ours: str, held: str) -> bool:
+    """Return whether what Postgres holds has columns of a newer version: registries only grow."""
+    return ours != held and ours.partition("-")[0] < held.partition("-")[0]
+
 
 _ZEROS: Record = dict.fromkeys(PLAIN, 0)
 
@@ -62,12 +64,3 @@ def _split(flat: str) -> tuple[str, str]:
     kind = COUNTED.get(name)
     known = kind is not None and (kind == "jsonb") is bool(entry)
     return (name, entry) if known else ("", "")
-
-
-def encoding(rows: Rows) -> Steps[str]:
-    """Return rows as the JSON list that the upsert takes, in the order in which all writers lock them."""
-    records = []
-    for one in sorted(rows, key=lambda row: row[0].columns()):
-        records.append(orjson.dumps(record(*one)).decode())
-        yield
-    return f"[{','.join(records)}]"

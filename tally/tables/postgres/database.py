@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -32,6 +33,25 @@ class Database:
         self._pool = pool
         self._deadline_seconds = deadline_seconds
         self._begin = begin
+        self._asked_s: dict[object, float] = {}
+        """When each of those that wait for a connection asked for it."""
+        self._last_wait_seconds = 0.0
+
+    @property
+    def used(self) -> int:
+        """How many connections are in use."""
+        return self._pool.get_size() - self._pool.get_idle_size()
+
+    @property
+    def waiting(self) -> int:
+        """How many transactions wait for a connection."""
+        return len(self._asked_s)
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long the last transaction waited for its connection, or one that waits has waited already."""
+        now_s = monotonic()
+        return max([self._last_wait_seconds, *(now_s - asked_s for asked_s in self._asked_s.values())])
 
     @classmethod
     async def open(
@@ -85,11 +105,15 @@ class Database:
                     await self._pool.release(connection)
 
     async def _acquire(self) -> Any:
+        who = object()
+        self._asked_s[who] = monotonic()
         try:
             return await self._pool.acquire()
         except ValueError:
             # The parser's message may quote a part of the password.
             raise Refused("connection", "", "the Postgres DSN cannot be read") from None
+        finally:
+            self._last_wait_seconds = monotonic() - self._asked_s.pop(who)
 
 
 def _begin(deadline_seconds: float, lock_seconds: float) -> str:

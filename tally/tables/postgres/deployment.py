@@ -10,7 +10,7 @@ KEEP = "INSERT INTO tally.deployment (id) VALUES ($1) ON CONFLICT DO NOTHING"
 PUT = "INSERT INTO tally.deployment (id) VALUES ($1) ON CONFLICT (single) DO UPDATE SET id = EXCLUDED.id"
 COUNTED = """
 SELECT CASE WHEN count(*) = 0 THEN 'nothing' WHEN bool_or(store_id = ANY($1)) THEN 'ours' ELSE 'others' END
-FROM tally.flush_progress
+FROM tally.sink_progress
 """
 
 Verdict = Literal["ours", "claim", "restore", "foreign"]
@@ -53,7 +53,7 @@ async def put_id(database: Database, deployment: str) -> None:
 
 
 async def whose_counters(database: Database, store_ids: Sequence[str]) -> Holds:
-    """Return whether the flushed rows come from these changelogs. Raises Away, Refused."""
+    """Return whether the rows come from these changelogs. Raises Away, Refused."""
     async with database.transaction() as connection:
         found: Holds = await connection.fetchval(COUNTED, list(store_ids))
     return found

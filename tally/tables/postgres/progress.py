@@ -1,20 +1,52 @@
-"""Flush progress: how many of a partition's facts Postgres reflects. Pure."""
+"""What Postgres holds of a partition beside its rows: how far, of which logs and how. Pure."""
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 
+from tally.schemas.topics import COUNTERS, STATES, Changelog
 
-class FlushProgress(Struct, frozen=True):
-    """How far a partition has been flushed, and by which writer."""
 
-    next_offset: int
-    """Every fact before this offset is in Postgres."""
+class SinkProgress(Struct, frozen=True):
+    """How far a partition has been written to Postgres, from which logs, and by whom."""
+
     store_id: str
-    """The changelog that the rows come from."""
+    """Of the partition's progress records; tells its logs from any others."""
+    states_topic: str
+    counters_topic: str
+    """Topic ids in hexadecimal."""
+    seq: int
+    """The last transaction that was a cut; 0 before the first."""
+    rules: str
+    """Fingerprint of the rules that progress names; empty while none is known."""
     columns: str
-    """Fingerprint of the counters that the writer knew."""
-    flushes: int
-    """Grows with every flush, so two writers never mistake each other's progress for their own."""
+    """The counters that the writer knew: `tables.postgres.columns.FINGERPRINT`."""
+    states_offset: int
+    counters_offset: int
+    """The next offsets to read: all before them is in Postgres."""
+    cut_at_ms: int
+    """Kafka's time of the last cut; before the first one, when the epoch began."""
+    is_cut: bool
+    """Whether Postgres holds the partition as of one moment; False while the sink catches up."""
+    epoch: int
+    """Which reading of the logs from their start this is; rows hold the epoch that wrote them."""
+    is_pruned: bool
+    """Whether the rows that the epoch has not written are deleted."""
+    writer: str
+    """Drawn whenever a sink opens the partition."""
+    writes: int
+    """Grows with every write: together with `writer` no two records are alike."""
+
+    @property
+    def places(self) -> dict[Changelog, int]:
+        """The next offset to read of each log."""
+        return {STATES: self.states_offset, COUNTERS: self.counters_offset}
+
+    @property
+    def topics(self) -> Mapping[Changelog, str]:
+        """The topic id of each log."""
+        return {STATES: self.states_topic, COUNTERS: self.counters_topic}
 
 
 class ProgressMoved(Exception):
-    """Flush progress has changed since this writer last saw it; nothing was written."""
+    """Postgres does not hold the progress that this writer has seen; nothing was written."""

@@ -12,7 +12,7 @@ from tally.tables.postgres.columns import COUNTED, KEY, VALUES
 
 WIDTH = 100
 PRIMARY_KEY = ("generation", *KEY_COLUMNS, "partition")
-_ALL_COLUMNS = (*PRIMARY_KEY, *VALUES, "updated_at")
+_ALL_COLUMNS = (*PRIMARY_KEY, *VALUES, "epoch", "updated_at")
 _ZERO = {"bigint": "0", "jsonb": "'{}'"}
 _FUNCTION = {"map": "sum_entries", "seconds": "summarise_seconds"}
 
@@ -35,8 +35,8 @@ BEGIN
     END IF;
 END $$;
 
--- What a new column should hold is in no row yet: every row is sent again.
-UPDATE tally.flush_progress SET columns = ''
+-- What a new column should hold is in no row yet: both changelogs are read from their start.
+UPDATE tally.sink_progress SET columns = ''
 WHERE EXISTS (
     SELECT FROM unnest(ARRAY[
 {wanted}
@@ -67,6 +67,39 @@ END $$;
 """
 
 
+_CUTS = """\
+-- Each row is of a partition: which moment of the fold it shows.
+CREATE VIEW tally.cuts AS
+SELECT
+    generation,
+    partition,
+    seq,
+    to_timestamp(cut_at_ms / 1000.0) AS cut_at,
+    NOT is_cut AS catching_up,
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE withheld.generation = sink_progress.generation
+            AND withheld.partition = sink_progress.partition
+    ) AS withheld
+FROM tally.sink_progress
+WHERE generation = (SELECT generation FROM tally.current_generation);
+"""
+
+_CATCHING_UP = """\
+    EXISTS (
+        SELECT FROM tally.sink_progress
+        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
+    ) AS catching_up"""
+
+_WITHHELD = """\
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE generation = (SELECT generation FROM tally.current_generation)
+            AND tenant = convert_to(counters.tenant, 'UTF8')
+            AND campaign = convert_to({campaign}, 'UTF8')
+    ) AS withheld"""
+
+
 def rendered() -> str:
     """Return the whole script; executing it a second time changes nothing."""
     quoted = [f"'{name}'" for name in _ALL_COLUMNS]
@@ -75,7 +108,7 @@ def rendered() -> str:
     key = _KEY.format(
         key=_wrapped([f"'{name}'" for name in PRIMARY_KEY], 8), listed=_wrapped(PRIMARY_KEY, 12)
     )
-    parts = [before, _columns(), key, _drops(), *(_view(grain) for grain in GRAINS)]
+    parts = [before, _columns(), key, _drops(), *(_view(grain) for grain in GRAINS), _CUTS]
     return "\n".join(parts).rstrip("\n")
 
 
@@ -90,12 +123,16 @@ def _columns() -> str:
 
 def _drops() -> str:
     """Return the SQL that drops all views: replacing one can only append columns, but ours keep API order."""
-    return "\n".join(f"DROP VIEW IF EXISTS tally.{grain.view};" for grain in reversed(GRAINS)) + "\n"
+    views = ["cuts", *(grain.view for grain in reversed(GRAINS))]
+    return "\n".join(f"DROP VIEW IF EXISTS tally.{view};" for view in views) + "\n"
 
 
 def _view(grain: Grain) -> str:
     names = [column if name == column else f"{column} AS {name}" for name, column in grain.names]
+    columns = [column for _, column in grain.names]
+    withheld = _WITHHELD.format(campaign="counters.campaign" if "campaign" in columns else "''")
     selected = [*names, *(f"{_number(name, grain)} AS {name}" for name in numbers_at(grain))]
+    selected += [_CATCHING_UP.lstrip(), withheld.lstrip()]
     grains = [f"'{one.name}'" for one in (grain, grain.sums) if one is not None]
     of_grain = f"grain = {grains[0]}" if len(grains) == 1 else f"grain IN ({', '.join(grains)})"
     lines = [
@@ -107,7 +144,7 @@ def _view(grain: Grain) -> str:
         "WHERE generation = (SELECT generation FROM tally.current_generation)",
         f"    AND {of_grain}",
         f"    AND (\n{_is_counted(grain)}\n    )",
-        f"GROUP BY {', '.join(column for _, column in grain.names)};\n",
+        f"GROUP BY {', '.join(columns)};\n",
     ]
     return "\n".join(lines)
 

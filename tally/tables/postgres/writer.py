@@ -1,160 +1,271 @@
-"""The Postgres writer: one transaction writes rows of one partition and moves its flush progress."""
+"""The Postgres writer: one transaction writes what changed in a partition, and moves its progress."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from time import monotonic
 from typing import Any
 
-from tally.schemas.grains import RowKey
+from msgspec import Struct, field
+
 from tally.tables.pieces import give_way, in_pieces
-from tally.tables.postgres.columns import KEY, VALUES, Rows, encoding
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import Unacceptable, named
-from tally.tables.postgres.progress import FlushProgress, ProgressMoved
+from tally.tables.postgres.kinds import BY_NAME, Entry, Kind, Statement
+from tally.tables.postgres.progress import ProgressMoved, SinkProgress
+from tally.tables.postgres.withheld import RELEASE, WITHHOLD, digest, release_list, withhold_list
 
-_SENT = (*KEY, *VALUES)
-_COMPARED = [name for name in VALUES if name != "next_offset"]
+Key = tuple[str, bytes]
+"""The name of a kind, and a key of its log."""
+Entries = Mapping[Key, bytes | None]
 
+STATEMENT_ENTRIES = 2_000
+"""How many entries one statement writes at most."""
+PRUNED_AT_ONCE = 10_000
+FOUND_AT_ONCE = 16
+"""A search for what Postgres refuses stops after so many entries of a statement: all others of it are
+withheld without one, so that a transaction meets its deadline."""
 
-def _listed(names: list[str] | tuple[str, ...], prefix: str = "") -> str:
-    return ", ".join(prefix + name for name in names)
+_FIELDS = SinkProgress.__struct_fields__
+_COMPARED = ("writer", "writes", "columns", "epoch")
+"""What tells one state of progress from any other; `columns` is emptied when a column is added."""
 
-
-# S608: only column names of the registry are put into the text.
-UPSERT_ROWS = f"""
-INSERT INTO tally.counters AS held (generation, partition, {_listed(_SENT)})
-SELECT $1, $2, {_listed(_SENT)}
-FROM jsonb_to_recordset($3) AS sent ({", ".join(f"{name} {kind}" for name, kind in (KEY | VALUES).items())})
-ON CONFLICT (generation, partition, {_listed(tuple(KEY))}) DO UPDATE
-SET {", ".join(f"{name} = excluded.{name}" for name in VALUES)}, updated_at = now()
-WHERE held.next_offset < excluded.next_offset
-   OR (held.next_offset = excluded.next_offset
-       AND ({_listed(_COMPARED, "held.")}) IS DISTINCT FROM ({_listed(_COMPARED, "excluded.")}))
-"""  # noqa: S608
-"""Write many rows: $1 generation, $2 partition, $3 records as a JSON list.
-
-A row never replaces a newer one. An equal row is not written, so sending everything again costs no writes.
-"""
-
-READ_PROGRESS = """
+READ_PROGRESS = f"""
 WITH pointed AS (
     INSERT INTO tally.current_generation (generation) VALUES ($1) ON CONFLICT DO NOTHING
 )
-SELECT partition, next_offset, store_id, columns, flushes
-FROM tally.flush_progress
+SELECT partition, {", ".join(_FIELDS)}
+FROM tally.sink_progress
 WHERE generation = $1 AND partition = ANY ($2::integer[])
-"""
-"""Read flush progress of partitions; make this generation the readers' current one if there is none."""
+"""  # noqa: S608
+"""Read progress of partitions; make this generation the readers' current one if there is none."""
 
-BEGIN_PROGRESS = """
-INSERT INTO tally.flush_progress (generation, partition, next_offset, store_id, columns, flushes)
-VALUES ($1, $2, $3, $4, $5, $6)
+BEGIN_PROGRESS = f"""
+INSERT INTO tally.sink_progress (generation, partition, {", ".join(_FIELDS)})
+VALUES ($1, $2, {", ".join(f"${n}" for n in range(3, 3 + len(_FIELDS)))})
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608
 
-SWAP_PROGRESS = """
-UPDATE tally.flush_progress
-SET next_offset = $3, store_id = $4, columns = $5, flushes = $6, updated_at = now()
+_FIRST_COMPARED = 3 + len(_FIELDS)
+SWAP_PROGRESS = f"""
+UPDATE tally.sink_progress
+SET {", ".join(f"{name} = ${n}" for n, name in enumerate(_FIELDS, 3))}, updated_at = now()
 WHERE generation = $1 AND partition = $2
-    AND (next_offset, store_id, columns, flushes) = ($7, $8, $9, $10)
+    AND {" AND ".join(f"{name} = ${n}" for n, name in enumerate(_COMPARED, _FIRST_COMPARED))}
+"""  # noqa: S608
+"""Compare and swap progress: no row changes unless it is still what the writer last saw."""
+
+READ_WITHHELD = """
+SELECT kind, key FROM tally.withheld WHERE generation = $1 AND partition = $2 LIMIT $3
 """
-"""Compare and swap flush progress: no row changes unless it is still what the writer last saw."""
+READ_VALUES = """
+SELECT kind, key, value FROM tally.withheld
+WHERE generation = $1 AND partition = $2 AND digest = ANY ($3::bytea[])
+"""
+PRUNE_WITHHELD = "DELETE FROM tally.withheld WHERE generation = $1 AND partition = $2 AND epoch <> $3"
 
 
-async def find_unacceptable(
-    connection: Any, generation: int, partition: int, rows: Rows, most: int
-) -> dict[RowKey, str]:
-    """Return the SQLSTATEs of at most `most` unacceptable rows, found by bisection; write nothing."""
-    found: dict[RowKey, str] = {}
-    suspected = [rows]
-    while suspected and len(found) < most:
-        part = suspected.pop()
-        sqlstate = await _try(connection, generation, partition, part)
-        if sqlstate is None:
-            continue
-        if len(part) == 1:
-            found[part[0][0]] = sqlstate
-        else:
-            middle = len(part) // 2
-            suspected += [part[middle:], part[:middle]]
-    return found
+class Order(Struct, frozen=True):
+    """What one transaction is to write."""
+
+    partition: int
+    entries: Entries
+    progress: SinkProgress
+    seen: SinkProgress | None
+    """What Postgres must still hold."""
+    withheld: Set[Key] = frozenset()
+    """Entries that `tally.withheld` holds: what is accepted of them is taken from there."""
+    untried: Set[Key] = frozenset()
+    """Those of them that go there again without being tried."""
+    is_pruning: bool = False
 
 
-async def _try(connection: Any, generation: int, partition: int, rows: Rows) -> str | None:
-    """Write rows and roll them back; return the SQLSTATE if they are unacceptable, else None."""
-    sqlstate = None
-    await connection.execute("SAVEPOINT trial")
-    try:
-        await connection.execute(UPSERT_ROWS, generation, partition, await in_pieces(encoding(rows)))
-    except Exception as error:
-        failure = named(error)
-        if not isinstance(failure, Unacceptable):
-            raise
-        sqlstate = failure.sqlstate
-    await connection.execute("ROLLBACK TO SAVEPOINT trial")
-    return sqlstate
+class Written(Struct):
+    """What one transaction has written."""
+
+    changed: dict[str, int] = field(default_factory=dict)
+    """Rows that are other than before, by kind."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long the statements took, by kind."""
+    refused: dict[Key, str] = field(default_factory=dict)
+    """The SQLSTATE of what Postgres has refused in it."""
+    unsearched: set[Key] = field(default_factory=set)
+    """Entries among the refused ones of which nobody knows whether they were the cause."""
+    pruned: int = 0
 
 
 class Writer:
-    """The writer of one generation's rows.
+    """The writer of one generation.
 
-    Its database role needs SELECT, INSERT and UPDATE on counters, flush_progress and current_generation.
+    Its database role needs SELECT, INSERT, UPDATE and DELETE on counters and withheld, and SELECT, INSERT and
+    UPDATE on sink_progress and current_generation.
     """
 
     def __init__(
-        self, database: Database, generation: int, between: Callable[[], Awaitable[None]] = give_way
+        self,
+        database: Database,
+        generation: int,
+        between: Callable[[], Awaitable[None]] = give_way,
+        kinds: Mapping[str, Kind] = BY_NAME,
     ) -> None:
         self._database = database
         self._generation = generation
         self._between = between
+        self._kinds = kinds
 
-    async def read_progress(self, partitions: Sequence[int]) -> dict[int, FlushProgress]:
-        """Return the flush progress of those partitions that have one.
+    async def read_progress(self, partitions: Sequence[int]) -> dict[int, SinkProgress]:
+        """Return the progress of those partitions that have one.
 
         Makes this generation the readers' current one if there is none. Raises Away, Refused.
         """
         async with self._database.transaction() as connection:
             held = await connection.fetch(READ_PROGRESS, self._generation, list(partitions))
-        return {
-            found["partition"]: FlushProgress(
-                found["next_offset"], found["store_id"], found["columns"], found["flushes"]
-            )
-            for found in held
-        }
+        return {found["partition"]: SinkProgress(*(found[name] for name in _FIELDS)) for found in held}
 
-    async def write(
-        self, partition: int, rows: Rows, progress: FlushProgress, seen: FlushProgress | None
-    ) -> int:
-        """Write rows and move flush progress from `seen`; return how many rows changed in Postgres.
+    async def read_withheld(self, partition: int, most: int) -> list[Key]:
+        """Return what is withheld of a partition, at most so many. Raises Away, Refused."""
+        async with self._database.transaction() as connection:
+            held = await connection.fetch(READ_WITHHELD, self._generation, partition, most)
+        return [(found["kind"], found["key"]) for found in held]
 
-        Raises ProgressMoved, Unacceptable or Refused, after which nothing is written. Raises Away, after
-        which the rows may or may not be written: writing them again is harmless.
+    async def withheld_values(self, partition: int, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """Return the values that are withheld under keys. Raises Away, Refused."""
+        digests = [digest(*key) for key in keys]
+        async with self._database.transaction() as connection:
+            held = await connection.fetch(READ_VALUES, self._generation, partition, digests)
+        return {(found["kind"], found["key"]): found["value"] for found in held}
+
+    async def write(self, order: Order, search: bool = False) -> Written:
+        """Write an order and move progress; with `search` find and withhold what Postgres refuses.
+
+        Raises ProgressMoved, Refused, and without `search` Unacceptable, after which nothing is written.
+        After Away nobody knows whether it is.
         """
-        records = await in_pieces(encoding(rows), self._between) if rows else None
+        prepared = await self._prepared(order)
+        written = Written()
         async with self._database.transaction() as connection:
             # The swap comes first: it serialises a partition's writers before any of them locks a row.
-            await self._swap(connection, partition, progress, seen)
-            if records is None:
-                return 0
-            return _changed(await connection.execute(UPSERT_ROWS, self._generation, partition, records))
+            await self._swap(connection, order)
+            for kind, pieces in prepared.items():
+                clock = _Clock(written, kind)
+                with clock:
+                    for piece, statements in pieces:
+                        if search:
+                            await self._search(connection, order, kind, piece, written)
+                        else:
+                            await self._execute(connection, order, kind, statements, written)
+            await self._withhold(connection, order, written)
+            if order.is_pruning:
+                written.pruned = await self._prune(connection, order)
+        return written
 
-    async def unacceptable(self, partition: int, rows: Rows, most: int) -> dict[RowKey, str]:
-        """Return the SQLSTATEs of at most `most` rows that Postgres cannot store; write nothing."""
-        async with self._database.transaction() as connection:
-            return await find_unacceptable(connection, self._generation, partition, rows, most)
+    async def _prepared(self, order: Order) -> dict[str, list[tuple[list[Entry], list[Statement]]]]:
+        """Return the entries that are to be tried, and their statements, by kind in pieces."""
+        of_kinds: dict[str, list[Entry]] = {}
+        for (kind, key), value in sorted(order.entries.items(), key=lambda entry: entry[0]):
+            if (kind, key) not in order.untried or value is None:
+                of_kinds.setdefault(kind, []).append((key, value))
+        prepared: dict[str, list[tuple[list[Entry], list[Statement]]]] = {}
+        for kind, entries in of_kinds.items():
+            for start in range(0, len(entries), STATEMENT_ENTRIES):
+                piece = entries[start : start + STATEMENT_ENTRIES]
+                statements = await in_pieces(self._kinds[kind].statements(piece), self._between)
+                prepared.setdefault(kind, []).append((piece, statements))
+        return prepared
 
-    async def _swap(
-        self, connection: Any, partition: int, progress: FlushProgress, seen: FlushProgress | None
+    async def _execute(
+        self, connection: Any, order: Order, kind: str, statements: Sequence[Statement], written: Written
     ) -> None:
-        key = (self._generation, partition)
-        if seen is None:
-            status = await connection.execute(BEGIN_PROGRESS, *key, *_fields(progress))
+        for one in statements:
+            status = await connection.execute(
+                one.sql, self._generation, order.partition, order.progress.epoch, one.listed
+            )
+            written.changed[kind] = written.changed.get(kind, 0) + _changed(status)
+
+    async def _search(
+        self, connection: Any, order: Order, kind: str, piece: Sequence[Entry], written: Written
+    ) -> None:
+        """Write a piece by halves, and note in `refused` what Postgres cannot store."""
+        suspected, found = [piece], 0
+        while suspected:
+            part = suspected.pop()
+            sqlstate = await self._try(connection, order, kind, part, written)
+            if sqlstate is None:
+                continue
+            if len(part) == 1 or found >= FOUND_AT_ONCE:
+                # What cannot be named cannot be there: it needs no deletion.
+                keys = [(kind, key) for key, value in part if value is not None]
+                written.refused.update(dict.fromkeys(keys, sqlstate))
+                written.unsearched.update(keys if len(part) > 1 else ())
+                found += 1
+            else:
+                middle = len(part) // 2
+                suspected += [part[middle:], part[:middle]]
+
+    async def _try(
+        self, connection: Any, order: Order, kind: str, part: Sequence[Entry], written: Written
+    ) -> str | None:
+        """Write entries, or none of them; return the SQLSTATE if they are unacceptable, else None."""
+        await connection.execute("SAVEPOINT part")
+        try:
+            statements = await in_pieces(self._kinds[kind].statements(part), self._between)
+            await self._execute(connection, order, kind, statements, written)
+        except Exception as error:
+            failure = named(error)
+            if not isinstance(failure, Unacceptable):
+                raise
+            await connection.execute("ROLLBACK TO SAVEPOINT part")
+            return failure.sqlstate
+        await connection.execute("RELEASE SAVEPOINT part")
+        return None
+
+    async def _withhold(self, connection: Any, order: Order, written: Written) -> None:
+        """Keep as bytes what is refused, and give up what is accepted or gone."""
+        values = order.entries
+        kept = {key: "" for key in order.untried & values.keys() if values[key] is not None} | written.refused
+        if gone := [key for key in order.withheld & values.keys() if key not in kept]:
+            await connection.execute(RELEASE, self._generation, order.partition, release_list(gone))
+        if kept:
+            listed = withhold_list(
+                (key, values[key], sqlstate, self._kinds[key[0]].whose(key[1]))
+                for key, sqlstate in sorted(kept.items())
+            )
+            await connection.execute(
+                WITHHOLD, self._generation, order.partition, order.progress.epoch, listed
+            )
+
+    async def _prune(self, connection: Any, order: Order) -> int:
+        place = (self._generation, order.partition, order.progress.epoch)
+        pruned = _changed(await connection.execute(PRUNE_WITHHELD, *place))
+        for kind in self._kinds.values():
+            pruned += _changed(await connection.execute(kind.prune, *place, PRUNED_AT_ONCE))
+        return pruned
+
+    async def _swap(self, connection: Any, order: Order) -> None:
+        key, fields = (self._generation, order.partition), _values(order.progress, _FIELDS)
+        if order.seen is None:
+            status = await connection.execute(BEGIN_PROGRESS, *key, *fields)
         else:
-            status = await connection.execute(SWAP_PROGRESS, *key, *_fields(progress), *_fields(seen))
+            status = await connection.execute(SWAP_PROGRESS, *key, *fields, *_values(order.seen, _COMPARED))
         if not _changed(status):
             raise ProgressMoved
 
 
-def _fields(progress: FlushProgress) -> tuple[int, str, str, int]:
-    return progress.next_offset, progress.store_id, progress.columns, progress.flushes
+class _Clock:
+    """Adds the time of its body to a kind's."""
+
+    def __init__(self, written: Written, kind: str) -> None:
+        self._written = written
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        self._began_s = monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        seconds = self._written.seconds
+        seconds[self._kind] = seconds.get(self._kind, 0.0) + monotonic() - self._began_s
+
+
+def _values(progress: SinkProgress, names: Sequence[str]) -> list[Any]:
+    return [getattr(progress, name) for name in names]
 
 
 def _changed(status: str) -> int:

@@ -48,13 +48,13 @@ async def until_somebody_waits(connection: Any) -> None:
         await asyncio.sleep(0.01)
 
 
-async def flush_progress(connection: Any) -> dict[int, int]:
-    """Return how far each partition is flushed."""
-    rows = await connection.fetch("SELECT partition, next_offset FROM tally.flush_progress")
-    return {row["partition"]: row["next_offset"] for row in rows}
+async def sink_progress(connection: Any) -> dict[int, int]:
+    """Return how far each partition is written."""
+    rows = await connection.fetch("SELECT partition, counters_offset FROM tally.sink_progress")
+    return {row["partition"]: row["counters_offset"] for row in rows}
 
 
-async def until_flushed(connection: Any, rows: int = ROWS_UNDER_WAY) -> None:
+async def until_written(connection: Any, rows: int = ROWS_UNDER_WAY) -> None:
     """Wait until Postgres holds so many rows, so that a fault strikes a flow. Raises AssertionError."""
     began = time.monotonic()
     while await connection.fetchval("SELECT count(*) FROM tally.counters") < rows:

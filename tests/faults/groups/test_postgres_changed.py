@@ -8,7 +8,7 @@ import pytest
 
 from tally.deploy import migrate
 from tests.faults.flow import enough, flowing
-from tests.faults.groups.sessions import Told, session, until_flushed
+from tests.faults.groups.sessions import Told, session, until_written
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.scrapes import read, until_read
@@ -30,8 +30,8 @@ TAKEN_AWAY = "ALTER TABLE tally.counters DROP COLUMN accepted CASCADE, DROP COLU
 
 DUMPED_SECONDS = 4.0
 QUIET_SECONDS = 60.0
-TABLES = ("flush_progress", "counters", "current_generation")
-"""In the order in which a flush locks them."""
+TABLES = ("sink_progress", "counters", "current_generation")
+"""In the order in which a sink locks them."""
 DUMP = "CREATE SCHEMA dump; " + "; ".join(
     f"CREATE TABLE dump.{table} AS TABLE tally.{table}" for table in TABLES
 )
@@ -47,7 +47,7 @@ async def test_columns_and_indexes_come_and_go_under_load(tmp_path: Path, record
             flowing(sender, enough(310, 40, 200), 200) as flow,
             session(deployment.dsn) as owner,
         ):
-            await until_flushed(owner)
+            await until_written(owner)
             seconds = [await _timed(owner, statement) for statement in MIGRATION * TIMES]
             assert not flow.done()
         await assert_exact(deployment, deployment.workers[0], sender.sent)
@@ -73,7 +73,7 @@ async def test_columns_that_are_taken_away_and_rendered_again_heal_without_a_han
     ):
         await deployment.start()
         async with flowing(sender, enough(311, 20, 200), 200) as flow:
-            await until_flushed(owner)
+            await until_written(owner)
             await _taken_back_and_applied(deployment)
             assert not flow.done()
         await deployment.counted(deployment.workers[0], QUIET_SECONDS)
@@ -103,7 +103,7 @@ async def test_a_dump_that_is_restored_under_live_workers_heals_without_a_hand(t
         await deployment.start()
         await deployment.ready(deployment.workers[1])
         async with flowing(sender, enough(312, 20, 200), 200) as flow:
-            await until_flushed(owner)
+            await until_written(owner)
             await owner.execute(DUMP)
             await asyncio.sleep(DUMPED_SECONDS)
             await _restored(deployment, owner)

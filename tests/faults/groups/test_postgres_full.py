@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.flow import enough, flowing
-from tests.faults.groups.sessions import session, until_flushed
+from tests.faults.groups.sessions import session, until_written
 from tests.faults.groups.small_disk import fill, small_disk
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
@@ -37,7 +37,7 @@ async def test_rows_that_a_full_disk_did_not_take_are_exact_once_there_is_room(t
 async def _full_for_some_time(deployment: Stack, ballast: Path) -> None:
     worker = deployment.workers[0]
     async with session(deployment.dsn) as reader:
-        await until_flushed(reader)
+        await until_written(reader)
         # A report that runs for long: no page that it may still read is used again, so tables have to grow.
         await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         await reader.fetchval("SELECT count(*) FROM tally.counters")

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tests.faults.flow import enough, flowing
-from tests.faults.groups.sessions import flush_progress, session, until_flushed, until_somebody_waits
+from tests.faults.groups.sessions import session, sink_progress, until_somebody_waits, until_written
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.scrapes import read
@@ -17,7 +17,7 @@ from tests.faults.stack import Stack, stack
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 LOCKED_SECONDS = 20.0
-"""Ten times as long as a flush waits for a lock: a minute would show nothing more."""
+"""Ten times as long as a sink waits for a lock: a minute would show nothing more."""
 DEADLOCKS_A_MINUTE = 1
 """At most; here one is made by force."""
 TRIES = 10
@@ -41,7 +41,7 @@ async def test_a_row_that_somebody_else_locks_holds_up_its_own_partition_only(tm
             flowing(sender, enough(305, LOCKED_SECONDS + 15, 100), 100) as flow,
             session(deployment.dsn) as rival,
         ):
-            await until_flushed(rival)
+            await until_written(rival)
             await _lock_a_hot_row(deployment, rival)
             await _lock_in_the_opposite_order(rival)
             assert not flow.done()
@@ -59,9 +59,9 @@ async def _lock_a_hot_row(deployment: Stack, rival: Any) -> None:
     async with rival.transaction():
         await rival.fetchval(LOCK_HOT_ROW, hot)
         await until_somebody_waits(rival)
-        before = await flush_progress(rival)
+        before = await sink_progress(rival)
         await asyncio.sleep(LOCKED_SECONDS)
-        after = await flush_progress(rival)
+        after = await sink_progress(rival)
     went_on = {partition for partition, offset in after.items() if offset > before[partition]}
     assert went_on == before.keys() - {hot}, (hot, before, after)
     assert await _gave_up(deployment) > failed

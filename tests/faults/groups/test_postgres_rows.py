@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.flow import enough, flowing
-from tests.faults.groups.sessions import Told, session, until_flushed
+from tests.faults.groups.sessions import Told, session, until_written
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.scrapes import read, until_read
@@ -17,8 +17,8 @@ from tests.faults.stack import stack, until
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 WITHHELD_ROWS = 1
-FLUSH_SECONDS = 1.0
-OTHERS_SECONDS = 2 * FLUSH_SECONDS
+SINK_SECONDS = 1.0
+OTHERS_SECONDS = 2 * SINK_SECONDS
 """How long ago the newest of the partition's other rows may have come."""
 SEEN_SECONDS = 8.0
 
@@ -39,14 +39,14 @@ async def test_a_row_that_cannot_be_stored_is_withheld_and_the_others_of_its_bat
     tmp_path: Path, record_property: Told
 ) -> None:
     async with (
-        stack(tmp_path, names=("a",), flush_seconds=str(FLUSH_SECONDS)) as deployment,
+        stack(tmp_path, names=("a",), sink_seconds=str(SINK_SECONDS)) as deployment,
         Sender(deployment.settings) as sender,
         session(deployment.dsn) as owner,
     ):
         await deployment.start()
         worker = deployment.workers[0]
         async with flowing(sender, enough(307, SEEN_SECONDS + 30, 200), 200) as flow:
-            await until_flushed(owner)
+            await until_written(owner)
             refused = await owner.fetchrow(REFUSE_A_HOT_ROW)
             await owner.execute(refused["statement"])
             await until_read(worker, lambda now: now.value("tally_withheld_rows") > 0, 20, "all was taken")

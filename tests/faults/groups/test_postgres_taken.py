@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from tests.faults.flow import enough, flowing
-from tests.faults.groups.sessions import NAME, Told, connected, until_flushed
+from tests.faults.groups.sessions import NAME, Told, connected, until_written
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.scrapes import Worst, read, until_read, watching
@@ -42,7 +42,7 @@ async def test_while_no_connection_is_free_numbers_stay_live_and_the_failure_has
         await deployment.start()
         await deployment.ready(deployment.workers[1])
         async with flowing(sender, enough(308, TAKEN_SECONDS + 15, 100), 100) as flow:
-            await until_flushed(taken[0])
+            await until_written(taken[0])
             async with watching(deployment.workers) as worst:
                 await _take_all(deployment.dsn, taken)
                 await asyncio.sleep(TAKEN_SECONDS)
@@ -65,7 +65,7 @@ async def test_a_pool_of_one_whose_statement_gets_no_answer_is_free_again_at_its
         await deployment.start()
         worker, wire = deployment.workers[0], deployment.postgres_wire
         async with flowing(sender, enough(309, GIVEN_UP_SECONDS + 15, 100), 100) as flow:
-            await until_read(worker, lambda now: now.value("tally_flush_rows_total") > 60, 20, "no rows")
+            await until_read(worker, lambda now: now.value("tally_sink_rows_total") > 60, 20, "no rows")
             async with watching([worker]) as worst:
                 wire.stall()
                 given_up = await until_read(

@@ -94,7 +94,7 @@ async def test_a_worker_whose_loop_is_stuck_says_where_and_ends_within_a_session
 async def test_a_loop_that_is_stuck_for_a_second_now_and_then_goes_on_as_if_nothing_had_been(
     tmp_path: Path,
 ) -> None:
-    points = ("route.read", "fold.batch", "flush.write", "view.apply")
+    points = ("route.read", "fold.batch", "sink.write", "view.apply")
     async with stack(tmp_path) as whole, Sender(whole.settings) as sender:
         await whole.start()
         worker, other = whole.workers

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tally.agents.flush.ports import FlushConfig
+from tally.agents.sink.cuts import Bounds
+from tally.agents.sink.ports import SinkConfig
 from tally.streams.settings import SettingsError, load
 
 
@@ -78,16 +79,17 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_pass_phrase(tmp
         load({"TALLY_KAFKA_SECURITY": "SSL", **named})
 
 
-def test_a_workers_defaults_are_the_flushs_defaults() -> None:
+def test_a_workers_defaults_are_the_sinks_defaults() -> None:
     settings = load({})
-    config = FlushConfig(settings.flush_seconds, settings.flush_rows, settings.postgres_pool_size)
-    assert config == FlushConfig()
+    bounds = Bounds(most_entries=settings.sink_rows, compaction_lag_seconds=settings.compaction_lag_seconds)
+    config = SinkConfig(settings.sink_seconds, bounds, partitions_at_once=settings.postgres_pool_size)
+    assert config == SinkConfig()
 
 
 def test_a_wrong_element_of_a_list_is_said_once() -> None:
     with pytest.raises(SettingsError) as refused:
         load({"TALLY_ROLES": "foo"})
-    assert str(refused.value) == "TALLY_ROLES at 0: Input should be 'route', 'fold', 'flush' or 'view'"
+    assert str(refused.value) == "TALLY_ROLES at 0: Input should be 'route', 'fold', 'sink' or 'view'"
 
     with pytest.raises(SettingsError, match="TALLY_ROLES: Tuple should have at least 1 item"):
         load({"TALLY_ROLES": ""})

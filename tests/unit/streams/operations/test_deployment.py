@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from tally.agents.flush.ports import RowWriter
+from tally.agents.sink.ports import SinkWriter
 from tally.streams.operations.deployment import AGAIN_SECONDS, ForeignDatabase, OwnWriter
 from tally.tables.postgres.deployment import Holds, Verdict, judge
 from tally.tables.postgres.failures import Away
@@ -53,10 +53,10 @@ class Asked:
 
 
 def own(asked: Asked) -> OwnWriter:
-    return OwnWriter(cast(RowWriter, asked), asked.check, lambda: asked.now_s)
+    return OwnWriter(cast(SinkWriter, asked), asked.check, lambda: asked.now_s)
 
 
-def test_a_database_is_looked_at_before_the_first_flush_and_again_after_a_minute() -> None:
+def test_a_database_is_looked_at_before_the_first_write_and_again_after_a_minute() -> None:
     asked = Asked(None, None)
     writer = own(asked)
     for now_s, left in ((0.0, 1), (AGAIN_SECONDS - 1, 1), (AGAIN_SECONDS, 0)):

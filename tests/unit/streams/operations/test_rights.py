@@ -6,7 +6,7 @@ from tally.schemas.topics import Names
 from tally.streams.operations.rights import NOT_SAID, Operation, lacking, needed
 
 NAMES = Names("p-", 2)
-ALL_ROLES = ("route", "fold", "flush", "view")
+ALL_ROLES = ("route", "fold", "sink", "view")
 READ, WRITE = (1 << operation for operation in Operation)
 
 
@@ -38,4 +38,4 @@ def test_a_process_needs_no_more_than_its_roles_do() -> None:
     assert view.topics == {"p-tally-g2-counters": {Operation.READ}}
     assert view.groups == frozenset()
     assert needed(("route",), NAMES).groups == {"p-tally-g2-route"}
-    assert all(Operation.WRITE not in one for one in needed(("flush", "view"), NAMES).topics.values())
+    assert all(Operation.WRITE not in one for one in needed(("sink", "view"), NAMES).topics.values())

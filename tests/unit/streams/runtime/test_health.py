@@ -26,9 +26,9 @@ def test_a_role_is_stuck_once_work_waits_too_long_without_any_progress(
 
 
 def test_the_verdict_names_each_role_that_is_stuck() -> None:
-    pulses = {"route": Pulse(1.0, 2.0), "fold": Pulse(None, 0.0), "flush": Pulse(5.0, 0.0)}
+    pulses = {"route": Pulse(1.0, 2.0), "fold": Pulse(None, 0.0), "sink": Pulse(5.0, 0.0)}
     verdict = live(pulses, 1000.0, STUCK_SECONDS)
-    assert [reason.partition(":")[0] for reason in verdict.reasons] == ["flush", "route"]
+    assert [reason.partition(":")[0] for reason in verdict.reasons] == ["route", "sink"]
 
 
 def test_a_process_without_work_is_alive() -> None:

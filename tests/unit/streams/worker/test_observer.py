@@ -29,17 +29,17 @@ def test_a_role_without_work_has_no_pulse_however_long_it_is_idle() -> None:
 def test_work_waits_from_when_the_role_was_last_idle_until_some_is_done() -> None:
     clock, under_way = Clock(), [0]
     observer = observer_at(clock)
-    observer.follow("flush", lambda: under_way[0])
+    observer.follow("sink", lambda: under_way[0])
     clock.now_s = 130.0
     observer.beat()
     under_way[0] = 2
     clock.now_s = 160.0
     observer.beat()
 
-    assert observer.pulses() == {"flush": Pulse(130.0, 130.0)}
+    assert observer.pulses() == {"sink": Pulse(130.0, 130.0)}
     assert not live(observer.pulses(), 160.0, stuck_seconds=20.0).is_ok
 
-    observer.flushed(1, 0.1)
+    observer.written({"rows": 1}, 0.1, {"rows": 0.1})
     assert live(observer.pulses(), 160.0, stuck_seconds=20.0).is_ok
 
 

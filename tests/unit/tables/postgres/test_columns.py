@@ -1,16 +1,12 @@
 """Rows as records of columns, and what failures of Postgres mean."""
 
-import json
-
 import asyncpg
 import pytest
 
 from tally.schemas.counters import COUNTERS
-from tally.schemas.keys import FREE_FORM
-from tally.tables.pieces import at_once
-from tally.tables.postgres.columns import COUNTED, KEY, VALUES, encoding, record
+from tally.tables.postgres.columns import COUNTED, KEY, VALUES, is_older, record
 from tally.tables.postgres.failures import Away, PostgresFailure, Refused, Unacceptable, named
-from tests.support.flush_doubles import PROMO, key, row
+from tests.support.sink_doubles import key, row
 
 
 def test_a_record_has_every_column_and_zeros_where_nothing_was_counted() -> None:
@@ -31,16 +27,11 @@ def test_a_counter_that_the_registry_does_not_know_is_left_to_a_newer_writer() -
     assert record(key(), row(7, **counts)) == record(key(), row(7))
 
 
-def test_every_writer_locks_rows_in_one_order_the_campaigns_own_row_included() -> None:
-    keys = [key(template=None), key(template=FREE_FORM), key(template=PROMO), key("a"), key("b", tenant="t0")]
-    rows = [(name, row(1)) for name in keys]
-    assert at_once(encoding(rows)) == at_once(encoding(rows[::-1]))
-    assert len({name.columns() for name in keys}) == len(keys)
-
-
-def test_rows_are_sent_as_one_list_of_their_records() -> None:
-    rows = [(key(f"campaign-{n}"), row(n)) for n in range(3)]
-    assert json.loads(at_once(encoding(rows))) == [record(*one) for one in rows]
+def test_columns_that_more_are_known_of_are_newer() -> None:
+    assert is_older("0010-aa", "0011-bb")
+    assert not is_older("0010-aa", "0010-bb")
+    assert not is_older("0010-aa", "0009-bb")
+    assert not is_older("0010-aa", "")
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,0 @@
-"""Writes changed rows to Postgres as absolute values, many in one statement."""

@@ -1,0 +1,1 @@
+"""Copies what both changelogs hold into Postgres: rows, and its own offsets in the same transaction."""

@@ -1,0 +1,361 @@
+"""Joins the records of a partition's two logs into cuts, and into chunks while it catches up. Pure.
+
+A log is read transaction by transaction: the records before a progress record belong to it. A cut is a
+transaction whose progress record was read from both logs, with all that came before it and nothing that came
+after. In a compacted log an old progress record is no boundary, since what stood before it may be gone. Until
+a log is read to the end that it had when reading began, and whenever the sink is too far behind that end, no
+cut is made of it.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct, field
+
+from tally.schemas.rows import PROGRESS_KEY, UNFINISHED, decode_progress
+from tally.schemas.topics import CHANGELOGS, Changelog
+
+Key = tuple[str, bytes]
+"""The name of a kind, and a key of its log."""
+Entries = dict[Key, bytes | None]
+"""The newest value of each key; None where it is gone."""
+
+OVERFULL = 4
+"""A sink that follows holds so many times the bound before it gives up the next cut: more than a batch of the
+fold, which is one transaction."""
+KEY_BYTES = 100
+"""The memory of an entry beside its bytes."""
+
+Reason = Literal["behind", "rules", "slept"]
+"""Why a partition has to be opened again: too far behind its logs, other rules, or older than tombstones."""
+
+
+class Bounds(Struct, frozen=True):
+    """Sizes of writes, and the ages by which compaction may have removed something."""
+
+    most_entries: int = 4_000
+    """Of one transaction in Postgres, beside one more read, or what one transaction of the fold changed.
+
+    A cut in parts was rejected: only the last could move offsets, so a Postgres that loses every third reply
+    would be sent the same for ever.
+    """
+    most_bytes: int = 8 << 20
+    """Of what is read and not written; beyond it nothing is read before a write."""
+    compaction_lag_seconds: float = 7_200.0
+    """What is younger is read whole."""
+    delete_retention_seconds: float = 604_800.0
+    """What was deleted is read for so long."""
+
+    @property
+    def young_seconds(self) -> float:
+        """How far behind its logs a sink may be to make cuts."""
+        return self.compaction_lag_seconds / 2
+
+    @property
+    def tombstones_ms(self) -> float:
+        """How old a cut may be for what was deleted since to be read."""
+        return self.delete_retention_seconds * 1000 / 2
+
+
+class Ended(Struct, frozen=True):
+    """The end of a transaction in one log: its progress record."""
+
+    seq: int
+    rules: str
+    next_offset: int
+    """The offset behind the progress record."""
+    at_ms: int
+    """Kafka's time of the record."""
+
+    @property
+    def is_boundary(self) -> bool:
+        """Whether the rows are whole: a recount of several transactions names no rules until its last."""
+        return self.rules != UNFINISHED
+
+
+class Write(Struct, frozen=True):
+    """The contents of one transaction in Postgres."""
+
+    entries: Entries
+    places: Mapping[Changelog, int]
+    """The offsets that are to be held after it."""
+    cut: Ended | None = None
+    """The transaction that Postgres is a picture of after it; None while the sink catches up."""
+    is_pruning: bool = False
+    """Whether it deletes what the epoch has not written."""
+
+
+class Segment(Struct):
+    """Records of one log up to a progress record."""
+
+    entries: Entries
+    ended: Ended
+
+
+class Record(Protocol):
+    """The part of a consumer's record that is read."""
+
+    @property
+    def key(self) -> bytes: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+
+
+class Sieve(Protocol):
+    """What of a log is written to Postgres."""
+
+    def kind_of(self, log: Changelog, key: bytes) -> str | None:
+        """Return the name of the kind that a key belongs to; None where it is not written."""
+
+    @property
+    def logs(self) -> frozenset[Changelog]:
+        """The logs of which anything is written."""
+
+
+class Reading(Struct):
+    """How far one log has been read."""
+
+    next_offset: int
+    end: int
+    """The end that was asked for at `asked_s`, or later reached."""
+    asked_s: float
+    """Monotonic time: what lies beyond `end` was written after it."""
+    is_passed: bool = False
+    """Whether everything up to the end is read."""
+    seq: int = 0
+    """The last transaction whose end was read."""
+    floor: int = 0
+    """The first transaction that can be a cut, by this log."""
+    open: Entries = field(default_factory=dict)
+    """Records after the last progress record."""
+    ended: deque[Segment] = field(default_factory=deque)
+    """Whole transactions that are in no cut yet; those from before the end are one."""
+    at_ms: int = 0
+    at_s: float = 0.0
+    """Kafka's time of the newest record, and when it was read."""
+
+
+class Cuts:
+    """What is read of one partition and not yet in Postgres.
+
+    `rules` are those of the epoch, empty where not known yet; `since_ms` is the time of the cut that Postgres
+    holds.
+    """
+
+    def __init__(
+        self,
+        sieve: Sieve,
+        bounds: Bounds,
+        *,
+        places: Mapping[Changelog, int],
+        ends: Mapping[Changelog, int],
+        asked_s: float,
+        rules: str = "",
+        since_ms: int = 0,
+        is_pruned: bool = True,
+        is_cut: bool = True,
+    ) -> None:
+        self._sieve = sieve
+        self._bounds = bounds
+        self._logs = {log: Reading(places[log], ends[log], asked_s) for log in CHANGELOGS}
+        self._written = dict(places)
+        self._rules = rules
+        self._since_ms = since_ms
+        self._is_pruned = is_pruned
+        self.is_cut = is_cut
+        """Whether Postgres holds a cut."""
+        self._ready: Entries = {}
+        """What the next cut changes."""
+        self._cut: Ended | None = None
+        """The next cut: its transaction, with the offsets in `_cut_places`."""
+        self._cut_places: dict[Changelog, int] = {}
+        self._bytes = 0
+        self.reopen: Reason | None = None
+        """Set where reading on would not do: forget everything, and open the partition again."""
+        for log in CHANGELOGS:
+            self.reached(log, places[log], asked_s)
+
+    @property
+    def dirty(self) -> int:
+        """How many entries are read and not written."""
+        parts = [one.open for one in self._logs.values()]
+        parts += [segment.entries for one in self._logs.values() for segment in one.ended]
+        return len(self._ready) + sum(map(len, parts))
+
+    @property
+    def dirty_bytes(self) -> int:
+        """The memory of what is read and not written, or more."""
+        return self._bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether something has to be written before more is read."""
+        return self._bytes >= self._bounds.most_bytes or self.dirty >= self._bounds.most_entries
+
+    @property
+    def is_level(self) -> bool:
+        """Whether Postgres holds all that is known to be in the logs."""
+        return self.is_cut and self._cut is None and not self.dirty and self.is_following
+
+    @property
+    def is_following(self) -> bool:
+        """Whether both logs are read to the ends that they had, so that the next cut is near."""
+        return all(one.is_passed for one in self._logs.values())
+
+    def places(self) -> dict[Changelog, int]:
+        """Return the next offset to read of each log."""
+        return {log: one.next_offset for log, one in self._logs.items()}
+
+    def wanted(self) -> Sequence[Changelog]:
+        """Return the logs to read on: where one is far ahead only the other."""
+        if not self.is_full or not self.is_following:
+            return CHANGELOGS
+        least = min(one.seq for one in self._logs.values())
+        # A transaction that only one log has read to its end is soon there in the other.
+        return [log for log, one in self._logs.items() if one.seq == least]
+
+    def apply(self, log: Changelog, records: Sequence[Record], now_s: float) -> None:
+        """Take the next records of a log, in their order."""
+        if not records:
+            return
+        one = self._logs[log]
+        self._look_at_age(one, records[-1].timestamp, now_s)
+        kind_of = self._sieve.kind_of if log in self._sieve.logs else None
+        for record in records:
+            key = record.key
+            if key == PROGRESS_KEY:
+                self._end(one, record)
+            elif kind_of is not None and (kind := kind_of(log, key)) is not None:
+                one.open[kind, key] = record.value
+                self._bytes += len(key) + len(record.value or b"") + KEY_BYTES
+        one.next_offset = records[-1].offset + 1
+        if self._bytes >= self._bounds.most_bytes:
+            self._weigh()
+        self._join()
+
+    def reached(self, log: Changelog, position: int, now_s: float, is_at_end: bool = False) -> None:
+        """Note a reader's position; `is_at_end` says that the log ended there at `now_s`, or later."""
+        one = self._logs[log]
+        # A marker without a record may be all that lies between.
+        if position + 1 >= one.end or is_at_end:
+            if not one.is_passed and now_s - one.asked_s >= self._bounds.young_seconds and not is_at_end:
+                self.reopen = self.reopen or "behind"
+                return
+            one.is_passed = True
+            if is_at_end:
+                one.end, one.asked_s = position, now_s
+        self._join()
+
+    def next_write(self) -> Write | None:
+        """Return what to write now: a cut if there is one, else a chunk if there is too much; else None.
+
+        What is returned is forgotten: after a failure to write it the partition has to be opened again.
+        """
+        if self._cut is not None and self.is_following:
+            return self._of_cut()
+        # Who follows reads on to the next cut. A recount by other rules may be longer than memory allows.
+        is_overfull = self._bytes >= OVERFULL * self._bounds.most_bytes
+        return self._chunk() if is_overfull or (self.is_full and not self.is_following) else None
+
+    def pruned(self) -> None:
+        """Note that nothing is left in Postgres that the epoch has not written."""
+        self._is_pruned = True
+
+    def _of_cut(self) -> Write:
+        assert self._cut is not None  # noqa: S101 - the caller looked
+        if not self._is_pruned:
+            self.is_cut = False
+            return Write({}, dict(self._written), is_pruning=True)
+        write = Write(self._ready, dict(self._cut_places), self._cut)
+        self._ready, self._cut, self.is_cut = {}, None, True
+        self._written = dict(self._cut_places)
+        self._since_ms = write.cut.at_ms if write.cut else self._since_ms
+        self._weigh()
+        return write
+
+    def _chunk(self) -> Write:
+        """Return all that is read; Postgres is a picture of no moment then, until a cut from here on."""
+        entries, self._ready, self._cut = self._ready, {}, None
+        for log, one in self._logs.items():
+            for segment in one.ended:
+                entries.update(segment.entries)
+                segment.entries = {}
+            one.floor = max(one.floor, one.seq + bool(one.open))
+            # The last progress record is read again after a crash: it may be the next cut.
+            at_end = one.ended and not one.open
+            self._written[log] = one.ended[-1].ended.next_offset - 1 if at_end else one.next_offset
+            entries.update(one.open)
+            one.open = {}
+        self.is_cut = False
+        self._weigh()
+        return Write(entries, dict(self._written))
+
+    def _look_at_age(self, one: Reading, at_ms: int, now_s: float) -> None:
+        """Open again where compaction may have been at work before this was read.
+
+        A machine that was suspended sees it by Kafka's time alone.
+        """
+        young_seconds = self._bounds.young_seconds
+        if one.is_passed and now_s - one.asked_s >= young_seconds:
+            self.reopen = self.reopen or "behind"
+        passed_ms = (now_s - one.at_s + young_seconds / 2) * 1000
+        if one.is_passed and one.at_ms and at_ms - one.at_ms > passed_ms:
+            self.reopen = self.reopen or "behind"
+        one.at_ms, one.at_s = max(one.at_ms, at_ms), now_s
+
+    def _weigh(self) -> None:
+        parts = [self._ready, *(one.open for one in self._logs.values())]
+        parts += [segment.entries for one in self._logs.values() for segment in one.ended]
+        self._bytes = sum(
+            len(key[1]) + len(value or b"") + KEY_BYTES for part in parts for key, value in part.items()
+        )
+
+    def _end(self, one: Reading, record: Record) -> None:
+        progress = decode_progress(record.value or b"")
+        one.seq = progress.seq
+        ended = Ended(progress.seq, progress.rules, record.offset + 1, record.timestamp)
+        if one.is_passed or not one.ended:
+            one.ended.append(Segment(one.open, ended))
+        else:
+            before = one.ended[-1]
+            before.entries.update(one.open)
+            before.ended = ended
+        one.open = {}
+
+    def _join(self) -> None:
+        """Move what both logs have of the next cut into it."""
+        if not self.is_following or self.reopen:
+            return
+        boundary = self._boundary()
+        if boundary is None:
+            return
+        if self._rules and boundary.rules != self._rules:
+            self.reopen = "rules"
+            return
+        if self._since_ms and boundary.at_ms - self._since_ms > self._bounds.tombstones_ms:
+            self.reopen = "slept"
+            return
+        for log, one in self._logs.items():
+            while one.ended and one.ended[0].ended.seq <= boundary.seq:
+                segment = one.ended.popleft()
+                self._ready.update(segment.entries)
+                self._cut_places[log] = segment.ended.next_offset
+        self._rules, self._cut = boundary.rules, boundary
+
+    def _boundary(self) -> Ended | None:
+        """Return the newest transaction whose end was read from both logs; of the two ends the older one."""
+        least = max(one.floor for one in self._logs.values())
+        ends: list[dict[int, Ended]] = [
+            {segment.ended.seq: segment.ended for segment in one.ended} for one in self._logs.values()
+        ]
+        first, second = ends
+        whole = [seq for seq in first.keys() & second.keys() if seq >= least and first[seq].is_boundary]
+        if not whole:
+            return None
+        seq = max(whole)
+        return min(first[seq], second[seq], key=lambda ended: ended.at_ms)

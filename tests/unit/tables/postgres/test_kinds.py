@@ -1,0 +1,53 @@
+"""The kinds of things that come to Postgres: which keys are theirs, in which order, and by which SQL."""
+
+import json
+
+import pytest
+
+from tally.schemas.keys import FREE_FORM
+from tally.schemas.missing import partition_key, subjects_key
+from tally.schemas.rows import PROGRESS_KEY, encode
+from tally.schemas.topics import COUNTERS, STATES
+from tally.tables.pieces import at_once
+from tally.tables.postgres.columns import record
+from tally.tables.postgres.kinds import DELETE_ROWS, KINDS, ROWS, UPSERT_ROWS, NotOurs, Sieve
+from tests.support.sink_doubles import PROMO, key, row
+
+
+def test_rows_are_what_counters_hold_but_for_progress_and_what_is_missing() -> None:
+    sieve = Sieve()
+    assert sieve.kind_of(COUNTERS, key().encode()) == "rows"
+    for other in (PROGRESS_KEY, partition_key("webhook-events", 1), subjects_key("beyond", ("t1", "c1"))):
+        assert sieve.kind_of(COUNTERS, other) is None
+    assert sieve.kind_of(STATES, key().encode()) is None
+    assert sieve.logs == {COUNTERS}
+    assert not sieve.is_derived
+
+
+def test_every_writer_locks_rows_in_one_order_the_campaigns_own_row_included() -> None:
+    keys = [key(template=None), key(template=FREE_FORM), key(template=PROMO), key("a"), key("b", tenant="t0")]
+    rows = [(name.encode(), encode(row(1))) for name in keys]
+    assert at_once(ROWS.statements(rows)) == at_once(ROWS.statements(rows[::-1]))
+    assert len({name.columns() for name in keys}) == len(keys)
+
+
+def test_rows_are_sent_as_one_list_of_their_records_and_those_that_are_gone_as_another() -> None:
+    names = [key(f"campaign-{n}") for n in range(3)]
+    entries = [(name.encode(), encode(row(n))) for n, name in enumerate(names)]
+    gone = key("gone")
+    deleted, written = at_once(ROWS.statements([*entries, (gone.encode(), None)]))
+    assert (deleted.sql, written.sql) == (DELETE_ROWS, UPSERT_ROWS)
+    assert json.loads(written.listed) == [record(name, row(n)) for n, name in enumerate(names)]
+    assert [tuple(one.values()) for one in json.loads(deleted.listed)] == [gone.columns()]
+
+
+@pytest.mark.parametrize(("name", "value"), [(b"no-key", b""), (key().encode(), b"no row")])
+def test_what_is_no_row_is_named_without_its_value(name: bytes, value: bytes) -> None:
+    with pytest.raises(NotOurs, match=r"^no row: \w+$"):
+        at_once(ROWS.statements([(name, value)]))
+
+
+def test_a_kind_tells_whose_numbers_lack_what_is_refused() -> None:
+    assert ROWS.whose(key("c1", tenant="t1").encode()) == ("t1", "c1")
+    assert ROWS.whose(key("c1", template=None).encode()) == ("t1", "c1")
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
