@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from aiohttp.web import RequestHandler
 
@@ -50,8 +50,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept a new connection if there is room."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a server's connections are
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # a server's connections are
         self.since_s = self.head_since_s = self._connections.now_s()
         self._handler.connection_made(transport)
         self._connections.opened(self)
