@@ -42,7 +42,7 @@ METHOD = """## How it is measured
   CPU is that of all threads of all processes of a contender, user and system, without broker and Postgres.
 * **Time to a number.** A probe is a send result of a campaign of its own.
   Its time runs from the broker's acknowledgement until an answer of that campaign has it,
-  for which one client asks every 2 ms, or until Postgres has it, which is asked every 20 ms.
+  for which one client asks every 10 ms, or until Postgres has it, which is asked every 20 ms.
   The load is real bodies, spread evenly.
   A probe that nobody sees within 15 s counts as never seen.
   Beside each figure stands what the worker really took meanwhile;
