@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         description="common prefix of all topics, groups and transactional ids",
     )
     generation: int = Field(1, ge=1, description="raised when the facts log or its partition count changes")
-    partitions: int = Field(8, ge=1, le=1000, description="partitions of topics that are declared anew")
+    partitions: int = Field(2, ge=1, le=1000, description="partitions of topics that are declared anew")
     replication_factor: int = Field(
         3,
         ge=1,
