@@ -37,7 +37,10 @@ class Added:
 
 
 def _parts(records: list[RawRecord]) -> list[Part]:
-    return [part for place, record in enumerate(records) for part in parts_of(place, record)]
+    parts = [part for place, record in enumerate(records) for part in parts_of(place, record)]
+    return [
+        part for part in parts if part.item.get("type") != "payment"
+    ]  # it has the id of a message's status
 
 
 def _name(part: Part) -> tuple[str, str, str]:

@@ -117,7 +117,8 @@ class AmiServer:
     async def stop(self) -> None:
         """End all connections."""
         for task, writer in self.served.items():
-            writer.transport.abort()
+            if not writer.is_closing():  # Python 3.11.2 cannot abort what was closed twice
+                writer.transport.abort()
             task.cancel()
         await asyncio.gather(*self.served, return_exceptions=True)
 
