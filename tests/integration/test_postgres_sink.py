@@ -19,6 +19,7 @@ from tally.schemas.grains import RowKey
 from tally.schemas.rows import decode_row
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.writer import Writer
+from tally.tables.store.errors import ForeignRecord
 from tests.support.sink_doubles import DEFAULT, Hands, Life, counted, key
 from tests.support.sink_logs import Partition
 
@@ -218,6 +219,17 @@ async def test_what_is_refused_is_withheld_and_its_campaign_says_so(migrated: st
         counted(ours.partition, "b")
         await ours.run()
         assert await ours.sql(shown) == [("a", 2, 0), ("b", 3, 0)]
+
+
+@pytest.mark.parametrize("name", [b"no row", key().encode()])
+async def test_what_is_no_row_ends_the_sink_by_name_and_nothing_is_written(
+    migrated: str, name: bytes
+) -> None:
+    async with process(migrated) as ours:
+        ours.partition.commit({name: b"?"})
+        with pytest.raises(ForeignRecord, match=r"not Tally's \(no row: "):
+            await ours.run(seconds=5.0)
+        assert await ours.sql(HELD, 0) == []
 
 
 async def test_answers_say_that_a_sink_is_catching_up(migrated: str) -> None:

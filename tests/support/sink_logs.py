@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, structs
 
-from tally.agents.sink.cuts import Bounds, Cuts, Entries, Write
+from tally.agents.sink.cuts import Bounds, Cuts, Write
 from tally.agents.sink.opening import Begun, Found, Ours, begin
+from tally.agents.sink.reading import Entries
 from tally.schemas.rows import PROGRESS_KEY, Progress, encode
 from tally.schemas.topics import CHANGELOGS, COUNTERS, STATES, Changelog
 from tally.tables.postgres.progress import ProgressMoved, SinkProgress

@@ -7,19 +7,14 @@ a log is read to the end that it had when reading began, and whenever the sink i
 cut is made of it.
 """
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from tally.schemas.rows import PROGRESS_KEY, UNFINISHED, decode_progress
+from tally.agents.sink.reading import Ended, Entries, Reading, Record, Sieve
+from tally.schemas.rows import PROGRESS_KEY
 from tally.schemas.topics import CHANGELOGS, Changelog
-
-Key = tuple[str, bytes]
-"""The name of a kind, and a key of its log."""
-Entries = dict[Key, bytes | None]
-"""The newest value of each key; None where it is gone."""
 
 OVERFULL = 4
 """A sink that follows holds so many times the bound before it gives up the next cut: more than a batch of the
@@ -58,22 +53,6 @@ class Bounds(Struct, frozen=True):
         return self.delete_retention_seconds * 1000 / 2
 
 
-class Ended(Struct, frozen=True):
-    """The end of a transaction in one log: its progress record."""
-
-    seq: int
-    rules: str
-    next_offset: int
-    """The offset behind the progress record."""
-    at_ms: int
-    """Kafka's time of the record."""
-
-    @property
-    def is_boundary(self) -> bool:
-        """Whether the rows are whole: a recount of several transactions names no rules until its last."""
-        return self.rules != UNFINISHED
-
-
 class Write(Struct, frozen=True):
     """The contents of one transaction in Postgres."""
 
@@ -84,60 +63,6 @@ class Write(Struct, frozen=True):
     """The transaction that Postgres is a picture of after it; None while the sink catches up."""
     is_pruning: bool = False
     """Whether it deletes what the epoch has not written."""
-
-
-class Segment(Struct):
-    """Records of one log up to a progress record."""
-
-    entries: Entries
-    ended: Ended
-
-
-class Record(Protocol):
-    """The part of a consumer's record that is read."""
-
-    @property
-    def key(self) -> bytes: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102
-
-
-class Sieve(Protocol):
-    """What of a log is written to Postgres."""
-
-    def kind_of(self, log: Changelog, key: bytes) -> str | None:
-        """Return the name of the kind that a key belongs to; None where it is not written."""
-
-    @property
-    def logs(self) -> frozenset[Changelog]:
-        """The logs of which anything is written."""
-
-
-class Reading(Struct):
-    """How far one log has been read."""
-
-    next_offset: int
-    end: int
-    """The end that was asked for at `asked_s`, or later reached."""
-    asked_s: float
-    """Monotonic time: what lies beyond `end` was written after it."""
-    is_passed: bool = False
-    """Whether everything up to the end is read."""
-    seq: int = 0
-    """The last transaction whose end was read."""
-    floor: int = 0
-    """The first transaction that can be a cut, by this log."""
-    open: Entries = field(default_factory=dict)
-    """Records after the last progress record."""
-    ended: deque[Segment] = field(default_factory=deque)
-    """Whole transactions that are in no cut yet; those from before the end are one."""
-    at_ms: int = 0
-    at_s: float = 0.0
-    """Kafka's time of the newest record, and when it was read."""
 
 
 class Cuts:
@@ -183,14 +108,7 @@ class Cuts:
     @property
     def dirty(self) -> int:
         """How many entries are read and not written."""
-        parts = [one.open for one in self._logs.values()]
-        parts += [segment.entries for one in self._logs.values() for segment in one.ended]
-        return len(self._ready) + sum(map(len, parts))
-
-    @property
-    def dirty_bytes(self) -> int:
-        """The memory of what is read and not written, or more."""
-        return self._bytes
+        return sum(map(len, self._parts()))
 
     @property
     def is_full(self) -> bool:
@@ -224,12 +142,13 @@ class Cuts:
         if not records:
             return
         one = self._logs[log]
-        self._look_at_age(one, records[-1].timestamp, now_s)
+        if one.is_read_late(records[-1].timestamp, now_s, self._bounds.young_seconds):
+            self.reopen = self.reopen or "behind"
         kind_of = self._sieve.kind_of if log in self._sieve.logs else None
         for record in records:
             key = record.key
             if key == PROGRESS_KEY:
-                self._end(one, record)
+                one.end(record)
             elif kind_of is not None and (kind := kind_of(log, key)) is not None:
                 one.open[kind, key] = record.value
                 self._bytes += len(key) + len(record.value or b"") + KEY_BYTES
@@ -242,13 +161,13 @@ class Cuts:
         """Note a reader's position; `is_at_end` says that the log ended there at `now_s`, or later."""
         one = self._logs[log]
         # A marker without a record may be all that lies between.
-        if position + 1 >= one.end or is_at_end:
+        if position + 1 >= one.known_end or is_at_end:
             if not one.is_passed and now_s - one.asked_s >= self._bounds.young_seconds and not is_at_end:
                 self.reopen = self.reopen or "behind"
                 return
             one.is_passed = True
             if is_at_end:
-                one.end, one.asked_s = position, now_s
+                one.known_end, one.asked_s = position, now_s
         self._join()
 
     def next_write(self) -> Write | None:
@@ -282,50 +201,23 @@ class Cuts:
         """Return all that is read; Postgres is a picture of no moment then, until a cut from here on."""
         entries, self._ready, self._cut = self._ready, {}, None
         for log, one in self._logs.items():
-            for segment in one.ended:
-                entries.update(segment.entries)
-                segment.entries = {}
-            one.floor = max(one.floor, one.seq + bool(one.open))
-            # The last progress record is read again after a crash: it may be the next cut.
-            at_end = one.ended and not one.open
-            self._written[log] = one.ended[-1].ended.next_offset - 1 if at_end else one.next_offset
-            entries.update(one.open)
-            one.open = {}
+            read, self._written[log] = one.abandon_cuts()
+            entries.update(read)
         self.is_cut = False
         self._weigh()
         return Write(entries, dict(self._written))
 
-    def _look_at_age(self, one: Reading, at_ms: int, now_s: float) -> None:
-        """Open again where compaction may have been at work before this was read.
-
-        A machine that was suspended sees it by Kafka's time alone.
-        """
-        young_seconds = self._bounds.young_seconds
-        if one.is_passed and now_s - one.asked_s >= young_seconds:
-            self.reopen = self.reopen or "behind"
-        passed_ms = (now_s - one.at_s + young_seconds / 2) * 1000
-        if one.is_passed and one.at_ms and at_ms - one.at_ms > passed_ms:
-            self.reopen = self.reopen or "behind"
-        one.at_ms, one.at_s = max(one.at_ms, at_ms), now_s
+    def _parts(self) -> Iterator[Entries]:
+        yield self._ready
+        for one in self._logs.values():
+            yield from one.parts()
 
     def _weigh(self) -> None:
-        parts = [self._ready, *(one.open for one in self._logs.values())]
-        parts += [segment.entries for one in self._logs.values() for segment in one.ended]
         self._bytes = sum(
-            len(key[1]) + len(value or b"") + KEY_BYTES for part in parts for key, value in part.items()
+            len(key[1]) + len(value or b"") + KEY_BYTES
+            for part in self._parts()
+            for key, value in part.items()
         )
-
-    def _end(self, one: Reading, record: Record) -> None:
-        progress = decode_progress(record.value or b"")
-        one.seq = progress.seq
-        ended = Ended(progress.seq, progress.rules, record.offset + 1, record.timestamp)
-        if one.is_passed or not one.ended:
-            one.ended.append(Segment(one.open, ended))
-        else:
-            before = one.ended[-1]
-            before.entries.update(one.open)
-            before.ended = ended
-        one.open = {}
 
     def _join(self) -> None:
         """Move what both logs have of the next cut into it."""
@@ -341,10 +233,8 @@ class Cuts:
             self.reopen = "slept"
             return
         for log, one in self._logs.items():
-            while one.ended and one.ended[0].ended.seq <= boundary.seq:
-                segment = one.ended.popleft()
-                self._ready.update(segment.entries)
-                self._cut_places[log] = segment.ended.next_offset
+            changed, self._cut_places[log] = one.give(boundary.seq)
+            self._ready.update(changed)
         self._rules, self._cut = boundary.rules, boundary
 
     def _boundary(self) -> Ended | None:

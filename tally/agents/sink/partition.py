@@ -144,8 +144,8 @@ class PartitionSink:
     def _apply(self, cuts: Cuts, arrived: Arrived) -> None:
         try:
             cuts.apply(arrived.log, arrived.records, self._ports.clock())
-        except (TypeError, ValueError) as error:
-            what = f"no progress record, there or soon after: {type(error).__name__}"
+        except (TypeError, ValueError, AttributeError) as error:
+            what = f"no key or no progress, there or soon after: {type(error).__name__}"
             raise ForeignRecord(arrived.log, self.partition, arrived.records[0].offset, what) from error
 
     async def close(self) -> None:

@@ -16,6 +16,11 @@ from tally.streams.operations.looks import SHOWN, Looks
 from tally.streams.settings import Settings
 
 DEADLINE_SECONDS = 20.0
+CUTS = """
+SELECT count(*) AS partitions, count(*) FILTER (WHERE catching_up) AS catching_up,
+    coalesce(sum(withheld), 0)::bigint AS withheld
+FROM tally.cuts
+"""
 MANY_TEMPLATES = """
 SELECT tenant, campaign, count(DISTINCT (template_name, template_language)) AS templates
 FROM tally.counters
@@ -47,6 +52,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("migrations", partial(_migrations, settings)),
         ("generation", partial(_generation, settings)),
         ("deployment", partial(_deployment, settings)),
+        ("what Postgres shows", partial(_cuts, settings)),
         ("campaigns with more templates than an answer shows", partial(_many_templates, settings)),
         ("messages by business number", partial(_messages, looks)),
         ("customers by business number", partial(_customers, looks)),
@@ -108,6 +114,28 @@ async def _deployment(settings: Settings) -> str:
     if of_brokers is not None and of_brokers != of_database:
         raise deployment.ForeignDatabase(of_brokers, of_database)
     return f"brokers and database belong together: {of_brokers or 'nothing is in Postgres yet'}"
+
+
+async def _cuts(settings: Settings) -> str:
+    """Say how many partitions are of one moment, and how much Postgres has refused."""
+    connection = await _connect(settings)
+    try:
+        (found,) = await connection.fetch(CUTS)
+    finally:
+        await connection.close()
+    return shown_cuts(found["partitions"], found["catching_up"], found["withheld"])
+
+
+def shown_cuts(partitions: int, catching_up: int, withheld: int) -> str:
+    """Return what is to be said of the view `tally.cuts`. Pure."""
+    if not partitions:
+        return "nothing yet"
+    parts = [f"{partitions - catching_up} of {partitions} partitions are of one moment"]
+    if catching_up:
+        parts.append(f"{catching_up} catching up")
+    if withheld:
+        parts.append(f"{withheld} rows withheld (tally.withheld says why)")
+    return ", ".join(parts)
 
 
 async def _many_templates(settings: Settings) -> str:

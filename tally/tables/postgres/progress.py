@@ -1,4 +1,4 @@
-"""What Postgres holds of a partition beside its rows: how far, of which logs and how. Pure."""
+"""What Postgres holds of a partition beside its rows: how far, of which logs and how; and its SQL. Pure."""
 
 from collections.abc import Mapping
 
@@ -50,3 +50,33 @@ class SinkProgress(Struct, frozen=True):
 
 class ProgressMoved(Exception):
     """Postgres does not hold the progress that this writer has seen; nothing was written."""
+
+
+FIELDS = SinkProgress.__struct_fields__
+COMPARED = ("writer", "writes", "columns", "epoch")
+"""What tells one state of progress from any other; `columns` is emptied when a column is added."""
+
+READ_PROGRESS = f"""
+WITH pointed AS (
+    INSERT INTO tally.current_generation (generation) VALUES ($1) ON CONFLICT DO NOTHING
+)
+SELECT partition, {", ".join(FIELDS)}
+FROM tally.sink_progress
+WHERE generation = $1 AND partition = ANY ($2::integer[])
+"""  # noqa: S608
+"""Read progress of partitions; make this generation the readers' current one if there is none."""
+
+BEGIN_PROGRESS = f"""
+INSERT INTO tally.sink_progress (generation, partition, {", ".join(FIELDS)})
+VALUES ($1, $2, {", ".join(f"${n}" for n in range(3, 3 + len(FIELDS)))})
+ON CONFLICT DO NOTHING
+"""  # noqa: S608
+
+_FIRST = 3 + len(FIELDS)
+SWAP_PROGRESS = f"""
+UPDATE tally.sink_progress
+SET {", ".join(f"{name} = ${n}" for n, name in enumerate(FIELDS, 3))}, updated_at = now()
+WHERE generation = $1 AND partition = $2
+    AND {" AND ".join(f"{name} = ${n}" for n, name in enumerate(COMPARED, _FIRST))}
+"""  # noqa: S608
+"""Compare and swap progress: no row changes unless it is still what the writer last saw."""

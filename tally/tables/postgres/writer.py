@@ -10,7 +10,15 @@ from tally.tables.pieces import give_way, in_pieces
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import Unacceptable, named
 from tally.tables.postgres.kinds import BY_NAME, Entry, Kind, Statement
-from tally.tables.postgres.progress import ProgressMoved, SinkProgress
+from tally.tables.postgres.progress import (
+    BEGIN_PROGRESS,
+    COMPARED,
+    FIELDS,
+    READ_PROGRESS,
+    SWAP_PROGRESS,
+    ProgressMoved,
+    SinkProgress,
+)
 from tally.tables.postgres.withheld import RELEASE, WITHHOLD, digest, release_list, withhold_list
 
 Key = tuple[str, bytes]
@@ -23,35 +31,6 @@ PRUNED_AT_ONCE = 10_000
 FOUND_AT_ONCE = 16
 """A search for what Postgres refuses stops after so many entries of a statement: all others of it are
 withheld without one, so that a transaction meets its deadline."""
-
-_FIELDS = SinkProgress.__struct_fields__
-_COMPARED = ("writer", "writes", "columns", "epoch")
-"""What tells one state of progress from any other; `columns` is emptied when a column is added."""
-
-READ_PROGRESS = f"""
-WITH pointed AS (
-    INSERT INTO tally.current_generation (generation) VALUES ($1) ON CONFLICT DO NOTHING
-)
-SELECT partition, {", ".join(_FIELDS)}
-FROM tally.sink_progress
-WHERE generation = $1 AND partition = ANY ($2::integer[])
-"""  # noqa: S608
-"""Read progress of partitions; make this generation the readers' current one if there is none."""
-
-BEGIN_PROGRESS = f"""
-INSERT INTO tally.sink_progress (generation, partition, {", ".join(_FIELDS)})
-VALUES ($1, $2, {", ".join(f"${n}" for n in range(3, 3 + len(_FIELDS)))})
-ON CONFLICT DO NOTHING
-"""  # noqa: S608
-
-_FIRST_COMPARED = 3 + len(_FIELDS)
-SWAP_PROGRESS = f"""
-UPDATE tally.sink_progress
-SET {", ".join(f"{name} = ${n}" for n, name in enumerate(_FIELDS, 3))}, updated_at = now()
-WHERE generation = $1 AND partition = $2
-    AND {" AND ".join(f"{name} = ${n}" for n, name in enumerate(_COMPARED, _FIRST_COMPARED))}
-"""  # noqa: S608
-"""Compare and swap progress: no row changes unless it is still what the writer last saw."""
 
 READ_WITHHELD = """
 SELECT kind, key FROM tally.withheld WHERE generation = $1 AND partition = $2 LIMIT $3
@@ -118,7 +97,7 @@ class Writer:
         """
         async with self._database.transaction() as connection:
             held = await connection.fetch(READ_PROGRESS, self._generation, list(partitions))
-        return {found["partition"]: SinkProgress(*(found[name] for name in _FIELDS)) for found in held}
+        return {found["partition"]: SinkProgress(*(found[name] for name in FIELDS)) for found in held}
 
     async def read_withheld(self, partition: int, most: int) -> list[Key]:
         """Return what is withheld of a partition, at most so many. Raises Away, Refused."""
@@ -240,11 +219,11 @@ class Writer:
         return pruned
 
     async def _swap(self, connection: Any, order: Order) -> None:
-        key, fields = (self._generation, order.partition), _values(order.progress, _FIELDS)
+        key, fields = (self._generation, order.partition), _values(order.progress, FIELDS)
         if order.seen is None:
             status = await connection.execute(BEGIN_PROGRESS, *key, *fields)
         else:
-            status = await connection.execute(SWAP_PROGRESS, *key, *fields, *_values(order.seen, _COMPARED))
+            status = await connection.execute(SWAP_PROGRESS, *key, *fields, *_values(order.seen, COMPARED))
         if not _changed(status):
             raise ProgressMoved
 

@@ -60,6 +60,7 @@ LACKING = {
     "seen": ((TOPIC, "f-webhook-events", DESCRIBE), "f-webhook-events: missing, or no right to see it"),
     "configs": ((TOPIC, "f-webhook-events", DESCRIBE_CONFIGS), "grant DescribeConfigs"),
     "group": ((GROUP, "f-tally-g1-route", READ), "Read on group f-tally-g1-route"),
+    "sinks": ((GROUP, "f-tally-g1-sink", READ), "Read on group f-tally-g1-sink"),
     "transactions": (
         (TRANSACTIONAL_ID, "f-tally-g1/0", WRITE),
         "grant Write and Describe on this transactional",

@@ -15,7 +15,7 @@ from tests.faults.oracle import Sender
 from tests.faults.scrapes import read
 from tests.faults.stack import SESSION_SECONDS, Stack, stack, until
 
-PAUSED_SECONDS = float(os.environ.get("FAULTS_PAUSED_SECONDS", 2.0 * SESSION_SECONDS))
+PAUSED_SECONDS = float(os.environ.get("FAULTS_PAUSED_SECONDS", str(2.0 * SESSION_SECONDS)))
 """How long a worker is stopped each time; with 300 it is the long form."""
 PAUSES = 3
 PER_SECOND = 100

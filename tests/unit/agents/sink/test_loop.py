@@ -8,10 +8,12 @@ from msgspec import structs
 
 from tally.agents.sink.cuts import Bounds
 from tally.agents.sink.opening import Ours
-from tally.agents.sink.withholding import AGAIN_SECONDS
-from tally.schemas.rows import decode_row, encode
-from tally.schemas.topics import STATES
+from tally.agents.sink.partition import pause_seconds
+from tally.agents.sink.withholding import AGAIN_SECONDS, Withheld
+from tally.schemas.rows import PROGRESS_KEY, decode_row, encode
+from tally.schemas.topics import COUNTERS, STATES
 from tally.tables.postgres.progress import SinkProgress
+from tally.tables.store.errors import ForeignRecord
 from tests.support.sink_doubles import DEFAULT, Hands, Life, MemoryPostgres, counted, key, row
 from tests.support.sink_logs import Partition
 
@@ -359,3 +361,36 @@ async def test_a_defect_of_ours_ends_the_sink() -> None:
     postgres.read_withheld = broken  # type: ignore[assignment,method-assign]
     with pytest.raises(KeyError, match="ours"):
         await run_sink(hands, lambda: False)
+
+
+@pytest.mark.parametrize("name", [PROGRESS_KEY, None])
+async def test_a_record_that_is_not_tallys_ends_the_sink_by_name_and_nothing_is_written(
+    name: bytes | None,
+) -> None:
+    partition, postgres, hands = made()
+    partition.logs[COUNTERS].append([(name, b"?")], partition.now_ms)  # type: ignore[list-item]
+    counted(partition, "a")
+    with pytest.raises(ForeignRecord, match="no key or no progress"):
+        await run_sink(hands, lambda: False)
+    assert postgres.rows == {}
+
+
+async def test_a_table_that_refuses_everything_is_a_fault_and_not_ten_thousand_bad_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Withheld, "MOST", 3)
+    partition, postgres, hands = made()
+    postgres.unstorable.update(("rows", key(f"c{n}").encode()) for n in range(5))
+    counted(partition, *(f"c{n}" for n in range(5)))
+    life = Life(hands)
+    await life.run(lambda: bool(life.task.trouble), 0.1)
+    assert life.task.trouble == "22021: Postgres refuses more than 3 entries"
+
+
+@pytest.mark.parametrize(
+    ("took", "pause"), [(0.0, 1.0), (0.2, 0.8), (1 / 3, 2 / 3), (0.5, 1.0), (1.0, 2.0), (9.0, 2.0)]
+)
+async def test_a_write_begins_each_interval_and_a_long_one_rests_for_longer(
+    took: float, pause: float
+) -> None:
+    assert pause_seconds(1.0, took) == pytest.approx(pause)
