@@ -72,6 +72,26 @@ def test_an_old_progress_record_of_a_compacted_log_is_no_boundary() -> None:
     assert table.held == partition.moments[3]
 
 
+def test_a_transaction_that_both_logs_still_have_is_no_cut_before_both_are_read_to_their_ends() -> None:
+    # As above, but the end of counters was asked for before transaction 3 showed there.
+    partition, _, sink = made()
+    partition.commit(values(r1=1), values(m1=1))
+    partition.commit(values(r2=2))
+    end = partition.logs[COUNTERS].end
+    partition.commit(values(r3=3), values(m1=3, m2=3))
+    partition.later(2 * LAG_SECONDS)
+    partition.compact(2, 2)
+    end, partition.logs[COUNTERS].end = partition.logs[COUNTERS].end, end
+    sink.open()
+    partition.logs[COUNTERS].end = end
+    sink.read(STATES, 1)
+    sink.read(COUNTERS, 3)
+    sink.read(STATES, 3)
+    assert sink.cuts is not None
+    assert sink.cuts.is_following
+    assert not sink.write(), "transaction 2 would lack what transaction 1 wrote"
+
+
 def test_a_log_compacted_between_two_cuts_gives_no_cut_of_what_was_there_meanwhile() -> None:
     partition, table, sink = made()
     partition.commit(values(r1=1), values(m1=1))
