@@ -16,6 +16,8 @@ PREFIX = "wamid."
 TOKEN_BYTES = range(8, 65)
 KEPT_KEYS = 1 << 15
 """Bound of the cache of keys: a message is named four times within a minute."""
+KEPT_CHARACTERS = 128
+"""Longer ids than Meta writes are not kept: a producer may send many, of 512 characters each."""
 _PEER, _NUMBER, _STOP, _TOKEN = b"\x1c\x18", 0x15, 0x00, 0x18
 _BOOLS = (0x11, 0x12)
 
@@ -53,17 +55,23 @@ def _token(body: bytes) -> bytes | None:
     return body[place:-1] if is_whole else None
 
 
-@lru_cache(KEPT_KEYS)
 def message_part(wamid: str) -> bytes:
     """Return what follows the business number in a message's key: its kind, and token or text.
 
     A token is kind `t`, or `h` in hexadecimal digits where it is not of letters and digits; an id without a
     token is kind `x`, as it is.
     """
+    return _kept_part(wamid) if len(wamid) <= KEPT_CHARACTERS else _part(wamid)
+
+
+def _part(wamid: str) -> bytes:
     token = token_of(wamid)
     if token is None:
         return join_parts("x", wamid)
     return b"t/" + token if token.isalnum() else b"h/" + token.hex().encode()
+
+
+_kept_part = lru_cache(KEPT_KEYS)(_part)
 
 
 def message_key(number: str, wamid: str) -> bytes:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally.schemas import wamids
 from tally.schemas.keys import join_parts
 from tally.schemas.wamids import message_key, message_part, token_of
 
@@ -86,6 +87,15 @@ def test_a_wamid_as_meta_writes_it_has_its_token() -> None:
 def test_any_other_text_is_an_id_of_its_own(text: str) -> None:
     assert token_of(text) is None
     assert message_part(text) == join_parts("x", text)
+
+
+def test_no_id_longer_than_meta_writes_them_is_kept() -> None:
+    before = wamids._kept_part.cache_info().currsize
+    for length in range(wamids.KEPT_CHARACTERS + 1, wamids.KEPT_CHARACTERS + 20):
+        assert message_part("é" * length) == join_parts("x", "é" * length)
+
+    assert len(SENT) <= wamids.KEPT_CHARACTERS
+    assert wamids._kept_part.cache_info().currsize == before
 
 
 def test_an_id_without_a_token_never_meets_one_with_that_token() -> None:
