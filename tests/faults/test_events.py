@@ -38,9 +38,8 @@ class Added:
 
 def _parts(records: list[RawRecord]) -> list[Part]:
     parts = [part for place, record in enumerate(records) for part in parts_of(place, record)]
-    return [
-        part for part in parts if part.item.get("type") != "payment"
-    ]  # it has the id of a message's status
+    # The status of a payment has the id of a message.
+    return [part for part in parts if part.item.get("type") != "payment"]
 
 
 def _name(part: Part) -> tuple[str, str, str]:

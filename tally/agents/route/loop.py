@@ -142,8 +142,8 @@ class Route:
     ) -> RoutedSource:
         """Read the runs of a source, add their facts to the entries, and free all records but the bad ones.
 
-        They are read as one: at 3,300 events/s a run of one partition has three or four records, and what is
-        paid for each run took longer than reading them.
+        They are read as one: a run of one partition may have three or four records, and what is paid for each
+        reading is paid once.
         """
         found = RoutedRecords()
         for piece in pieces([record for run in runs for record in run.records]):
