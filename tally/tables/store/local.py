@@ -46,14 +46,15 @@ _DAMAGED = ("Corruption", "No such file or directory", "Invalid argument", "Is a
 class MemoryBudget:
     """The memory that the local copies of a process share: a cache of blocks, half of it for write buffers.
 
-    Buffers are taken from the cache while they are full of writes, so the budget holds for both together.
-    Indexes and filters of open files are in the cache as well.
+    Buffers are taken from the cache while they are full of writes, so the budget is one for both. Indexes and
+    filters of open files are in the cache as well. A write beyond the budget begins a flush and does not wait
+    for it: while the disk or the cores are busy the copies may hold more.
     """
 
     def __init__(self, size_bytes: int) -> None:
         self.cache = Cache(size_bytes)
         self.buffer_bytes = max(_LEAST_BUFFER_BYTES, size_bytes // 2 // _BUFFERS_AT_ONCE)
-        # Not stalling: a write beyond the budget waits for nothing, and a flush begins.
+        # Stalling was rejected: a write would block the event loop until a flush is done.
         self.buffers = WriteBufferManager.new_write_buffer_manager_with_cache(
             size_bytes // 2, False, self.cache
         )
