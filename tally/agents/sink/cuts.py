@@ -162,8 +162,13 @@ class Cuts:
         one = self._logs[log]
         # A marker without a record may be all that lies between.
         if position + 1 >= one.known_end or is_at_end:
-            if not one.is_passed and now_s - one.asked_s >= self._bounds.young_seconds and not is_at_end:
+            age_seconds = 0.0 if one.is_passed else now_s - one.asked_s
+            if age_seconds >= self._bounds.young_seconds and not is_at_end:
                 self.reopen = self.reopen or "behind"
+                return
+            if age_seconds * 1000 > self._bounds.tombstones_ms:
+                # What was read before may have been deleted since, and the deletion may be gone as well.
+                self.reopen = "slept"
                 return
             one.is_passed = True
             if is_at_end:

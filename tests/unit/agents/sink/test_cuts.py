@@ -334,6 +334,21 @@ def test_a_sink_that_was_held_up_for_longer_than_tombstones_live_reads_from_the_
     assert table.held == partition.moments[3]
 
 
+def test_a_sink_that_was_held_up_in_the_middle_of_a_first_reading_reads_from_the_start() -> None:
+    partition, table, sink = made(BOUNDS)
+    partition.commit(values(r1=1, r2=1, r3=1, r4=1, r5=1, r6=1))
+    partition.commit(values(r7=1, r8=1, r9=1))
+    sink.read(COUNTERS, 7)
+    assert sink.write()
+    assert table.progress is not None
+    assert not table.progress.is_cut
+    partition.commit({b"r1": None})
+    partition.later(2 * RETENTION_SECONDS)
+    partition.compact()
+    sink.run_to_end()
+    assert table.held == partition.moments[3]
+
+
 def test_a_dump_older_than_the_tombstones_is_noticed_with_a_slow_clock_as_well() -> None:
     partition, table, sink = made()
     partition.commit(values(r1=1, r2=1))
