@@ -358,6 +358,7 @@ WITH field AS MATERIALIZED (
         recount.short_name(recount.language(coalesce(body #>> '{template,language}', ''))) COLLATE "C"
             AS template_language,
         recount.name(body -> 'phone_number_id') COLLATE "C" AS number_id,
+        recount.name(body -> 'message_id') COLLATE "C" AS raw_id,
         recount.message_key(recount.name(body -> 'message_id')) COLLATE "C" AS message_id,
         recount.name(body #> '{contact,phone}') AS phone,
         recount.name(body #> '{contact,wa_id}') AS wa_id,
@@ -370,7 +371,7 @@ WITH field AS MATERIALIZED (
     WHERE topic = 'send-results' AND jsonb_typeof(body) = 'object'
 )
 SELECT
-    channel, tenant, campaign, contact, attempt, outcome, template_name, template_language, number_id, message_id,
+    channel, tenant, campaign, contact, attempt, outcome, template_name, template_language, number_id, raw_id, message_id,
     recount.phone(phone) AS phone, recount.phone(wa_id) AS wa_id, recount.user_id(user_id) AS user_id,
     error_key, at_ms
 FROM field
@@ -452,6 +453,7 @@ WHERE topic = 'webhook-events' AND body -> 'object' = '"whatsapp_business_accoun
 CREATE UNLOGGED TABLE recount.status AS
 SELECT
     arrival, place, number_id,
+    recount.name(item -> 'id') COLLATE "C" AS raw_id,
     recount.message_key(recount.name(item -> 'id')) COLLATE "C" AS message_id,
     recount.words(item -> 'status') AS status,
     recount.seconds(item -> 'timestamp', latest_ms) AS at_s,
@@ -480,6 +482,7 @@ FROM (
         recount.phone(recount.name(item -> 'from')) AS from_phone,
         recount.user_id(recount.name(item -> 'from_user_id')) AS from_user_id,
         recount.user_id(recount.name(item -> 'from_parent_user_id')) AS from_parent_user_id,
+        recount.name(item #> '{context,id}') COLLATE "C" AS raw_quoted_id,
         recount.message_key(recount.name(item #> '{context,id}')) COLLATE "C" AS quoted_id,
         recount.phone(recount.name(item -> 'group_id')) AS in_group_of,
         CASE WHEN jsonb_array_length(recount.items(value -> 'messages')) = 1
@@ -774,6 +777,22 @@ SELECT number_id, quoted_id AS message_id, bool_or(type = 'button') AS is_clicke
 FROM recount.inbound
 WHERE quoted_id IS NOT NULL
 GROUP BY number_id, quoted_id;
+
+-- The smallest id that was written for each message, as bytes: of its accepted send results, of the statuses that
+-- count or name a price, and of quotes. No counter depends on it.
+CREATE UNLOGGED TABLE recount.raw_id AS
+SELECT number_id, message_id, min(raw_id) AS raw_id
+FROM (
+    SELECT number_id, message_id, raw_id FROM recount.send WHERE outcome = 'accepted' AND channel = 'whatsapp'
+    UNION ALL
+    SELECT number_id, message_id, raw_id FROM recount.status
+    WHERE status IN ('sent', 'delivered', 'read', 'played', 'failed')
+        OR jsonb_typeof(item -> 'pricing') = 'object'
+        OR jsonb_typeof(item #> '{conversation,pricing}') = 'object'
+    UNION ALL
+    SELECT number_id, quoted_id, raw_quoted_id FROM recount.inbound WHERE quoted_id IS NOT NULL
+) AS written
+GROUP BY number_id, message_id;
 
 -- Campaign messages, each with everything known about it.
 CREATE UNLOGGED TABLE recount.message AS
