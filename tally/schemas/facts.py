@@ -53,6 +53,7 @@ class Claimed(Struct, frozen=True, array_like=True, gc=False, tag=1):
     """Message M was accepted by the provider for this send."""
 
     claim: Claim
+    spelling: bytes = b""
 
 
 class StatusSeen(Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -63,6 +64,7 @@ class StatusSeen(Struct, frozen=True, array_like=True, gc=False, tag=2):
     error: str | None = None
     """The smallest raw `source:code` of a failed status."""
     pricing: Pricing | None = None
+    spelling: bytes = b""
 
 
 class Quoted(Struct, frozen=True, array_like=True, gc=False, tag=3):
@@ -70,9 +72,11 @@ class Quoted(Struct, frozen=True, array_like=True, gc=False, tag=3):
 
     at_s: int
     clicked: bool = False
+    spelling: bytes = b""
 
 
 MessageFact = Claimed | StatusSeen | Quoted
+"""Each with the spelling of the id that names the message (wamids.py)."""
 
 
 class AttemptResult(Struct, frozen=True, array_like=True, gc=False):

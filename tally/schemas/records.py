@@ -18,7 +18,7 @@ from tally.schemas.facts import CUSTOMER, CustomerSeen, Fact, Inbound, Send
 from tally.schemas.fields import message_identifier
 from tally.schemas.notices import NOTICE, Notice
 from tally.schemas.scan import check_size
-from tally.schemas.wamids import has_token
+from tally.schemas.wamids import MessageId
 
 VERSION = b"1"
 NOTICE_KIND = NOTICE + VERSION
@@ -124,9 +124,9 @@ class Routed(Struct, gc=False):
         """Count a name of a closed list."""
         self.seen.append((kind, name if name in known else "other"))
 
-    def see_wamid(self, part: bytes) -> None:
-        """Count an id of a message in which no token is found; `part` is the key's, behind the number."""
-        if not has_token(part):
+    def see_wamid(self, message: MessageId) -> None:
+        """Count an id of a message in which no token is found."""
+        if not message.has_token:
             self.seen.append(("wamid", "without_token"))
 
     def see_unknown(self, kind: str, part: dict[str, Any], known: frozenset[str]) -> None:

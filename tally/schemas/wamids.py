@@ -9,8 +9,9 @@ https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.m
 from base64 import b64decode, b64encode
 from binascii import Error
 from functools import lru_cache
+from typing import NamedTuple
 
-from tally.schemas.keys import join_parts
+from tally.schemas.keys import join_parts, split_parts
 
 PREFIX = "wamid."
 TOKEN_BYTES = range(8, 65)
@@ -20,14 +21,61 @@ KEPT_CHARACTERS = 128
 """Longer ids than Meta writes are not kept: a producer may send many, of 512 characters each."""
 _PEER, _NUMBER, _STOP, _TOKEN = b"\x1c\x18", 0x15, 0x00, 0x18
 _BOOLS = (0x11, 0x12)
+_END = bytes([_STOP])
 
 
-def token_of(wamid: str) -> bytes | None:
-    """Return a wamid's token; None for text that is not exactly such a struct, written in the one way."""
+class MessageId(NamedTuple):
+    """What an id of a message says."""
+
+    part: bytes
+    """What follows the business number in the message's key: its kind, and token or text.
+
+    A token is kind `t`, or `h` in hexadecimal digits where it is not of letters and digits; an id without a
+    token is kind `x`, as it is.
+    """
+    spelling: bytes
+    """The struct up to its token: what ids of one message differ in; empty without a token."""
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a token is found in it."""
+        return bool(self.spelling)
+
+
+def message_id(wamid: str) -> MessageId:
+    """Read an id of a message."""
+    return _kept_id(wamid) if len(wamid) <= KEPT_CHARACTERS else _read(wamid)
+
+
+def _read(wamid: str) -> MessageId:
     try:
-        return _token(_body(wamid))
+        body = _body(wamid)
+        place = _token_place(body)
     except (Error, IndexError, ValueError):
-        return None
+        return MessageId(join_parts("x", wamid), b"")
+    token = body[place:-1]
+    part = b"t/" + token if token.isalnum() else b"h/" + token.hex().encode()
+    return MessageId(part, body[:place])
+
+
+_kept_id = lru_cache(KEPT_KEYS)(_read)
+
+
+def written_id(part: bytes, spelling: bytes) -> str:
+    """Return the id that says this: the inverse of `message_id`."""
+    kind, text = split_parts(part)
+    if kind == "x":
+        return text
+    token = bytes.fromhex(text) if kind == "h" else text.encode()
+    return PREFIX + b64encode(spelling + token + _END).decode()
+
+
+def smaller_spelling(left: bytes, right: bytes) -> bytes:
+    """Return the one of two spellings that makes the smaller id of a message, as bytes; empty is unknown.
+
+    The token need not be known: two spellings differ before either ends, and so do the ids.
+    """
+    return min(left, right, key=b64encode) if left and right else left or right
 
 
 def _body(wamid: str) -> bytes:
@@ -39,49 +87,26 @@ def _body(wamid: str) -> bytes:
     return body
 
 
-def _token(body: bytes) -> bytes | None:
-    """Return the token of a struct. Raises IndexError and ValueError where the bytes are none."""
+def _token_place(body: bytes) -> int:
+    """Return where the token of a struct begins. Raises IndexError and ValueError where there is none."""
     if not body.startswith(_PEER):
-        return None
+        raise ValueError("no struct of a peer")
     size, place = _varint(body, len(_PEER))
     place += size
     if body[place] != _NUMBER:
-        return None
+        raise ValueError("no number behind the peer")
     _, place = _varint(body, place + 1)
     if body[place] != _STOP or body[place + 1] not in _BOOLS or body[place + 2] != _TOKEN:
-        return None
+        raise ValueError("no token behind the number")
     size, place = _varint(body, place + 3)
-    is_whole = size in TOKEN_BYTES and len(body) == place + size + 1 and body[-1] == _STOP
-    return body[place:-1] if is_whole else None
-
-
-def message_part(wamid: str) -> bytes:
-    """Return what follows the business number in a message's key: its kind, and token or text.
-
-    A token is kind `t`, or `h` in hexadecimal digits where it is not of letters and digits; an id without a
-    token is kind `x`, as it is.
-    """
-    return _kept_part(wamid) if len(wamid) <= KEPT_CHARACTERS else _part(wamid)
-
-
-def _part(wamid: str) -> bytes:
-    token = token_of(wamid)
-    if token is None:
-        return join_parts("x", wamid)
-    return b"t/" + token if token.isalnum() else b"h/" + token.hex().encode()
-
-
-_kept_part = lru_cache(KEPT_KEYS)(_part)
+    if size not in TOKEN_BYTES or len(body) != place + size + 1 or body[-1] != _STOP:
+        raise ValueError("no token of 8 to 64 bytes at the end")
+    return place
 
 
 def message_key(number: str, wamid: str) -> bytes:
     """Return the key of a message: of its business number, and of what the wamid says."""
-    return b"%b/%b" % (join_parts(number), message_part(wamid))
-
-
-def has_token(part: bytes) -> bool:
-    """Return whether the part of a message's key after its number is of a token."""
-    return not part.startswith(b"x/")
+    return b"%b/%b" % (join_parts(number), message_id(wamid).part)
 
 
 def _varint(body: bytes, place: int) -> tuple[int, int]:

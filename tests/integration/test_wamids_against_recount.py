@@ -1,4 +1,4 @@
-"""Route's reading of wamids and the recount's agree on every text, sound or broken in one place."""
+"""Route and the recount read the same of wamids, sound or broken in one place, and keep the same ones."""
 
 import random
 from collections.abc import Iterator
@@ -8,9 +8,14 @@ import asyncpg
 import pytest
 
 from tally.oracle.recount import begin, recount
-from tally.schemas.wamids import token_of
+from tally.schemas.wamids import written_id
+from tally.simulator.campaign import campaign
+from tally.simulator.population import Size
+from tally.tables.families.message import MessageFamily
+from tests.faults.events import troubled
+from tests.integration.test_fold_against_recount import START_S, folded, recounted
 from tests.support.seeds import seeds
-from tests.unit.schemas.test_wamids import SENT, struct, written
+from tests.unit.schemas.test_wamids import SENT, struct, token_of, written
 
 TEXTS = 3_000
 
@@ -46,3 +51,25 @@ async def test_both_find_the_same_tokens(database: str, seed: int) -> None:
     tokens = [token_of(text) for text in asked]
     assert [row["token"] for row in found] == tokens
     assert 0.1 < sum(token is not None for token in tokens) / TEXTS < 0.9
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", seeds((1,)))
+async def test_both_keep_the_same_id_of_every_message(database: str, seed: int) -> None:
+    rng = random.Random(seed)
+    records = troubled(rng, campaign(rng, START_S, Size(contacts_per_campaign=30)))
+    await recounted(database, records)
+    connection = await asyncpg.connect(database)
+    try:
+        rows = await connection.fetch("SELECT number_id, message_id, raw_id FROM recount.raw_id")
+    finally:
+        await connection.close()
+    kept = [
+        (*key.split(b"/", 1), MessageFamily.decode(value).spelling)
+        for partition in folded(records)
+        for key, value in partition.tables[MessageFamily.table].items()
+    ]
+
+    found = sorted((number.decode(), written_id(part, spelling)) for number, part, spelling in kept)
+    assert found == sorted((row["number_id"], row["raw_id"]) for row in rows)
+    assert sum(bool(spelling) for _, _, spelling in kept) > len(kept) / 2

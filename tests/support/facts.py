@@ -43,16 +43,18 @@ PRICINGS = st.none() | st.builds(
     st.sampled_from(["marketing", "", "odd"]),
     st.sampled_from(["regular", ""]),
 )
+SPELLINGS = st.sampled_from([b"", b"\x1c\x18\x02\x31", b"\x1c\x18\x02\xff", b"\x1c\x18\x04\x31"])
 MESSAGE_FACTS = (
-    st.builds(Claimed, CLAIMS)
+    st.builds(Claimed, CLAIMS, SPELLINGS)
     | st.builds(
         StatusSeen,
         st.sampled_from(["sent", "delivered", "read", "played", "failed", "deleted"]),
         SECONDS,
         ERRORS,
         PRICINGS,
+        SPELLINGS,
     )
-    | st.builds(Quoted, SECONDS, st.booleans())
+    | st.builds(Quoted, SECONDS, st.booleans(), SPELLINGS)
 )
 
 DIGESTS = st.sampled_from([b"a" * 12, b"b" * 12, b"c" * 12])

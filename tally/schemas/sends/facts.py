@@ -6,7 +6,7 @@ from tally.schemas.facts import MESSAGE, RECIPIENT, AttemptResult, Channel, Clai
 from tally.schemas.fields import digest
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.records import KeyedCustomerSeen, Routed
-from tally.schemas.wamids import message_key, message_part
+from tally.schemas.wamids import message_id
 
 
 class Checked(Struct, gc=False):
@@ -34,14 +34,15 @@ class Checked(Struct, gc=False):
 def add_facts(routed: Routed, send: Checked) -> None:
     """Say what a send result means for the recipient, the message and the customer."""
     number, wamid = send.number, send.wamid
-    key = message_key(number, wamid) if wamid else b""
+    named = message_id(wamid)
+    key = b"%b/%b" % (join_parts(number), named.part) if wamid else b""
     message = digest(key) if wamid else b""
     if send.campaign is not None:
         routed.add(RECIPIENT, join_parts(send.tenant, send.campaign, send.contact), _attempt(send, message))
     if wamid:
-        routed.see_wamid(message_part(wamid))
+        routed.see_wamid(named)
         claim = _claim(send)
-        routed.add(MESSAGE, key, Claimed(claim))
+        routed.add(MESSAGE, key, Claimed(claim, named.spelling))
         routed.facts.append(KeyedCustomerSeen(join_parts(number), key, send.who, send=Send(message, claim)))
     elif number and len(send.who) > 1:
         routed.facts.append(KeyedCustomerSeen(join_parts(number), b"", send.who))

@@ -31,7 +31,7 @@ from tally.schemas.fields import (
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, KeyedFact, Routed
 from tally.schemas.scan import may_be_read
-from tally.schemas.wamids import message_part
+from tally.schemas.wamids import message_id
 from tally.schemas.whatsapp.full import COUNTED, FIELDS
 from tally.schemas.whatsapp.status import error_of, priced
 
@@ -152,10 +152,11 @@ def _read_status(status: _Status, key: bytes, latest_s: int, routed: Routed) -> 
         pricing = priced(name, at_s, priced_as.category or "", priced_as.type or "")
     errors = orjson.loads(memoryview(status.errors))
     error = error_of(errors) if name == "failed" else None
-    message = b"%b/%b" % (key, part := message_part(status.id))
+    named = message_id(status.id)
+    message = b"%b/%b" % (key, named.part)
     routed.seen.append(("status", name))
-    routed.see_wamid(part)
-    routed.facts.append(KeyedFact(MESSAGE, message, StatusSeen(name, at_s, error, pricing)))
+    routed.see_wamid(named)
+    routed.facts.append(KeyedFact(MESSAGE, message, StatusSeen(name, at_s, error, pricing, named.spelling)))
     recipient = _identifiers(status.recipient_id, status.recipient_user_id, status.recipient_parent_user_id)
     if recipient:
         routed.facts.append(KeyedCustomerSeen(key, message, recipient))

@@ -18,7 +18,7 @@ from tally.schemas.fields import (
 )
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, Routed
-from tally.schemas.wamids import message_key, message_part
+from tally.schemas.wamids import message_id
 from tally.schemas.whatsapp.identity import (
     SENDER_USER_KEYS,
     SYSTEM_PHONE_KEYS,
@@ -56,9 +56,9 @@ def read_message(
         who = _only_contact(sender)
     quoted = _quoted(message, bad)
     routed.see("message", kind, TYPES)
-    part = message_part(wamid)
-    routed.see_wamid(part)
-    inbound = Inbound(digest(part), at_s) if kind in REPLY_TYPES else None
+    own = message_id(wamid)
+    routed.see_wamid(own)
+    inbound = Inbound(digest(own.part), at_s) if kind in REPLY_TYPES else None
     if inbound and group:
         # What somebody writes in a group answers what was sent to the group, not what was sent to him.
         in_group = [phone_identifier(group)]
@@ -67,8 +67,10 @@ def read_message(
     if inbound or len(who) > 1:
         routed.facts.append(KeyedCustomerSeen(join_parts(number), b"", who, inbound=inbound))
     if quoted:
-        routed.see_wamid(message_part(quoted))
-        routed.add(MESSAGE, message_key(number, quoted), Quoted(at_s, clicked=kind == "button"))
+        named = message_id(quoted)
+        routed.see_wamid(named)
+        key = b"%b/%b" % (join_parts(number), named.part)
+        routed.add(MESSAGE, key, Quoted(at_s, kind == "button", named.spelling))
 
 
 def _identifiers(message: dict[str, Any], kind: str, bad: list[Bad]) -> list[bytes]:

@@ -10,7 +10,7 @@ from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
 from tally.schemas.fields import MAX_ID, event_seconds, meta_id, producer_id, required, typed
 from tally.schemas.records import KeyedCustomerSeen, Routed
-from tally.schemas.wamids import message_part
+from tally.schemas.wamids import message_id
 from tally.schemas.whatsapp.identity import (
     PARTICIPANT_PHONE_KEYS,
     PARTICIPANT_USER_KEYS,
@@ -53,13 +53,14 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
     at_s = event_seconds(required(status, "timestamp", ""), ".timestamp", latest)
     pricing = _pricing(status, name, at_s)
     error = error_of(status.get("errors")) if name == "failed" else None
-    key = b"%b/%b" % (number, part := message_part(wamid))
+    message = message_id(wamid)
+    key = b"%b/%b" % (number, message.part)
     recipients = _recipients(status, number, key, bad)
     routed.see("status", name, STATUSES)
-    routed.see_wamid(part)
+    routed.see_wamid(message)
     routed.see_unknown("status", status, STATUS_KEYS)
     if name in COUNTED or pricing is not None:
-        routed.add(MESSAGE, key, StatusSeen(name[:MAX_ID], at_s, error, pricing))
+        routed.add(MESSAGE, key, StatusSeen(name[:MAX_ID], at_s, error, pricing, message.spelling))
     routed.facts += recipients
 
 

@@ -13,6 +13,7 @@ from tally.schemas.bounds import CLAIMANTS, Bound
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.notices import Scope
+from tally.schemas.wamids import smaller_spelling
 from tally.tables.contribution import Counts, Part, is_contested
 from tally.tables.durations import bucket
 from tally.tables.families.family import PlainFamily, earliest
@@ -38,6 +39,8 @@ class Message(Struct, array_like=True, gc=False):
     pricing: Pricing | None = None
     others: tuple[Claim, ...] = ()
     """The smallest claim of every other attempt, by rank; at most one beyond the bound is kept."""
+    spelling: bytes = b""
+    """Of the smallest id that was written for it; empty where the id is in the key (wamids.py)."""
 
 
 _state_decoder = msgspec.msgpack.Decoder(Message)
@@ -57,6 +60,8 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
         after = Message() if state is None else copy(state)
         contested: list[Claim] | None = None
         for fact in facts:
+            if fact.spelling != after.spelling:
+                after.spelling = smaller_spelling(after.spelling, fact.spelling)
             if isinstance(fact, StatusSeen):
                 _apply_status(after, fact)
             elif isinstance(fact, Claimed):

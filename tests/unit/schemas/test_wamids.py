@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tally.schemas import wamids
 from tally.schemas.keys import join_parts
-from tally.schemas.wamids import message_key, message_part, token_of
+from tally.schemas.wamids import message_id, message_key, smaller_spelling, written_id
 
 SENT = "wamid.HBgLMTU1NTAwMDExMTEVAgARGBJBMUIyQzNENEU1RjZBMUIyQzMA"
 """With the peer's phone: the struct of {1: {1: "15550001111", 2: 1}, 2: true, 3: "A1B2C3D4E5F6A1B2C3"}."""
@@ -30,6 +30,12 @@ def struct(peer: bytes, number: int, flag: bool, token: bytes) -> bytes:
     return head + (b"\x11" if flag else b"\x12") + b"\x18" + varint(len(token)) + token + b"\x00"
 
 
+def token_of(wamid: str) -> bytes | None:
+    """Return a wamid's token; None for any other text."""
+    message = message_id(wamid)
+    return b64decode(wamid.removeprefix("wamid."))[len(message.spelling) : -1] if message.has_token else None
+
+
 TOKENS = st.binary(min_size=8, max_size=64)
 STRUCTS = st.tuples(st.binary(max_size=300), st.integers(0, (1 << 32) - 1), st.booleans())
 
@@ -46,7 +52,7 @@ def test_all_ids_of_one_message_have_its_token_and_one_key(
 
 @given(TOKENS, TOKENS)
 def test_different_tokens_have_different_keys(one: bytes, other: bytes) -> None:
-    keys = {message_part(written(struct(b"31", 2, True, token))) for token in (one, other)}
+    keys = {message_id(written(struct(b"31", 2, True, token))).part for token in (one, other)}
 
     assert len(keys) == len({one, other})
 
@@ -86,18 +92,35 @@ def test_a_wamid_as_meta_writes_it_has_its_token() -> None:
 )
 def test_any_other_text_is_an_id_of_its_own(text: str) -> None:
     assert token_of(text) is None
-    assert message_part(text) == join_parts("x", text)
+    assert message_id(text).part == join_parts("x", text)
 
 
 def test_no_id_longer_than_meta_writes_them_is_kept() -> None:
-    before = wamids._kept_part.cache_info().currsize
+    before = wamids._kept_id.cache_info().currsize
     for length in range(wamids.KEPT_CHARACTERS + 1, wamids.KEPT_CHARACTERS + 20):
-        assert message_part("é" * length) == join_parts("x", "é" * length)
+        assert message_id("é" * length).part == join_parts("x", "é" * length)
 
     assert len(SENT) <= wamids.KEPT_CHARACTERS
-    assert wamids._kept_part.cache_info().currsize == before
+    assert wamids._kept_id.cache_info().currsize == before
 
 
 def test_an_id_without_a_token_never_meets_one_with_that_token() -> None:
     assert message_key("n1", TOKEN.decode()) != message_key("n1", SENT)
     assert message_key("n1", "t/" + TOKEN.decode()) != message_key("n1", SENT)
+
+
+@given(STRUCTS, STRUCTS, TOKENS)
+def test_the_smaller_spelling_is_that_of_the_smaller_id(
+    one: tuple[bytes, int, bool], other: tuple[bytes, int, bool], token: bytes
+) -> None:
+    ids = [written(struct(*spelling, token)) for spelling in (one, other)]
+    left, right = (message_id(wamid) for wamid in ids)
+
+    smaller = smaller_spelling(left.spelling, right.spelling)
+    assert smaller == smaller_spelling(right.spelling, left.spelling)
+    assert written_id(left.part, smaller) == min(ids)
+
+
+@given(st.text(min_size=1) | TOKENS.map(lambda token: written(struct(b"31", 2, True, token))))
+def test_what_an_id_says_is_all_that_it_is_written_from(text: str) -> None:
+    assert written_id(*message_id(text)) == text

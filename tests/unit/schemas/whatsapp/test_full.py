@@ -7,7 +7,7 @@ import pytest
 from tally.schemas.facts import CustomerSeen, Inbound, Pricing, Quoted, StatusSeen
 from tally.schemas.fields import digest, message_identifier, phone_identifier
 from tally.schemas.keys import join_parts
-from tally.schemas.wamids import message_key, message_part
+from tally.schemas.wamids import message_id, message_key
 from tally.schemas.whatsapp.full import read_webhook
 from tests.support.webhooks import NUMBER, body, message, messages, status
 
@@ -86,7 +86,7 @@ def test_what_is_written_in_a_group_is_of_the_group_whoever_writes_it() -> None:
     written = message(group_id="group-1", from_user_id="US.1", context={"id": "wamid.1"})
 
     assert facts(messages=[written]) == [
-        CustomerSeen([b"ngroup-1"], inbound=Inbound(digest(message_part("wamid.in")), 1750030099)),
+        CustomerSeen([b"ngroup-1"], inbound=Inbound(digest(message_id("wamid.in").part), 1750030099)),
         CustomerSeen([PHONE, b"uUS.1"]),
         Quoted(1750030099),
     ]
@@ -179,7 +179,7 @@ def test_the_statuses_of_calls_in_a_field_of_their_own_pass() -> None:
 )
 def test_what_a_person_writes_is_a_reply(kind: str) -> None:
     assert facts(messages=[message(type=kind)]) == [
-        CustomerSeen([PHONE], inbound=Inbound(digest(message_part("wamid.in")), 1750030099))
+        CustomerSeen([PHONE], inbound=Inbound(digest(message_id("wamid.in").part), 1750030099))
     ]
 
 
@@ -245,7 +245,7 @@ def test_a_message_without_sender_is_of_the_only_contact_beside_it() -> None:
     del alone["from"]
 
     assert facts(messages=[alone], contacts=[{"user_id": "US.1"}]) == [
-        CustomerSeen([b"uUS.1"], inbound=Inbound(digest(message_part("wamid.in")), 1750030099))
+        CustomerSeen([b"uUS.1"], inbound=Inbound(digest(message_id("wamid.in").part), 1750030099))
     ]
     assert bad(body(messages(messages=[alone]))) == [
         "missing_field at $.entry[0].changes[0].value.messages[0].from"
