@@ -27,19 +27,23 @@ class Bad(Struct, frozen=True):
     """One part of a raw event that cannot be counted: where it stands and why."""
 
     reason: Reason
-    path: str = "$"
-    expected: str = ""
-    """What is wanted there, where the reason alone does not say it; never what the event said instead."""
+    path: str
+    expected: str
+    """What is wanted there; never what the event said instead."""
+
+    @property
+    def where(self) -> str:
+        """The reason and the path: what many bad parts may have in common."""
+        return f"{self.reason} at {self.path}"
 
     def __str__(self) -> str:
-        said = f"{self.reason} at {self.path}"
-        return f"{said} ({self.expected})" if self.expected else said
+        return f"{self.where} (expected: {self.expected})"
 
 
 class BadEvent(Exception):
     """A raw event, or the part at `bad.path`, cannot be counted."""
 
-    def __init__(self, reason: Reason, path: str = "$", expected: str = "") -> None:
+    def __init__(self, reason: Reason, path: str, expected: str) -> None:
         super().__init__(reason, path, expected)
         self.bad = Bad(reason, path, expected)
 

@@ -1,7 +1,7 @@
 """Checks of single fields that raw events share: ids, times, phones, digests."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Any, TypeGuard, TypeVar
@@ -26,6 +26,11 @@ EARLIEST_MS = 1_230_768_000_000
 AHEAD_MS = 86_400_000
 """How much later than its record was published an event may say that it happened: a day."""
 
+TEXT, OBJECT, LIST, WHOLE = "text", "an object", "a list", "a whole number"
+_WANTED: Mapping[type, str] = {str: TEXT, dict: OBJECT, list: LIST, int: WHOLE}
+SECONDS = "unix seconds"
+A_TIME = "unix ms or RFC 3339 with a zone"
+
 DIGEST_BYTES = 12
 _SPAN = "from 2009 to a day after the record"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,26 +45,36 @@ _NO_DIGIT = re.compile(r"[^0-9]")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
-def required(part: Mapping[str, Any], name: str, path: str) -> Any:
+def required(part: Mapping[str, Any], name: str, path: str, expected: str) -> Any:
     """Return a field's value; absent and null are the same. Raises BadEvent `missing_field`."""
     value = part.get(name)
     if value is None:
-        raise BadEvent("missing_field", f"{path}.{name}")
+        raise BadEvent("missing_field", f"{path}.{name}", expected)
     return value
 
 
 def typed(value: Any, kind: type[T], path: str) -> T:
     """Return the value if it is of the type. Raises BadEvent `wrong_type`."""
     if type(value) is not kind:
-        raise BadEvent("wrong_type", path)
+        raise BadEvent("wrong_type", path, _WANTED[kind])
     return value
 
 
 def checked_text(value: str, path: str, limit: int) -> str:
     """Return an id that Postgres can store. Raises BadEvent `bad_id`: empty, too long or with U+0000."""
     if not value or len(value) > limit or "\0" in value:
-        raise BadEvent("bad_id", path)
+        raise BadEvent("bad_id", path, text_of(limit))
     return value
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return what is expected where one of these names is."""
+    return f"one of {', '.join(names)}"
+
+
+def text_of(limit: int) -> str:
+    """Return what is expected of a text of so many characters at most."""
+    return f"text of 1 to {limit} characters, none of them U+0000"
 
 
 def meta_id(part: Mapping[str, Any], name: str, path: str) -> str:
@@ -69,7 +84,9 @@ def meta_id(part: Mapping[str, Any], name: str, path: str) -> str:
     if type(value) is str and 0 < len(value) <= MAX_META_ID and "\0" not in value:
         return value
     where = f"{path}.{name}"
-    return checked_text(typed(required(part, name, path), str, where), where, MAX_META_ID)
+    return checked_text(
+        typed(required(part, name, path, text_of(MAX_META_ID)), str, where), where, MAX_META_ID
+    )
 
 
 def optional_meta_id(part: Mapping[str, Any], name: str, path: str) -> str | None:
@@ -83,11 +100,16 @@ def optional_meta_id(part: Mapping[str, Any], name: str, path: str) -> str | Non
     return checked_text(typed(value, str, where), where, MAX_META_ID)
 
 
+PRODUCERS_ID = f"{text_of(MAX_ID)}, or a whole number"
+
+
 def producer_id(value: Any, path: str) -> str:
     """Return a producer's id as a string: integers become text, UUIDs lower case."""
     if type(value) is int:
         value = str(value)
-    return canonical_id(checked_text(typed(value, str, path), path, MAX_ID))
+    if type(value) is not str:
+        raise BadEvent("wrong_type", path, PRODUCERS_ID)
+    return canonical_id(checked_text(value, path, MAX_ID))
 
 
 def canonical_id(text: str) -> str:
@@ -122,7 +144,7 @@ def unix_ms(value: Any, path: str) -> int:
     """Return any time: unix milliseconds, or RFC 3339 with zone. Raises BadEvent `bad_time`."""
     at_ms = _from_rfc_3339(value) if type(value) is str else value
     if type(at_ms) is not int or not 0 <= at_ms <= MAX_MS:
-        raise BadEvent("bad_time", path)
+        raise BadEvent("bad_time", path, A_TIME)
     return at_ms
 
 
@@ -148,14 +170,14 @@ def _from_rfc_3339(text: str) -> int | None:
 
 def _seconds_wanted(given: Any, latest: int) -> str:
     if type(given) is int and EARLIEST_MS <= given <= latest:
-        return "milliseconds? unix seconds are wanted"
-    return f"unix seconds, {_SPAN}"
+        return f"{SECONDS}, not ms"
+    return f"{SECONDS}, {_SPAN}"
 
 
 def _ms_wanted(given: Any, latest: int) -> str:
     if type(given) is int and EARLIEST_MS <= given * 1000 <= latest:
-        return "seconds? unix milliseconds are wanted"
-    return f"unix milliseconds or RFC 3339 with a zone, {_SPAN}"
+        return f"{A_TIME}, not seconds"
+    return f"{A_TIME}, {_SPAN}"
 
 
 def phone_identifier(written: str) -> bytes:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from tally.schemas.bounds import BAD_PARTS
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import CUSTOMER, CustomerSeen, Fact, Inbound, Send
-from tally.schemas.fields import message_identifier
+from tally.schemas.fields import OBJECT, message_identifier
 from tally.schemas.notices import NOTICE, Notice
 from tally.schemas.scan import check_size
 from tally.schemas.wamids import MessageId
@@ -147,9 +147,11 @@ def read_object(value: bytes | None) -> dict[str, Any]:
     try:
         body = orjson.loads(value or b"")
     except orjson.JSONDecodeError:
-        raise BadEvent("not_json" if _is_text(value or b"") else "not_text") from None
+        if _is_text(value or b""):
+            raise BadEvent("not_json", "$", "JSON") from None
+        raise BadEvent("not_text", "$", "UTF-8") from None
     if type(body) is not dict:
-        raise BadEvent("wrong_type")
+        raise BadEvent("wrong_type", "$", OBJECT)
     return body
 
 

@@ -23,6 +23,6 @@ def may_be_read(value: bytes) -> bool:
 def check_size(value: bytes) -> None:
     """Raise BadEvent for a record beyond its bounds: `too_large`, `too_many_parts`."""
     if len(value) > RECORD.most:
-        raise BadEvent("too_large")
+        raise BadEvent("too_large", "$", f"at most {RECORD.most} {RECORD.of}")
     if not may_be_read(value):
-        raise BadEvent("too_many_parts")
+        raise BadEvent("too_many_parts", "$", f"at most {ELEMENTS.most} {ELEMENTS.of}")

@@ -228,7 +228,7 @@ def test_bad_parts_are_listed_up_to_a_hundred_and_counted_beyond_and_good_ones_b
 
     assert (len(routed.bad), routed.refused) == (min(count, BAD_PARTS.most), count)
     assert len(routed.facts) == 4
-    assert str(routed.bad[0]) == "wrong_type at $.entry[0].changes[0].value.statuses[0]"
+    assert routed.bad[0].where == "wrong_type at $.entry[0].changes[0].value.statuses[0]"
 
 
 @pytest.mark.parametrize("count", [PACKET_LINES.most - 1, PACKET_LINES.most, PACKET_LINES.most + 1])

@@ -9,7 +9,7 @@ from tally.schemas.ami.packet import Packet, queue_name, unescaped
 from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Kind, Originated, Role
 from tally.schemas.conventions import Conventions, Whose
 from tally.schemas.errors import BadEvent
-from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
+from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text, text_of
 from tally.schemas.keys import bounded_name
 
 UNKNOWN = "<unknown>"
@@ -36,7 +36,7 @@ def seen(
     """
     snapshots = _snapshots(packet, whose, conventions)
     if not snapshots:
-        raise BadEvent("missing_field", "$.Uniqueid")
+        raise BadEvent("missing_field", "$.Uniqueid", text_of(MAX_META_ID))
     if any(snapshot.name == NO_ATTEMPT for snapshot in snapshots):
         return None
     detail = _text(packet.get("dialstatus"))
@@ -134,7 +134,7 @@ def _show(found: dict[Role, str], role: Role, value: str) -> None:
     A script may be as long as a send result's template, which may be the same one, and is bounded as that is.
     """
     if "\0" in value:
-        raise BadEvent("bad_id", "$.ChanVariable")
+        raise BadEvent("bad_id", "$.ChanVariable", "text without U+0000")
     value = canonical_id(value.strip(BLANKS))
     if not 0 < len(value) <= (MAX_META_ID if role == "script" else MAX_ID):
         return
@@ -170,5 +170,5 @@ def _text(value: str) -> str:
 def _id(packet: Packet, name: str) -> str:
     value = packet.get(name.lower())
     if not value:
-        raise BadEvent("missing_field", f"$.{name}")
+        raise BadEvent("missing_field", f"$.{name}", text_of(MAX_META_ID))
     return checked_text(value, f"$.{name}", MAX_META_ID)

@@ -36,9 +36,9 @@ def moment_of(packet: Packet, received_at: str, published_ms: int | None) -> Mom
         at_us = int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])
         return Moment(_plausible(at_us, published_ms, "$.Timestamp"), b"")
     if not received_at:
-        raise BadEvent("missing_field", "$.received_at")
+        raise BadEvent("missing_field", "$.received_at", "unix ms, where the event has no Timestamp")
     if not _MS.fullmatch(received_at):
-        raise BadEvent("bad_time", "$.received_at", "unix milliseconds")
+        raise BadEvent("bad_time", "$.received_at", "unix ms")
     return Moment(_plausible(int(received_at) * 1000, published_ms, "$.received_at"), _mark(packet))
 
 

@@ -6,7 +6,7 @@ from tally.schemas.ami.packet import Packet, queue_name
 from tally.schemas.bounds import OPERATOR_TEXT
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.errors import BadEvent
-from tally.schemas.fields import MAX_ID, MAX_META_ID, checked_text
+from tally.schemas.fields import MAX_ID, MAX_META_ID, TEXT, checked_text
 
 
 def member_seen(event: str, packet: Packet, at: Moment, tenant: str) -> MemberSeen:
@@ -17,7 +17,7 @@ def member_seen(event: str, packet: Packet, at: Moment, tenant: str) -> MemberSe
     interface = packet.get("interface") or packet.get("location")
     queue = packet.get("queue")
     if not interface or not queue:
-        raise BadEvent("missing_field", "$.Queue" if interface else "$.Interface")
+        raise BadEvent("missing_field", "$.Queue" if interface else "$.Interface", TEXT)
     return MemberSeen(
         checked_text(interface, "$.Interface", MAX_ID),
         queue_name(checked_text(queue, "$.Queue", MAX_META_ID)),

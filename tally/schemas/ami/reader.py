@@ -11,7 +11,7 @@ from tally.schemas.bounds import PACKET_LINES, RECORD
 from tally.schemas.call_facts import CALL, OPERATOR, ChannelsSeen, Originated, Resynced
 from tally.schemas.conventions import CONVENTIONS, Conventions, Whose
 from tally.schemas.errors import BadEvent
-from tally.schemas.fields import MAX_ID, checked_text, producer_id
+from tally.schemas.fields import MAX_ID, checked_text, producer_id, text_of
 from tally.schemas.keys import join_parts
 from tally.schemas.records import Routed, read_object
 
@@ -19,6 +19,7 @@ Headers = Iterable[tuple[str, bytes | None]]
 Own = dict[str, bytes | None]
 MALFORMED = "malformed"
 """Header of what the collector could not read as a packet; its pieces may look like one."""
+PACKET = f"lines of `Name: value`, at most {PACKET_LINES.most}, without NUL"
 ANY = "any"
 """The header `tenants` of a PBX whose channels may name other tenants than its own."""
 NOBODYS = Whose()
@@ -43,13 +44,13 @@ def read_ami(
     try:
         own = dict(headers)
         if MALFORMED in own:
-            raise BadEvent("bad_packet")
+            raise BadEvent("bad_packet", "$", PACKET)
         name = quick_name(value or b"")
         if name not in NOISE and not _is_foreign(name, value or b"", conventions):
             packet = _packet(value)
             name = packet.get("event") or ("response" if "response" in packet else "")
             if not name:
-                raise BadEvent("bad_packet", "$.Event")
+                raise BadEvent("bad_packet", "$.Event", "the name of an event, or a Response")
             _read(name, packet, own, conventions, routed, published_ms)
         routed.see("ami_event", name, KNOWN | {"response"})
     except BadEvent as error:
@@ -85,16 +86,16 @@ def _packet(value: bytes | None) -> Packet:
     """Decode a record. Raises BadEvent: `too_large`, `bad_packet`, and what a JSON object raises."""
     body = value or b""
     if len(body) > RECORD.most:
-        raise BadEvent("too_large")
+        raise BadEvent("too_large", "$", f"at most {RECORD.most} {RECORD.of}")
     if body.lstrip()[:1] == b"{":
         return packet_of(_strings(read_object(body)))
     # Before it is decoded: four million lines are a list of four million. No PBX writes a NUL.
     if b"\0" in body or body.strip(b"\r\n").count(b"\n") >= PACKET_LINES.most:
-        raise BadEvent("bad_packet")
+        raise BadEvent("bad_packet", "$", PACKET)
     try:
         return read_packet(decoded(body))
     except ValueError:
-        raise BadEvent("bad_packet") from None
+        raise BadEvent("bad_packet", "$", PACKET) from None
 
 
 def _strings(body: dict[str, Any]) -> Mapping[str, str | list[str]]:
@@ -103,19 +104,19 @@ def _strings(body: dict[str, Any]) -> Mapping[str, str | list[str]]:
     There are no more of them than a packet may have lines.
     """
     if sum(len(value) if type(value) is list else 1 for value in body.values()) > PACKET_LINES.most:
-        raise BadEvent("bad_packet")
+        raise BadEvent("bad_packet", "$", f"at most {PACKET_LINES.most} {PACKET_LINES.of}")
     fields: dict[str, str | list[str]] = {}
     for name, value in body.items():
         texts = value if type(value) is list else [value]
         if all(type(one) is str for one in texts):
             if any("\0" in one for one in texts):
-                raise BadEvent("bad_packet")
+                raise BadEvent("bad_packet", "$", "text without U+0000")
             fields[name] = value
         elif name == "received_at" and type(value) is int:
             fields[name] = str(value)
         else:
             # Not the name: it is what the sender wrote, and paths are logged.
-            raise BadEvent("wrong_type")
+            raise BadEvent("wrong_type", "$", "an object of texts and lists of texts")
     return fields
 
 
@@ -131,7 +132,7 @@ def _read(
         return
     pbx = _own(packet, headers, "pbx")
     if not pbx:
-        raise BadEvent("missing_field", "$.pbx")
+        raise BadEvent("missing_field", "$.pbx", text_of(MAX_ID))
     key = join_parts(checked_text(pbx, "$.pbx", MAX_ID))
     whose = _whose(packet, headers)
     at = moment_of(packet, _own(packet, headers, "received_at"), published_ms)

@@ -3,14 +3,18 @@
 from typing import Any, get_args
 
 from tally.schemas.call_facts import CALL, Dialled
-from tally.schemas.errors import BadEvent
+from tally.schemas.errors import BadEvent, Reason
 from tally.schemas.facts import Channel, Outcome
 from tally.schemas.fields import (
+    A_TIME,
     MAX_ID,
+    OBJECT,
+    PRODUCERS_ID,
     checked_text,
     event_ms,
     latest_ms,
     meta_id,
+    one_of,
     optional_meta_id,
     phone_identifier,
     producer_id,
@@ -27,7 +31,14 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 ERROR_SOURCES = ("meta", "platform", "pbx")
 CALL_IDS = ("action_id", "channel_id", "unique_id", "linked_id")
+LEGS = ("first", "second")
+PHONES = ("phone", "wa_id")
 MAX_REASON = 64
+
+OF_A_MESSAGE = one_of(outcome for outcome in OUTCOMES if outcome != "requested")
+A_CUSTOMER = one_of((*PHONES, "user_id"))
+A_CALL = one_of(CALL_IDS)
+A_REASON = f"text of at most {MAX_REASON} characters"
 
 FIELDS = frozenset(
     {
@@ -53,15 +64,15 @@ def read_send(value: bytes | None, published_ms: int | None = None, owners: Owne
 
 def _read(body: dict[str, Any], latest: int, owners: Owners, routed: Routed) -> None:
     _version(body)
-    tenant = producer_id(required(body, "tenant", "$"), "$.tenant")
+    tenant = producer_id(required(body, "tenant", "$", PRODUCERS_ID), "$.tenant")
     channel = _one_of(body, "channel", CHANNELS)
     outcome = _one_of(body, "outcome", OUTCOMES)
     if channel == "whatsapp" and outcome == "requested":
-        raise BadEvent("wrong_type", "$.outcome")
+        raise BadEvent("wrong_type", "$.outcome", OF_A_MESSAGE)
     if "campaign" not in body:
-        raise BadEvent("missing_field", "$.campaign")
+        raise BadEvent("missing_field", "$.campaign", f"{PRODUCERS_ID}, or null for a service message")
     campaign = None if body["campaign"] is None else producer_id(body["campaign"], "$.campaign")
-    at_ms = event_ms(required(body, "time", "$"), "$.time", latest)
+    at_ms = event_ms(required(body, "time", "$", A_TIME), "$.time", latest)
     attempt = _attempt(body.get("attempt"))
     template = _template(body.get("template"), channel)
     contact, who = _contact(body, campaign is not None, outcome in ("accepted", "requested"))
@@ -73,7 +84,7 @@ def _read(body: dict[str, Any], latest: int, owners: Owners, routed: Routed) -> 
     if channel == "whatsapp":
         number = meta_id(body, "phone_number_id", "$")
         if owners.get(number, tenant) != tenant:
-            raise BadEvent("foreign_number", "$.phone_number_id")
+            raise BadEvent("foreign_number", "$.phone_number_id", "a business number of the event's tenant")
         wamid = meta_id(body, "message_id", "$") if outcome == "accepted" else ""
     else:
         _dialled(body, routed, (tenant, campaign or "", contact, attempt), outcome, at_ms, template[0])
@@ -88,13 +99,14 @@ def _version(body: dict[str, Any]) -> None:
     if version is None:
         return
     if typed(version, int, "$.v") != 1:
-        raise BadEvent("unknown_version", "$.v")
+        raise BadEvent("unknown_version", "$.v", "1")
 
 
-def _one_of(body: dict[str, Any], name: str, values: tuple[Any, ...]) -> Any:
-    value = typed(required(body, name, "$"), str, f"$.{name}")
+def _one_of(body: dict[str, Any], name: str, values: tuple[Any, ...], path: str = "$") -> Any:
+    value = body.get(name)
     if value not in values:
-        raise BadEvent("wrong_type", f"$.{name}")
+        reason: Reason = "missing_field" if value is None else "wrong_type"
+        raise BadEvent(reason, f"{path}.{name}", one_of(values))
     return value
 
 
@@ -102,7 +114,7 @@ def _attempt(attempt: Any) -> str:
     if attempt is None:
         return "1"
     if type(attempt) is int and attempt < 1:
-        raise BadEvent("wrong_type", "$.attempt")
+        raise BadEvent("wrong_type", "$.attempt", "a whole number from 1 on, or text")
     return producer_id(attempt, "$.attempt")
 
 
@@ -128,19 +140,17 @@ def _contact(body: dict[str, Any], has_campaign: bool, has_provider: bool) -> tu
     contact = body.get("contact")
     if contact is None and not has_campaign and not has_provider:
         return "", []
-    contact = typed(required(body, "contact", "$"), dict, "$.contact")
+    contact = typed(required(body, "contact", "$", OBJECT), dict, "$.contact")
     contact_id = ""
     if has_campaign or contact.get("id") is not None:
-        contact_id = producer_id(required(contact, "id", "$.contact"), "$.contact.id")
+        contact_id = producer_id(required(contact, "id", "$.contact", PRODUCERS_ID), "$.contact.id")
     who = [
-        phone_identifier(phone)
-        for name in ("phone", "wa_id")
-        if (phone := optional_meta_id(contact, name, "$.contact"))
+        phone_identifier(phone) for name in PHONES if (phone := optional_meta_id(contact, name, "$.contact"))
     ]
     if user := optional_meta_id(contact, "user_id", "$.contact"):
         who.append(user_identifier(user))
     if has_provider and not who:
-        raise BadEvent("missing_field", "$.contact.phone")
+        raise BadEvent("missing_field", "$.contact.phone", A_CUSTOMER)
     return contact_id, who
 
 
@@ -148,11 +158,9 @@ def _error(body: dict[str, Any], outcome: Outcome) -> str | None:
     """Return the raw `source:code` of a failure; what is given with another outcome is only checked."""
     if outcome != "failed" and body.get("error") is None:
         return None
-    error = typed(required(body, "error", "$"), dict, "$.error")
-    source = typed(required(error, "source", "$.error"), str, "$.error.source")
-    if source not in ERROR_SOURCES:
-        raise BadEvent("wrong_type", "$.error.source")
-    code = required(error, "code", "$.error")
+    error = typed(required(body, "error", "$", "an object with source and code"), dict, "$.error")
+    source = _one_of(error, "source", ERROR_SOURCES, "$.error")
+    code = required(error, "code", "$.error", PRODUCERS_ID)
     raw = f"{source}:{producer_id(code, '$.error.code')}"
     return raw if outcome == "failed" else None
 
@@ -161,9 +169,9 @@ def _reason(body: dict[str, Any], outcome: Outcome) -> None:
     """Check why an attempt was skipped or cancelled; required there, and short."""
     if outcome not in ("skipped", "cancelled") and body.get("reason") is None:
         return
-    reason = typed(required(body, "reason", "$"), str, "$.reason")
+    reason = typed(required(body, "reason", "$", A_REASON), str, "$.reason")
     if len(reason) > MAX_REASON:
-        raise BadEvent("too_large", "$.reason")
+        raise BadEvent("too_large", "$.reason", A_REASON)
 
 
 def _dialled(
@@ -183,13 +191,13 @@ def _dialled(
     pbx = meta_id(body, "pbx", "$") if needed else optional_meta_id(body, "pbx", "$") or ""
     if pbx:
         checked_text(pbx, "$.pbx", MAX_ID)
-    call = required(body, "call", "$") if needed else body.get("call")
+    call = required(body, "call", "$", A_CALL) if needed else body.get("call")
     call = {} if call is None else typed(call, dict, "$.call")
     ids = [(name, value) for name in CALL_IDS if (value := optional_meta_id(call, name, "$.call"))]
     leg = call.get("customer_leg")
-    if leg is not None and leg not in ("first", "second"):
-        raise BadEvent("wrong_type", "$.call.customer_leg")
+    if leg is not None and leg not in LEGS:
+        raise BadEvent("wrong_type", "$.call.customer_leg", one_of(LEGS))
     if needed and not ids:
-        raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}")
+        raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}", A_CALL)
     if pbx and ids and who[1]:
         routed.add(CALL, join_parts(pbx), Dialled(*who, outcome, at_ms, template, ids, leg == "second"))

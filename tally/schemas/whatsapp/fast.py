@@ -19,6 +19,7 @@ from tally.schemas.fields import (
     MAX_ID,
     MAX_INTEGER,
     MAX_SECONDS,
+    SECONDS,
     UNREADABLE,
     MaybeMetaId,
     MetaId,
@@ -146,7 +147,7 @@ def _read_value(value: _Value, latest_s: int, routed: Routed) -> None:
 def _read_status(status: _Status, key: bytes, latest_s: int, routed: Routed) -> None:
     name, at_s, priced_as = status.status, _seconds(status.timestamp), status.pricing
     if at_s > latest_s:
-        raise BadEvent("bad_time")
+        raise BadEvent("bad_time", ".timestamp", SECONDS)
     pricing = None
     if priced_as is not None:
         pricing = priced(name, at_s, priced_as.category or "", priced_as.type or "")

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tally.schemas.errors import Bad, BadEvent
-from tally.schemas.fields import latest_ms, meta_id, required, typed
+from tally.schemas.fields import LIST, OBJECT, TEXT, latest_ms, meta_id, required, typed
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, Routed, read_object
 from tally.schemas.whatsapp.identity import contact_identifiers, renamed_identifiers
 from tally.schemas.whatsapp.inbound import read_message
 from tally.schemas.whatsapp.status import read_status
 
-OBJECT = "whatsapp_business_account"
+WEBHOOK = "whatsapp_business_account"
+"""What the object of every POST is."""
 
 FIELDS = frozenset(
     {
@@ -35,7 +36,7 @@ FIELDS = frozenset(
 COUNTED = frozenset({"messages", "user_id_update"})
 """Fields whose values move counters; of all others only contacts are read (fast.py)."""
 
-NO_OBJECT = Bad("wrong_type", "")
+NO_OBJECT = Bad("wrong_type", "", OBJECT)
 Part = Callable[[dict[str, Any], int, list[Bad]], None]
 """Reads a part of a list, at its index, and adds to a list what of it is bad.
 
@@ -51,9 +52,9 @@ def read_webhook(value: bytes | None, published_ms: int | None = None) -> Routed
     routed = Routed()
     try:
         body = read_object(value)
-        if required(body, "object", "$") != OBJECT:
-            raise BadEvent("unknown_object", "$.object")
-        entries = typed(required(body, "entry", "$"), list, "$.entry")
+        if required(body, "object", "$", WEBHOOK) != WEBHOOK:
+            raise BadEvent("unknown_object", "$.object", WEBHOOK)
+        entries = typed(required(body, "entry", "$", LIST), list, "$.entry")
     except BadEvent as error:
         routed.refuse(error.bad)
         return routed
@@ -91,16 +92,16 @@ class _Webhook(NamedTuple):
                 found.clear()
 
     def _read_entry(self, entry: dict[str, Any], path: str) -> None:
-        changes = typed(required(entry, "changes", ""), list, ".changes")
+        changes = typed(required(entry, "changes", "", LIST), list, ".changes")
         place = f"{path}.changes"
         self._each(changes, place, lambda change, index, _: self._read_change(change, f"{place}[{index}]"))
 
     def _read_change(self, change: dict[str, Any], path: str) -> None:
-        field = typed(required(change, "field", ""), str, ".field")
+        field = typed(required(change, "field", "", TEXT), str, ".field")
         self.routed.see("field", field, FIELDS)
         value = change.get("value")
         if field == "messages":
-            value = typed(required(change, "value", ""), dict, ".value")
+            value = typed(required(change, "value", "", OBJECT), dict, ".value")
         if isinstance(value, dict):
             self._read_value(value, f"{path}.value", field)
 
@@ -109,7 +110,7 @@ class _Webhook(NamedTuple):
         found = value.get(name)
         if found is None or type(found) is list:
             return found or []
-        self.routed.refuse(Bad("wrong_type", f"{path}.{name}"))
+        self.routed.refuse(Bad("wrong_type", f"{path}.{name}", LIST))
         return []
 
     def _read_value(self, value: dict[str, Any], path: str, field: str) -> None:
@@ -153,4 +154,4 @@ def _number(value: dict[str, Any], field: str) -> str | None:
     metadata, path = value.get("metadata"), ".value.metadata"
     if field != "messages" and not (isinstance(metadata, dict) and metadata.get("phone_number_id")):
         return None
-    return meta_id(typed(required(value, "metadata", ".value"), dict, path), "phone_number_id", path)
+    return meta_id(typed(required(value, "metadata", ".value", OBJECT), dict, path), "phone_number_id", path)

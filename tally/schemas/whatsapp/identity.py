@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tally.schemas.errors import Bad, BadEvent
-from tally.schemas.fields import optional_meta_id, phone_identifier, user_identifier
+from tally.schemas.fields import OBJECT, optional_meta_id, phone_identifier, user_identifier
 
 RECIPIENT_USER_KEYS = (
     "recipient_user_id",
@@ -58,5 +58,5 @@ def renamed_identifiers(rename: dict[str, Any], bad: list[Bad]) -> list[bytes]:
         if isinstance(change, dict):
             found += identifiers(change, f".{name}", (), ("previous", "current"), bad)
         elif change is not None:
-            bad.append(Bad("wrong_type", f".{name}"))
+            bad.append(Bad("wrong_type", f".{name}", OBJECT))
     return found

@@ -8,9 +8,13 @@ from typing import Any
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import MESSAGE, Inbound, Quoted
 from tally.schemas.fields import (
+    OBJECT,
+    SECONDS,
+    TEXT,
     digest,
     event_seconds,
     meta_id,
+    one_of,
     optional_meta_id,
     phone_identifier,
     required,
@@ -48,8 +52,8 @@ def read_message(
     BadEvent where the message cannot be; paths begin at the message.
     """
     wamid = meta_id(message, "id", "")
-    kind = typed(required(message, "type", ""), str, ".type")
-    at_s = event_seconds(required(message, "timestamp", ""), ".timestamp", latest)
+    kind = typed(required(message, "type", "", TEXT), str, ".type")
+    at_s = event_seconds(required(message, "timestamp", "", SECONDS), ".timestamp", latest)
     group = optional_meta_id(message, "group_id", "")
     who = _identifiers(message, kind, bad)
     if not (who or group) and kind in REPLY_TYPES:
@@ -80,7 +84,7 @@ def _identifiers(message: dict[str, Any], kind: str, bad: list[Bad]) -> list[byt
         if isinstance(system, dict):
             who += identifiers(system, ".system", SYSTEM_PHONE_KEYS, SYSTEM_USER_KEYS, bad)
         else:
-            bad.append(Bad("wrong_type", ".system"))
+            bad.append(Bad("wrong_type", ".system", OBJECT))
     return who
 
 
@@ -91,7 +95,7 @@ def _only_contact(sender: Any) -> list[bytes]:
     """
     who = contact_identifiers(sender, []) if isinstance(sender, dict) else []
     if not who:
-        raise BadEvent("missing_field", ".from")
+        raise BadEvent("missing_field", ".from", one_of(("from", *SENDER_USER_KEYS)))
     return who
 
 

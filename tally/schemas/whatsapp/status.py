@@ -8,7 +8,7 @@ from typing import Any
 
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import MESSAGE, Pricing, StatusSeen
-from tally.schemas.fields import MAX_ID, event_seconds, meta_id, producer_id, required, typed
+from tally.schemas.fields import MAX_ID, SECONDS, TEXT, event_seconds, meta_id, producer_id, required, typed
 from tally.schemas.records import KeyedCustomerSeen, Routed
 from tally.schemas.wamids import message_id
 from tally.schemas.whatsapp.identity import (
@@ -49,8 +49,8 @@ def read_status(status: dict[str, Any], number: bytes, latest: int, routed: Rout
         routed.see("status", str(kind), OTHER_TYPES)
         return
     wamid = meta_id(status, "id", "")
-    name = typed(required(status, "status", ""), str, ".status")
-    at_s = event_seconds(required(status, "timestamp", ""), ".timestamp", latest)
+    name = typed(required(status, "status", "", TEXT), str, ".status")
+    at_s = event_seconds(required(status, "timestamp", "", SECONDS), ".timestamp", latest)
     pricing = _pricing(status, name, at_s)
     error = error_of(status.get("errors")) if name == "failed" else None
     message = message_id(wamid)

@@ -19,9 +19,9 @@ from tally.tables.kafka.delivered import Delivered
 from tally.tables.kafka.facts_log import DELIVERY_TIMEOUT_MS
 from tally.tables.kafka.unread import Unread
 
-MAX_DETAIL = 1_000
+MAX_DETAIL = 4_000
 DETAILED_PARTS = 20
-"""How many bad parts a detail names; each path has a few dozen characters."""
+"""How many bad parts a detail names; each with what was expected has 200 characters at most."""
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
 """Errors of brokers that refuse a batch for its size; they may accept a smaller one."""
 BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
@@ -93,7 +93,10 @@ def headers_of(letter: DeadLetter, found: Kept, at_ms: int) -> Headers:
 
 
 def detail_of(routed: Routed) -> str:
-    """Return the paths of a record's first bad parts and the number of others, never their values. Pure."""
+    """Return a record's first bad parts, what was expected there, and how many others there are. Pure.
+
+    It never holds a value of the record.
+    """
     named = routed.bad[:DETAILED_PARTS]
     more = routed.refused - len(named)
     listed = "; ".join(map(str, named))

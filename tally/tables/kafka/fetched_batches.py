@@ -7,7 +7,7 @@ batch are read as usual.
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
@@ -15,7 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from tally.schemas.bounds import BATCH, BATCH_RECORDS, HEADERS, MIB
-from tally.schemas.errors import Bad, Reason
+from tally.schemas.errors import Bad
 from tally.tables.kafka.awaited import awaited, last_record
 from tally.tables.kafka.leniently import leniently, longest
 from tally.tables.kafka.unpacking import TooLarge, Unpackable, unpack
@@ -26,6 +26,11 @@ PART = struct.Struct(">qi")
 MAGIC_AT, OLD_ATTRIBUTES_AT, ATTRIBUTES_AT = 16, 17, 21
 HEAD_BYTES = 61
 """The size of a batch's header; its records follow."""
+EXPECTED = {
+    "too_large": f"at most {BATCH_RECORDS.most} records, and {BATCH.most} {BATCH.of}",
+    "bad_batch": "a batch of records that can be unpacked",
+}
+"""What a dead letter of a batch says, by its reason."""
 CODEC_BITS, CONTROL_BIT = 0x07, 0x20
 OLD_PARSED = 2
 """Brokers before 0.11 wrote formats below this one."""
@@ -154,10 +159,10 @@ class Batch:
         head[ATTRIBUTES_AT + 1] &= ~CODEC_BITS
         return memoryview(head + unpack(codec, self._part[HEAD_BYTES:], BATCH.most))
 
-    def _unread(self, reason: Reason) -> Iterator[Any]:
+    def _unread(self, reason: Literal["too_large", "bad_batch"]) -> Iterator[Any]:
         last = self.next_offset - 1
         places = f"offset {last}" if last == self.base_offset else f"offsets {self.base_offset} to {last}"
-        bad = Bad(reason, f"a batch, {places}")
+        bad = Bad(reason, f"a batch, {places}", EXPECTED[reason])
         return iter([unread(self._part, self.base_offset, self._batch.max_timestamp, bad)])
 
 
@@ -196,7 +201,7 @@ class _Old:
         return True
 
     def __iter__(self) -> Iterator[Any]:
-        bad = Bad("bad_batch", f"a batch in a format before 2, up to offset {self.base_offset}")
+        bad = Bad("bad_batch", f"a batch, up to offset {self.base_offset}", "record batches of format 2")
         return iter([unread(self._part, self.base_offset, -1, bad)])
 
 

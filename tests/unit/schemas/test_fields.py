@@ -15,7 +15,7 @@ from tally.schemas.fields import (
     latest_ms,
 )
 
-MS_WANTED = "unix milliseconds or RFC 3339 with a zone, from 2009 to a day after the record"
+MS_WANTED = "unix ms or RFC 3339 with a zone, from 2009 to a day after the record"
 PUBLISHED_MS = 1_795_350_873_904
 
 
@@ -42,8 +42,8 @@ def test_an_event_happened_from_2009_on_and_not_a_day_after_it_was_published(
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (PUBLISHED_MS // 1000, "seconds? unix milliseconds are wanted"),
-        (EARLIEST_MS // 1000, "seconds? unix milliseconds are wanted"),
+        (PUBLISHED_MS // 1000, "unix ms or RFC 3339 with a zone, not seconds"),
+        (EARLIEST_MS // 1000, "unix ms or RFC 3339 with a zone, not seconds"),
         (
             EARLIEST_MS // 1000 - 1,
             MS_WANTED,
@@ -63,14 +63,14 @@ def test_a_bad_time_of_a_send_result_says_what_is_wanted(value: Any, expected: s
         event_ms(value, "$.time", latest_ms(PUBLISHED_MS))
 
     assert (caught.value.bad.reason, caught.value.bad.expected) == ("bad_time", expected)
-    assert str(caught.value) == f"bad_time at $.time ({expected})"
+    assert str(caught.value) == f"bad_time at $.time (expected: {expected})"
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (PUBLISHED_MS, "milliseconds? unix seconds are wanted"),
-        (str(PUBLISHED_MS), "milliseconds? unix seconds are wanted"),
+        (PUBLISHED_MS, "unix seconds, not ms"),
+        (str(PUBLISHED_MS), "unix seconds, not ms"),
         ("0", "unix seconds, from 2009 to a day after the record"),
         ("soon", "unix seconds, from 2009 to a day after the record"),
     ],

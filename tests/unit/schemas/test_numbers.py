@@ -30,7 +30,7 @@ def test_only_its_tenant_says_something_of_a_number_and_of_others_everybody(outc
     said: dict[str, Any] = {"outcome": outcome, "reason": "x"}
 
     assert not routed(CONVENTIONS, tenant="a", **said).bad
-    assert [str(bad) for bad in routed(CONVENTIONS, tenant="b", **said).bad] == [
+    assert [bad.where for bad in routed(CONVENTIONS, tenant="b", **said).bad] == [
         "foreign_number at $.phone_number_id"
     ]
     assert not routed(CONVENTIONS, tenant="b", **said).facts

@@ -46,7 +46,7 @@ def test_a_time_that_no_fact_has_room_for_is_brought_within_it(timestamp: int, k
 
 
 def test_a_batch_that_was_not_taken_apart_is_bad_and_not_read() -> None:
-    bad = Bad("too_large", "a batch, offsets 5 to 9")
+    bad = Bad("too_large", "a batch, offsets 5 to 9", "less")
     stand_in = unread(memoryview(GOOD), 5, -1, bad)
 
     routed, at_ms = read_record("send-results", stand_in)

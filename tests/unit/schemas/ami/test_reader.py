@@ -89,7 +89,6 @@ def test_what_is_no_utf_8_is_latin_1_so_that_no_event_is_lost_for_a_name() -> No
     assert hangup(HANGUP.replace(b"carrier", b"caf\xe9")).channels[0].name == "PJSIP/café-00000001"
 
 
-SECONDS = "unix seconds, with or without a fraction"
 BAD = {
     "no pbx": (HANGUP, HEADERS[1:], "missing_field at $.pbx"),
     "pbx null": (HANGUP, (("pbx", None), HEADERS[1]), "missing_field at $.pbx"),
@@ -102,22 +101,22 @@ BAD = {
     "bad time": (
         HANGUP.replace(b"Timestamp: ", b"Timestamp: x"),
         HEADERS,
-        f"bad_time at $.Timestamp ({SECONDS})",
+        "bad_time at $.Timestamp",
     ),
     "time of next year's format": (
         HANGUP.replace(b".904228", b"T9"),
         HEADERS,
-        f"bad_time at $.Timestamp ({SECONDS})",
+        "bad_time at $.Timestamp",
     ),
     "bad receipt": (
         HANGUP.replace(b"Timestamp", b"Time"),
         (HEADERS[0], ("received_at", b"now")),
-        "bad_time at $.received_at (unix milliseconds)",
+        "bad_time at $.received_at",
     ),
     "another word than any": (
         HANGUP,
         (*HEADERS, ("tenants", b"all")),
-        "wrong_type at $.tenants (`any`, or nothing)",
+        "wrong_type at $.tenants",
     ),
     "no channel": (HANGUP.replace(b"Uniqueid", b"Id"), HEADERS, "missing_field at $.Uniqueid"),
     "NUL in a packet": (HANGUP.replace(b"carrier", b"\x00arrier"), HEADERS, "bad_packet at $"),
@@ -134,13 +133,19 @@ BAD = {
 }
 
 
+def test_a_time_that_is_none_says_which_form_it_has() -> None:
+    (bad,) = read_ami(HANGUP.replace(b"Timestamp: ", b"Timestamp: x"), HEADERS).bad
+
+    assert bad.expected == "unix seconds, with or without a fraction"
+
+
 @pytest.mark.parametrize(("value", "headers", "bad"), BAD.values(), ids=BAD)
 def test_a_bad_record_is_named_once_and_counts_nothing(
     value: bytes | None, headers: tuple[tuple[str, bytes | None], ...], bad: str
 ) -> None:
     routed = read_ami(value, headers)
 
-    assert [str(one) for one in routed.bad] == [bad]
+    assert [one.where for one in routed.bad] == [bad]
     assert not routed.facts
 
 

@@ -159,4 +159,4 @@ def test_a_send_result_that_breaks_the_contract_is_bad(fields: dict[str, Any], r
 def test_a_send_result_must_say_whether_it_belongs_to_a_campaign() -> None:
     without = {name: value for name, value in ACCEPTED.items() if name != "campaign"}
 
-    assert [str(found) for found in read_send(orjson.dumps(without)).bad] == ["missing_field at $.campaign"]
+    assert [found.where for found in read_send(orjson.dumps(without)).bad] == ["missing_field at $.campaign"]

@@ -22,7 +22,7 @@ def facts(**value: Any) -> list[Any]:
 
 
 def bad(raw: bytes) -> list[str]:
-    return [str(bad) for bad in read_webhook(raw).bad]
+    return [bad.where for bad in read_webhook(raw).bad]
 
 
 def test_a_status_is_a_fact_of_its_message_and_shows_its_recipient() -> None:
@@ -309,7 +309,9 @@ def test_a_contact_of_which_one_id_cannot_be_read_still_links_the_others() -> No
     routed = read_webhook(body(messages(contacts=[contact])))
 
     assert [keyed.fact for keyed in routed.facts] == [CustomerSeen([b"uUS.1", b"uUS.2"])]
-    assert [str(one) for one in routed.bad] == ["wrong_type at $.entry[0].changes[0].value.contacts[0].wa_id"]
+    assert [one.where for one in routed.bad] == [
+        "wrong_type at $.entry[0].changes[0].value.contacts[0].wa_id"
+    ]
 
 
 def test_a_reply_whose_only_sender_cannot_be_read_is_no_reply_and_quotes_nothing() -> None:
@@ -347,7 +349,7 @@ def test_a_reply_whose_only_sender_cannot_be_read_is_no_reply_and_quotes_nothing
 def test_a_body_that_cannot_be_read_is_bad_as_a_whole(raw: bytes | None, reason: str) -> None:
     routed = read_webhook(raw)
 
-    assert [str(found) for found in routed.bad] == [reason]
+    assert [found.where for found in routed.bad] == [reason]
     assert routed.facts == []
 
 

@@ -34,7 +34,7 @@ def letter(
 def bad_parts(count: int) -> str:
     routed = Routed()
     for index in range(count):
-        routed.refuse(Bad("bad_id"), "$.list", index)
+        routed.refuse(Bad("bad_id", "", "text"), "$.list", index)
     return detail_of(routed)
 
 

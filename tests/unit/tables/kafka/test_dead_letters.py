@@ -17,6 +17,7 @@ from tally.tables.kafka import clients
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.dead_letters import (
     DETAILED_PARTS,
+    MAX_DETAIL,
     SIZES,
     DeadLetter,
     DeadLetters,
@@ -130,18 +131,18 @@ def test_a_letter_of_a_hundred_megabytes_in_every_place_is_a_small_one() -> None
 def test_a_detail_names_the_first_bad_parts_and_counts_the_rest() -> None:
     routed = Routed()
     for number in range(200_000):
-        routed.refuse(Bad("bad_id", ""), "$.statuses", number)
+        routed.refuse(Bad("bad_id", "", "text"), "$.statuses", number)
 
     detail = detail_of(routed)
 
-    assert detail.startswith("bad_id at $.statuses[0]; ")
+    assert detail.startswith("bad_id at $.statuses[0] (expected: text); ")
     assert detail.endswith(f"; and {200_000 - DETAILED_PARTS} more")
-    assert len(detail) < 1_000
+    assert len(detail) < MAX_DETAIL
 
 
 def test_of_a_batch_that_was_not_taken_apart_size_and_digest_stay_those_of_all_bytes() -> None:
     packed = bytes(range(256)) * 1_000
-    record = unread(memoryview(packed), 7, AT_MS, Bad("too_large", "a batch, offset 7"))
+    record = unread(memoryview(packed), 7, AT_MS, Bad("too_large", "a batch, offset 7", "less"))
 
     for size in SIZES:
         found = DeadLetter("raw", 3, record, "too_large", str(record.bad)).kept(size)

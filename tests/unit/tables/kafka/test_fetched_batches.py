@@ -73,7 +73,7 @@ def test_a_bomb_is_one_stand_in_with_its_ends_and_digest_and_what_follows_is_rea
     unread = record.checksum
     assert isinstance(unread, Unread)
     assert (unread.offset, unread.timestamp) == (7, 1_795_000_001_000)
-    assert str(unread.bad) == "too_large at a batch, offsets 7 to 8"
+    assert unread.bad.where == "too_large at a batch, offsets 7 to 8"
     assert unread.kept.size_bytes == len(bomb)
     if len(bomb) > 2 * LETTER_END.most:
         assert unread.value == bomb[: LETTER_END.most] + bomb[-LETTER_END.most :]
@@ -98,7 +98,7 @@ def test_what_is_no_compressed_batch_is_a_stand_in_and_what_follows_is_read(code
 
     (record, after), position = handed_out(cut + batch_of([b"after"], "none", 1))
 
-    assert str(record.checksum.bad) == "bad_batch at a batch, offset 0"
+    assert record.checksum.bad.where == "bad_batch at a batch, offset 0"
     assert (after.value, position) == (b"after", 2)
 
 
@@ -108,7 +108,7 @@ def test_a_codec_that_nobody_knows_is_a_stand_in() -> None:
 
     (record,), _ = handed_out(changed(bytes(batch), b"value", b"other"))
 
-    assert str(record.checksum.bad) == "bad_batch at a batch, offset 0"
+    assert record.checksum.bad.where == "bad_batch at a batch, offset 0"
 
 
 @pytest.mark.parametrize("codec", sorted(CODECS))
