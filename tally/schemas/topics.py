@@ -12,6 +12,8 @@ DEPLOYMENT = "deployment"
 """Holds the id that the database has too (`tally/streams/operations/deployment.py`); of all generations."""
 NUMBERS = "numbers"
 """By phone_number_id whose a business number is; kept for ever, and most deployments have none."""
+API_KEYS = "api-keys"
+"""By id the keys of the HTTP interfaces, without their secrets; of all generations."""
 STATES: Final = "states"
 """The changelog of every table but the rows; its keys begin with the table's byte (`schemas/tables.py`)."""
 COUNTERS: Final = "counters"
@@ -21,7 +23,8 @@ CHANGELOGS: tuple[Changelog, ...] = (STATES, COUNTERS)
 """The two logs of a batch's transaction; in each of them progress is its last record."""
 
 DAY_MS = 86_400_000
-RAW_LIMIT_BYTES = RECORD.most
+RAW_LIMIT_BYTES = RECORD.most + 64 * KIB
+"""A raw event of the most bytes, with its key, its headers and what Kafka adds."""
 FACT_LIMIT_BYTES = MIB
 DEAD_LETTER_LIMIT_BYTES = 5 * MIB
 DEAD_LETTERS_BYTES = 1 << 30
@@ -125,4 +128,5 @@ def declared(names: Names, partitions: int, compaction_lag_ms: int) -> list[Topi
     )
     deployment = Topic(names.raw(DEPLOYMENT), 1, FACT_LIMIT_BYTES, None)
     numbers = Topic(names.raw(NUMBERS), 1, 64 * KIB, None)
-    return [*raw, facts, *changelogs, dead, deployment, numbers]
+    api_keys = Topic(names.raw(API_KEYS), 1, 64 * KIB, None)
+    return [*raw, facts, *changelogs, dead, deployment, numbers, api_keys]

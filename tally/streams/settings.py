@@ -15,6 +15,7 @@ from tally.schemas.call_facts import VariableRole
 from tally.schemas.conventions import VARIABLES, Conventions
 from tally.schemas.topics import Names
 from tally.streams.ami.pbx import Pbxs
+from tally.streams.gateway.apps import Apps
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.rules import Rules
 
@@ -98,6 +99,18 @@ class Settings(BaseSettings):
     web_port: int = Field(6066, ge=1, le=65535, description="port of the read API, /metrics and /health")
     audit_web_port: int = Field(
         6068, ge=1, le=65535, description="port of /metrics and /health of `tally audit --every`"
+    )
+
+    gateway_apps: Apps = Field(
+        (), description="apps of Meta whose webhooks `tally gateway` takes: a JSON list (docs/gateway.md)"
+    )
+    gateway_host: str = Field("127.0.0.1", description="address on which `tally gateway` listens")
+    gateway_port: int = Field(6069, ge=1, le=65535, description="port for webhooks and send results")
+    gateway_metrics_port: int = Field(
+        6070, ge=1, le=65535, description="port of /metrics and /health of `tally gateway`"
+    )
+    gateway_bytes: int = Field(
+        24 << 20, ge=8 << 20, description="bytes of bodies under way at most; beyond, it answers 503"
     )
 
     ami_pbxs: Pbxs = Field(

@@ -26,6 +26,8 @@ class Wire:
         self._pumps: set[asyncio.Task[None]] = set()
         self.delay_seconds = 0.0
         """Delay of each chunk of data from the client."""
+        self.reply_delay_seconds = 0.0
+        """Delay of each chunk of data from the server."""
         self.struck = 0
         """Number of connections cut, stalled or refused so far."""
 
@@ -52,7 +54,7 @@ class Wire:
         """Pass all data again."""
         self._is_cut = False
         self._cut_at = None
-        self.delay_seconds = 0.0
+        self.delay_seconds = self.reply_delay_seconds = 0.0
         self._passing.set()
 
     def reset(self) -> None:
@@ -101,9 +103,9 @@ class Wire:
         try:
             with suppress(OSError):
                 while data := await source.read(CHUNK_BYTES):
-                    if asks and self.delay_seconds:
+                    if delay_seconds := self.delay_seconds if asks else self.reply_delay_seconds:
                         self.struck += 1
-                        await asyncio.sleep(self.delay_seconds)
+                        await asyncio.sleep(delay_seconds)
                     await self._passing.wait()
                     sink.write(data)
                     await sink.drain()

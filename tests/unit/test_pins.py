@@ -94,6 +94,7 @@ def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> No
         (AIOKafkaAdminClient, "self._client ="),
         (aiokafka.AIOKafkaProducer, "self._closed ="),
         (aiokafka.AIOKafkaProducer, "self._sender ="),
+        (aiokafka.AIOKafkaProducer, "self._message_accumulator ="),
     ],
 )
 def test_attributes_that_are_used_are_set(owner: type, attribute: str) -> None:

@@ -1,6 +1,5 @@
 """The configuration of one PBX."""
 
-import json
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +17,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from tally.streams.ami.framing import LINE_BREAKS
+from tally.streams.named_lists import distinct, from_json
 
 DEFAULT_EVENTS = "system,call,agent,user,cdr"
 """Without `dialplan`: it is more than half of the volume and adds only VarSet and Newexten. Channel events
@@ -82,21 +82,5 @@ class Pbx(BaseModel):
         return context
 
 
-def _from_json(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value) if value.strip() else ()
-    except ValueError:
-        # Neither chained nor with the parser's message: both may show a part of a secret.
-        raise ValueError("is no JSON") from None
-
-
-def _distinct(pbxs: tuple[Pbx, ...]) -> tuple[Pbx, ...]:
-    if len({pbx.name for pbx in pbxs}) < len(pbxs):
-        raise ValueError("two PBXs have the same name")
-    return pbxs
-
-
-Pbxs = Annotated[tuple[Pbx, ...], NoDecode, BeforeValidator(_from_json), AfterValidator(_distinct)]
+Pbxs = Annotated[tuple[Pbx, ...], NoDecode, BeforeValidator(from_json), AfterValidator(distinct("PBXs"))]
 """The PBXs of one collector, as a JSON list of objects or as `Pbx` values."""

@@ -7,6 +7,7 @@ from tally.streams.ami.sink import open_sink
 from tally.streams.runtime.http import answers, http_app, serve
 from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
+from tally.streams.web.serving import WebServer
 
 
 async def collector_parts(settings: Settings) -> Parts:
@@ -24,7 +25,7 @@ async def collector_parts(settings: Settings) -> Parts:
     return Parts(
         apps=(),
         services={
-            "http": lambda: serve(app, settings.web_host, settings.ami_web_port),
+            "http": lambda: serve(WebServer(app), settings.web_host, settings.ami_web_port),
             "collector": collector.run,
         },
     )

@@ -13,6 +13,7 @@ from tally.streams.runtime.exit import describe
 from tally.streams.runtime.http import answers, http_app, serve
 from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
+from tally.streams.web.serving import WebServer
 
 log = structlog.get_logger()
 
@@ -60,7 +61,7 @@ async def audit_parts(settings: Settings, with_raw: bool, view: str, every_secon
     return Parts(
         apps=(),
         services={
-            "http": lambda: serve(app, settings.web_host, settings.audit_web_port),
+            "http": lambda: serve(WebServer(app), settings.web_host, settings.audit_web_port),
             "audit": auditing.run,
         },
     )

@@ -5,17 +5,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from tally.schemas.numbers import BadNumber, Number, Owners, checked_number, encode, read_number
 from tally.schemas.topics import NUMBERS
+from tally.streams.operations.following import Follower
 from tally.streams.settings import Settings
 from tally.tables.kafka.read_to_end import read_to_end
 
 DEADLINE_SECONDS = 60.0
-WAIT_MS = 500
-AGAIN_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -43,54 +40,15 @@ def owners_of(numbers: Mapping[str, Number]) -> Owners:
     return {number_id: number.tenant for number_id, number in numbers.items()}
 
 
-class NumbersFollower:
-    """Calls `changed` with the owners of all numbers at the start and at each change."""
-
-    def __init__(self, settings: Settings, changed: Callable[[Owners], None]) -> None:
-        self._settings = settings
-        self._changed = changed
-        self._numbers: dict[str, Number] = {}
-        self._next_offset = 0
-
-    async def start(self) -> None:
-        """Read all numbers and report their owners. Raises KafkaError, TimeoutError."""
-        topic = self._settings.names.raw(NUMBERS)
-        async for record in read_to_end(self._settings.kafka, [topic], DEADLINE_SECONDS):
-            self._apply(record)
-        self._changed(owners_of(self._numbers))
-
-    async def run(self) -> None:
-        """Follow until cancelled; while Kafka is away the last known owners hold.
-
-        Raises TopicAuthorizationFailedError: without the right to read, later changes would be missed.
-        """
-        while True:
-            try:
-                await self._follow()
-            except TopicAuthorizationFailedError:
-                raise
-            except (KafkaError, TimeoutError, OSError) as error:
-                log.info("cannot follow the business numbers", error=repr(error))
-            await asyncio.sleep(AGAIN_SECONDS)
-
-    async def _follow(self) -> None:
-        consumer = self._settings.kafka.reader("earliest")
-        tp = TopicPartition(self._settings.names.raw(NUMBERS), 0)
-        try:
-            await consumer.start()
-            consumer.assign([tp])
-            consumer.seek(tp, self._next_offset)
-            while True:
-                for records in (await consumer.getmany(timeout_ms=WAIT_MS)).values():
-                    for record in records:
-                        self._apply(record)
-                    self._changed(owners_of(self._numbers))
-        finally:
-            await consumer.stop()
-
-    def _apply(self, record: Any) -> None:
-        _apply(self._numbers, record)
-        self._next_offset = record.offset + 1
+def numbers_follower(settings: Settings, changed: Callable[[Owners], None]) -> Follower:
+    """Return what calls `changed` with the owners of all numbers at the start and at each change."""
+    numbers: dict[str, Number] = {}
+    return Follower(
+        settings.kafka,
+        settings.names.raw(NUMBERS),
+        lambda record: _apply(numbers, record),
+        lambda: changed(owners_of(numbers)),
+    )
 
 
 def _apply(numbers: dict[str, Number], record: Any) -> None:

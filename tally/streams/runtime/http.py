@@ -34,9 +34,8 @@ def answers() -> Verdict:
     return Verdict()
 
 
-async def serve(app: web.Application, host: str, port: int) -> None:
+async def serve(server: WebServer, host: str, port: int) -> None:
     """Serve until cancelled. Raises OSError if the port is taken."""
-    server = WebServer(app, lambda _: None)
     try:
         await server.start(host, port)
         await asyncio.Event().wait()  # until cancelled

@@ -24,6 +24,8 @@ SHARE = 4
 """At most one descriptor in `SHARE` is for connections; files and Kafka need the others."""
 BACKLOG = 128
 STOP_SECONDS = 1.0
+LINGER_SECONDS = 2.0
+"""How long the rest of a refused body is read, so that its sender sees the answer before the end."""
 
 # By default all answers, also those not made by our handlers, reveal the versions of Python and aiohttp.
 web_response.SERVER_SOFTWARE = "tally"  # type: ignore[attr-defined]
@@ -32,7 +34,14 @@ web_response.SERVER_SOFTWARE = "tally"  # type: ignore[attr-defined]
 class WebServer:
     """Server of one application on one address."""
 
-    def __init__(self, app: web.Application, closed: Callable[[Closed], None]) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        closed: Callable[[Closed], None] = lambda _: None,
+        *,
+        stop_seconds: float = STOP_SECONDS,
+        shares_port: bool = False,
+    ) -> None:
         most = max(1, min(CONNECTIONS, most_descriptors() // SHARE))
         self.connections = Connections(most, time.monotonic, closed)
         app.middlewares.insert(0, self._in_hand)
@@ -41,8 +50,13 @@ class WebServer:
             access_log=None,
             logger=bounded_logger(time.monotonic),
             keepalive_timeout=KEEP_ALIVE_SECONDS,
-            shutdown_timeout=STOP_SECONDS,
+            shutdown_timeout=stop_seconds,
+            lingering_time=LINGER_SECONDS,
+            # Whoever takes bodies takes them as they are: a few kilobytes could unpack to gigabytes.
+            auto_decompress=False,
         )
+        self._shares_port = shares_port
+        """Whether other processes may listen on the same port; Linux spreads connections over them."""
         self._server: asyncio.Server | None = None
         self._expiring: asyncio.Task[None] | None = None
 
@@ -51,7 +65,12 @@ class WebServer:
         await self.prepare()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            self._connection, host, port, backlog=BACKLOG, reuse_address=True
+            self._connection,
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_address=True,
+            reuse_port=self._shares_port or None,
         )
 
     async def prepare(self) -> None:
@@ -64,7 +83,7 @@ class WebServer:
         await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted)
 
     async def stop(self) -> None:
-        """Accept no more connections, give requests being answered one second, and close."""
+        """Accept no more connections, give requests being answered their time, and close."""
         if self._expiring is not None:
             self._expiring.cancel()
             with suppress(asyncio.CancelledError):

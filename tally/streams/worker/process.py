@@ -37,7 +37,7 @@ from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
 from tally.streams.operations import rights, topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
-from tally.streams.operations.numbers import NumbersFollower
+from tally.streams.operations.numbers import numbers_follower
 from tally.streams.processes.exposition import report_of
 from tally.streams.processes.member import Member
 from tally.streams.runtime import health
@@ -129,7 +129,7 @@ class Process:
         route = Route(
             facts, dead_letters, self._observer, _route_failed, self._gate, conventions, settings.generation
         )
-        numbers = NumbersFollower(
+        numbers = numbers_follower(
             settings, lambda owners: route.read_by(structs.replace(conventions, owners=owners))
         )
         await numbers.start()

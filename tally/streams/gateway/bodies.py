@@ -1,0 +1,67 @@
+"""Reading a request's body: bounded in bytes and time, as it was sent."""
+
+import asyncio
+
+from aiohttp import web
+
+from tally.schemas.bounds import RECORD
+from tally.streams.gateway.room import NoRoom, Share
+
+BODY_SECONDS = 10.0
+"""How long a client may take to send a body."""
+UNENCODED = frozenset({"", "identity"})
+
+
+class Unread(Exception):
+    """A body that is not taken: HTTP status, a code for programs, and why."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+TOO_LARGE = f"a body may have at most {RECORD.most} bytes"
+
+
+def checked_head(encoding: str, content_type: str, expected: frozenset[str], length: int | None) -> None:
+    """Refuse a body by its headers, before any of it is read. Raises Unread. Pure.
+
+    Compressed bodies are refused: the signature of a webhook is over its plain bytes, and 4 KB of gzip can be
+    4 MB of JSON.
+    """
+    if encoding.strip().lower() not in UNENCODED:
+        raise Unread(
+            415, "unsupported_encoding", "Content-Encoding must be left out: bodies are not unpacked"
+        )
+    if content_type not in expected:
+        raise Unread(415, "unsupported_type", f"Content-Type must be {' or '.join(sorted(expected))}")
+    if length is not None and length > RECORD.most:
+        raise Unread(413, "too_large", TOO_LARGE)
+
+
+async def read_body(request: web.Request, share: Share, expected: frozenset[str]) -> bytes:
+    """Return a request's body. Raises Unread; the connection cannot be used again then."""
+    length = request.content_length
+    checked_head(request.headers.get("Content-Encoding", ""), _type(request), expected, length)
+    parts: list[bytes] = []
+    size_bytes = 0
+    try:
+        share.grow_to(length or 0)
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.content.iter_any():
+                size_bytes += len(part)
+                if size_bytes > RECORD.most:
+                    raise Unread(413, "too_large", TOO_LARGE)
+                share.grow_to(size_bytes)
+                parts.append(part)
+    except NoRoom:
+        raise Unread(503, "full", "too many bodies are under way; send it again") from None
+    except TimeoutError:
+        raise Unread(408, "slow", f"the body did not come within {BODY_SECONDS:g} s") from None
+    return b"".join(parts)
+
+
+def _type(request: web.Request) -> str:
+    """Return the media type; empty without the header, where aiohttp would say application/octet-stream."""
+    return request.content_type.lower() if "Content-Type" in request.headers else ""

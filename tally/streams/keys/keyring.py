@@ -1,0 +1,47 @@
+"""The keys that a process knows, as the topic `api-keys` says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from tally.schemas.topics import API_KEYS
+from tally.streams.keys.key import BadKey, Key, decode
+from tally.streams.operations.following import Follower
+from tally.streams.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Keyring:
+    """All keys by id. Until the topic was read once nobody can be told that a key is wrong."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Key] = {}
+        self.is_known = False
+
+    @property
+    def keys(self) -> Mapping[str, Key]:
+        """The keys by id."""
+        return self._keys
+
+    def apply(self, record: Any) -> None:
+        """Apply one record of the topic; log and skip a malformed one: it must lock nobody out."""
+        try:
+            key_id, key = decode(record.key, record.value)
+        except BadKey as error:
+            log.warning("no key", offset=record.offset, wanted="tally keys add", error=str(error))
+            return
+        if key is None:
+            self._keys.pop(key_id, None)
+        else:
+            self._keys[key_id] = key
+
+    def known(self) -> None:
+        """Note that all that the topic held was read."""
+        self.is_known = True
+
+
+def keys_follower(settings: Settings, keyring: Keyring) -> Follower:
+    """Return what keeps a keyring as the topic says; while Kafka is away the keys known last hold."""
+    return Follower(settings.kafka, settings.names.raw(API_KEYS), keyring.apply, keyring.known)

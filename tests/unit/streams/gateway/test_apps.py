@@ -1,0 +1,54 @@
+"""Laws of the settings of apps: no app is open to forgery, and no secret is ever shown."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tally.streams.settings import SettingsError, load
+
+GOOD = {"name": "shop", "secrets": ["canary"], "verify_token": "canary-of-enough-letters"}
+
+
+def apps(*given: object) -> dict[str, str]:
+    return {"TALLY_GATEWAY_APPS": json.dumps(list(given))}
+
+
+def test_apps_are_a_json_list() -> None:
+    (app,) = load(apps(GOOD | {"secrets": ["new", "old"], "tenant": "t1"})).gateway_apps
+
+    assert (app.name, app.keys, app.tenant) == ("shop", (b"new", b"old"), "t1")
+    assert load({"TALLY_GATEWAY_APPS": ""}).gateway_apps == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"secrets": []}, "app shop: give one app secret, or two while it is rotated, none empty"),
+        ({"secrets": [""]}, "app shop: give one app secret"),
+        ({"secrets": ["canary", ""]}, "app shop: give one app secret"),
+        ({"secrets": ["canary", "canary2", "canary3"]}, "app shop: give one app secret"),
+        ({"secrets": None}, "secrets: "),
+        ({"verify_token": "canary-of-15-le"}, "app shop: the verify token must have at least 16 characters"),
+        ({"name": "a/b"}, "name: "),
+        ({"name": ""}, "name: "),
+        ({"tenant": ""}, "tenant: "),
+        ({"secret": "canary"}, "secret: "),
+    ],
+)
+def test_an_app_that_could_be_forged_stops_the_start(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=r"^TALLY_GATEWAY_APPS at 0") as raised:
+        load(apps(GOOD | changed))
+    assert message in str(raised.value)
+    assert "canary" not in str(raised.value)
+
+
+def test_two_apps_have_two_names() -> None:
+    with pytest.raises(SettingsError, match="two apps have the same name"):
+        load(apps(GOOD, GOOD))
+
+
+def test_secrets_are_never_shown() -> None:
+    settings = load(apps(GOOD))
+
+    assert "canary" not in "".join(repr(one) + str(one) for one in (settings, settings.shown()))

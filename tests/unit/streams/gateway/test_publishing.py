@@ -1,0 +1,135 @@
+"""Laws of publishing: done means safe, a lost connection is replaced, nobody waits for another's failure."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+
+from tally.streams.gateway.publishing import BATCH_BYTES, Publishing, Record, TooLargeForBrokers, in_parts
+
+TOPIC = "webhook-events"
+SECONDS = 5.0
+
+
+class Brokers:
+    """Brokers in memory that may be away, hold acknowledgements back, or refuse large records."""
+
+    def __init__(self) -> None:
+        self.safe: list[bytes] = []
+        self.batches: list[int] = []
+        self.connections = 0
+        self.is_away = False
+        self.most_bytes = 1 << 30
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.said: list[str] = []
+
+    async def connect(self) -> "Brokers":
+        if self.is_away:
+            raise KafkaConnectionError("no broker")
+        self.connections += 1
+        return self
+
+    async def send(self, _: str, __: int, records: Sequence[Record]) -> None:
+        if self.is_away:
+            raise KafkaConnectionError("no broker")
+        if any(len(record.value) > self.most_bytes for record in records):
+            raise MessageSizeTooLargeError
+        self.batches.append(len(records))
+        await self.answers.wait()
+        self.safe += [record.value for record in records]
+
+    async def close(self) -> None:
+        return
+
+    def up(self) -> None:
+        self.said.append("up")
+
+    def down(self, trouble: str) -> None:
+        self.said.append(trouble)
+
+
+@asynccontextmanager
+async def publishing(brokers: Brokers) -> AsyncIterator[Callable[..., "asyncio.Future[None]"]]:
+    made = Publishing([TOPIC], brokers.connect, brokers, lambda: 0.0)
+    running = asyncio.create_task(made.run())
+
+    def publish(*values: bytes, within_seconds: float = SECONDS) -> "asyncio.Future[None]":
+        records = [Record(value, []) for value in values]
+        return asyncio.ensure_future(made.publish(TOPIC, records, within_seconds))
+
+    try:
+        yield publish
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+@pytest.mark.asyncio
+async def test_done_means_that_the_brokers_have_it() -> None:
+    brokers = Brokers()
+    brokers.answers.clear()
+    async with publishing(brokers) as publish:
+        one = publish(b"a", b"b")
+        await asyncio.sleep(0.05)
+        assert brokers.batches == [2]
+        assert not one.done()
+        brokers.answers.set()
+        await one
+    assert brokers.safe == [b"a", b"b"]
+
+
+@pytest.mark.asyncio
+async def test_who_gave_up_is_not_published_later() -> None:
+    brokers = Brokers()
+    brokers.is_away = True
+    async with publishing(brokers) as publish:
+        with pytest.raises(TimeoutError):
+            await publish(b"given up", within_seconds=0.05)
+        brokers.is_away = False
+        await publish(b"after")
+    assert brokers.safe == [b"after"]
+
+
+@pytest.mark.asyncio
+async def test_a_lost_connection_is_replaced_and_what_it_had_fails() -> None:
+    brokers = Brokers()
+    async with publishing(brokers) as publish:
+        await publish(b"before")
+        brokers.is_away = True
+        with pytest.raises(KafkaConnectionError):
+            await publish(b"lost")
+        brokers.is_away = False
+        await publish(b"after")
+    assert brokers.safe == [b"before", b"after"]
+    assert brokers.connections == 2
+    assert [said.partition(":")[0] for said in dict.fromkeys(brokers.said)] == ["up", "KafkaConnectionError"]
+
+
+@pytest.mark.asyncio
+async def test_a_record_that_the_brokers_refuse_fails_alone() -> None:
+    brokers = Brokers()
+    brokers.most_bytes = 10
+    async with publishing(brokers) as publish:
+        many = [publish(b"%d" % number) for number in range(20)]
+        large = publish(b"x" * 11)
+        with pytest.raises(TooLargeForBrokers):
+            await large
+        await asyncio.gather(*many)
+    assert sorted(brokers.safe) == sorted(b"%d" % number for number in range(20))
+    assert brokers.connections == 1
+
+
+def test_parts_hold_a_batch_of_bytes_and_no_record_is_split() -> None:
+    sizes = [BATCH_BYTES // 2, BATCH_BYTES // 2, 1, 3 * BATCH_BYTES, 5, 7]
+    parts = in_parts([Record(bytes(size), []) for size in sizes])
+
+    assert [[len(record.value) for record in part] for part in parts] == [
+        [BATCH_BYTES // 2, BATCH_BYTES // 2],
+        [1],
+        [3 * BATCH_BYTES],
+        [5, 7],
+    ]
