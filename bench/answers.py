@@ -14,7 +14,7 @@ from bench.figures import percentile
 from bench.load import Size
 from bench.plain_count import check_plainly
 from bench.servers import Servers, own_database
-from bench.steady_load import CARRIED, SteadyLoad
+from bench.steady_load import CARRIED, SteadyLoad, WarmUp
 from bench.worker import THREE, Worker, running
 from tests.support.judge import counted, prepare
 
@@ -30,13 +30,15 @@ class Plan(Struct, frozen=True):
     events_per_second: float = 10_000.0
     asked_per_second: float = 50.0
     asking_seconds: float = 40.0
-    warm_up_seconds: float = 15.0
+    warm_up: WarmUp = WarmUp()
+    settle_seconds: float = 6.0
     seed: int = 3
 
     @property
     def size(self) -> Size:
         """The size of a load that lasts as long as the questions."""
-        return Size.of_events(self.events_per_second * (self.warm_up_seconds + self.asking_seconds + 8.0))
+        asked_s = self.settle_seconds + self.asking_seconds + 8.0
+        return Size.of_events(self.warm_up.events + self.events_per_second * asked_s)
 
 
 class Latency(Struct, frozen=True):
@@ -70,8 +72,9 @@ async def measure_answers(there: Servers, plan: Plan) -> Answered:
         await prepare(environment)
         worker = Worker(environment, there.folder, "answers", THREE)
         async with running(worker), SteadyLoad(environment, plan.size, plan.seed) as flow:
+            await plan.warm_up.run(flow)
             flow.at(plan.events_per_second)
-            await asyncio.sleep(plan.warm_up_seconds)
+            await asyncio.sleep(plan.settle_seconds)
             before, mark = await worker.taken(), flow.mark()
             latency = await asked(worker.url, plan)
             published_per_second = flow.per_second_since(mark)

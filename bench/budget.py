@@ -20,7 +20,7 @@ from bench.marks import ACKED, COMMITTED, COMPUTED, FETCHED, SEEN, TAKEN, Mark
 from bench.plain_count import check_plainly
 from bench.probes import SEEN_SECONDS, TO_VIEW, Probe, Prober
 from bench.servers import Servers, own_database
-from bench.steady_load import SteadyLoad
+from bench.steady_load import SteadyLoad, WarmUp
 from bench.worker import TWO, Worker, running
 from tally.agents.route.decision import route_records
 from tally.schemas.facts import MESSAGE
@@ -50,15 +50,15 @@ class Plan(Struct, frozen=True):
 
     events_per_second: float = 3_300.0
     probes: int = 300
-    warm_up_seconds: float = 20.0
+    warm_up: WarmUp = WarmUp()
+    settle_seconds: float = 6.0
     seed: int = 5
 
     @property
     def size(self) -> Size:
         """The size of a load that lasts as long as the probes."""
-        return Size.of_events(
-            self.events_per_second * (self.warm_up_seconds + MOST_SECONDS + SEEN_SECONDS + 5.0)
-        )
+        probed_s = self.settle_seconds + MOST_SECONDS + SEEN_SECONDS + 5.0
+        return Size.of_events(self.warm_up.events + self.events_per_second * probed_s)
 
 
 class Share(Struct, frozen=True):
@@ -114,7 +114,7 @@ def moments(probe: Probe, fact: tuple[int, int], passed: Passed, raw: str, facts
         passed.at_s(ACKED, *of_raw),
         *(passed.at_s(stage, *of_fact) for stage in (FETCHED, TAKEN, COMPUTED, COMMITTED)),
         passed.at_s(SEEN, "-", *fact),
-        probe.in_view_s,
+        probe.seen_s,
     ]
     for nth in range(1, len(found)):
         found[nth] = max(found[nth], found[nth - 1])
@@ -141,8 +141,9 @@ async def measure_budget(there: Servers, plan: Plan) -> Budget:
         worker.command = marks.command(noted)
         flow = SteadyLoad(environment, plan.size, plan.seed)
         async with running(worker), Prober(worker) as prober, flow:
+            await plan.warm_up.run(flow)
             flow.at(plan.events_per_second)
-            await asyncio.sleep(plan.warm_up_seconds)
+            await asyncio.sleep(plan.settle_seconds)
             mark = flow.mark()
             probes = await prober.probed(TO_VIEW, plan.probes, MOST_SECONDS)
             carried = flow.per_second_since(mark)

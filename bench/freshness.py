@@ -11,26 +11,26 @@ from msgspec import Struct
 from bench.figures import percentile
 from bench.load import Size
 from bench.plain_count import check_plainly
-from bench.probes import IDLE, SEEN_SECONDS, TO_POSTGRES, Probe, Prober
+from bench.probes import IDLE, SEEN_SECONDS, TO_POSTGRES, TO_VIEW, Pace, Prober
 from bench.servers import Servers, own_database
-from bench.steady_load import CARRIED, SteadyLoad
+from bench.steady_load import CARRIED, SteadyLoad, WarmUp
 from bench.worker import TWO, Worker, running
 from tests.support.judge import counted, prepare
 
 FIXED_LOADS = (3_300.0, 10_000.0)
 COUNTED_SECONDS = 300.0
 """How long a worker that fell behind a load may take for the rest."""
-MOST_SECONDS = 40.0
-"""No probe begins later after the first one of a load."""
+MOST_SECONDS = 30.0
+"""No probe begins later after the first one of its kind."""
 
 
 class Plan(Struct, frozen=True):
-    """Number of probes at each load, and warm-up: a broker that has just started is slow."""
+    """Number of probes of each kind at each load, and warm-up."""
 
     loads: tuple[float, ...] = FIXED_LOADS
     """Events a second."""
     probes: int = 400
-    warm_up_seconds: float = 20.0
+    warm_up: WarmUp = WarmUp()
     settle_seconds: float = 6.0
     """Before the probes of each load."""
     seed: int = 7
@@ -38,8 +38,8 @@ class Plan(Struct, frozen=True):
     @property
     def size(self) -> Size:
         """The size of a load that lasts as long as all probes."""
-        each_s = self.settle_seconds + MOST_SECONDS + SEEN_SECONDS + 5.0
-        return Size.of_events(self.loads[0] * self.warm_up_seconds + sum(self.loads) * each_s)
+        each_s = self.settle_seconds + 2 * (MOST_SECONDS + SEEN_SECONDS) + 5.0
+        return Size.of_events(self.warm_up.events + sum(self.loads) * each_s)
 
 
 class Delay(Struct, frozen=True):
@@ -82,9 +82,9 @@ def delay(seconds: Sequence[float]) -> Delay:
     return Delay(p50, p99, len(seconds))
 
 
-def in_view(probes: Sequence[Probe]) -> Delay:
-    """Return the delay of probes to the campaign's answer."""
-    return delay([one.in_view_s - one.acked_s for one in probes])
+async def delay_of(prober: Prober, pace: Pace, count: int) -> Delay:
+    """Probe, and return the delay."""
+    return delay([one.delay_s for one in await prober.probed(pace, count, MOST_SECONDS)])
 
 
 async def measure_freshness(there: Servers, plan: Plan) -> Freshness:
@@ -94,12 +94,11 @@ async def measure_freshness(there: Servers, plan: Plan) -> Freshness:
         worker = Worker(environment, there.folder, "fresh", TWO)
         flow = SteadyLoad(environment, plan.size, plan.seed)
         async with running(worker), Prober(worker) as prober, flow:
-            flow.at(plan.loads[0])
-            await asyncio.sleep(plan.warm_up_seconds)
+            await plan.warm_up.run(flow)
             loads = [await at_load(worker, prober, flow, plan, load) for load in plan.loads]
             await flow.ended()
             await counted(worker, COUNTED_SECONDS)
-            idle = in_view(await prober.probed(IDLE, plan.probes, MOST_SECONDS))
+            idle = await delay_of(prober, IDLE, plan.probes)
             await check_plainly(worker, await flow.right())
     return Freshness(tuple(loads), idle)
 
@@ -109,9 +108,9 @@ async def at_load(worker: Worker, prober: Prober, flow: SteadyLoad, plan: Plan, 
     flow.at(per_second)
     await asyncio.sleep(plan.settle_seconds)
     before, mark = await worker.taken(), flow.mark()
-    probes = await prober.probed(TO_POSTGRES, plan.probes, MOST_SECONDS)
+    view = await delay_of(prober, TO_VIEW, plan.probes)
+    postgres = await delay_of(prober, TO_POSTGRES, plan.probes)
     published_per_second = flow.per_second_since(mark)
     taken, past_s = await worker.taken() - before, flow.mark().at_s - mark.at_s
     carried = min(taken / past_s, published_per_second)
-    to_postgres = [one.in_postgres_s - one.acked_s for one in probes]
-    return AtLoad(per_second, carried, in_view(probes), delay(to_postgres))
+    return AtLoad(per_second, carried, view, postgres)

@@ -11,6 +11,7 @@ from bench.figures import Spread
 from bench.growth import Growth, Plan
 from bench.picture import picture
 from bench.report import Report
+from bench.steady_load import WarmUp
 from bench.table import rate, table, us
 from bench.targets import MB, MEMORY_BUDGET_MB, Bound, Table, Target, targets
 from bench.throughput_figures import FAUST, TALLY, Throughput
@@ -33,7 +34,12 @@ def page(report: Report, machine: str, at: datetime, *, is_quick: bool = False) 
         _recovery(report.growth) if report.growth else None,
         _budget(report.budget) if report.budget else None,
         text.NOT_USED,
-        text.METHOD.format(memory_mb=Plan().memory_mb, budget_mb=MEMORY_BUDGET_MB),
+        text.METHOD.format(
+            memory_mb=Plan().memory_mb,
+            budget_mb=MEMORY_BUDGET_MB,
+            warm_up_per_second=WarmUp().events_per_second,
+            warm_up_seconds=WarmUp().seconds,
+        ),
         _took(report) if report.seconds else None,
     ]
     return "\n\n".join(part for part in parts if part is not None) + "\n"

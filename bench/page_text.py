@@ -42,8 +42,11 @@ METHOD = """## How it is measured
   CPU is that of all threads of all processes of a contender, user and system, without broker and Postgres.
 * **Time to a number.** A probe is a send result of a campaign of its own.
   Its time runs from the broker's acknowledgement until an answer of that campaign has it,
-  for which one client asks every 10 ms, or until Postgres has it, which is asked every 20 ms.
+  for which one client asks every 10 ms, or until Postgres has it, which is asked every 20 ms;
+  never both at once, since the questions to the one would slow the other.
   The load is real bodies, spread evenly.
+  {warm_up_per_second:,.0f} events/s flow for {warm_up_seconds:.0f} s before: until then a broker that has
+  just started compiles itself, which takes up to 0.4 of a core.
   A probe that nobody sees within 15 s counts as never seen.
   Beside each figure stands what the worker really took meanwhile;
   a figure at less than 95 % of its load does not hold.

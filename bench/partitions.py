@@ -16,13 +16,13 @@ from pathlib import Path
 
 from msgspec import Struct, json
 
-from bench.freshness import in_view
+from bench.freshness import delay
 from bench.load import Size
 from bench.partitions_table import Cell, told, written
 from bench.plain_count import check_plainly
 from bench.probes import SEEN_SECONDS, TO_VIEW, Prober
 from bench.servers import Servers, own_database, servers
-from bench.steady_load import SteadyLoad
+from bench.steady_load import SteadyLoad, WarmUp
 from bench.worker import Worker, running
 from tests.support.judge import counted, prepare
 
@@ -38,7 +38,7 @@ class Plan(Struct, frozen=True):
 
     loads: tuple[int, ...]
     probes: int = 200
-    warm_up_seconds: float = 15.0
+    warm_up: WarmUp = WarmUp(seconds=30.0)
     settle_seconds: float = 5.0
     seed: int = 11
 
@@ -46,7 +46,7 @@ class Plan(Struct, frozen=True):
     def size(self) -> Size:
         """The size of a load that lasts as long as all probes."""
         each_s = self.settle_seconds + MOST_SECONDS + SEEN_SECONDS + 5.0
-        return Size.of_events(self.loads[0] * self.warm_up_seconds + sum(self.loads) * each_s)
+        return Size.of_events(self.warm_up.events + sum(self.loads) * each_s)
 
 
 class Arrangement(Struct, frozen=True):
@@ -103,8 +103,7 @@ async def _measure(there: Servers, one: Arrangement, plan: Plan, results: Path) 
         worker = Worker(environment, there.folder, "partitions", one.processes)
         flow = SteadyLoad(environment, plan.size, plan.seed)
         async with running(worker), Prober(worker) as prober, flow:
-            flow.at(plan.loads[0])
-            await asyncio.sleep(plan.warm_up_seconds)
+            await plan.warm_up.run(flow)
             cells = [await _cell(worker, prober, flow, one, plan, load) for load in plan.loads]
             await flow.ended()
             await counted(worker, COUNTED_SECONDS)
@@ -119,7 +118,8 @@ async def _cell(
     flow.at(per_second)
     await asyncio.sleep(plan.settle_seconds)
     used_s, before, mark = sum(worker.cpu_seconds().values()), await worker.taken(), flow.mark()
-    delay = in_view(await prober.probed(TO_VIEW, plan.probes, MOST_SECONDS))
+    probes = await prober.probed(TO_VIEW, plan.probes, MOST_SECONDS)
+    view = delay([one.delay_s for one in probes])
     published_per_second = flow.per_second_since(mark)
     past_s = flow.mark().at_s - mark.at_s
     cores = (sum(worker.cpu_seconds().values()) - used_s) / past_s
@@ -130,10 +130,10 @@ async def _cell(
         one.processes,
         per_second,
         carried,
-        delay.p50_ms,
-        delay.p99_ms,
+        view.p50_ms,
+        view.p99_ms,
         cores,
-        delay.probes,
+        view.probes,
     )
     sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {told(cell)}\n")
     return cell

@@ -15,6 +15,7 @@ from bench.growth import Plan as GrowthPlan
 from bench.growth import measure_growth
 from bench.report import Report
 from bench.servers import Servers
+from bench.steady_load import WarmUp
 from bench.targets import HALF
 from bench.throughput import measure_throughput
 from bench.throughput_figures import Plan
@@ -39,14 +40,15 @@ class Sizes(Struct, frozen=True):
         return self.freshness.loads if half is None else (*self.freshness.loads, half)
 
 
+SHORT = WarmUp(200.0, 3.0)
 QUICK = Sizes(
     throughput=Plan(1_500, 150, rounds=1),
     freshness=FreshnessPlan(
-        loads=tuple(load / 20 for load in FIXED_LOADS), probes=30, warm_up_seconds=3.0, settle_seconds=1.0
+        loads=tuple(load / 20 for load in FIXED_LOADS), probes=30, warm_up=SHORT, settle_seconds=1.0
     ),
-    answers=AnswersPlan(500.0, asking_seconds=3.0, warm_up_seconds=2.0),
+    answers=AnswersPlan(500.0, asking_seconds=3.0, warm_up=SHORT, settle_seconds=1.0),
     growth=GrowthPlan(300),
-    budget=BudgetPlan(200.0, probes=30, warm_up_seconds=3.0),
+    budget=BudgetPlan(200.0, probes=30, warm_up=SHORT, settle_seconds=1.0),
     half_per_second=700.0,
 )
 """Sizes that only show that everything runs."""

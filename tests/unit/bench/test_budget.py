@@ -22,7 +22,7 @@ MARKS = [
     Mark(COMMITTED, FACTS, 1, 101, 8.0),
     Mark(SEEN, "-", 1, 101, 9.0),
 ]
-PROBE = Probe(b"", 3, 10, acked_s=0.5, in_view_s=10.0)
+PROBE = Probe(b"", 3, 10, acked_s=0.5, seen_s=10.0)
 
 
 def test_a_probe_reaches_the_end_of_each_stage_when_its_record_and_its_fact_do() -> None:
@@ -64,7 +64,7 @@ def test_a_mark_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_two_probes_never_have_one_fact() -> None:
-    first, second = Track(1, published=1), Track(1, published=2)
+    first, second = Track(1, "seen", published=1), Track(1, "seen", published=2)
     keys = {fact_key(Probe(as_producers_write(_body(one)), 0, 0, 0.0)) for one in (first, second)}
 
     assert len(keys) == 2

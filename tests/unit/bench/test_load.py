@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from bench.load import Message, Size, _written, load, reply_form, status_form
-from bench.probes import Track, seen
+from bench.probes import Track, note
 from bench.processes import CHILD, name_in
 from tally.simulator.records import WEBHOOK_EVENTS
 from tally.simulator.samples import value_of
@@ -47,18 +47,18 @@ def test_a_load_is_the_same_whenever_it_is_made() -> None:
 
 
 def test_a_probe_is_seen_where_its_track_is_counted() -> None:
-    track = Track(0, published=2)
+    track = Track(0, "seen", published=2)
 
-    seen({track.template: track}, {track.template: 1}, "in_view")
-    assert (track.in_view, track.in_postgres) == (1, 0)
+    note({track.template: track}, {track.template: 1})
+    assert track.seen == 1
     assert track.changed.is_set()
 
 
 def test_a_probe_that_is_counted_twice_is_an_error() -> None:
-    track = Track(0, published=1)
+    track = Track(0, "seen", published=1)
 
     with pytest.raises(AssertionError, match="2 probes are counted, 1 were published"):
-        seen({track.template: track}, {track.template: 2}, "in_postgres")
+        note({track.template: track}, {track.template: 2})
 
 
 def test_a_process_of_a_worker_is_named_by_its_roles() -> None:
