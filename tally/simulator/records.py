@@ -20,7 +20,7 @@ class RawRecord:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def as_meta_writes(body: Json) -> bytes:

@@ -10,7 +10,9 @@ import pytest
 from tally.schemas.conventions import CONVENTIONS, Conventions
 from tally.schemas.records import Routed
 from tally.schemas.sources import READERS
-from tally.tables.kafka.dead_letters import MAX_DETAIL, detail_of
+from tally.streams.operations.dead_letters import StoredDeadLetter
+from tally.streams.operations.grouped_letters import groups_of
+from tally.tables.kafka.dead_letters import DETAILED_PARTS, MAX_DETAIL, detail_of
 from tests.contract.test_examples import examples
 
 MARK = "49-private-151"
@@ -58,6 +60,10 @@ def check(routed: Routed) -> None:
         assert bad.expected, bad
         assert MARK not in str(bad)
     detail = detail_of(routed)
+    if routed.bad:
+        letter = StoredDeadLetter("raw/0/7", routed.bad[0].reason, detail, 1, None, b"", 0)
+        said = {(group.reason, group.expected) for group in groups_of(letter)}
+        assert said == {(bad.reason, bad.expected) for bad in routed.bad[:DETAILED_PARTS]}
     assert len(detail) <= MAX_DETAIL
     assert "  " not in detail
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from hashlib import sha256
 
 import orjson
@@ -20,6 +21,7 @@ from tally.streams.operations import dead_letters, doctor, topics
 from tally.streams.operations.looks import Looks
 from tally.streams.settings import Settings, variable
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
+from tally.tables.kafka.read_to_end import read_to_end
 from tests.support.transport import producing
 
 pytestmark = pytest.mark.asyncio
@@ -148,3 +150,60 @@ async def test_a_broker_that_takes_less_gets_less(
     assert {one.value for one in letters} >= {*small, b"afterwards"}
     assert (len(large.value), large.sha256) == (kept_bytes, sha256(value).hexdigest())
     assert (large.value[:1], large.value[-1:]) == (b"<", b">")
+
+
+async def records_in(settings: Settings, topic: str) -> list[tuple[bytes | None, bytes, dict[str, bytes]]]:
+    async with aclosing(read_to_end(settings.kafka, [settings.names.raw(topic)], 30)) as records:
+        return [(one.key, one.value, dict(one.headers)) async for one in records]
+
+
+async def test_letters_are_grouped_by_topic_reason_and_path(settings: Settings, keeping: DeadLetters) -> None:
+    said = [f"bad_time at $.statuses[{n}].timestamp (expected: unix seconds)" for n in range(3)]
+    details = [said[0], said[1], "; ".join(said), "missing_field at $.time (expected: unix ms)"]
+    await keeping.write([letter(settings, n, b"%d" % n, detail) for n, detail in enumerate(details)])
+
+    code, found = await asked(settings, "--json")
+
+    raw = settings.names.raw("send-results")
+    assert code == 0
+    assert [tuple(group.values())[:5] for group in orjson.loads(found)] == [
+        (raw, "bad_time", "$.statuses[].timestamp", "unix seconds", 3),
+        (raw, "missing_field", "$.time", "unix ms", 1),
+    ]
+    code, found = await asked(settings)
+    assert code == 0
+    assert "4 dead letters" in found
+    assert (await asked(settings, "--since", "yesterday"))[0] == 2
+    assert (await asked(settings, "--since", "2026-11-30T00:00:00"))[0] == 2
+
+
+async def test_letters_are_published_again_byte_for_byte_and_again_without_harm(
+    settings: Settings, keeping: DeadLetters
+) -> None:
+    ami = settings.names.raw("ami-events")
+    own: list[tuple[str, bytes | None]] = [("pbx", b"p1"), ("tenant", None)]
+    event = DeadLetter(ami, 0, Raw(3, HOSTILE), "bad_packet", "bad_packet at $ (expected: lines)", own)
+    await keeping.write(
+        [event, letter(settings, 4, b"other"), letter(settings, 5, b"", "not_json at a batch, x")]
+    )
+    expected = (None, HOSTILE, {"pbx": b"p1", "tenant": None, "replay-of": f"{ami}/0/3".encode()})
+
+    assert (await asked(settings, "replay", "--reason", "bad_packet", "--dry-run"))[0] == 0
+    assert await records_in(settings, "ami-events") == []
+    assert await asked(settings, "replay", "--reason", "bad_packet", "--since", "1h") == (
+        0,
+        "1 dead letters published again: ami-events 1\n",
+    )
+    assert await records_in(settings, "ami-events") == [expected]
+
+    # Still bad: route keeps it again, and it is the same letter as before.
+    again = DeadLetter(ami, 0, Raw(0, HOSTILE), "bad_packet", event.detail, expected[2].items())
+    await keeping.write([again])
+    code, found = await asked(settings, "replay")
+
+    assert code == 0
+    assert "2 dead letters published again: ami-events 1, send-results 1\n1 left out: batches" in found
+    assert await records_in(settings, "ami-events") == [expected, expected]
+    assert len(await dead_letters.read(settings)) == 3
+    for wrong in (("--reason", "bad"), ("--topic", "facts"), ("--since", "2 days")):
+        assert (await asked(settings, "replay", *wrong))[0] == 2

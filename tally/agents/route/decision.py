@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from tally.schemas.conventions import CONVENTIONS, Conventions
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS
-from tally.tables.kafka.delivered import Delivered, RawRecord
+from tally.tables.kafka.delivered import RawRecord
 from tally.tables.kafka.unread import Unread
 
 LAST_MS = (1 << 48) - 1
@@ -23,7 +23,7 @@ class RoutedRecords(Struct):
 
     facts: list[tuple[list[Keyed], int]] = field(default_factory=list)
     """The facts of each raw event, with Kafka's timestamp of it."""
-    bad: list[tuple[Delivered, Routed]] = field(default_factory=list)
+    bad: list[tuple[RawRecord, Routed]] = field(default_factory=list)
     outcomes: Counter[EventOutcome] = field(default_factory=Counter)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -51,7 +51,7 @@ def route_records(
     found = RoutedRecords() if before is None else before
     facts = found.facts
     seen: list[tuple[str, str]] = []
-    bad: list[tuple[Delivered, Routed]] = []
+    bad: list[tuple[RawRecord, Routed]] = []
     for record in records:
         routed, raw_at_ms = read_record(source, record, conventions)
         facts.append((routed.facts, raw_at_ms))

@@ -17,7 +17,7 @@ from tally.schemas.errors import Reason
 from tally.schemas.notices import Reading
 from tally.schemas.records import Routed
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters, detail_of
-from tally.tables.kafka.delivered import Delivered, RawRun
+from tally.tables.kafka.delivered import RawRecord, RawRun
 from tally.tables.kafka.facts_log import FactsLog, Grouped, by_partition
 
 
@@ -38,7 +38,7 @@ class BadRecord(NamedTuple):
     """A record that became a dead letter, with the run that held it."""
 
     run: RawRun
-    record: Delivered
+    record: RawRecord
     routed: Routed
 
 
@@ -174,11 +174,7 @@ class Route:
 
     async def _refuse(self, routed: Iterable[RoutedSource]) -> None:
         """Write the dead letters of a pass, a few hundred at a time."""
-        letters = [
-            (one.source, DeadLetter(run.topic, run.partition, record, bad.bad[0].reason, detail_of(bad)))
-            for one in routed
-            for run, record, bad in one.bad
-        ]
+        letters = [(one.source, _letter(run, record, bad)) for one in routed for run, record, bad in one.bad]
         for first in range(0, len(letters), DEAD_LETTERS_AT_ONCE):
             some = letters[first : first + DEAD_LETTERS_AT_ONCE]
             await self._dead_letters.write([letter for _, letter in some])
@@ -204,6 +200,10 @@ class Route:
         if error is not None:
             self._failed(error)
         self._begin()
+
+
+def _letter(run: RawRun, record: RawRecord, bad: Routed) -> DeadLetter:
+    return DeadLetter(run.topic, run.partition, record, bad.bad[0].reason, detail_of(bad), record.headers)
 
 
 def _by_source(runs: Iterable[tuple[str, RawRun]]) -> dict[str, list[RawRun]]:

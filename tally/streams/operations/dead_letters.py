@@ -18,7 +18,7 @@ from tally.schemas.bounds import Bound
 from tally.schemas.errors import REASONS
 from tally.schemas.topics import DEAD_LETTERS
 from tally.streams.settings import Settings
-from tally.tables.kafka.dead_letters import DETAILED_PARTS
+from tally.tables.kafka.dead_letters import DETAILED_PARTS, OWN, WITHOUT_OWN
 from tally.tables.kafka.read_to_end import read_to_end, time_of
 
 DEADLINE_SECONDS = 120.0
@@ -26,6 +26,8 @@ REMEMBERED = 100_000
 """Number of origins kept to list each letter once. A killed worker may write a letter twice, since its
 successor restarts at the last commit."""
 _MORE = re.compile(r"; and (\d+) more$")
+REPLAY_OF = "replay-of"
+"""The header of a record that was published again: the origin of the first of them."""
 EARLIER_MS = 60_000
 """Largest difference of brokers' clocks: a letter's timestamp is at most this much before its record's."""
 
@@ -45,6 +47,25 @@ class StoredDeadLetter(Struct, frozen=True):
     """Size of the original bytes."""
     sha256: str = ""
     """Digest of the original bytes, if `value` does not hold all of them."""
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    """The record's own headers."""
+    is_without_headers: bool = False
+    """Whether the record had headers that are not kept."""
+
+    @property
+    def name(self) -> str:
+        """The origin of the record, or of the one that it was published again for."""
+        again = dict(self.headers).get(REPLAY_OF)
+        return self.origin if again is None else again.decode(errors="replace")
+
+    def without_bytes(self) -> "StoredDeadLetter":
+        """Return the letter without the record's bytes."""
+        return structs.replace(self, value=b"", headers=())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the record is here: key, value and headers."""
+        return not (self.sha256 or self.is_without_headers or len(self.key or b"") >= bounds.LETTER_KEY.most)
 
 
 class Summary(Struct):
@@ -65,21 +86,21 @@ async def read(settings: Settings) -> list[StoredDeadLetter]:
 
 
 async def each(
-    settings: Settings, since_ms: int | None = None
+    settings: Settings, since_ms: int | None = None, deadline_seconds: float = DEADLINE_SECONDS
 ) -> AsyncGenerator[StoredDeadLetter | None, None]:
     """Yield each dead letter once, in order within each partition; None for any other record.
 
-    Raises KafkaError, TimeoutError.
+    A record that was published again, and is still bad, is the same letter. Raises KafkaError, TimeoutError.
     """
     seen: dict[str, None] = {}
     topic = settings.names.raw(DEAD_LETTERS)
-    async with aclosing(read_to_end(settings.kafka, [topic], DEADLINE_SECONDS, since_ms)) as records:
+    async with aclosing(read_to_end(settings.kafka, [topic], deadline_seconds, since_ms)) as records:
         async for record in records:
             letter = letter_of(record)
             if letter is None:
                 yield None
-            elif letter.origin not in seen:
-                seen[letter.origin] = None
+            elif letter.name not in seen:
+                seen[letter.name] = None
                 if len(seen) > REMEMBERED:
                     del seen[next(iter(seen))]
                 yield letter
@@ -97,7 +118,7 @@ async def summary(settings: Settings, reason: str = "", limit: int = 0) -> Summa
             found.by_bound.update(bound.name for bound in beyond(letter))
             if limit:
                 push = heapq.heappush if len(newest) < limit else heapq.heappushpop
-                push(newest, (_age(letter), structs.replace(letter, value=b"")))
+                push(newest, (_age(letter), letter.without_bytes()))
     found.newest = [letter for _, letter in sorted(newest, key=lambda one: one[0])]
     return found
 
@@ -133,6 +154,7 @@ def _age(letter: StoredDeadLetter) -> tuple[int, str]:
 def letter_of(record: Any) -> StoredDeadLetter | None:
     """Return a dead letter from its record; None if the record is not a dead letter. Pure."""
     headers = dict(_texts(record.headers))
+    own = ((name.removeprefix(OWN), value) for name, value in record.headers if name.startswith(OWN))
     value = record.value or b""
     try:
         origin = f"{headers['topic']}/{int(headers['partition'])}/{int(headers['offset'])}"
@@ -143,7 +165,16 @@ def letter_of(record: Any) -> StoredDeadLetter | None:
     if reason not in REASONS or not 0 <= at_ms < 1 << 48:
         return None
     return StoredDeadLetter(
-        origin, reason, detail, at_ms, record.key, value, size_bytes, headers.get("sha256", "")
+        origin,
+        reason,
+        detail,
+        at_ms,
+        record.key,
+        value,
+        size_bytes,
+        headers.get("sha256", ""),
+        tuple(own),
+        WITHOUT_OWN in headers,
     )
 
 

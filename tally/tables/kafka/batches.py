@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 
 Entry = tuple[bytes | None, bytes | None]
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 NO_HEADERS: Headers = []
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -20,12 +20,21 @@ from tally.tables.kafka.facts_log import DELIVERY_TIMEOUT_MS
 from tally.tables.kafka.unread import Unread
 
 MAX_DETAIL = 4_000
+OWN = "own:"
+"""Begins the names of the record's own headers; without them an AMI event is of no PBX."""
+OWN_BYTES = 16 * KIB
+"""Characters of names and bytes of values; of a record that has more in its headers, none are kept."""
+WITHOUT_OWN = "without_headers"
+"""Says that the record had headers that are not kept."""
 DETAILED_PARTS = 20
 """How many bad parts a detail names; each with what was expected has 200 characters at most."""
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
 """Errors of brokers that refuse a batch for its size; they may accept a smaller one."""
 BATCH_BYTES = DEAD_LETTER_LIMIT_BYTES // 10
 """Smaller than the largest record: a large record gets its own batch, and small ones share one."""
+
+
+OwnHeaders = Iterable[tuple[str, bytes | None]]
 
 
 class DeadLetter(NamedTuple):
@@ -36,6 +45,8 @@ class DeadLetter(NamedTuple):
     record: Delivered
     reason: Reason
     detail: str
+    headers: OwnHeaders = ()
+    """The record's own."""
 
     @property
     def value(self) -> bytes:
@@ -79,7 +90,7 @@ def headers_of(letter: DeadLetter, found: Kept, at_ms: int) -> Headers:
 
     Where the value was shortened, `size` and `sha256` are those of the original bytes.
     """
-    headers = [
+    headers: Headers = [
         ("reason", letter.reason.encode()),
         ("detail", letter.detail[:MAX_DETAIL].encode(errors="backslashreplace")),
         ("topic", letter.topic.encode()),
@@ -89,7 +100,10 @@ def headers_of(letter: DeadLetter, found: Kept, at_ms: int) -> Headers:
     ]
     if not found.is_whole:
         headers += [("size", b"%d" % found.size_bytes), ("sha256", found.sha256.encode())]
-    return headers
+    own = [(OWN + name, value) for name, value in letter.headers]
+    if sum(len(name) + len(value or b"") for name, value in own) > OWN_BYTES:
+        return [*headers, (WITHOUT_OWN, b"1")]
+    return headers + own
 
 
 def detail_of(routed: Routed) -> str:

@@ -15,7 +15,7 @@ def renamed(records: Sequence[RawRecord], copy: int) -> list[RawRecord]:
             record.topic,
             record.key,
             None if record.value is None else _renamed(record.value, copy),
-            tuple((name, _renamed(value, copy)) for name, value in record.headers),
+            tuple((name, value and _renamed(value, copy)) for name, value in record.headers),
         )
         for record in records
     ]

@@ -18,6 +18,7 @@ from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.dead_letters import (
     DETAILED_PARTS,
     MAX_DETAIL,
+    OWN_BYTES,
     SIZES,
     DeadLetter,
     DeadLetters,
@@ -124,8 +125,25 @@ def test_a_letter_of_a_hundred_megabytes_in_every_place_is_a_small_one() -> None
     found = huge.kept(SIZES[0])
     headers = headers_of(huge, found, AT_MS)
 
-    size = len(found.data) + len(huge.key or b"") + sum(len(name) + len(value) for name, value in headers)
+    size = (
+        len(found.data) + len(huge.key or b"") + sum(len(name) + len(value or b"") for name, value in headers)
+    )
     assert size < MIB < DEAD_LETTER_LIMIT_BYTES
+
+
+def test_a_letter_keeps_the_records_own_headers_or_says_that_it_does_not() -> None:
+    own: list[tuple[str, bytes | None]] = [("pbx", b"p1"), ("reason", b"theirs"), ("tenant", None)]
+    small = letter(b"")._replace(headers=own)
+    large = small._replace(headers=[*own, ("x", bytes(OWN_BYTES))])
+
+    kept, lost = (
+        letter_of(Record(b"", headers=headers_of(one, one.kept(SIZES[0]), AT_MS))) for one in (small, large)
+    )
+
+    assert kept is not None
+    assert lost is not None
+    assert (kept.headers, kept.is_whole, kept.reason) == (tuple(own), True, "too_large")
+    assert (lost.headers, lost.is_whole) == ((), False)
 
 
 def test_a_detail_names_the_first_bad_parts_and_counts_the_rest() -> None:
