@@ -72,7 +72,7 @@ class Webhooks:
 
 def headers_of(app: App, signature: str, now_ms: int) -> Headers:
     """Return the headers of a webhook's record. Pure."""
-    headers = [
+    headers: Headers = [
         ("app", app.name.encode()),
         ("received_at", str(now_ms).encode()),
         ("signature", signature.encode()),
