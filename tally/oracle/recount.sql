@@ -579,7 +579,7 @@ WHERE one.id <> other.id;
 -- The writer of a message that counts as a reply: the group that it was written in, else all ids of its sender, else
 -- those of the contact, if the body has exactly one message and one contact.
 CREATE UNLOGGED TABLE recount.writer AS
-SELECT DISTINCT number_id, message_id, at_s, writer.id
+SELECT DISTINCT number_id, message_id, at_s, type = 'button' AS is_press, quoted_id IS NOT NULL AS has_quote, writer.id
 FROM recount.inbound
     JOIN recount.replying_type USING (type)
     CROSS JOIN unnest(CASE WHEN in_group_of IS NOT NULL THEN ARRAY[in_group_of]
@@ -702,7 +702,8 @@ ORDER BY tenant, campaign, contact, first_ms DESC, attempt DESC;
 
 -- ------------------------------------------------------------------------------------- messages
 
--- One claim per wamid: a campaign's claim goes before a service message's, then the smallest one holds.
+-- One claim per wamid: a campaign's claim goes before a service message's, then the smallest one holds. A service
+-- message is no attempt of a contact.
 CREATE UNLOGGED TABLE recount.claim AS
 SELECT DISTINCT ON (number_id, message_id)
     number_id, message_id, tenant, campaign, contact, attempt, template_name, template_language,
@@ -710,7 +711,8 @@ SELECT DISTINCT ON (number_id, message_id)
 FROM recount.send
 WHERE outcome = 'accepted' AND channel = 'whatsapp'
 ORDER BY number_id, message_id, campaign IS NULL,
-    at_ms, tenant, campaign, contact, attempt, template_name, template_language;
+    at_ms, tenant, campaign, CASE WHEN campaign IS NOT NULL THEN contact END,
+    CASE WHEN campaign IS NOT NULL THEN attempt END, template_name, template_language;
 
 -- The attempts that claim a wamid, each by its smallest claim. The first one's claim holds. Every other attempt,
 -- up to the bound, counts as claimed elsewhere. A service message is not an attempt.
@@ -860,6 +862,46 @@ FROM recount.reply
     ) AS latest
 WHERE at_s <= accepted_s + reply_window_seconds;
 
+-- Presses of a quick reply of which no copy names a message. They are replies, too.
+CREATE UNLOGGED TABLE recount.press AS
+SELECT identifier.customer, min(at_s) AS at_s
+FROM recount.writer JOIN recount.identifier USING (number_id, id)
+WHERE NOT EXISTS (SELECT FROM recount.refused WHERE number_id = writer.number_id AND id = writer.id)
+GROUP BY identifier.customer, message_id
+HAVING bool_or(is_press) AND NOT bool_or(is_press AND has_quote);
+
+-- Template messages, of campaigns and of none.
+CREATE UNLOGGED TABLE recount.template_message AS
+SELECT
+    identifier.customer, number_id, message_id, tenant, coalesce(campaign, '') AS campaign,
+    CASE WHEN campaign IS NULL THEN '' ELSE contact END AS contact,
+    CASE WHEN campaign IS NULL THEN '' ELSE attempt END AS attempt,
+    template_name, template_language, accepted_s, coalesce(is_clicked, false) AS is_clicked
+FROM recount.claim
+    LEFT JOIN recount.quote USING (number_id, message_id)
+    JOIN recount.identifier USING (number_id)
+WHERE template_name <> '' AND identifier.id = 'message ' || message_id;
+
+CREATE INDEX ON recount.template_message (customer, accepted_s);
+ANALYZE recount.template_message;
+
+-- What such a press belongs to: the latest template message to that customer before it, a campaign's or a service
+-- message, if the press falls in its reply window. Last touch's order decides between messages of one second; of
+-- messages that are equal in all of it, those with a press that names them go first.
+CREATE UNLOGGED TABLE recount.implied_press AS
+SELECT DISTINCT latest.number_id, latest.message_id
+FROM recount.press
+    CROSS JOIN recount.setting
+    CROSS JOIN LATERAL (
+        SELECT number_id, message_id, accepted_s
+        FROM recount.template_message
+        WHERE template_message.customer = press.customer AND accepted_s <= at_s
+        ORDER BY accepted_s DESC, tenant DESC, campaign DESC, contact DESC, attempt DESC,
+            template_name DESC, template_language DESC, is_clicked DESC, message_id DESC
+        LIMIT 1
+    ) AS latest
+WHERE at_s <= accepted_s + reply_window_seconds;
+
 
 -- --------------------------------------------------------------------------------- the counters
 -- Each of the following tables has one row per template and one row per campaign (is_total). A campaign's row is
@@ -899,7 +941,8 @@ SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
     count(DISTINCT customer) FILTER (WHERE replied.message_id IS NOT NULL) AS replied,
     count(DISTINCT customer) FILTER (WHERE last_touch.message_id IS NOT NULL) AS replied_last_touch,
     count(*) FILTER (WHERE is_quoted) AS replied_quoted,
-    count(*) FILTER (WHERE is_clicked) AS clicked,
+    count(*) FILTER (WHERE is_clicked OR implied_press.message_id IS NOT NULL) AS clicked,
+    count(*) FILTER (WHERE NOT is_clicked AND implied_press.message_id IS NOT NULL) AS clicked_implied,
     count(*) FILTER (WHERE deliver_ms >= 0) AS deliver_count,
     count(*) FILTER (WHERE deliver_ms < 0) AS deliver_negative,
     percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY deliver_ms) FILTER (WHERE deliver_ms >= 0)
@@ -911,6 +954,7 @@ SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
 FROM recount.message
     LEFT JOIN recount.replied USING (number_id, message_id)
     LEFT JOIN recount.last_touch USING (number_id, message_id)
+    LEFT JOIN recount.implied_press USING (number_id, message_id)
 GROUP BY GROUPING SETS ((tenant, campaign, template_name, template_language), (tenant, campaign));
 
 CREATE TABLE recount.elsewhere_count AS
@@ -995,6 +1039,7 @@ SELECT
     coalesce(replied_last_touch, 0) AS replied_last_touch,
     coalesce(replied_quoted, 0) AS replied_quoted,
     coalesce(clicked, 0) AS clicked,
+    coalesce(clicked_implied, 0) AS clicked_implied,
     coalesce(errors, '{}') AS errors,
     coalesce(pricing, '{}') AS pricing,
     jsonb_build_object(
@@ -1016,7 +1061,7 @@ SELECT
     tenant, campaign, template_name, template_language,
     contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
     sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered, failed, in_flight,
-    contacts_accepted, replied, replied_last_touch, replied_quoted, clicked,
+    contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
     errors, pricing, time_to_deliver, time_to_read
 FROM recount.stats WHERE NOT is_total;
 
@@ -1025,6 +1070,6 @@ SELECT
     tenant, campaign,
     contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
     sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered, failed, in_flight,
-    contacts_accepted, replied, replied_last_touch, replied_quoted, clicked,
+    contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
     errors, pricing, time_to_deliver, time_to_read
 FROM recount.stats WHERE is_total;
