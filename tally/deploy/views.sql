@@ -21,9 +21,9 @@ BEGIN
             'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled', 'duplicates',
             'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'read',
             'failed_after_send', 'failed_then_delivered', 'contacts_accepted', 'replied',
-            'replied_last_touch', 'replied_quoted', 'clicked', 'requested', 'attempted', 'answered',
-            'busy', 'no_answer', 'rejected', 'unreachable', 'congestion', 'call_cancelled',
-            'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
+            'replied_last_touch', 'replied_quoted', 'clicked', 'clicked_implied', 'requested',
+            'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable', 'congestion',
+            'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
             'answered_unknown', 'dropped', 'connected_s', 'talk_s', 'hold_s', 'queue_wait_s',
             'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
             'hangup_causes', 'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read',
@@ -43,12 +43,12 @@ WHERE EXISTS (
         'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled', 'duplicates',
         'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'read', 'failed_after_send',
         'failed_then_delivered', 'contacts_accepted', 'replied', 'replied_last_touch',
-        'replied_quoted', 'clicked', 'requested', 'attempted', 'answered', 'busy', 'no_answer',
-        'rejected', 'unreachable', 'congestion', 'call_cancelled', 'call_failed', 'ended_unknown',
-        'answered_human', 'answered_machine', 'answered_unknown', 'dropped', 'connected_s',
-        'talk_s', 'hold_s', 'queue_wait_s', 'queue_joins', 'queue_abandoned', 'connects',
-        'ring_no_answer', 'errors', 'pricing', 'hangup_causes', 'queues', 'memberships', 'legs',
-        'time_to_deliver', 'time_to_read'
+        'replied_quoted', 'clicked', 'clicked_implied', 'requested', 'attempted', 'answered',
+        'busy', 'no_answer', 'rejected', 'unreachable', 'congestion', 'call_cancelled',
+        'call_failed', 'ended_unknown', 'answered_human', 'answered_machine', 'answered_unknown',
+        'dropped', 'connected_s', 'talk_s', 'hold_s', 'queue_wait_s', 'queue_joins',
+        'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing', 'hangup_causes',
+        'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read'
     ]) AS wanted (name)
     WHERE NOT EXISTS (
         SELECT FROM pg_attribute
@@ -82,6 +82,7 @@ ALTER TABLE tally.counters
     ADD COLUMN IF NOT EXISTS replied_last_touch bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS replied_quoted bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS clicked bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS clicked_implied bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS requested bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS attempted bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS answered bigint NOT NULL DEFAULT 0,
@@ -166,6 +167,7 @@ SELECT
     sum(replied_last_touch)::bigint AS replied_last_touch,
     sum(replied_quoted)::bigint AS replied_quoted,
     sum(clicked)::bigint AS clicked,
+    sum(clicked_implied)::bigint AS clicked_implied,
     sum(requested)::bigint AS requested,
     sum(attempted)::bigint AS attempted,
     sum(answered)::bigint AS answered,
@@ -213,8 +215,8 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
             contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
             claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
             failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
-            clicked, requested, attempted, answered, busy, no_answer, rejected, unreachable,
-            congestion, call_cancelled, call_failed, ended_unknown, answered_human,
+            clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected,
+            unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human,
             answered_machine, answered_unknown, dropped, connected_s, talk_s, hold_s, queue_wait_s,
             queue_joins, queue_abandoned, connects, ring_no_answer
         ) > 0
@@ -251,6 +253,7 @@ SELECT
     coalesce(sum(replied_last_touch) FILTER (WHERE grain = 'campaign'), 0)::bigint AS replied_last_touch,
     coalesce(sum(replied_quoted) FILTER (WHERE grain = 'template'), 0)::bigint AS replied_quoted,
     coalesce(sum(clicked) FILTER (WHERE grain = 'template'), 0)::bigint AS clicked,
+    coalesce(sum(clicked_implied) FILTER (WHERE grain = 'template'), 0)::bigint AS clicked_implied,
     coalesce(sum(requested) FILTER (WHERE grain = 'template'), 0)::bigint AS requested,
     coalesce(sum(attempted) FILTER (WHERE grain = 'template'), 0)::bigint AS attempted,
     coalesce(sum(answered) FILTER (WHERE grain = 'template'), 0)::bigint AS answered,
@@ -298,8 +301,8 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
             contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
             claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
             failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
-            clicked, requested, attempted, answered, busy, no_answer, rejected, unreachable,
-            congestion, call_cancelled, call_failed, ended_unknown, answered_human,
+            clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected,
+            unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human,
             answered_machine, answered_unknown, dropped, connected_s, talk_s, hold_s, queue_wait_s,
             queue_joins, queue_abandoned, connects, ring_no_answer
         ) > 0

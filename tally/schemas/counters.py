@@ -117,7 +117,13 @@ COUNTERS: tuple[Counter, ...] = (
         grains=DISTINCT,
     ),
     Counter("replied_quoted", "message", "distinct messages that an inbound message quotes"),
-    Counter("clicked", "message", "distinct messages whose quick reply was pressed"),
+    Counter(
+        "clicked",
+        "message",
+        "distinct messages whose quick reply was pressed",
+        also=("customer",),  # who knows to which message a press belongs that names none
+    ),
+    Counter("clicked_implied", "customer", "of clicked, those whose presses name no message"),
     Counter(
         "errors",
         "message",

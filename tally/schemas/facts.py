@@ -12,7 +12,7 @@ Channel = Literal["whatsapp", "voice"]
 
 
 class Claim(Struct, frozen=True, array_like=True, gc=False):
-    """Who sent a message: an accepted send. A service message has the empty campaign."""
+    """Who sent a message: an accepted send. A service message has the empty campaign, contact and attempt."""
 
     at_ms: int
     tenant: str
@@ -101,11 +101,16 @@ class Send(Struct, frozen=True, array_like=True, gc=False):
     claim: Claim
 
 
+Press = Literal["none", "alone", "named"]
+"""Whether a message of a customer presses a quick reply: it does not, names no message, or names the one."""
+
+
 class Inbound(Struct, frozen=True, array_like=True, gc=False):
     """A message from the customer that counts as a reply."""
 
     message: bytes
     at_s: int
+    press: Press = "none"
 
 
 class CustomerSeen(Struct, frozen=True, array_like=True, gc=False):
@@ -119,6 +124,8 @@ class CustomerSeen(Struct, frozen=True, array_like=True, gc=False):
     identifiers: list[bytes]
     send: Send | None = None
     inbound: Inbound | None = None
+    is_pressed: bool = False
+    """Whether a press of a quick reply names the message."""
 
 
 Fact = MessageFact | AttemptResult | CustomerSeen | CallFact | OperatorFact

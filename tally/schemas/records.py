@@ -53,14 +53,15 @@ class KeyedCustomerSeen(Struct, gc=False):
     """All others."""
     send: Send | None = None
     inbound: Inbound | None = None
+    is_pressed: bool = False
 
     @property
     def fact(self) -> CustomerSeen:
         """Return the fact, with a digest in place of the message's key."""
         if not self.message:
-            return CustomerSeen(self.identifiers, self.send, self.inbound)
+            return CustomerSeen(self.identifiers, self.send, self.inbound, self.is_pressed)
         first = b"w" + self.send.message if self.send else message_identifier(self.message)
-        return CustomerSeen([first, *self.identifiers], self.send, self.inbound)
+        return CustomerSeen([first, *self.identifiers], self.send, self.inbound, self.is_pressed)
 
 
 Keyed = KeyedFact | KeyedCustomerSeen

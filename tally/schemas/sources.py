@@ -76,6 +76,7 @@ SOURCES = (
             "message": inbound.TYPES | {OTHER},
             "unknown_field": frozenset({"status"}),
             "value_error": frozenset({"account"}),
+            "user_action": full.USER_ACTIONS | {OTHER},
             "wamid": WITHOUT_TOKEN,
         },
     ),

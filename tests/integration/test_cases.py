@@ -14,6 +14,8 @@ CAMPAIGN = ("t1", "c1")
 RIGHT: dict[str, dict[str, Any]] = {
     # An id of a group is a name, compared whole; its digits are nobody's phone.
     "wa-50-groups": {"accepted": 50, "contacts_accepted": 50},
+    # A press that names no message is of the last template message.
+    "wa-button-without-context": {"read": 1, "replied": 1, "clicked": 1, "clicked_implied": 1},
     # One part that cannot be read beside good ones.
     "wa-contacts-text": {"delivered": 1, "replied": 1},
     # Codes that Meta uses and does not list.
@@ -28,6 +30,8 @@ RIGHT: dict[str, dict[str, Any]] = {
         **{"accepted": 1, "delivered": 1, "read": 1, "contacts_accepted": 1},
         "pricing": {"group_marketing/unknown": 1},
     },
+    # The click of a link names no message, so it is nobody's.
+    "wa-link-click": {"accepted": 1, "clicked": 0, "clicked_implied": 0, "replied": 0},
     # The status of a payment names the message that asked for it.
     "wa-payment-failed-same-id": {"sent": 1, "failed": 0, "in_flight": 1},
     # A quote under the other id of the same message.

@@ -165,6 +165,7 @@ def test_the_example_of_the_read_api(recount: Recount) -> None:
             "in_flight": 0,
         },
         **{"contacts_accepted": 3, "replied": 1, "replied_last_touch": 1, "replied_quoted": 0, "clicked": 0},
+        "clicked_implied": 0,
         "errors": {"meta:131026": 1, "meta:132000": 1},
         "pricing": {"marketing/regular": 2},
         "time_to_deliver": {"count": 2, "p50_ms": 2000, "p95_ms": 4000, "p99_ms": 4000, "negative": 0},
@@ -935,5 +936,6 @@ def test_the_numbers_of_a_campaign_agree_with_each_other(recount: Recount) -> No
             "failed",
             "replied_quoted",
             "clicked",
+            "clicked_implied",
         ):
             assert row[name] == sum(t[name] for t in whose)

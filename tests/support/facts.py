@@ -76,11 +76,12 @@ PEOPLE = st.lists(
 
 
 def _customer_seen(
-    people: list[bytes], message: bytes, claim: Claim | None, inbound: Inbound | None
+    people: list[bytes], message: bytes, claim: Claim | None, inbound: Inbound | None, is_pressed: bool
 ) -> CustomerSeen:
     if not message:
         return CustomerSeen(people, None, inbound)
-    return CustomerSeen([b"w" + message, *people], None if claim is None else Send(message, claim), inbound)
+    sent = None if claim is None else Send(message, claim)
+    return CustomerSeen([b"w" + message, *people], sent, inbound, is_pressed)
 
 
 CUSTOMERS_SEEN = st.builds(
@@ -88,7 +89,8 @@ CUSTOMERS_SEEN = st.builds(
     PEOPLE,
     st.just(b"") | DIGESTS,
     st.none() | CLAIMS,
-    st.none() | st.builds(Inbound, DIGESTS, SECONDS),
+    st.none() | st.builds(Inbound, DIGESTS, SECONDS, st.sampled_from(["none", "alone", "named"])),
+    st.booleans(),
 )
 
 MICROSECONDS = st.integers(1_795_000_000_000_000, 1_795_000_000_000_009) | st.integers(

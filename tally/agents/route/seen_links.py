@@ -40,7 +40,7 @@ class SeenLinks:
         for facts, raw_at_ms in read:
             for keyed in facts:
                 if type(keyed) is KeyedCustomerSeen:
-                    says_more = keyed.send is not None or keyed.inbound is not None
+                    says_more = keyed.send is not None or keyed.inbound is not None or keyed.is_pressed
                     for link in _links(keyed):
                         if not (link in young or link in old or link in said):
                             said.add(link)

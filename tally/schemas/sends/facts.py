@@ -64,4 +64,4 @@ def _attempt(send: Checked, message: bytes) -> AttemptResult:
 def _claim(send: Checked) -> Claim:
     if send.campaign:
         return Claim(send.at_ms, send.tenant, send.campaign, send.contact, send.attempt, send.template)
-    return Claim(send.at_ms, send.tenant)
+    return Claim(send.at_ms, send.tenant, template=send.template)

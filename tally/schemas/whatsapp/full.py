@@ -36,6 +36,12 @@ FIELDS = frozenset(
 COUNTED = frozenset({"messages", "user_id_update"})
 """Fields whose values move counters; of all others only contacts are read (fast.py)."""
 
+USER_ACTIONS = frozenset({"marketing_messages_link_click"})
+"""What customers did that names no message: counted by name only.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/marketing-messages/track-click-events
+"""
+
 NO_OBJECT = Bad("wrong_type", "", OBJECT)
 Part = Callable[[dict[str, Any], int, list[Bad]], None]
 """Reads a part of a list, at its index, and adds to a list what of it is bad.
@@ -122,6 +128,10 @@ class _Webhook(NamedTuple):
         renames = self._list(value, path, "user_id_update") if field == "user_id_update" else []
         if field == "messages" and (errors := self._list(value, path, "errors")):
             routed.seen += [("value_error", "account")] * len(errors)
+        if field == "messages":
+            for action in self._list(value, path, "user_actions"):
+                name = action.get("action_type") if isinstance(action, dict) else None
+                routed.see("user_action", str(name), USER_ACTIONS)
         if not (contacts or messages or statuses or renames):
             return
         number = _number(value, field)

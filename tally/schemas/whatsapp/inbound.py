@@ -6,7 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from typing import Any
 
 from tally.schemas.errors import Bad, BadEvent
-from tally.schemas.facts import MESSAGE, Inbound, Quoted
+from tally.schemas.facts import MESSAGE, Inbound, Press, Quoted
 from tally.schemas.fields import (
     OBJECT,
     SECONDS,
@@ -62,7 +62,11 @@ def read_message(
     routed.see("message", kind, TYPES)
     own = message_id(wamid)
     routed.see_wamid(own)
-    inbound = Inbound(digest(own.part), at_s) if kind in REPLY_TYPES else None
+    is_press = kind == "button"
+    inbound = None
+    if kind in REPLY_TYPES:
+        press: Press = "none" if not is_press else "named" if quoted else "alone"
+        inbound = Inbound(digest(own.part), at_s, press)
     if inbound and group:
         # What somebody writes in a group answers what was sent to the group, not what was sent to him.
         in_group = [phone_identifier(group)]
@@ -74,7 +78,10 @@ def read_message(
         named = message_id(quoted)
         routed.see_wamid(named)
         key = b"%b/%b" % (join_parts(number), named.part)
-        routed.add(MESSAGE, key, Quoted(at_s, kind == "button", named.spelling))
+        routed.add(MESSAGE, key, Quoted(at_s, is_press, named.spelling))
+        if is_press:
+            # Its customer learns that it is clicked, so that a press without context does not click it again.
+            routed.facts.append(KeyedCustomerSeen(join_parts(number), key, [], is_pressed=True))
 
 
 def _identifiers(message: dict[str, Any], kind: str, bad: list[Bad]) -> list[bytes]:

@@ -19,7 +19,9 @@ from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Part
 from tally.tables.families.customer.merge import known_of
 from tally.tables.families.customer.parting import parted, relieved
+from tally.tables.families.customer.presses import implied_clicks, lone_presses
 from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person
+from tally.tables.families.customer.touch import first_seen, last_touch, touch
 from tally.tables.families.family import PartedFamily
 from tally.tables.rules import Rules
 
@@ -93,33 +95,30 @@ class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
         for send, rows in sends:
             for row in rows:
                 times[row].append(send.at_ms)
-        replies = _replies(state.people.values())
+        people = state.people.values()
+        replies = _replies(people)
         replied, touched = _replied(sends, replies, rules) if replies and sends else ({}, set())
         parts = []
         for row, sent_ms in times.items():
             known = [*sent_ms, *replied.get(row, ())]
             parts.append(Part(row, _counts(row in replied, row in touched), min(known), max(known)))
-        return parts
+        presses = lone_presses(people)
+        return parts + implied_clicks(state.messages.values(), presses, rules) if presses else parts
 
 
 def _replies(people: Iterable[Person]) -> list[int]:
-    """Return the unix seconds in which the customer replied, sorted; a message counts when first seen."""
-    heard = [person.inbound for person in people if person.inbound]
-    first: dict[bytes, int] = {}
-    for inbound in heard:
-        for digest, at_s in inbound.items():
-            first[digest] = min(at_s, first.get(digest, at_s))
-    return sorted(set(first.values()))
+    """Return the unix seconds in which the customer replied, sorted."""
+    return sorted(set(first_seen(people).values()))
 
 
 def _replied(
     sends: Sequence[RowsOfSend], replies: list[int], rules: Rules
 ) -> tuple[dict[RowKey, list[int]], set[RowKey]]:
     """Return the rows that replies credit, with times in ms, and the rows that they credit by last touch."""
-    sends = sorted(sends, key=_touch)
+    sends = sorted(sends, key=_touched)
     sent_s = [send.at_ms // 1000 for send, _ in sends]
     window = rules.reply_window_seconds
-    touched = {i for at_s in replies if (i := _last_touch(sent_s, at_s, window)) is not None}
+    touched = {i for at_s in replies if (i := last_touch(sent_s, at_s, window)) is not None}
     replied: dict[RowKey, list[int]] = defaultdict(list)
     for at_s, (_, rows) in zip(sent_s, sends, strict=True):
         reply_s = _first_reply(replies, at_s, window)
@@ -138,10 +137,8 @@ def _counts(has_replied: bool, has_last_touch: bool) -> Counts:
     return counts
 
 
-def _touch(send: RowsOfSend) -> tuple[int, str, str, str, str, Template]:
-    """Return the sort key of sends by touch: by second, then by a fixed order on values."""
-    claim, _ = send
-    return claim.at_ms // 1000, claim.tenant, claim.campaign, claim.contact, claim.attempt, claim.template
+def _touched(send: RowsOfSend) -> tuple[int, str, str, str, str, Template]:
+    return touch(send[0])
 
 
 def _rows(claim: Claim) -> tuple[RowKey, RowKey]:
@@ -155,9 +152,3 @@ def _first_reply(replies: list[int], accepted_s: int, window: int) -> int | None
     """Return the second of the first reply within a send's window, both ends included."""
     at = bisect_right(replies, accepted_s - 1)
     return replies[at] if at < len(replies) and replies[at] - accepted_s <= window else None
-
-
-def _last_touch(sent_s: list[int], at_s: int, window: int) -> int | None:
-    """Return the index of the last send not after the reply, if the reply falls in its window."""
-    at = bisect_right(sent_s, at_s) - 1
-    return at if at >= 0 and at_s - sent_s[at] <= window else None

@@ -23,6 +23,8 @@ class Known(Struct, gc=False):
     apart: dict[bytes, bool] = {}
     heard: dict[bytes, dict[bytes, int]] = {}
     """The inbound messages of people who have new ones."""
+    pressed: dict[bytes, dict[bytes, bool]] = {}
+    """The presses of people who have new ones."""
 
     def see(self, fact: CustomerSeen) -> None:
         """Merge what one part of a raw event shows; a message is always the first identifier."""
@@ -30,12 +32,13 @@ class Known(Struct, gc=False):
         first = names[0]
         if first[0] == KIND:
             names = names[1:]
-            self._message(first[1:], names, None if fact.send is None else fact.send.claim)
+            self._message(first[1:], names, None if fact.send is None else fact.send.claim, fact.is_pressed)
         for name in names:
             self._person(name, names)
         if (inbound := fact.inbound) is not None:
+            presses = {} if inbound.press == "none" else {inbound.message: inbound.press == "named"}
             for name in names:
-                self._inbound(name, {inbound.message: inbound.at_s})
+                self._inbound(name, {inbound.message: inbound.at_s}, presses)
 
     def add(self, other: Customer) -> None:
         """Merge another state."""
@@ -44,9 +47,9 @@ class Known(Struct, gc=False):
         for name, person in other.people.items():
             self._person(name, person.shown_with)
             if person.inbound:
-                self._inbound(name, person.inbound)
+                self._inbound(name, person.inbound, person.presses)
         for digest, sent in other.messages.items():
-            self._message(digest, sent.shown_with, sent.claim)
+            self._message(digest, sent.shown_with, sent.claim, sent.is_pressed)
         for digest, names in other.shared.items():
             self._share(digest, names)
 
@@ -57,13 +60,14 @@ class Known(Struct, gc=False):
             self.people.pop(name, None)
         elif (sent := self.messages.get(digest := name[1:])) is not None:
             self._share(digest, sent.shown_with)
-            self.messages[digest] = Sent([], sent.claim)
+            self.messages[digest] = Sent([], sent.claim, sent.is_pressed)
 
     def customer(self) -> Customer:
         """Return the state in canonical order."""
         for name, inbound in self.heard.items():
             if (person := self.people.get(name)) is not None:
-                self.people[name] = Person(person.shown_with, ordered(inbound))
+                presses = ordered(self.pressed.get(name, person.presses))
+                self.people[name] = Person(person.shown_with, ordered(inbound), presses)
         self._count_messages()
         return Customer(
             ordered(self.people), ordered(self.messages), ordered(self.shared), ordered(self.apart)
@@ -84,9 +88,9 @@ class Known(Struct, gc=False):
         if len(shown_with) > self.most.links and self.most.has_too_many(shown_with):
             self.set_apart(name)
         elif shown_with is not person.shown_with:
-            self.people[name] = Person(shown_with, person.inbound)
+            self.people[name] = Person(shown_with, person.inbound, person.presses)
 
-    def _inbound(self, name: bytes, more: dict[bytes, int]) -> None:
+    def _inbound(self, name: bytes, more: dict[bytes, int], presses: dict[bytes, bool]) -> None:
         person = self.people.get(name)
         if person is None:  # the identifier stands apart, so the message is no customer's reply
             return
@@ -95,17 +99,24 @@ class Known(Struct, gc=False):
             known = self.heard[name] = dict(person.inbound)
         for digest, at_s in more.items():
             known[digest] = min(at_s, known.get(digest, at_s))
+        if presses:
+            pressed = self.pressed.get(name)
+            if pressed is None:
+                pressed = self.pressed[name] = dict(person.presses)
+            for digest, is_named in presses.items():
+                pressed[digest] = is_named or pressed.get(digest, False)
 
-    def _message(self, digest: bytes, names: Sequence[bytes], claim: Claim | None) -> None:
+    def _message(self, digest: bytes, names: Sequence[bytes], claim: Claim | None, is_pressed: bool) -> None:
         sent = self.messages.get(digest)
         shown_with: list[bytes] = [] if sent is None else sent.shown_with
         if sent is not None:
             claim = _smaller(sent.claim, claim)
+            is_pressed = is_pressed or sent.is_pressed
         if self.apart and MESSAGE + digest in self.apart:
             self._share(digest, names)
         else:
             shown_with = _union(shown_with, names)
-        self.messages[digest] = Sent(shown_with, claim)
+        self.messages[digest] = Sent(shown_with, claim, is_pressed)
         if len(shown_with) > self.most.links and self.most.has_too_many(shown_with):
             self.set_apart(MESSAGE + digest)
 

@@ -43,6 +43,8 @@ class Person(Struct, frozen=True, array_like=True, gc=False):
     """The phones, user ids and names that it is linked with, sorted, including those that stand apart."""
     inbound: dict[bytes, int]
     """The first second of each message from this identifier that counts as a reply, by digest."""
+    presses: dict[bytes, bool] = {}
+    """Those that press a quick reply, and whether any copy of the press names a message."""
 
 
 class Sent(Struct, frozen=True, array_like=True, gc=False):
@@ -52,6 +54,8 @@ class Sent(Struct, frozen=True, array_like=True, gc=False):
     """The phones, user ids and names that it is linked with, sorted; empty once it stands apart."""
     claim: Claim | None
     """The smallest claim; None if there is none."""
+    is_pressed: bool = False
+    """Whether a press of its quick reply names it."""
 
 
 class Customer(Struct, frozen=True, array_like=True, gc=False):

@@ -34,7 +34,7 @@ WHATSAPP = (
         "failed_then_delivered",
     ),
     *("failed", "in_flight", "contacts_accepted", "replied", "replied_last_touch", "replied_quoted"),
-    *("clicked", "errors", "pricing", "time_to_deliver", "time_to_read"),
+    *("clicked", "clicked_implied", "errors", "pricing", "time_to_deliver", "time_to_read"),
 )
 VOICE = (
     *("contacts", "attempts", "queued", "failed_at_send", "skipped", "cancelled", "duplicates", "failed"),
@@ -109,6 +109,7 @@ def test_the_contracts_example_is_answered_as_the_contract_says() -> None:
         **{"delivered_implied": 0, "read": 2},
         **{"failed_after_send": 1, "failed_then_delivered": 0, "failed": 2, "in_flight": 0},
         **{"contacts_accepted": 3, "replied": 1, "replied_last_touch": 1, "replied_quoted": 0, "clicked": 0},
+        "clicked_implied": 0,
         "errors": {"meta:131026": 1, "meta:132000": 1},
         "pricing": {"marketing/regular": 2},
         "time_to_deliver": {"count": 1, "p50_ms": 3000, "p95_ms": 3000, "p99_ms": 3000, "negative": 1},

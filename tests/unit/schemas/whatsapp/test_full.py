@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tally.schemas.facts import CustomerSeen, Inbound, Pricing, Quoted, StatusSeen
+from tally.schemas.facts import CustomerSeen, Inbound, Press, Pricing, Quoted, StatusSeen
 from tally.schemas.fields import digest, message_identifier, phone_identifier
 from tally.schemas.keys import join_parts
 from tally.schemas.wamids import message_id, message_key
@@ -178,8 +178,9 @@ def test_the_statuses_of_calls_in_a_field_of_their_own_pass() -> None:
     "kind", ["text", "image", "audio", "sticker", "button", "interactive", "order", "contacts"]
 )
 def test_what_a_person_writes_is_a_reply(kind: str) -> None:
+    press: Press = "alone" if kind == "button" else "none"
     assert facts(messages=[message(type=kind)]) == [
-        CustomerSeen([PHONE], inbound=Inbound(digest(message_id("wamid.in").part), 1750030099))
+        CustomerSeen([PHONE], inbound=Inbound(digest(message_id("wamid.in").part), 1750030099, press))
     ]
 
 
@@ -376,3 +377,13 @@ def test_names_are_counted_from_closed_lists() -> None:
     assert routed.seen.count(("status", "other")) == 1
     assert routed.seen.count(("unknown_field", "status")) == 1
     assert routed.seen.count(("field", "messages")) == 1
+
+
+def test_what_customers_do_without_a_message_is_counted_by_name() -> None:
+    click = {"action_type": "marketing_messages_link_click", "timestamp": "1750030099"}
+    routed = read_webhook(body(messages(user_actions=[click, {"action_type": "new"}, "x"])))
+
+    assert routed.seen.count(("user_action", "marketing_messages_link_click")) == 1
+    assert routed.seen.count(("user_action", "other")) == 2
+    assert not routed.facts
+    assert not routed.bad

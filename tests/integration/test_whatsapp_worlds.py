@@ -1,0 +1,27 @@
+"""In small worlds where everything meets, fold and recount agree on every counter, in any order."""
+
+from random import Random
+
+import pytest
+
+from tally.oracle.comparison import differences
+from tests.integration.test_fold_against_recount import START_S, answers, folded, recounted
+from tests.support.seeds import seeds
+from tests.support.whatsapp_worlds import World
+
+WORLDS = 150
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", seeds((1,)))
+async def test_every_counter_is_what_plain_sql_counts_in_any_order(recount_database: str, seed: int) -> None:
+    rng = Random(seed)
+    records = [record for nth in range(WORLDS) for record in World(rng, f"n{nth}", START_S).records()]
+    expected = await recounted(recount_database, records)
+    found = answers(folded(records))
+    rng.shuffle(records)
+
+    assert differences(expected, found) == []
+    assert answers(folded(records)) == found
+    assert sum(row["clicked_implied"] for row in expected.values()) > WORLDS / 10
+    assert all(row["clicked_implied"] <= row["clicked"] <= row["accepted"] for row in found.values())
