@@ -205,6 +205,13 @@ CREATE FUNCTION recount.call_queue(fields jsonb) RETURNS text LANGUAGE sql STABL
     FROM (SELECT recount.call_first(fields, 'queue') AS name) AS given
 $$;
 
+-- Where a channel is in a bridge. Bridges of technology holding_bridge (parking lots, BridgeWait, hold queues) connect
+-- nobody: whoever waits in one is in a place of its own.
+CREATE FUNCTION recount.call_place(fields jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT recount.call_first(fields, 'bridgeuniqueid') || CASE recount.call_first(fields, 'bridgetechnology')
+        WHEN 'holding_bridge' THEN E'\n' || recount.call_first(fields, 'uniqueid') ELSE '' END
+$$;
+
 CREATE FUNCTION recount.call_stamp_us(written text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN written ~ '^[0-9]{1,12}(\.[0-9]{1,9})?$' AND written::numeric < 253402300800
         THEN trunc(written::numeric * 1000000)::bigint END
@@ -732,7 +739,7 @@ FROM recount.call_channel
 -- Channels that entered or left a bridge, and when. Without Timestamp, copies with the same content are one move.
 CREATE UNLOGGED TABLE recount.call_move AS
 SELECT DISTINCT pbx, call, uniqueid, event, at_us, CASE WHEN NOT is_stamped THEN packet END AS unstamped,
-    recount.call_first(fields, 'bridgeuniqueid') COLLATE "C" AS bridge
+    recount.call_place(fields) COLLATE "C" AS bridge
 FROM recount.call_packet JOIN recount.call_of_channel USING (pbx, uniqueid)
 WHERE event IN ('BridgeEnter', 'BridgeLeave');
 
@@ -1117,7 +1124,7 @@ ANALYZE recount.call_customer, recount.call_own;
 
 -- The stays of a channel in bridges; an open stay has no end.
 CREATE UNLOGGED TABLE recount.call_bridge_event AS
-SELECT DISTINCT pbx, uniqueid, at_us, event, recount.call_first(fields, 'bridgeuniqueid') COLLATE "C" AS bridge
+SELECT DISTINCT pbx, uniqueid, at_us, event, recount.call_place(fields) COLLATE "C" AS bridge
 FROM recount.call_packet
 WHERE event IN ('BridgeEnter', 'BridgeLeave') AND uniqueid IS NOT NULL;
 
@@ -1171,9 +1178,9 @@ SELECT id, pbx, uniqueid, range_agg(time) AS times
 FROM reach
 GROUP BY id, pbx, uniqueid;
 
--- The queue and interface of a leg, from the earliest Agent* event of the leg or of a Local channel that led to it.
-CREATE UNLOGGED TABLE recount.call_member AS
-SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, queue, interface
+-- The channels that queues called, from the earliest Agent* event of each.
+CREATE UNLOGGED TABLE recount.call_offer AS
+SELECT DISTINCT ON (pbx, start) pbx, start, queue, interface
 FROM (
     SELECT pbx, at_us, dest AS start,
         recount.call_queue(fields) COLLATE "C" AS queue,
@@ -1182,8 +1189,43 @@ FROM (
     WHERE dest IS NOT NULL
         AND event IN ('AgentCalled', 'AgentConnect', 'AgentComplete', 'AgentDump', 'AgentRingNoAnswer')
 ) AS agent
-    JOIN recount.call_walk USING (pbx, start)
-ORDER BY pbx, uniqueid, at_us, queue, interface;
+ORDER BY pbx, start, at_us, queue, interface;
+
+-- The channels that a called channel led to, and through how many Local channels.
+CREATE UNLOGGED TABLE recount.call_offered AS
+WITH RECURSIVE offered (pbx, start, uniqueid, way) AS (
+    SELECT pbx, start, start, ARRAY[start] FROM recount.call_offer
+    UNION ALL
+    SELECT offered.pbx, start, leg, way || leg
+    FROM offered JOIN recount.call_behind USING (pbx, uniqueid)
+    WHERE leg <> ALL (way)
+)
+SELECT pbx, start, uniqueid, min(cardinality(way)) AS distance
+FROM offered
+GROUP BY pbx, start, uniqueid;
+
+-- When one of these, no Local channel itself, first entered a bridge in which others may hear it. An operator's leg
+-- ends with its own channel: whatever the called Local channel dials after that is somebody else's.
+CREATE UNLOGGED TABLE recount.call_taken AS
+SELECT pbx, start, min(at_us) AS taken_us
+FROM recount.call_offered
+    JOIN recount.call_channel USING (pbx, uniqueid)
+    JOIN recount.call_packet AS entered USING (pbx, uniqueid)
+WHERE NOT is_local AND event = 'BridgeEnter'
+    AND recount.call_first(fields, 'bridgetechnology') IS DISTINCT FROM 'holding_bridge'
+    AND coalesce(at_us < hangup_us, true)
+GROUP BY pbx, start;
+
+-- The queue and interface of a leg: those that it was called for itself, else those of the nearest Local channel that
+-- led to it.
+CREATE UNLOGGED TABLE recount.call_member AS
+SELECT DISTINCT ON (pbx, uniqueid) pbx, uniqueid, queue, interface
+FROM recount.call_offered
+    JOIN recount.call_offer USING (pbx, start)
+    JOIN recount.call_channel USING (pbx, uniqueid)
+    LEFT JOIN recount.call_taken USING (pbx, start)
+WHERE start = uniqueid OR coalesce(first_us <= taken_us, true)
+ORDER BY pbx, uniqueid, distance, start;
 
 CREATE UNLOGGED TABLE recount.call_operator AS
 SELECT pbx, uniqueid, queue, coalesce(interface, regexp_replace(name, '-[^-]*$', '')) AS operator
@@ -1281,6 +1323,15 @@ WHERE event = 'QueueCallerAbandon' AND customer.request_us <= at_us
     AND NOT EXISTS (SELECT FROM recount.call_connect AS later WHERE later.id = own.id AND begin_us > at_us);
 
 
+-- The times that an attempt joined each queue: its joins, or its abandons if these are more. Whom an attended transfer
+-- passes to a queue was put there by the join of another channel.
+CREATE UNLOGGED TABLE recount.call_joins AS
+SELECT id, queue, greatest(coalesce(shown, 0), coalesce(abandons, 0)) AS joins
+FROM (SELECT id, queue, count(*) AS shown FROM recount.call_join GROUP BY id, queue) AS joined
+    FULL JOIN (SELECT id, queue, count(*) AS abandons FROM recount.call_abandon GROUP BY id, queue) AS abandoned
+        USING (id, queue);
+
+
 -- ------------------------------------------------------------------------------ what became of it
 
 CREATE UNLOGGED TABLE recount.call_fate AS
@@ -1353,9 +1404,8 @@ FROM recount.call_attempt
         SELECT id, count(*) AS connects, sum(talk_s) AS talk_s, sum(hold_s) AS hold_s, min(begin_us) AS begin_us
         FROM recount.call_connect GROUP BY id
     ) AS operators USING (id)
-    LEFT JOIN (
-        SELECT id, count(*) AS joins, sum(wait_s) AS wait_s FROM recount.call_join GROUP BY id
-    ) AS joined USING (id)
+    LEFT JOIN (SELECT id, sum(joins) AS joins FROM recount.call_joins GROUP BY id) AS joined USING (id)
+    LEFT JOIN (SELECT id, sum(wait_s) AS wait_s FROM recount.call_join GROUP BY id) AS waited USING (id)
     LEFT JOIN (SELECT id, count(*) AS abandons FROM recount.call_abandon GROUP BY id) AS abandoned USING (id)
     LEFT JOIN (
         SELECT id, count(DISTINCT (pbx, dest)) AS unanswered FROM recount.call_ring_no_answer GROUP BY id
@@ -1371,7 +1421,7 @@ FROM recount.call_result WHERE hangup_cause IS NOT NULL
 UNION ALL
 SELECT id, 'queues', queue || '/' || counter, n
 FROM (
-    SELECT id, queue, 'joins' AS counter, 1 AS n FROM recount.call_join
+    SELECT id, queue, 'joins' AS counter, joins AS n FROM recount.call_joins
     UNION ALL SELECT id, queue, 'wait_s', wait_s FROM recount.call_join
     UNION ALL SELECT id, queue, 'abandoned', 1 FROM recount.call_abandon
     UNION ALL SELECT id, queue, 'ring_no_answer', 1 FROM recount.call_ring_no_answer
