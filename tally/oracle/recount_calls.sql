@@ -1204,16 +1204,14 @@ SELECT pbx, start, uniqueid, min(cardinality(way)) AS distance
 FROM offered
 GROUP BY pbx, start, uniqueid;
 
--- When one of these, no Local channel itself, first entered a bridge in which others may hear it. An operator's leg
--- ends with its own channel: whatever the called Local channel dials after that is somebody else's.
+-- When one of these, no Local channel itself, first entered a bridge. An operator's leg ends with its own channel:
+-- whatever the called Local channel dials after that is somebody else's.
 CREATE UNLOGGED TABLE recount.call_taken AS
 SELECT pbx, start, min(at_us) AS taken_us
 FROM recount.call_offered
     JOIN recount.call_channel USING (pbx, uniqueid)
     JOIN recount.call_packet AS entered USING (pbx, uniqueid)
-WHERE NOT is_local AND event = 'BridgeEnter'
-    AND recount.call_first(fields, 'bridgetechnology') IS DISTINCT FROM 'holding_bridge'
-    AND coalesce(at_us < hangup_us, true)
+WHERE NOT is_local AND event = 'BridgeEnter' AND coalesce(at_us < hangup_us, true)
 GROUP BY pbx, start;
 
 -- The queue and interface of a leg: those that it was called for itself, else those of the nearest Local channel that

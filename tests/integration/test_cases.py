@@ -1,4 +1,4 @@
-"""Inputs from the field and their right values, by the fold and by the recount in plain SQL."""
+"""WhatsApp inputs from the field and their right values, by the fold and by the recount in plain SQL."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def records(case: str) -> list[RawRecord]:
 
 
 def test_every_case_has_its_right_value() -> None:
-    assert {path.stem for path in CASES.glob("*.json")} == RIGHT.keys()
+    assert {path.stem for path in CASES.glob("wa-*.json")} == RIGHT.keys()
 
 
 @pytest.mark.asyncio

@@ -29,6 +29,7 @@ from tests.support.call_packets import (
     send,
     state,
     talk,
+    waits,
 )
 
 STORIES = 60
@@ -69,8 +70,9 @@ def event_of(rng: random.Random, at: float, one: Channel, by: Channel) -> list[E
             [dial("DialEnd", at, one, by, rng.choice(["BUSY", "NOANSWER", "CANCEL"]))],
             answers(at, one, rng.choice([by, None])),
             [hangup(at, one, rng.choice([0, 16, 17, 19]))],
-            talk(at, at + 3, one, by),
-            [queue(at, rng.choice(["Join", "Leave", "Abandon"]), one)],
+            talk(at, at + 3, one, by, bridge=rng.choice(["b1", "b1", "b2"])),
+            waits(at, at + 3, *rng.choice([(one,), (one, by)]), room=rng.choice(["lot", "b1"])),
+            [queue(at, rng.choice(["Join", "Leave", "Abandon"]), one, rng.choice(["sales", "sales", "care"]))],
             [agent(at, offered, by, one, "PJSIP/201")],
             [response(at, rng.choice([0, 3, 4, 5]), action, unique)],
             [request(at, one)],

@@ -112,12 +112,21 @@ def request(at: float, one: Channel) -> Event:
     return ami(at, "HangupRequest", one.snapshot())
 
 
-def enter(at: float, one: Channel, bridge: str = "b1") -> Event:
-    return ami(at, "BridgeEnter", [("BridgeUniqueid", bridge)], one.snapshot(state=6))
+TALKING = "simple_bridge"
+WAITING = "holding_bridge"
+"""Technologies of bridges."""
 
 
-def leave(at: float, one: Channel, bridge: str = "b1") -> Event:
-    return ami(at, "BridgeLeave", [("BridgeUniqueid", bridge)], one.snapshot(state=6))
+def enter(at: float, one: Channel, bridge: str = "b1", technology: str = TALKING) -> Event:
+    return ami(at, "BridgeEnter", _of_bridge(bridge, technology), one.snapshot(state=6))
+
+
+def leave(at: float, one: Channel, bridge: str = "b1", technology: str = TALKING) -> Event:
+    return ami(at, "BridgeLeave", _of_bridge(bridge, technology), one.snapshot(state=6))
+
+
+def _of_bridge(bridge: str, technology: str) -> Lines:
+    return [("BridgeUniqueid", bridge), ("BridgeType", "basic"), ("BridgeTechnology", technology)]
 
 
 def response(at: float, reason: int, action_id: str = "act-a", uniqueid: str = "<unknown>") -> Event:
@@ -139,6 +148,12 @@ def local(name: str, first: str, second: str, linkedid: str = "") -> tuple[Chann
 
 def talk(start: float, end: float, *channels: Channel, bridge: str = "b1") -> list[Event]:
     return [event(at, one, bridge) for at, event in ((start, enter), (end, leave)) for one in channels]
+
+
+def waits(start: float, end: float, *channels: Channel, room: str = "lot") -> list[Event]:
+    """Return a stay in a waiting room: a parking lot, a BridgeWait, a hold queue."""
+    moves = ((start, enter), (end, leave))
+    return [event(at, one, room, WAITING) for at, event in moves for one in channels]
 
 
 CUSTOMER = Channel("a")

@@ -13,6 +13,8 @@ from tally.schemas.fields import MAX_ID, MAX_META_ID, canonical_id, checked_text
 from tally.schemas.keys import bounded_name
 
 UNKNOWN = "<unknown>"
+WAITING_ROOM = "holding_bridge"
+"""The technology of bridges that connect nobody (Asterisk's bridges/bridge_holding.c)."""
 BLANKS = " \t\n\r\f\v"
 PREFIXES = (
     *("", "dest", "localone", "localtwo", "target", "transferer", "transferee", "transfertarget"),
@@ -41,7 +43,7 @@ def seen(
         return None
     detail = _text(packet.get("dialstatus"))
     if kind in _BRIDGES:
-        detail = blake2b(_id(packet, "BridgeUniqueid").encode(), digest_size=6).hexdigest()
+        detail = blake2b(_place(packet).encode(), digest_size=6).hexdigest()
     elif kind in _QUEUES:
         detail = queue_name(_id(packet, "Queue"))
     if not _is_shown(packet, "dest" if kind in _OF_DEST else ""):
@@ -165,6 +167,18 @@ def _cause(kind: Kind, packet: Packet) -> int:
 def _text(value: str) -> str:
     """Return a text that fits a key, and that Postgres can store."""
     return value.replace("\0", "")[:MAX_META_ID]
+
+
+def _place(packet: Packet) -> str:
+    """Return where an event's channel is: its bridge, and in a waiting room a place of its own there.
+
+    Parking lots, BridgeWait and hold queues are bridges of one technology, in which nobody hears another. A
+    place of its own ends a channel's stay in any other bridge, and connects it with nobody.
+    """
+    bridge = _id(packet, "BridgeUniqueid")
+    if packet.get("bridgetechnology") != WAITING_ROOM:
+        return bridge
+    return f"{bridge}\n{packet.get('uniqueid')}"
 
 
 def _id(packet: Packet, name: str) -> str:

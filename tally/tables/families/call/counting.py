@@ -1,6 +1,7 @@
 """The counters of one attempt of a call, of its queues and operators (docs/counters.md)."""
 
 from bisect import bisect_left
+from collections import Counter
 
 from tally.schemas.bounded import cause_key
 from tally.tables.contribution import Counts
@@ -58,22 +59,27 @@ def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
     request = graph.channels[result.leg].request if result.leg else None
     connects = (result.connected[unique][0][0] for unique in result.operators)
     last_connect = max(connects, default=0)
+    joined: Counter[str] = Counter()
+    abandoned: Counter[str] = Counter()
     for unique in sorted(result.own & graph.channels.keys()):
         channel = graph.channels[unique]
         if not any(key.startswith(QUEUED) for key in channel.moments):
             continue
         unjoins, abandons = times_by_detail(channel, UNJOIN), times_by_detail(channel, ABANDON)
         for queue, joins in _queue_times(channel, JOIN).items():
-            _add(counts, "queue_joins", queue, "joins", len(joins))
+            joined[queue] += len(joins)
             ends = sorted((*unjoins.get(queue, ()), *abandons.get(queue, ())))
             waits = (_wait_seconds(channel, ends, at_us) for at_us in joins)
             _add(counts, "queue_wait_s", queue, "wait_s", sum(waits))
         for queue, given_up_us in _queue_times(channel, ABANDON).items():
-            given_up = sum(
+            abandoned[queue] += sum(
                 request is not None and request.at_us <= at_us and last_connect <= at_us
                 for at_us in given_up_us
             )
-            _add(counts, "queue_abandoned", queue, "abandoned", given_up)
+    # Whom an attended transfer passes to a queue was put there by the join of another channel.
+    for queue, joins in (joined | abandoned).items():
+        _add(counts, "queue_joins", queue, "joins", joins)
+        _add(counts, "queue_abandoned", queue, "abandoned", abandoned[queue])
 
 
 def _add(counts: Counts, name: str, queue: str, what: str, value: int) -> None:

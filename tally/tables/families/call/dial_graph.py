@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tally.tables.families.call.state import Channel
-from tally.tables.families.call.timeline import holds_of
+from tally.tables.families.call.timeline import entered_us, holds_of
 
 
 class Served(NamedTuple):
@@ -29,6 +29,7 @@ class Graph:
         self._other = _halves(channels)
         self._holds: dict[str, list[tuple[int, int]]] = {}
         self._last_us: dict[str, int] = {}
+        self._taken_us: dict[str, int | None] = {}
         self.served: dict[str, Served] = {}
         """A cache of `operator_legs.served`, by operator's leg."""
         self.missed_by: dict[str, list[str]] = defaultdict(list)
@@ -48,6 +49,17 @@ class Graph:
         if unique not in self._last_us:
             self._last_us[unique] = self.channels[unique].last_us
         return self._last_us[unique]
+
+    def taken_us(self, unique: str) -> int | None:
+        """Return when a channel that this one leads to, and no Local one, first entered a bridge, cached."""
+        if unique not in self._taken_us:
+            entered = (entered_us(self.channels[leg]) for leg in self.ends(unique))
+            self._taken_us[unique] = min((at_us for at_us in entered if at_us is not None), default=None)
+        return self._taken_us[unique]
+
+    def ends(self, unique: str) -> list[str]:
+        """Return the channels that a channel leads to which are no Local ones."""
+        return [leg for leg in self.legs(unique)[0] if not self.channels[leg].is_local]
 
     def other_half(self, unique: str) -> str | None:
         """Return the other half of a Local channel; None if it was not seen."""

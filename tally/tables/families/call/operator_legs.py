@@ -32,8 +32,20 @@ def _served(graph: Graph, unique: str) -> Served:
         if above != unique and not channel.is_local:
             break  # the caller is another party, possibly an operator, too
         if channel.agent:
+            if above != unique and _is_dialled_later(graph, unique, above):
+                break
             return Served(channel.agent.queue, channel.agent.interface or _peer(channel))
     return Served("", _peer(graph.channels[unique]))
+
+
+def _is_dialled_later(graph: Graph, unique: str, called: str) -> bool:
+    """Return whether a leg was first seen after an operator took the call through the same Local channel.
+
+    The operator's leg ends with its own channel. A transfer leaves the other half of a Local channel that is
+    not optimised away in the dialplan, which may go on to dial anybody.
+    """
+    taken_us = graph.taken_us(called)
+    return taken_us is not None and graph.channels[unique].first.at_us > taken_us
 
 
 def _peer(channel: Channel) -> str:

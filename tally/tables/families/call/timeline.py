@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from tally.tables.families.call.state import HOLD, UNHOLD, Channel, moment_key
+from tally.tables.families.call.state import ENTER, HOLD, UNHOLD, Channel, moment_key
 
 Span = tuple[int, int | None]
 """From and until, in microseconds; until is None if the span has not ended, or its end was not observed."""
@@ -28,6 +28,14 @@ def times_by_detail(channel: Channel, letter: str) -> Mapping[str, list[int]]:
         if key.startswith(letter):
             found[moment_key(key).place].update(times)
     return {detail: sorted(times) for detail, times in found.items()}
+
+
+def entered_us(channel: Channel) -> int | None:
+    """Return when a channel first entered a bridge before its hang-up; None if it never did."""
+    first = min((times[0] for key, times in channel.moments.items() if key.startswith(ENTER)), default=None)
+    if first is None or (channel.hangup and first >= channel.hangup.at_us):
+        return None
+    return first
 
 
 def seconds_of(spans: Sequence[Span]) -> int:
