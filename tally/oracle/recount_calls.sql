@@ -368,9 +368,8 @@ WHERE event IN ('DialBegin', 'DialState', 'DialEnd') AND dest IS NOT NULL;
 CREATE UNLOGGED TABLE recount.call_resync AS
 SELECT pbx, max(least(at_us, 1000 * kafka_ms + 999) - 1000000 * (uptime_s + 1)) AS at_us
 FROM (
-    SELECT pbx, at_us, kafka_ms, CASE WHEN uptime ~ '^[0-9]{1,10}$' THEN uptime::bigint END AS uptime_s
+    SELECT pbx, at_us, kafka_ms, recount.call_number(fields, 'uptime') AS uptime_s
     FROM recount.call_packet
-        CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'uptime') AS uptime) AS named
     WHERE event = 'FullyBooted'
     UNION ALL
     SELECT pbx, at_us, kafka_ms, 0 FROM recount.call_packet WHERE event = 'CoreShowChannelsComplete'
@@ -534,9 +533,8 @@ CREATE UNLOGGED TABLE recount.call_response AS
 SELECT packet, pbx, at_us, bound,
     nullif(uniqueid, '<unknown>') AS uniqueid,
     nullif(recount.call_first(fields, 'actionid'), '') COLLATE "C" AS action_id,
-    CASE WHEN reason ~ '^[0-9]{1,6}$' THEN reason::int END AS reason
+    recount.call_number(fields, 'reason') AS reason
 FROM recount.call_packet
-    CROSS JOIN LATERAL (SELECT recount.call_first(fields, 'reason') AS reason) AS named
 WHERE event = 'OriginateResponse';
 
 -- -------------------------------------------------------------------------------- what is one call
@@ -1034,6 +1032,7 @@ FROM (
 ) AS begun
     JOIN recount.call_channel AS channel USING (pbx, uniqueid);
 
+-- A response without a Reason says nothing of an outcome.
 CREATE UNLOGGED TABLE recount.call_reason AS
 SELECT DISTINCT ON (id) id, at_us, reason
 FROM (
@@ -1045,6 +1044,7 @@ FROM (
     UNION ALL
     SELECT id, at_us, reason FROM recount.call_root JOIN recount.call_response USING (pbx, uniqueid)
 ) AS response
+WHERE reason IS NOT NULL
 ORDER BY id, at_us, reason;
 
 
@@ -1332,6 +1332,34 @@ FROM (SELECT id, queue, count(*) AS shown FROM recount.call_join GROUP BY id, qu
 
 -- ------------------------------------------------------------------------------ what became of it
 
+-- How the customer's leg of an attempt ended. Our side hung up before the far side asked to, whatever the cause, if the
+-- far side did not ask first, and: its dial was taken back (CANCEL, ABORT); or, where an Originate dialled the leg
+-- itself, the OriginateResponse has Reason 0 and our own hang-up asked too, or nobody asked, it rang, and no cause of the
+-- list says otherwise. Where no OriginateResponse is to come, a dial that ended with NOANSWER and with our asking, which
+-- has no cause, is enough: an Originate that timed out ends no dial.
+CREATE UNLOGGED TABLE recount.call_end AS
+SELECT id, customer.cause, customer.dial_status,
+    by_cause.outcome AS outcome_of_cause,
+    is_unasked AND customer.dial_status IN ('CANCEL', 'ABORT') IS TRUE AS is_taken_back,
+    is_unasked AND NOT root.is_local AND NOT is_second
+        AND CASE WHEN customer.request_us IS NULL THEN customer.rang AND by_cause.outcome IS NULL
+            ELSE true END AS is_ours_by_reason,
+    is_unasked AND NOT root.is_local AND NOT is_second AND customer.request_us IS NOT NULL
+        AND NOT customer.is_far_request AND customer.dial_status = 'NOANSWER' IS TRUE
+        AND NOT EXISTS (
+            SELECT FROM recount.call_dialled AS dialled
+            WHERE (dialled.pbx, dialled.leg) = (customer.pbx, customer.uniqueid)) AS is_ours_without_reason
+FROM recount.call_customer AS customer
+    JOIN recount.call_attempt USING (id)
+    JOIN recount.call_root AS root USING (id)
+    LEFT JOIN recount.call_outcome_of_cause AS by_cause ON by_cause.cause = customer.cause
+    CROSS JOIN LATERAL (
+        -- Our own hang-up is a request as well, without a cause and within 1 ms of the dial's end.
+        SELECT coalesce(
+            customer.request_us + CASE WHEN customer.is_far_request THEN 0 ELSE 1000 END
+                >= least(customer.dial_end_us, customer.hangup_us), true) AS is_unasked
+    ) AS asked;
+
 CREATE UNLOGGED TABLE recount.call_fate AS
 SELECT
     id,
@@ -1344,29 +1372,34 @@ SELECT
     CASE WHEN root_channel.uniqueid IS NULL THEN response.id IS NOT NULL AND reason IS DISTINCT FROM 4
         ELSE root_channel.is_over AND NOT EXISTS (
             SELECT FROM recount.call_customer_leg AS leg JOIN recount.call_channel AS channel USING (pbx, uniqueid)
-            WHERE leg.id = attempt.id AND NOT channel.is_over) END AS is_decided,
-    coalesce(
-        by_cause.outcome,
-        CASE WHEN reason = 3 AND NOT is_second THEN 'no_answer' END,
-        -- Our own hang-up is a request as well, without a cause and within 1 ms of the dial's end.
-        CASE WHEN NOT root.is_local AND NOT is_second AND customer.cause = 0 AND reason = 0 AND customer.rang
-            AND coalesce(
-                customer.request_us + CASE WHEN customer.is_far_request THEN 0 ELSE 1000 END
-                    >= least(customer.dial_end_us, customer.hangup_us), true)
-            THEN 'call_cancelled' END,
-        by_dial_status.outcome,
-        CASE WHEN reason = 5 AND NOT is_second THEN 'busy' WHEN reason = 8 AND NOT is_second THEN 'congestion' END,
-        'call_failed'
-    ) AS unanswered_as
+            WHERE leg.id = attempt.id AND NOT channel.is_over)
+            AND NOT (reason IS NULL AND is_awaited AND outcome_of_cause IS NULL)
+        END AS is_decided,
+    CASE
+        WHEN NOT is_second AND reason = 0 AND is_ours_by_reason THEN 'call_cancelled'
+        WHEN reason IS NULL AND is_ours_without_reason THEN 'call_cancelled'
+        WHEN (is_second OR reason IS DISTINCT FROM 3) AND is_taken_back THEN 'call_cancelled'
+        ELSE coalesce(
+            outcome_of_cause,
+            CASE WHEN reason = 3 AND NOT is_second THEN 'no_answer' END,
+            by_dial_status.outcome,
+            CASE WHEN reason = 5 AND NOT is_second THEN 'busy' WHEN reason = 8 AND NOT is_second THEN 'congestion' END,
+            'call_failed')
+    END AS unanswered_as
 FROM recount.call_attempt AS attempt
     LEFT JOIN recount.call_root AS root USING (id)
     LEFT JOIN recount.call_channel AS root_channel
         ON (root_channel.pbx, root_channel.uniqueid) = (root.pbx, root.uniqueid)
     LEFT JOIN recount.call_customer AS customer USING (id)
+    LEFT JOIN recount.call_end AS ended USING (id)
     LEFT JOIN recount.call_reason AS response USING (id)
-    LEFT JOIN recount.call_outcome_of_cause AS by_cause ON by_cause.cause = customer.cause
     LEFT JOIN recount.call_outcome_of_dial_status AS by_dial_status
-        ON by_dial_status.dial_status = customer.dial_status;
+        ON by_dial_status.dial_status = customer.dial_status
+    CROSS JOIN LATERAL (
+        -- An attempt that was asked for by ActionID waits for the OriginateResponse where the cause leaves it to that.
+        SELECT NOT is_second AND EXISTS (
+            SELECT FROM recount.call_sent_id AS named WHERE named.id = attempt.sent AND kind = 5) AS is_awaited
+    ) AS asked;
 
 -- The result of answering machine detection, from its variable.
 CREATE UNLOGGED TABLE recount.call_amd AS
