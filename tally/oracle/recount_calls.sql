@@ -814,7 +814,7 @@ FROM (
     WHERE name = CASE kind WHEN 5 THEN 'action ' ELSE 'channel ' END || value
     UNION ALL
     SELECT call FROM (
-        SELECT DISTINCT pbx, coalesce('action ' || action_id, 'channel ' || uniqueid) AS name
+        SELECT DISTINCT pbx, coalesce('action ' || action_id, 'channel ' || uniqueid) AS name, reason IS NULL
         FROM recount.call_response
     ) AS response JOIN recount.call_name USING (pbx, name)
 ) AS known

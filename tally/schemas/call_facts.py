@@ -74,6 +74,7 @@ class Originated(Struct, frozen=True, array_like=True, tag=2):
     unique: str
     """Empty where Asterisk says `<unknown>`."""
     reason: int
+    """-1 where it gives none, and so says nothing of an outcome."""
     bound: str = ""
     """The tenant that the PBX is bound to."""
 

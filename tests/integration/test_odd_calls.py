@@ -68,14 +68,20 @@ def event_of(rng: random.Random, at: float, one: Channel, by: Channel) -> list[E
             [ami(at, "VarSet", one.snapshot(), Variable=name, Value=value)],
             [dial("DialBegin", at, one, by)],
             [dial("DialEnd", at, one, by, rng.choice(["BUSY", "NOANSWER", "CANCEL"]))],
+            [dial("DialEnd", at, one, None, rng.choice(["NOANSWER", "CONGESTION"])), request(at, one)],
             answers(at, one, rng.choice([by, None])),
-            [hangup(at, one, rng.choice([0, 16, 17, 19]))],
+            [hangup(at, one, rng.choice([0, 16, 17, 19, 26]))],
             talk(at, at + 3, one, by, bridge=rng.choice(["b1", "b1", "b2"])),
             waits(at, at + 3, *rng.choice([(one,), (one, by)]), room=rng.choice(["lot", "b1"])),
-            [queue(at, rng.choice(["Join", "Leave", "Abandon"]), one, rng.choice(["sales", "sales", "care"]))],
+            [
+                queue(
+                    at, rng.choice(["Join", "Leave", "Abandon"]), one, rng.choice(["sales", "sales", "care"])
+                )
+            ],
             [agent(at, offered, by, one, "PJSIP/201")],
-            [response(at, rng.choice([0, 3, 4, 5]), action, unique)],
+            [response(at, rng.choice([0, 0, 3, 4, 5, ""]), action, unique)],
             [request(at, one)],
+            [ami(at, "HangupRequest", one.snapshot(), Cause=rng.choice([16, 17]))],
             [state(at, one, rng.choice([5, 6]))],
         ]
     )

@@ -129,7 +129,7 @@ def _of_bridge(bridge: str, technology: str) -> Lines:
     return [("BridgeUniqueid", bridge), ("BridgeType", "basic"), ("BridgeTechnology", technology)]
 
 
-def response(at: float, reason: int, action_id: str = "act-a", uniqueid: str = "<unknown>") -> Event:
+def response(at: float, reason: int | str, action_id: str = "act-a", uniqueid: str = "<unknown>") -> Event:
     fields = {"ActionID": action_id, "Response": "Success" if reason == 4 else "Failure", "Reason": reason}
     return ami(at, "OriginateResponse", Channel="PJSIP/asked", Uniqueid=uniqueid, **fields)
 

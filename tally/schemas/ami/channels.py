@@ -59,7 +59,7 @@ def originated(packet: Packet, at: Moment, whose: Whose, _conventions: Conventio
     unique = "" if unique == UNKNOWN else unique
     if not action_id and not unique:
         return None
-    return Originated(at.us, _text(action_id), _text(unique), number(packet, "reason"), whose.bound)
+    return Originated(at.us, _text(action_id), _text(unique), whole(packet.get("reason")), whose.bound)
 
 
 def variable_set(packet: Packet, at: Moment, whose: Whose, conventions: Conventions) -> ChannelsSeen | None:
@@ -77,10 +77,10 @@ def verdict(packet: Packet, at: Moment, whose: Whose, conventions: Conventions) 
 
 def number(packet: Packet, name: str) -> int:
     """Return a whole number of a packet; 0 where it is none, as Asterisk writes unknown causes."""
-    return max(_whole(packet.get(name)), 0)
+    return max(whole(packet.get(name)), 0)
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     """Return a whole number; -1 where a text is none."""
     value = text.strip(BLANKS)
     return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else -1
@@ -161,7 +161,7 @@ def _tenants(field: str, whose: Whose) -> Iterable[tuple[Role, str]]:
 
 def _cause(kind: Kind, packet: Packet) -> int:
     """Return the Q.850 cause; a Hangup without one has none of the list, a request without one is ours."""
-    return _whole(packet.get("cause")) if kind == "hangup" else number(packet, "cause")
+    return whole(packet.get("cause")) if kind == "hangup" else number(packet, "cause")
 
 
 def _text(value: str) -> str:

@@ -173,10 +173,12 @@ def _own(packet: Packet, headers: Own, name: str) -> str:
 
 def _booted(key: bytes, packet: Packet, at: Moment, routed: Routed) -> None:
     """Take a restart: whatever was heard of before the PBX came up is over. Without Uptime it is a login."""
-    uptime = packet.get("uptime")
-    if uptime.isascii() and uptime.isdigit() and len(uptime) < MAX_ID:
+    if "uptime" in packet:
+        uptime_s = channels.whole(packet.get("uptime"))
+        if uptime_s < 0:
+            raise BadEvent("wrong_type", "$.Uptime", "whole seconds")
         # The uptime is rounded down: one more second, so that nothing after the start is resynced.
-        resynced = Resynced(max(at.us - (int(uptime) + 1) * 1_000_000, 0))
+        resynced = Resynced(max(at.us - (uptime_s + 1) * 1_000_000, 0))
         routed.add(CALL, key, resynced)
         routed.add(OPERATOR, key, resynced)
 

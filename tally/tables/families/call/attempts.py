@@ -15,7 +15,7 @@ from tally.tables.families.call.matching import (
     tenant_of,
     variable_of,
 )
-from tally.tables.families.call.state import JOIN, Call, Requested, Response, Shown
+from tally.tables.families.call.state import JOIN, NO_REASON, Call, Requested, Response, Shown
 from tally.tables.families.recipient import RANKED
 
 
@@ -31,7 +31,9 @@ class Attempt(Struct, frozen=True):
     root: str | None
     """Its first channel; None if unknown."""
     response: Response | None
-    """Its first OriginateResponse; None if unknown."""
+    """Its first OriginateResponse that has a Reason; None if unknown."""
+    has_action_id: bool = False
+    """Whether it was asked for by ActionID, so that an OriginateResponse is to come."""
 
 
 def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
@@ -140,6 +142,7 @@ def _asked_attempt(call: Call, parts: Name, asked: Requested, root: str | None) 
         times,
         root,
         min(responses, default=None),
+        any(name == "action_id" for name, _ in asked.ids),
     )
 
 
@@ -153,5 +156,7 @@ def _with_response(attempt: Attempt, by_channel: Mapping[str, Response]) -> Atte
 def _responses_by_channel(call: Call) -> dict[str, Response]:
     found: dict[str, Response] = {}
     for response in call.responses.values():
+        if response.reason == NO_REASON:
+            continue
         found[response.unique] = min(response, found.get(response.unique, response))
     return found

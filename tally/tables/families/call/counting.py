@@ -77,8 +77,8 @@ def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
                 for at_us in given_up_us
             )
     # Whom an attended transfer passes to a queue was put there by the join of another channel.
-    for queue, joins in (joined | abandoned).items():
-        _add(counts, "queue_joins", queue, "joins", joins)
+    for queue, count in (joined | abandoned).items():
+        _add(counts, "queue_joins", queue, "joins", count)
         _add(counts, "queue_abandoned", queue, "abandoned", abandoned[queue])
 
 

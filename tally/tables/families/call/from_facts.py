@@ -37,6 +37,7 @@ from tally.tables.families.call.state import (
     Result,
     Shown,
     Whom,
+    response_key,
 )
 from tally.tables.families.family import ordered
 
@@ -117,9 +118,8 @@ def call_of(fact: CallFact) -> Call:
         case ChannelsSeen():
             return Call(identifiers, _channels_of(fact))
         case Originated(at_us, action_id, unique, reason, bound):
-            return Call(
-                identifiers, responses={action_id or f"\0{unique}": Response(at_us, unique, reason, bound)}
-            )
+            key = response_key(action_id or f"\0{unique}", reason)
+            return Call(identifiers, responses={key: Response(at_us, unique, reason, bound)})
         case Dialled(tenant, campaign, contact, attempt, outcome, at_ms, template, ids, second):
             key = join_parts(tenant, campaign, contact, attempt).decode()
             return Call(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from tally.schemas.call_facts import Role
 from tally.tables.families.call.dial_graph import Graph, closest, order_of
-from tally.tables.families.call.state import Call, Requested
+from tally.tables.families.call.state import NO_REASON, Call, Requested, response_key
 
 FIRST_ATTEMPT = "1"
 BY_CHANNEL = ("channel_id", "unique_id", "linked_id")
@@ -39,7 +39,8 @@ def _root_by_id(call: Call, asked: Requested) -> str | None:
         named = [value for name, value in asked.ids if name == wanted and value in call.channels]
         if named:
             return min(named, key=lambda unique: order_of(call.channels[unique], unique))
-    responses = sorted(call.responses[value] for name, value in asked.ids if value in call.responses)
+    keys = (response_key(value, reason) for _, value in asked.ids for reason in (0, NO_REASON))
+    responses = sorted(call.responses[key] for key in keys if key in call.responses)
     return next((one.unique for one in responses if one.unique in call.channels), None)
 
 

@@ -9,6 +9,9 @@ from tally.tables.families.call.state import Channel
 
 Outcome = str
 
+CANCELLED = "call_cancelled"
+TAKEN_BACK = ("CANCEL", "ABORT")
+"""DialStatus of a dial that our own side gave up."""
 BY_CAUSE = {
     17: "busy",
     21: "rejected",
@@ -20,8 +23,7 @@ BY_CAUSE = {
 BY_DIAL_STATUS = {
     "BUSY": "busy",
     "NOANSWER": "no_answer",
-    "CANCEL": "call_cancelled",
-    "ABORT": "call_cancelled",
+    **dict.fromkeys(TAKEN_BACK, CANCELLED),
     "CONGESTION": "congestion",
     "CHANUNAVAIL": "unreachable",
 }
@@ -32,33 +34,56 @@ FAILED = "call_failed"
 SAME_MOMENT_US = 1_000
 
 
-def unanswered(leg: Channel, reason: int | None, root_is_local: bool) -> Outcome:
+def unanswered(leg: Channel, reason: int | None, root_is_local: bool | None) -> Outcome:
     """Return the outcome of a customer's leg that hung up and never came up.
 
-    The cause takes precedence over DialStatus, which distinguishes fewer outcomes. `reason` is that of the
-    OriginateResponse; it says nothing about a second leg, and is 0 for every failure behind a Local channel.
+    The cause takes precedence over DialStatus, which distinguishes fewer outcomes, and who hung up first over
+    both: a dialler takes its call back with any cause. `reason` is that of the OriginateResponse, None if
+    unknown; it says nothing about a second leg, and is 0 for every failure behind a Local channel.
+    `root_is_local` says whether there is such a channel; it is None of a second leg.
     """
-    cause = leg.hangup.cause if leg.hangup else 0
-    if found := BY_CAUSE.get(cause):
+    if root_is_local is False and _we_hung_up(leg, reason):
+        return CANCELLED
+    status = leg.dial_end.status if leg.dial_end else ""
+    if status in TAKEN_BACK and reason != NO_ANSWER and not _far_side_asked(leg):
+        return CANCELLED
+    if found := outcome_of_cause(leg):
         return found
     if reason == NO_ANSWER:
         return "no_answer"
-    if cause == 0 and reason == OTHER and not root_is_local and _we_gave_up(leg):
-        return "call_cancelled"
-    status = leg.dial_end.status if leg.dial_end else ""
     return BY_DIAL_STATUS.get(status) or BY_REASON.get(reason or OTHER, FAILED)
 
 
-def _we_gave_up(leg: Channel) -> bool:
-    """Return whether the leg rang, and the far side did not request a hang-up before the dial ended.
+def outcome_of_cause(leg: Channel) -> Outcome | None:
+    """Return the outcome that the cause of a leg's hang-up names; None for an unlisted cause."""
+    return BY_CAUSE.get(leg.hangup.cause) if leg.hangup else None
+
+
+def _we_hung_up(leg: Channel, reason: int | None) -> bool:
+    """Return whether our side hung up a leg that an Originate dialled itself, before the far side asked to.
+
+    Reason 0 tells it from the far side's busy or congestion, which end the dial before they ask. Without any
+    request only ringing and an unlisted cause do. Where no OriginateResponse is to come, our own request and
+    DialStatus NOANSWER do: an Originate that timed out ends no dial.
+    """
+    if _far_side_asked(leg):
+        return False
+    if reason == OTHER:
+        return leg.request is not None or (leg.rang and outcome_of_cause(leg) is None)
+    is_ours = leg.request is not None and not leg.request.cause and not leg.callers
+    return reason is None and is_ours and leg.dial_end is not None and leg.dial_end.status == "NOANSWER"
+
+
+def _far_side_asked(leg: Channel) -> bool:
+    """Return whether the far side requested a hang-up before the dial ended.
 
     Our own hang-up also makes a HangupRequest. It has no cause, and comes within microseconds of the dial's
-    end, before or after it.
+    end, before or after it; one that has a cause comes after it.
     """
-    if leg.request is None or not leg.rang:
-        return leg.rang
+    if leg.request is None:
+        return False
     asked_us = leg.request.at_us + (0 if leg.request.cause else SAME_MOMENT_US)
-    return asked_us >= min(end.at_us for end in (leg.dial_end, leg.hangup) if end)
+    return asked_us < min(end.at_us for end in (leg.dial_end, leg.hangup) if end)
 
 
 def by_reason(reason: int | None) -> Outcome:
@@ -150,7 +175,14 @@ def _outcome(
         return None
     if channel is None:
         return None if root.vanished else by_reason(reason)
-    return None if channel.vanished else unanswered(channel, reason, root.is_local)
+    if channel.vanished or (_is_awaited(attempt) and outcome_of_cause(channel) is None):
+        return None
+    return unanswered(channel, reason, None if attempt.customer_is_second_leg else root.is_local)
+
+
+def _is_awaited(attempt: Attempt) -> bool:
+    """Return whether an OriginateResponse is still to come that may say how the attempt ended."""
+    return attempt.has_action_id and attempt.response is None and not attempt.customer_is_second_leg
 
 
 def _is_lost(graph: Graph, attempt: Attempt, channel: Channel | None) -> bool:

@@ -98,6 +98,15 @@ class Response(NamedTuple):
     """The tenant that the PBX is bound to."""
 
 
+NO_REASON = -1
+"""The Reason of an OriginateResponse that gives none."""
+
+
+def response_key(name: str, reason: int) -> str:
+    """Return the key of `Call.responses`: one without a Reason takes the place of none that has one."""
+    return f"{name}\0" if reason == NO_REASON else name
+
+
 class Result(NamedTuple):
     """One outcome of an attempt in its send results: the earliest time, and the smallest template."""
 
@@ -190,6 +199,6 @@ class Call(Struct, frozen=True, array_like=True):
     asked: dict[str, Requested] = {}
     """By tenant, campaign, contact and attempt, joined as in keys."""
     responses: dict[str, Response] = {}
-    """The first response by ActionID; by NUL and Uniqueid if it has no ActionID."""
+    """The first response by ActionID, by NUL and Uniqueid if it has no ActionID; see `response_key`."""
     is_beyond: bool = False
     """Whether it has outgrown its bound; then only its smallest identifiers are kept."""

@@ -197,6 +197,15 @@ def test_lists_and_starts_resync_a_pbx_whole_lists_of_members_only_those_of_the_
     assert resynced(b"Event: FullyBooted\r\nStatus: Fully Booted") == []
 
 
+@pytest.mark.parametrize("uptime", [b"", b" ", b"soon", b"-1", b"1.5", b"12 s", b"1" * 16, "٣".encode()])
+def test_a_restart_whose_uptime_is_no_number_is_a_bad_part(uptime: bytes) -> None:
+    """Taken for a login, it would leave the channels of before the restart up for ever."""
+    routed = read_ami(b"Event: FullyBooted\r\nUptime: " + uptime, HEADERS)
+
+    assert not routed.facts
+    assert [str(bad) for bad in routed.bad] == ["wrong_type at $.Uptime (whole seconds)"]
+
+
 def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
     ahead = b"Event: CoreShowChannelsComplete\r\nTimestamp: 1795437273.5\r\n"
     member = b"Event: QueueMemberStatus\r\nTimestamp: 1795437273.5\r\nQueue: q\r\nInterface: PJSIP/1\r\n"
