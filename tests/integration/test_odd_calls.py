@@ -45,6 +45,7 @@ CALL_IDS = (
     {"channel_id": "a"},
     {"channel_id": "l1"},
 )
+REASONS: tuple[int | str, ...] = (0, 0, 3, 4, 5, "")
 NAMES = ("tenant", "campaign", "pbx", "operator", "template_name", "template_language")
 
 
@@ -79,7 +80,7 @@ def event_of(rng: random.Random, at: float, one: Channel, by: Channel) -> list[E
                 )
             ],
             [agent(at, offered, by, one, "PJSIP/201")],
-            [response(at, rng.choice([0, 0, 3, 4, 5, ""]), action, unique)],
+            [response(at, rng.choice(REASONS), action, unique)],
             [request(at, one)],
             [ami(at, "HangupRequest", one.snapshot(), Cause=rng.choice([16, 17]))],
             [state(at, one, rng.choice([5, 6]))],
