@@ -46,4 +46,4 @@ def implied_clicks(messages: Iterable[Sent], presses: Iterable[int], rules: Rule
 
 def _part(claim: Claim, at_s: int) -> Part:
     row = RowKey(claim.tenant, claim.campaign, claim.template)
-    return Part(row, {"clicked": 1, "clicked_implied": 1}, claim.at_ms, at_s * 1000)
+    return Part(row, {"clicked": 1, "clicked_implied": 1}, claim.at_ms, max(claim.at_ms, at_s * 1000))
