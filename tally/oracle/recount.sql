@@ -503,6 +503,23 @@ WHERE type NOT IN (SELECT type FROM recount.replying_type)
         recount.name(only_contact -> 'user_id'), recount.name(only_contact -> 'parent_user_id')) IS NOT NULL;
 
 
+-- Echoes: messages that somebody sent from the app on the business's phone. They are service messages without a
+-- template, so all that is counted of one is which customer its recipient is.
+CREATE UNLOGGED TABLE recount.echo AS
+SELECT
+    number_id,
+    recount.name(item -> 'id') COLLATE "C" AS raw_id,
+    recount.message_key(recount.name(item -> 'id')) COLLATE "C" AS message_id,
+    recount.phone(recount.name(item -> 'to')) AS phone,
+    recount.user_id(recount.name(item -> 'to_user_id')) AS user_id,
+    recount.user_id(recount.name(item -> 'to_parent_user_id')) AS parent_user_id
+FROM recount.change
+    CROSS JOIN jsonb_array_elements(recount.items(value -> 'message_echoes')) AS part (item)
+WHERE field IN ('smb_message_echoes', 'message_echoes', 'messages')
+    AND recount.name(item -> 'id') IS NOT NULL
+    AND recount.seconds(item -> 'timestamp', latest_ms) IS NOT NULL;
+
+
 -- ---------------------------------------------------------------------------- who is one customer
 
 -- A clue: identifiers that one raw event shows to belong to one person, at one business number.
@@ -527,6 +544,10 @@ FROM (
             recount.user_id(recount.name(item -> 'parent_recipient_user_id'))]
         END
     FROM recount.status
+    UNION ALL
+    -- An echo: its recipient is the wamid's recipient.
+    SELECT number_id, ARRAY['message ' || message_id, phone, user_id, parent_user_id]
+    FROM recount.echo
     UNION ALL
     -- The participant of a group whom a status is about is somebody else than the group.
     SELECT number_id, ARRAY[
@@ -781,7 +802,7 @@ WHERE quoted_id IS NOT NULL
 GROUP BY number_id, quoted_id;
 
 -- The smallest id that was written for each message, as bytes: of its accepted send results, of the statuses that
--- count or name a price, and of quotes. No counter depends on it.
+-- count or name a price, of quotes, and of echoes. No counter depends on it.
 CREATE UNLOGGED TABLE recount.raw_id AS
 SELECT number_id, message_id, min(raw_id) AS raw_id
 FROM (
@@ -793,6 +814,8 @@ FROM (
         OR jsonb_typeof(item #> '{conversation,pricing}') = 'object'
     UNION ALL
     SELECT number_id, quoted_id, raw_quoted_id FROM recount.inbound WHERE quoted_id IS NOT NULL
+    UNION ALL
+    SELECT number_id, message_id, raw_id FROM recount.echo
 ) AS written
 GROUP BY number_id, message_id;
 
