@@ -12,10 +12,13 @@ Channel = Literal["whatsapp", "voice"]
 
 
 class Claim(Struct, frozen=True, array_like=True, gc=False):
-    """Who sent a message: an accepted send. A service message has the empty campaign, contact and attempt."""
+    """Who sent a message: an accepted send. A service message has the empty campaign, contact and attempt.
+
+    An echo of the business's phone says only that somebody sent it: a service message without a tenant.
+    """
 
     at_ms: int
-    tenant: str
+    tenant: str = ""
     campaign: str = ""
     contact: str = ""
     attempt: str = ""
@@ -27,10 +30,13 @@ class Claim(Struct, frozen=True, array_like=True, gc=False):
         return self.tenant, self.campaign
 
     @property
-    def rank(self) -> tuple[bool, int, str, str, str, str, Template]:
-        """The fixed order of claims: of several the smallest holds, and a campaign's before a null one."""
+    def rank(self) -> tuple[int, int, str, str, str, str, Template]:
+        """The fixed order of claims: of several the smallest holds.
+
+        A campaign's goes before that of a service message, and any send result's before an echo's.
+        """
         return (
-            not self.campaign,
+            0 if self.campaign else 1 if self.tenant else 2,
             self.at_ms,
             self.tenant,
             self.campaign,

@@ -16,6 +16,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "wa-50-groups": {"accepted": 50, "contacts_accepted": 50},
     # A press that names no message is of the last template message.
     "wa-button-without-context": {"read": 1, "replied": 1, "clicked": 1, "clicked_implied": 1},
+    # Somebody answers from the phone's app: no reply of the customer, and no status of the campaign.
+    "wa-coexistence-echo": {"accepted": 1, "sent": 0, "delivered": 0, "replied": 0, "in_flight": 1},
     # One part that cannot be read beside good ones.
     "wa-contacts-text": {"delivered": 1, "replied": 1},
     # Codes that Meta uses and does not list.

@@ -34,7 +34,7 @@ CLAIMS = st.builds(
     st.sampled_from(["8", "9"]),
     st.sampled_from(["1", "2"]),
     TEMPLATES,
-) | st.builds(Claim, MILLISECONDS, st.just("t1"))
+) | st.builds(Claim, MILLISECONDS, st.sampled_from(["t1", ""]), template=TEMPLATES)
 
 PRICINGS = st.none() | st.builds(
     Pricing,

@@ -47,6 +47,7 @@ class World:
         made = [
             *(self._send() for _ in range(rng.randrange(1, 7))),
             *(self._status() for _ in range(rng.randrange(4))),
+            *(self._echo() for _ in range(rng.randrange(2))),
             *(self._said() for _ in range(rng.randrange(1, 6))),
         ]
         made += rng.sample(made, len(made) // 3)
@@ -87,6 +88,16 @@ class World:
             "timestamp": str(self._at_s()),
         }
         return self._hook(statuses=[said])
+
+    def _echo(self) -> RawRecord:
+        rng = self._rng
+        wamid, person = rng.choice(self._messages)
+        said: Json = {"id": self._id(wamid), "timestamp": str(self._at_s()), "type": "text"}
+        said |= {"to": person["phone"]} if rng.random() < 0.7 else {"to_user_id": person["user"]}
+        if rng.random() < 0.1:
+            said |= rng.choice(({"to": 7}, {"timestamp": "x"}, {"id": ""}))
+        field = rng.choice(("smb_message_echoes", "message_echoes", "messages", "history"))
+        return self._hook(field, message_echoes=[said])
 
     def _said(self) -> RawRecord:
         rng = self._rng

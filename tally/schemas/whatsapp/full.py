@@ -11,6 +11,7 @@ from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.fields import LIST, OBJECT, TEXT, latest_ms, meta_id, required, typed
 from tally.schemas.keys import join_parts
 from tally.schemas.records import KeyedCustomerSeen, Routed, read_object
+from tally.schemas.whatsapp import echo
 from tally.schemas.whatsapp.identity import contact_identifiers, renamed_identifiers
 from tally.schemas.whatsapp.inbound import read_message
 from tally.schemas.whatsapp.status import read_status
@@ -31,9 +32,9 @@ FIELDS = frozenset(
         *("group_status_update", "tracking_events", "template_correct_category_detection"),
     }
 )
-"""The webhook fields that are counted by name; only `messages` and identities move counters."""
+"""The webhook fields that are counted by name; only messages, echoes and identities move counters."""
 
-COUNTED = frozenset({"messages", "user_id_update"})
+COUNTED = echo.FIELDS | {"user_id_update"}
 """Fields whose values move counters; of all others only contacts are read (fast.py)."""
 
 USER_ACTIONS = frozenset({"marketing_messages_link_click"})
@@ -126,13 +127,14 @@ class _Webhook(NamedTuple):
         messages = self._list(value, path, "messages") if field == "messages" else []
         statuses = self._list(value, path, "statuses") if field == "messages" else []
         renames = self._list(value, path, "user_id_update") if field == "user_id_update" else []
+        echoes = self._list(value, path, "message_echoes") if field in echo.FIELDS else []
         if field == "messages" and (errors := self._list(value, path, "errors")):
             routed.seen += [("value_error", "account")] * len(errors)
         if field == "messages":
             for action in self._list(value, path, "user_actions"):
                 name = action.get("action_type") if isinstance(action, dict) else None
                 routed.see("user_action", str(name), USER_ACTIONS)
-        if not (contacts or messages or statuses or renames):
+        if not (contacts or messages or statuses or renames or echoes):
             return
         number = _number(value, field)
         if number is None:
@@ -150,6 +152,11 @@ class _Webhook(NamedTuple):
         )
         self._each(
             statuses, f"{path}.statuses", lambda part, _, bad: read_status(part, key, latest, routed, bad)
+        )
+        self._each(
+            echoes,
+            f"{path}.message_echoes",
+            lambda part, _, bad: echo.read_echo(part, key, latest, routed, bad),
         )
         sender = contacts[0] if len(contacts) == len(messages) == 1 else None
         self._each(

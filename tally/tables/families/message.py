@@ -82,7 +82,7 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
         return CLAIMANTS if len(state.others) > CLAIMANTS.most else None
 
     def named(self, key: bytes, fact: MessageFact) -> Sequence[Scope]:
-        return [fact.claim.scope] if isinstance(fact, Claimed) else ()
+        return [fact.claim.scope] if isinstance(fact, Claimed) and fact.claim.tenant else ()
 
     def waits(self, state: Message) -> bool:
         return state.claim is None
