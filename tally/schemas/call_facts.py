@@ -93,6 +93,10 @@ class Dialled(Struct, frozen=True, array_like=True, tag=3):
     """(name of the id in send results, value)."""
     customer_is_second_leg: bool
     """Whether the customer is the second leg (click-to-call)."""
+    market: str = ""
+    """The market of the customer (schemas/markets.py); empty if unknown."""
+    phone: str = ""
+    """The customer's phone, in digits; empty if unknown."""
 
 
 class Resynced(Struct, frozen=True, array_like=True, tag=4):

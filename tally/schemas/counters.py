@@ -19,6 +19,8 @@ from tally.schemas.grains import CAMPAIGN, OPERATOR, TEMPLATE, Grain
 Family = Literal["recipient", "message", "customer", "call", "operator"]
 Kind = Literal["count", "map", "seconds"]
 Channels = frozenset[Channel]
+CellKind = Literal["send", "operator"]
+"""`send`: of campaigns and templates, by the quarter hour of the send; `operator`: of operators' rows."""
 
 WHATSAPP: Channels = frozenset({"whatsapp"})
 VOICE: Channels = frozenset({"voice"})
@@ -37,6 +39,7 @@ DISTINCT = (TEMPLATE, CAMPAIGN)
 """Of distinct customers, who are counted once for each template and once for the campaign."""
 CALLS_AND_OPERATORS = (TEMPLATE, OPERATOR)
 LIVE = (OPERATOR,)
+CELLS_OF: dict[Grain, CellKind] = {TEMPLATE: "send", CAMPAIGN: "send", OPERATOR: "operator"}
 
 
 class Counter(Struct, frozen=True):
@@ -52,6 +55,13 @@ class Counter(Struct, frozen=True):
     """Other families whose states add to it."""
     only: Channels | None = None
     """The channels that it concerns, where these are others than those of its family."""
+    is_live: bool = False
+    """Whether it counts only as long as it lasts; then no cell has it."""
+
+    @property
+    def cells(self) -> frozenset[CellKind]:
+        """Return the kinds of cells that have it, and whose sums its rows are; a live counter has none."""
+        return frozenset() if self.is_live else frozenset(CELLS_OF[grain] for grain in self.grains)
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -173,6 +183,7 @@ COUNTERS: tuple[Counter, ...] = (
         "an operator's queues at this moment, by queue/what",
         kind="map",
         grains=LIVE,
+        is_live=True,
     ),
     Counter(
         "legs",
@@ -180,6 +191,7 @@ COUNTERS: tuple[Counter, ...] = (
         "an operator's legs at this moment: in_call, ringing",
         kind="map",
         grains=LIVE,
+        is_live=True,
         also=("call",),
     ),
     Counter("time_to_deliver", "message", "from accepted to the first delivered status", kind="seconds"),
@@ -212,6 +224,25 @@ DERIVED_BY_NAME: dict[str, Derived] = {derived.name: derived for derived in DERI
 PLAIN: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "count")
 MAPS: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "map")
 DISTRIBUTIONS: tuple[str, ...] = tuple(c.name for c in COUNTERS if c.kind == "seconds")
+
+ACTIVITY: tuple[str, ...] = (
+    "accepted",
+    "sent",
+    "delivered",
+    "read",
+    "failed",
+    "replied",
+    "clicked",
+    "attempted",
+    "answered",
+    "dropped",
+    "connects",
+    "queue_abandoned",
+)
+"""The numbers of a campaign that are also counted by when they happened (schemas/cells.py).
+
+Their sums over all quarter hours are the campaign's. Those of the connects and of the abandoned are by queue.
+"""
 
 API_ORDER: tuple[str, ...] = (
     *PLAIN[: PLAIN.index("contacts_accepted")],

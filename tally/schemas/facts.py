@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tally.schemas.call_facts import CallFact, OperatorFact
 from tally.schemas.keys import FREE_FORM, Template
@@ -11,10 +11,17 @@ Outcome = Literal["queued", "requested", "accepted", "failed", "skipped", "cance
 Channel = Literal["whatsapp", "voice"]
 
 
-class Claim(Struct, frozen=True, array_like=True, gc=False):
-    """Who sent a message: an accepted send. A service message has the empty campaign, contact and attempt.
+def least_known(left: str, right: str) -> str:
+    """Return the smaller of two texts, where an empty one is unknown."""
+    return min(left, right) if left and right else left or right
 
-    An echo of the business's phone says only that somebody sent it: a service message without a tenant.
+
+class Claim(Struct, frozen=True, array_like=True, gc=False):
+    """Who sent a message, and to where: an accepted send.
+
+    A service message has the empty campaign, contact and attempt. An echo of the business's phone says only
+    that somebody sent it: a service message without a tenant. The business number is no part of it: the key
+    of whoever holds a claim names it.
     """
 
     at_ms: int
@@ -23,6 +30,10 @@ class Claim(Struct, frozen=True, array_like=True, gc=False):
     contact: str = ""
     attempt: str = ""
     template: Template = FREE_FORM
+    market: str = ""
+    """The market of the customer (schemas/markets.py); empty if unknown."""
+    phone: str = ""
+    """The customer's phone, in digits; empty if unknown."""
 
     @property
     def scope(self) -> tuple[str, str]:
@@ -30,19 +41,32 @@ class Claim(Struct, frozen=True, array_like=True, gc=False):
         return self.tenant, self.campaign
 
     @property
-    def rank(self) -> tuple[int, int, str, str, str, str, Template]:
-        """The fixed order of claims: of several the smallest holds.
+    def send(self) -> tuple[int, int, str, str, str, str]:
+        """Which send it is, in the fixed order of sends: of several the smallest holds.
 
-        A campaign's goes before that of a service message, and any send result's before an echo's.
+        A campaign's goes before a service message, and any send result's before an echo's.
         """
-        return (
-            0 if self.campaign else 1 if self.tenant else 2,
-            self.at_ms,
-            self.tenant,
-            self.campaign,
-            self.contact,
-            self.attempt,
-            self.template,
+        of_whom = 0 if self.campaign else 1 if self.tenant else 2
+        return of_whom, self.at_ms, self.tenant, self.campaign, self.contact, self.attempt
+
+    @property
+    def rank(self) -> tuple[tuple[int, int, str, str, str, str], Template, bool, str, bool, str]:
+        """The fixed order of claims; what is known comes before what is not."""
+        return self.send, self.template, not self.market, self.market, not self.phone, self.phone
+
+    def joined(self, other: "Claim") -> "Claim":
+        """Return the claim that holds of two: that of the smaller send; of one send, what both tell of it.
+
+        A send that is published again in other words, with its phone or its template or without, is thus
+        one send of one template to one market, whichever of its records comes first.
+        """
+        if self.send != other.send:
+            return self if self.send < other.send else other
+        return structs.replace(
+            self,
+            template=min(self.template, other.template),
+            market=least_known(self.market, other.market),
+            phone=least_known(self.phone, other.phone),
         )
 
 
@@ -98,6 +122,12 @@ class AttemptResult(Struct, frozen=True, array_like=True, gc=False):
     error: str | None = None
     message: bytes = b""
     """Digest of the key of an accepted WhatsApp message."""
+    number: str = ""
+    """The business number, or the PBX of a call; empty if unknown."""
+    market: str = ""
+    """The market of the customer (schemas/markets.py); empty if unknown."""
+    phone: str = ""
+    """The customer's phone, in digits; empty if unknown."""
 
 
 class Send(Struct, frozen=True, array_like=True, gc=False):

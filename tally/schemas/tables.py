@@ -13,6 +13,10 @@ OPEN: Final = "open"
 """By family and subject: those that a resync may still find missing."""
 INCOMPLETE: Final = "incomplete"
 """By family and subject: why it lacks facts, and whose numbers lack it."""
+CELLS: Final = "cells"
+"""The counts of each send cell and each operator cell (schemas/cells.py)."""
+ACTIVITY: Final = "activity"
+"""The counts of each activity cell."""
 
 CODES: Mapping[str, bytes] = {
     "messages": b"m",
@@ -24,6 +28,8 @@ CODES: Mapping[str, bytes] = {
     RESYNCS: b"s",
     OPEN: b"p",
     INCOMPLETE: b"i",
+    CELLS: b"e",
+    ACTIVITY: b"y",
     COUNTERS: b"#",
 }
 """By table: the byte before its keys. No byte is ever given again, not even that of a table that is gone.

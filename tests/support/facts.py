@@ -26,6 +26,8 @@ TEMPLATES = st.sampled_from([FREE_FORM, Template("promo", "pt_BR"), Template("pr
 CAMPAIGNS = st.sampled_from(["c1", "c2", "c%/3"])
 ERRORS = st.sampled_from([None, "meta:131026", "meta:131049", "meta:weird"])
 
+MARKETS = st.sampled_from(["", "BR", "US"])
+PHONES = st.sampled_from(["", "5511", "1205"])
 CLAIMS = st.builds(
     Claim,
     MILLISECONDS,
@@ -34,6 +36,8 @@ CLAIMS = st.builds(
     st.sampled_from(["8", "9"]),
     st.sampled_from(["1", "2"]),
     TEMPLATES,
+    MARKETS,
+    PHONES,
 ) | st.builds(Claim, MILLISECONDS, st.sampled_from(["t1", ""]), template=TEMPLATES)
 
 PRICINGS = st.none() | st.builds(
@@ -68,6 +72,9 @@ RESULTS = st.builds(
     st.sampled_from(["", "id-1", "id-2"]),
     ERRORS,
     st.just(b"") | DIGESTS,
+    st.sampled_from(["", "106540352242922", "pbx/01"]),
+    MARKETS,
+    PHONES,
 )
 
 PEOPLE = st.lists(
@@ -149,6 +156,8 @@ CALL_FACTS = (
             unique=True,
         ),
         st.booleans(),
+        MARKETS,
+        PHONES,
     )
 )
 MEMBERS_SEEN = st.builds(

@@ -52,5 +52,5 @@ class MemoryPartition(MemoryTables):
 
     def recounted(self, rules: Rules) -> dict[bytes, dict[str, int]]:
         """Return the counts recomputed from the states, to compare with `counts`."""
-        rows = recount(self.states(), rules, self.next_offset)
+        rows = recount(self.states(), rules, self.next_offset).rows
         return {key: row.counts for key, row in rows.items() if row.counts}

@@ -28,7 +28,7 @@ def rows_of(local: LocalStore) -> dict[bytes, tuple[int, dict[str, int]]]:
 def counted_from_states(local: LocalStore, rules: Rules) -> dict[bytes, dict[str, int]]:
     """Return the rows that a copy's states come to."""
     states = ((family, key, value) for family in FAMILIES for key, value in local.items(family.table))
-    return {key: row.counts for key, row in recount(states, rules, next_offset=0).items()}
+    return {key: row.counts for key, row in recount(states, rules, next_offset=0).rows.items()}
 
 
 def folded(facts: Sequence[FactRecord], local: LocalStore, rules: Rules) -> Iterator[Writes]:

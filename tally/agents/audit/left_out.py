@@ -46,7 +46,7 @@ def left_out(*stores: LocalStore) -> Names:
 def counted_without(store: LocalStore, names: Names, rules: Rules) -> dict[bytes, dict[str, int]]:
     """Return the rows that a store's states come to without those that are left out."""
     kept = (state for state in _states(store) if not _is_named(state, names))
-    return {key: row.counts for key, row in recount(kept, rules, next_offset=0).items()}
+    return {key: row.counts for key, row in recount(kept, rules, next_offset=0).rows.items()}
 
 
 def count_of(store: LocalStore, names: Names) -> int:

@@ -14,7 +14,7 @@ from tally.agents.fold.missing import Missing
 from tally.agents.fold.parted import fold_parted
 from tally.agents.fold.plain import fold_plain, fold_subjects
 from tally.agents.fold.resync import Resync, Resyncs, resync_of
-from tally.agents.fold.rows import moved_rows
+from tally.agents.fold.rows import moved_cells, moved_rows
 from tally.agents.fold.steps import FACTS_AT_ONCE, NO_LIMITS, TransactionLimits, chunks
 from tally.schemas.errors import UnknownFact
 from tally.schemas.notices import decode_notice
@@ -132,6 +132,11 @@ def resync_at(record: FactRecord) -> Resync:
 def _move_rows(context: FoldContext, next_offset: int) -> Steps[None]:
     for table, entries_of in context.writes.items():
         _check_sizes(table, entries_of)
+    cells = yield from moved_cells(context.changes, context.reader)
+    for table, entries in cells.items():
+        if entries:
+            _check_sizes(table, entries)
+            context.writes[table] = entries
     rows = yield from moved_rows(context.changes, context.reader, next_offset)
     if rows:
         # Queue names come from PBXs and are unbounded: a fact that makes a row too large is quarantined.

@@ -9,7 +9,7 @@ import structlog
 from msgspec import structs
 
 from tally.agents.fold.ports import FoldPorts
-from tally.agents.fold.rows import corrections, recount
+from tally.agents.fold.rows import cell_corrections, corrections, recount
 from tally.agents.fold.steps import OF_A_TRANSACTION
 from tally.schemas.rows import UNFINISHED
 from tally.schemas.topics import COUNTERS
@@ -17,11 +17,10 @@ from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tally.tables.store.errors import CopyUnfit
+from tally.tables.store.interface import Writes
 from tally.tables.store.partition import PartitionStore
 
 SAY_SECONDS = 10.0
-
-Rows = dict[bytes, bytes | None]
 
 log = structlog.get_logger()
 
@@ -71,7 +70,7 @@ class _OpeningProgress:
 
 
 async def count_by_present_rules(store: PartitionStore, rules: Rules) -> None:
-    """Recount the rows from the states if they were counted by other rules.
+    """Recount rows and cells from the states if they were counted by other rules.
 
     Raises CopyUnfit if the local copy does not hold all states.
     """
@@ -79,29 +78,34 @@ async def count_by_present_rules(store: PartitionStore, rules: Rules) -> None:
     if progress.rules == rules.fingerprint:
         return
     corrected = await asyncio.to_thread(_corrections, store, rules)
-    if not progress.rules and not corrected:
+    if not progress.rules and not any(corrected.values()):
         return  # a partition in which nothing was ever counted
     *parts, last = portions(corrected, OF_A_TRANSACTION.write_bytes)
     for part in parts:
-        await store.commit({COUNTERS: part}, structs.replace(store.progress, rules=UNFINISHED))
-    await store.commit({COUNTERS: last}, structs.replace(store.progress, rules=rules.fingerprint))
-    log.warning("recounted by the present rules", partition=store.partition, rows=len(corrected))
+        await store.commit(part, structs.replace(store.progress, rules=UNFINISHED))
+    await store.commit(last, structs.replace(store.progress, rules=rules.fingerprint))
+    log.warning(
+        "recounted by the present rules",
+        partition=store.partition,
+        **{table: len(entries) for table, entries in corrected.items()},
+    )
 
 
-def portions(rows: Rows, most_bytes: int) -> list[Rows]:
-    """Split rows into parts of at most `most_bytes`, or one larger row; no rows are one empty part. Pure."""
-    parts: list[Rows] = [{}]
+def portions(writes: Writes, most_bytes: int) -> list[Writes]:
+    """Split writes into parts of `most_bytes` at most, or of one larger value; none are one part. Pure."""
+    parts: list[Writes] = [{}]
     part_bytes = 0
-    for key, row in rows.items():
-        part_bytes += len(row or b"")
-        if part_bytes > most_bytes and parts[-1]:
-            parts.append({})
-            part_bytes = len(row or b"")
-        parts[-1][key] = row
+    for table, entries in writes.items():
+        for key, value in entries.items():
+            part_bytes += len(key) + len(value or b"")
+            if part_bytes > most_bytes and parts[-1]:
+                parts.append({})
+                part_bytes = len(key) + len(value or b"")
+            parts[-1].setdefault(table, {})[key] = value
     return parts
 
 
-def _corrections(store: PartitionStore, rules: Rules) -> Rows:
+def _corrections(store: PartitionStore, rules: Rules) -> Writes:
     next_offset = store.progress.next_offset
     seen: Counter[str] = Counter()
 
@@ -113,7 +117,10 @@ def _corrections(store: PartitionStore, rules: Rules) -> Rows:
 
     counted = recount(states(), rules, next_offset)
     _check_seen(seen, Counter(store.progress.states))
-    return corrections(dict(store.items(COUNTERS)), counted, next_offset)
+    corrected = {COUNTERS: corrections(dict(store.items(COUNTERS)), counted.rows, next_offset)}
+    for table, cells in counted.cells.items():
+        corrected[table] = cell_corrections(dict(store.items(table)), cells)
+    return corrected
 
 
 def _check_seen(seen: Counter[str], there: Counter[str]) -> None:

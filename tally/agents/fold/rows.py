@@ -1,32 +1,78 @@
-"""Rows: moved by the changes of a batch, and recounted from the states of a partition. Pure."""
+"""Rows and cells: moved by the changes of a batch, and recounted from the states of a partition. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from tally.agents.fold.steps import chunks
+from tally.schemas.cells import NO_QUARTER, decode_counts, encode_counts
+from tally.schemas.counters import COUNTERS as COUNTERS_DECLARED
 from tally.schemas.rows import LABELS, Row, decode_row, encode
+from tally.schemas.tables import ACTIVITY, CELLS
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Change, Changes
 from tally.tables.families.family import Family
 from tally.tables.pieces import Steps
 from tally.tables.rules import Rules
-from tally.tables.store.interface import StateReader
+from tally.tables.store.interface import Entries, StateReader, Writes
+
+Deltas = Mapping[str, int]
+LIVE = tuple(f"{counter.name}." for counter in COUNTERS_DECLARED if counter.is_live)
+"""What the names of live counters begin with: rows of operators have them, and no cells."""
 
 
 class BrokenSum(Exception):
-    """A counter fell below zero: the row was not the sum of its states' contributions. A defect of ours."""
+    """A counter fell below zero: it was not the sum of its states' contributions. A defect of ours."""
 
 
-def moved_rows(changes: Changes, reader: StateReader, next_offset: int) -> Steps[dict[bytes, bytes | None]]:
+def moved_rows(changes: Changes, reader: StateReader, next_offset: int) -> Steps[Entries]:
     """Return the new values of the rows that a batch changes, by row key, one row a step."""
-    moved: dict[bytes, bytes | None] = {}
-    for some in chunks((row.encode(), change) for row, change in changes.items()):
+    moved: Entries = {}
+    for some in chunks((row.encode(), change) for row, change in changes.rows().items()):
         olds = reader.get_many(COUNTERS, [key for key, _ in some])
         for (key, change), old in zip(some, olds, strict=True):
             row = move(None if old is None else decode_row(old), change, next_offset)
             if row is not None:
                 moved[key] = encode(row)
             yield
+    return moved
+
+
+def moved_cells(changes: Changes, reader: StateReader) -> Steps[Writes]:
+    """Return the new values of the cells that a batch changes, by table and key, some cells a step.
+
+    A cell that comes to nothing is deleted, unlike a row.
+    """
+    return {
+        CELLS: (yield from _moved(CELLS, _cells_of(changes), reader)),
+        ACTIVITY: (yield from _moved(ACTIVITY, _activity_of(changes), reader)),
+    }
+
+
+def _cells_of(changes: Changes) -> Iterable[tuple[bytes, Deltas]]:
+    for cell, change in changes.cells.items():
+        deltas: Deltas = change.counts
+        if not cell.row.campaign:
+            deltas = {name: delta for name, delta in deltas.items() if not name.startswith(LIVE)}
+        if cell.quarter != NO_QUARTER and any(deltas.values()):
+            yield cell.encode(), deltas
+
+
+def _activity_of(changes: Changes) -> Iterable[tuple[bytes, Deltas]]:
+    for cell, deltas in changes.activity.items():
+        if any(deltas.values()):
+            yield cell.encode(), deltas
+
+
+def _moved(table: str, deltas_of: Iterable[tuple[bytes, Deltas]], reader: StateReader) -> Steps[Entries]:
+    moved: Entries = {}
+    for some in chunks(deltas_of):
+        olds = reader.get_many(table, [key for key, _ in some])
+        for (key, deltas), old in zip(some, olds, strict=True):
+            counts = _moved_counts({} if old is None else decode_counts(old), deltas)
+            moved[key] = encode_counts(counts) if counts else None
+        yield
     return moved
 
 
@@ -53,7 +99,7 @@ def _with(known: list[str], more: set[str]) -> list[str]:
     return known if more.issubset(known) else sorted({*known, *more})
 
 
-def _moved_counts(counts: dict[str, int], deltas: dict[str, int]) -> dict[str, int]:
+def _moved_counts(counts: dict[str, int], deltas: Deltas) -> dict[str, int]:
     moved, has_other_names = dict(counts), False
     for name, delta in deltas.items():
         count = moved.get(name, 0) + delta
@@ -64,15 +110,30 @@ def _moved_counts(counts: dict[str, int], deltas: dict[str, int]) -> dict[str, i
     return {name: moved[name] for name in sorted(moved) if moved[name]} if has_other_names else moved
 
 
+class Recounted(Struct, frozen=True):
+    """What all states of a partition come to."""
+
+    rows: dict[bytes, Row]
+    cells: dict[str, dict[bytes, bytes]]
+    """By table and key, as they are stored."""
+
+
 def recount(
     states: Iterable[tuple[Family[Any, Any], bytes, bytes]], rules: Rules, next_offset: int
-) -> dict[bytes, Row]:
-    """Return every row as the sum of the contributions of (family, key, encoded state)."""
+) -> Recounted:
+    """Return every row and cell as the sum of the contributions of (family, key, encoded state)."""
     changes = Changes()
     for family, key, value in states:
         changes.move((), family.contribution(key, family.decode(value), rules))
-    rows = {key: move(None, change, next_offset) for key, change in changes.items()}
-    return {key.encode(): row for key, row in rows.items() if row is not None}
+    rows = {key.encode(): move(None, change, next_offset) for key, change in changes.rows().items()}
+    return Recounted(
+        {key: row for key, row in rows.items() if row is not None},
+        {CELLS: _counted(_cells_of(changes)), ACTIVITY: _counted(_activity_of(changes))},
+    )
+
+
+def _counted(counts_of: Iterable[tuple[bytes, Deltas]]) -> dict[bytes, bytes]:
+    return {key: encode_counts(_moved_counts({}, counts)) for key, counts in counts_of}
 
 
 def corrections(
@@ -93,6 +154,12 @@ def corrections(
         elif old is not None and (row := _counted_anew(old, new, next_offset)) != old:
             corrected[key] = encode(row)
     return corrected
+
+
+def cell_corrections(held: Mapping[bytes, bytes], counted: Mapping[bytes, bytes]) -> Entries:
+    """Return the cells of one table to write so that the held ones equal the counted ones."""
+    gone = dict.fromkeys(held.keys() - counted.keys())
+    return gone | {key: value for key, value in counted.items() if held.get(key) != value}
 
 
 def _counted_anew(old: Row, new: Row | None, next_offset: int) -> Row:

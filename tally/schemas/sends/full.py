@@ -25,7 +25,7 @@ from tally.schemas.fields import (
 from tally.schemas.keys import FREE_FORM, Template, bounded_template, join_parts
 from tally.schemas.numbers import NOBODYS, Owners
 from tally.schemas.records import Routed, read_object
-from tally.schemas.sends.facts import Checked, add_facts
+from tally.schemas.sends.facts import Checked, add_facts, whereabouts
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -87,7 +87,8 @@ def _read(body: dict[str, Any], latest: int, owners: Owners, routed: Routed) -> 
             raise BadEvent("foreign_number", "$.phone_number_id", "a business number of the event's tenant")
         wamid = meta_id(body, "message_id", "$") if outcome == "accepted" else ""
     else:
-        _dialled(body, routed, (tenant, campaign or "", contact, attempt), outcome, at_ms, template[0])
+        whom = (tenant, campaign or "", contact, attempt)
+        number = _dialled(body, routed, whom, outcome, at_ms, template[0], who)
     routed.see("outcome", outcome, frozenset(OUTCOMES))
     routed.see_unknown("send_result", body, FIELDS)
     attempted = (tenant, campaign, contact, attempt, channel, outcome, at_ms, *template, error)
@@ -177,12 +178,13 @@ def _reason(body: dict[str, Any], outcome: Outcome) -> None:
 def _dialled(
     body: dict[str, Any],
     routed: Routed,
-    who: tuple[str, str, str, str],
+    whom: tuple[str, str, str, str],
     outcome: Outcome,
     at_ms: int,
     template: Template,
-) -> None:
-    """Take an attempt and the ids by which its channels can be known later.
+    who: list[bytes],
+) -> str:
+    """Take an attempt and the ids by which its channels can be known later; return its PBX.
 
     A PBX and at least one id are asked of attempts that reached one; others have them or not, and what they
     give is held to the same types.
@@ -199,5 +201,8 @@ def _dialled(
         raise BadEvent("wrong_type", "$.call.customer_leg", one_of(LEGS))
     if needed and not ids:
         raise BadEvent("missing_field", f"$.call.{CALL_IDS[0]}", A_CALL)
-    if pbx and ids and who[1]:
-        routed.add(CALL, join_parts(pbx), Dialled(*who, outcome, at_ms, template, ids, leg == "second"))
+    if pbx and ids and whom[1]:
+        second = leg == "second"
+        dialled = Dialled(*whom, outcome, at_ms, template, ids, second, *whereabouts(who))
+        routed.add(CALL, join_parts(pbx), dialled)
+    return pbx

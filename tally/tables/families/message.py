@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from tally.schemas.bounded import error_key, pricing_key
 from tally.schemas.bounds import CLAIMANTS, Bound
+from tally.schemas.cells import QUARTER_MS, QUARTER_SECONDS, Cell
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.grains import RowKey
+from tally.schemas.keys import first_part
 from tally.schemas.notices import Scope
 from tally.schemas.wamids import smaller_spelling
-from tally.tables.contribution import Counts, Part, is_contested
+from tally.tables.contribution import Counts, Moment, Part, is_contested
 from tally.tables.durations import bucket
 from tally.tables.families.family import PlainFamily, earliest
 from tally.tables.rules import Rules
@@ -94,9 +96,38 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
         claim = state.claim
         if claim is None or not claim.campaign:
             return []
-        row = RowKey(claim.tenant, claim.campaign, claim.template)
-        part = Part(row, _counts(state, claim.at_ms // 1000), *_span(state, claim.at_ms))
-        return [part, *map(_elsewhere, state.others[: CLAIMANTS.most])] if state.others else [part]
+        number = first_part(key)
+        counts = _counts(state, claim.at_ms // 1000)
+        part = Part(_cell(claim, number), counts, *_span(state, claim.at_ms), "", "", _happened(state, claim))
+        if not state.others:
+            return [part]
+        return [part, *(_elsewhere(other, number) for other in state.others[: CLAIMANTS.most])]
+
+
+def _cell(claim: Claim, number: str) -> Cell:
+    row = RowKey(claim.tenant, claim.campaign, claim.template)
+    return Cell(row, number, claim.market, claim.at_ms // QUARTER_MS)
+
+
+def _happened(state: Message, claim: Claim) -> tuple[Moment, ...]:
+    """Return when the message reached each stage: at its own time, or at that of a later stage before it."""
+    happened: list[Moment] = [("accepted", claim.at_ms // QUARTER_MS, "", 1)]
+    sent_s, delivered_s, read_s = state.sent_s, state.delivered_s, state.read_s
+    if read_s is not None:
+        happened.append(("read", read_s // QUARTER_SECONDS, "", 1))
+        if delivered_s is None or read_s < delivered_s:
+            delivered_s = read_s
+    if delivered_s is not None:
+        happened.append(("delivered", delivered_s // QUARTER_SECONDS, "", 1))
+        if sent_s is None or delivered_s < sent_s:
+            sent_s = delivered_s
+    elif state.failed_s is not None:
+        happened.append(("failed", state.failed_s // QUARTER_SECONDS, "", 1))
+    if sent_s is not None:
+        happened.append(("sent", sent_s // QUARTER_SECONDS, "", 1))
+    if state.clicked_s is not None:
+        happened.append(("clicked", state.clicked_s // QUARTER_SECONDS, "", 1))
+    return tuple(happened)
 
 
 def _span(state: Message, accepted_ms: int) -> tuple[int, int]:
@@ -147,18 +178,16 @@ def _choose_claim(message: Message, claims: Iterable[Claim]) -> None:
         if claim is not None:
             attempt = (claim.tenant, claim.campaign, claim.contact, claim.attempt)
             held = smallest.get(attempt)
-            if held is None or claim.rank < held.rank:
-                smallest[attempt] = claim
+            smallest[attempt] = claim if held is None else held.joined(claim)
     if smallest:
         message.claim, *others = sorted(smallest.values(), key=attrgetter("rank"))
         # A service message is no attempt, and sorts last.
         message.others = tuple(claim for claim in others[: CLAIMANTS.most + 1] if claim.campaign)
 
 
-def _elsewhere(claim: Claim) -> Part:
+def _elsewhere(claim: Claim, number: str) -> Part:
     """Return what a claim counts when another attempt's claim holds."""
-    row = RowKey(claim.tenant, claim.campaign, claim.template)
-    return Part(row, {"claimed_elsewhere": 1}, claim.at_ms, claim.at_ms)
+    return Part(_cell(claim, number), {"claimed_elsewhere": 1}, claim.at_ms, claim.at_ms)
 
 
 def _counts(state: Message, accepted_s: int) -> Counts:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tally.schemas.bounds import OPERATOR_QUEUES, Bound
 from tally.schemas.call_facts import OPERATOR, MemberSeen, OperatorFact, Resynced
+from tally.schemas.cells import NO_QUARTER, Cell
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, join_parts, split_parts
 from tally.schemas.notices import Scope
@@ -91,7 +92,12 @@ class OperatorFamily(PlainFamily[OperatorFact, Operator], Resyncable[OperatorFac
         template = Template(split_parts(key.partition(b"/")[0])[0], state.interface)
         times = [known.at_us // 1000 for known in state.queues.values()]
         return [
-            Part(RowKey(tenant, "", template), _counts(current, tenant), min(times), max(times))
+            Part(
+                Cell(RowKey(tenant, "", template), "", "", NO_QUARTER),
+                _counts(current, tenant),
+                min(times),
+                max(times),
+            )
             for tenant in sorted({known.tenant for known in current.values()})
         ]
 

@@ -1,6 +1,7 @@
 """The family of recipients: the producer's contacts in one campaign, with their attempts."""
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import islice
 
 import msgspec
@@ -8,11 +9,12 @@ from msgspec import Struct
 
 from tally.schemas.bounded import error_key
 from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, Bound
+from tally.schemas.cells import QUARTER_MS, Cell
 from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, split_parts
 from tally.schemas.notices import Scope
-from tally.tables.contribution import Counts, Part
+from tally.tables.contribution import Counts, Moment, Part
 from tally.tables.families.family import PlainFamily, ordered
 from tally.tables.rules import Rules
 
@@ -42,6 +44,14 @@ class Named(Struct, frozen=True, array_like=True, gc=False, order=True):
     label: str
 
 
+Told = tuple[int, str]
+"""A text that send results tell of an attempt, behind the outcome's index in `RANKED`; the smallest holds.
+
+So it is that of the highest-ranked outcome that has one.
+"""
+UNTOLD: Told = (len(RANKED), "")
+
+
 class Attempt(Struct, array_like=True, gc=False):
     """What is known of one attempt to reach the contact. Only `merge` mutates an attempt: its own copy."""
 
@@ -53,6 +63,9 @@ class Attempt(Struct, array_like=True, gc=False):
     messages: list[bytes]
     """The digests of the messages that the provider accepted, sorted."""
     channel: str
+    number: Told = UNTOLD
+    market: Told = UNTOLD
+    phone: Told = UNTOLD
 
 
 class Recipient(Struct, frozen=True, array_like=True, gc=False):
@@ -118,9 +131,17 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
             if name == latest:
                 counts["contacts"] = 1
             times, named = attempt.first_ms.values(), attempt.named
-            row = RowKey(tenant, campaign, named.template)
-            parts.append(Part(row, counts, min(times), max(times), named.label, attempt.channel))
+            first_ms, row = min(times), RowKey(tenant, campaign, named.template)
+            cell = Cell(row, attempt.number[1], attempt.market[1], first_ms // QUARTER_MS)
+            happened = _happened(attempt)
+            parts.append(Part(cell, counts, first_ms, max(times), named.label, attempt.channel, happened))
         return parts
+
+
+def _happened(attempt: Attempt) -> tuple[Moment, ...]:
+    if RANKED[attempt.named.rank] != "failed":
+        return ()
+    return (("failed", attempt.first_ms["failed"] // QUARTER_MS, "", 1),)
 
 
 def _latest(attempts: dict[str, Attempt]) -> str:
@@ -153,19 +174,23 @@ def _recipient(known: dict[str, Attempt], own: dict[str, Attempt]) -> Recipient:
 
 def _begun(fact: AttemptResult) -> Attempt:
     """Return an attempt with only this fact."""
+    rank = RANK_OF[fact.outcome]
     return Attempt(
         {fact.outcome: fact.at_ms},
-        Named(RANK_OF[fact.outcome], fact.template, not fact.label, fact.label),
+        Named(rank, fact.template, not fact.label, fact.label),
         None if fact.error is None else (fact.at_ms, fact.error),
         [fact.message] if fact.message else [],
         fact.channel,
+        (rank, fact.number) if fact.number else UNTOLD,
+        (rank, fact.market) if fact.market else UNTOLD,
+        (rank, fact.phone) if fact.phone else UNTOLD,
     )
 
 
 def _copied(attempt: Attempt) -> Attempt:
-    return Attempt(
-        dict(attempt.first_ms), attempt.named, attempt.error, list(attempt.messages), attempt.channel
-    )
+    mine = copy(attempt)
+    mine.first_ms, mine.messages = dict(attempt.first_ms), list(attempt.messages)
+    return mine
 
 
 def _apply(attempt: Attempt, fact: AttemptResult) -> None:
@@ -181,6 +206,12 @@ def _apply(attempt: Attempt, fact: AttemptResult) -> None:
         attempt.error = _smaller_error(attempt.error, (at_ms, fact.error))
     if fact.message:
         attempt.messages.append(fact.message)
+    if fact.number:
+        attempt.number = min(attempt.number, (rank, fact.number))
+    if fact.market:
+        attempt.market = min(attempt.market, (rank, fact.market))
+    if fact.phone:
+        attempt.phone = min(attempt.phone, (rank, fact.phone))
     if fact.channel != attempt.channel:
         attempt.channel = max(attempt.channel, fact.channel)
 

@@ -15,6 +15,8 @@ GIVEN = {
     b"s": "resyncs",
     b"p": "open",
     b"i": "incomplete",
+    b"e": "cells",
+    b"y": "activity",
     b"#": "counters",
 }
 """Every byte that was ever given. A line is added for a new table; none is changed, none is removed."""

@@ -34,6 +34,8 @@ class Attempt(Struct, frozen=True):
     """Its first OriginateResponse that has a Reason; None if unknown."""
     has_action_id: bool = False
     """Whether it was asked for by ActionID, so that an OriginateResponse is to come."""
+    market: str = ""
+    """That of its highest-ranked outcome that has one; else empty."""
 
 
 def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
@@ -134,6 +136,7 @@ def _asked_attempt(call: Call, parts: Name, asked: Requested, root: str | None) 
     outcome = next(outcome for outcome in RANKED if outcome in asked.results)
     responses = [call.responses[value] for name, value in asked.ids if value in call.responses]
     times = [one.at_ms for one in asked.results.values()]
+    markets = (one.market for ranked in RANKED if (one := asked.results.get(ranked)))
     return Attempt(
         parts[0],
         parts[1],
@@ -143,6 +146,7 @@ def _asked_attempt(call: Call, parts: Name, asked: Requested, root: str | None) 
         root,
         min(responses, default=None),
         any(name == "action_id" for name, _ in asked.ids),
+        next(filter(None, markets), ""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 
 from tally.schemas.bounded import cause_key
 from tally.tables.contribution import Counts
@@ -56,11 +57,7 @@ def _answer_counts(graph: Graph, result: CallResult) -> Counts:
 
 
 def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
-    request = graph.channels[result.leg].request if result.leg else None
-    connects = (result.connected[unique][0][0] for unique in result.operators)
-    last_connect = max(connects, default=0)
     joined: Counter[str] = Counter()
-    abandoned: Counter[str] = Counter()
     for unique in sorted(result.own & graph.channels.keys()):
         channel = graph.channels[unique]
         if not any(key.startswith(QUEUED) for key in channel.moments):
@@ -71,15 +68,25 @@ def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
             ends = sorted((*unjoins.get(queue, ()), *abandons.get(queue, ())))
             waits = (_wait_seconds(channel, ends, at_us) for at_us in joins)
             _add(counts, "queue_wait_s", queue, "wait_s", sum(waits))
-        for queue, given_up_us in _queue_times(channel, ABANDON).items():
-            abandoned[queue] += sum(
-                request is not None and request.at_us <= at_us and last_connect <= at_us
-                for at_us in given_up_us
-            )
+    abandoned = Counter(queue for queue, _ in abandons_of(graph, result))
     # Whom an attended transfer passes to a queue was put there by the join of another channel.
     for queue, count in (joined | abandoned).items():
         _add(counts, "queue_joins", queue, "joins", count)
         _add(counts, "queue_abandoned", queue, "abandoned", abandoned[queue])
+
+
+def abandons_of(graph: Graph, result: CallResult) -> Iterator[tuple[str, int]]:
+    """Yield the queue and the time, in microseconds, of each hang-up of the customer in a queue."""
+    request = graph.channels[result.leg].request if result.leg else None
+    if request is None:
+        return
+    connects = (result.connected[unique][0][0] for unique in result.operators)
+    last_connect = max(connects, default=0)
+    for unique in sorted(result.own & graph.channels.keys()):
+        for queue, given_up_us in _queue_times(graph.channels[unique], ABANDON).items():
+            for at_us in given_up_us:
+                if request.at_us <= at_us and last_connect <= at_us:
+                    yield queue, at_us
 
 
 def _add(counts: Counts, name: str, queue: str, what: str, value: int) -> None:

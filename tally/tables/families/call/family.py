@@ -6,11 +6,11 @@ import msgspec
 
 from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS, Bound
 from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Originated, Resynced, Role
-from tally.schemas.grains import RowKey
 from tally.schemas.keys import split_parts
 from tally.schemas.notices import ANY_CAMPAIGN, Scope
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
+from tally.tables.families.call.cells import happened_of, send_cell
 from tally.tables.families.call.counting import counts_of
 from tally.tables.families.call.crowds import is_crowded
 from tally.tables.families.call.dial_graph import Graph
@@ -107,24 +107,26 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
         parts = []
         for result in results:
             if result.attempt.campaign:
-                parts.append(_part(graph, result, rules))
+                parts.append(_part(graph, result, pbx, rules))
             parts += operator_parts(graph, result, pbx, result.attempt.tenant)
         return [part for part in parts if part.counts]
 
 
-def _part(graph: Graph, result: CallResult, rules: Rules) -> Part:
+def _part(graph: Graph, result: CallResult, pbx: str, rules: Rules) -> Part:
     attempt = result.attempt
     own = [unique for unique in result.own if unique in graph.channels]
     times = [*attempt.asked_ms, *(graph.channels[unique].first.at_us // 1000 for unique in own)]
     times += [graph.last_us(unique) // 1000 for unique in own]
     if attempt.response:
         times.append(attempt.response.at_us // 1000)
+    counts = counts_of(graph, result, rules)
     return Part(
-        RowKey(attempt.tenant, attempt.campaign, attempt.template),
-        counts_of(graph, result, rules),
+        send_cell(graph, result, pbx),
+        counts,
         min(times),
         max(times),
         channel="voice",
+        happened=happened_of(graph, result, counts),
     )
 
 

@@ -120,11 +120,11 @@ def call_of(fact: CallFact) -> Call:
         case Originated(at_us, action_id, unique, reason, bound):
             key = response_key(action_id or f"\0{unique}", reason)
             return Call(identifiers, responses={key: Response(at_us, unique, reason, bound)})
-        case Dialled(tenant, campaign, contact, attempt, outcome, at_ms, template, ids, second):
-            key = join_parts(tenant, campaign, contact, attempt).decode()
-            return Call(
-                identifiers, asked={key: Requested({outcome: Result(at_ms, template)}, sorted(ids), second)}
-            )
+        case Dialled():
+            key = join_parts(fact.tenant, fact.campaign, fact.contact, fact.attempt).decode()
+            result = Result(fact.at_ms, fact.template, fact.market, fact.phone)
+            asked = Requested({fact.outcome: result}, sorted(fact.ids), fact.customer_is_second_leg)
+            return Call(identifiers, asked={key: asked})
         case Resynced():
             raise TypeError("a resync is about all calls of a PBX")
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tally.schemas.bounds import CALL_MEMBERS
 from tally.schemas.call_facts import Role
+from tally.schemas.facts import least_known
 from tally.schemas.keys import join_parts
 from tally.tables.families.call.state import (
     Call,
@@ -177,6 +178,11 @@ def _join_asked(parts: Sequence[Requested]) -> Requested:
     for part in parts[1:]:
         for outcome, one in part.results.items():
             mine = results.get(outcome, one)
-            results[outcome] = Result(min(one.at_ms, mine.at_ms), min(one.template, mine.template))
+            results[outcome] = Result(
+                min(one.at_ms, mine.at_ms),
+                min(one.template, mine.template),
+                least_known(one.market, mine.market),
+                least_known(one.phone, mine.phone),
+            )
     ids = sorted({one for part in parts for one in part.ids})
     return Requested(ordered(results), ids, any(part.customer_is_second_leg for part in parts))

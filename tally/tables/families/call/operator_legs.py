@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tally.schemas.cells import NO_QUARTER, QUARTER_US, Cell
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.operator_row import LEGS_IN_CALL, LEGS_RINGING
@@ -60,11 +61,12 @@ def operator_parts(graph: Graph, result: CallResult, pbx: str, tenant: str) -> I
         counts = {"connects": 1, "talk_s": seconds_of(spans)}
         if spans[-1][1] is None and not graph.channels[unique].is_over:
             counts[LEGS_IN_CALL] = 1
-        yield _operator_part(graph, unique, counts, pbx, tenant)
+        yield _operator_part(graph, unique, counts, pbx, tenant, spans[0][0])
     for unique in missed_by(graph, result):
-        yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant)
+        rang_us = graph.channels[unique].first.at_us
+        yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant, rang_us)
     for unique in _ringing(graph, result):
-        yield _operator_part(graph, unique, {LEGS_RINGING: 1}, pbx, tenant)
+        yield _operator_part(graph, unique, {LEGS_RINGING: 1}, pbx, tenant, None)
 
 
 def _ringing(graph: Graph, result: CallResult) -> list[str]:
@@ -78,10 +80,14 @@ def _ringing(graph: Graph, result: CallResult) -> list[str]:
     ]
 
 
-def _operator_part(graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str) -> Part:
+def _operator_part(
+    graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str, at_us: int | None
+) -> Part:
+    """Return a part of an operator's row, of the leg's first connect or ring; None is of what is so now."""
     channel = graph.channels[unique]
+    row = RowKey(tenant, "", Template(pbx, served(graph, unique).interface))
     return Part(
-        RowKey(tenant, "", Template(pbx, served(graph, unique).interface)),
+        Cell(row, "", "", NO_QUARTER if at_us is None else at_us // QUARTER_US),
         {name: value for name, value in counts.items() if value},
         channel.first.at_us // 1000,
         graph.last_us(unique) // 1000,

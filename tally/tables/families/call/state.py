@@ -108,10 +108,12 @@ def response_key(name: str, reason: int) -> str:
 
 
 class Result(NamedTuple):
-    """One outcome of an attempt in its send results: the earliest time, and the smallest template."""
+    """One outcome of an attempt in its send results: the earliest time, and the smallest known values."""
 
     at_ms: int
     template: Template
+    market: str = ""
+    phone: str = ""
 
 
 class Channel(Struct, frozen=True, array_like=True):

@@ -7,16 +7,18 @@ The state's key is the business number and the smallest identifier.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 
 import msgspec
 
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import Bound
+from tally.schemas.cells import QUARTER_MS, Cell
 from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template
+from tally.schemas.keys import Template, first_part
 from tally.schemas.notices import Scope
-from tally.tables.contribution import Counts, Part
+from tally.tables.contribution import Counts, Moment, Part
 from tally.tables.families.customer.merge import known_of
 from tally.tables.families.customer.parting import parted, relieved
 from tally.tables.families.customer.presses import implied_clicks, lone_presses
@@ -91,19 +93,49 @@ class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
         """Count the customer once per template and once per campaign, in row `*`."""
         claims = [sent.claim for sent in state.messages.values()]
         sends = [(claim, _rows(claim)) for claim in claims if claim is not None and claim.campaign]
-        times: dict[RowKey, list[int]] = defaultdict(list)
-        for send, rows in sends:
-            for row in rows:
-                times[row].append(send.at_ms)
-        people = state.people.values()
+        number, people = first_part(key), state.people.values()
         replies = _replies(people)
         replied, touched = _replied(sends, replies, rules) if replies and sends else ({}, set())
-        parts = []
-        for row, sent_ms in times.items():
-            known = [*sent_ms, *replied.get(row, ())]
-            parts.append(Part(row, _counts(row in replied, row in touched), min(known), max(known)))
+        parts = [
+            _part(row, claims, number, replied.get(row, ()) if replied else (), row in touched)
+            for row, claims in _by_row(sends)
+        ]
         presses = lone_presses(people)
-        return parts + implied_clicks(state.messages.values(), presses, rules) if presses else parts
+        return parts + implied_clicks(state.messages.values(), presses, number, rules) if presses else parts
+
+
+def _by_row(sends: Sequence[RowsOfSend]) -> Iterable[tuple[RowKey, list[Claim]]]:
+    if len(sends) == 1:
+        claim, rows = sends[0]
+        return [(row, [claim]) for row in rows]
+    claims: dict[RowKey, list[Claim]] = defaultdict(list)
+    for claim, rows in sends:
+        for row in rows:
+            claims[row].append(claim)
+    return claims.items()
+
+
+def _part(
+    row: RowKey, claims: Sequence[Claim], number: str, replies_ms: Sequence[int], touched: bool
+) -> Part:
+    """Return what a customer counts in a row, by its claims in the order of their messages."""
+    first = claims[0] if len(claims) == 1 else _first(claims)
+    first_ms = last_ms = first.at_ms
+    happened: tuple[Moment, ...] = ()
+    if len(claims) > 1:
+        last_ms = max(claim.at_ms for claim in claims)
+    if replies_ms:
+        first_ms, last_ms = min(first_ms, *replies_ms), max(last_ms, *replies_ms)
+        if row.template is None:
+            happened = (("replied", min(replies_ms) // QUARTER_MS, "", 1),)
+    cell = Cell(row, number, first.market, first.at_ms // QUARTER_MS)
+    return Part(cell, _counts(bool(replies_ms), touched), first_ms, last_ms, "", "", happened)
+
+
+def _first(claims: Sequence[Claim]) -> Claim:
+    """Return the smallest claim, by rank; of equal ones the first."""
+    first_ms = min(claim.at_ms for claim in claims)
+    return min((claim for claim in claims if claim.at_ms == first_ms), key=attrgetter("rank"))
 
 
 def _replies(people: Iterable[Person]) -> list[int]:

@@ -110,7 +110,7 @@ class Known(Struct, gc=False):
         sent = self.messages.get(digest)
         shown_with: list[bytes] = [] if sent is None else sent.shown_with
         if sent is not None:
-            claim = _smaller(sent.claim, claim)
+            claim = _joined(sent.claim, claim)
             is_pressed = is_pressed or sent.is_pressed
         if self.apart and MESSAGE + digest in self.apart:
             self._share(digest, names)
@@ -155,7 +155,7 @@ def _union(known: list[bytes], names: Sequence[bytes], own: bytes = b"") -> list
     return more if len(more) == 1 and not known else sorted({*known, *more})
 
 
-def _smaller(left: Claim | None, right: Claim | None) -> Claim | None:
+def _joined(left: Claim | None, right: Claim | None) -> Claim | None:
     if left is None or right is None:
         return right if left is None else left
-    return right if right.rank < left.rank else left
+    return left if left == right else left.joined(right)

@@ -7,6 +7,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 
 from collections.abc import Collection, Iterable
 
+from tally.schemas.cells import QUARTER_MS, QUARTER_SECONDS, Cell
 from tally.schemas.facts import Claim
 from tally.schemas.grains import RowKey
 from tally.tables.contribution import Part
@@ -27,7 +28,7 @@ def lone_presses(people: Collection[Person]) -> list[int]:
     return sorted(first[digest] for digest, named in is_named.items() if not named)
 
 
-def implied_clicks(messages: Iterable[Sent], presses: Iterable[int], rules: Rules) -> list[Part]:
+def implied_clicks(messages: Iterable[Sent], presses: Iterable[int], number: str, rules: Rules) -> list[Part]:
     """Return what presses count that name no message, for each message that no other press names.
 
     A press belongs to the last touch among the template messages. Of messages that are equal in all of its
@@ -41,9 +42,14 @@ def implied_clicks(messages: Iterable[Sent], presses: Iterable[int], rules: Rule
         if (i := last_touch(sent_s, at_s, rules.reply_window_seconds)) is not None:
             first.setdefault(i, at_s)
     clicked = [(*sends[i], at_s) for i, at_s in first.items()]
-    return [_part(claim, at_s) for claim, is_pressed, at_s in clicked if claim.campaign and not is_pressed]
+    return [
+        _part(claim, number, at_s) for claim, is_pressed, at_s in clicked if claim.campaign and not is_pressed
+    ]
 
 
-def _part(claim: Claim, at_s: int) -> Part:
+def _part(claim: Claim, number: str, at_s: int) -> Part:
     row = RowKey(claim.tenant, claim.campaign, claim.template)
-    return Part(row, {"clicked": 1, "clicked_implied": 1}, claim.at_ms, max(claim.at_ms, at_s * 1000))
+    cell = Cell(row, number, claim.market, claim.at_ms // QUARTER_MS)
+    happened = (("clicked", at_s // QUARTER_SECONDS, "", 1),)
+    last_ms = max(claim.at_ms, at_s * 1000)
+    return Part(cell, {"clicked": 1, "clicked_implied": 1}, claim.at_ms, last_ms, happened=happened)

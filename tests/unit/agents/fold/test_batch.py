@@ -85,7 +85,7 @@ def test_a_recount_narrows_spans_to_those_of_what_is_counted_and_then_finds_noth
     facts: list[Keyed], sizes: list[int]
 ) -> None:
     partition = folded(facts, sizes)
-    counted = recount(partition.states(), RULES, partition.next_offset)
+    counted = recount(partition.states(), RULES, partition.next_offset).rows
     wide = {key: decode_row(value) for key, value in partition.rows()}
     partition.apply({COUNTERS: corrections(dict(partition.rows()), counted, partition.next_offset)})
     rows = {key: decode_row(value) for key, value in partition.rows()}
@@ -112,7 +112,7 @@ def test_after_a_change_of_rules_a_recount_gives_what_the_new_rules_would_have(
 ) -> None:
     changed = Rules(reply_window_seconds=2)
     partition = folded(facts, sizes)
-    counted = recount(partition.states(), changed, partition.next_offset)
+    counted = recount(partition.states(), changed, partition.next_offset).rows
     partition.apply({COUNTERS: corrections(dict(partition.rows()), counted, partition.next_offset)})
     afresh = MemoryPartition()
     afresh.fold(facts, changed)

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from tally.agents.fold.failure import FamilyFailure
-from tally.agents.fold.opening import Rows, count_by_present_rules, portions
+from tally.agents.fold.opening import count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.ports import CYCLE_SECONDS, FoldPorts, cycle_seconds
 from tally.agents.fold.steps import TransactionLimits
@@ -17,13 +17,13 @@ from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen,
 from tally.schemas.keys import Template, join_parts
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Progress, decode_row, encode
-from tally.schemas.tables import OPEN
+from tally.schemas.tables import CELLS, OPEN
 from tally.schemas.topics import COUNTERS
 from tally.schemas.wamids import message_key
 from tally.tables.families.registry import FAMILIES
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.rules import Rules
-from tally.tables.store.interface import Writes
+from tally.tables.store.interface import Entries, Writes
 from tally.tables.store.partition import PartitionStore
 from tests.support.partition import MemoryPartition, Record, record
 from tests.support.stored_partition import OneRun, Quiet
@@ -267,14 +267,21 @@ async def test_a_cycle_is_longer_the_more_partitions_are_open() -> None:
 
 @pytest.mark.parametrize("most_bytes", [1, 25, 100, 10_000])
 async def test_corrected_rows_come_in_portions_that_hold_each_row_once(most_bytes: int) -> None:
-    rows: Rows = {b"%d" % nth: b"x" * (nth % 30) or None for nth in range(100)}
-    parts = portions(rows, most_bytes)
+    rows: Entries = {b"%02d" % nth: b"x" * (nth % 30) or None for nth in range(100)}
+    writes = {COUNTERS: rows, CELLS: dict(list(rows.items())[:7])}
+    parts = portions(writes, most_bytes)
 
-    assert [one for part in parts for one in part.items()] == list(rows.items())
-    assert all(
-        sum(len(row or b"") for row in part.values()) <= most_bytes or len(part) == 1 for part in parts
-    )
-    assert all(parts)
+    assert entries_of(parts) == entries_of([writes])
+    for part in parts:
+        sizes = [len(key) + len(value or b"") for _, key, value in entries_of([part])]
+        assert sum(sizes) <= most_bytes or len(sizes) == 1
+        assert sizes
+
+
+def entries_of(parts: list[Writes]) -> list[tuple[str, bytes, bytes | None]]:
+    return [
+        (table, key, value) for part in parts for table, them in part.items() for key, value in them.items()
+    ]
 
 
 async def test_nothing_to_correct_is_one_portion_of_nothing() -> None:

@@ -38,13 +38,16 @@ def bad(**fields: Any) -> list[str]:
 def test_an_accepted_send_is_a_fact_of_recipient_message_and_customer() -> None:
     routed = read_send(orjson.dumps(ACCEPTED))
     template = Template("promo_nov", "pt_BR")
-    claim = Claim(1795350873904, "t1", ACCEPTED["campaign"], "812", "1", template)
+    place = ("BR", "5553988888888")
+    claim = Claim(1795350873904, "t1", ACCEPTED["campaign"], "812", "1", template, *place)
     message = digest(message_key(NUMBER, "wamid.HBgM1"))
 
     assert [(keyed.key, keyed.fact) for keyed in routed.facts] == [
         (
             join_parts("t1", ACCEPTED["campaign"], "812"),
-            AttemptResult("whatsapp", "1", "accepted", 1795350873904, template, "99", None, message),
+            AttemptResult(
+                "whatsapp", "1", "accepted", 1795350873904, template, "99", None, message, NUMBER, *place
+            ),
         ),
         (message_key(NUMBER, "wamid.HBgM1"), Claimed(claim)),
         (
@@ -55,6 +58,34 @@ def test_an_accepted_send_is_a_fact_of_recipient_message_and_customer() -> None:
             ),
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("contact", "place"),
+    [
+        ({"phone": "+1 809 555 0101", "user_id": "BR.1"}, ("DO", "18095550101")),
+        ({"wa_id": "12045550101"}, ("CA", "12045550101")),
+        ({"user_id": "BR.1"}, ("BR", "")),
+        ({"phone": "999", "wa_id": "5511999990000"}, ("BR", "999")),
+        ({"phone": "999", "user_id": "BR.1"}, ("BR", "999")),
+        ({"phone": "120363@g.us"}, ("", "")),
+        ({"user_id": "someone"}, ("", "")),
+    ],
+)
+def test_a_send_goes_to_the_market_of_the_phone_else_of_the_business_scoped_id(
+    contact: dict[str, str], place: tuple[str, str]
+) -> None:
+    result, claimed, _ = facts(contact=contact | {"id": "8"})
+
+    assert (result.market, result.phone) == (claimed.claim.market, claimed.claim.phone) == place
+
+
+def test_a_call_goes_from_its_pbx_to_the_market_of_its_phone() -> None:
+    call = {"channel": "voice", "pbx": "pbx1", "call": {"action_id": "a1"}, "phone_number_id": None}
+    dialled, result = facts(**call, contact={"id": "8", "phone": "+34600000000"}, message_id=None)
+
+    assert (dialled.market, dialled.phone) == (result.market, result.phone) == ("ES", "34600000000")
+    assert result.number == "pbx1"
 
 
 def test_ids_may_be_integers_and_uuids_are_lower_case() -> None:
