@@ -265,6 +265,28 @@ CREATE FUNCTION recount.user_id(shown text) RETURNS text LANGUAGE sql IMMUTABLE 
 $$;
 
 
+-- ------------------------------------------------------------------------ whose a number's ids are
+
+-- The id that a business number had first: of the id that it had before this one, and so on. Ids that come back to
+-- themselves have none.
+CREATE TABLE recount.first_number AS
+WITH RECURSIVE former (number_id, id, passed) AS (
+    SELECT number_id, successor_of, ARRAY[number_id] FROM recount.number WHERE successor_of IS NOT NULL
+    UNION ALL
+    SELECT former.number_id, number.successor_of, passed || former.id
+    FROM former JOIN recount.number ON number.number_id = former.id
+    WHERE number.successor_of IS NOT NULL AND former.id <> ALL (passed)
+)
+SELECT number_id, id AS first_id
+FROM former
+WHERE NOT EXISTS (
+    SELECT FROM recount.number WHERE number.number_id = former.id AND number.successor_of IS NOT NULL);
+
+CREATE FUNCTION recount.first_id(shown text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce((SELECT first_id FROM recount.first_number WHERE number_id = shown), shown)
+$$;
+
+
 -- ------------------------------------------------------------------------- what a message's id says
 
 -- A number as Thrift's compact protocol writes it: seven bits a byte, the lowest first, the highest bit set in all
@@ -357,7 +379,8 @@ WITH field AS MATERIALIZED (
         recount.short_name(coalesce(body #>> '{template,name}', '')) COLLATE "C" AS template_name,
         recount.short_name(recount.language(coalesce(body #>> '{template,language}', ''))) COLLATE "C"
             AS template_language,
-        recount.name(body -> 'phone_number_id') COLLATE "C" AS number_id,
+        recount.name(body -> 'phone_number_id') AS shown_number,
+        recount.first_id(recount.name(body -> 'phone_number_id')) COLLATE "C" AS number_id,
         recount.name(body -> 'message_id') COLLATE "C" AS raw_id,
         recount.message_key(recount.name(body -> 'message_id')) COLLATE "C" AS message_id,
         recount.name(body #> '{contact,phone}') AS phone,
@@ -384,7 +407,7 @@ WHERE coalesce((body -> 'v')::text, 'null') IN ('null', '1')
             AND number_id IS NOT NULL
             AND NOT EXISTS (
                 SELECT FROM recount.number AS known
-                WHERE known.number_id = field.number_id AND known.tenant <> field.tenant)
+                WHERE known.number_id = field.shown_number AND known.tenant <> field.tenant)
             AND (outcome <> 'accepted' OR message_id IS NOT NULL)
         )
         OR (
@@ -441,7 +464,7 @@ SELECT
     latest_ms,
     change.item ->> 'field' AS field,
     change.item -> 'value' AS value,
-    recount.name(change.item #> '{value,metadata,phone_number_id}') COLLATE "C" AS number_id
+    recount.first_id(recount.name(change.item #> '{value,metadata,phone_number_id}')) COLLATE "C" AS number_id
 FROM recount.event
     CROSS JOIN jsonb_array_elements(recount.items(body -> 'entry')) WITH ORDINALITY AS entry (item, place)
     CROSS JOIN jsonb_array_elements(recount.items(entry.item -> 'changes')) WITH ORDINALITY AS change (item, place)

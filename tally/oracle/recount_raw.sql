@@ -11,7 +11,8 @@ CREATE TABLE recount.raw (
     headers         jsonb  NOT NULL DEFAULT '{}'
 );
 
--- The tenant that owns a business number, by the topic `numbers`; any tenant may use a number that is not here.
-CREATE TABLE recount.number (number_id text PRIMARY KEY, tenant text NOT NULL);
+-- The tenant that owns a business number, and the id that the number had before, by the topic `numbers`; any tenant may
+-- use a number that is not here.
+CREATE TABLE recount.number (number_id text PRIMARY KEY, tenant text NOT NULL, successor_of text);
 
 CREATE TABLE recount.bound (name text PRIMARY KEY, most bigint NOT NULL);
