@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from tally.schemas.bounds import BOUNDS
+from tally.schemas.numbers import Number
 from tally.tables.kafka.unread import stands_in
 
 SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")
@@ -28,8 +29,8 @@ class RawTopics(Protocol):
     def records(self, topics: Sequence[str], deadline_seconds: float) -> AsyncIterator[tuple[str, Any]]:
         """Yield every record that these topics hold now, after its topic. Raises TimeoutError."""
 
-    async def owners(self) -> Mapping[str, str]:
-        """Return the owning tenant of each business number."""
+    async def numbers(self) -> Mapping[str, Number]:
+        """Return what is known of each business number."""
 
 
 async def connect(dsn: str) -> Any:
@@ -59,8 +60,7 @@ async def copy_raw(raw: RawTopics, connection: Any) -> int:
     await begin(connection)
     rows: list[Copied] = []
     count = 0
-    owners = list((await raw.owners()).items())
-    await connection.copy_records_to_table("number", schema_name="recount", records=owners)
+    await copy_numbers(connection, await raw.numbers())
     async for topic, record in raw.records(RAW, DEADLINE_SECONDS):
         place = (topic, record.partition, record.offset, record.timestamp)
         # A stand-in for a batch that may not be unpacked is not one of its records, so it counts nothing.
@@ -73,6 +73,12 @@ async def copy_raw(raw: RawTopics, connection: Any) -> int:
             rows = []
     await _copy(connection, rows)
     return count
+
+
+async def copy_numbers(connection: Any, numbers: Mapping[str, Number]) -> None:
+    """Copy what is known of business numbers into `recount.number`."""
+    rows = [(number_id, number.tenant, number.successor_of) for number_id, number in numbers.items()]
+    await connection.copy_records_to_table("number", schema_name="recount", records=rows)
 
 
 def headers_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:

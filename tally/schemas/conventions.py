@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from tally.schemas.call_facts import VariableRole
-from tally.schemas.numbers import Owners
+from tally.schemas.numbers import NO_NUMBERS, Numbers
 
 VARIABLES: Mapping[str, VariableRole] = {
     "CAMPAIGN_ID": "campaign",
@@ -23,7 +23,7 @@ class Conventions(Struct, frozen=True):
     variables: Mapping[str, VariableRole] = field(default_factory=lambda: VARIABLES)
     amd_event: str = ""
     """Name of a UserEvent that tells human from machine; its field `Status` has the verdict."""
-    owners: Owners = field(default_factory=dict)
+    numbers: Numbers = NO_NUMBERS
 
 
 CONVENTIONS = Conventions()

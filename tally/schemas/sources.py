@@ -50,10 +50,11 @@ class Source(Struct, frozen=True):
 def _webhook(
     value: bytes | None,
     _headers: Headers = (),
-    _conventions: Conventions = CONVENTIONS,
+    conventions: Conventions = CONVENTIONS,
     published_ms: int | None = None,
 ) -> Routed:
-    return read_webhook_fast(value, published_ms) or read_webhook(value, published_ms)
+    numbers = conventions.numbers
+    return read_webhook_fast(value, published_ms, numbers) or read_webhook(value, published_ms, numbers)
 
 
 def _send(
@@ -62,8 +63,8 @@ def _send(
     conventions: Conventions = CONVENTIONS,
     published_ms: int | None = None,
 ) -> Routed:
-    owners = conventions.owners
-    return read_send_fast(value, published_ms, owners) or read_send(value, published_ms, owners)
+    numbers = conventions.numbers
+    return read_send_fast(value, published_ms, numbers) or read_send(value, published_ms, numbers)
 
 
 SOURCES = (

@@ -9,14 +9,16 @@ from typing import Any
 
 import asyncpg
 import pytest
+from msgspec import structs
 
 from tally.agents.view.answer import campaign_answer
 from tally.oracle.comparison import Numbers, differences
 from tally.oracle.judgement import OPERATORS, recounted_tables
-from tally.oracle.recount import begin, connect, headers_of, recount
+from tally.oracle.recount import begin, connect, copy_numbers, headers_of, recount
 from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import partition_of
+from tally.schemas.numbers import Number, numbers_of
 from tally.schemas.records import Keyed
 from tally.schemas.rows import Row, decode_row
 from tally.schemas.sources import READERS
@@ -59,10 +61,13 @@ STREAMS: dict[str, Stream] = {
 LOST_SHARE = 0.3
 
 
-def folded(records: Sequence[RawRecord]) -> list[MemoryPartition]:
+def folded(
+    records: Sequence[RawRecord], numbers: Mapping[str, Number] = MappingProxyType({})
+) -> list[MemoryPartition]:
+    conventions = structs.replace(CONVENTIONS, numbers=numbers_of(numbers))
     facts: defaultdict[int, list[Keyed]] = defaultdict(list)
     for record in records:
-        for keyed in READERS[record.topic](record.value, record.headers, CONVENTIONS, PUBLISHED_MS).facts:
+        for keyed in READERS[record.topic](record.value, record.headers, conventions, PUBLISHED_MS).facts:
             facts[partition_of(keyed.key, PARTITIONS)].append(keyed)
     partitions = [MemoryPartition() for _ in range(PARTITIONS)]
     for number, of_it in facts.items():
@@ -100,7 +105,10 @@ def operators(rows: Sequence[tuple[int, RowKey, Row]]) -> dict[Key, Numbers]:
 
 
 async def recounted(
-    dsn: str, records: Sequence[RawRecord], most: Mapping[str, int] = MappingProxyType({})
+    dsn: str,
+    records: Sequence[RawRecord],
+    most: Mapping[str, int] = MappingProxyType({}),
+    numbers: Mapping[str, Number] = MappingProxyType({}),
 ) -> dict[Key, Numbers]:
     """Return what plain SQL counts, with the bounds of the registry but for those that are given."""
     connection: asyncpg.Connection[asyncpg.Record] = await connect(dsn)
@@ -111,6 +119,7 @@ async def recounted(
             for offset, record in enumerate(records)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
+        await copy_numbers(connection, numbers)
         for bound in most.items():
             await connection.execute("UPDATE recount.bound SET most = $2 WHERE name = $1", *bound)
         await recount(connection)

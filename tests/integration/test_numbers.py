@@ -10,14 +10,18 @@ import orjson
 import pytest
 
 from tally.oracle.api import Answers
+from tally.schemas.errors import BadEvent
 from tally.schemas.numbers import Number
-from tally.simulator.records import SEND_RESULTS, RawRecord
+from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord
 from tally.streams.operations import dead_letters
+from tally.streams.operations.looks import Looks
 from tally.streams.operations.numbers import all_numbers, remove_number, set_number
 from tally.streams.settings import Settings, load
 from tests.support.judge import counted, prepare, publish, verdict
 from tests.support.servers import Kafka
+from tests.support.webhooks import body, messages, status
 from tests.support.workers import WorkerProcess, environment_of, workers
+from tests.unit.schemas.test_wamids import SENT
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
@@ -44,10 +48,10 @@ def accepted(tenant: str, number_id: str, message_id: str) -> RawRecord:
     )
 
 
-async def count_of(worker: WorkerProcess, tenant: str) -> int:
+async def count_of(worker: WorkerProcess, tenant: str, counter: str = "accepted") -> int:
     async with Answers(worker.url) as answers:
         found: list[dict[str, Any]] = await answers.campaigns(tenant)
-    return sum(one["totals"]["accepted"] for one in found)
+    return sum(one["totals"][counter] for one in found)
 
 
 async def refused(settings: Settings) -> list[str]:
@@ -79,6 +83,32 @@ async def test_what_another_tenant_says_of_a_number_is_a_dead_letter_until_the_n
 
         await set_number(settings, "2", Number("a"))
         await until_refused(settings, environment, "b", "2")
+
+
+async def test_a_number_that_gets_another_id_goes_on_as_the_same(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    environment = environment_of(kafka.bootstrap, database, f"n{uuid4().hex[:8]}-")
+    await prepare(environment)
+    settings = load(environment)
+    with pytest.raises(BadEvent, match="an id that does not itself follow this one"):
+        await set_number(settings, "1", Number("a", successor_of="1"))
+
+    with workers(environment, tmp_path, "one") as (worker,):
+        worker.start()
+        await worker.ready()
+        read = body(messages(number="2", statuses=[status(id=SENT, status="read")]))
+        await publish(environment, [accepted("a", "1", SENT), RawRecord(WEBHOOK_EVENTS, None, read)])
+        await counted(worker)
+        assert (await count_of(worker, "a", "accepted"), await count_of(worker, "a", "read")) == (1, 0)
+        assert str(await Looks(settings).moved()).startswith("1 at 2, sent at 1; ")
+
+        await set_number(settings, "2", Number("a", successor_of="1"))
+        ends_at = time.monotonic() + FOLLOWED_SECONDS
+        while not await count_of(worker, "a", "read"):
+            assert time.monotonic() < ends_at, "the number's second id is another number"
+            await publish(environment, [RawRecord(WEBHOOK_EVENTS, None, read)])
+            await counted(worker)
 
 
 async def until_counted_for(

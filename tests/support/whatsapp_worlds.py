@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+from tally.schemas.numbers import Number
 from tally.simulator.records import (
     SEND_RESULTS,
     WEBHOOK_EVENTS,
@@ -28,11 +29,14 @@ Json = dict[str, Any]
 
 
 class World:
-    """One world: `number` is its business number, and what its campaigns' names end with."""
+    """One world: `number` is its business number, and what its campaigns' names end with.
+
+    The number had that id first, and two others since.
+    """
 
     def __init__(self, rng: Random, number: str, start_s: int) -> None:
         self._rng = rng
-        self._number = number
+        self._ids = (number, f"{number}-second", f"{number}-third")
         self._start_s = start_s
         self._messages = [(new_wamid(rng, "31600000001"), rng.choice(PEOPLE)) for _ in range(4)]
         some = 1 if rng.random() < 0.5 else 2
@@ -40,6 +44,11 @@ class World:
         self._campaigns = (f"c1-{number}", f"c2-{number}", None)[: 2 * some - 1]
         self._contacts = ("8", "9")[:some]
         self._inbound = [new_wamid(rng, "31600000001") for _ in range(3)]
+
+    def numbers(self) -> dict[str, Number]:
+        """Return what is known of the later ids of its number; they are the first tenant's alone."""
+        first, second, third = self._ids
+        return {second: Number("t1", successor_of=first), third: Number("t1", successor_of=second)}
 
     def records(self) -> list[RawRecord]:
         """Return everything that is published, without any order; some of it twice."""
@@ -71,7 +80,7 @@ class World:
             "outcome": "accepted",
             "attempt": rng.choice((1, 1, 2)),
             "template": rng.choice(TEMPLATES),
-            "phone_number_id": self._number,
+            "phone_number_id": rng.choice(self._ids),
             "message_id": self._id(wamid),
             "time": self._at_s() * 1000 + rng.randrange(1000),
         }
@@ -119,7 +128,7 @@ class World:
         return self._hook(messages=[said])
 
     def _hook(self, field: str = "messages", **value: Any) -> RawRecord:
-        metadata = {"display_phone_number": "15550783881", "phone_number_id": self._number}
+        metadata = {"display_phone_number": "15550783881", "phone_number_id": self._rng.choice(self._ids)}
         change = {"field": field, "value": {"metadata": metadata, **value}}
         body = {"object": "whatsapp_business_account", "entry": [{"changes": [change]}]}
         return RawRecord(WEBHOOK_EVENTS, None, as_meta_writes(body))

@@ -25,7 +25,7 @@ from tally.schemas.fields import (
     user_identifier,
 )
 from tally.schemas.keys import bounded_template
-from tally.schemas.numbers import NOBODYS, Owners
+from tally.schemas.numbers import NO_NUMBERS, Numbers
 from tally.schemas.records import Routed
 from tally.schemas.sends.facts import Checked, add_facts
 
@@ -68,7 +68,7 @@ _OUTCOME = ("outcome", "accepted")
 
 
 def read_send_fast(
-    value: bytes | None, published_ms: int | None = None, owners: Owners = NOBODYS
+    value: bytes | None, published_ms: int | None = None, numbers: Numbers = NO_NUMBERS
 ) -> Routed | None:
     """Turn one send result into facts, or return None where the full reader has to."""
     if not may_be_fast(value):
@@ -81,14 +81,14 @@ def read_send_fast(
     who = _who(body.contact)
     if not who:
         return None
-    if owners and owners.get(body.phone_number_id, tenant := _text(body.tenant)) != tenant:
+    if numbers.owners and numbers.is_foreign(body.phone_number_id, _text(body.tenant)):
         return None
     routed = Routed(seen=[_OUTCOME])
-    add_facts(routed, _checked(body, at_ms, who))
+    add_facts(routed, _checked(body, at_ms, who, numbers.first_id(body.phone_number_id)))
     return routed
 
 
-def _checked(body: _Body, at_ms: int, who: list[bytes]) -> Checked:
+def _checked(body: _Body, at_ms: int, who: list[bytes], number: str) -> Checked:
     template = body.template
     return Checked(
         tenant=_text(body.tenant),
@@ -101,7 +101,7 @@ def _checked(body: _Body, at_ms: int, who: list[bytes]) -> Checked:
         template=bounded_template(template.name, template.language),
         label="" if template.id is None else _text(template.id),
         error=None,
-        number=body.phone_number_id,
+        number=number,
         wamid=body.message_id,
         who=who,
     )

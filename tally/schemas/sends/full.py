@@ -23,7 +23,7 @@ from tally.schemas.fields import (
     user_identifier,
 )
 from tally.schemas.keys import FREE_FORM, Template, bounded_template, join_parts
-from tally.schemas.numbers import NOBODYS, Owners
+from tally.schemas.numbers import NO_NUMBERS, Numbers
 from tally.schemas.records import Routed, read_object
 from tally.schemas.sends.facts import Checked, add_facts, whereabouts
 
@@ -48,21 +48,21 @@ FIELDS = frozenset(
 )
 
 
-def read_send(value: bytes | None, published_ms: int | None = None, owners: Owners = NOBODYS) -> Routed:
+def read_send(value: bytes | None, published_ms: int | None = None, numbers: Numbers = NO_NUMBERS) -> Routed:
     """Turn one send result into facts about the message, the recipient and the customer.
 
-    `published_ms` is Kafka's time of the record: nothing in it happened more than a day later. `owners` says
+    `published_ms` is Kafka's time of the record: nothing in it happened more than a day later. `numbers` says
     whose business numbers are: what another tenant says of one is `foreign_number`.
     """
     routed = Routed()
     try:
-        _read(read_object(value), latest_ms(published_ms), owners, routed)
+        _read(read_object(value), latest_ms(published_ms), numbers, routed)
     except BadEvent as error:
         routed.refuse(error.bad)
     return routed
 
 
-def _read(body: dict[str, Any], latest: int, owners: Owners, routed: Routed) -> None:
+def _read(body: dict[str, Any], latest: int, numbers: Numbers, routed: Routed) -> None:
     _version(body)
     tenant = producer_id(required(body, "tenant", "$", PRODUCERS_ID), "$.tenant")
     channel = _one_of(body, "channel", CHANNELS)
@@ -83,8 +83,9 @@ def _read(body: dict[str, Any], latest: int, owners: Owners, routed: Routed) -> 
     number = wamid = ""
     if channel == "whatsapp":
         number = meta_id(body, "phone_number_id", "$")
-        if owners.get(number, tenant) != tenant:
+        if numbers.is_foreign(number, tenant):
             raise BadEvent("foreign_number", "$.phone_number_id", "a business number of the event's tenant")
+        number = numbers.first_id(number)
         wamid = meta_id(body, "message_id", "$") if outcome == "accepted" else ""
     else:
         whom = (tenant, campaign or "", contact, attempt)

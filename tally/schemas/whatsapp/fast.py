@@ -30,6 +30,7 @@ from tally.schemas.fields import (
     user_identifier,
 )
 from tally.schemas.keys import join_parts
+from tally.schemas.numbers import NO_NUMBERS, Numbers
 from tally.schemas.records import KeyedCustomerSeen, KeyedFact, Routed
 from tally.schemas.scan import may_be_read
 from tally.schemas.wamids import message_id
@@ -117,7 +118,9 @@ _decode = msgspec.json.Decoder(_Body).decode
 _FIELD = ("field", "messages")
 
 
-def read_statuses(value: bytes | None, published_ms: int | None = None) -> Routed | None:
+def read_statuses(
+    value: bytes | None, published_ms: int | None = None, numbers: Numbers = NO_NUMBERS
+) -> Routed | None:
     """Split one POST body into facts, or return None where the full reader has to."""
     if not may_be_fast(value):
         return None
@@ -127,14 +130,14 @@ def read_statuses(value: bytes | None, published_ms: int | None = None) -> Route
         for entry in _decode(value).entry:
             for change in entry.changes:
                 routed.seen.append(_FIELD)
-                _read_value(change.value, latest_s, routed)
+                _read_value(change.value, latest_s, numbers, routed)
     except UNREADABLE:
         return None
     return routed
 
 
-def _read_value(value: _Value, latest_s: int, routed: Routed) -> None:
-    key = _key(value.metadata.phone_number_id)
+def _read_value(value: _Value, latest_s: int, numbers: Numbers, routed: Routed) -> None:
+    key = _key(numbers.first_id(value.metadata.phone_number_id))
     for contact in value.contacts:
         if contact.user_id or contact.parent_user_id:
             linked = _identifiers(contact.wa_id, contact.user_id, contact.parent_user_id)
@@ -225,8 +228,10 @@ def read_uncounted(value: bytes | None) -> Routed | None:
     return routed
 
 
-def read_webhook_fast(value: bytes | None, published_ms: int | None = None) -> Routed | None:
+def read_webhook_fast(
+    value: bytes | None, published_ms: int | None = None, numbers: Numbers = NO_NUMBERS
+) -> Routed | None:
     """Read one POST body that has the shape of nearly all traffic; return None for the full reader's."""
     if value is not None and b'"statuses"' in value:
-        return read_statuses(value, published_ms)
+        return read_statuses(value, published_ms, numbers)
     return read_uncounted(value)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.fields import LIST, OBJECT, TEXT, latest_ms, meta_id, required, typed
 from tally.schemas.keys import join_parts
+from tally.schemas.numbers import NO_NUMBERS, Numbers
 from tally.schemas.records import KeyedCustomerSeen, Routed, read_object
 from tally.schemas.whatsapp import echo
 from tally.schemas.whatsapp.identity import contact_identifiers, renamed_identifiers
@@ -51,10 +52,13 @@ Paths, also of a BadEvent that it raises, begin at the part.
 """
 
 
-def read_webhook(value: bytes | None, published_ms: int | None = None) -> Routed:
+def read_webhook(
+    value: bytes | None, published_ms: int | None = None, numbers: Numbers = NO_NUMBERS
+) -> Routed:
     """Split one POST body into facts; bad parts are listed with their paths and the rest counts.
 
-    `published_ms` is Kafka's time of the record: no event happened more than a day later.
+    `published_ms` is Kafka's time of the record: no event happened more than a day later. `numbers` says
+    which ids are of one business number.
     """
     routed = Routed()
     try:
@@ -65,15 +69,16 @@ def read_webhook(value: bytes | None, published_ms: int | None = None) -> Routed
     except BadEvent as error:
         routed.refuse(error.bad)
         return routed
-    _Webhook(routed, latest_ms(published_ms)).read_entries(entries)
+    _Webhook(routed, latest_ms(published_ms), numbers).read_entries(entries)
     return routed
 
 
 class _Webhook(NamedTuple):
-    """What all parts of one POST are read into, and the latest time that any may name."""
+    """What all parts of one POST are read into, the latest time that any may name, and business numbers."""
 
     routed: Routed
     latest: int
+    numbers: Numbers
 
     def read_entries(self, entries: list[Any]) -> None:
         place = "$.entry"
@@ -140,6 +145,7 @@ class _Webhook(NamedTuple):
         if number is None:
             return
 
+        number = self.numbers.first_id(number)
         key = join_parts(number)
 
         def link(identifiers: list[bytes]) -> None:

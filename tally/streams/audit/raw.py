@@ -12,10 +12,11 @@ from msgspec import structs
 from tally.agents.audit.counting import folded
 from tally.agents.route.decision import read_record
 from tally.schemas.keys import partition_of
+from tally.schemas.numbers import numbers_of
 from tally.schemas.records import record_value
 from tally.schemas.sources import READERS
 from tally.streams.audit.copies import Copies
-from tally.streams.operations.numbers import all_numbers, owners_of
+from tally.streams.operations.numbers import all_numbers
 from tally.streams.settings import Settings
 from tally.tables.kafka.read_to_end import partitions_of, read_to_end
 from tally.tables.kafka.unread import stands_in
@@ -71,7 +72,7 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
     """Return for each partition a store with the count of all events that the raw topics still hold."""
     logical = {settings.names.raw(source): source for source in READERS}
     stores = {partition: copies.store("raw", partition) for partition in range(partitions)}
-    conventions = structs.replace(settings.conventions, owners=owners_of(await all_numbers(settings)))
+    conventions = structs.replace(settings.conventions, numbers=numbers_of(await all_numbers(settings)))
     waiting: defaultdict[int, list[Fact]] = defaultdict(list)
     async for record in read_to_end(settings.kafka, list(logical), DEADLINE_SECONDS):
         if stands_in(record):

@@ -1,4 +1,4 @@
-"""`tally numbers`: which tenant owns a business number."""
+"""`tally numbers`: which tenant owns a business number, and which ids are of one."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,7 +14,8 @@ from tally.streams.operations import numbers
 from tally.streams.settings import load
 
 app = typer.Typer(
-    help="Say whose a business number is: others' send results are refused.", no_args_is_help=True
+    help="Say whose a business number is, and which ids are of one: others' send results are refused.",
+    no_args_is_help=True,
 )
 
 NumberId = Annotated[str, typer.Argument(help="Meta's phone_number_id")]
@@ -35,7 +36,9 @@ def set_number(
     number_id: NumberId,
     tenant: Annotated[str, typer.Argument(help="whose it is")],
     name: Annotated[str | None, typer.Option(help="what people call it")] = None,
-    successor_of: Annotated[str | None, typer.Option(help="the id that it had before; only kept")] = None,
+    successor_of: Annotated[
+        str | None, typer.Option(help="the id that it had before: both are one number")
+    ] = None,
 ) -> None:
     """Say whose a number is; send results of other tenants become dead letters `foreign_number`."""
     _asked(numbers.set_number(load(), number_id, Number(tenant, successor_of, name)))

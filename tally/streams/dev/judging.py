@@ -5,7 +5,8 @@ from typing import Any
 
 from tally.oracle.api import Answers
 from tally.oracle.judgement import Judgement, judge
-from tally.streams.operations.numbers import all_numbers, owners_of
+from tally.schemas.numbers import Number
+from tally.streams.operations.numbers import all_numbers
 from tally.streams.settings import Settings
 from tally.tables.kafka.read_to_end import read_to_end
 
@@ -22,9 +23,9 @@ class RawTopics:
         async for record in read_to_end(self._settings.kafka, list(logical), deadline_seconds):
             yield logical[record.topic], record
 
-    async def owners(self) -> Mapping[str, str]:
-        """Return the owning tenant by business number."""
-        return owners_of(await all_numbers(self._settings))
+    async def numbers(self) -> Mapping[str, Number]:
+        """Return what is known of each business number."""
+        return await all_numbers(self._settings)
 
 
 async def judged(settings: Settings, answers: Answers) -> Judgement:

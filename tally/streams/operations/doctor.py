@@ -55,6 +55,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("what Postgres shows", partial(_cuts, settings)),
         ("campaigns with more templates than an answer shows", partial(_many_templates, settings)),
         ("messages by business number", partial(_messages, looks)),
+        ("messages whose send is at another number", partial(_moved, looks)),
         ("customers by business number", partial(_customers, looks)),
         ("dead letters by reason", partial(_dead_letters, looks)),
         ("what is missing", partial(what_is_missing, looks)),
@@ -151,6 +152,10 @@ async def _many_templates(settings: Settings) -> str:
 
 async def _messages(looks: Looks) -> str:
     return str(await looks.census())
+
+
+async def _moved(looks: Looks) -> str:
+    return str(await looks.moved())
 
 
 async def _customers(looks: Looks) -> str:

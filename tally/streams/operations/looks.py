@@ -33,6 +33,7 @@ class Looks:
         self._letters: dead_letters.Summary | None = None
         self._lines: list[incomplete.Line] | None = None
         self._held: Held | None = None
+        self._moved: Moved | None = None
 
     async def letters(self) -> dead_letters.Summary:
         """Return dead letters by reason and by bound."""
@@ -49,6 +50,18 @@ class Looks:
     async def census(self) -> "Census":
         """Return the messages that wait for a send result or that several tenants claim."""
         return (await self._states()).census
+
+    async def moved(self) -> "Moved":
+        """Return the messages that wait at one number and have their send at another."""
+        if self._moved is None:
+            moved = Moved.of((await self.census()).waiting)
+            if moved.waiting:
+                states = self.settings.names.changelog(STATES)
+                async for record in read_to_end(self.settings.kafka, [states], SCAN_SECONDS):
+                    if table_of(record.key) == MESSAGES.table:
+                        moved.apply(record.key[1:], record.value)
+            self._moved = moved
+        return self._moved
 
     async def crowds(self) -> "Crowds":
         """Return the identifiers that identify no customer, and the largest customer."""
@@ -106,6 +119,43 @@ class Census(Struct):
         return f"waiting for a send result: {waiting}; claimed by several tenants: {contested}"
 
 
+class Moved(Struct):
+    """Messages that wait at one business number, though a send result names them at another.
+
+    Mostly the number got another id, under which its statuses come, and nobody has said so.
+    """
+
+    waiting: dict[bytes, bytes]
+    """The keys of waiting messages, by what follows the number in them."""
+    sent: dict[bytes, bytes] = field(default_factory=dict)
+    """Of these the keys of the messages that have a send."""
+
+    @staticmethod
+    def of(waiting: Collection[bytes]) -> "Moved":
+        """Return what looks for the sends of these messages; keys without a token are left out."""
+        parts = {key.partition(b"/")[2]: key for key in waiting}
+        # An id of a gateway's own may be another message at each number; a token is not.
+        return Moved({part: key for part, key in parts.items() if not part.startswith(b"x/")})
+
+    def apply(self, key: bytes, value: bytes | None) -> None:
+        """Apply the state of a message; a later one replaces an earlier one."""
+        part = key.partition(b"/")[2]
+        if part not in self.waiting or key == self.waiting[part]:
+            return
+        claim = None if value is None else MESSAGES.decode(value).claim
+        if claim is not None and claim.tenant:
+            self.sent[part] = key
+        elif self.sent.get(part) == key:
+            del self.sent[part]
+
+    def __str__(self) -> str:
+        pairs = Counter((_number(self.waiting[part]), _number(key)) for part, key in self.sent.items())
+        shown = [f"{count} at {here}, sent at {there}" for (here, there), count in pairs.most_common(SHOWN)]
+        more = ["..."] if len(pairs) > SHOWN else []
+        advice = ["if these are ids of one number: `tally numbers set NEW TENANT --successor-of OLD`"]
+        return "; ".join([*shown, *more, *advice]) if shown else "none"
+
+
 class Crowds(Struct):
     """Identifiers linked with too many others to identify a customer, and the largest customer.
 
@@ -149,6 +199,11 @@ class Crowds(Struct):
 
 def _by_number(subjects: Collection[bytes]) -> str:
     # The rest of a key need not be text: a message id among customers' identifiers is a digest.
-    numbers = Counter(split_parts(key.partition(b"/")[0])[0] for key in subjects)
+    numbers = Counter(map(_number, subjects))
     shown = [f"{number}: {count}" for number, count in numbers.most_common(SHOWN)]
     return ", ".join([*shown, *(["..."] if len(numbers) > SHOWN else [])]) or "none"
+
+
+def _number(key: bytes) -> str:
+    """Return the business number in a key."""
+    return split_parts(key.partition(b"/")[0])[0]

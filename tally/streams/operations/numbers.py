@@ -1,12 +1,21 @@
-"""The topic `numbers`: sets and follows which tenant owns a business number."""
+"""The topic `numbers`: sets and follows which tenant owns a business number, and which ids are of one."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
-from tally.schemas.numbers import BadNumber, Number, Owners, checked_number, encode, read_number
+from tally.schemas.numbers import (
+    BadNumber,
+    Number,
+    Numbers,
+    check_first,
+    checked_number,
+    encode,
+    numbers_of,
+    read_number,
+)
 from tally.schemas.topics import NUMBERS
 from tally.streams.operations.following import Follower
 from tally.streams.settings import Settings
@@ -26,8 +35,14 @@ async def all_numbers(settings: Settings) -> dict[str, Number]:
 
 
 async def set_number(settings: Settings, number_id: str, number: Number) -> None:
-    """Set the owner of a number from now on. Raises KafkaError, TimeoutError, BadEvent."""
-    await _publish(settings, number_id, encode(checked_number(number_id, number)))
+    """Set the owner of a number, and the id that it had before, from now on.
+
+    Raises KafkaError, TimeoutError, BadEvent.
+    """
+    checked = checked_number(number_id, number)
+    if number.successor_of is not None:
+        check_first(number_id, await all_numbers(settings) | {number_id: checked})
+    await _publish(settings, number_id, encode(checked))
 
 
 async def remove_number(settings: Settings, number_id: str) -> None:
@@ -35,19 +50,14 @@ async def remove_number(settings: Settings, number_id: str) -> None:
     await _publish(settings, number_id, None)
 
 
-def owners_of(numbers: Mapping[str, Number]) -> Owners:
-    """Return the owning tenant by phone_number_id."""
-    return {number_id: number.tenant for number_id, number in numbers.items()}
-
-
-def numbers_follower(settings: Settings, changed: Callable[[Owners], None]) -> Follower:
-    """Return what calls `changed` with the owners of all numbers at the start and at each change."""
+def numbers_follower(settings: Settings, changed: Callable[[Numbers], None]) -> Follower:
+    """Return what calls `changed` with what is known of all numbers at the start and at each change."""
     numbers: dict[str, Number] = {}
     return Follower(
         settings.kafka,
         settings.names.raw(NUMBERS),
         lambda record: _apply(numbers, record),
-        lambda: changed(owners_of(numbers)),
+        lambda: changed(numbers_of(numbers)),
     )
 
 

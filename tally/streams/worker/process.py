@@ -130,7 +130,7 @@ class Process:
             facts, dead_letters, self._observer, _route_failed, self._gate, conventions, settings.generation
         )
         numbers = numbers_follower(
-            settings, lambda owners: route.read_by(structs.replace(conventions, owners=owners))
+            settings, lambda numbers: route.read_by(structs.replace(conventions, numbers=numbers))
         )
         await numbers.start()
         self._services["numbers"] = numbers.run

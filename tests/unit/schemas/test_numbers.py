@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tally.schemas.conventions import Conventions
 from tally.schemas.grains import RowKey
-from tally.schemas.numbers import BadNumber, Number, encode, read_number
+from tally.schemas.numbers import BadNumber, Number, Numbers, encode, read_number
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
@@ -17,7 +17,7 @@ from tests.support.partition import MemoryPartition
 from tests.unit.schemas.sends.test_full import ACCEPTED
 
 OWNED = ACCEPTED["phone_number_id"]
-CONVENTIONS = Conventions(owners={OWNED: "a", "2": "b"})
+CONVENTIONS = Conventions(numbers=Numbers({OWNED: "a", "2": "b"}))
 TENANTS = ("a", "b", "c")
 
 
