@@ -183,7 +183,7 @@ async def test_what_is_refused_among_a_thousand_is_withheld_as_bytes_with_whose_
         written = await writer.write(wanted, search=True)
         assert set(written.refused) == {("rows", name.encode())}
         assert written.changed == {"rows": 999}
-        assert await writer.read_withheld(0, 10) == [("rows", name.encode())]
+        assert await writer.read_withheld(0, 1, 10) == [("rows", name.encode())]
         values = await writer.withheld_values(0, [("rows", name.encode())])
         assert values == {("rows", name.encode()): encode(refused)}
         assert await writer.read_progress([0]) == {0: progress(1)}
@@ -203,7 +203,7 @@ async def test_the_search_for_what_is_refused_is_bounded_and_the_rest_is_withhel
         found = {key for key, _ in written.refused.items() if key not in written.unsearched}
         assert len(found) == FOUND_AT_ONCE
         assert len(written.refused) + written.changed["rows"] == 200
-        assert len(await Writer(database, 1).read_withheld(0, 1_000)) == len(written.refused)
+        assert len(await Writer(database, 1).read_withheld(0, 1, 1_000)) == len(written.refused)
 
 
 @pytest.mark.asyncio
@@ -224,6 +224,27 @@ async def test_what_is_withheld_is_given_up_once_it_is_accepted_or_gone(migrated
         assert await fetch(migrated, "SELECT campaign FROM tally.counters") == [("bad",)]
         assert await writer.withheld_values(0, names) == {names[2]: encode(row(2, accepted=2))}
         assert await fetch(migrated, "SELECT sqlstate FROM tally.withheld") == [("22P05",)]
+
+
+@pytest.mark.asyncio
+async def test_where_too_much_is_refused_nothing_is_written(migrated: str) -> None:
+    rows = [(key(f"c{n}\0"), row(1, accepted=1)) for n in range(4)]
+    async with opened(migrated) as database:
+        writer = Writer(database, 1)
+        wanted = order(0, [*rows, (key("good"), row(1))], progress(1), None, most_withheld=3)
+        with pytest.raises(Unacceptable, match="22P05: Postgres refuses more than 3 entries"):
+            await writer.write(wanted, search=True)
+        assert await writer.read_progress([0]) == {}
+        await writer.write(order(0, rows[:3], progress(1), None, most_withheld=3), search=True)
+        held = set(await writer.read_withheld(0, 1, 9))
+        assert len(held) == 3
+        assert await writer.read_withheld(0, 2, 9) == [], "of another epoch"
+        # One is mended while another is refused.
+        changes = [(rows[0][0], None), rows[3]]
+        wanted = order(0, changes, progress(2, 2), progress(1), withheld=held, most_withheld=3)
+        await writer.write(wanted, search=True)
+        assert len(await writer.read_withheld(0, 1, 9)) == 3
+    assert await fetch(migrated, "SELECT campaign FROM tally.counters") == []
 
 
 @pytest.mark.asyncio

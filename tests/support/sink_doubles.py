@@ -81,6 +81,8 @@ class MemoryPostgres:
     def __init__(self) -> None:
         self.rows: dict[tuple[int, Key], tuple[bytes, int]] = {}
         self.withheld: dict[tuple[int, Key], bytes] = {}
+        self.epochs: dict[tuple[int, Key], int] = {}
+        """Which epoch has withheld it."""
         self.progress: dict[int, SinkProgress] = {}
         self.away = False
         self.lose_every = 0
@@ -100,9 +102,10 @@ class MemoryPostgres:
         self.reads += 1
         return {partition: held for partition, held in self.progress.items() if partition in partitions}
 
-    async def read_withheld(self, partition: int, most: int) -> list[Key]:
+    async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
         self._answer()
-        return [name for where, name in self.withheld if where == partition][:most]
+        of_epoch = [one for one in self.withheld if one[0] == partition and self.epochs[one] == epoch]
+        return [name for _, name in of_epoch][:most]
 
     async def withheld_values(self, partition: int, keys: Iterable[Key]) -> dict[Key, bytes]:
         self._answer()
@@ -121,6 +124,8 @@ class MemoryPostgres:
         bad = self.unstorable & (order.entries.keys() - order.untried)
         if bad and not search:
             raise Unacceptable("22", "22021", "no such character")
+        if len((order.withheld - (order.entries.keys() - order.untried)) | bad) > order.most_withheld:
+            raise Unacceptable("22", "22021", f"Postgres refuses more than {order.most_withheld} entries")
         self._keep(order, bad)
         written = Written({"rows": len(order.entries)}, {"rows": 0.0}, dict.fromkeys(bad, "22021"))
         if order.is_pruning:
@@ -138,8 +143,10 @@ class MemoryPostgres:
         for name, value in order.entries.items():
             if value is not None and (name in bad or name in order.untried):
                 self.withheld[where, name] = value
+                self.epochs[where, name] = order.progress.epoch
                 continue
-            self.withheld.pop((where, name), None)
+            if name in order.withheld:
+                self.withheld.pop((where, name), None)
             self.rows.pop((where, name), None)
             if value is not None:
                 self.rows[where, name] = (value, order.progress.epoch)
@@ -148,6 +155,8 @@ class MemoryPostgres:
         other = [key for key, (_, of) in self.rows.items() if key[0] == partition and of != epoch]
         for one in other[:PRUNED_AT_ONCE]:
             del self.rows[one]
+        for one in [one for one in self.withheld if one[0] == partition and self.epochs[one] != epoch]:
+            del self.withheld[one]
         return len(other)
 
     def of(self, partition: int) -> dict[Key, bytes]:

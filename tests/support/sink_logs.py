@@ -53,6 +53,8 @@ class Log:
     def __init__(self) -> None:
         self.records: list[LogRecord] = []
         self.end = 0
+        self._horizons_ms: dict[int, float] = {}
+        """Until when a tombstone stays, by its offset; decided by the first compaction that looks at it."""
 
     def append(self, entries: Iterable[tuple[bytes, bytes | None]], at_ms: int) -> None:
         for key, value in entries:
@@ -64,18 +66,20 @@ class Log:
         """Remove what is superseded and what was deleted long ago, but nothing younger than the lag.
 
         The cleaner ends where a segment does, which may be within a transaction: `younger` old records are
-        left as they are.
+        left as they are. A tombstone stays for the time of retention after the first compaction that looks
+        at it (KIP-534), so that nobody reads a value that is gone and misses its tombstone.
         """
         old = [record for record in self.records if record.timestamp <= now_ms - LAG_SECONDS * 1000]
         old = old[: max(0, len(old) - younger)]
-        newest = {record.key: record.offset for record in old}
-        gone = now_ms - (LAG_SECONDS + RETENTION_SECONDS) * 1000
+        newest = {record.key: record for record in old}
         kept = [
-            record
-            for record in old
-            if newest[record.key] == record.offset and not (record.value is None and record.timestamp < gone)
+            record for record in newest.values() if record.value is not None or self._stays(record, now_ms)
         ]
-        self.records = kept + self.records[len(old) :]
+        self.records = sorted(kept, key=lambda record: record.offset) + self.records[len(old) :]
+
+    def _stays(self, tombstone: LogRecord, now_ms: int) -> bool:
+        horizon_ms = now_ms + RETENTION_SECONDS * 1000
+        return now_ms < self._horizons_ms.setdefault(tombstone.offset, horizon_ms)
 
     def read(self, offset: int, most: int) -> list[LogRecord]:
         return [record for record in self.records if record.offset >= offset][:most]
@@ -117,6 +121,12 @@ class Partition:
         """Leave what an aborted transaction leaves to readers of what is committed: offsets."""
         for log in self.logs.values():
             log.end += rows + 1
+
+    def forget_tombstones(self) -> None:
+        """Let so much time pass, with compactions, that what is deleted by now leaves no trace."""
+        for seconds in (2 * LAG_SECONDS, 2 * RETENTION_SECONDS):
+            self.later(seconds)
+            self.compact()
 
     def later(self, seconds: float) -> None:
         self.now_ms += round(seconds * 1000)
@@ -184,6 +194,12 @@ class Sink:
         self.opened = 0
         self.clock_ms = 0
         """How far its clock is from the brokers'."""
+        self.stopped_s = 0.0
+        """For how long its own clock stood still."""
+
+    @property
+    def now_s(self) -> float:
+        return self.partition.now_s - self.stopped_s
 
     def open(self) -> Cuts:
         at = self.partition
@@ -199,7 +215,7 @@ class Sink:
             self.bounds,
             places=self.begun.places,
             ends=at.found().ends,
-            asked_s=at.now_s,
+            asked_s=self.now_s,
             rules=self.begun.rules,
             since_ms=0 if self.begun.is_new else self.begun.since_ms,
             is_pruned=self.begun.is_pruned,
@@ -217,10 +233,10 @@ class Sink:
             return
         source = self.partition.logs[log]
         records = source.read(cuts.places()[log], most)
-        cuts.apply(log, records, self.partition.now_s)
+        cuts.apply(log, records, self.now_s)
         is_at_end = not source.read(cuts.places()[log], 1)
         position = source.end if is_at_end else cuts.places()[log]
-        cuts.reached(log, position, self.partition.now_s, is_at_end)
+        cuts.reached(log, position, self.now_s, is_at_end)
         self.reopen()
 
     def reopen(self) -> None:

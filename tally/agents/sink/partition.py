@@ -95,9 +95,9 @@ class PartitionSink:
         if begun is None:
             return False
         self._begun, self._found, self.seen = begun, found, held
-        self.withheld = Withheld.of(
-            await self._ports.writer.read_withheld(self.partition, Withheld.MOST), self._ports.clock()
-        )
+        # What another epoch withheld may be gone since: this one reads its own value of it, or deletes it.
+        held_back = await self._ports.writer.read_withheld(self.partition, begun.epoch, Withheld.MOST)
+        self.withheld = Withheld.of(held_back, self._ports.clock())
         self._cuts = Cuts(
             self._ports.sieve,
             bounds,
@@ -194,6 +194,7 @@ class PartitionSink:
             self.seen,
             self.withheld.keys,
             self.withheld.untried(now_s),
+            self.withheld.MOST,
             write.is_pruning,
         )
         try:

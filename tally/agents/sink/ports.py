@@ -46,8 +46,8 @@ class SinkWriter(Protocol):
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, SinkProgress]:
         """Return the progress of those partitions that have one."""
 
-    async def read_withheld(self, partition: int, most: int) -> list[Key]:
-        """Return what is withheld of a partition, at most so many."""
+    async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
+        """Return what an epoch has withheld of a partition, at most so many."""
 
     async def withheld_values(self, partition: int, keys: Iterable[Key]) -> dict[Key, bytes]:
         """Return the values that are withheld under keys."""
@@ -106,7 +106,7 @@ class SinkPorts(Struct, frozen=True):
     """Partitions that this process has now."""
     observer: SinkObserver
     clock: Callable[[], float]
-    """Monotonic seconds."""
+    """Monotonic seconds, with those in which the machine was suspended: logs are compacted meanwhile."""
     unix_ms: Callable[[], int]
     jitter: Callable[[], float]
     """Returns a uniform random number from 0 to 1."""

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from tally.tables.postgres.failures import Unacceptable
-from tally.tables.postgres.writer import Key, Order, Written
+from tally.tables.postgres.writer import MOST_WITHHELD, Key, Order, Written
 
 AGAIN_SECONDS = 300.0
 """How long what was refused waits for its next try: each try costs Postgres refused statements and log."""
@@ -16,8 +15,7 @@ DUE_AT_ONCE = 200
 class Withheld:
     """The keys that `tally.withheld` holds of one partition."""
 
-    MOST: ClassVar[int] = 10_000
-    """So much refused is no bad value but a fault of the table: writing stops, and the log says why."""
+    MOST: ClassVar[int] = MOST_WITHHELD
 
     def __init__(self) -> None:
         self._retry_at_s: dict[Key, float] = {}
@@ -48,13 +46,10 @@ class Withheld:
         return due[:DUE_AT_ONCE]
 
     def note(self, order: Order, written: Written, now_s: float) -> None:
-        """Note what became of an order. Raises Unacceptable where too much is refused."""
+        """Note what became of an order."""
         for key in order.entries:
             if key not in order.untried or order.entries[key] is None:
                 self._retry_at_s.pop(key, None)
         for key in written.refused:
             wait_seconds = UNSEARCHED_SECONDS if key in written.unsearched else AGAIN_SECONDS
             self._retry_at_s[key] = now_s + wait_seconds
-        if len(self) > self.MOST:
-            sqlstate = next(iter(written.refused.values()), "23000")
-            raise Unacceptable(sqlstate[:2], sqlstate, f"Postgres refuses more than {self.MOST} entries")

@@ -132,9 +132,9 @@ class OwnWriter:
             log.warning("cannot look whose database this is", error=repr(error))
         self._again_at_s = self._monotonic() + AGAIN_SECONDS
 
-    async def read_withheld(self, partition: int, most: int) -> list[Key]:
+    async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
         """Return what is withheld as the wrapped writer does."""
-        return await self._writer.read_withheld(partition, most)
+        return await self._writer.read_withheld(partition, epoch, most)
 
     async def withheld_values(self, partition: int, keys: Iterable[Key]) -> dict[Key, bytes]:
         """Return withheld values as the wrapped writer does."""

@@ -28,12 +28,15 @@ Entries = Mapping[Key, bytes | None]
 STATEMENT_ENTRIES = 2_000
 """How many entries one statement writes at most."""
 PRUNED_AT_ONCE = 10_000
+MOST_WITHHELD = 10_000
+"""So much refused of a partition is no bad value but a fault of the table: nothing is written until it is
+mended. A sink knows all that is withheld, so that no old value comes back after a newer one."""
 FOUND_AT_ONCE = 16
 """A search for what Postgres refuses stops after so many entries of a statement: all others of it are
 withheld without one, so that a transaction meets its deadline."""
 
 READ_WITHHELD = """
-SELECT kind, key FROM tally.withheld WHERE generation = $1 AND partition = $2 LIMIT $3
+SELECT kind, key FROM tally.withheld WHERE generation = $1 AND partition = $2 AND epoch = $3 LIMIT $4
 """
 READ_VALUES = """
 SELECT kind, key, value FROM tally.withheld
@@ -54,6 +57,8 @@ class Order(Struct, frozen=True):
     """Entries that `tally.withheld` holds: what is accepted of them is taken from there."""
     untried: Set[Key] = frozenset()
     """Those of them that go there again without being tried."""
+    most_withheld: int = MOST_WITHHELD
+    """Where more would be withheld of the partition, nothing is written."""
     is_pruning: bool = False
 
 
@@ -99,10 +104,10 @@ class Writer:
             held = await connection.fetch(READ_PROGRESS, self._generation, list(partitions))
         return {found["partition"]: SinkProgress(*(found[name] for name in FIELDS)) for found in held}
 
-    async def read_withheld(self, partition: int, most: int) -> list[Key]:
-        """Return what is withheld of a partition, at most so many. Raises Away, Refused."""
+    async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
+        """Return what an epoch has withheld of a partition, at most so many. Raises Away, Refused."""
         async with self._database.transaction() as connection:
-            held = await connection.fetch(READ_WITHHELD, self._generation, partition, most)
+            held = await connection.fetch(READ_WITHHELD, self._generation, partition, epoch, most)
         return [(found["kind"], found["key"]) for found in held]
 
     async def withheld_values(self, partition: int, keys: Iterable[Key]) -> dict[Key, bytes]:
@@ -115,8 +120,8 @@ class Writer:
     async def write(self, order: Order, search: bool = False) -> Written:
         """Write an order and move progress; with `search` find and withhold what Postgres refuses.
 
-        Raises ProgressMoved, Refused, and without `search` Unacceptable, after which nothing is written.
-        After Away nobody knows whether it is.
+        Raises ProgressMoved, Refused, and Unacceptable without `search` or where too much would be withheld,
+        after which nothing is written. After Away nobody knows whether it is.
         """
         prepared = await self._prepared(order)
         written = Written()
@@ -200,7 +205,12 @@ class Writer:
         """Keep as bytes what is refused, and give up what is accepted or gone."""
         values = order.entries
         kept = {key: "" for key in order.untried & values.keys() if values[key] is not None} | written.refused
-        if gone := [key for key in order.withheld & values.keys() if key not in kept]:
+        gone = [key for key in order.withheld & values.keys() if key not in kept]
+        if written.refused and len(order.withheld | kept.keys()) - len(gone) > order.most_withheld:
+            sqlstate = next(iter(written.refused.values()))
+            reason = f"Postgres refuses more than {order.most_withheld} entries"
+            raise Unacceptable(sqlstate[:2], sqlstate, reason)
+        if gone:
             await connection.execute(RELEASE, self._generation, order.partition, release_list(gone))
         if kept:
             listed = withhold_list(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tally.schemas.topics import CHANGELOGS
-from tests.support.sink_logs import Partition, Sink, Table
+from tests.support.sink_logs import LAG_SECONDS, Partition, Sink, Table
 
 SINKS = st.integers(0, 1)
 KEYS = st.sampled_from([f"k{n}".encode() for n in range(8)])
@@ -60,9 +60,11 @@ class TwoSinks(RuleBasedStateMachine):
         states: int,
         counters: int,
     ) -> None:
-        """Nobody writes to Postgres for a while, and the logs are compacted."""
+        """Nobody writes to Postgres for a while, and the logs are compacted, twice so that tombstones go."""
         for rows, cells in changes:
             self.commit(rows, cells)
+        self.partition.later(LAG_SECONDS)
+        self.partition.compact(states, counters)
         self.partition.later(seconds)
         self.partition.compact(states, counters)
 

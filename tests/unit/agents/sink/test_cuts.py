@@ -313,9 +313,8 @@ def test_a_dump_older_than_the_tombstones_leaves_nothing_that_was_deleted() -> N
     dump, progress = dict(table.rows), table.progress
     partition.commit({b"r1": None}, {b"m1": None})
     sink.run_to_end()
-    partition.later(2 * RETENTION_SECONDS)
+    partition.forget_tombstones()
     partition.commit(values(r3=1), values(m3=1))
-    partition.compact()
     assert b"r1" not in [record.key for record in partition.logs[COUNTERS].records], "the tombstone is gone"
     table.rows, table.progress = dump, progress
     sink.run_to_end()
@@ -327,9 +326,8 @@ def test_a_sink_that_was_held_up_for_longer_than_tombstones_live_reads_from_the_
     partition.commit(values(r1=1, r2=1))
     sink.run_to_end()
     partition.commit({b"r1": None})
-    partition.later(2 * RETENTION_SECONDS)
+    partition.forget_tombstones()
     partition.commit(values(r3=1))
-    partition.compact()
     sink.run_to_end()
     assert table.held == partition.moments[3]
 
@@ -343,8 +341,7 @@ def test_a_sink_that_was_held_up_in_the_middle_of_a_first_reading_reads_from_the
     assert table.progress is not None
     assert not table.progress.is_cut
     partition.commit({b"r1": None})
-    partition.later(2 * RETENTION_SECONDS)
-    partition.compact()
+    partition.forget_tombstones()
     sink.run_to_end()
     assert table.held == partition.moments[3]
 
@@ -356,9 +353,8 @@ def test_a_dump_older_than_the_tombstones_is_noticed_with_a_slow_clock_as_well()
     dump, progress = dict(table.rows), table.progress
     partition.commit({b"r1": None})
     sink.run_to_end()
-    partition.later(2 * RETENTION_SECONDS)
+    partition.forget_tombstones()
     partition.commit(values(r3=1))
-    partition.compact()
     table.rows, table.progress = dump, progress
     sink.clock_ms = -2 * round(RETENTION_SECONDS * 1000)
     sink.run_to_end()

@@ -233,6 +233,46 @@ async def test_a_rules_change_while_the_sink_is_away_deletes_what_is_no_more() -
     assert accepted(postgres) == {"a": 1, "b": 2}
 
 
+async def test_what_another_epoch_withheld_is_no_value_of_this_one() -> None:
+    """It may be gone since, and its tombstone as well: what a log no longer holds is not written again."""
+    partition, postgres, hands = made()
+    bad = ("rows", key("bad").encode())
+    postgres.unstorable.add(bad)
+    counted(partition, "a", "bad")
+    await Life(hands).run(is_at(postgres, 1), 0.1)
+    assert bad in {name for _, name in postgres.withheld}
+    partition.rules = "r2"
+    partition.commit({bad[1]: None})
+    partition.forget_tombstones()
+    counted(partition, "b")
+    assert bad[1] not in [record.key for record in partition.logs[COUNTERS].records], "the tombstone is gone"
+    postgres.unstorable.clear()
+    life = Life(hands)
+    await life.run(is_at(postgres, 3), 0.1)
+    assert accepted(postgres) == {"a": 1, "b": 3}
+    assert postgres.withheld == {}
+    assert life.task.current is not None
+    assert len(life.task.current.withheld) == 0
+
+
+async def test_more_than_the_most_is_never_withheld_and_writing_goes_on_once_the_fault_is_mended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is withheld beyond what a beginning reads would be forgotten, and come back as an old value."""
+    monkeypatch.setattr(Withheld, "MOST", 3)
+    partition, postgres, hands = made()
+    postgres.unstorable.update(("rows", key(f"c{n}").encode()) for n in range(5))
+    counted(partition, *(f"c{n}" for n in range(5)), "a")
+    life, failures = Life(hands), hands.heard.failures
+    await life.run(lambda: len(failures) > 20, 0.1)
+    assert postgres.withheld == {}
+    assert accepted(postgres) == {}
+    postgres.unstorable = {("rows", key("c0").encode())}
+    await life.run(is_at(postgres, 1), 0.1)
+    assert set(accepted(postgres)) == {"c1", "c2", "c3", "c4", "a"}
+    assert [name for _, name in postgres.withheld] == [("rows", key("c0").encode())]
+
+
 async def test_two_sinks_and_three_rebalances_a_minute_with_one_paused_for_long() -> None:
     partitions = {n: Partition() for n in range(2)}
     postgres = MemoryPostgres()
