@@ -12,6 +12,12 @@ def unix_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def elapsed_s() -> float:
+    """Return monotonic seconds in which, on Linux, those count in which the machine was suspended."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 async def wait_for(event: asyncio.Event, timeout_seconds: float) -> bool:
     """Wait until an event is set or the timeout expires; return whether it is set."""
     with suppress(TimeoutError):

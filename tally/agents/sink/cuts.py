@@ -69,7 +69,7 @@ class Cuts:
     """What is read of one partition and not yet in Postgres.
 
     `rules` are those of the epoch, empty where not known yet; `since_ms` is the time of the cut that Postgres
-    holds.
+    holds, 0 where nothing can have been missed since.
     """
 
     def __init__(
@@ -172,7 +172,10 @@ class Cuts:
                 return
             one.is_passed = True
             if is_at_end:
-                one.known_end, one.asked_s = position, now_s
+                one.known_end, one.asked_s, one.live = position, now_s, one.newest
+                if self.is_level:
+                    # What comes after a quiet week is read as it comes: no tombstone was missed.
+                    self._since_ms = 0
         self._join()
 
     def next_write(self) -> Write | None:

@@ -80,19 +80,21 @@ class Reading(Struct):
     """Records after the last progress record."""
     ended: deque[Segment] = field(default_factory=deque)
     """Whole transactions that are in no cut yet; those from before the end are one."""
-    at_ms: int = 0
-    at_s: float = 0.0
-    """Kafka's time of the newest record, and when it was read."""
+    newest: tuple[int, float] = (0, 0.0)
+    """Kafka's time of the newest record in ms, and when it was read."""
+    live: tuple[int, float] = (0, 0.0)
+    """What `newest` was when the log was last read to its end."""
 
     def is_read_late(self, at_ms: int, now_s: float, young_seconds: float) -> bool:
         """Note Kafka's time of what is read; return whether compaction may have been at work before.
 
-        A machine that was suspended sees it by Kafka's time alone.
+        A machine whose clock stood still, such as a paused virtual one, sees it by Kafka's time alone: more
+        of it has passed since the log was last read to its end than of its own.
         """
-        passed_ms = (now_s - self.at_s + young_seconds / 2) * 1000
+        live_ms, live_s = self.live
         is_late = now_s - self.asked_s >= young_seconds
-        has_jumped = self.at_ms > 0 and at_ms - self.at_ms > passed_ms
-        self.at_ms, self.at_s = max(self.at_ms, at_ms), now_s
+        has_jumped = live_ms > 0 and at_ms - live_ms > (now_s - live_s + young_seconds / 2) * 1000
+        self.newest = max(self.newest[0], at_ms), now_s
         return self.is_passed and (is_late or has_jumped)
 
     def end(self, record: Record) -> None:

@@ -14,7 +14,7 @@ import faust
 import structlog
 from msgspec import structs
 
-from tally.agents.clock import unix_ms
+from tally.agents.clock import elapsed_s, unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.logs import LogWatch, TopicLogs
 from tally.agents.lag.loop import LagLoop
@@ -195,7 +195,7 @@ class Process:
             writer=writer,
             partitions=lambda: members.partitions,
             observer=self._observer,
-            clock=time.monotonic,
+            clock=elapsed_s,
             unix_ms=unix_ms,
             jitter=random.random,
             token=lambda: uuid4().hex,

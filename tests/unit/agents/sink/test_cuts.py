@@ -374,3 +374,37 @@ def test_a_younger_dump_is_caught_up_with_from_its_offsets() -> None:
     assert table.progress is not None
     assert table.progress.epoch == progress.epoch
     assert table.held == partition.moments[2]
+
+
+def test_a_clock_that_stood_still_is_noticed_although_each_record_follows_the_last_closely() -> None:
+    partition, _, sink = made()
+    for _ in range(5):
+        partition.commit(values(r1=1))
+        partition.later(1.0)
+        sink.run_to_end()
+    opened = sink.opened
+    for _ in range(80):
+        partition.commit(values(r1=1))
+        partition.later(1.0)
+    sink.stopped_s = 80.0
+    for _ in range(80):
+        sink.read(STATES, 2)
+        sink.read(COUNTERS, 4)
+        partition.later(0.01)
+    assert sink.opened == opened + 1
+
+
+def test_where_nothing_happened_for_longer_than_tombstones_live_nothing_was_missed() -> None:
+    """A quiet week is no reason to read everything anew: the logs' ends were seen all the time."""
+    partition, table, sink = made()
+    partition.commit(values(r1=1, r2=1))
+    sink.run_to_end()
+    assert table.progress is not None
+    epoch = table.progress.epoch
+    for _ in range(30):
+        partition.later(RETENTION_SECONDS / 10)
+        sink.run_to_end()
+    partition.commit({b"r1": None})
+    sink.run_to_end()
+    assert table.held == partition.moments[2]
+    assert table.progress.epoch == epoch
