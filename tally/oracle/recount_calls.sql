@@ -1245,8 +1245,8 @@ FROM (
 WHERE at_us < until_us
 GROUP BY pbx, uniqueid;
 
-CREATE FUNCTION recount.call_whole_seconds(times int8multirange) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(sum(upper(span) - lower(span)), 0)::bigint / 1000000
+CREATE FUNCTION recount.call_whole_ms(times int8multirange) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(sum(upper(span) - lower(span)), 0)::bigint / 1000
     FROM unnest(times) AS spans (span)
     WHERE NOT upper_inf(span)
 $$;
@@ -1261,8 +1261,8 @@ $$;
 CREATE UNLOGGED TABLE recount.call_connect AS
 SELECT id, connected.pbx, connected.uniqueid, queue, operator,
     lower(connected.times) AS begin_us,
-    recount.call_whole_seconds(connected.times) AS talk_s,
-    recount.call_whole_seconds(recount.call_begun_within(hold.times, connected.times)) AS hold_s
+    recount.call_whole_ms(connected.times) AS talk_ms,
+    recount.call_whole_ms(recount.call_begun_within(hold.times, connected.times)) AS hold_ms
 FROM recount.call_connected AS connected
     JOIN recount.call_channel USING (pbx, uniqueid)
     JOIN recount.call_operator USING (pbx, uniqueid)
@@ -1305,7 +1305,7 @@ SELECT id, queue, greatest(0, coalesce(
         WHERE later.event <> 'QueueCallerJoin' AND later.at_us >= joined.at_us
             AND (later.pbx, later.uniqueid, later.queue) = (joined.pbx, joined.uniqueid, joined.queue)),
     hangup_us
-) - joined.at_us) / 1000000 AS wait_s
+) - joined.at_us) / 1000 AS wait_ms
 FROM recount.call_queue_event AS joined
     JOIN recount.call_own USING (pbx, uniqueid)
     LEFT JOIN recount.call_channel USING (pbx, uniqueid)
@@ -1416,10 +1416,10 @@ SELECT
     CASE WHEN is_answered THEN amd END AS answered_by,
     CASE WHEN hangup_us IS NOT NULL THEN
         CASE WHEN cause BETWEEN 0 AND 127 THEN cause::text ELSE 'other' END END AS hangup_cause,
-    CASE WHEN hangup_us > up_us THEN (hangup_us - up_us) / 1000000 ELSE 0 END AS connected_s,
-    coalesce(talk_s, 0) AS talk_s,
-    recount.call_whole_seconds(hold.times) + coalesce(operators.hold_s, 0) AS hold_s,
-    coalesce(wait_s, 0) AS queue_wait_s,
+    CASE WHEN hangup_us > up_us THEN (hangup_us - up_us) / 1000 ELSE 0 END AS connected_ms,
+    coalesce(talk_ms, 0) AS talk_ms,
+    recount.call_whole_ms(hold.times) + coalesce(operators.hold_ms, 0) AS hold_ms,
+    coalesce(wait_ms, 0) AS queue_wait_ms,
     coalesce(joins, 0) AS queue_joins,
     coalesce(abandons, 0) AS queue_abandoned,
     coalesce(connects, 0) AS connects,
@@ -1432,11 +1432,11 @@ FROM recount.call_attempt
     LEFT JOIN recount.call_amd USING (id)
     LEFT JOIN recount.call_hold AS hold USING (pbx, uniqueid)
     LEFT JOIN (
-        SELECT id, count(*) AS connects, sum(talk_s) AS talk_s, sum(hold_s) AS hold_s, min(begin_us) AS begin_us
+        SELECT id, count(*) AS connects, sum(talk_ms) AS talk_ms, sum(hold_ms) AS hold_ms, min(begin_us) AS begin_us
         FROM recount.call_connect GROUP BY id
     ) AS operators USING (id)
     LEFT JOIN (SELECT id, sum(joins) AS joins FROM recount.call_joins GROUP BY id) AS joined USING (id)
-    LEFT JOIN (SELECT id, sum(wait_s) AS wait_s FROM recount.call_join GROUP BY id) AS waited USING (id)
+    LEFT JOIN (SELECT id, sum(wait_ms) AS wait_ms FROM recount.call_join GROUP BY id) AS waited USING (id)
     LEFT JOIN (SELECT id, count(*) AS abandons FROM recount.call_abandon GROUP BY id) AS abandoned USING (id)
     LEFT JOIN (
         SELECT id, count(DISTINCT (pbx, dest)) AS unanswered FROM recount.call_ring_no_answer GROUP BY id
@@ -1453,12 +1453,12 @@ UNION ALL
 SELECT id, 'queues', queue || '/' || counter, n
 FROM (
     SELECT id, queue, 'joins' AS counter, joins AS n FROM recount.call_joins
-    UNION ALL SELECT id, queue, 'wait_s', wait_s FROM recount.call_join
+    UNION ALL SELECT id, queue, 'wait_ms', wait_ms FROM recount.call_join
     UNION ALL SELECT id, queue, 'abandoned', 1 FROM recount.call_abandon
     UNION ALL SELECT id, queue, 'ring_no_answer', 1 FROM recount.call_ring_no_answer
     UNION ALL SELECT id, queue, 'connects', 1 FROM recount.call_connect
-    UNION ALL SELECT id, queue, 'talk_s', talk_s FROM recount.call_connect
-    UNION ALL SELECT id, queue, 'hold_s', hold_s FROM recount.call_connect
+    UNION ALL SELECT id, queue, 'talk_ms', talk_ms FROM recount.call_connect
+    UNION ALL SELECT id, queue, 'hold_ms', hold_ms FROM recount.call_connect
 ) AS of_queue
 WHERE queue IS NOT NULL AND n > 0;
 
@@ -1497,17 +1497,17 @@ SELECT
     count(*) FILTER (WHERE answered_by NOT IN ('HUMAN', 'MACHINE')) AS answered_unknown,
     count(*) FILTER (WHERE has_vanished) AS ended_unknown,
     count(*) FILTER (WHERE is_dropped) AS dropped,
-    coalesce(sum(connected_s), 0)::bigint AS connected_s,
-    coalesce(sum(talk_s), 0)::bigint AS talk_s,
-    coalesce(sum(hold_s), 0)::bigint AS hold_s,
-    coalesce(sum(queue_wait_s), 0)::bigint AS queue_wait_s,
+    coalesce(sum(connected_ms), 0)::bigint AS connected_ms,
+    coalesce(sum(talk_ms), 0)::bigint AS talk_ms,
+    coalesce(sum(hold_ms), 0)::bigint AS hold_ms,
+    coalesce(sum(queue_wait_ms), 0)::bigint AS queue_wait_ms,
     coalesce(sum(queue_joins), 0)::bigint AS queue_joins,
     coalesce(sum(queue_abandoned), 0)::bigint AS queue_abandoned,
     coalesce(sum(connects), 0)::bigint AS connects,
     coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer
 FROM (
     SELECT tenant, campaign, template_name, template_language, false AS is_requested, is_attempted, outcome,
-        answered_by, has_vanished, is_dropped, connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned,
+        answered_by, has_vanished, is_dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
         connects, ring_no_answer
     FROM recount.call_result
     WHERE campaign IS NOT NULL
@@ -1525,7 +1525,7 @@ SELECT
     tenant, campaign, template_name, template_language,
     requested, attempted, answered, busy, no_answer, congestion, rejected, unreachable, call_cancelled, call_failed,
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
-    connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned, connects, ring_no_answer,
+    connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer,
     coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
 FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE NOT is_total;
@@ -1535,18 +1535,18 @@ SELECT
     tenant, campaign,
     requested, attempted, answered, busy, no_answer, congestion, rejected, unreachable, call_cancelled, call_failed,
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
-    connected_s, talk_s, hold_s, queue_wait_s, queue_joins, queue_abandoned, connects, ring_no_answer,
+    connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer,
     coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
 FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE is_total;
 
 CREATE TABLE recount.operator_stats AS
 SELECT tenant, pbx, operator,
-    count(talk_s) AS connects,
-    count(*) - count(talk_s) AS ring_no_answer,
-    coalesce(sum(talk_s), 0)::bigint AS talk_s
+    count(talk_ms) AS connects,
+    count(*) - count(talk_ms) AS ring_no_answer,
+    coalesce(sum(talk_ms), 0)::bigint AS talk_ms
 FROM (
-    SELECT id, pbx, uniqueid, operator, talk_s FROM recount.call_connect
+    SELECT id, pbx, uniqueid, operator, talk_ms FROM recount.call_connect
     UNION ALL
     SELECT DISTINCT id, pbx, uniqueid, operator, NULL::bigint
     FROM recount.call_ring_no_answer AS rung
