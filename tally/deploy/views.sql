@@ -24,7 +24,7 @@ BEGIN
             'replied_last_touch', 'replied_quoted', 'clicked', 'clicked_implied', 'requested',
             'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable', 'congestion',
             'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
-            'answered_unknown', 'dropped', 'connected_s', 'talk_s', 'hold_s', 'queue_wait_s',
+            'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms',
             'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
             'hangup_causes', 'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read',
             'epoch', 'updated_at'
@@ -46,7 +46,7 @@ WHERE EXISTS (
         'replied_quoted', 'clicked', 'clicked_implied', 'requested', 'attempted', 'answered',
         'busy', 'no_answer', 'rejected', 'unreachable', 'congestion', 'call_cancelled',
         'call_failed', 'ended_unknown', 'answered_human', 'answered_machine', 'answered_unknown',
-        'dropped', 'connected_s', 'talk_s', 'hold_s', 'queue_wait_s', 'queue_joins',
+        'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms', 'queue_joins',
         'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing', 'hangup_causes',
         'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read'
     ]) AS wanted (name)
@@ -98,10 +98,10 @@ ALTER TABLE tally.counters
     ADD COLUMN IF NOT EXISTS answered_machine bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS answered_unknown bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS dropped bigint NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS connected_s bigint NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS talk_s bigint NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS hold_s bigint NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS queue_wait_s bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS connected_ms bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS talk_ms bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS hold_ms bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS queue_wait_ms bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS queue_joins bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS queue_abandoned bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS connects bigint NOT NULL DEFAULT 0,
@@ -183,10 +183,10 @@ SELECT
     sum(answered_machine)::bigint AS answered_machine,
     sum(answered_unknown)::bigint AS answered_unknown,
     sum(dropped)::bigint AS dropped,
-    sum(connected_s)::bigint AS connected_s,
-    sum(talk_s)::bigint AS talk_s,
-    sum(hold_s)::bigint AS hold_s,
-    sum(queue_wait_s)::bigint AS queue_wait_s,
+    sum(connected_ms)::bigint AS connected_ms,
+    sum(talk_ms)::bigint AS talk_ms,
+    sum(hold_ms)::bigint AS hold_ms,
+    sum(queue_wait_ms)::bigint AS queue_wait_ms,
     sum(queue_joins)::bigint AS queue_joins,
     sum(queue_abandoned)::bigint AS queue_abandoned,
     sum(connects)::bigint AS connects,
@@ -217,8 +217,8 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
             failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
             clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected,
             unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human,
-            answered_machine, answered_unknown, dropped, connected_s, talk_s, hold_s, queue_wait_s,
-            queue_joins, queue_abandoned, connects, ring_no_answer
+            answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+            queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
         time_to_deliver <> '{}' OR time_to_read <> '{}'
@@ -269,10 +269,10 @@ SELECT
     coalesce(sum(answered_machine) FILTER (WHERE grain = 'template'), 0)::bigint AS answered_machine,
     coalesce(sum(answered_unknown) FILTER (WHERE grain = 'template'), 0)::bigint AS answered_unknown,
     coalesce(sum(dropped) FILTER (WHERE grain = 'template'), 0)::bigint AS dropped,
-    coalesce(sum(connected_s) FILTER (WHERE grain = 'template'), 0)::bigint AS connected_s,
-    coalesce(sum(talk_s) FILTER (WHERE grain = 'template'), 0)::bigint AS talk_s,
-    coalesce(sum(hold_s) FILTER (WHERE grain = 'template'), 0)::bigint AS hold_s,
-    coalesce(sum(queue_wait_s) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_wait_s,
+    coalesce(sum(connected_ms) FILTER (WHERE grain = 'template'), 0)::bigint AS connected_ms,
+    coalesce(sum(talk_ms) FILTER (WHERE grain = 'template'), 0)::bigint AS talk_ms,
+    coalesce(sum(hold_ms) FILTER (WHERE grain = 'template'), 0)::bigint AS hold_ms,
+    coalesce(sum(queue_wait_ms) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_wait_ms,
     coalesce(sum(queue_joins) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_joins,
     coalesce(sum(queue_abandoned) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_abandoned,
     coalesce(sum(connects) FILTER (WHERE grain = 'template'), 0)::bigint AS connects,
@@ -303,8 +303,8 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
             failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
             clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected,
             unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human,
-            answered_machine, answered_unknown, dropped, connected_s, talk_s, hold_s, queue_wait_s,
-            queue_joins, queue_abandoned, connects, ring_no_answer
+            answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+            queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
         time_to_deliver <> '{}' OR time_to_read <> '{}'
@@ -318,7 +318,7 @@ SELECT
     tenant,
     template_name AS pbx,
     template_language AS operator,
-    sum(talk_s)::bigint AS talk_s,
+    sum(talk_ms)::bigint AS talk_ms,
     sum(connects)::bigint AS connects,
     sum(ring_no_answer)::bigint AS ring_no_answer,
     EXISTS (
@@ -336,7 +336,7 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
     AND grain = 'operator'
     AND (
         greatest(
-            talk_s, connects, ring_no_answer
+            talk_ms, connects, ring_no_answer
         ) > 0
         OR memberships <> '{}' OR legs <> '{}'
     )

@@ -73,7 +73,7 @@ def test_the_writer_writes_every_column(migrated: str) -> None:
             ("tenant", "campaign", "template_name", "template_language"),
             API_ORDER,
         ),
-        ("operator_stats", ("tenant", "pbx", "operator"), ("talk_s", "connects", "ring_no_answer")),
+        ("operator_stats", ("tenant", "pbx", "operator"), ("talk_ms", "connects", "ring_no_answer")),
     ],
 )
 def test_the_views_have_the_numbers_of_the_api_in_its_order(

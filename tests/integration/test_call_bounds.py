@@ -65,7 +65,7 @@ def test_of_a_call_beyond_its_bound_only_what_was_asked_for_counts(
     stats = recount(*shuffled(holds(CALL_MEMBERS.most + over)))
 
     # Held from 3 s to the hang-up at 12 s.
-    ended = {**UP, "connected_s": 10, "hold_s": 9, "hangup_causes": {"16": 1}}
+    ended = {**UP, "connected_ms": 10_000, "hold_ms": 9_000, "hangup_causes": {"16": 1}}
     assert stats["c1"] == (ended if counts else {"requested": 1})
 
 
@@ -87,8 +87,8 @@ def test_of_a_call_in_whose_bridges_too_many_meet_only_what_was_asked_for_counts
     assert stats["c1"].get("connects", 0) == (PRESENT - 1 if counts else 0)
     assert len(stats.operators) == (PRESENT - 1 if counts else 0)
     # The others talked from 5 s to the hang-up at 101 s.
-    assert {name: row["talk_s"] for name, row in stats.operators.items() if name != "PJSIP/00"} == (
-        {f"PJSIP/{nth:02}": 96 for nth in range(1, PRESENT - 1)} if counts else {}
+    assert {name: row["talk_ms"] for name, row in stats.operators.items() if name != "PJSIP/00"} == (
+        {f"PJSIP/{nth:02}": 96_000 for nth in range(1, PRESENT - 1)} if counts else {}
     )
 
 
@@ -124,7 +124,7 @@ def test_an_attempt_of_two_pbxs_is_one_of_each_and_was_asked_for_once(recount: R
     )
 
     busy = {"attempted": 1, "busy": 1, "hangup_causes": {"17": 1}}
-    taken = {"attempted": 1, "answered": 1, "connected_s": 10, "hangup_causes": {"16": 1}}
+    taken = {"attempted": 1, "answered": 1, "connected_ms": 10_000, "hangup_causes": {"16": 1}}
     # The recipient knows both results, of which the smallest template holds; each PBX knows its own.
     assert stats.scripts == {("c1", "x"): {"requested": 1, **taken}, ("c1", "y"): busy}
     assert stats["c1"]["attempted"] == 2
@@ -135,7 +135,7 @@ def test_results_that_name_no_pbx_say_nothing_of_the_script_of_a_call(recount: R
 
     assert recount(failed, *answered()).scripts == {
         ("c1", "other"): {"requested": 1},
-        ("c1", "offer"): {"attempted": 1, "answered": 1, "connected_s": 10, "hangup_causes": {"16": 1}},
+        ("c1", "offer"): {"attempted": 1, "answered": 1, "connected_ms": 10_000, "hangup_causes": {"16": 1}},
     }
 
 

@@ -39,7 +39,7 @@ def inbound(*more: Event) -> list[Event]:
     ]
 
 
-ALICE = {"PJSIP/alice": {"connects": 1, "talk_s": 4}}
+ALICE = {"PJSIP/alice": {"connects": 1, "talk_ms": 4_100}}
 
 
 def test_a_caller_counts_for_the_operator_who_takes_the_call_and_in_no_campaign(recount: Recount) -> None:
@@ -109,7 +109,7 @@ def test_two_callers_of_one_call_are_no_operators_of_each_other(recount: Recount
     )
 
     # The operator talked with the first one for 4.1 s, and with the second from 3.6 to 6.5 s.
-    assert stats.operators == {"PJSIP/alice": {"connects": 2, "talk_s": 6}}
+    assert stats.operators == {"PJSIP/alice": {"connects": 2, "talk_ms": 7_000}}
 
 
 def test_a_caller_who_joins_through_a_local_channel_is_who_its_other_half_dialled(recount: Recount) -> None:
@@ -128,4 +128,4 @@ def test_a_caller_who_joins_through_a_local_channel_is_who_its_other_half_dialle
         )
     )
 
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 4}}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 4_100}}

@@ -18,16 +18,16 @@ RIGHT: dict[str, Right] = {
         {
             **{"queue_joins": 2, "queue_abandoned": 1, "connects": 1},
             "queues": {
-                **{"1501/joins": 1, "1501/wait_s": 9, "1501/connects": 1, "1501/talk_s": 119},
+                **{"1501/joins": 1, "1501/wait_ms": 9_100, "1501/connects": 1, "1501/talk_ms": 119_910},
                 **{"1509/joins": 1, "1509/abandoned": 1},
             },
         },
-        {"PJSIP/7009": {"connects": 1, "talk_s": 119}},
+        {"PJSIP/7009": {"connects": 1, "talk_ms": 119_910}},
     ),
     # Two callers of one operator, both parked in one lot: 10 s before it and 10 s after it.
     "asterisk-java-330-two-parked-calls-in-one-lot-operator-with-a-permanen": (
-        {"connected_s": 99, "connects": 1, "talk_s": 20},
-        {"PJSIP/300": {"connects": 1, "talk_s": 20}},
+        {"connected_ms": 99_200, "connects": 1, "talk_ms": 20_000},
+        {"PJSIP/300": {"connects": 1, "talk_ms": 20_000}},
     ),
     # The dialler hung up, with a cause of its choice.
     "dialler-hangs-up-while-ringing-hangup-cause-16": ({"call_cancelled": 1, "no_answer": None}, {}),
@@ -35,12 +35,17 @@ RIGHT: dict[str, Right] = {
     # The member's phone passed the call on; its Local channel dialled an outside party after that.
     "freepbx-124-transfer-behind-a-local-that-is-not-optimised": (
         {
-            **{"connected_s": 668, "connects": 2, "talk_s": 659},
-            "queues": {"sales/joins": 1, "sales/wait_s": 3, "sales/connects": 1, "sales/talk_s": 59},
+            **{"connected_ms": 668_600, "connects": 2, "talk_ms": 659_900},
+            "queues": {
+                "sales/joins": 1,
+                "sales/wait_ms": 3_200,
+                "sales/connects": 1,
+                "sales/talk_ms": 59_900,
+            },
         },
         {
-            "Local/201@from-queue/n": {"connects": 1, "talk_s": 59},
-            "PJSIP/trunk": {"connects": 1, "talk_s": 600},
+            "Local/201@from-queue/n": {"connects": 1, "talk_ms": 59_900},
+            "PJSIP/trunk": {"connects": 1, "talk_ms": 600_000},
         },
     ),
 }

@@ -38,7 +38,7 @@ def test_any_id_of_the_send_result_finds_the_call(recount: Recount, ids: dict[st
     stats = recount(send(call=ids), response(2, 4, uniqueid="a"), *rest)
 
     assert first[0] == "send-results"
-    assert stats["c1"] == {**UP, "connected_s": 10, "hangup_causes": {"16": 1}}
+    assert stats["c1"] == {**UP, "connected_ms": 10_000, "hangup_causes": {"16": 1}}
 
 
 def test_a_channel_id_beats_the_channels_variables(recount: Recount) -> None:
@@ -49,7 +49,7 @@ def test_a_channel_id_beats_the_channels_variables(recount: Recount) -> None:
         hangup(-4, named, 17),
     )
 
-    assert stats["c1"] == {**UP, "connected_s": 5, "hangup_causes": {"16": 1}}
+    assert stats["c1"] == {**UP, "connected_ms": 5_000, "hangup_causes": {"16": 1}}
 
 
 def test_several_send_results_of_one_attempt_are_one_attempt(recount: Recount) -> None:
@@ -63,7 +63,7 @@ def test_several_send_results_of_one_attempt_are_one_attempt(recount: Recount) -
         *call,
     )
 
-    assert stats.scripts == {("c1", "x"): {**UP, "connected_s": 5, "hangup_causes": {"16": 1}}}
+    assert stats.scripts == {("c1", "x"): {**UP, "connected_ms": 5_000, "hangup_causes": {"16": 1}}}
 
 
 def test_a_call_without_send_result_is_known_by_its_variables(recount: Recount) -> None:
@@ -82,7 +82,7 @@ def test_a_call_without_send_result_is_known_by_its_variables(recount: Recount) 
         *(hangup(8, operator), hangup(9, CUSTOMER)),
     )
 
-    expected = {"attempted": 1, "answered": 1, "connected_s": 7, "talk_s": 4, "connects": 1}
+    expected = {"attempted": 1, "answered": 1, "connected_ms": 7_000, "talk_ms": 4_000, "connects": 1}
     assert stats.scripts == {("c1", "survey"): {**expected, "hangup_causes": {"16": 1}}}
     assert stats.tenants == {"t2"}
 
@@ -159,7 +159,7 @@ def test_a_pbx_that_is_bound_to_a_tenant_says_nothing_of_anothers_attempts(recou
 
     assert by_tenant == {
         "t1": {"requested": 2},
-        "t2": {"attempted": 1, "answered": 1, "connected_s": 8, "hangup_causes": {"16": 1}},
+        "t2": {"attempted": 1, "answered": 1, "connected_ms": 8_000, "hangup_causes": {"16": 1}},
     }
 
 
@@ -246,7 +246,7 @@ def test_a_queue_goes_by_a_digest_where_its_name_is_longer_than_any(recount: Rec
     shown = f"sha256:{sha256(name.encode()).hexdigest()[:32]}" if length > 64 else name
     stats = recount(*answered(5), queue(3, "Join", CUSTOMER, name), queue(4, "Leave", CUSTOMER, name))
 
-    assert stats["c1"]["queues"] == {f"{shown}/joins": 1, f"{shown}/wait_s": 1}
+    assert stats["c1"]["queues"] == {f"{shown}/joins": 1, f"{shown}/wait_ms": 1_000}
 
 
 DAY = 86_400

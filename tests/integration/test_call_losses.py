@@ -94,7 +94,7 @@ def test_without_timestamp_the_smallest_received_at_counts(recount: Recount) -> 
         send(), *unstamped("Newchannel", 0, 0), *unstamped("Newstate", 2, 6), *unstamped("Hangup", 9, 6)
     )
 
-    assert stats["c1"] == {**UP, "connected_s": 7, "hangup_causes": {"16": 1}}
+    assert stats["c1"] == {**UP, "connected_ms": 7_000, "hangup_causes": {"16": 1}}
 
 
 def test_a_packet_as_json_is_the_same_packet(recount: Recount) -> None:

@@ -84,7 +84,7 @@ def test_whoever_is_dialled_once_the_customer_is_up_is_an_operator(recount: Reco
         *(*rings(3, OPERATOR, by=LOCAL_2), enter(5, TRUNK), enter(5, OPERATOR), leave(8, OPERATOR)),
     )
 
-    assert stats["c1"] == {**UP, "connects": 1, "talk_s": 3}
+    assert stats["c1"] == {**UP, "connects": 1, "talk_ms": 3_000}
 
 
 def test_who_is_in_one_bridge_is_connected_though_the_answer_was_seen_later(recount: Recount) -> None:
@@ -93,7 +93,7 @@ def test_who_is_in_one_bridge_is_connected_though_the_answer_was_seen_later(reco
         send(), *rings(0, CUSTOMER), early, enter(1, OPERATOR), *answers(3, CUSTOMER), leave(8, OPERATOR)
     )
 
-    assert stats["c1"] == {**UP, "connects": 1, "talk_s": 7}
+    assert stats["c1"] == {**UP, "connects": 1, "talk_ms": 7_000}
 
 
 def test_a_leg_that_hung_up_is_decided_though_the_first_channel_is_gone(recount: Recount) -> None:

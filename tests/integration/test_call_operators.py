@@ -42,9 +42,9 @@ def test_an_operator_in_the_same_bridge_is_one_connect_with_its_whole_seconds(re
         hangup(9.2, OPERATOR),
     )
 
-    expected = {"connected_s": 20, "talk_s": 3, "connects": 1, "hangup_causes": {"16": 1}}
+    expected = {"connected_ms": 20_000, "talk_ms": 3_900, "connects": 1, "hangup_causes": {"16": 1}}
     assert stats["c1"] == {**UP, **expected}
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 3}}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 3_900}}
 
 
 def test_a_connection_that_lasts_has_no_seconds_yet(recount: Recount) -> None:
@@ -55,8 +55,8 @@ def test_a_connection_that_lasts_has_no_seconds_yet(recount: Recount) -> None:
         *(enter(8, OPERATOR), enter(8, CUSTOMER)),
     )
 
-    assert stats["c1"] == {**UP, "connects": 1, "talk_s": 2}
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 2}}
+    assert stats["c1"] == {**UP, "connects": 1, "talk_ms": 2_000}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 2_000}}
 
 
 def test_a_connection_ends_with_a_hangup_or_in_another_bridge_too(recount: Recount) -> None:
@@ -68,10 +68,10 @@ def test_a_connection_ends_with_a_hangup_or_in_another_bridge_too(recount: Recou
     )
 
     assert stats.operators == {
-        "PJSIP/201": {"connects": 1, "talk_s": 2},
-        "PJSIP/202": {"connects": 1, "talk_s": 3},
+        "PJSIP/201": {"connects": 1, "talk_ms": 2_500},
+        "PJSIP/202": {"connects": 1, "talk_ms": 3_000},
     }
-    assert (stats["c1"]["talk_s"], stats["c1"]["connects"]) == (5, 2)
+    assert (stats["c1"]["talk_ms"], stats["c1"]["connects"]) == (5_500, 2)
 
 
 def test_a_blind_transfer_to_a_second_operator_is_two_connects(recount: Recount) -> None:
@@ -83,11 +83,11 @@ def test_a_blind_transfer_to_a_second_operator_is_two_connects(recount: Recount)
         *(*talk(11, 16.5, OTHER, CUSTOMER, bridge="b2"), hangup(16.6, OTHER)),
     )
 
-    expected = {"connected_s": 20, "talk_s": 8, "connects": 2, "hangup_causes": {"16": 1}}
+    expected = {"connected_ms": 20_000, "talk_ms": 9_000, "connects": 2, "hangup_causes": {"16": 1}}
     assert stats["c1"] == {**UP, **expected}
     assert stats.operators == {
-        "PJSIP/201": {"connects": 1, "talk_s": 3},
-        "PJSIP/202": {"connects": 1, "talk_s": 5},
+        "PJSIP/201": {"connects": 1, "talk_ms": 3_500},
+        "PJSIP/202": {"connects": 1, "talk_ms": 5_500},
     }
 
 
@@ -106,8 +106,8 @@ def test_through_a_local_that_later_leaves_the_call_it_is_one_connection(recount
         *(hangup(8.1, one), hangup(8.1, two), leave(12.5, OPERATOR, "near"), leave(12.5, CUSTOMER, "near")),
     )
 
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 6}}
-    assert (stats["c1"]["connects"], stats["c1"]["talk_s"]) == (1, 6)
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 6_500}}
+    assert (stats["c1"]["connects"], stats["c1"]["talk_ms"]) == (1, 6_500)
 
 
 def test_hold_lasts_to_the_next_unhold_or_the_legs_hangup(recount: Recount) -> None:
@@ -122,7 +122,7 @@ def test_hold_lasts_to_the_next_unhold_or_the_legs_hangup(recount: Recount) -> N
         *(held(10, "Hold", CUSTOMER), held(11.5, "Unhold", CUSTOMER)),
     )
 
-    assert stats["c1"]["hold_s"] == 5 + 1  # 3.2 s and 1.9 s; 1.5 s
+    assert stats["c1"]["hold_ms"] == 3_200 + 1_900 + 1_500
 
 
 def test_a_queue_with_a_ring_no_answer_and_a_connect(recount: Recount) -> None:
@@ -139,15 +139,15 @@ def test_a_queue_with_a_ring_no_answer_and_a_connect(recount: Recount) -> None:
         )
     )
 
-    of_queue = {"joins": 1, "wait_s": 9, "ring_no_answer": 1, "connects": 1, "talk_s": 7}
+    of_queue = {"joins": 1, "wait_ms": 9_500, "ring_no_answer": 1, "connects": 1, "talk_ms": 7_000}
     expected = {
-        **{"connected_s": 38, "talk_s": 7, "queue_wait_s": 9, "queue_joins": 1, "connects": 1},
+        **{"connected_ms": 38_000, "talk_ms": 7_000, "queue_wait_ms": 9_500, "queue_joins": 1, "connects": 1},
         **{"ring_no_answer": 1, "hangup_causes": {"16": 1}},
         "queues": {f"sales/{name}": n for name, n in of_queue.items()},
     }
     assert stats["c1"] == {**UP, **expected}
     assert stats.operators == {
-        "PJSIP/alice": {"connects": 1, "talk_s": 7},
+        "PJSIP/alice": {"connects": 1, "talk_ms": 7_000},
         "PJSIP/bob": {"ring_no_answer": 1},
     }
 
@@ -162,12 +162,12 @@ def test_a_member_behind_a_local_is_known_by_its_interface(recount: Recount) -> 
         )
     )
 
-    assert stats.operators == {"Local/201@desk/n": {"connects": 1, "talk_s": 4}}
+    assert stats.operators == {"Local/201@desk/n": {"connects": 1, "talk_ms": 4_000}}
     assert stats["c1"]["queues"] == {
         "sales/joins": 1,
-        "sales/wait_s": 37,
+        "sales/wait_ms": 37_000,
         "sales/connects": 1,
-        "sales/talk_s": 4,
+        "sales/talk_ms": 4_000,
     }
 
 
@@ -192,7 +192,7 @@ def test_an_abandon_is_the_customers(recount: Recount, more: list[Event], abando
 
     assert stats["c1"].get("queue_abandoned", 0) == abandoned
     assert stats["c1"]["queues"].get("sales/abandoned", 0) == abandoned
-    assert stats["c1"]["queue_wait_s"] == 7
+    assert stats["c1"]["queue_wait_ms"] == 7_000
 
 
 def test_each_join_waits_on_its_own(recount: Recount) -> None:
@@ -210,12 +210,12 @@ def test_each_join_waits_on_its_own(recount: Recount) -> None:
         )
     )
 
-    assert (stats["c1"]["queue_joins"], stats["c1"]["queue_wait_s"]) == (3, 1 + 2 + 2)
+    assert (stats["c1"]["queue_joins"], stats["c1"]["queue_wait_ms"]) == (3, 1_900 + 2_900 + 2_900)
     assert stats["c1"]["queues"] == {
         "sales/joins": 2,
-        "sales/wait_s": 3,
+        "sales/wait_ms": 4_800,
         "support/joins": 1,
-        "support/wait_s": 2,
+        "support/wait_ms": 2_900,
     }
 
 
@@ -227,7 +227,7 @@ def test_without_timestamps_a_channels_joins_of_a_queue_are_one(recount: Recount
     stats = recount(*answered(20), joined(3, 1, "sales"), joined(7, 2, "sales"), joined(9, 1, "support"))
 
     assert stats["c1"]["queue_joins"] == 2
-    assert stats["c1"]["queue_wait_s"] == 19 + 13
+    assert stats["c1"]["queue_wait_ms"] == 19_000 + 13_000
 
 
 def test_a_join_of_somebody_elses_channel_is_not_the_attempts(recount: Recount) -> None:

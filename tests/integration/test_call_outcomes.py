@@ -30,12 +30,12 @@ def test_no_packets_are_no_rows(recount: Recount) -> None:
     assert recount().everything == ([], [], [])
 
 
-def test_an_answered_call_counts_at_once_and_its_seconds_at_its_hangup(recount: Recount) -> None:
+def test_an_answered_call_counts_at_once_and_its_whole_milliseconds_at_its_hangup(recount: Recount) -> None:
     running = [send(), *rings(0, CUSTOMER), *answers(2, CUSTOMER)]
 
     assert recount(*running)["c1"] == UP
-    ended = recount(*running, hangup(6.999, CUSTOMER))
-    assert ended["c1"] == {**UP, "connected_s": 4, "hangup_causes": {"16": 1}}
+    ended = recount(*running, hangup(6.9999, CUSTOMER))
+    assert ended["c1"] == {**UP, "connected_ms": 4_999, "hangup_causes": {"16": 1}}
     assert ended.scripts == {("c1", "offer"): ended["c1"]}
     assert ended.tenants == {"t1"}
 
@@ -349,7 +349,7 @@ def test_nested_locals_are_one_attempt_answered_by_the_leg_at_their_end(recount:
         *(hangup(15.2, each) for each in (trunk, four, three, two, one)),
     )
 
-    assert stats["c1"] == {**UP, "connected_s": 10, "hangup_causes": {"16": 1}}
+    assert stats["c1"] == {**UP, "connected_ms": 10_200, "hangup_causes": {"16": 1}}
 
 
 def test_a_local_that_dialled_nothing_is_the_customers_leg_itself(recount: Recount) -> None:
@@ -370,7 +370,7 @@ def test_of_several_legs_that_were_dialled_the_first_that_came_up_is_the_custome
     missed = recount(*dialled, hangup(9, mobile, 17), hangup(9, home, 21), *over)
     undecided = recount(*dialled, hangup(9, home, 21), *over)
 
-    assert picked_up["c1"] == {**UP, "connected_s": 5, "hangup_causes": {"16": 1}}
+    assert picked_up["c1"] == {**UP, "connected_ms": 5_500, "hangup_causes": {"16": 1}}
     assert missed["c1"] == {"requested": 1, "attempted": 1, "rejected": 1, "hangup_causes": {"21": 1}}
     assert undecided["c1"] == {"requested": 1, "attempted": 1, "hangup_causes": {"21": 1}}
 
@@ -390,9 +390,9 @@ def test_with_click_to_call_the_second_leg_is_the_customers_and_the_first_the_op
         *(hangup(10.5, CALLED), hangup(11, OPERATOR)),
     )
 
-    expected = {"connected_s": 4, "talk_s": 3, "connects": 1, "hangup_causes": {"16": 1}}
+    expected = {"connected_ms": 4_500, "talk_ms": 3_900, "connects": 1, "hangup_causes": {"16": 1}}
     assert stats["c1"] == {**UP, **expected}
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 3}}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 3_900}}
 
 
 def test_with_click_to_call_the_customer_may_be_busy_though_the_operator_answered(recount: Recount) -> None:
@@ -427,6 +427,6 @@ def test_click_to_call_through_locals_on_both_sides(recount: Recount) -> None:
         *(hangup(12.5, each) for each in (CALLED, four, three, one, two, phone)),
     )
 
-    expected = {"connected_s": 5, "talk_s": 5, "connects": 1, "hangup_causes": {"16": 1}}
+    expected = {"connected_ms": 5_500, "talk_ms": 5_000, "connects": 1, "hangup_causes": {"16": 1}}
     assert stats["c1"] == {**UP, **expected}
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 5}}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 5_000}}

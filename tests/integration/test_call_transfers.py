@@ -53,7 +53,7 @@ def test_a_waiting_room_connects_nobody_and_ends_the_stay_before_it(
         *room,
     )
 
-    ended = {"connects": 1, "talk_s": 5}
+    ended = {"connects": 1, "talk_ms": 5_000}
     assert stats.operators == {"PJSIP/201": ended}
     assert {name: stats["c1"][name] for name in ended} == ended
 
@@ -66,7 +66,7 @@ def test_whoever_comes_back_from_a_waiting_room_goes_on_in_the_same_connect(reco
         *talk(20.1, 26.1, CUSTOMER, OPERATOR, bridge="b2"),
     )
 
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 11}}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 11_000}}
 
 
 def test_a_crowded_waiting_room_is_no_crowd(recount: Recount) -> None:
@@ -78,7 +78,7 @@ def test_a_crowded_waiting_room_is_no_crowd(recount: Recount) -> None:
         *(born(3, OPERATOR), *talk(6, 9, CUSTOMER, OPERATOR)),
     )
 
-    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_s": 3}}
+    assert stats.operators == {"PJSIP/201": {"connects": 1, "talk_ms": 3_000}}
 
 
 ONE, TWO = local("201@from-queue-03", "q1", "q2", "a")
@@ -86,7 +86,7 @@ MEMBER = "Local/201@from-queue/n"
 OUTSIDE = Channel("ext", "PJSIP/trunk-00000009", "a")
 NEXT, NEXT_TWO = local("201@follow-04", "x1", "x2", "a")
 CONSULTING = Channel("op9", "PJSIP/201-00000012", "a")
-BY_MEMBER = {MEMBER: {"connects": 1, "talk_s": 59}}
+BY_MEMBER = {MEMBER: {"connects": 1, "talk_ms": 59_900}}
 
 
 def taken_behind_a_local(*more: Event) -> list[Event]:
@@ -105,11 +105,11 @@ def taken_behind_a_local(*more: Event) -> list[Event]:
 PASSED_ON: dict[str, tuple[list[Event], dict[str, dict[str, int]]]] = {
     "dialled once the member's phone had hung up": (
         [*rings(66.5, OUTSIDE, by=TWO), *talk(70.1, 670.1, OUTSIDE, TWO, bridge="far 2")],
-        {"PJSIP/trunk": {"connects": 1, "talk_s": 600}},
+        {"PJSIP/trunk": {"connects": 1, "talk_ms": 600_000}},
     ),
     "dialled before the member's phone was gone": (
         [*rings(66.2, OUTSIDE, by=TWO), *talk(70.1, 670.1, OUTSIDE, TWO, bridge="far 2")],
-        {"PJSIP/trunk": {"connects": 1, "talk_s": 600}},
+        {"PJSIP/trunk": {"connects": 1, "talk_ms": 600_000}},
     ),
     "passed on twice": (
         [
@@ -117,8 +117,8 @@ PASSED_ON: dict[str, tuple[list[Event], dict[str, dict[str, int]]]] = {
             *(*rings(81, OTHER, by=TWO), *talk(85, 90, OTHER, TWO, bridge="far 3")),
         ],
         {
-            "PJSIP/trunk": {"connects": 1, "talk_s": 10},
-            "PJSIP/202": {"connects": 1, "talk_s": 5},
+            "PJSIP/trunk": {"connects": 1, "talk_ms": 10_000},
+            "PJSIP/202": {"connects": 1, "talk_ms": 5_000},
         },
     ),
     "through a further Local channel": (
@@ -127,14 +127,14 @@ PASSED_ON: dict[str, tuple[list[Event], dict[str, dict[str, int]]]] = {
             *(*rings(66.6, OUTSIDE, by=NEXT_TWO), *talk(70, 80, TWO, NEXT, bridge="middle")),
             *talk(70, 80, OUTSIDE, NEXT_TWO, bridge="far 2"),
         ],
-        {"PJSIP/trunk": {"connects": 1, "talk_s": 10}},
+        {"PJSIP/trunk": {"connects": 1, "talk_ms": 10_000}},
     ),
     "attended, to whom the member's second channel had dialled": (
         [
             *(born(40, CONSULTING), *rings(41, OUTSIDE, by=CONSULTING)),
             *talk(66.2, 76.2, OUTSIDE, TWO, bridge="far 2"),
         ],
-        {"PJSIP/trunk": {"connects": 1, "talk_s": 10}},
+        {"PJSIP/trunk": {"connects": 1, "talk_ms": 10_000}},
     ),
     "to a member of another queue": (
         [
@@ -142,7 +142,7 @@ PASSED_ON: dict[str, tuple[list[Event], dict[str, dict[str, int]]]] = {
             agent(67, "Called", TWO, OTHER, "PJSIP/bob", "care"),
             *talk(70, 80, OTHER, TWO, bridge="far 2"),
         ],
-        {"PJSIP/bob": {"connects": 1, "talk_s": 10}},
+        {"PJSIP/bob": {"connects": 1, "talk_ms": 10_000}},
     ),
 }
 
@@ -155,7 +155,12 @@ def test_what_a_members_local_channel_dials_after_the_member_is_somebody_elses(
 
     assert stats.operators == BY_MEMBER | others
     of_queue = {name: n for name, n in stats["c1"]["queues"].items() if name.startswith("sales/")}
-    assert of_queue == {"sales/joins": 1, "sales/wait_s": 3, "sales/connects": 1, "sales/talk_s": 59}
+    assert of_queue == {
+        "sales/joins": 1,
+        "sales/wait_ms": 3_200,
+        "sales/connects": 1,
+        "sales/talk_ms": 59_900,
+    }
 
 
 THERE = [enter(9, ONE), enter(9, CUSTOMER), *talk(10, 15.5, OPERATOR, TWO, bridge="far")]
@@ -193,7 +198,7 @@ def test_all_phones_that_a_members_local_channel_tries_are_the_members(
         )
     )
 
-    assert stats.operators == {MEMBER: {"connects": 1, "talk_s": 5}}
+    assert stats.operators == {MEMBER: {"connects": 1, "talk_ms": 5_500}}
     assert stats["c1"]["queues"]["sales/connects"] == 1
 
 
@@ -215,7 +220,7 @@ def test_an_abandon_without_a_join_of_that_queue_counts_a_join(
     )
 
     assert stats["c1"]["queue_joins"] == counted + 1
-    of_queue = {name: n for name, n in stats["c1"]["queues"].items() if not name.endswith("wait_s")}
+    of_queue = {name: n for name, n in stats["c1"]["queues"].items() if not name.endswith("wait_ms")}
     assert of_queue == {"other/joins": 1, "sales/joins": counted, "sales/abandoned": 1}
 
 

@@ -89,9 +89,9 @@ def test_a_view_that_somebody_dropped_comes_back(migrated: str) -> None:
 
 
 def test_a_column_that_is_missing_is_added_and_every_row_sent_again(migrated: str) -> None:
-    asyncio.run(execute(migrated, f"ALTER TABLE tally.counters DROP COLUMN talk_s CASCADE; {PROGRESS}"))
+    asyncio.run(execute(migrated, f"ALTER TABLE tally.counters DROP COLUMN talk_ms CASCADE; {PROGRESS}"))
     migrate.up(migrated)
-    assert value(migrated, "SELECT count(talk_s) FROM tally.counters") == 0
+    assert value(migrated, "SELECT count(talk_ms) FROM tally.counters") == 0
     assert value(migrated, "SELECT columns FROM tally.sink_progress") == ""
 
 

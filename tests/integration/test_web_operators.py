@@ -17,7 +17,7 @@ def available(queue: str, **more: int) -> dict[str, int]:
 
 @pytest.mark.asyncio
 async def test_operators_are_answered_with_states_counts_and_a_receipt(api: Api) -> None:
-    put_operator(api.view, "t1", "PJSIP/202", {"connects": 1, "talk_s": 30}, 1)
+    put_operator(api.view, "t1", "PJSIP/202", {"connects": 1, "talk_ms": 30}, 1)
     put_operator(api.view, "t1", "PJSIP/201", {"memberships.name=Ann": 1, **available("sales")})
     put_operator(api.view, "", "PJSIP/202", {"memberships.name=Bob": 1, **available("sales", status=6)})
     put_operator(api.view, "t2", "PJSIP/203", {"connects": 1})
@@ -38,10 +38,10 @@ async def test_operators_are_answered_with_states_counts_and_a_receipt(api: Api)
         "queues": [
             {"queue": "sales", "state": "available", "paused": False, "reason": None, "since": since},
         ],
-        "counts": {"connects": 0, "ring_no_answer": 0, "talk_s": 0},
+        "counts": {"connects": 0, "ring_no_answer": 0, "talk_ms": 0},
     }
     assert (bob["operator"], bob["name"], bob["state"]) == ("PJSIP/202", "Bob", "ringing")
-    assert bob["counts"] == {"connects": 1, "ring_no_answer": 0, "talk_s": 30}
+    assert bob["counts"] == {"connects": 1, "ring_no_answer": 0, "talk_ms": 30}
     _, body = await api.ask("/v1/tenants/nobody/operators")
     assert orjson.loads(body)["operators"] == []
 

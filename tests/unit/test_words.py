@@ -46,6 +46,7 @@ RETIRED = {
     r"\bUnflushed\b|\b_stand\(|\bStanding\b": "Cuts, SinkProgress",
     r"\bRawPlace\b|\bReadPlace\b|\bclass Place\b": "RawPartition, PartitionRead, Rank",
     r"\b_Told\b|call_told": "identified, OnProgress",
+    r"\b(connected|talk|hold|queue_wait|wait)_s\b": "…_ms",
     r"(?i)TALLY_FLUSH|tally_flush_|\bflush_(progress|rows|seconds)\b|\bflushers?\b|agents[./]flush": "sink",
 }
 """Patterns, each with the word that stands in their place."""

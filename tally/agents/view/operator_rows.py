@@ -10,7 +10,7 @@ from tally.schemas.keys import Template
 from tally.schemas.operator_row import Membership, read_operator_state
 from tally.schemas.rows import Row
 
-COUNTED = ("connects", "ring_no_answer", "talk_s")
+COUNTED = ("connects", "ring_no_answer", "talk_ms")
 NOBODY = ""
 """The tenant in the rows of operators whose PBX has no known tenant."""
 

@@ -18,10 +18,11 @@ CALLS = {
     "queue_joins": "queued",
     "connects": "connects",
     "dropped": "dropped",
-    "talk_s": "talk s",
+    "talk_ms": "talk s",
 }
 """The counters of calls that are shown, with their column titles."""
-OPERATORS = ("connects", "ring_no_answer", "talk_s")
+OPERATORS = {"connects": "connects", "ring_no_answer": "ring_no_answer", "talk_ms": "talk s"}
+"""The counters of operators, with their column titles."""
 OLD_NAMES = {
     "accepted": "sent",
     "delivered": "delivered",
@@ -54,12 +55,11 @@ def operators(console: Console, rows: Iterable[Row]) -> None:
     table = _table("Operators")
     for name in ("tenant", "pbx", "operator", "state"):
         table.add_column(name, no_wrap=True)
-    for name in OPERATORS:
-        table.add_column(name, justify="right", no_wrap=True)
+    for title in OPERATORS.values():
+        table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(
-            row["tenant"], row["pbx"], row["operator"], row["state"], *(str(row[name]) for name in OPERATORS)
-        )
+        cells = (_cell(row, name) for name in OPERATORS)
+        table.add_row(row["tenant"], row["pbx"], row["operator"], row["state"], *cells)
     console.print(table)
 
 
@@ -91,7 +91,12 @@ def _print(
 
 
 def _dials(row: Row) -> list[str]:
-    return [str(row[name]) for name in CALLS]
+    return [_cell(row, name) for name in CALLS]
+
+
+def _cell(row: Row, name: str) -> str:
+    """Return a counter as the tables show it: durations in whole seconds."""
+    return str(row[name] // 1000 if name.endswith("_ms") else row[name])
 
 
 def _short(campaign: str) -> str:

@@ -10,7 +10,7 @@ from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.operator_legs import missed_by, served
 from tally.tables.families.call.result import CallResult, was_attempted
 from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel, moment_key
-from tally.tables.families.call.timeline import Span, hold_seconds, seconds_of, times_by_detail
+from tally.tables.families.call.timeline import Span, held_ms, times_by_detail, whole_ms
 from tally.tables.families.family import earliest
 from tally.tables.rules import Rules
 
@@ -45,7 +45,7 @@ def _answer_counts(graph: Graph, result: CallResult) -> Counts:
     counts: Counts = {"answered": 1}
     leg = graph.channels[result.leg] if result.leg else None
     if leg and leg.hangup and result.up_us is not None:
-        counts["connected_s"] = max(leg.hangup.at_us - result.up_us, 0) // 1_000_000
+        counts["connected_ms"] = max(leg.hangup.at_us - result.up_us, 0) // 1_000
     verdicts = [
         verdict
         for unique in result.own
@@ -66,8 +66,8 @@ def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
         for queue, joins in _queue_times(channel, JOIN).items():
             joined[queue] += len(joins)
             ends = sorted((*unjoins.get(queue, ()), *abandons.get(queue, ())))
-            waits = (_wait_seconds(channel, ends, at_us) for at_us in joins)
-            _add(counts, "queue_wait_s", queue, "wait_s", sum(waits))
+            waits = (_wait_ms(channel, ends, at_us) for at_us in joins)
+            _add(counts, "queue_wait_ms", queue, "wait_ms", sum(waits))
     abandoned = Counter(queue for queue, _ in abandons_of(graph, result))
     # Whom an attended transfer passes to a queue was put there by the join of another channel.
     for queue, count in (joined | abandoned).items():
@@ -109,23 +109,23 @@ def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
     return found
 
 
-def _wait_seconds(channel: Channel, ends: list[int], joined_us: int) -> int:
-    """Return the seconds from a join to the queue's next leave or abandon, else to the hang-up."""
+def _wait_ms(channel: Channel, ends: list[int], joined_us: int) -> int:
+    """Return the milliseconds from a join to the queue's next leave or abandon, else to the hang-up."""
     next_end = bisect_left(ends, joined_us)
     if next_end < len(ends):
-        return (ends[next_end] - joined_us) // 1_000_000
-    return max(channel.hangup.at_us - joined_us, 0) // 1_000_000 if channel.hangup else 0
+        return (ends[next_end] - joined_us) // 1_000
+    return max(channel.hangup.at_us - joined_us, 0) // 1_000 if channel.hangup else 0
 
 
 def _add_operators(graph: Graph, result: CallResult, counts: Counts) -> None:
     for unique in result.operators:
         queue = served(graph, unique).queue
         _add(counts, "connects", queue, "connects", 1)
-        _add(counts, "talk_s", queue, "talk_s", seconds_of(result.connected[unique]))
-        _add(counts, "hold_s", queue, "hold_s", hold_seconds(graph.holds(unique), result.connected[unique]))
+        _add(counts, "talk_ms", queue, "talk_ms", whole_ms(result.connected[unique]))
+        _add(counts, "hold_ms", queue, "hold_ms", held_ms(graph.holds(unique), result.connected[unique]))
     if result.leg and result.up_us is not None:
         whole_call: list[Span] = [(result.up_us, None)]
-        _add(counts, "hold_s", "", "", hold_seconds(graph.holds(result.leg), whole_call))
+        _add(counts, "hold_ms", "", "", held_ms(graph.holds(result.leg), whole_call))
     for unique in missed_by(graph, result):
         _add(counts, "ring_no_answer", served(graph, unique).queue, "ring_no_answer", 1)
 

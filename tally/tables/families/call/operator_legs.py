@@ -10,7 +10,7 @@ from tally.tables.contribution import Counts, Part
 from tally.tables.families.call.dial_graph import Graph, Served
 from tally.tables.families.call.result import CallResult
 from tally.tables.families.call.state import Channel
-from tally.tables.families.call.timeline import seconds_of
+from tally.tables.families.call.timeline import whole_ms
 
 
 def missed_by(graph: Graph, result: CallResult) -> list[str]:
@@ -58,7 +58,7 @@ def operator_parts(graph: Graph, result: CallResult, pbx: str, tenant: str) -> I
     """Yield what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
     for unique in result.operators:
         spans = result.connected[unique]
-        counts = {"connects": 1, "talk_s": seconds_of(spans)}
+        counts = {"connects": 1, "talk_ms": whole_ms(spans)}
         if spans[-1][1] is None and not graph.channels[unique].is_over:
             counts[LEGS_IN_CALL] = 1
         yield _operator_part(graph, unique, counts, pbx, tenant, spans[0][0])

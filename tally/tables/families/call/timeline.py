@@ -38,13 +38,13 @@ def entered_us(channel: Channel) -> int | None:
     return first
 
 
-def seconds_of(spans: Sequence[Span]) -> int:
-    """Return the total of all spans that have ended, in whole seconds."""
-    return sum(until - since for since, until in spans if until is not None) // 1_000_000
+def whole_ms(spans: Sequence[Span]) -> int:
+    """Return the total of all spans that have ended, in whole milliseconds."""
+    return sum(until - since for since, until in spans if until is not None) // 1_000
 
 
-def hold_seconds(holds: Sequence[tuple[int, int]], while_connected: Sequence[Span]) -> int:
-    """Return the seconds for which a channel held the other side.
+def held_ms(holds: Sequence[tuple[int, int]], while_connected: Sequence[Span]) -> int:
+    """Return the milliseconds for which a channel held the other side.
 
     A hold counts if it begins while connected: an operator's channel may serve several customers.
     """
@@ -53,7 +53,7 @@ def hold_seconds(holds: Sequence[tuple[int, int]], while_connected: Sequence[Spa
         first = bisect_left(holds, (since, 0))
         last = len(holds) if end is None else bisect_left(holds, (end, 0))
         held_us += sum(until - held for held, until in holds[first:last])
-    return held_us // 1_000_000
+    return held_us // 1_000
 
 
 def holds_of(channel: Channel) -> list[tuple[int, int]]:

@@ -96,7 +96,7 @@ def test_operators_are_compared_one_by_one_and_those_that_changed_since_are_late
         PartitionRow(0, RowKey(*OPERATORS, other), row({"connects": 9}, next_offset=11)),
     ]
     body = b"""{"receipt": {"generation": 1, "progress": {"0": 10, "1": 10}}, "operators": [
-        {"pbx": "pbx01", "operator": "PJSIP/1", "counts": {"connects": 4, "talk_s": 0}},
+        {"pbx": "pbx01", "operator": "PJSIP/1", "counts": {"connects": 4, "talk_ms": 0}},
         {"pbx": "pbx01", "operator": "PJSIP/2", "counts": {"connects": 1}}]}"""
     found = compared(OPERATORS, rows, msgspec.json.decode(body, type=OperatorsAnswer))
     (wrong,) = found.drift

@@ -40,7 +40,7 @@ VOICE = (
     *("contacts", "attempts", "queued", "failed_at_send", "skipped", "cancelled", "duplicates", "failed"),
     *("requested", "attempted", "answered", "busy", "no_answer", "rejected", "unreachable", "congestion"),
     *("call_cancelled", "call_failed", "ended_unknown", "answered_human", "answered_machine"),
-    *("answered_unknown", "dropped", "connected_s", "talk_s", "hold_s", "queue_wait_s", "queue_joins"),
+    *("answered_unknown", "dropped", "connected_ms", "talk_ms", "hold_ms", "queue_wait_ms", "queue_joins"),
     *("queue_abandoned", "connects", "ring_no_answer", "errors", "hangup_causes", "queues"),
 )
 LISTED = {*WHATSAPP, *VOICE}
@@ -253,7 +253,7 @@ def test_beyond_its_bound_an_answer_shows_the_smallest_templates_and_the_others_
     count: int, channel: str
 ) -> None:
     rows = [
-        row(Template(f"t{n:05}", "de"), EXAMPLE | {"talk_s": n}, n % 3, channels=[channel])
+        row(Template(f"t{n:05}", "de"), EXAMPLE | {"talk_ms": n}, n % 3, channels=[channel])
         for n in range(count)
     ]
     gone = [row(Template(f"a{n:05}", "de"), {}) for n in range(5)]  # came to zeros: nothing of them shows

@@ -118,7 +118,7 @@ def test_since_is_the_latest_news_of_the_state_and_its_reason_that_of_a_pause(
 
 def test_an_operators_answer_says_everything_of_its_rows() -> None:
     view = View(2)
-    busy = {"connects": 3, "talk_s": 90, "memberships.name=Ann Lee": 1}
+    busy = {"connects": 3, "talk_ms": 90, "memberships.name=Ann Lee": 1}
     sales = counts_of("sales", status=2, since_ms=NOW_MS, in_call=1, last_call_s=NOW_S - 60, wrapup_s=15)
     put_operator(view, "t1", "PJSIP/201", busy | sales | counts_of("a/b", "tea/10%", status=1, since_ms=7))
     put_operator(view, "t1", "PJSIP/201", {"connects": 1, "ring_no_answer": 2}, partition=1)
@@ -136,7 +136,7 @@ def test_an_operators_answer_says_everything_of_its_rows() -> None:
                     "since": rfc_3339(NOW_MS),
                 },
             ],
-            "counts": {"connects": 4, "ring_no_answer": 2, "talk_s": 90},
+            "counts": {"connects": 4, "ring_no_answer": 2, "talk_ms": 90},
         }
     ]
 

@@ -42,7 +42,7 @@ def test_what_is_printed_alone_or_in_a_table_is_the_text_itself(console: PlainCo
     console.print(f"detail: {text}", highlight=False)
     print_table(("origin", "detail"), [("raw/0/1", text)], title=text)
     row = {"tenant": text, "pbx": text, "operator": text, "state": text}
-    operators(console, [row | dict.fromkeys(("connects", "ring_no_answer", "talk_s"), 1)])
+    operators(console, [row | dict.fromkeys(("connects", "ring_no_answer", "talk_ms"), 1)])
 
     shown = printed(console)
     assert shown.count(plain(text)) >= 6
