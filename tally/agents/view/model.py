@@ -87,6 +87,8 @@ class View:
         """Called for each changed row."""
         self.operators = OperatorRows()
         self._progress: list[Progress | None] = [None] * partitions
+        self._begun: set[int] = set()
+        """Partitions with records behind their last progress: of a transaction that is not read whole."""
         self._ready: set[int] = set()
         self._campaigns: dict[tuple[str, str], Campaign] = {}
         self._of_operators: dict[tuple[str, str], Campaign] = {}
@@ -102,7 +104,10 @@ class View:
         """Apply one committed changelog record. Raises ChangelogReplaced."""
         if key == PROGRESS_KEY:
             self._apply_progress(partition, value)
-        elif is_missing(key):
+            self._begun.discard(partition)
+            return
+        self._begun.add(partition)
+        if is_missing(key):
             self.lacks.apply(partition, key, value or b"")
         elif value is None:
             self._drop(partition, RowKey.decode(key))
@@ -133,6 +138,17 @@ class View:
         """Return the next facts offset of a partition: everything before it is in the rows."""
         progress = self._progress[partition]
         return 0 if progress is None else progress.next_offset
+
+    def whole_seqs(self) -> tuple[int, ...]:
+        """Return of each partition the number of the last transaction that is read whole."""
+        return tuple(0 if progress is None else progress.seq for progress in self._progress)
+
+    def reached_seqs(self) -> tuple[int, ...]:
+        """Return of each partition the number of the last transaction of which a row may be here.
+
+        It holds for partitions that are ready: there every transaction's progress is read.
+        """
+        return tuple(seq + (p in self._begun) for p, seq in enumerate(self.whole_seqs()))
 
     def set_ready(self, partition: int) -> None:
         """Note that a partition is read to the end that it had when reading began."""

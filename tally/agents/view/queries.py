@@ -16,6 +16,7 @@ from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
 from tally.agents.view.campaign import Campaign, Look, Slots, SlotsByTemplate
+from tally.agents.view.frames import Vector
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
@@ -51,10 +52,16 @@ class CampaignShown(NamedTuple):
 
 
 class OperatorsPage(Struct, frozen=True):
-    """A page of operators as JSON, and the operator after which the next page begins."""
+    """A page of operators, and the operator after which the next page begins."""
 
-    entries: bytes
+    shown: list[tuple[Template, bytes]]
+    """(PBX, interface) and entry of each."""
     following: Template | None
+
+    @property
+    def entries(self) -> bytes:
+        """The entries as a JSON array."""
+        return b"[" + b",".join(entry for _, entry in self.shown) + b"]"
 
 
 class Queries:
@@ -87,6 +94,14 @@ class Queries:
         lack = self.view.lacks.of(tenant, campaign)
         basis = Basis(self._as_of(), self._monotonic(), self._generation, self._live_lag_ms, self._openings())
         return write_receipt(self.view, basis, lack)
+
+    def held(self) -> Vector:
+        """Return how far all that is here was read."""
+        return Vector(self._generation, self.view.whole_seqs())
+
+    def reached(self) -> Vector:
+        """Return how far any of what is here was read."""
+        return Vector(self._generation, self.view.reached_seqs())
 
     def lag_seconds(self) -> float | None:
         """Return the age of the latest moment that is known to be counted; None before the first."""
@@ -170,7 +185,7 @@ class Queries:
         """Return a page of a tenant's operators, now, by PBX and interface; an empty set filters nothing."""
         now_ms, operators = self._now_ms(), self.view.operators
         names = [name for name in operators.names(tenant) if not pbxs or name.name in pbxs]
-        found: list[bytes] = []
+        found: list[tuple[Template, bytes]] = []
         last = after
         while True:
             following = (name for name in names if last is None or name > last)
@@ -180,12 +195,12 @@ class Queries:
                 shown = None if operator is None else _shown(operator, now_ms)
                 if shown is not None and (not states or shown.state in states):
                     if len(found) == limit:
-                        return OperatorsPage(_listed(found), last)
-                    found.append(shown.entry)
+                        return OperatorsPage(found, last)
+                    found.append((name, shown.entry))
                 last = name
                 yield
             if count <= len(chosen):
-                return OperatorsPage(_listed(found), None)
+                return OperatorsPage(found, None)
 
     def _watch(self, campaign: Campaign) -> None:
         """Keep the looks at a campaign, and evict the campaign that was requested longest ago."""
@@ -233,10 +248,6 @@ def _rows(slots_by_template: SlotsByTemplate) -> Iterator[OfTemplate]:
 
 def _answer_key(campaign: Campaign, version: bytes) -> AnswerKey:
     return AnswerKey(campaign.tenant, campaign.campaign, version)
-
-
-def _listed(entries: list[bytes]) -> bytes:
-    return b"[" + b",".join(entries) + b"]"
 
 
 def _shown(operator: Operator, now_ms: int) -> Shown:

@@ -1,5 +1,6 @@
 """All addresses of the web server, and their registration with a Faust app."""
 
+from random import random
 from typing import cast
 
 import faust
@@ -7,15 +8,18 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
-from tally.streams.web import campaigns, operations, operators
+from tally.streams.web import campaigns, operations, operators, stream
 from tally.streams.web.endpoints import PROBES, QUERIES, Endpoint, Probes
 from tally.streams.web.responses import in_one_shape
+from tally.streams.web.viewers import STREAMS, Viewers
 
 READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES)
 """Answered by a process that holds the view."""
+STREAM: tuple[Endpoint, ...] = stream.ROUTES
+"""Answered by a process that holds the view, without an end."""
 OPERATIONS: tuple[Endpoint, ...] = operations.ROUTES
 """Answered by every process."""
-ROUTES = (*READ_API, *OPERATIONS)
+ROUTES = (*READ_API, *STREAM, *OPERATIONS)
 
 
 def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
@@ -31,5 +35,7 @@ def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
     server.web_app.middlewares.append(in_one_shape)
     if queries is not None:
         server.web_app[QUERIES] = queries
+        viewers = server.web_app[STREAMS] = Viewers(queries, random)
+        server.web_app.on_shutdown.append(viewers.stop)
     for one in OPERATIONS if queries is None else ROUTES:
         app.page(one.pattern, name=one.name)(one.view)

@@ -223,7 +223,7 @@ def test_an_operator_of_whom_nothing_is_counted_any_more_is_not_shown() -> None:
     assert [one["operator"] for one in ask(view)] == ["B"]
     view.apply(0, RowKey("t1", "", Template("pbx01", "B")).encode(), None)
     assert ask(view) == []
-    assert at_once(queries_of(view).operators("t1")) == OperatorsPage(b"[]", None)
+    assert at_once(queries_of(view).operators("t1")) == OperatorsPage([], None)
 
 
 def test_a_description_that_this_version_does_not_know_is_not_shown() -> None:

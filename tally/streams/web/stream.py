@@ -1,0 +1,68 @@
+"""The read API: a stream of what changes, as server-sent events."""
+
+from collections.abc import Mapping, Sequence
+
+from aiohttp import web
+from faust.web import View
+
+from tally.agents.view.frames import read_vector
+from tally.streams.web.endpoints import Endpoint
+from tally.streams.web.parameters import BadParameter, checked_names, read_id, single
+from tally.streams.web.viewers import STREAMS, Watched
+
+PARAMETERS = ("campaign", "campaigns", "operators")
+HEADERS = {
+    "Content-Type": "text/event-stream",
+    # A cache would replay old numbers; a proxy that compresses holds frames back until it has enough.
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+}
+
+
+class StreamView(View):
+    """Numbers as they change, one frame a second at most."""
+
+    async def get(self, request: web.Request, tenant: str) -> web.StreamResponse:
+        """Answer with a stream of events that begins with a snapshot and ends with a `bye`."""
+        watched = read_watched(tenant, {name: request.query.getall(name) for name in request.query})
+        response = web.StreamResponse(headers=HEADERS)
+        # After a cut the viewer comes back over a new connection, which may reach another worker.
+        response.force_close()
+        writer = await response.prepare(request)
+        if request.method != "HEAD" and writer is not None and request.transport is not None:
+            shown = read_vector(request.headers.get("Last-Event-ID", ""))
+            await request.app[STREAMS].show(watched, shown, writer, request.transport)
+        return response
+
+
+def read_watched(tenant: str, query: Mapping[str, Sequence[str]]) -> Watched:
+    """Return what a request asks to see. Raises BadParameter."""
+    checked_names(query, PARAMETERS)
+    campaign = single(query, "campaign")
+    watched = Watched(
+        read_id("tenant", tenant),
+        None if campaign is None else read_id("campaign", campaign),
+        _is_on(query, "campaigns"),
+        _is_on(query, "operators"),
+    )
+    if not watched.parts:
+        raise BadParameter("expected is one of campaign=ID, campaigns=1, operators=1, or several")
+    return watched
+
+
+def _is_on(query: Mapping[str, Sequence[str]], name: str) -> bool:
+    value = single(query, name)
+    if value not in (None, "1"):
+        raise BadParameter(f"{name} must be 1, or left out")
+    return value is not None
+
+
+ROUTES = (
+    Endpoint(
+        "stream",
+        "/v1/tenants/{tenant}/stream",
+        StreamView,
+        "server-sent events: a snapshot, then each second what has changed, or a receipt",
+        PARAMETERS,
+    ),
+)

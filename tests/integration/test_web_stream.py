@@ -1,0 +1,243 @@
+"""Laws of the stream: what comes when, cuts, viewers that do not read, and the end of the server."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+import orjson
+import pytest
+from aiohttp import web
+
+from tally.agents.view.campaign import Campaign
+from tally.agents.view.model import View
+from tally.schemas.grains import RowKey
+from tally.streams.dev.free_port import free_port
+from tally.streams.web.serving import WebServer
+from tally.streams.web.viewers import BUFFER_BYTES, SLICE_BYTES, Viewers, Watched
+from tests.support.events import Event, proxy, stream
+from tests.support.view_rows import NEWS, PROMO, put, put_operator, put_progress
+from tests.support.web_api import Api, campaign_target, error_code, serving
+
+ALL = "/v1/tenants/t1/stream?campaign=c1&campaigns=1&operators=1"
+ONE = "/v1/tenants/t1/stream?campaign=c1"
+FACTS_BEHIND = 10_000
+STREAMS_OPEN = 200
+
+
+def contacts(event: Event) -> int:
+    """The number that a frame shows."""
+    shown = event.body["campaign"]
+    return 0 if shown is None else int(shown["totals"]["contacts"])
+
+
+def count(api: Api, transaction: int, *, whole: bool = True) -> None:
+    """Let a view read a transaction in which the contacts become its number; or all but its progress."""
+    put(api.view, RowKey("t1", "c1", PROMO), {"contacts": transaction}, next_offset=transaction)
+    if whole:
+        put_progress(api.view, 0, transaction, seq=transaction)
+
+
+@pytest.mark.asyncio
+async def test_a_stream_begins_with_all_and_goes_on_with_what_changes(api: Api) -> None:
+    api.catch_up()
+    for name in ("c1", "c2"):
+        put(api.view, RowKey("t1", name, PROMO), {"contacts": 1})
+    put_operator(api.view, "t1", "PJSIP/1", {"connects": 1})
+    async with stream(api.port, ALL) as viewer:
+        first = await viewer.next()
+        _, answer = await api.ask(campaign_target("t1", "c1"))
+        _, listed = await api.ask("/v1/tenants/t1/campaigns")
+        _, operators = await api.ask("/v1/tenants/t1/operators")
+        shown = orjson.loads(answer)
+        shown.pop("receipt")
+        assert (first.event, first.body["campaign"]) == ("snapshot", shown)
+        assert first.body["campaigns"] == orjson.loads(listed)["campaigns"]
+        assert first.body["operators"] == orjson.loads(operators)["operators"]
+        assert (first.body["campaigns_more"], first.body["operators_more"]) == (False, False)
+        assert first.retry_ms is not None
+
+        assert [(await viewer.next()).event for _ in range(2)] == ["receipt", "receipt"]
+        put(api.view, RowKey("t1", "c2", PROMO), {"contacts": 5}, next_offset=2)
+        put(api.view, RowKey("t1", "c3", NEWS), {"contacts": 1}, next_offset=2)
+        changed = await viewer.until("change")
+        assert {one["campaign"]: one["totals"]["contacts"] for one in changed.body["campaigns"]} == {
+            "c2": 5,
+            "c3": 1,
+        }
+        assert "campaign" not in changed.body
+        assert changed.body["operators"] == changed.body["campaigns_gone"] == []
+        api.view.apply(0, RowKey("t1", "c3", NEWS).encode(), None)
+        assert (await viewer.until("change")).body["campaigns_gone"] == [["c3"]]
+
+
+@pytest.mark.asyncio
+async def test_no_proxy_and_no_cache_may_hold_a_frame_back(api: Api) -> None:
+    async with stream(api.port, ONE) as viewer:
+        assert viewer.status == 200
+        for header in (
+            "Content-Type: text/event-stream",
+            "Cache-Control: no-store, no-transform",
+            "X-Accel-Buffering: no",
+        ):
+            assert header.lower() in viewer.head.lower()
+
+
+@pytest.mark.asyncio
+@pytest.mark.alone
+async def test_frames_come_once_a_second(api: Api) -> None:
+    api.catch_up()
+    async with stream(api.port, ONE) as viewer:
+        await viewer.next()
+        await viewer.next()
+        begun_s = time.monotonic()
+        for transaction in range(1, 4):
+            count(api, transaction)
+            assert contacts(await viewer.next()) == transaction
+        assert 2.5 < time.monotonic() - begun_s < 4.5
+
+
+@pytest.mark.asyncio
+async def test_what_is_asked_for_is_said_and_nothing_else(api: Api) -> None:
+    for query, says in (
+        ("", b"campaigns=1"),
+        ("?campaigns=0", b"campaigns must be 1"),
+        ("?campaigns=1&campaigns=1", b"once"),
+        ("?queue=1", b"unknown parameter"),
+        ("?campaign=", b"campaign must have"),
+    ):
+        response, body = await api.ask(f"/v1/tenants/t1/stream{query}")
+        assert (response.status, error_code(body)) == (400, "bad_parameter")
+        assert says in body
+    response, body = await api.ask(ONE, "HEAD")
+    assert (response.status, body) == (200, b"")
+
+
+@pytest.mark.asyncio
+async def test_until_all_tables_are_open_there_are_receipts_alone(api: Api) -> None:
+    put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
+    async with stream(api.port, ONE) as viewer:
+        for _ in range(2):
+            event = await viewer.next()
+            assert (event.event, event.id, event.body["receipt"]["state"]) == ("receipt", None, "catching_up")
+        api.catch_up()
+        assert contacts(await viewer.until("snapshot")) == 1
+
+
+@pytest.mark.asyncio
+async def test_after_a_cut_another_process_that_is_behind_shows_nothing_older() -> None:
+    """The proxy sends each reconnect to the other process, which is thousands of facts behind."""
+    async with (
+        serving(debug=False, partitions=1) as one,
+        serving(debug=False, partitions=1) as other,
+        proxy(one.port, other.port) as between,
+    ):
+        for api in (one, other):
+            api.catch_up()
+        last_id, newest = None, 0
+        for here in (one, other) * 2:
+            async with stream(between.port, ONE, last_id) as viewer:
+                if last_id is not None:
+                    for transaction in (newest - FACTS_BEHIND // 2, newest - 1):
+                        event = await viewer.next()
+                        assert (event.event, event.id) == ("receipt", None)
+                        assert event.body["receipt"]["state"] == "catching_up"
+                        count(here, transaction)
+                    count(here, newest)
+                assert contacts(await viewer.until("snapshot")) >= newest
+                count(here, newest + FACTS_BEHIND)
+                # A frame may show a transaction of which more is to come: the other one needs it whole.
+                newest += FACTS_BEHIND + 1
+                count(here, newest, whole=False)
+                while contacts(event := await viewer.until("change")) < newest:
+                    pass
+                last_id = event.id
+                between.cut()
+
+
+@pytest.mark.asyncio
+async def test_who_reads_nothing_is_cut_off_holds_little_and_disturbs_nobody(api: Api) -> None:
+    api.catch_up()
+    for number in range(400):
+        put(api.view, RowKey("t1", f"{number:0128}", PROMO), {"contacts": 1})
+    viewers = Viewers(api.queries(), lambda: 0.5, send_seconds=2.0)
+    watched = Watched("t1", None, campaigns=True, operators=False)
+    transports: list[asyncio.Transport] = []
+
+    async def show(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.force_close()
+        writer = await response.prepare(request)
+        assert writer is not None
+        assert request.transport is not None
+        transports.append(request.transport)
+        await viewers.show(watched, None, writer, request.transport)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", show)
+    app.on_shutdown.append(viewers.stop)
+    server = WebServer(app)
+    port = free_port(0)
+    await server.start("127.0.0.1", port)
+    try:
+        deaf, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        most = 0
+        async with stream(port, "/") as viewer:
+            snapshot = await viewer.next()
+            assert len(orjson.dumps(snapshot.body)) > 4 * (BUFFER_BYTES + SLICE_BYTES), (
+                "it has to be too much"
+            )
+            for _ in range(3):
+                assert (await viewer.next()).event == "receipt"
+                most = max(most, *(transport.get_write_buffer_size() for transport in transports))
+            assert 0 < most <= BUFFER_BYTES + SLICE_BYTES + 1024 < 64 << 10
+            assert [transport.is_closing() for transport in transports] == [True, False]
+            assert len(viewers) == 1
+        writer.transport.abort()
+        assert not deaf.at_eof()
+    finally:
+        await server.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_stops_says_goodbye_to_all_and_is_gone_in_seconds() -> None:
+    async with AsyncExitStack() as viewing:
+        async with serving(debug=False) as api:
+            api.catch_up()
+            viewers = [await viewing.enter_async_context(stream(api.port, ONE)) for _ in range(STREAMS_OPEN)]
+            for viewer in viewers:
+                await viewer.next()
+            begun_s = time.monotonic()
+        assert time.monotonic() - begun_s < 5
+        retries = set()
+        for viewer in viewers:
+            last = await viewer.until("bye")
+            assert last.body == {"reason": "stopping"}
+            retries.add(last.retry_ms)
+            with pytest.raises(EOFError):
+                await viewer.next()
+    assert len(retries) > STREAMS_OPEN / 3, "they would come back all at once"
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_fails_says_so_ends_and_lets_others_go_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.catch_up()
+
+    def broken(_self: View, _tenant: str, campaign: str) -> Campaign | None:
+        if campaign == "c1":
+            raise RuntimeError("password=hunter2")
+        return None
+
+    async with stream(api.port, ONE) as viewer, stream(api.port, ONE.replace("c1", "c2")) as other:
+        await viewer.next()
+        await other.next()
+        monkeypatch.setattr(View, "find", broken)
+        assert (await viewer.until("bye")).body == {"reason": "failed"}
+        for _ in range(2):
+            assert (await other.next()).event == "receipt"
+    monkeypatch.undo()
+    async with stream(api.port, ONE) as viewer:
+        assert (await viewer.next()).event == "snapshot"
