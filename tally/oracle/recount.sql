@@ -853,7 +853,7 @@ SELECT
     coalesce(is_failed, false) AS is_failed,
     1000 * (delivered_s - accepted_s) AS deliver_ms,
     1000 * (read_s - accepted_s) AS read_ms,
-    delivered_s,
+    delivered_s, read_s,
     error_key,
     category, type,
     quote.message_id IS NOT NULL AS is_quoted,
@@ -979,7 +979,10 @@ SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
     count(*) FILTER (WHERE is_sent) AS sent,
     count(*) FILTER (WHERE is_delivered) AS delivered,
     count(*) FILTER (WHERE is_read AND delivered_s IS NULL) AS delivered_implied,
+    -- A message that is read is delivered then at the latest.
+    count(*) FILTER (WHERE least(delivered_s, read_s) > accepted_s + 86400) AS delivered_late,
     count(*) FILTER (WHERE is_read) AS read,
+    count(*) FILTER (WHERE read_s > accepted_s + 86400) AS read_late,
     count(*) FILTER (WHERE is_failed AND NOT is_delivered) AS failed_after_send,
     count(*) FILTER (WHERE is_failed AND is_delivered) AS failed_then_delivered,
     count(*) FILTER (WHERE NOT is_delivered AND NOT is_failed) AS in_flight,
@@ -1075,7 +1078,9 @@ SELECT
     coalesce(sent, 0) AS sent,
     coalesce(delivered, 0) AS delivered,
     coalesce(delivered_implied, 0) AS delivered_implied,
+    coalesce(delivered_late, 0) AS delivered_late,
     coalesce(read, 0) AS read,
+    coalesce(read_late, 0) AS read_late,
     coalesce(failed_after_send, 0) AS failed_after_send,
     coalesce(failed_then_delivered, 0) AS failed_then_delivered,
     coalesce(failed_at_send, 0) + coalesce(failed_after_send, 0) AS failed,
@@ -1106,7 +1111,7 @@ CREATE VIEW recount.campaign_template_stats AS
 SELECT
     tenant, campaign, template_name, template_language,
     contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
-    sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered, failed, in_flight,
+    sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
     errors, pricing, time_to_deliver, time_to_read
 FROM recount.stats WHERE NOT is_total;
@@ -1115,7 +1120,7 @@ CREATE VIEW recount.campaign_stats AS
 SELECT
     tenant, campaign,
     contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
-    sent, delivered, delivered_implied, read, failed_after_send, failed_then_delivered, failed, in_flight,
+    sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
     errors, pricing, time_to_deliver, time_to_read
 FROM recount.stats WHERE is_total;
