@@ -19,15 +19,15 @@ BEGIN
             'generation', 'tenant', 'campaign', 'template_name', 'template_language', 'grain',
             'partition', 'next_offset', 'first_ms', 'last_ms', 'labels', 'contacts', 'attempts',
             'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled', 'duplicates',
-            'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'read',
-            'failed_after_send', 'failed_then_delivered', 'contacts_accepted', 'replied',
-            'replied_last_touch', 'replied_quoted', 'clicked', 'clicked_implied', 'requested',
-            'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable', 'congestion',
-            'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
-            'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms',
-            'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
-            'hangup_causes', 'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read',
-            'epoch', 'updated_at'
+            'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'delivered_late', 'read',
+            'read_late', 'failed_after_send', 'failed_then_delivered', 'contacts_accepted',
+            'replied', 'replied_last_touch', 'replied_quoted', 'clicked', 'clicked_implied',
+            'requested', 'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable',
+            'congestion', 'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human',
+            'answered_machine', 'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms',
+            'queue_wait_ms', 'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer',
+            'errors', 'pricing', 'hangup_causes', 'queues', 'memberships', 'legs',
+            'time_to_deliver', 'time_to_read', 'epoch', 'updated_at'
         );
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'tally.counters has columns that this version of Tally does not know: %', unknown
@@ -41,14 +41,14 @@ WHERE EXISTS (
     SELECT FROM unnest(ARRAY[
         'tenant', 'campaign', 'template_name', 'template_language', 'grain', 'contacts', 'attempts',
         'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled', 'duplicates',
-        'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'read', 'failed_after_send',
-        'failed_then_delivered', 'contacts_accepted', 'replied', 'replied_last_touch',
-        'replied_quoted', 'clicked', 'clicked_implied', 'requested', 'attempted', 'answered',
-        'busy', 'no_answer', 'rejected', 'unreachable', 'congestion', 'call_cancelled',
-        'call_failed', 'ended_unknown', 'answered_human', 'answered_machine', 'answered_unknown',
-        'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms', 'queue_joins',
-        'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing', 'hangup_causes',
-        'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read'
+        'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'delivered_late', 'read',
+        'read_late', 'failed_after_send', 'failed_then_delivered', 'contacts_accepted', 'replied',
+        'replied_last_touch', 'replied_quoted', 'clicked', 'clicked_implied', 'requested',
+        'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable', 'congestion',
+        'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
+        'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms',
+        'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
+        'hangup_causes', 'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read'
     ]) AS wanted (name)
     WHERE NOT EXISTS (
         SELECT FROM pg_attribute
@@ -74,7 +74,9 @@ ALTER TABLE tally.counters
     ADD COLUMN IF NOT EXISTS sent bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS delivered bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS delivered_implied bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS delivered_late bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS read bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS read_late bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS failed_after_send bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS failed_then_delivered bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS contacts_accepted bigint NOT NULL DEFAULT 0,
@@ -157,7 +159,9 @@ SELECT
     sum(sent)::bigint AS sent,
     sum(delivered)::bigint AS delivered,
     sum(delivered_implied)::bigint AS delivered_implied,
+    sum(delivered_late)::bigint AS delivered_late,
     sum(read)::bigint AS read,
+    sum(read_late)::bigint AS read_late,
     sum(failed_after_send)::bigint AS failed_after_send,
     sum(failed_then_delivered)::bigint AS failed_then_delivered,
     sum(failed_at_send + failed_after_send)::bigint AS failed,
@@ -213,12 +217,13 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
     AND (
         greatest(
             contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
-            claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
-            failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
-            clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected,
-            unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human,
-            answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
-            queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer
+            claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+            failed_after_send, failed_then_delivered, contacts_accepted, replied,
+            replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted,
+            answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled,
+            call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped,
+            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects,
+            ring_no_answer
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
         time_to_deliver <> '{}' OR time_to_read <> '{}'
@@ -243,7 +248,9 @@ SELECT
     coalesce(sum(sent) FILTER (WHERE grain = 'template'), 0)::bigint AS sent,
     coalesce(sum(delivered) FILTER (WHERE grain = 'template'), 0)::bigint AS delivered,
     coalesce(sum(delivered_implied) FILTER (WHERE grain = 'template'), 0)::bigint AS delivered_implied,
+    coalesce(sum(delivered_late) FILTER (WHERE grain = 'template'), 0)::bigint AS delivered_late,
     coalesce(sum(read) FILTER (WHERE grain = 'template'), 0)::bigint AS read,
+    coalesce(sum(read_late) FILTER (WHERE grain = 'template'), 0)::bigint AS read_late,
     coalesce(sum(failed_after_send) FILTER (WHERE grain = 'template'), 0)::bigint AS failed_after_send,
     coalesce(sum(failed_then_delivered) FILTER (WHERE grain = 'template'), 0)::bigint AS failed_then_delivered,
     coalesce(sum(failed_at_send + failed_after_send) FILTER (WHERE grain = 'template'), 0)::bigint AS failed,
@@ -299,12 +306,13 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
     AND (
         greatest(
             contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
-            claimed_elsewhere, sent, delivered, delivered_implied, read, failed_after_send,
-            failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
-            clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected,
-            unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human,
-            answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
-            queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer
+            claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+            failed_after_send, failed_then_delivered, contacts_accepted, replied,
+            replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted,
+            answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled,
+            call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped,
+            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects,
+            ring_no_answer
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
         time_to_deliver <> '{}' OR time_to_read <> '{}'

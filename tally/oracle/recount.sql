@@ -1111,7 +1111,8 @@ CREATE VIEW recount.campaign_template_stats AS
 SELECT
     tenant, campaign, template_name, template_language,
     contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
-    sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, failed, in_flight,
+    sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered,
+    failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
     errors, pricing, time_to_deliver, time_to_read
 FROM recount.stats WHERE NOT is_total;
@@ -1120,7 +1121,8 @@ CREATE VIEW recount.campaign_stats AS
 SELECT
     tenant, campaign,
     contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
-    sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, failed, in_flight,
+    sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered,
+    failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
     errors, pricing, time_to_deliver, time_to_read
 FROM recount.stats WHERE is_total;

@@ -7,7 +7,7 @@ from msgspec import Struct
 from tally.schemas import bounded
 from tally.schemas.counters import COUNTERS
 
-DEFINITIONS = 5
+DEFINITIONS = 6
 """The version of the counting code; raise it whenever the same state comes to contribute something else."""
 
 

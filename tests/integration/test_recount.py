@@ -158,7 +158,9 @@ def test_the_example_of_the_read_api(recount: Recount) -> None:
         **{"cancelled": 0, "duplicates": 0, "claimed_elsewhere": 0, "sent": 3, "delivered": 2},
         **{
             "delivered_implied": 0,
+            "delivered_late": 0,
             "read": 2,
+            "read_late": 0,
             "failed_after_send": 1,
             "failed_then_delivered": 0,
             "failed": 2,
@@ -920,6 +922,8 @@ def test_the_numbers_of_a_campaign_agree_with_each_other(recount: Recount) -> No
 
     for row in [*campaigns, *templates]:
         assert row["read"] <= row["delivered"] <= row["sent"] <= row["accepted"]
+        assert row["read_late"] <= row["read"]
+        assert row["delivered_late"] <= row["delivered"]
         assert (
             row["failed"] == sum(row["errors"].values()) == row["failed_at_send"] + row["failed_after_send"]
         )
@@ -932,7 +936,9 @@ def test_the_numbers_of_a_campaign_agree_with_each_other(recount: Recount) -> No
             "attempts",
             "accepted",
             "delivered",
+            "delivered_late",
             "read",
+            "read_late",
             "failed",
             "replied_quoted",
             "clicked",

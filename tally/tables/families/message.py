@@ -45,6 +45,9 @@ class Message(Struct, array_like=True, gc=False):
     """Of the smallest id that was written for it; empty where the id is in the key (wamids.py)."""
 
 
+LATE_SECONDS = 86_400
+"""News of a message that came later than a day after it was accepted are late."""
+
 _state_decoder = msgspec.msgpack.Decoder(Message)
 _fact_decoder: msgspec.msgpack.Decoder[MessageFact] = msgspec.msgpack.Decoder(MessageFact)
 
@@ -193,13 +196,16 @@ def _elsewhere(claim: Claim, number: str) -> Part:
 def _counts(state: Message, accepted_s: int) -> Counts:
     """Return the counters of one claimed message (docs/counters.md)."""
     counts: Counts = {"accepted": 1}
-    reached = state.delivered_s is not None or state.read_s is not None
+    reached_s = earliest(state.delivered_s, state.read_s)
+    reached = reached_s is not None
     if reached or state.sent_s is not None:
         counts["sent"] = 1
-    if reached:
+    if reached_s is not None:
         counts["delivered"] = 1
+        _add_late(counts, "delivered_late", reached_s - accepted_s)
     if state.read_s is not None:
         counts["read"] = 1
+        _add_late(counts, "read_late", state.read_s - accepted_s)
         counts[_time_name("time_to_read", state.read_s - accepted_s)] = 1
     if state.delivered_s is not None:
         counts[_time_name("time_to_deliver", state.delivered_s - accepted_s)] = 1
@@ -218,6 +224,11 @@ def _counts(state: Message, accepted_s: int) -> Counts:
     if state.pricing is not None:
         counts[_pricing_name(state.pricing.category, state.pricing.kind)] = 1
     return counts
+
+
+def _add_late(counts: Counts, name: str, seconds: int) -> None:
+    if seconds > LATE_SECONDS:
+        counts[name] = 1
 
 
 @lru_cache(maxsize=4096)

@@ -29,7 +29,9 @@ WHATSAPP = (
         "sent",
         "delivered",
         "delivered_implied",
+        "delivered_late",
         "read",
+        "read_late",
         "failed_after_send",
         "failed_then_delivered",
     ),
@@ -106,7 +108,7 @@ def test_the_contracts_example_is_answered_as_the_contract_says() -> None:
     assert {name: answer["totals"][name] for name in WHATSAPP} == {
         **{"contacts": 4, "attempts": 4, "queued": 0, "accepted": 3, "failed_at_send": 1, "skipped": 0},
         **{"cancelled": 0, "duplicates": 0, "claimed_elsewhere": 0, "sent": 3, "delivered": 2},
-        **{"delivered_implied": 0, "read": 2},
+        **{"delivered_implied": 0, "delivered_late": 0, "read": 2, "read_late": 0},
         **{"failed_after_send": 1, "failed_then_delivered": 0, "failed": 2, "in_flight": 0},
         **{"contacts_accepted": 3, "replied": 1, "replied_last_touch": 1, "replied_quoted": 0, "clicked": 0},
         "clicked_implied": 0,
