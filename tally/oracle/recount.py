@@ -15,9 +15,13 @@ from tally.tables.kafka.unread import stands_in
 SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")
 COPY_ROWS = 5_000
 DEADLINE_SECONDS = 300.0
-RAW = ("webhook-events", "send-results", "ami-events")
+RAW = ("webhook-events", "send-results", "ami-events", "campaigns")
+KEYED = frozenset({"campaigns"})
 UNREAD = "tally-unread"
 """The header of a stand-in for a batch that was not unpacked; only rows of `recount.raw` have it."""
+
+KEY = "tally-key"
+"""The header of a record's key, of a topic in KEYED; only rows of `recount.raw` have it."""
 
 Row = dict[str, Any]
 Copied = tuple[str, int, int, int, bytes | None, dict[str, str]]
@@ -65,7 +69,7 @@ async def copy_raw(raw: RawTopics, connection: Any) -> int:
         place = (topic, record.partition, record.offset, record.timestamp)
         # A stand-in for a batch that may not be unpacked is not one of its records, so it counts nothing.
         unread = stands_in(record)
-        headers = {UNREAD: ""} if unread else headers_of(record.headers)
+        headers = {UNREAD: ""} if unread else headers_of(topic, record.key, record.headers)
         rows.append((*place, None if unread else record.value, headers))
         count += 1
         if len(rows) == COPY_ROWS:
@@ -81,9 +85,12 @@ async def copy_numbers(connection: Any, numbers: Mapping[str, Number]) -> None:
     await connection.copy_records_to_table("number", schema_name="recount", records=rows)
 
 
-def headers_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Return a record's headers for SQL; U+FDD0 replaces U+0000, which Postgres cannot store in text."""
-    named = dict(headers)
+def headers_of(topic: str, key: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Return a record's headers for SQL, with its key where the topic's readers ask for it.
+
+    U+FDD0 replaces U+0000, which Postgres cannot store in text.
+    """
+    named = dict(headers) | ({KEY: key} if topic in KEYED else {})
     return {_storable(name): _text(value) for name, value in named.items() if value is not None}
 
 

@@ -361,7 +361,8 @@ $$;
 CREATE UNLOGGED TABLE recount.event AS
 SELECT topic, kafka_partition, kafka_offset,
     CASE WHEN kafka_ms > 0 THEN kafka_ms + 86400000 END AS latest_ms,
-    recount.as_json(body) AS body
+    recount.as_json(body) AS body,
+    headers
 FROM recount.raw
 WHERE octet_length(body) <= recount.most('record');
 
@@ -949,6 +950,79 @@ FROM recount.press
 WHERE at_s <= accepted_s + reply_window_seconds;
 
 
+-- ------------------------------------------------------------------------- what campaigns are called
+-- A record of `campaigns` says what a campaign's fields are from its time on. Of each field the latest time that
+-- names it holds, and of one time the greatest value as a list of texts in UTF-8; null, or an empty list, says
+-- that there is none. A field that is none costs that field. What a campaign has is a list of entries of one.
+
+CREATE FUNCTION recount.part_of_key(part text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT replace(replace(part, '%', '%25'), '/', '%2F')
+$$;
+
+-- A text of 1 to so many characters, without U+0000.
+CREATE FUNCTION recount.is_said(v jsonb, most int) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(
+        char_length(recount.words(v)) BETWEEN 1 AND most AND strpos(v #>> '{}', U&'\FDD0') = 0, false)
+$$;
+
+-- A whole number from the least to a thousand million.
+CREATE FUNCTION recount.is_whole(v jsonb, smallest bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN jsonb_typeof(v) = 'number' AND v::text ~ '^[0-9]{1,10}$'
+        THEN v::text::bigint BETWEEN smallest AND 1000000000 ELSE false END
+$$;
+
+CREATE UNLOGGED TABLE recount.saying AS
+SELECT tenant, campaign, at_ms, field, entries
+FROM recount.event
+    CROSS JOIN LATERAL (
+        SELECT
+            recount.id(body -> 'tenant') COLLATE "C" AS tenant,
+            recount.id(body -> 'campaign') COLLATE "C" AS campaign,
+            recount.unix_ms(body -> 'time', latest_ms) AS at_ms
+    ) AS named
+    CROSS JOIN LATERAL (
+        SELECT field, body -> field AS value
+        FROM (VALUES ('name'), ('status'), ('tags'), ('planned'), ('limits')) AS fields (field)
+        WHERE body ? field
+    ) AS given
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN value = 'null' THEN '{}'
+            WHEN field = 'name' AND recount.is_said(value, 128) THEN ARRAY['name=' || (value #>> '{}')]
+            WHEN field = 'status' AND recount.is_said(value, 64) THEN ARRAY['status=' || (value #>> '{}')]
+            WHEN field = 'planned' AND recount.is_whole(value, 0) THEN ARRAY['planned=' || value::text]
+            WHEN field = 'tags' AND jsonb_typeof(value) = 'array' THEN (
+                SELECT CASE WHEN count(*) <= 32 AND coalesce(bool_and(recount.is_said(tag, 64)), true)
+                    THEN coalesce(
+                        array_agg(DISTINCT ('tag=' || (tag #>> '{}')) COLLATE "C") FILTER (WHERE tag IS NOT NULL), '{}')
+                    END
+                FROM jsonb_array_elements(value) AS listed (tag))
+            WHEN field = 'limits' AND jsonb_typeof(value) = 'object' THEN (
+                SELECT CASE WHEN coalesce(bool_and(recount.is_whole(limited, 1)), true)
+                    THEN coalesce(
+                        array_agg(('limit.' || name || '=' || limited::text) COLLATE "C" ORDER BY name COLLATE "C"), '{}')
+                    END
+                FROM jsonb_each(value) AS listed (name, limited)
+                WHERE name IN ('per_second', 'per_day') AND limited <> 'null')
+        END::text[] COLLATE "C" AS entries
+    ) AS read
+WHERE topic = 'campaigns' AND jsonb_typeof(body) = 'object'
+    AND coalesce((body -> 'v')::text, 'null') IN ('null', '1')
+    AND at_ms IS NOT NULL
+    AND headers ->> 'tally-key' = recount.part_of_key(tenant) || '/' || recount.part_of_key(campaign)
+    AND entries IS NOT NULL;
+
+CREATE UNLOGGED TABLE recount.description AS
+SELECT tenant, campaign, coalesce(jsonb_object_agg(entry, 1) FILTER (WHERE entry IS NOT NULL), '{}') AS description
+FROM (
+    SELECT DISTINCT ON (tenant, campaign, field) tenant, campaign, entries
+    FROM recount.saying
+    ORDER BY tenant, campaign, field, at_ms DESC, entries DESC
+) AS latest
+    LEFT JOIN LATERAL unnest(entries) AS entry ON true
+GROUP BY tenant, campaign;
+
+
 -- --------------------------------------------------------------------------------- the counters
 -- Each of the following tables has one row per template and one row per campaign (is_total). A campaign's row is
 -- the sum over its templates; a counter that does not add up counts distinct again.
@@ -1057,12 +1131,19 @@ SELECT tenant, campaign, is_total, template_name, template_language, jsonb_objec
 FROM counted
 GROUP BY tenant, campaign, is_total, template_name, template_language;
 
+-- What follows a prefix in the one entry that begins with it.
+CREATE FUNCTION recount.one(description jsonb, prefix text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT substr(entry, char_length(prefix) + 1)
+    FROM jsonb_object_keys(description) AS entry WHERE starts_with(entry, prefix)
+$$;
+
 CREATE TABLE recount.stats AS
 WITH rows AS (
     SELECT tenant, campaign, is_total, template_name, template_language FROM recount.contact_count
     UNION SELECT tenant, campaign, is_total, template_name, template_language FROM recount.attempt_count
     UNION SELECT tenant, campaign, is_total, template_name, template_language FROM recount.message_count
     UNION SELECT tenant, campaign, is_total, template_name, template_language FROM recount.elsewhere_count
+    UNION SELECT tenant, campaign, true, '', '' FROM recount.description WHERE description <> '{}'
 )
 SELECT
     tenant, campaign, is_total, template_name, template_language,
@@ -1120,9 +1201,18 @@ FROM recount.stats WHERE NOT is_total;
 CREATE VIEW recount.campaign_stats AS
 SELECT
     tenant, campaign,
+    recount.one(description, 'name=') AS name,
+    recount.one(description, 'status=') AS status,
+    (SELECT coalesce(jsonb_agg(substr(entry, 5) ORDER BY entry COLLATE "C"), '[]')
+        FROM jsonb_object_keys(description) AS entry WHERE entry LIKE 'tag=%') AS tags,
+    recount.one(description, 'planned=')::bigint AS planned,
+    (SELECT coalesce(
+            jsonb_object_agg(split_part(substr(entry, 7), '=', 1), split_part(entry, '=', 2)::bigint), '{}')
+        FROM jsonb_object_keys(description) AS entry WHERE entry LIKE 'limit.%') AS limits,
     contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere,
     sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered,
     failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
     errors, pricing, time_to_deliver, time_to_read
-FROM recount.stats WHERE is_total;
+FROM recount.stats LEFT JOIN recount.description USING (tenant, campaign)
+WHERE is_total;

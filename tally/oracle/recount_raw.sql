@@ -3,12 +3,12 @@
 CREATE SCHEMA recount;
 
 CREATE TABLE recount.raw (
-    topic           text   NOT NULL,  -- logical name: webhook-events, send-results or ami-events
+    topic           text   NOT NULL,  -- logical name: webhook-events, send-results, ami-events or campaigns
     kafka_partition int    NOT NULL,
     kafka_offset    bigint NOT NULL,
     kafka_ms        bigint,           -- Kafka's time of the record; null or not above 0: unknown, so no time is too late
     body            bytea,            -- null: a tombstone
-    headers         jsonb  NOT NULL DEFAULT '{}'
+    headers         jsonb  NOT NULL DEFAULT '{}'  -- of campaigns also tally-key: the record's key
 );
 
 -- The tenant that owns a business number, and the id that the number had before, by the topic `numbers`; any tenant may

@@ -115,7 +115,14 @@ async def recounted(
     try:
         await begin(connection)
         rows = [
-            (record.topic, 0, offset, PUBLISHED_MS, record.value, headers_of(record.headers))
+            (
+                record.topic,
+                0,
+                offset,
+                PUBLISHED_MS,
+                record.value,
+                headers_of(record.topic, record.key, record.headers),
+            )
             for offset, record in enumerate(records)
         ]
         await connection.copy_records_to_table("raw", schema_name="recount", records=rows)
