@@ -26,7 +26,7 @@ BEGIN
             'congestion', 'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human',
             'answered_machine', 'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms',
             'queue_wait_ms', 'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer',
-            'errors', 'pricing', 'hangup_causes', 'queues', 'memberships', 'legs',
+            'errors', 'pricing', 'hangup_causes', 'queues', 'memberships', 'legs', 'description',
             'time_to_deliver', 'time_to_read', 'epoch', 'updated_at'
         );
     IF unknown IS NOT NULL THEN
@@ -48,7 +48,8 @@ WHERE EXISTS (
         'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
         'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms',
         'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
-        'hangup_causes', 'queues', 'memberships', 'legs', 'time_to_deliver', 'time_to_read'
+        'hangup_causes', 'queues', 'memberships', 'legs', 'description', 'time_to_deliver',
+        'time_to_read'
     ]) AS wanted (name)
     WHERE NOT EXISTS (
         SELECT FROM pg_attribute
@@ -114,6 +115,7 @@ ALTER TABLE tally.counters
     ADD COLUMN IF NOT EXISTS queues jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS memberships jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS legs jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS description jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS time_to_deliver jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS time_to_read jsonb NOT NULL DEFAULT '{}';
 
@@ -236,6 +238,14 @@ CREATE VIEW tally.campaign_stats AS
 SELECT
     tenant,
     campaign,
+    (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'name='))[1] AS name,
+    (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'status='))[1] AS status,
+    to_jsonb(tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'tag=')) AS tags,
+    (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'planned='))[1]::bigint AS planned,
+    jsonb_strip_nulls(jsonb_build_object(
+        'per_day', (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'limit.per_day='))[1]::bigint,
+        'per_second', (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'limit.per_second='))[1]::bigint
+    )) AS limits,
     coalesce(sum(contacts) FILTER (WHERE grain = 'template'), 0)::bigint AS contacts,
     coalesce(sum(attempts) FILTER (WHERE grain = 'template'), 0)::bigint AS attempts,
     coalesce(sum(queued) FILTER (WHERE grain = 'template'), 0)::bigint AS queued,
@@ -315,7 +325,7 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
             ring_no_answer
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
-        time_to_deliver <> '{}' OR time_to_read <> '{}'
+        description <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
     )
 GROUP BY tenant, campaign;
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tally.oracle.api import Answers
-from tally.oracle.comparison import Deviation, Difference, deviation, differences
+from tally.oracle.comparison import SAID, Deviation, Difference, deviation, differences
 from tally.oracle.recount import RawTopics, Row, connect, copy_raw, fetch, recount
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER
@@ -81,7 +81,7 @@ async def view_table(answers: Answers, tenants: set[str]) -> Table:
     for tenant in sorted(tenants):
         for listed in await answers.campaigns(tenant):
             name = listed["campaign"]
-            found[tenant, name] = listed["totals"]
+            found[tenant, name] = {said: listed[said] for said in SAID} | listed["totals"]
             for part in (await answers.get(f"/v1/tenants/{tenant}/campaigns/{quote(name, safe='')}"))[
                 "templates"
             ]:

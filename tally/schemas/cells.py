@@ -17,7 +17,7 @@ QUARTER_SECONDS = 900
 QUARTER_MS = QUARTER_SECONDS * 1_000
 QUARTER_US = QUARTER_MS * 1_000
 NO_QUARTER = -1
-"""Of what rows count only as long as it lasts: an operator's memberships and legs."""
+"""Of what rows hold as it is now: an operator's memberships and legs, and what is said of a campaign."""
 _QUARTER_BYTES = 4
 _BEHIND_PARTS = 1 + _QUARTER_BYTES
 

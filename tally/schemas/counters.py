@@ -16,7 +16,7 @@ from msgspec import Struct
 from tally.schemas.facts import Channel
 from tally.schemas.grains import CAMPAIGN, OPERATOR, TEMPLATE, Grain
 
-Family = Literal["recipient", "message", "customer", "call", "operator"]
+Family = Literal["recipient", "message", "customer", "call", "operator", "description"]
 Kind = Literal["count", "map", "seconds"]
 Channels = frozenset[Channel]
 CellKind = Literal["send", "operator"]
@@ -32,6 +32,7 @@ CHANNELS_OF: dict[Family, Channels] = {
     "customer": WHATSAPP,
     "call": VOICE,
     "operator": NEITHER,
+    "description": NEITHER,
 }
 """What a counter of a family concerns, unless it says so itself."""
 
@@ -40,6 +41,8 @@ DISTINCT = (TEMPLATE, CAMPAIGN)
 CALLS_AND_OPERATORS = (TEMPLATE, OPERATOR)
 LIVE = (OPERATOR,)
 CELLS_OF: dict[Grain, CellKind] = {TEMPLATE: "send", CAMPAIGN: "send", OPERATOR: "operator"}
+SAID = (CAMPAIGN,)
+"""Of what is said of a campaign, which is no number."""
 
 
 class Counter(Struct, frozen=True):
@@ -199,6 +202,14 @@ COUNTERS: tuple[Counter, ...] = (
         is_live=True,
         also=("call",),
     ),
+    Counter(
+        "description",
+        "description",
+        "what is said of the campaign: its name, status, tags, what is planned, limits; each an entry of 1",
+        kind="map",
+        grains=SAID,
+        is_live=True,
+    ),
     Counter("time_to_deliver", "message", "from accepted to the first delivered status", kind="seconds"),
     Counter("time_to_read", "message", "from accepted to the first read or played", kind="seconds"),
 )
@@ -254,7 +265,7 @@ API_ORDER: tuple[str, ...] = (
     "failed",
     "in_flight",
     *PLAIN[PLAIN.index("contacts_accepted") :],
-    *(name for name in MAPS if BY_NAME[name].grains != LIVE),
+    *(name for name in MAPS if BY_NAME[name].grains not in (LIVE, SAID)),
     *DISTRIBUTIONS,
 )
 """The order in which pages and answers list the numbers of a campaign."""

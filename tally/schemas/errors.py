@@ -17,6 +17,7 @@ Reason = Literal[
     "unknown_object",
     "bad_packet",
     "foreign_number",
+    "wrong_key",
     "bad_batch",
     "code_failure",
 ]

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from tally.schemas.call_facts import CallFact, OperatorFact
+from tally.schemas.descriptions import Described
 from tally.schemas.keys import FREE_FORM, Template
 
 Outcome = Literal["queued", "requested", "accepted", "failed", "skipped", "cancelled"]
@@ -164,7 +165,7 @@ class CustomerSeen(Struct, frozen=True, array_like=True, gc=False):
     """Whether a press of a quick reply names the message."""
 
 
-Fact = MessageFact | AttemptResult | CustomerSeen | CallFact | OperatorFact
+Fact = MessageFact | AttemptResult | CustomerSeen | CallFact | OperatorFact | Described
 
 MESSAGE = b"m"
 RECIPIENT = b"r"

@@ -9,8 +9,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from tally.schemas import descriptions
 from tally.schemas.ami import events
 from tally.schemas.ami.reader import Headers, read_ami
+from tally.schemas.campaigns import read_campaign
 from tally.schemas.conventions import CONVENTIONS, Conventions
 from tally.schemas.records import Routed
 from tally.schemas.sends.fast import read_send_fast
@@ -45,6 +47,8 @@ class Source(Struct, frozen=True):
     read: Read
     names: Mapping[str, frozenset[str]]
     """What the reader counts by name, by kind (`Routed.seen`)."""
+    is_compacted: bool = False
+    """Whether the topic keeps the last record of each key, which then is the partition key of its facts."""
 
 
 def _webhook(
@@ -65,6 +69,15 @@ def _send(
 ) -> Routed:
     numbers = conventions.numbers
     return read_send_fast(value, published_ms, numbers) or read_send(value, published_ms, numbers)
+
+
+def _campaign(
+    value: bytes | None,
+    _headers: Headers = (),
+    _conventions: Conventions = CONVENTIONS,
+    published_ms: int | None = None,
+) -> Routed:
+    return read_campaign(value, published_ms)
 
 
 SOURCES = (
@@ -91,12 +104,25 @@ SOURCES = (
         },
     ),
     Source("ami-events", read_ami, {"ami_event": events.KNOWN | {"response", OTHER}}),
+    Source(
+        "campaigns",
+        _campaign,
+        {"campaign_field": frozenset(descriptions.FIELDS), "unknown_field": frozenset({"campaign"})},
+        is_compacted=True,
+    ),
 )
 
 RAW_TOPICS = tuple(source.topic for source in SOURCES)
+COMPACTED = frozenset(source.topic for source in SOURCES if source.is_compacted)
 READERS: Mapping[str, Read] = {source.topic: source.read for source in SOURCES}
 SEEN: Mapping[str, frozenset[str]] = {
     kind: frozenset().union(*(source.names.get(kind, ()) for source in SOURCES))
     for kind in dict.fromkeys(kind for source in SOURCES for kind in source.names)
 }
 """All names that are counted, by kind."""
+
+
+def key_of(topic: str, value: bytes) -> bytes | None:
+    """Return the key that a record needs in a compacted topic; None elsewhere, and where it says nothing."""
+    facts = READERS[topic](value).facts if topic in COMPACTED else ()
+    return facts[0].key if facts else None

@@ -24,6 +24,7 @@ CODES: Mapping[str, bytes] = {
     "customers": b"c",
     "calls": b"v",
     "operators": b"o",
+    "descriptions": b"d",
     ALIASES: b"a",
     RESYNCS: b"s",
     OPEN: b"p",

@@ -5,7 +5,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tally.schemas.bounds import KIB, MIB, RECORD
-from tally.schemas.sources import RAW_TOPICS
+from tally.schemas.sources import COMPACTED, RAW_TOPICS
 
 DEAD_LETTERS = "dead-letters"
 DEPLOYMENT = "deployment"
@@ -25,6 +25,7 @@ CHANGELOGS: tuple[Changelog, ...] = (STATES, COUNTERS)
 DAY_MS = 86_400_000
 RAW_LIMIT_BYTES = RECORD.most + 64 * KIB
 """A raw event of the most bytes, with its key, its headers and what Kafka adds."""
+RAW_RETENTION_MS = 7 * DAY_MS
 FACT_LIMIT_BYTES = MIB
 DEAD_LETTER_LIMIT_BYTES = 5 * MIB
 DEAD_LETTERS_BYTES = 1 << 30
@@ -105,12 +106,22 @@ class Names(Struct, frozen=True):
         return f"{self.app}-{role}"
 
 
+def _raw(name: str, partitions: int, is_compacted: bool) -> Topic:
+    """Return a raw topic; of a compacted one everything is there for as long as the others keep anything.
+
+    So a new generation counts the same from it, and after that the last record of each key.
+    """
+    if is_compacted:
+        return Topic(name, partitions, RAW_LIMIT_BYTES, None, compaction_lag_ms=RAW_RETENTION_MS)
+    return Topic(name, partitions, RAW_LIMIT_BYTES, RAW_RETENTION_MS)
+
+
 def declared(names: Names, partitions: int, compaction_lag_ms: int) -> list[Topic]:
     """Return every topic of a deployment; `partitions` is that of raw topics, facts and changelogs.
 
     What is younger than `compaction_lag_ms` is read whole: each transaction of a changelog, and its end.
     """
-    raw = [Topic(names.raw(topic), partitions, RAW_LIMIT_BYTES, 7 * DAY_MS) for topic in RAW_TOPICS]
+    raw = [_raw(names.raw(topic), partitions, topic in COMPACTED) for topic in RAW_TOPICS]
     facts = Topic(names.facts, partitions, FACT_LIMIT_BYTES, 14 * DAY_MS)
     changelogs = [
         Topic(

@@ -70,6 +70,10 @@ def keys(count: int) -> bytes:
     return b",".join(b'"k%d":"1"' % nth for nth in range(count))
 
 
+CAMPAIGNS = "campaigns"
+DESCRIBED = b'{"tenant":"t1","campaign":"c1","time":1795350873904,'
+
+
 def send_at(written: bytes) -> bytes:
     return b'{"tenant":1,"channel":"voice","outcome":"queued","campaign":1,"time":%b}' % written
 
@@ -83,6 +87,9 @@ def garbage(topic: str, part: bytes) -> Iterable[tuple[str, Body]]:
     elif topic == SEND_RESULTS:
         yield "tenant", lambda: filled(b'{"tenant":[', part, b"]}")
         yield "error", lambda: filled(b'{"error":[', part, b"]}")
+    elif topic == CAMPAIGNS:
+        yield "tags", lambda: filled(DESCRIBED + b'"tags":[', part, b"]}")
+        yield "limits", lambda: filled(DESCRIBED + b'"limits":[', part, b"]}")
     else:
         yield "a field", lambda: filled(EVENT + b'"a":[', part, b"]}")
 
@@ -133,6 +140,13 @@ SHAPES: dict[str, dict[str, Body]] = {
         "empty lines": lambda: PACKET + b"\n" * 4_000_000 + b"a: b",
         "one long line": lambda: PACKET + b"a: " + LONG,
         "lines of escapes": lambda: PACKET + ESCAPED_LINE * (PACKET_LINES.most - 10),
+    },
+    CAMPAIGNS: {
+        "keys": lambda: b"{%b}" % keys(79_000),
+        "one long name": lambda: DESCRIBED + b'"name":"%b"}' % LONG,
+        "tags": lambda: filled(DESCRIBED + b'"tags":[', b'"a"', b"]}"),
+        "limits": lambda: DESCRIBED + b'"limits":{%b}}' % keys(79_000),
+        "a long number": lambda: DESCRIBED + b'"planned":%b}' % (b"1" * 4_000_000),
     },
 }
 SHAPED = [

@@ -92,6 +92,7 @@ def test_every_family_has_a_golden_record() -> None:
         "customers",
         "calls",
         "operators",
+        "descriptions",
         "counters",
         "aliases",
     }

@@ -7,6 +7,7 @@ import pytest
 
 from tally.deploy import migrate
 from tally.schemas.counters import API_ORDER, COUNTERS
+from tally.schemas.descriptions import FIELDS
 from tally.schemas.grains import GRAINS, KEY_COLUMNS
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES
 
@@ -67,7 +68,7 @@ def test_the_writer_writes_every_column(migrated: str) -> None:
 @pytest.mark.parametrize(
     ("view", "names", "numbers"),
     [
-        ("campaign_stats", ("tenant", "campaign"), API_ORDER),
+        ("campaign_stats", ("tenant", "campaign", *FIELDS), API_ORDER),
         (
             "campaign_template_stats",
             ("tenant", "campaign", "template_name", "template_language"),

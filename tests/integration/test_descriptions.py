@@ -3,12 +3,19 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
 import pytest
 
+from tally.agents.route.decision import route_records
+from tally.agents.view.answer import campaign_answer
 from tally.oracle.recount import begin, connect, fetch, headers_of, recount
+from tally.schemas.grains import RowKey
+from tally.schemas.rows import decode_row
+from tally.tables.rules import Rules
+from tests.support.partition import MemoryPartition
 
 AT_MS = 1_795_350_000_000
 PUBLISHED_MS = AT_MS + 3_600_000
@@ -20,8 +27,9 @@ Described = dict[tuple[str, str], dict[str, Any]]
 Describe = Callable[[Sequence[Saying]], Described]
 
 
-def said(after_ms: int = 0, key: bytes = b"t1/c1", **fields: Any) -> Saying:
-    return key, json.dumps({"tenant": "t1", "campaign": "c1", "time": AT_MS + after_ms, **fields}).encode()
+def said(at: int = 0, /, *, under: bytes = b"t1/c1", **fields: Any) -> Saying:
+    """Return a record of so many milliseconds after AT_MS, with its key."""
+    return under, json.dumps({"tenant": "t1", "campaign": "c1", "time": AT_MS + at, **fields}).encode()
 
 
 async def _by_sql(dsn: str, records: Sequence[Saying]) -> Described:
@@ -40,9 +48,38 @@ async def _by_sql(dsn: str, records: Sequence[Saying]) -> Described:
     return {(row["tenant"], row["campaign"]): {name: row[name] for name in FIELDS} for row in found}
 
 
-@pytest.fixture
-def describe(recount_database: str) -> Describe:
-    return lambda records: asyncio.run(_by_sql(recount_database, records))
+@dataclass(frozen=True)
+class Record:
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[()] = ()
+    timestamp: int = PUBLISHED_MS
+
+
+def _by_fold(records: Sequence[Saying]) -> Described:
+    partition = MemoryPartition()
+    routed = route_records("campaigns", [Record(at, *record) for at, record in enumerate(records)])
+    for facts, _ in routed.facts:
+        partition.fold(facts, Rules())
+    rows = [
+        (0, RowKey.decode(key), decode_row(row)) for key, row in partition.rows() if decode_row(row).counts
+    ]
+    assert partition.counts() == partition.recounted(Rules())
+    return {
+        (key.tenant, key.campaign): {
+            name: value for name, value in campaign_answer([(0, key, row)]).items() if name in FIELDS
+        }
+        for _, key, row in rows
+    }
+
+
+@pytest.fixture(params=["fold", "plain sql"])
+def describe(request: pytest.FixtureRequest) -> Describe:
+    if request.param == "fold":
+        return _by_fold
+    dsn = request.getfixturevalue("recount_database")
+    return lambda records: asyncio.run(_by_sql(dsn, records))
 
 
 def test_a_record_with_a_status_alone_keeps_the_name(describe: Describe) -> None:
@@ -90,8 +127,9 @@ def test_each_field_is_that_of_the_latest_time_that_names_it_in_any_order(descri
 def test_null_says_that_there_is_none_until_something_later_is_said(
     describe: Describe, field: str, value: Any
 ) -> None:
-    cleared = [said(0, **{field: value, "name": "kept"} | {field: value}), said(1, **{field: None})]
-    again = said(2, **{field: value})
+    given: dict[str, Any] = {field: value}
+    none: dict[str, Any] = {field: None}
+    cleared, again = [said(0, **given), said(1, **none)], said(2, **given)
 
     assert describe(cleared).get(("t1", "c1"), NOTHING)[field] == NOTHING[field]
     assert describe([again, *cleared])["t1", "c1"][field] == value
@@ -124,9 +162,9 @@ def test_null_says_that_there_is_none_until_something_later_is_said(
     ids=str,
 )
 def test_a_field_that_is_none_costs_that_field_alone(describe: Describe, bad: dict[str, Any]) -> None:
-    good = {"name": "n", "status": "s", "tags": ["t"], "planned": 1, "limits": {"per_day": 1}}
+    good: dict[str, Any] = {"name": "n", "status": "s", "tags": ["t"], "planned": 1, "limits": {"per_day": 1}}
 
-    (found,) = describe([said(**good | bad)]).values()
+    (found,) = describe([said(**{**good, **bad})]).values()
 
     assert found == {name: NOTHING[name] if name in bad else value for name, value in good.items()}
 
@@ -134,11 +172,11 @@ def test_a_field_that_is_none_costs_that_field_alone(describe: Describe, bad: di
 @pytest.mark.parametrize(
     "record",
     [
-        said(key=b"t1/c2", name="n"),
-        said(key=b"t1", name="n"),
-        said(key=b"t1/c1/", name="n"),
-        said(key=b'{"tenant":"t1"}', name="n"),
-        said(key=b"\xff", name="n"),
+        said(under=b"t1/c2", name="n"),
+        said(under=b"t1", name="n"),
+        said(under=b"t1/c1/", name="n"),
+        said(under=b'{"tenant":"t1"}', name="n"),
+        said(under=b"\xff", name="n"),
         said(v=2, name="n"),
         said(time="soon", name="n"),
         said(time=AT_MS // 1000, name="n"),
@@ -161,6 +199,6 @@ def test_what_is_not_of_the_contract_or_under_another_key_says_nothing(
 def test_a_key_is_tenant_and_campaign_with_slash_and_percent_escaped(
     describe: Describe, tenant: Any, campaign: Any, key: bytes
 ) -> None:
-    record = said(key=key, tenant=tenant, campaign=campaign, name="=a.b/c%=")
+    record = said(under=key, tenant=tenant, campaign=campaign, name="=a.b/c%=")
 
     assert describe([record]) == {(str(tenant), str(campaign)): NOTHING | {"name": "=a.b/c%="}}

@@ -9,7 +9,7 @@ import pytest
 
 import tally.schemas
 from tally.oracle.comparison import differences
-from tally.schemas.sources import READERS
+from tally.schemas.sources import READERS, key_of
 from tally.simulator.records import RawRecord
 from tests.integration.test_fold_against_recount import answers, folded, recounted
 
@@ -21,7 +21,7 @@ async def test_the_examples_of_every_topic_count_in_plain_sql_as_they_are_folded
     recount_database: str,
 ) -> None:
     records = [
-        RawRecord(topic, None, path.read_bytes())
+        RawRecord(topic, key_of(topic, path.read_bytes()), path.read_bytes())
         for topic in READERS
         for path in sorted((EXAMPLES / topic).glob("*.json"))
     ]

@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from tally.agents.view.answer import campaign_answer
-from tally.oracle.comparison import Numbers, differences
+from tally.oracle.comparison import SAID, Numbers, differences
 from tally.oracle.judgement import OPERATORS, recounted_tables
 from tally.oracle.recount import begin, connect, copy_numbers, headers_of, recount
 from tally.schemas.conventions import CONVENTIONS
@@ -89,7 +89,7 @@ def answers(partitions: Sequence[MemoryPartition]) -> dict[Key, Numbers]:
             found.update(operators(rows))
             continue
         answer = campaign_answer(rows)
-        found[name] = answer["totals"]
+        found[name] = {said: answer[said] for said in SAID} | answer["totals"]
         for part in answer["templates"]:
             found[(*name, part["template"]["name"], part["template"]["language"])] = part["counters"]
     return found

@@ -94,7 +94,8 @@ async def test_the_numbers_of_a_campaign_worked_out_by_hand(migrated: str) -> No
         "time_to_read": {"count": 1, "p50_ms": 40_000, "p95_ms": 40_000, "p99_ms": 40_000, "negative": 1},
     }
     trusted = {"catching_up": False, "withheld": 0}
-    assert campaign == {"tenant": "t1", "campaign": "c1"} | expected | trusted
+    unsaid = {"name": None, "status": None, "tags": "[]", "planned": None, "limits": "{}"}
+    assert campaign == {"tenant": "t1", "campaign": "c1"} | unsaid | expected | trusted
     english, portuguese = await fetch(migrated, TEMPLATES, "t1", "c1")
     assert (english["template_name"], english["accepted"], english["replied"]) == ("news", 1, 1)
     assert (portuguese["accepted"], portuguese["contacts_accepted"], portuguese["failed"]) == (5, 2, 2)

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Dialled, MemberSeen, Originated, Resynced
+from tally.schemas.descriptions import Described
 from tally.schemas.facts import (
     AttemptResult,
     Claim,
@@ -59,6 +60,13 @@ MESSAGE_FACTS = (
         SPELLINGS,
     )
     | st.builds(Quoted, SECONDS, st.booleans(), SPELLINGS)
+)
+
+SAYINGS = st.sampled_from([[], ["name=a"], ["name=b"], ["tag=a", "tag=b"], ["tag=a"], ["planned=7"]])
+DESCRIBED = st.builds(
+    Described,
+    MILLISECONDS,
+    st.dictionaries(st.sampled_from(["name", "status", "tags", "planned", "limits"]), SAYINGS),
 )
 
 DIGESTS = st.sampled_from([b"a" * 12, b"b" * 12, b"c" * 12])
@@ -184,6 +192,7 @@ FACTS: dict[str, st.SearchStrategy[Any]] = {
     "customers": CUSTOMERS_SEEN,
     "calls": CALL_FACTS,
     "operators": MEMBERS_SEEN,
+    "descriptions": DESCRIBED,
 }
 KEYS = {
     "messages": message_key("106540352242922", "wamid.x/y=="),
@@ -191,4 +200,5 @@ KEYS = {
     "customers": join_parts("106540352242922") + b"/p1",
     "calls": join_parts("pbx/01") + b"/uPBX",
     "operators": join_parts("pbx/01") + b"/PJSIP%2F201",
+    "descriptions": join_parts("t/1", "c1"),
 }

@@ -11,6 +11,7 @@ import pytest
 from msgspec import Struct
 
 from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Dialled, Kind, MemberSeen, Originated
+from tally.schemas.descriptions import Described
 from tally.schemas.facts import (
     AttemptResult,
     Claim,
@@ -126,6 +127,12 @@ def _queue(nth: int) -> MemberSeen:
     return MemberSeen("PJSIP/201", f"q{nth}", AT_US + nth, "t1", "Ann", 1, False, "", False, AT_S, 10, False)
 
 
+def _described(nth: int) -> Described:
+    return Described(
+        AT_MS + nth, {"name": [f"name={nth}"], "tags": [f"tag={nth + tag}" for tag in range(32)]}
+    )
+
+
 SHAPES: dict[str, tuple[Shape, ...]] = {
     "messages": (Shape("statuses", _status), Shape("claims", lambda nth: Claimed(_claim(nth)))),
     "recipients": (
@@ -146,6 +153,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
         Shape("channels of one action", _originated, size=100),
     ),
     "operators": (Shape("queues", _queue, size=60),),
+    "descriptions": (Shape("sayings", _described),),
 }
 """Shapes by table."""
 

@@ -13,6 +13,7 @@ from tally.agents.audit.drift import Drift, drift
 from tally.agents.view.answer import campaign_answer
 from tally.agents.view.campaign import PartitionRow
 from tally.agents.view.operator_rows import read_operator
+from tally.schemas.descriptions import FIELDS
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import Row
@@ -50,6 +51,17 @@ class CampaignAnswer(Struct, frozen=True):
     receipt: Receipt
     totals: Numbers = {}
     templates: list[TemplateAnswer] = []
+    name: str | None = None
+    status: str | None = None
+    tags: list[str] = []
+    planned: int | None = None
+    limits: dict[str, int] = {}
+
+    @property
+    def said(self) -> dict[str, int | None]:
+        """What is said of the campaign, as entries of a map; 1 each."""
+        said = {field: getattr(self, field) for field in FIELDS}
+        return {f"{field}={value!r}": 1 for field, value in said.items() if value}
 
 
 class OperatorAnswer(Struct, frozen=True):
@@ -113,7 +125,7 @@ def _campaign_held(scope: Scope, rows: Sequence[PartitionRow]) -> dict[bytes, di
 
 def _campaign(scope: Scope, answer: CampaignAnswer) -> dict[bytes, dict[str, int]]:
     """Return the flat numbers of a campaign, under the key of its row `*`, and of its templates."""
-    numbers: dict[Template | None, Numbers] = {None: answer.totals}
+    numbers: dict[Template | None, Numbers] = {None: {**answer.totals, "description": answer.said}}
     for part in answer.templates:
         numbers[Template(part.template.name, part.template.language)] = part.counters
     return {RowKey(*scope, template).encode(): flat(shown) for template, shown in numbers.items()}

@@ -7,13 +7,17 @@ from typing import Literal
 from msgspec import Struct, field
 
 from tally.schemas.conventions import CONVENTIONS, Conventions
+from tally.schemas.errors import Bad
 from tally.schemas.records import Keyed, Routed
-from tally.schemas.sources import READERS
+from tally.schemas.sources import COMPACTED, READERS
 from tally.tables.kafka.delivered import RawRecord
 from tally.tables.kafka.unread import Unread
 
 LAST_MS = (1 << 48) - 1
 """The latest time that fits into the facts log, in the year 10889."""
+
+WRONG_KEY = Bad("wrong_key", "the record's key", "tenant/campaign of the record, with % as %25 and / as %2F")
+"""Compaction keeps the last record of a key: under another one's it would remove what was said of that."""
 
 EventOutcome = Literal["good", "partly_bad", "bad"]
 
@@ -38,7 +42,10 @@ def read_record(source: str, record: RawRecord, conventions: Conventions = CONVE
         raw_at_ms = 0 if raw_at_ms < 0 else LAST_MS
     if type(record) is Unread:
         return Routed(bad=[record.bad], refused=1), raw_at_ms
-    return READERS[source](record.value, record.headers, conventions, raw_at_ms or None), raw_at_ms
+    routed = READERS[source](record.value, record.headers, conventions, raw_at_ms or None)
+    if source in COMPACTED and routed.facts and record.key != routed.facts[0].key:
+        return Routed(bad=[WRONG_KEY], refused=1), raw_at_ms
+    return routed, raw_at_ms
 
 
 def route_records(

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from tally.agents.view.packed_rows import PackedRow
 from tally.agents.view.sums import Counts, Sums, Totals, adding_up, flat
 from tally.schemas.bounds import TEMPLATES_SHOWN
@@ -18,6 +20,7 @@ from tally.schemas.counters import (
     channels_named,
     numbers_of,
 )
+from tally.schemas.descriptions import read_description
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import Row
@@ -35,7 +38,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def campaign_answer(rows: Sequence[tuple[int, RowKey, Row]]) -> Json:
-    """Return channel, totals, rates and templates of a campaign."""
+    """Return channel, description, totals, rates and templates of a campaign."""
     filled = {key.template for _, key, row in rows if row.counts and key.template is not None}
     return at_once(answering(filled, ((key.template, (row,)) for _, key, row in rows)))
 
@@ -53,7 +56,8 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
         yield
     channels = channels_named(sums.channels)
     names = numbers_of(channels)
-    totals = shaped(sums.totals(), names)
+    counts = sums.totals()
+    totals = shaped(counts, names)
     templates = []
     for template in chosen:
         shown = shaped(sums.counts_of(template), names)
@@ -61,6 +65,7 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
         yield
     answer = {
         "channel": channel_of(channels),
+        **structs.asdict(read_description(counts)),
         "totals": totals,
         "rates": rates(totals),
         "templates": templates,
@@ -83,11 +88,13 @@ def smallest(templates: Iterable[Template], most: int) -> Steps[tuple[list[Templ
 
 
 def campaign_summary(totals: Totals, first_ms: int, last_ms: int) -> Json:
-    """Return a campaign's entry in a list: channel, totals, rates, first and last activity."""
+    """Return a campaign's entry in a list: channel, description, totals, rates, first and last activity."""
     channels = channels_named(channel for channel, rows in totals.channels.items() if rows)
-    shown = shaped(totals.counts, numbers_of(channels))
+    counts = totals.counts
+    shown = shaped(counts, numbers_of(channels))
     return {
         "channel": channel_of(channels),
+        **structs.asdict(read_description(counts)),
         "totals": shown,
         "rates": rates(shown),
         "first_activity": rfc_3339(first_ms),

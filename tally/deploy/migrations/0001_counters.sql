@@ -122,6 +122,15 @@ AS $$
     WHERE n <> 0
 $$;
 
+-- What follows a prefix in the entries that begin with it, in order: what is said of a campaign.
+CREATE FUNCTION tally.entries_of(map jsonb, prefix text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT coalesce(array_agg(substr(entry, char_length(prefix) + 1) ORDER BY entry COLLATE "C"), '{}')
+    FROM jsonb_object_keys(map) AS entry
+    WHERE starts_with(entry, prefix)
+$$;
+
 -- Sums a JSON list of {"<seconds>": n, "negative": n}; percentiles by nearest rank, as in
 -- tally/tables/durations.py: the first bucket at which count * percent / 100 durations are reached.
 CREATE FUNCTION tally.summarise_seconds(distributions jsonb) RETURNS jsonb
@@ -153,6 +162,7 @@ SET LOCAL lock_timeout = '3s';
 -- The rendered views go with the table.
 DROP TABLE tally.counters CASCADE;
 DROP FUNCTION tally.summarise_seconds(jsonb);
+DROP FUNCTION tally.entries_of(jsonb, text);
 DROP FUNCTION tally.sum_entries(jsonb);
 DROP TABLE tally.deployment;
 DROP TABLE tally.current_generation CASCADE;

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from tally.schemas.counters import BY_NAME, COUNTERS, DERIVED_BY_NAME, Counter, counters_of, numbers_at
-from tally.schemas.grains import GRAINS, KEY_COLUMNS, Grain
+from tally.schemas.grains import CAMPAIGN, GRAINS, KEY_COLUMNS, Grain
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES
 
 WIDTH = 100
@@ -100,6 +100,19 @@ _WITHHELD = """\
     ) AS withheld"""
 
 
+_ENTRIES = "tally.entries_of(tally.sum_entries(jsonb_agg(description)), '{}')"
+_SAID = (
+    f"({_ENTRIES.format('name=')})[1] AS name",
+    f"({_ENTRIES.format('status=')})[1] AS status",
+    f"to_jsonb({_ENTRIES.format('tag=')}) AS tags",
+    f"({_ENTRIES.format('planned=')})[1]::bigint AS planned",
+    "jsonb_strip_nulls(jsonb_build_object(\n        'per_day', "
+    f"({_ENTRIES.format('limit.per_day=')})[1]::bigint,\n        'per_second', "
+    f"({_ENTRIES.format('limit.per_second=')})[1]::bigint\n    )) AS limits",
+)
+"""What is said of a campaign; its templates' rows have no entries."""
+
+
 def rendered() -> str:
     """Return the whole script; executing it a second time changes nothing."""
     quoted = [f"'{name}'" for name in _ALL_COLUMNS]
@@ -131,7 +144,8 @@ def _view(grain: Grain) -> str:
     names = [column if name == column else f"{column} AS {name}" for name, column in grain.names]
     columns = [column for _, column in grain.names]
     withheld = _WITHHELD.format(campaign="counters.campaign" if "campaign" in columns else "''")
-    selected = [*names, *(f"{_number(name, grain)} AS {name}" for name in numbers_at(grain))]
+    said = _SAID if grain is CAMPAIGN else ()
+    selected = [*names, *said, *(f"{_number(name, grain)} AS {name}" for name in numbers_at(grain))]
     selected += [_CATCHING_UP.lstrip(), withheld.lstrip()]
     grains = [f"'{one.name}'" for one in (grain, grain.sums) if one is not None]
     of_grain = f"grain = {grains[0]}" if len(grains) == 1 else f"grain IN ({', '.join(grains)})"

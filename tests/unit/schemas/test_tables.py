@@ -11,6 +11,7 @@ GIVEN = {
     b"c": "customers",
     b"v": "calls",
     b"o": "operators",
+    b"d": "descriptions",
     b"a": "aliases",
     b"s": "resyncs",
     b"p": "open",
