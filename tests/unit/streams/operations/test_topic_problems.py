@@ -9,7 +9,9 @@ from tally.tables.kafka.layouts import Layout
 
 LAG_MS = 7_200_000
 TOPICS = declared(Names("", 1), 8, LAG_MS)
-RAW, FACTS, CHANGELOG = TOPICS[0], TOPICS[3], TOPICS[4]
+BY_NAME = {topic.name: topic for topic in TOPICS}
+RAW, FACTS = BY_NAME["webhook-events"], BY_NAME["facts-g1"]
+CHANGELOG = BY_NAME[Names("", 1).changelog(CHANGELOGS[0])]
 WANTED = Wanted(replicas=3, facts_partitions=8)
 FIT = Layout(b"id", 8, 3)
 
