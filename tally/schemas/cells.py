@@ -6,11 +6,13 @@ cells, but for the counters that have none. An *activity cell* has what happened
 a quarter hour, whenever they were sent.
 """
 
+from functools import lru_cache
+
 import msgspec
 from msgspec import Struct
 
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template, join_parts, split_parts
+from tally.schemas.keys import Template, bounded_name, join_parts, split_parts
 
 QUARTER_SECONDS = 900
 """Local midnight is at a quarter hour UTC in every zone in use since 1979, so a day is a sum of quarters."""
@@ -66,6 +68,16 @@ class ActivityCell(Struct, frozen=True, gc=False):
         """Undo `encode`. Raises ValueError for any other bytes."""
         tenant, campaign, number, queue = split_parts(key[:-_BEHIND_PARTS])
         return ActivityCell(tenant, campaign, number, queue, int.from_bytes(key[-_QUARTER_BYTES:], "big"))
+
+
+def number_of(key: bytes) -> str:
+    """Return the business number that a key of messages or of customers begins with, as cells name it."""
+    return _number(key.partition(b"/")[0])
+
+
+@lru_cache(1_024)
+def _number(escaped: bytes) -> str:
+    return bounded_name(split_parts(escaped)[0])
 
 
 def _quarter(quarter: int) -> bytes:

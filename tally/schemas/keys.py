@@ -1,7 +1,6 @@
 """Keys: how ids become subject keys, partition keys and parts of row keys, and which partition is theirs."""
 
 import re
-from functools import lru_cache
 from hashlib import sha256
 from zlib import crc32
 
@@ -23,16 +22,6 @@ def join_parts(*parts: str) -> bytes:
 def split_parts(key: bytes) -> list[str]:
     """Undo `join_parts`."""
     return [_unescape(part) for part in key.decode().split(SEPARATOR)]
-
-
-@lru_cache(1_024)
-def _first_part(escaped: bytes) -> str:
-    return _unescape(escaped.decode())
-
-
-def first_part(key: bytes) -> str:
-    """Return the first part of a key that `join_parts` began: of a message's key, its business number."""
-    return _first_part(key.partition(b"/")[0])
 
 
 def partition_of(key: bytes, partitions: int) -> int:

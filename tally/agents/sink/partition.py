@@ -11,7 +11,7 @@ from tally.agents.sink.ports import Arrived, Logs, SinkConfig, SinkPorts
 from tally.agents.sink.withholding import Withheld
 from tally.schemas.topics import COUNTERS, STATES
 from tally.tables.postgres.failures import Unacceptable
-from tally.tables.postgres.kinds import NotOurs
+from tally.tables.postgres.kind import NotOurs
 from tally.tables.postgres.progress import ProgressMoved, SinkProgress
 from tally.tables.postgres.writer import PRUNED_AT_ONCE, Order, Written
 from tally.tables.store.errors import ForeignRecord

@@ -39,6 +39,87 @@ COMMENT ON COLUMN tally.counters.next_offset IS
 COMMENT ON COLUMN tally.counters.epoch IS
     'Which reading of the changelogs from their start wrote the row; others are deleted at its end';
 
+-- A cell of a row (tally/schemas/cells.py) in one partition, as an absolute value: a row is the sum of its cells.
+-- The columns of counters are rendered as those of rows are; NULL is nothing counted.
+CREATE TABLE tally.cells (
+    generation            bigint  NOT NULL,
+    tenant                text    COLLATE "C" NOT NULL,
+    campaign              text    COLLATE "C" NOT NULL,
+    quarter               timestamptz NOT NULL,
+    template_name         text    COLLATE "C" NOT NULL,
+    template_language     text    COLLATE "C" NOT NULL,
+    grain                 text    COLLATE "C" NOT NULL,
+    number                text    COLLATE "C" NOT NULL,
+    market                text    COLLATE "C" NOT NULL,
+    partition             integer NOT NULL,
+    epoch                 bigint  NOT NULL DEFAULT 0,
+    PRIMARY KEY (
+        generation, tenant, campaign, quarter, template_name, template_language, grain, number, market,
+        partition
+    )
+)
+-- A cell of now is rewritten every second, one of yesterday hardly ever: room for the former, and dead tuples
+-- are taken away before they are a fifth.
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+COMMENT ON TABLE tally.cells IS
+    'What rows count, by business number or PBX, market and quarter hour of the send';
+COMMENT ON COLUMN tally.cells.quarter IS
+    'The beginning of the quarter hour of the send, or of an operator''s leg';
+
+-- What happened to a campaign's sends within a quarter hour, whenever they were sent, in one partition.
+CREATE TABLE tally.activity (
+    generation      bigint  NOT NULL,
+    tenant          text    COLLATE "C" NOT NULL,
+    campaign        text    COLLATE "C" NOT NULL,
+    quarter         timestamptz NOT NULL,
+    number          text    COLLATE "C" NOT NULL,
+    queue           text    COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    epoch           bigint  NOT NULL DEFAULT 0,
+    accepted        integer NOT NULL DEFAULT 0,
+    sent            integer NOT NULL DEFAULT 0,
+    delivered       integer NOT NULL DEFAULT 0,
+    read            integer NOT NULL DEFAULT 0,
+    failed          integer NOT NULL DEFAULT 0,
+    replied         integer NOT NULL DEFAULT 0,
+    clicked         integer NOT NULL DEFAULT 0,
+    attempted       integer NOT NULL DEFAULT 0,
+    answered        integer NOT NULL DEFAULT 0,
+    dropped         integer NOT NULL DEFAULT 0,
+    connects        integer NOT NULL DEFAULT 0,
+    queue_abandoned integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, quarter, number, queue, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+COMMENT ON TABLE tally.activity IS
+    'What happened to a campaign by quarter hour, business number or PBX, and queue of calls';
+
+-- Its sums over numbers and queues, in one partition: for a campaign's year.
+CREATE TABLE tally.activity_sums (
+    generation      bigint  NOT NULL,
+    tenant          text    COLLATE "C" NOT NULL,
+    campaign        text    COLLATE "C" NOT NULL,
+    quarter         timestamptz NOT NULL,
+    partition       integer NOT NULL,
+    epoch           bigint  NOT NULL DEFAULT 0,
+    accepted        bigint  NOT NULL DEFAULT 0,
+    sent            bigint  NOT NULL DEFAULT 0,
+    delivered       bigint  NOT NULL DEFAULT 0,
+    read            bigint  NOT NULL DEFAULT 0,
+    failed          bigint  NOT NULL DEFAULT 0,
+    replied         bigint  NOT NULL DEFAULT 0,
+    clicked         bigint  NOT NULL DEFAULT 0,
+    attempted       bigint  NOT NULL DEFAULT 0,
+    answered        bigint  NOT NULL DEFAULT 0,
+    dropped         bigint  NOT NULL DEFAULT 0,
+    connects        bigint  NOT NULL DEFAULT 0,
+    queue_abandoned bigint  NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, quarter, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
 -- How far the sink has written a partition: where reading goes on in both changelogs, and of which moment the
 -- rows are. Compared and swapped in the transaction that writes its rows, so that a second sink, a zombie or a
 -- restored dump is noticed. Deleting a row lets its partition be read from the start.
@@ -161,6 +242,9 @@ $$;
 SET LOCAL lock_timeout = '3s';
 -- The rendered views go with the table.
 DROP TABLE tally.counters CASCADE;
+DROP TABLE tally.cells;
+DROP TABLE tally.activity;
+DROP TABLE tally.activity_sums;
 DROP FUNCTION tally.summarise_seconds(jsonb);
 DROP FUNCTION tally.entries_of(jsonb, text);
 DROP FUNCTION tally.sum_entries(jsonb);

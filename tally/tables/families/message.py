@@ -10,10 +10,9 @@ from msgspec import Struct
 
 from tally.schemas.bounded import error_key, pricing_key
 from tally.schemas.bounds import CLAIMANTS, Bound
-from tally.schemas.cells import QUARTER_MS, QUARTER_SECONDS, Cell
+from tally.schemas.cells import QUARTER_MS, QUARTER_SECONDS, Cell, number_of
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import first_part
 from tally.schemas.notices import Scope
 from tally.schemas.wamids import smaller_spelling
 from tally.tables.contribution import Counts, Moment, Part, is_contested
@@ -99,7 +98,7 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
         claim = state.claim
         if claim is None or not claim.campaign:
             return []
-        number = first_part(key)
+        number = number_of(key)
         counts = _counts(state, claim.at_ms // 1000)
         part = Part(_cell(claim, number), counts, *_span(state, claim.at_ms), "", "", _happened(state, claim))
         if not state.others:

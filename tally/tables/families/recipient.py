@@ -12,7 +12,7 @@ from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, Bound
 from tally.schemas.cells import QUARTER_MS, Cell
 from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template, split_parts
+from tally.schemas.keys import Template, bounded_name, split_parts
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Moment, Part
 from tally.tables.families.family import PlainFamily, ordered
@@ -132,7 +132,7 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
                 counts["contacts"] = 1
             times, named = attempt.first_ms.values(), attempt.named
             first_ms, row = min(times), RowKey(tenant, campaign, named.template)
-            cell = Cell(row, attempt.number[1], attempt.market[1], first_ms // QUARTER_MS)
+            cell = Cell(row, bounded_name(attempt.number[1]), attempt.market[1], first_ms // QUARTER_MS)
             happened = _happened(attempt)
             parts.append(Part(cell, counts, first_ms, max(times), named.label, attempt.channel, happened))
         return parts

@@ -1,10 +1,11 @@
-"""Columns of `tally.counters`, from the registries of counters and grains, and rows as records. Pure."""
+"""Columns of rows and cells, from the registries of counters and grains, and both as records. Pure."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from tally.schemas.counters import DISTRIBUTIONS, MAPS, PLAIN
+from tally.schemas.counters import ACTIVITY, BY_NAME, DISTRIBUTIONS, MAPS, PLAIN
 from tally.schemas.grains import KEY_COLUMNS, RowKey
 from tally.schemas.rows import Row
 
@@ -19,6 +20,20 @@ KEY: dict[str, str] = dict.fromkeys(KEY_COLUMNS, "text")
 
 DESCRIBED: dict[str, str] = {"first_ms": "bigint", "last_ms": "bigint", "labels": "text[]"}
 VALUES: dict[str, str] = {"next_offset": "bigint", **DESCRIBED, **COUNTED}
+
+CELL_KEY: dict[str, str] = {**KEY, "number": "text", "market": "text", "quarter": "bigint"}
+"""What names a cell, as it is sent: a quarter by its number."""
+CELLED: dict[str, str] = {name: kind for name, kind in COUNTED.items() if BY_NAME[name].cells}
+"""The counters that cells have; NULL where nothing is counted, so that a cell takes few bytes."""
+
+ACTIVITY_KEY: dict[str, str] = {
+    "tenant": "text",
+    "campaign": "text",
+    "quarter": "bigint",
+    "number": "text",
+    "queue": "text",
+}
+ACTIVE: dict[str, str] = dict.fromkeys(ACTIVITY, "integer")
 
 _DIGEST = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdigest()
 FINGERPRINT = f"{len(COUNTED):04}-{_DIGEST}"
@@ -48,10 +63,16 @@ def record(key: RowKey, row: Row) -> Record:
         **_ZEROS,
         **{name: {} for name in NESTED},
     }
-    for flat, count in row.counts.items():
+    return values | celled(row.counts)
+
+
+def celled(counts: Mapping[str, int]) -> Record:
+    """Return counts as columns, without those in which nothing is counted."""
+    values: Record = {}
+    for flat, count in counts.items():
         column, entry = _split(flat)
         if entry:
-            values[column][entry] = count
+            values.setdefault(column, {})[entry] = count
         elif column:
             values[column] = count
     return values

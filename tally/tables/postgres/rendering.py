@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from tally.schemas.counters import BY_NAME, COUNTERS, DERIVED_BY_NAME, Counter, counters_of, numbers_at
 from tally.schemas.grains import CAMPAIGN, GRAINS, KEY_COLUMNS, Grain
-from tally.tables.postgres.columns import COUNTED, KEY, VALUES
+from tally.tables.postgres.columns import CELLED, COUNTED, KEY, VALUES
 
 WIDTH = 100
 PRIMARY_KEY = ("generation", *KEY_COLUMNS, "partition")
@@ -131,7 +131,11 @@ def _columns() -> str:
         f"ADD COLUMN IF NOT EXISTS {name} {kind} NOT NULL DEFAULT {_ZERO[kind]}"
         for name, kind in COUNTED.items()
     ]
-    return "ALTER TABLE tally.counters\n    " + ",\n    ".join(added) + ";\n"
+    of_cells = [f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in CELLED.items()]
+    return "\n".join(
+        f"ALTER TABLE tally.{table}\n    " + ",\n    ".join(columns) + ";\n"
+        for table, columns in (("counters", added), ("cells", of_cells))
+    )
 
 
 def _drops() -> str:

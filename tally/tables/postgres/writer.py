@@ -9,7 +9,8 @@ from msgspec import Struct, field
 from tally.tables.pieces import give_way, in_pieces
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import Unacceptable, named
-from tally.tables.postgres.kinds import BY_NAME, Entry, Kind, Statement
+from tally.tables.postgres.kind import Entry, Kind, Statement
+from tally.tables.postgres.kinds import BY_NAME
 from tally.tables.postgres.progress import (
     BEGIN_PROGRESS,
     COMPARED,
@@ -79,8 +80,8 @@ class Written(Struct):
 class Writer:
     """The writer of one generation.
 
-    Its database role needs SELECT, INSERT, UPDATE and DELETE on counters and withheld, and SELECT, INSERT and
-    UPDATE on sink_progress and current_generation.
+    Its database role needs SELECT, INSERT, UPDATE and DELETE on the tables of all kinds and on withheld, and
+    SELECT, INSERT and UPDATE on sink_progress and current_generation.
     """
 
     def __init__(
@@ -224,8 +225,8 @@ class Writer:
     async def _prune(self, connection: Any, order: Order) -> int:
         place = (self._generation, order.partition, order.progress.epoch)
         pruned = _changed(await connection.execute(PRUNE_WITHHELD, *place))
-        for kind in self._kinds.values():
-            pruned += _changed(await connection.execute(kind.prune, *place, PRUNED_AT_ONCE))
+        for sql in (sql for kind in self._kinds.values() for sql in kind.prunes):
+            pruned += _changed(await connection.execute(sql, *place, PRUNED_AT_ONCE))
         return pruned
 
     async def _swap(self, connection: Any, order: Order) -> None:

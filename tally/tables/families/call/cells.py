@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tally.schemas.cells import QUARTER_MS, QUARTER_US, Cell
 from tally.schemas.grains import RowKey
+from tally.schemas.keys import bounded_name
 from tally.tables.contribution import Counts, Moment
 from tally.tables.families.call.counting import DROP_US, abandons_of
 from tally.tables.families.call.dial_graph import Graph
@@ -21,14 +22,14 @@ def send_cell(graph: Graph, result: CallResult, pbx: str) -> Cell:
     else:
         raise ValueError("an attempt without send results and without a channel")
     row = RowKey(attempt.tenant, attempt.campaign, attempt.template)
-    return Cell(row, pbx, attempt.market, quarter)
+    return Cell(row, bounded_name(pbx), attempt.market, quarter)
 
 
 def happened_of(graph: Graph, result: CallResult, counts: Counts) -> tuple[Moment, ...]:
     """Return when that happened which the counts of an attempt's row say has happened."""
     found: dict[tuple[str, int, str], int] = {}
     for name, at_us, queue in _times(graph, result, counts):
-        moment = (name, at_us // QUARTER_US, queue)
+        moment = (name, at_us // QUARTER_US, bounded_name(queue))
         found[moment] = found.get(moment, 0) + 1
     return tuple([(*moment, found[moment]) for moment in sorted(found)])
 

@@ -58,6 +58,7 @@ def _answer_counts(graph: Graph, result: CallResult) -> Counts:
 
 def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
     joined: Counter[str] = Counter()
+    has_abandons = False
     for unique in sorted(result.own & graph.channels.keys()):
         channel = graph.channels[unique]
         if not any(key.startswith(QUEUED) for key in channel.moments):
@@ -68,6 +69,9 @@ def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
             ends = sorted((*unjoins.get(queue, ()), *abandons.get(queue, ())))
             waits = (_wait_ms(channel, ends, at_us) for at_us in joins)
             _add(counts, "queue_wait_ms", queue, "wait_ms", sum(waits))
+        has_abandons = has_abandons or bool(abandons)
+    if not has_abandons and not joined:
+        return
     abandoned = Counter(queue for queue, _ in abandons_of(graph, result))
     # Whom an attended transfer passes to a queue was put there by the join of another channel.
     for queue, count in (joined | abandoned).items():

@@ -13,10 +13,10 @@ import msgspec
 
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import Bound
-from tally.schemas.cells import QUARTER_MS, Cell
+from tally.schemas.cells import QUARTER_MS, Cell, number_of
 from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template, first_part
+from tally.schemas.keys import Template
 from tally.schemas.notices import Scope
 from tally.tables.contribution import Counts, Moment, Part
 from tally.tables.families.customer.merge import known_of
@@ -93,7 +93,7 @@ class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
         """Count the customer once per template and once per campaign, in row `*`."""
         claims = [sent.claim for sent in state.messages.values()]
         sends = [(claim, _rows(claim)) for claim in claims if claim is not None and claim.campaign]
-        number, people = first_part(key), state.people.values()
+        number, people = number_of(key), state.people.values()
         replies = _replies(people)
         replied, touched = _replied(sends, replies, rules) if replies and sends else ({}, set())
         parts = [

@@ -4,13 +4,17 @@ import json
 
 import pytest
 
+from tally.schemas.cells import ActivityCell, Cell, encode_counts
 from tally.schemas.keys import FREE_FORM
 from tally.schemas.missing import partition_key, subjects_key
 from tally.schemas.rows import PROGRESS_KEY, encode
+from tally.schemas.tables import CODES
 from tally.schemas.topics import COUNTERS, STATES
 from tally.tables.pieces import at_once
-from tally.tables.postgres.columns import record
-from tally.tables.postgres.kinds import DELETE_ROWS, KINDS, ROWS, UPSERT_ROWS, NotOurs, Sieve
+from tally.tables.postgres.cell_kinds import ACTIVITY, CELLS
+from tally.tables.postgres.columns import KEY, record
+from tally.tables.postgres.kind import Kind, NotOurs
+from tally.tables.postgres.kinds import DELETE_ROWS, KINDS, ROWS, UPSERT_ROWS, Sieve
 from tests.support.sink_doubles import PROMO, key, row
 
 
@@ -19,8 +23,11 @@ def test_rows_are_what_counters_hold_but_for_progress_and_what_is_missing() -> N
     assert sieve.kind_of(COUNTERS, key().encode()) == "rows"
     for other in (PROGRESS_KEY, partition_key("webhook-events", 1), subjects_key("beyond", ("t1", "c1"))):
         assert sieve.kind_of(COUNTERS, other) is None
-    assert sieve.kind_of(STATES, key().encode()) is None
-    assert sieve.logs == {COUNTERS}
+    assert {code: sieve.kind_of(STATES, code + key().encode()) for code in CODES.values()} == {
+        code: {b"e": "cells", b"y": "activity"}.get(code) for code in CODES.values()
+    }
+    assert sieve.kind_of(STATES, PROGRESS_KEY) is None
+    assert sieve.logs == {COUNTERS, STATES}
     assert not sieve.is_derived
 
 
@@ -51,3 +58,29 @@ def test_a_kind_tells_whose_numbers_lack_what_is_refused() -> None:
     assert ROWS.whose(key("c1", tenant="t1").encode()) == ("t1", "c1")
     assert ROWS.whose(key("c1", template=None).encode()) == ("t1", "c1")
     assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+def test_cells_are_sent_with_what_they_count_alone_and_activity_with_the_sums_to_make_anew() -> None:
+    cell, activity = Cell(key(), "n1", "BR", 7), ActivityCell("t1", "c1", "n1", "", 7)
+    (written,) = at_once(
+        CELLS.statements([(b"e" + cell.encode(), encode_counts({"accepted": 2, "errors.meta:1": 1}))])
+    )
+    deleted, summed = at_once(ACTIVITY.statements([(b"y" + activity.encode(), None)]))
+    (sent,) = json.loads(written.listed)
+
+    assert sent == {
+        **dict(zip(KEY, key().columns(), strict=True)),
+        **{"number": "n1", "market": "BR", "quarter": 7, "accepted": 2, "errors": {"meta:1": 1}},
+    }
+    assert json.loads(deleted.listed) == [
+        {"tenant": "t1", "campaign": "c1", "quarter": 7, "number": "n1", "queue": ""}
+    ]
+    assert json.loads(summed.listed) == [{"tenant": "t1", "campaign": "c1", "quarter": 7}]
+    assert CELLS.whose(b"e" + cell.encode()) == ACTIVITY.whose(b"y" + activity.encode()) == ("t1", "c1")
+
+
+@pytest.mark.parametrize("kind", [CELLS, ACTIVITY])
+@pytest.mark.parametrize("name", [b"e", b"no-key", b"et1/c1/\xff/x/y/0000"])
+def test_what_is_no_cell_is_named_without_its_value(kind: Kind, name: bytes) -> None:
+    with pytest.raises(NotOurs, match=r"^no cell: \w+$"):
+        at_once(kind.statements([(name, b"\xc1")]))

@@ -1,0 +1,60 @@
+"""What a kind is: a part of a log's keys, and the SQL by which its values come to a table. Pure.
+
+Its tables have the columns `generation`, `partition` and `epoch`; what an epoch has not written is deleted at
+the epoch's end.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from tally.schemas.topics import Changelog
+from tally.tables.pieces import Steps
+
+
+class NotOurs(Exception):
+    """A log holds something that is none of a kind's values; the message says what and names no value."""
+
+
+Entry = tuple[bytes, bytes | None]
+"""A key of a log and its newest value; None where it is gone."""
+
+
+class Statement(Struct, frozen=True):
+    """SQL that takes $1 generation, $2 partition, $3 epoch and $4 a JSON list."""
+
+    sql: str
+    listed: str
+
+
+class Kind(Struct, frozen=True):
+    """One kind of thing that the sink writes."""
+
+    name: str
+    """Its label in metrics, and in `tally.withheld`."""
+    log: Changelog
+    holds: Callable[[bytes], bool]
+    """Returns whether a key of the log is of this kind."""
+    statements: Callable[[Sequence[Entry]], Steps[list[Statement]]]
+    """Returns what writes entries, in the order of their keys, in which all writers lock them."""
+    prunes: Sequence[str]
+    """SQL that deletes at most $4 things of other epochs than $3, from each of its tables."""
+    whose: Callable[[bytes], tuple[str, str]]
+    """Returns the tenant and campaign that a key is of; a campaign of an operator's row is empty."""
+    is_derived: bool = False
+    """Whether it depends on the rules: a sink with other rules than progress names may not write it."""
+
+
+def columns_of(names: Sequence[str], prefix: str = "") -> str:
+    """Return names as SQL lists them."""
+    return ", ".join(prefix + name for name in names)
+
+
+def prune_of(table: str) -> str:
+    """Return the SQL that deletes some of what other epochs have written."""
+    return f"""
+DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM {table}
+    WHERE generation = $1 AND partition = $2 AND epoch <> $3 LIMIT $4
+))
+"""  # noqa: S608 - the table's name is a constant
