@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -31,14 +32,14 @@ ORPHAN_SECONDS = 5.0
 class Worker:
     """A running parent with its processes."""
 
-    def __init__(self, folder: Path, **behaviour: str) -> None:
+    def __init__(self, folder: Path, port: int, **behaviour: str) -> None:
         (folder / BEHAVIOUR).write_text(json.dumps(behaviour))
         self._folder = folder
-        self.port = free_port(0)
+        self.port = port
         self.url = f"http://127.0.0.1:{self.port}"
         command = (sys.executable, "-m", "tests.support.stand_in")
         plan = Plan(ROLES, command, "127.0.0.1", self.port, "INFO", "json", TURN_SECONDS, STOP_SECONDS)
-        self.log = folder / "log"
+        self.log = folder / f"log-{uuid4().hex}"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "tally.streams.processes", msgspec_json.encode(plan).decode()],
@@ -80,8 +81,8 @@ Start = Callable[..., Worker]
 def start(tmp_path: Path) -> Iterator[Start]:
     running = []
 
-    def started(**behaviour: str) -> Worker:
-        running.append(Worker(tmp_path, **behaviour))
+    def started(port: int | None = None, **behaviour: str) -> Worker:
+        running.append(Worker(tmp_path, port or free_port(0), **behaviour))
         return running[-1]
 
     yield started
@@ -165,6 +166,37 @@ async def test_a_request_that_comes_byte_by_byte_or_never_holds_up_nobody(
     assert 'tally_web_connections{process="parent"} 2.0' in await worker.get("/metrics")
     silent.close()
     writer.close()
+
+
+async def test_what_is_near_metrics_and_health_is_not_found_and_no_sign_of_a_view_that_is_gone(
+    start: Start,
+) -> None:
+    worker = start()
+    await worker.started()
+    async with aiohttp.ClientSession() as http:
+        for method, path, status in [
+            ("GET", "/metricsfoo", 404),
+            ("GET", "/metrics/", 404),
+            ("GET", "/health/", 404),
+            ("GET", "/health/live/x", 404),
+            ("POST", "/metrics", 405),
+            ("DELETE", "/health/live", 405),
+            ("HEAD", "/health/live", 200),
+        ]:
+            async with http.request(method, worker.url + path) as response:
+                assert response.status == status, (method, path)
+
+
+async def test_an_address_that_cannot_be_served_on_is_one_line_and_no_reason_to_start_again(
+    start: Start,
+) -> None:
+    first = start()
+    await first.started()
+    second = start(port=first.port)
+
+    assert await second.code() == 2
+    (line,) = second.log.read_text().splitlines()
+    assert line == f"port {first.port} of 127.0.0.1 cannot be served on: Address already in use"
 
 
 async def test_a_view_that_hangs_is_named_and_answers_again_once_it_runs(start: Start) -> None:

@@ -7,7 +7,8 @@ import sys
 import structlog
 from msgspec import json
 
-from tally.streams.processes.endings import STUCK_CODE
+from tally.streams.processes.endings import STUCK_CODE, WRONG_CODE
+from tally.streams.processes.front import NotServed
 from tally.streams.processes.parent import Parent
 from tally.streams.processes.split import Plan
 from tally.streams.runtime import logs
@@ -21,6 +22,9 @@ def main() -> None:
     raise_descriptors()
     try:
         code = asyncio.run(Parent(plan).run())
+    except NotServed as error:
+        sys.stderr.write(f"{error}\n")
+        code = WRONG_CODE
     except Exception:
         # The children see that their parent is gone, and end as well.
         structlog.get_logger().critical("the worker's parent process failed", exc_info=True)

@@ -16,6 +16,8 @@ TURN_SECONDS = 6.0
 """How long a process may take before the next is asked to stop as well; route drains for 5 s at most."""
 STUCK_CODE = 70
 """EX_SOFTWARE, the code of a worker whose stop took longer than its deadline."""
+WRONG_CODE = 2
+"""The code of a process that another start would not help, as of every command."""
 
 
 class Ended(Struct, frozen=True):

@@ -21,6 +21,13 @@ LOOK_AGAIN_SECONDS = 0.02
 NO_DESCRIPTOR_SECONDS = 1.0
 
 
+class NotServed(Exception):
+    """The address of the web port cannot be listened to; the message names it."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(f"port {port} of {host} cannot be served on: {error.strerror}")
+
+
 def is_parents(head: bytes) -> bool | None:
     """Return whether the parent answers a request with these first bytes; None if they are too few. Pure.
 
@@ -36,8 +43,18 @@ def is_parents(head: bytes) -> bool | None:
 
 
 def listeners(host: str, port: int) -> list[socket.socket]:
-    """Listen on each address of a host. Raises OSError where the machine has none of them or one is taken."""
+    """Listen on each address of a host. Raises NotServed where there is none, or one of them is taken."""
     found: list[socket.socket] = []
+    try:
+        _listen(found, host, port)
+    except OSError as error:
+        for one in found:
+            one.close()
+        raise NotServed(host, port, error) from None
+    return found
+
+
+def _listen(found: list[socket.socket], host: str, port: int) -> None:
     missing: OSError | None = None
     for family, kind, protocol, _, address in socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -50,7 +67,6 @@ def listeners(host: str, port: int) -> list[socket.socket]:
             missing = error  # `localhost` names an address of IPv6 on machines that have none
     if missing is not None and not found:
         raise missing
-    return found
 
 
 def _listener(one: socket.socket, address: tuple[object, ...]) -> socket.socket:

@@ -9,6 +9,7 @@ from msgspec import msgpack
 from tally.streams.processes import state
 from tally.streams.processes.child import Child
 from tally.streams.processes.exposition import Merged, Page, report_of
+from tally.streams.processes.front import PARENTS_OWN
 from tally.streams.processes.member import LIVE, READY, Answered, Asked
 from tally.streams.processes.state import State
 from tally.streams.runtime.metric_set import Metric, MetricSet, exposition
@@ -104,7 +105,11 @@ def site_app(site: Site) -> web.Application:
     async def about_all(request: web.Request) -> web.Response:
         return await site.answer(request.path, request.headers.get("Accept", ""))
 
-    async def elsewhere(_: web.Request) -> web.Response:
+    async def elsewhere(request: web.Request) -> web.Response:
+        if request.path in PATHS:
+            raise web.HTTPMethodNotAllowed(request.method, ("GET", "HEAD"))
+        if request.path.encode().startswith(PARENTS_OWN):
+            raise web.HTTPNotFound
         return site.unavailable()
 
     app = web.Application(middlewares=[closing, in_one_shape])

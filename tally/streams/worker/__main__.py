@@ -7,14 +7,12 @@ connections that it is given.
 import socket
 import sys
 
+from tally.streams.processes.endings import WRONG_CODE
 from tally.streams.processes.member import Member
 from tally.streams.runtime.run import fail
 from tally.streams.settings import load
 from tally.streams.worker.folder import FolderTaken
 from tally.streams.worker.start import run
-
-WRONG_CODE = 2
-"""The code of a process that another start would not help, as of every command."""
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tally.streams.processes.front import is_parents, listeners
+from tally.streams.processes.front import NotServed, is_parents, listeners
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,5 @@ def test_a_host_is_listened_to_on_each_of_its_addresses() -> None:
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(NotServed, match="in use"):
         listeners("127.0.0.1", taken.getsockname()[1])
