@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,11 @@ class Process:
             for (_, name), value in self.partition.moments[self.partition.seq].items()
         }
         held = set(await self.sql(HELD, 0))
-        return held == expected and await self.sql(CUT, 0) == [(self.partition.seq,)]
+        return held == expected and await self.is_cut()
+
+    async def is_cut(self) -> bool:
+        """Whether Postgres holds the newest transaction's moment, but for what is withheld."""
+        return await self.sql(CUT, 0) == [(self.partition.seq,)]
 
     async def run(self, until: Callable[[], bool] | None = None, seconds: float = 0.3) -> None:
         """Run the sink until something is so, or for a while; its clock is twenty times as fast."""
@@ -66,8 +70,14 @@ class Process:
         await self.life.run(until or (lambda: time.monotonic() > ends_s), 0.04, 10_000, 0.002)
 
     async def run_until_exact(self, seconds: float = 10.0) -> None:
+        await self._run_until(self.is_exact, seconds)
+
+    async def run_until_cut(self, seconds: float = 10.0) -> None:
+        await self._run_until(self.is_cut, seconds)
+
+    async def _run_until(self, reached: Callable[[], Awaitable[bool]], seconds: float) -> None:
         began = time.monotonic()
-        while not await self.is_exact():
+        while not await reached():
             assert time.monotonic() - began < seconds, self.life.task.trouble
             await self._run_until_level(self.life.task.current)
 
@@ -211,13 +221,13 @@ async def test_what_is_refused_is_withheld_and_its_campaign_says_so(migrated: st
         counted(ours.partition, "a", "b")
         value = ours.partition.moments[1]["rows", key("a").encode()]
         ours.partition.commit({odd.encode(): value})
-        await ours.run()
+        await ours.run_until_cut()
         assert await ours.sql(shown) == [("a", 1, 1), ("b", 1, 0)]
         assert await ours.sql("SELECT withheld, catching_up FROM tally.cuts") == [(1, False)]
         assert await ours.sql("SELECT sqlstate, value FROM tally.withheld") == [("23514", value)]
         await ours.sql("ALTER TABLE tally.counters DROP CONSTRAINT strange")
         counted(ours.partition, "b")
-        await ours.run()
+        await ours.run_until_cut()
         assert await ours.sql(shown) == [("a", 2, 0), ("b", 3, 0)]
 
 
