@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from tally.simulator.population import DAY_S, Campaign, Person, Tenant
+from tally.simulator.population import DAY_S, TEMPLATES, Campaign, Person, Tenant
 from tally.simulator.records import Timed
 from tally.simulator.replies import Inbound, inbound_body, number_change_body, user_id_change_body
 from tally.simulator.sends import FAILURES, REASONS, Attempt, result
-from tally.simulator.statuses import Sent, call_status_body, group_status_body, status_body
+from tally.simulator.statuses import Sent, call_status_body, echo_body, group_status_body, status_body
 from tally.simulator.wamids import new_wamid
 
 REPLY_WINDOW_S = 7 * DAY_S
@@ -142,17 +142,21 @@ class Script:
             self._publish(thief, "accepted", at_ms, message_id=sent.message_id)
 
     def play_service(self, tenant: Tenant, count: int) -> None:
-        """Play messages that belong to no campaign; half of them have no send result."""
+        """Play messages of no campaign; half of them have no send result, and most of these an echo."""
         rng = self.rng
         service = replace(tenant.campaigns[0], campaign=None)
         for _ in range(count):
             someone = rng.choice(tenant.people)
             at_ms = service.start_s * 1000 + rng.randrange(10 * DAY_S * 1000)
-            attempt = Attempt(service, "unused", someone, rng.choice(tenant.numbers), None, 1, at_ms)
+            template = rng.choice(TEMPLATES) if rng.random() < 0.3 else None
+            attempt = Attempt(service, "unused", someone, rng.choice(tenant.numbers), template, 1, at_ms)
             known = len(self.results)
             self._send(attempt, at_ms)
             if rng.random() < 0.5:
                 del self.results[known:]
+                if rng.random() < 0.7:
+                    sent, _ = self.sent[-1]
+                    self.updates.append((sent.accepted_s, echo_body(rng, sent)))
 
     def play_strange(self, tenant: Tenant) -> None:
         """Play group receipts and call statuses with the ids of campaign messages."""

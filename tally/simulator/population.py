@@ -1,10 +1,13 @@
 """The simulated population: tenants, business numbers, campaigns and people, all drawn from a seed."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-Kind = Literal["plain", "ninth_digit", "prefixed", "username", "scoped_only", "new_number", "new_user_id"]
+Kind = Literal[
+    "plain", "ninth_digit", "prefixed", "username", "scoped_only", "new_number", "new_user_id", "group"
+]
 
 KINDS: dict[Kind, int] = {
     "plain": 50,
@@ -14,6 +17,7 @@ KINDS: dict[Kind, int] = {
     "scoped_only": 7,  # sent to by business-scoped id, phone unknown
     "new_number": 5,
     "new_user_id": 3,
+    "group": 4,  # known by its id alone, where a person's phone stands
 }
 DAY_S = 86_400
 CAMPAIGN_EVERY_S = 2 * DAY_S
@@ -47,7 +51,7 @@ class BusinessNumber:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A customer; the `later_` ids are valid after a change of number or user id."""
+    """A customer, or a group; the `later_` ids are valid after a change of number or user id."""
 
     kind: Kind
     dialled: str
@@ -100,6 +104,8 @@ def person(rng: Random, scope: int, serial: int) -> Person:
     """Return a person of one tenant; the phone depends on `serial` only, so tenants share phones, not ids."""
     kind = rng.choices(list(KINDS), weights=list(KINDS.values()))[0]
     local = f"8{serial:07d}"
+    if kind == "group":
+        return group(f"{scope}{local}")
     dialled, wa_id = {
         "ninth_digit": (f"+55539{local}", f"5553{local}"),
         "prefixed": (f"+5255{local}", f"52155{local}"),
@@ -114,6 +120,18 @@ def person(rng: Random, scope: int, serial: int) -> Person:
         later_wa_id=f"317{local}",
         later_user_id=f"{zone}.{scope}9{serial:010d}",
     )
+
+
+def group(local: str) -> Person:
+    """Return a group, by digits of its own; it has no user id and no business number knows its phone."""
+    name = "Y2FwaV9ncm91cDo" + b64encode(local.encode()).decode().rstrip("=")
+    return Person("group", name, name, "", None, name, "")
+
+
+def member(rng: Random, of: Person) -> Person:
+    """Return one of the three people in a group, to whom nothing is sent alone."""
+    local = f"319{sum(of.wa_id.encode()):05d}{rng.randrange(3)}"
+    return Person("plain", f"+{local}", local, f"NL.9{local}", None, local, f"NL.9{local}")
 
 
 TEMPLATES = (

@@ -6,7 +6,7 @@ from random import Random
 from tally.simulator.population import BusinessNumber, Person
 from tally.simulator.records import Json
 from tally.simulator.samples import change_of, sample, value_of
-from tally.simulator.statuses import contact_entry, put_number
+from tally.simulator.statuses import contact_entry, put_number, shown
 
 # The bodies of customers' messages, and their relative frequency.
 BODIES = {
@@ -50,9 +50,11 @@ class Inbound:
 
 
 def _sign(rng: Random, item: Json, inbound: Inbound) -> None:
-    person = inbound.person
+    person = shown(rng, inbound.person)
     for key in ("from", "from_user_id", "from_parent_user_id"):
         item.pop(key, None)
+    if person != inbound.person:
+        item["group_id"] = inbound.person.wa_id
     if inbound.is_later and person.kind == "new_number":
         item["from"] = person.later_wa_id
         return
@@ -81,11 +83,11 @@ def inbound_body(rng: Random, inbound: Inbound, name: str | None = None) -> Json
         item["context"] = {"from": inbound.number.display_phone_number, "id": inbound.quoted_id}
     elif "id" in item.get("context", {}):
         del item["context"]
-    if rng.random() < 0.05:
+    if "group_id" not in item and rng.random() < 0.05:
         item["group_id"] = f"Y2FwaV9ncm91cDo{rng.randrange(5)}"
     value.pop("contacts", None)
     if not inbound.is_later and rng.random() < 0.7:
-        value["contacts"] = [contact_entry(rng, inbound.person)]
+        value["contacts"] = [contact_entry(rng, shown(rng, inbound.person))]
     return body
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from tally.simulator.population import BusinessNumber, Person
+from tally.simulator.population import BusinessNumber, Person, member
 from tally.simulator.records import Json
 from tally.simulator.samples import sample, value_of
 from tally.simulator.wamids import spelt_anew
@@ -49,7 +49,8 @@ class Sent:
         """Return its id, at times as Meta writes it with another peer."""
         if rng.random() < 0.7:
             return self.message_id
-        return spelt_anew(rng, self.message_id, (self.person.wa_id, self.person.user_id))
+        peers = (self.person.wa_id, self.person.user_id or self.person.wa_id)
+        return spelt_anew(rng, self.message_id, peers)
 
 
 def put_number(body: Json, number: BusinessNumber) -> None:
@@ -72,15 +73,30 @@ def contact_entry(rng: Random, person: Person) -> Json:
     return entry
 
 
+def shown(rng: Random, person: Person) -> Person:
+    """Return whom webhooks show in place of a customer: of a group one of its members."""
+    return member(rng, person) if person.kind == "group" else person
+
+
 def _address(rng: Random, status: Json, person: Person) -> None:
     for key in RECIPIENT_KEYS:
         status.pop(key, None)
+    if person.kind == "group":
+        status |= {"recipient_id": person.wa_id, "recipient_type": "group"}
+        status |= _participant(rng, shown(rng, person))
+        return
     if not person.hides_phone:
         status["recipient_id"] = person.wa_id
     if person.hides_phone or (status["status"] != "failed" and rng.random() < 0.5):
         status["recipient_user_id"] = person.user_id
         if person.parent_user_id:
             status[rng.choice(PARENT_KEYS)] = person.parent_user_id
+
+
+def _participant(rng: Random, someone: Person) -> Json:
+    """Return how a status of a group names the participant whom it is about."""
+    phone = {rng.choice(("recipient_participant_id", "participant_recipient_id")): someone.wa_id}
+    return phone if rng.random() < 0.5 else {**phone, "recipient_participant_user_id": someone.user_id}
 
 
 def pricing(sent: Sent, status: str) -> Json | None:
@@ -121,7 +137,10 @@ def status_body(rng: Random, sent: Sent, status: str, at_s: int) -> Json:
     item |= {"id": sent.spelt(rng), "status": status, "timestamp": at_s if rng.random() < 0.1 else str(at_s)}
     _address(rng, item, sent.person)
     item.pop("pricing", None)
-    if charged := pricing(sent, status):
+    charged = pricing(sent, status)
+    if sent.person.kind == "group":  # which has its price in the conversation
+        item["conversation"] = {"id": "c1"} | ({"pricing": charged} if charged else {})
+    elif charged:
         item["pricing"] = charged
     value.pop("contacts", None)
     if status == "failed":
@@ -129,7 +148,7 @@ def status_body(rng: Random, sent: Sent, status: str, at_s: int) -> Json:
         if not item["errors"]:
             del item["errors"]
     elif rng.random() < 0.6:
-        value["contacts"] = [contact_entry(rng, sent.person)]
+        value["contacts"] = [contact_entry(rng, shown(rng, sent.person))]
     if rng.random() < 0.1:
         item["type"] = "message"
     if rng.random() < 0.02:
@@ -160,8 +179,9 @@ def group_status_body(rng: Random, sent: Sent, participant: Person, at_s: int) -
     value["contacts"] = [contact_entry(rng, participant)]
     item: Json = value["statuses"][0]
     item |= {"id": sent.message_id, "timestamp": str(at_s), "recipient_id": f"{sent.message_id[-24:]}@g.us"}
-    item[rng.choice(("recipient_participant_id", "participant_recipient_id"))] = participant.wa_id
-    item["recipient_participant_user_id"] = participant.user_id
+    for key in ("recipient_participant_id", "recipient_participant_user_id"):
+        del item[key]
+    item |= _participant(rng, participant)
     del item["recipient_participant_parent_user_id"]
     return body
 
@@ -172,4 +192,25 @@ def call_status_body(sent: Sent, at_s: int, field: str) -> Json:
     put_number(body, sent.number)
     body["entry"][0]["changes"][0]["field"] = field
     value_of(body)["statuses"][0] |= {"id": sent.message_id, "timestamp": str(at_s), "status": "delivered"}
+    return body
+
+
+def echo_body(rng: Random, sent: Sent) -> Json:
+    """Return the echo of a message that somebody sent from the app on the business's phone."""
+    body = sample("pywa__outgoing_message__text")
+    put_number(body, sent.number)
+    value, person = value_of(body), sent.person
+    value["contacts"] = [contact_entry(rng, shown(rng, person))]
+    item: Json = value["message_echoes"][0]
+    for key in ("to", "to_user_id", "to_parent_user_id"):
+        del item[key]
+    if person.hides_phone or (person.user_id and rng.random() < 0.5):
+        item["to_user_id"] = person.user_id
+    if not person.hides_phone:
+        item["to"] = person.wa_id
+    item |= {
+        "from": sent.number.display_phone_number,
+        "id": sent.spelt(rng),
+        "timestamp": str(sent.accepted_s),
+    }
     return body

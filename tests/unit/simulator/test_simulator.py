@@ -180,6 +180,20 @@ SITUATIONS: dict[str, Callable[[Told], bool]] = {
         _with(t, one) for one in ("played", "deleted", "warning", "pending", "some_status_of_next_year")
     ),
     "receipts of a group": lambda t: any(s.get("recipient_type") == "group" for s in t.statuses),
+    "sends to groups": lambda t: any(r["contact"].get("phone", "").startswith("Y2Fw") for r in t.accepted),
+    "prices of groups": lambda t: any("pricing" in s.get("conversation", {}) for s in t.statuses),
+    "messages to groups, and in them": lambda t: any(
+        m.get("group_id") == r["contact"].get("phone") for m in t.inbound for r in t.accepted
+    ),
+    "echoes of the phone's app": lambda t: any(
+        e["id"].startswith("wamid.") for v in t.values for e in v.get("message_echoes", [])
+    ),
+    "service messages with templates": lambda t: any(
+        r["campaign"] is None and r.get("template") for r in t.accepted
+    ),
+    "presses without context": lambda t: any(
+        m.get("type") == "button" and "id" not in m.get("context", {}) for m in t.inbound
+    ),
     "statuses of calls": lambda t: any(s.get("type") == "call" for s in t.statuses),
     "the dashboard's test": lambda t: any(m["id"] == "ABGGFlA5Fpa" for m in t.inbound if "id" in m),
     "errors of the account": lambda t: any("errors" in v and "calls" not in v for v in t.values),
