@@ -8,7 +8,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tally.oracle.api import Answers
-from tally.oracle.comparison import SAID, Deviation, Difference, deviation, differences
+from tally.oracle.comparison import CAMPAIGN_PARTS, SAID, Deviation, Difference, deviation, differences
 from tally.oracle.recount import RawTopics, Row, connect, copy_raw, fetch, recount
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER
@@ -18,7 +18,6 @@ ARRIVED_SECONDS = 20.0
 POLL_SECONDS = 0.25
 OPERATORS = "(operators)"
 """The campaign in the key of an operator's row, which has none."""
-CAMPAIGN_PARTS = 2
 KEY_COLUMNS = ("tenant", "campaign", "template_name", "template_language")
 
 Table = dict[tuple[str, ...], Mapping[str, Any]]

@@ -3,7 +3,7 @@
 import pytest
 
 from tally.oracle.api import quantile
-from tally.oracle.comparison import deviation, differences, same
+from tally.oracle.comparison import Key, Numbers, deviation, differences, same
 
 
 def test_what_neither_has_is_no_difference() -> None:
@@ -44,3 +44,20 @@ def test_a_quantile_is_that_of_what_came_between_two_readings() -> None:
 
     assert quantile(before, after, 0.5) == pytest.approx(0.15)
     assert quantile(before, before, 0.5) == 0.0
+
+
+def test_what_is_said_of_a_campaign_is_compared_and_an_operators_name_is_none_of_it() -> None:
+    campaign, operator = ("t1", "c1"), ("t1", "(operators)", "pbx1", "PJSIP/201")
+    recounted: dict[Key, Numbers] = {
+        campaign: {"name": "November", "tags": ["a"], "planned": 7},
+        operator: {"connects": 1},
+    }
+    found: dict[Key, Numbers] = {
+        campaign: {"name": "December", "tags": ["a"]},
+        operator: {"connects": 1, "name": "Ann"},
+    }
+
+    assert [(one.key, one.counter) for one in differences(recounted, found)] == [
+        (campaign, "name"),
+        (campaign, "planned"),
+    ]
