@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     )
 
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(
-        ROLES, min_length=1, description="what this process does, separated by commas"
+        ROLES, description="what this process does, separated by commas"
     )
     processes: int | None = Field(
         None,
@@ -189,6 +189,13 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("roles")
+    @classmethod
+    def _does_something(cls, value: tuple[Role, ...]) -> tuple[Role, ...]:
+        if not value:
+            raise ValueError(f"expected some of {', '.join(ROLES)}, separated by commas")
+        return tuple(dict.fromkeys(value))
 
     @field_validator("call_variables", mode="before")
     @classmethod
@@ -297,15 +304,11 @@ def _no_password() -> str:
 
 
 def _problems(error: ValidationError) -> Iterable[str]:
-    problems = error.errors(include_input=False, include_url=False)
-    inside = {problem["loc"][0] for problem in problems if len(problem["loc"]) > 1}
-    for problem in problems:
+    for problem in error.errors(include_input=False, include_url=False):
         if not problem["loc"]:
             yield problem["msg"].removeprefix("Value error, ")
             continue
         name, *path = map(str, problem["loc"])
-        if not path and name in inside and problem["type"] == "too_short":
-            continue  # an empty list whose elements were all wrong: their errors are reported already
         where = f" at {'.'.join(path)}" if path else ""
         yield f"{variable(name)}{where}: {problem['msg'].removeprefix('Value error, ')}"
 
