@@ -63,6 +63,11 @@ class Api:
         self.lag.note_committed({})
         self.lag.note_facts_ends({})
 
+    def catch_up_to(self, transaction: int) -> None:
+        """Mark everything up to a transaction of partition 0 as counted."""
+        self.catch_up()
+        put_progress(self.view, 0, 10 + transaction, seq=transaction)
+
     def probes(self) -> Probes:
         return Probes(self.metrics, lambda: self.live, lambda: self.ready)
 
@@ -78,9 +83,11 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(*, debug: bool, partitions: int = 2, reads: bool = True) -> AsyncIterator[Api]:
-    """Serve the read API from a Faust app, in production or debug mode."""
-    port = free_port(0)
+async def serving(
+    *, debug: bool, partitions: int = 2, reads: bool = True, port: int = 0
+) -> AsyncIterator[Api]:
+    """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
+    port = port or free_port(0)
     app = WebApp(
         "tally-web-test",
         broker="kafka://127.0.0.1:1",

@@ -8,8 +8,9 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
-from tally.streams.web import campaigns, operations, operators, stream
+from tally.streams.web import campaigns, operations, operators, page_files, stream
 from tally.streams.web.endpoints import PROBES, QUERIES, Endpoint, Probes
+from tally.streams.web.page_files import FILES, read_files
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.viewers import STREAMS, Viewers
 
@@ -17,9 +18,11 @@ READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES)
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES
 """Answered by a process that holds the view, without an end."""
+PAGES: tuple[Endpoint, ...] = page_files.ROUTES
+"""Answered by a process that holds the view, for people."""
 OPERATIONS: tuple[Endpoint, ...] = operations.ROUTES
 """Answered by every process."""
-ROUTES = (*READ_API, *STREAM, *OPERATIONS)
+ROUTES = (*READ_API, *STREAM, *PAGES, *OPERATIONS)
 
 
 def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
@@ -36,6 +39,7 @@ def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
     if queries is not None:
         server.web_app[QUERIES] = queries
         viewers = server.web_app[STREAMS] = Viewers(queries, random)
+        server.web_app[FILES] = read_files()
         server.web_app.on_shutdown.append(viewers.stop)
     for one in OPERATIONS if queries is None else ROUTES:
         app.page(one.pattern, name=one.name)(one.view)

@@ -1,0 +1,168 @@
+// The stream: one connection, open while the page is seen, and what it has told so far.
+
+const SILENT_MS = 5000; // receipts come each second: then the connection is dead, whatever it says of itself
+const HIDDEN_MS = 5000; // a browser has six connections to a host: tabs that nobody sees leave theirs to others
+const LONGEST_PAUSE_MS = 8000;
+
+const KEY = "tally.key";
+
+export class Live {
+  campaign = undefined; // null: nothing is counted yet
+  campaigns = new Map();
+  operators = new Map();
+  more = {};
+  receipt = null;
+  problem = null; // what keeps the stream from opening: {status, code, message}
+  clockMs = 0; // the server's clock less this one
+  #heardMs = null;
+  #heardAt = null;
+  #lastId = null;
+  #retryMs = 1000;
+  #failed = 0;
+  #abort = null;
+  #wake = null;
+
+  constructor(tenant, query, changed) {
+    this.url = `/v1/tenants/${encodeURIComponent(tenant)}/stream?${query}`;
+    this.changed = changed;
+  }
+
+  start() {
+    let hiding;
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(hiding);
+      if (document.hidden) hiding = setTimeout(() => this.#abort?.abort(), HIDDEN_MS);
+      else this.#wake?.();
+    });
+    setInterval(() => {
+      if (this.silentMs() > SILENT_MS) this.#abort?.abort();
+    }, 1000);
+    this.#run();
+  }
+
+  /** For how long nothing was heard, by this browser's clocks; one of them stands still while a laptop sleeps. */
+  silentMs() {
+    if (this.#heardMs === null) return 0;
+    return Math.max(performance.now() - this.#heardMs, Date.now() - this.#heardAt);
+  }
+
+  get hasHeard() {
+    return this.#heardMs !== null;
+  }
+
+  get now() {
+    return Date.now() + this.clockMs;
+  }
+
+  setKey(key) {
+    sessionStorage.setItem(KEY, key);
+    this.problem = null;
+    this.#wake?.();
+  }
+
+  async #run() {
+    for (;;) {
+      if (!document.hidden) await this.#read();
+      const pauseMs = Math.min(LONGEST_PAUSE_MS, this.#retryMs * 2 ** Math.max(0, this.#failed - 1));
+      await this.#pause(document.hidden || this.problem ? null : pauseMs);
+    }
+  }
+
+  #pause(ms) {
+    return new Promise((resolve) => {
+      const timer = ms === null ? undefined : setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #read() {
+    this.#abort = new AbortController();
+    const headers = { Accept: "text/event-stream" };
+    if (this.#lastId !== null) headers["Last-Event-ID"] = this.#lastId;
+    const key = sessionStorage.getItem(KEY);
+    if (key !== null) headers.Authorization = `Bearer ${key}`;
+    const opening = setTimeout(() => this.#abort.abort(), SILENT_MS);
+    try {
+      const response = await fetch(this.url, { headers, cache: "no-store", signal: this.#abort.signal });
+      clearTimeout(opening);
+      if (!response.ok) return await this.#refused(response);
+      await this.#frames(response.body.getReader());
+      this.#failed = 0; // it ended in order
+    } catch {
+      this.#failed += 1; // the server is gone, or we have closed the connection: come back
+    } finally {
+      clearTimeout(opening);
+      this.#abort.abort();
+    }
+  }
+
+  async #refused(response) {
+    this.#failed += 1;
+    if (response.status >= 500) return;
+    const body = await response.json().catch(() => ({}));
+    this.problem = { status: response.status, message: response.statusText, ...body.error };
+    this.changed();
+  }
+
+  async #frames(reader) {
+    const text = new TextDecoder();
+    let waiting = [];
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const parts = text.decode(value, { stream: true }).split("\n");
+      waiting.push(parts[0]);
+      for (const part of parts.slice(1)) {
+        this.#line(waiting.join(""));
+        waiting = [part];
+      }
+    }
+  }
+
+  #fields = {};
+
+  #line(line) {
+    if (line !== "") {
+      const colon = line.indexOf(": ");
+      this.#fields[line.slice(0, colon)] = line.slice(colon + 2);
+      return;
+    }
+    const { event, data, id, retry } = this.#fields;
+    this.#fields = {};
+    if (retry !== undefined) this.#retryMs = Number(retry);
+    if (event === "bye" || data === undefined) return;
+    performance.mark("tally-frame");
+    this.take(event, JSON.parse(data));
+    if (id !== undefined) this.#lastId = id;
+    this.#failed = 0;
+    this.changed();
+    performance.measure("tally-shown", "tally-frame");
+    performance.clearMarks();
+  }
+
+  /** Take a frame: what it holds is whole entries, newer than those that are here. */
+  take(event, body) {
+    this.#heardMs = performance.now();
+    this.#heardAt = Date.now();
+    this.receipt = body.receipt;
+    if (body.receipt.as_of) this.clockMs = Date.parse(body.receipt.as_of) + body.receipt.lag_ms - this.#heardAt;
+    if (event === "snapshot") {
+      this.campaigns.clear();
+      this.operators.clear();
+    }
+    if ("campaign" in body) this.campaign = body.campaign;
+    for (const [id] of body.campaigns_gone ?? []) this.campaigns.delete(id);
+    for (const one of body.campaigns ?? []) this.campaigns.set(one.campaign, one);
+    for (const name of body.operators_gone ?? []) this.operators.delete(JSON.stringify(name));
+    for (const one of body.operators ?? []) this.operators.set(JSON.stringify([one.pbx, one.operator]), one);
+    for (const part of ["campaigns", "operators"]) this.more[part] = body[`${part}_more`] ?? this.more[part];
+  }
+
+  /** Whether there is anything to show: before, tables are open or the worker has read what was shown before. */
+  get isShown() {
+    return this.#lastId !== null;
+  }
+}
