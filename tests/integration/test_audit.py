@@ -61,12 +61,13 @@ async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_
 
     one = "(SELECT ctid FROM tally.counters WHERE attempts > 0 AND campaign = 'v7000' LIMIT 1)"
     await change(database, f"UPDATE tally.counters SET attempts = attempts + 7 WHERE ctid = {one}")  # noqa: S608
-    (wrong,) = (await examine(load(environment), with_raw=False)).drift
+    wrong, uncelled = (await examine(load(environment), with_raw=False)).drift
     assert (wrong.source, wrong.counter, wrong.counted - wrong.held) == ("postgres", "attempts", 7)
+    assert (uncelled.source, uncelled.row, uncelled.held - uncelled.counted) == ("cells", wrong.row, 7)
 
     log = tmp_path / "log"
     exit_code, output = await said(environment, log, "audit", "--campaign", "v7000")
     assert exit_code == 1, output
-    assert "1 counters differ" in output
+    assert "2 counters differ" in output
     exit_code, output = await said(environment, log, "audit", "--campaign", "4001")
     assert exit_code == 0, output

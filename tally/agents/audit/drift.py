@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tally.schemas.grains import RowKey
 
-Source = Literal["states", "postgres", "view", "raw"]
+Source = Literal["states", "cells", "postgres", "view", "raw"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 Counts = Mapping[str, int]
 

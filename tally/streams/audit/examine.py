@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from aiokafka.errors import KafkaError
 from msgspec import Struct, field
 
+from tally.agents.audit.cells import broken_laws
 from tally.agents.audit.counting import counted_from_states, rows_of
 from tally.agents.audit.drift import Counts, Drift, Source, comparable, drift
 from tally.agents.audit.left_out import count_of, counted_without, left_out
 from tally.streams.audit.copies import Copies, copies
 from tally.streams.audit.raw import counted_from_raw, partitions_of_facts, raw_offsets
 from tally.streams.audit.recheck import rechecked
-from tally.streams.audit.stored import stored_rows
+from tally.streams.audit.stored import broken_in_postgres, stored_rows
 from tally.streams.audit.view import NoAnswer, against_view
 from tally.streams.settings import Settings
 from tally.tables.postgres.failures import PostgresFailure
@@ -55,13 +56,16 @@ async def examine(settings: Settings, with_raw: bool, view: str = "") -> Audit:
 async def _against_states(settings: Settings, kept: Copies, partitions: int, found: Audit) -> None:
     for partition in range(partitions):
         found.drift += await _states_drift(kept, partition, settings.rules)
-    found.compared.append("states")
+    found.compared += ["states", "cells"]
 
 
 async def _states_drift(kept: Copies, partition: int, rules: Rules) -> list[Drift]:
+    """Compare rows with the states that they are counted from, and with the sums of their cells."""
     local = await kept.refreshed(partition)
     counted = await asyncio.to_thread(counted_from_states, local, rules)
-    return list(drift("states", partition, _counts(rows_of(local)), counted))
+    rows = _counts(rows_of(local))
+    by_states = list(drift("states", partition, rows, counted))
+    return by_states + await asyncio.to_thread(lambda: list(broken_laws(local, partition, rows)))
 
 
 async def _against_postgres(settings: Settings, kept: Copies, partitions: int, found: Audit) -> None:
@@ -72,6 +76,7 @@ async def _against_postgres(settings: Settings, kept: Copies, partitions: int, f
         ours, theirs, behind = comparable(held, stored.get(partition, {}))
         found.behind += behind
         found.drift += drift("postgres", partition, ours, theirs)
+    found.drift += await broken_in_postgres(settings)
     found.compared.append("postgres")
 
 

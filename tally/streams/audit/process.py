@@ -68,7 +68,13 @@ async def audit_parts(settings: Settings, with_raw: bool, view: str, every_secon
 
 
 def _sources(with_raw: bool, view: str) -> list[Source]:
-    asked: dict[Source, bool] = {"states": True, "postgres": True, "view": bool(view), "raw": with_raw}
+    asked: dict[Source, bool] = {
+        "states": True,
+        "cells": True,
+        "postgres": True,
+        "view": bool(view),
+        "raw": with_raw,
+    }
     return [source for source, is_asked in asked.items() if is_asked]
 
 

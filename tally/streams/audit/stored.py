@@ -6,10 +6,12 @@ from typing import Any
 import asyncpg
 import orjson
 
+from tally.agents.audit.drift import Drift
 from tally.schemas.grains import RowKey
 from tally.streams.settings import Settings
 from tally.tables.postgres.columns import COUNTED, KEY
 from tally.tables.postgres.failures import named
+from tally.tables.postgres.laws import ACTIVITY_SUMS_UP_TO_CAMPAIGNS, ROWS_ARE_SUMS_OF_CELLS
 
 DEADLINE_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
@@ -25,18 +27,34 @@ async def stored_rows(settings: Settings) -> dict[int, Rows]:
     Raises PostgresFailure.
     """
     found: dict[int, Rows] = {}
-    for record in await _records(settings):
+    for record in await _records(settings, READ):
         rows = found.setdefault(record["partition"], {})
         rows[RowKey.of_columns(record).encode()] = (record["next_offset"], _counts(record))
     return found
 
 
-async def _records(settings: Settings) -> Sequence[Any]:
+async def broken_in_postgres(settings: Settings) -> list[Drift]:
+    """Return what of the laws of cells is broken in Postgres. Raises PostgresFailure."""
+    rows = [
+        Drift("cells", one["partition"], RowKey.of_columns(one), one["counter"], one["held"], one["counted"])
+        for one in await _records(settings, ROWS_ARE_SUMS_OF_CELLS)
+    ]
+    campaigns = [
+        Drift(
+            "cells", None, RowKey(one["tenant"], one["campaign"], None), one["counter"], one["held"], summed
+        )
+        for one in await _records(settings, ACTIVITY_SUMS_UP_TO_CAMPAIGNS)
+        for summed in {one["fine"], one["sums"]} - {one["held"]}
+    ]
+    return rows + campaigns
+
+
+async def _records(settings: Settings, sql: str) -> Sequence[Any]:
     dsn = settings.postgres_dsn.get_secret_value()
     try:
         connection = await asyncpg.connect(dsn, timeout=10, command_timeout=DEADLINE_SECONDS)
         try:
-            return await connection.fetch(READ, settings.generation)
+            return await connection.fetch(sql, settings.generation)
         finally:
             await connection.close(timeout=CLOSE_SECONDS)
     except Exception as error:

@@ -1,0 +1,71 @@
+"""An audit finds what cells do not sum up to, whichever side is wrong."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tally.agents.audit.cells import broken_laws
+from tally.agents.audit.drift import Drift
+from tally.schemas.cells import encode_counts
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import Template
+from tally.schemas.rows import decode_row
+from tally.schemas.sends.full import read_send
+from tally.schemas.tables import ACTIVITY, CELLS
+from tally.tables.rules import Rules
+from tests.support.partition import MemoryPartition
+
+SENDS = [
+    b'{"tenant":"t1","channel":"whatsapp","campaign":"c1","contact":{"id":%d,"phone":"551199999%04d"},'
+    b'"template":{"name":"promo","language":"pt_BR"},"phone_number_id":"1","outcome":"accepted",'
+    b'"message_id":"wamid.%d","time":%d}' % (nth, nth, nth, 1_795_000_000_000 + nth * 600_000)
+    for nth in range(8)
+]
+TEMPLATE = RowKey("t1", "c1", Template("promo", "pt_BR"))
+CAMPAIGN = RowKey("t1", "c1", None)
+
+
+def partition() -> MemoryPartition:
+    made = MemoryPartition()
+    made.fold([keyed for send in SENDS for keyed in read_send(send).facts], Rules())
+    return made
+
+
+def audited(tables: MemoryPartition) -> list[Drift]:
+    rows = {key: decode_row(value).counts for key, value in tables.rows()}
+    return list(broken_laws(tables, 3, rows))
+
+
+def test_nothing_is_found_where_all_sums_are_right() -> None:
+    made = partition()
+    assert len(made.tables[CELLS]) > 4
+    assert audited(made) == []
+
+
+def lost(tables: MemoryPartition, table: str) -> None:
+    del tables.tables[table][min(tables.tables[table])]
+
+
+def one_more(tables: MemoryPartition, table: str) -> None:
+    tables.tables[table][max(tables.tables[table])] = encode_counts({"accepted": 7})
+
+
+@pytest.mark.parametrize("harm", [lost, one_more])
+def test_a_cell_that_is_gone_or_wrong_is_named_by_its_row(
+    harm: Callable[[MemoryPartition, str], None],
+) -> None:
+    made = partition()
+    harm(made, CELLS)
+    assert {one.row for one in audited(made)} <= {TEMPLATE, CAMPAIGN} != set()
+    assert {(one.source, one.partition) for one in audited(made)} == {("cells", 3)}
+
+
+@pytest.mark.parametrize("harm", [lost, one_more])
+def test_activity_that_is_gone_or_wrong_is_named_by_its_campaign(
+    harm: Callable[[MemoryPartition, str], None],
+) -> None:
+    made = partition()
+    harm(made, ACTIVITY)
+    (wrong,) = audited(made)
+    assert (wrong.row, wrong.counter, wrong.held) == (CAMPAIGN, "accepted", 8)
+    assert wrong.counted != 8
