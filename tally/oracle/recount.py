@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from tally.schemas.bounds import BOUNDS
+from tally.schemas.market_prefixes import PREFIXES
 from tally.schemas.numbers import Number
 from tally.tables.kafka.unread import stands_in
 
@@ -57,6 +58,8 @@ async def begin(connection: Any) -> None:
     await _execute(connection, "recount_raw.sql")
     rows = [(bound.name, bound.most) for bound in BOUNDS]
     await connection.copy_records_to_table("bound", schema_name="recount", records=rows)
+    prefixes = [(prefix, region) for region, of_it in PREFIXES.items() for prefix in of_it.split()]
+    await connection.copy_records_to_table("market_prefix", schema_name="recount", records=prefixes)
 
 
 async def copy_raw(raw: RawTopics, connection: Any) -> int:
@@ -114,6 +117,11 @@ async def recount(connection: Any) -> None:
     """Count everything in `recount.raw`."""
     for name in SQL_FILES:
         await _execute(connection, name)
+
+
+async def recount_cells(connection: Any) -> None:
+    """Count by cell what `recount` has counted."""
+    await _execute(connection, "recount_cells.sql")
 
 
 async def _execute(connection: Any, name: str) -> None:

@@ -16,7 +16,8 @@ BEGIN
     FOR relation IN
         SELECT relname, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
         FROM pg_class
-        WHERE relnamespace = 'recount'::regnamespace AND relkind IN ('r', 'v') AND relname NOT IN ('raw', 'bound', 'number')
+        WHERE relnamespace = 'recount'::regnamespace AND relkind IN ('r', 'v')
+            AND relname NOT IN ('raw', 'bound', 'number', 'market_prefix')
     LOOP
         EXECUTE format('DROP %s IF EXISTS recount.%I CASCADE', relation.kind, relation.relname);
     END LOOP;
@@ -396,6 +397,7 @@ WITH field AS MATERIALIZED (
 )
 SELECT
     channel, tenant, campaign, contact, attempt, outcome, template_name, template_language, number_id, raw_id, message_id,
+    recount.name(body -> 'pbx') COLLATE "C" AS pbx,
     recount.phone(phone) AS phone, recount.phone(wa_id) AS wa_id, recount.user_id(user_id) AS user_id,
     error_key, at_ms
 FROM field

@@ -15,4 +15,7 @@ CREATE TABLE recount.raw (
 -- use a number that is not here.
 CREATE TABLE recount.number (number_id text PRIMARY KEY, tenant text NOT NULL, successor_of text);
 
+-- The regions of phones, by the prefixes that begin them.
+CREATE TABLE recount.market_prefix (prefix text COLLATE "C" PRIMARY KEY, region text NOT NULL);
+
 CREATE TABLE recount.bound (name text PRIMARY KEY, most bigint NOT NULL);
