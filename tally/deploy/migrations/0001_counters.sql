@@ -190,6 +190,17 @@ CREATE TABLE tally.deployment (
     id     text NOT NULL
 );
 
+-- List prices of messages by market, category and day of the account's own zone; `tally rates load` writes them.
+CREATE TABLE tally.rates (
+    currency        text COLLATE "C" NOT NULL,
+    market          text COLLATE "C" NOT NULL,  -- a region, an area of Meta's cards, or Other
+    category        text COLLATE "C" NOT NULL,
+    effective_from  date NOT NULL,
+    effective_until date CHECK (effective_until > effective_from),  -- null: until a later one begins
+    micros          bigint CHECK (micros >= 0),  -- millionths of the currency; null: the card has no such rate
+    PRIMARY KEY (currency, market, category, effective_from)
+);
+
 -- Sums a JSON list of {"entry": n} over its elements, without entries that come to 0.
 CREATE FUNCTION tally.sum_entries(maps jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -248,6 +259,7 @@ DROP TABLE tally.activity_sums;
 DROP FUNCTION tally.summarise_seconds(jsonb);
 DROP FUNCTION tally.entries_of(jsonb, text);
 DROP FUNCTION tally.sum_entries(jsonb);
+DROP TABLE tally.rates;
 DROP TABLE tally.deployment;
 DROP TABLE tally.current_generation CASCADE;
 DROP TABLE tally.withheld CASCADE;

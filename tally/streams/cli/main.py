@@ -38,6 +38,8 @@ COMMANDS = (
     Command("check", "say what raw events of a file would become"),
     Command("dead-letters", "what could not be counted, and why; replay it"),
     Command("incomplete", "list what is missing, and acknowledge it"),
+    Command("rates", "check rate cards, and load them"),
+    Command("watch", "print how a campaign goes, line by line"),
     Command("doctor", "check servers and topics, and what is waiting"),
     Command("audit", "recount everything, and compare"),
 )

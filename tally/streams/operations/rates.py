@@ -1,0 +1,102 @@
+"""Keeps rate cards in Postgres: a card goes in whole, or not at all."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from tally.schemas.rates.card import Card, Complaint, Key, Rate, ended, overlaps
+from tally.schemas.rates.reading import BadCard, ReadCard
+
+DEADLINE_SECONDS = 30.0
+_HELD = """
+SELECT currency, market, category, effective_from, effective_until, micros FROM tally.rates
+WHERE currency = ANY($1) ORDER BY currency, market, category, effective_from
+"""
+_END = """
+UPDATE tally.rates SET effective_until = $1
+WHERE currency = $2 AND effective_until IS NULL AND effective_from < $1
+"""
+_ADD = """
+INSERT INTO tally.rates (currency, market, category, effective_from, effective_until, micros)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+class Loaded(Struct, frozen=True):
+    """What became of a card's rates."""
+
+    added: int
+    known: int
+    """Rates that are loaded already, the same in everything."""
+
+
+def added(card: ReadCard, held: Sequence[Rate]) -> list[Rate]:
+    """Return the rates of a card that are new. Raises BadCard where they do not go with those that are held.
+
+    A whole card of Meta's ends what holds until then in its currency. Pure.
+    """
+    known = {(rate.key, rate.since): rate for rate in held}
+    new = [rate for rate in card.rates if not _is_known(rate, known.get((rate.key, rate.since)))]
+    complaints: list[Complaint] = []
+    for currency, since in _begins(card) if new else ():
+        later = min((rate.since for rate in held if _is_after(rate, currency, since)), default=None)
+        if later is not None:
+            said = f"{currency} is loaded from {later} on: load cards in the order of their days"
+            complaints.append(Complaint(1, said))
+        held = ended(held, since, currency)
+    complaints += overlaps([*held, *new])
+    if complaints:
+        raise BadCard(sorted(complaints))
+    return new
+
+
+def _begins(card: ReadCard) -> Sequence[tuple[str, date]]:
+    """Return the currencies of a whole card, and the day from which on it holds."""
+    return sorted({(rate.key.currency, rate.since) for rate in card.rates}) if card.is_whole else ()
+
+
+def _is_known(rate: Rate, held: Rate | None) -> bool:
+    return held is not None and held.micros == rate.micros and rate.until in (None, held.until)
+
+
+def _is_after(rate: Rate, currency: str, since: date) -> bool:
+    return rate.key.currency == currency and rate.since > since
+
+
+async def load(dsn: str, card: ReadCard) -> Loaded:
+    """Add a card to what is loaded, in one transaction. Raises BadCard, OSError, asyncpg.PostgresError."""
+    connection = await asyncpg.connect(dsn, timeout=DEADLINE_SECONDS, command_timeout=DEADLINE_SECONDS)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE tally.rates IN EXCLUSIVE MODE")
+            new = added(card, await _held(connection, card.currencies))
+            for currency, since in _begins(card) if new else ():
+                await connection.execute(_END, since, currency)
+            await connection.executemany(_ADD, [_row(rate) for rate in new])
+            return Loaded(len(new), len(card.rates) - len(new))
+    finally:
+        await connection.close()
+
+
+async def held(dsn: str, currency: str) -> Card:
+    """Return the loaded rates of a currency. Raises OSError, asyncpg.PostgresError."""
+    connection = await asyncpg.connect(dsn, timeout=DEADLINE_SECONDS, command_timeout=DEADLINE_SECONDS)
+    try:
+        return Card(currency, await _held(connection, [currency]))
+    finally:
+        await connection.close()
+
+
+async def _held(connection: Any, currencies: Sequence[str]) -> list[Rate]:
+    return [
+        Rate(Key(row["currency"], row["market"], row["category"]), row[3], row["micros"], row[4])
+        for row in await connection.fetch(_HELD, currencies)
+    ]
+
+
+def _row(rate: Rate) -> tuple[object, ...]:
+    key = rate.key
+    return key.currency, key.market, key.category, rate.since, rate.until, rate.micros

@@ -1,0 +1,99 @@
+"""`tally rates` loads a card whole or not at all, and says what is wrong with it by line."""
+
+import asyncio
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from tally.deploy import migrate
+from tally.streams.cli.main import application
+from tally.streams.operations import rates
+from tally.streams.settings import variable
+from tests.unit.schemas.rates.test_reading import EUROS, META, SIMPLE
+
+OCTOBER = date(2026, 10, 1)
+
+
+@pytest.fixture
+def dsn(database: str) -> str:
+    migrate.up(database)
+    return database
+
+
+@pytest.fixture
+def run(dsn: str, tmp_path: Path) -> Any:
+    def _run(command: str, text: str, *more: str) -> tuple[int, str]:
+        file = tmp_path / "card.csv"
+        file.write_text(text, newline="")
+        found = CliRunner().invoke(
+            application(), ["rates", command, str(file), *more], env={variable("postgres_dsn"): dsn}
+        )
+        return found.exit_code, found.stdout + found.stderr
+
+    return _run
+
+
+async def held(dsn: str) -> list[tuple[Any, ...]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [tuple(row) for row in await connection.fetch("SELECT * FROM tally.rates")]
+    finally:
+        await connection.close()
+
+
+@pytest.mark.asyncio
+async def test_cards_of_two_currencies_and_two_quarters_load_and_load_again(run: Any, dsn: str) -> None:
+    load = [("load", META, "--from", "2026-07-01"), ("load", EUROS, "--from", "2026-07-01")]
+    later = META.replace("0.0625", "0.0700").replace("Argentina,USD,0.0618,0.0260,0.0260,n/a,n/a\n", "")
+    codes = [await asyncio.to_thread(run, *one) for one in [*load, ("load", later, "--from", "2026-10-01")]]
+    assert [code for code, _ in codes] == [0, 0, 0]
+    assert "30 rates in USD, 6 markets, from 2026-07-01 on; 30 rates added" in codes[0][1]
+
+    dollars, euros = await rates.held(dsn, "USD"), await rates.held(dsn, "EUR")
+    assert dollars.micros("BR", "marketing", date(2026, 9, 30)) == 62_500
+    assert dollars.micros("BR", "marketing", OCTOBER) == 70_000
+    assert dollars.micros("AR", "marketing", date(2026, 9, 30)) == 61_800
+    assert dollars.micros("AR", "marketing", OCTOBER) == 60_400  # no longer named: Other
+    assert euros.micros("BR", "marketing", OCTOBER) == 53_300
+
+    before = await held(dsn)
+    code, said = await asyncio.to_thread(run, "load", later, "--from", "2026-10-01")
+    assert (code, "0 rates added, 25 are there already" in said) == (0, True)
+    assert await held(dsn) == before
+
+
+@pytest.mark.asyncio
+async def test_nothing_of_a_card_with_a_fault_is_loaded(run: Any, dsn: str) -> None:
+    for text, said in (
+        (META.replace("0.0625", '"0,0625"'), "line 6: rate 0,0625: a decimal comma"),
+        ("\ufeff" + META, "line 1: begins with a byte-order mark"),
+        (META.replace("India", "Indja"), "line 7: unknown market Indja"),
+    ):
+        for command in ("check", "load"):
+            code, output = await asyncio.to_thread(run, command, text, "--from", "2026-10-01")
+            assert (code, output.startswith(said)) == (1, True), output
+    assert await held(dsn) == []
+
+
+@pytest.mark.asyncio
+async def test_what_overlaps_a_loaded_card_is_refused_by_line_and_changes_nothing(run: Any, dsn: str) -> None:
+    assert (await asyncio.to_thread(run, "load", SIMPLE))[0] == 0
+    before = await held(dsn)
+
+    other = SIMPLE.replace("0.0625", "0.0700").replace("2026-07-01,USD,BR", "2026-07-02,USD,AR")
+    code, output = await asyncio.to_thread(run, "load", other)
+    assert code == 1
+    assert output == "line 3: BR marketing USD from 2026-10-01 overlaps what is loaded from 2026-10-01 on\n"
+    code, output = await asyncio.to_thread(run, "load", META, "--from", "2026-08-01")
+    assert (code, "line 1: USD is loaded from 2026-10-01 on: load cards in the order" in output) == (1, True)
+    assert await held(dsn) == before
+
+
+def test_a_day_that_is_none_is_said(run: Any) -> None:
+    code, output = run("check", META, "--from", "October")
+    assert (code, output) == (2, "--from October: expected a day such as 2026-10-01\n")
+    assert run("check", META)[1].startswith("line 1: Meta's cards do not say from when on they hold")
