@@ -32,10 +32,11 @@ def implied_clicks(messages: Iterable[Sent], presses: Iterable[int], number: str
     """Return what presses count that name no message, for each message that no other press names.
 
     A press belongs to the last touch among the template messages. Of messages that are equal in all of its
-    order one that a press names goes first: it is clicked already.
+    order one that a press names goes first, as it is clicked already, then that of the largest market: so
+    its cell does not depend on which of them it is.
     """
     sends = [(claim, sent.is_pressed) for sent in messages if (claim := sent.claim) and claim.template.name]
-    sends.sort(key=lambda send: (touch(send[0]), send[1]))
+    sends.sort(key=lambda send: (touch(send[0]), send[1], send[0].market))
     sent_s = [claim.at_ms // 1000 for claim, _ in sends]
     first: dict[int, int] = {}
     for at_s in presses:
