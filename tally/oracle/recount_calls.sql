@@ -84,6 +84,9 @@ FROM (
 -- Scripts whose calls are meant for an operator even without a queue; none by default.
 CREATE TABLE recount.call_operator_script (name text);
 
+-- A row here says that answered calls without a verdict were answered by a person; none by default.
+CREATE TABLE recount.call_unknown_is_human (is_set boolean);
+
 
 -- ----------------------------------------------------------------------------- packets and fields
 
@@ -1321,13 +1324,78 @@ WHERE event = 'QueueCallerAbandon' AND customer.request_us <= at_us
     AND NOT EXISTS (SELECT FROM recount.call_connect AS later WHERE later.id = own.id AND begin_us > at_us);
 
 
--- The times that an attempt joined each queue: its joins, or its abandons if these are more. Whom an attended transfer
--- passes to a queue was put there by the join of another channel.
-CREATE UNLOGGED TABLE recount.call_joins AS
-SELECT id, queue, greatest(coalesce(shown, 0), coalesce(abandons, 0)) AS joins
-FROM (SELECT id, queue, count(*) AS shown FROM recount.call_join GROUP BY id, queue) AS joined
-    FULL JOIN (SELECT id, queue, count(*) AS abandons FROM recount.call_abandon GROUP BY id, queue) AS abandoned
-        USING (id, queue);
+-- Callers who wait: the last join of a channel has no end yet, or a leg that the queue called for it is up and about to
+-- be connected; no operator of the queue was connected since, and the channel is there.
+CREATE UNLOGGED TABLE recount.call_waiting AS
+SELECT id, tenant, own.pbx, own.uniqueid, joined.queue, joined.at_us AS since_us
+FROM (
+    SELECT pbx, uniqueid, queue, max(at_us) AS at_us
+    FROM recount.call_queue_event
+    WHERE event = 'QueueCallerJoin'
+    GROUP BY pbx, uniqueid, queue
+) AS joined
+    JOIN recount.call_own AS own USING (pbx, uniqueid)
+    JOIN recount.call_attempt USING (id)
+    JOIN recount.call_channel AS channel USING (pbx, uniqueid)
+WHERE NOT channel.is_over
+    AND NOT EXISTS (
+        SELECT FROM recount.call_connect AS taken
+        WHERE (taken.id, taken.queue) = (own.id, joined.queue) AND begin_us >= joined.at_us)
+    AND (NOT EXISTS (
+            SELECT FROM recount.call_queue_event AS later
+            WHERE later.event <> 'QueueCallerJoin' AND later.at_us >= joined.at_us
+                AND (later.pbx, later.uniqueid, later.queue) = (joined.pbx, joined.uniqueid, joined.queue))
+        OR EXISTS (
+            SELECT FROM recount.call_dialled AS dialled
+                JOIN recount.call_offer AS offer ON (offer.pbx, offer.start) = (dialled.pbx, dialled.leg)
+                JOIN recount.call_channel AS called ON (called.pbx, called.uniqueid) = (dialled.pbx, dialled.leg)
+            WHERE (dialled.pbx, dialled.uniqueid, offer.queue) = (joined.pbx, joined.uniqueid, joined.queue)
+                AND called.first_us >= joined.at_us AND called.up_us IS NOT NULL AND NOT called.is_over));
+
+-- What became of an attempt in each queue: joins = connects + abandons + timeouts + who waits. There are never fewer joins
+-- than ends: whom an attended transfer passes to a queue was put there by the join of another channel.
+CREATE UNLOGGED TABLE recount.call_queued AS
+SELECT id, queue, connects, abandons, waiting,
+    greatest(shown, connects + abandons + waiting) AS joins,
+    greatest(shown - connects - abandons - waiting, 0) AS timeouts
+FROM (
+    SELECT id, queue,
+        count(*) FILTER (WHERE what = 'join') AS shown,
+        count(*) FILTER (WHERE what = 'connect') AS connects,
+        count(*) FILTER (WHERE what = 'abandon') AS abandons,
+        count(*) FILTER (WHERE what = 'waiting') AS waiting
+    FROM (
+        SELECT id, queue, 'join' AS what FROM recount.call_join
+        UNION ALL SELECT id, queue, 'connect' FROM recount.call_connect WHERE queue IS NOT NULL
+        UNION ALL SELECT id, queue, 'abandon' FROM recount.call_abandon
+        UNION ALL SELECT id, queue, 'waiting' FROM recount.call_waiting
+    ) AS happened
+    GROUP BY id, queue
+) AS counted;
+
+-- The buckets of durations: each second has its own up to 50 s; beyond that a bucket is 2 % wide, and its middle is its
+-- name.
+CREATE UNLOGGED TABLE recount.call_bucket AS
+WITH RECURSIVE bound (low, high) AS (
+    SELECT 0::bigint, 1::bigint
+    UNION ALL
+    SELECT high, greatest(high + 1, high * 102 / 100) FROM bound WHERE high < 10000000000
+)
+SELECT low, high, (low + high - 1) / 2 AS name FROM bound;
+
+-- How long the customers whom a queue connected had waited since they joined it.
+CREATE UNLOGGED TABLE recount.call_waited AS
+SELECT taken.id, taken.queue, bucket.name
+FROM (
+    SELECT connect.id, connect.queue, connect.uniqueid, (begin_us - max(joined.at_us)) / 1000000 AS waited_s
+    FROM recount.call_connect AS connect
+        JOIN recount.call_own AS own ON (own.id, own.pbx) = (connect.id, connect.pbx)
+        JOIN recount.call_queue_event AS joined ON (joined.pbx, joined.uniqueid, joined.queue)
+            = (own.pbx, own.uniqueid, connect.queue)
+    WHERE joined.event = 'QueueCallerJoin' AND joined.at_us <= begin_us
+    GROUP BY connect.id, connect.queue, connect.uniqueid, begin_us
+) AS taken
+    JOIN recount.call_bucket AS bucket ON waited_s >= low AND waited_s < high;
 
 
 -- ------------------------------------------------------------------------------ what became of it
@@ -1413,7 +1481,7 @@ CREATE UNLOGGED TABLE recount.call_result AS
 SELECT
     id, tenant, campaign, template_name, template_language, is_attempted, has_vanished,
     CASE WHEN is_answered THEN 'answered' WHEN is_decided AND NOT has_vanished THEN unanswered_as END AS outcome,
-    CASE WHEN is_answered THEN amd END AS answered_by,
+    said.answered_by,
     CASE WHEN hangup_us IS NOT NULL THEN
         CASE WHEN cause BETWEEN 0 AND 127 THEN cause::text ELSE 'other' END END AS hangup_cause,
     CASE WHEN hangup_us > up_us THEN (hangup_us - up_us) / 1000 ELSE 0 END AS connected_ms,
@@ -1422,20 +1490,30 @@ SELECT
     coalesce(wait_ms, 0) AS queue_wait_ms,
     coalesce(joins, 0) AS queue_joins,
     coalesce(abandons, 0) AS queue_abandoned,
+    coalesce(timeouts, 0) AS queue_timeouts,
+    coalesce(waiting, 0) AS queue_waiting,
     coalesce(connects, 0) AS connects,
     coalesce(unanswered, 0) AS ring_no_answer,
     -- The operator came too late, or not before the end.
-    amd = 'HUMAN' AND (joins > 0 OR template_name IN (SELECT name FROM recount.call_operator_script))
+    said.answered_by = 'HUMAN' AND (joins > 0 OR template_name IN (SELECT name FROM recount.call_operator_script))
         AND least(begin_us, hangup_us) > up_us + 2000000 AS is_dropped
 FROM recount.call_attempt
     JOIN recount.call_fate USING (id)
     LEFT JOIN recount.call_amd USING (id)
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN is_answered THEN coalesce(
+            amd, CASE WHEN EXISTS (SELECT FROM recount.call_unknown_is_human WHERE is_set) THEN 'HUMAN' END)
+        END AS answered_by
+    ) AS said
     LEFT JOIN recount.call_hold AS hold USING (pbx, uniqueid)
     LEFT JOIN (
         SELECT id, count(*) AS connects, sum(talk_ms) AS talk_ms, sum(hold_ms) AS hold_ms, min(begin_us) AS begin_us
         FROM recount.call_connect GROUP BY id
     ) AS operators USING (id)
-    LEFT JOIN (SELECT id, sum(joins) AS joins FROM recount.call_joins GROUP BY id) AS joined USING (id)
+    LEFT JOIN (
+        SELECT id, sum(joins) AS joins, sum(timeouts) AS timeouts, sum(waiting) AS waiting
+        FROM recount.call_queued GROUP BY id
+    ) AS joined USING (id)
     LEFT JOIN (SELECT id, sum(wait_ms) AS wait_ms FROM recount.call_join GROUP BY id) AS waited USING (id)
     LEFT JOIN (SELECT id, count(*) AS abandons FROM recount.call_abandon GROUP BY id) AS abandoned USING (id)
     LEFT JOIN (
@@ -1452,7 +1530,10 @@ FROM recount.call_result WHERE hangup_cause IS NOT NULL
 UNION ALL
 SELECT id, 'queues', queue || '/' || counter, n
 FROM (
-    SELECT id, queue, 'joins' AS counter, joins AS n FROM recount.call_joins
+    SELECT id, queue, 'joins' AS counter, joins AS n FROM recount.call_queued
+    UNION ALL SELECT id, queue, 'timeouts', timeouts FROM recount.call_queued
+    UNION ALL SELECT id, queue, 'waiting', waiting FROM recount.call_queued
+    UNION ALL SELECT id, queue, 'waited.' || name, 1 FROM recount.call_waited
     UNION ALL SELECT id, queue, 'wait_ms', wait_ms FROM recount.call_join
     UNION ALL SELECT id, queue, 'abandoned', 1 FROM recount.call_abandon
     UNION ALL SELECT id, queue, 'ring_no_answer', 1 FROM recount.call_ring_no_answer
@@ -1503,18 +1584,20 @@ SELECT
     coalesce(sum(queue_wait_ms), 0)::bigint AS queue_wait_ms,
     coalesce(sum(queue_joins), 0)::bigint AS queue_joins,
     coalesce(sum(queue_abandoned), 0)::bigint AS queue_abandoned,
+    coalesce(sum(queue_timeouts), 0)::bigint AS queue_timeouts,
+    coalesce(sum(queue_waiting), 0)::bigint AS queue_waiting,
     coalesce(sum(connects), 0)::bigint AS connects,
     coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer
 FROM (
     SELECT tenant, campaign, template_name, template_language, false AS is_requested, is_attempted, outcome,
         answered_by, has_vanished, is_dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
-        connects, ring_no_answer
+        queue_timeouts, queue_waiting, connects, ring_no_answer
     FROM recount.call_result
     WHERE campaign IS NOT NULL
     UNION ALL
     -- Attempts that a PBX was asked for, whatever it showed; their template comes from all results (recount.sql).
     SELECT tenant, campaign, template_name, template_language, true, false, NULL,
-        NULL, false, false, 0, 0, 0, 0, 0, 0, 0, 0
+        NULL, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM recount.attempt
     WHERE is_requested
 ) AS counted
@@ -1525,7 +1608,8 @@ SELECT
     tenant, campaign, template_name, template_language,
     requested, attempted, answered, busy, no_answer, congestion, rejected, unreachable, call_cancelled, call_failed,
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
-    connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer,
+    connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
+    queue_timeouts, queue_waiting, connects, ring_no_answer,
     coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
 FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE NOT is_total;
@@ -1535,7 +1619,8 @@ SELECT
     tenant, campaign,
     requested, attempted, answered, busy, no_answer, congestion, rejected, unreachable, call_cancelled, call_failed,
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
-    connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects, ring_no_answer,
+    connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
+    queue_timeouts, queue_waiting, connects, ring_no_answer,
     coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
 FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE is_total;
