@@ -25,9 +25,10 @@ BEGIN
             'requested', 'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable',
             'congestion', 'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human',
             'answered_machine', 'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms',
-            'queue_wait_ms', 'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer',
-            'errors', 'pricing', 'hangup_causes', 'queues', 'memberships', 'legs', 'description',
-            'time_to_deliver', 'time_to_read', 'epoch', 'updated_at'
+            'queue_wait_ms', 'queue_joins', 'queue_abandoned', 'queue_timeouts', 'queue_waiting',
+            'connects', 'ring_no_answer', 'errors', 'pricing', 'hangup_causes', 'queues',
+            'queue_waits', 'memberships', 'legs', 'description', 'time_to_deliver', 'time_to_read',
+            'epoch', 'updated_at'
         );
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'tally.counters has columns that this version of Tally does not know: %', unknown
@@ -47,9 +48,9 @@ WHERE EXISTS (
         'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable', 'congestion',
         'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
         'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms',
-        'queue_joins', 'queue_abandoned', 'connects', 'ring_no_answer', 'errors', 'pricing',
-        'hangup_causes', 'queues', 'memberships', 'legs', 'description', 'time_to_deliver',
-        'time_to_read'
+        'queue_joins', 'queue_abandoned', 'queue_timeouts', 'queue_waiting', 'connects',
+        'ring_no_answer', 'errors', 'pricing', 'hangup_causes', 'queues', 'queue_waits',
+        'memberships', 'legs', 'description', 'time_to_deliver', 'time_to_read'
     ]) AS wanted (name)
     WHERE NOT EXISTS (
         SELECT FROM pg_attribute
@@ -107,12 +108,15 @@ ALTER TABLE tally.counters
     ADD COLUMN IF NOT EXISTS queue_wait_ms bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS queue_joins bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS queue_abandoned bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS queue_timeouts bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS queue_waiting bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS connects bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS ring_no_answer bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS errors jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS pricing jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS hangup_causes jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS queues jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS queue_waits jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS memberships jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS legs jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS description jsonb NOT NULL DEFAULT '{}',
@@ -249,12 +253,15 @@ SELECT
     sum(queue_wait_ms)::bigint AS queue_wait_ms,
     sum(queue_joins)::bigint AS queue_joins,
     sum(queue_abandoned)::bigint AS queue_abandoned,
+    sum(queue_timeouts)::bigint AS queue_timeouts,
+    sum(queue_waiting)::bigint AS queue_waiting,
     sum(connects)::bigint AS connects,
     sum(ring_no_answer)::bigint AS ring_no_answer,
     tally.sum_entries(jsonb_agg(errors)) AS errors,
     tally.sum_entries(jsonb_agg(pricing)) AS pricing,
     tally.sum_entries(jsonb_agg(hangup_causes)) AS hangup_causes,
     tally.sum_entries(jsonb_agg(queues)) AS queues,
+    tally.sum_entries(jsonb_agg(queue_waits)) AS queue_waits,
     tally.summarise_seconds(jsonb_agg(time_to_deliver)) AS time_to_deliver,
     tally.summarise_seconds(jsonb_agg(time_to_read)) AS time_to_read,
     EXISTS (
@@ -278,11 +285,11 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
             replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted,
             answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled,
             call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped,
-            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects,
-            ring_no_answer
+            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
+            queue_timeouts, queue_waiting, connects, ring_no_answer
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
-        time_to_deliver <> '{}' OR time_to_read <> '{}'
+        queue_waits <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
     )
 GROUP BY tenant, campaign, template_name, template_language;
 
@@ -346,12 +353,15 @@ SELECT
     coalesce(sum(queue_wait_ms) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_wait_ms,
     coalesce(sum(queue_joins) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_joins,
     coalesce(sum(queue_abandoned) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_abandoned,
+    coalesce(sum(queue_timeouts) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_timeouts,
+    coalesce(sum(queue_waiting) FILTER (WHERE grain = 'template'), 0)::bigint AS queue_waiting,
     coalesce(sum(connects) FILTER (WHERE grain = 'template'), 0)::bigint AS connects,
     coalesce(sum(ring_no_answer) FILTER (WHERE grain = 'template'), 0)::bigint AS ring_no_answer,
     tally.sum_entries(jsonb_agg(errors) FILTER (WHERE grain = 'template')) AS errors,
     tally.sum_entries(jsonb_agg(pricing) FILTER (WHERE grain = 'template')) AS pricing,
     tally.sum_entries(jsonb_agg(hangup_causes) FILTER (WHERE grain = 'template')) AS hangup_causes,
     tally.sum_entries(jsonb_agg(queues) FILTER (WHERE grain = 'template')) AS queues,
+    tally.sum_entries(jsonb_agg(queue_waits) FILTER (WHERE grain = 'template')) AS queue_waits,
     tally.summarise_seconds(jsonb_agg(time_to_deliver) FILTER (WHERE grain = 'template')) AS time_to_deliver,
     tally.summarise_seconds(jsonb_agg(time_to_read) FILTER (WHERE grain = 'template')) AS time_to_read,
     EXISTS (
@@ -375,11 +385,12 @@ WHERE generation = (SELECT generation FROM tally.current_generation)
             replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted,
             answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled,
             call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped,
-            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, connects,
-            ring_no_answer
+            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
+            queue_timeouts, queue_waiting, connects, ring_no_answer
         ) > 0
         OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
-        description <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
+        queue_waits <> '{}' OR description <> '{}' OR time_to_deliver <> '{}' OR time_to_read <>
+        '{}'
     )
 GROUP BY tenant, campaign;
 

@@ -84,8 +84,8 @@ FROM (
 -- Scripts whose calls are meant for an operator even without a queue; none by default.
 CREATE TABLE recount.call_operator_script (name text);
 
--- A row here says that answered calls without a verdict were answered by a person; none by default.
-CREATE TABLE recount.call_unknown_is_human (is_set boolean);
+-- Whether answered calls without a verdict of machine detection were answered by a person; not by default.
+CREATE TABLE recount.call_unknown_is_human AS SELECT false AS is_set;
 
 
 -- ----------------------------------------------------------------------------- packets and fields
@@ -1523,17 +1523,18 @@ FROM recount.call_attempt
 
 -- --------------------------------------------------------------------------------- the counters
 
--- The entries of the two maps, one row per item counted.
+-- The entries of the maps, one row per item counted.
 CREATE UNLOGGED TABLE recount.call_entry AS
 SELECT id, 'hangup_causes' AS map, hangup_cause AS key, 1 AS n
 FROM recount.call_result WHERE hangup_cause IS NOT NULL
+UNION ALL
+SELECT id, 'queue_waits', queue || '/' || name, 1 FROM recount.call_waited
 UNION ALL
 SELECT id, 'queues', queue || '/' || counter, n
 FROM (
     SELECT id, queue, 'joins' AS counter, joins AS n FROM recount.call_queued
     UNION ALL SELECT id, queue, 'timeouts', timeouts FROM recount.call_queued
     UNION ALL SELECT id, queue, 'waiting', waiting FROM recount.call_queued
-    UNION ALL SELECT id, queue, 'waited.' || name, 1 FROM recount.call_waited
     UNION ALL SELECT id, queue, 'wait_ms', wait_ms FROM recount.call_join
     UNION ALL SELECT id, queue, 'abandoned', 1 FROM recount.call_abandon
     UNION ALL SELECT id, queue, 'ring_no_answer', 1 FROM recount.call_ring_no_answer
@@ -1546,7 +1547,8 @@ WHERE queue IS NOT NULL AND n > 0;
 CREATE UNLOGGED TABLE recount.call_map AS
 SELECT tenant, campaign, template_name, template_language, is_total,
     coalesce(jsonb_object_agg(key, n) FILTER (WHERE map = 'hangup_causes'), '{}') AS hangup_causes,
-    coalesce(jsonb_object_agg(key, n) FILTER (WHERE map = 'queues'), '{}') AS queues
+    coalesce(jsonb_object_agg(key, n) FILTER (WHERE map = 'queues'), '{}') AS queues,
+    coalesce(jsonb_object_agg(key, n) FILTER (WHERE map = 'queue_waits'), '{}') AS queue_waits
 FROM (
     SELECT tenant, campaign, coalesce(template_name, '') COLLATE "C" AS template_name,
         coalesce(template_language, '') COLLATE "C" AS template_language,
@@ -1610,7 +1612,8 @@ SELECT
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
     connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
     queue_timeouts, queue_waiting, connects, ring_no_answer,
-    coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
+    coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues,
+    coalesce(queue_waits, '{}') AS queue_waits
 FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE NOT is_total;
 
@@ -1621,7 +1624,8 @@ SELECT
     answered_human, answered_machine, answered_unknown, ended_unknown, dropped,
     connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
     queue_timeouts, queue_waiting, connects, ring_no_answer,
-    coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues
+    coalesce(hangup_causes, '{}') AS hangup_causes, coalesce(queues, '{}') AS queues,
+    coalesce(queue_waits, '{}') AS queue_waits
 FROM recount.call_row LEFT JOIN recount.call_map USING (tenant, campaign, template_name, template_language, is_total)
 WHERE is_total;
 

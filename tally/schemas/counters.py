@@ -174,6 +174,8 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("queue_wait_ms", "call", "milliseconds that customers waited in queues"),
     Counter("queue_joins", "call", "times that customers joined a queue"),
     Counter("queue_abandoned", "call", "times that customers hung up in a queue"),
+    Counter("queue_timeouts", "call", "times that customers left a queue in any other way"),
+    Counter("queue_waiting", "call", "customers who wait in a queue at this moment"),
     Counter(
         "connects",
         "call",
@@ -185,6 +187,12 @@ COUNTERS: tuple[Counter, ...] = (
     ),
     Counter("hangup_causes", "call", "attempts by the Q.850 cause of the customer's leg", kind="map"),
     Counter("queues", "call", "the queue counters by queue/what", kind="map"),
+    Counter(
+        "queue_waits",
+        "call",
+        "legs of operators by queue/seconds that the customer had waited since the join, in buckets",
+        kind="map",
+    ),
     Counter(
         "memberships",
         "operator",

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     operator_scripts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="voice scripts whose answered calls are meant for an operator, separated by commas"
     )
+    unknown_is_human: bool = Field(
+        False, description="whether answered calls without a verdict count as answered by a person"
+    )
 
     reply_window_seconds: int = Field(
         7 * 86_400, ge=1, description="how long after an accepted send an inbound message is its reply"
@@ -231,7 +234,7 @@ class Settings(BaseSettings):
     @property
     def rules(self) -> Rules:
         """The rules by which states become counters."""
-        return Rules(self.reply_window_seconds, self.operator_scripts)
+        return Rules(self.reply_window_seconds, self.operator_scripts, self.unknown_is_human)
 
     @property
     def conventions(self) -> Conventions:

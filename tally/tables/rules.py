@@ -17,6 +17,8 @@ class Rules(Struct, frozen=True):
     reply_window_seconds: int = 7 * 86_400
     operator_scripts: tuple[str, ...] = ()
     """Voice scripts whose answered calls are all meant for an operator."""
+    unknown_is_human: bool = False
+    """Whether answered calls without a verdict of machine detection count as answered by a person."""
 
     @property
     def fingerprint(self) -> str:
@@ -25,6 +27,7 @@ class Rules(Struct, frozen=True):
             DEFINITIONS,
             self.reply_window_seconds,
             sorted(self.operator_scripts),
+            self.unknown_is_human,
             sorted(bounded.HANGUP_CAUSES),
             sorted((source, sorted(codes)) for source, codes in bounded.ERROR_CODES.items()),
             sorted(bounded.PRICING_CATEGORIES),

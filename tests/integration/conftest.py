@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -26,7 +27,7 @@ def recount(request: pytest.FixtureRequest) -> Recount:
         return lambda *events, **more: by_fold(list(events), **more)
     dsn = request.getfixturevalue("recount_database")
 
-    def run(*events: Event, **more: int) -> Recounted:
+    def run(*events: Event, **more: Any) -> Recounted:
         return asyncio.run(by_sql(dsn, list(events), **more))
 
     return run

@@ -246,7 +246,11 @@ def test_a_queue_goes_by_a_digest_where_its_name_is_longer_than_any(recount: Rec
     shown = f"sha256:{sha256(name.encode()).hexdigest()[:32]}" if length > 64 else name
     stats = recount(*answered(5), queue(3, "Join", CUSTOMER, name), queue(4, "Leave", CUSTOMER, name))
 
-    assert stats["c1"]["queues"] == {f"{shown}/joins": 1, f"{shown}/wait_ms": 1_000}
+    assert stats["c1"]["queues"] == {
+        f"{shown}/joins": 1,
+        f"{shown}/timeouts": 1,
+        f"{shown}/wait_ms": 1_000,
+    }
 
 
 DAY = 86_400

@@ -144,6 +144,7 @@ def test_a_queue_with_a_ring_no_answer_and_a_connect(recount: Recount) -> None:
         **{"connected_ms": 38_000, "talk_ms": 7_000, "queue_wait_ms": 9_500, "queue_joins": 1, "connects": 1},
         **{"ring_no_answer": 1, "hangup_causes": {"16": 1}},
         "queues": {f"sales/{name}": n for name, n in of_queue.items()},
+        "queue_waits": {"sales/10": 1},
     }
     assert stats["c1"] == {**UP, **expected}
     assert stats.operators == {
@@ -213,8 +214,10 @@ def test_each_join_waits_on_its_own(recount: Recount) -> None:
     assert (stats["c1"]["queue_joins"], stats["c1"]["queue_wait_ms"]) == (3, 1_900 + 2_900 + 2_900)
     assert stats["c1"]["queues"] == {
         "sales/joins": 2,
+        "sales/timeouts": 2,
         "sales/wait_ms": 4_800,
         "support/joins": 1,
+        "support/timeouts": 1,
         "support/wait_ms": 2_900,
     }
 

@@ -220,8 +220,10 @@ def test_an_abandon_without_a_join_of_that_queue_counts_a_join(
     )
 
     assert stats["c1"]["queue_joins"] == counted + 1
-    of_queue = {name: n for name, n in stats["c1"]["queues"].items() if not name.endswith("wait_ms")}
-    assert of_queue == {"other/joins": 1, "sales/joins": counted, "sales/abandoned": 1}
+    queues = stats["c1"]["queues"]
+    assert (queues["other/joins"], queues["other/timeouts"]) == (1, 1)
+    assert (queues["sales/joins"], queues["sales/abandoned"]) == (counted, 1)
+    assert queues.get("sales/timeouts", 0) == counted - 1
 
 
 def test_what_the_queue_ended_shows_no_join(recount: Recount) -> None:

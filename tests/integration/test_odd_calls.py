@@ -7,7 +7,7 @@ recount, and each has a PBX and campaigns of its own.
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -153,3 +153,15 @@ async def test_both_judges_count_the_same_of_odd_calls(recount_database: str, se
 
     for theirs, ours in zip(sql.everything, fold.everything, strict=True):
         assert named(ours) == named(theirs)
+    adds_up(fold.campaigns.values())
+
+
+def adds_up(rows: Iterable[Counters]) -> None:
+    """Check that every join of a queue has one end: joins = connects + abandoned + timeouts + waiting."""
+    for row in rows:
+        ends: dict[str, int] = {}
+        for name, n in row.get("queues", {}).items():
+            queue, _, what = name.rpartition("/")
+            signs = {"joins": 1, "connects": -1, "abandoned": -1, "timeouts": -1, "waiting": -1}
+            ends[queue] = ends.get(queue, 0) + signs.get(what, 0) * n
+        assert not any(ends.values())

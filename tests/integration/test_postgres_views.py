@@ -89,7 +89,7 @@ async def test_the_numbers_of_a_campaign_worked_out_by_hand(migrated: str) -> No
         **{"contacts_accepted": 2, "replied": 1, "replied_last_touch": 1},
         "errors": {"meta:131026": 1, "meta:132000": 1},
         "pricing": {"marketing/regular": 2},
-        **{"hangup_causes": {}, "queues": {}},
+        **{"hangup_causes": {}, "queues": {}, "queue_waits": {}},
         "time_to_deliver": {"count": 3, "p50_ms": 3000, "p95_ms": 120_000, "p99_ms": 120_000, "negative": 0},
         "time_to_read": {"count": 1, "p50_ms": 40_000, "p95_ms": 40_000, "p99_ms": 40_000, "negative": 1},
     }

@@ -21,11 +21,13 @@ Counters = dict[str, Any]
 Recount = Callable[..., "Recounted"]
 
 ORACLE = files("tally.oracle")
+RULES = Rules()
+UNKNOWN_IS_HUMAN = "CREATE TABLE recount.call_unknown_is_human AS SELECT {} AS is_set;"
 RESULTS = ("call_stats", "call_template_stats", "operator_stats")
 NAMES = frozenset({"tenant", "campaign", "template_name", "template_language", "pbx", "operator"})
 OF_CALLS = frozenset({"requested", *(name for name, counter in BY_NAME.items() if counter.family == "call")})
 """The counters of calls, which these judges compare; other tests compare the rest."""
-MAPS = ("hangup_causes", "queues")
+MAPS = ("hangup_causes", "queues", "queue_waits")
 
 
 class Recounted:
@@ -46,7 +48,9 @@ def counted(row: Counters) -> Counters:
     return {name: value for name, value in row.items() if name not in NAMES and value}
 
 
-async def by_sql(dsn: str, events: list[Event], published_ms: int | None = None) -> Recounted:
+async def by_sql(
+    dsn: str, events: list[Event], published_ms: int | None = None, rules: Rules = RULES
+) -> Recounted:
     """Count records in plain SQL; `published_ms` is the Kafka timestamp of all, None if unknown."""
     connection = await asyncpg.connect(dsn, timeout=20, command_timeout=120)
     try:
@@ -59,7 +63,12 @@ async def by_sql(dsn: str, events: list[Event], published_ms: int | None = None)
         # Set after the copy: COPY is binary and does not support a text codec.
         await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
         await connection.execute((ORACLE / "recount.sql").read_text())
-        await connection.execute((ORACLE / "recount_calls.sql").read_text())
+        calls = (ORACLE / "recount_calls.sql").read_text()
+        assert calls.count(UNKNOWN_IS_HUMAN.format("false")) == 1
+        is_set = str(rules.unknown_is_human).lower()
+        await connection.execute(
+            calls.replace(UNKNOWN_IS_HUMAN.format("false"), UNKNOWN_IS_HUMAN.format(is_set))
+        )
         found = [
             sorted((dict(row) for row in await connection.fetch(f"SELECT * FROM recount.{name}")), key=str)  # noqa: S608
             for name in RESULTS
@@ -69,7 +78,7 @@ async def by_sql(dsn: str, events: list[Event], published_ms: int | None = None)
     return Recounted(*found)
 
 
-def by_fold(events: list[Event], published_ms: int | None = None) -> Recounted:
+def by_fold(events: list[Event], published_ms: int | None = None, rules: Rules = RULES) -> Recounted:
     """Count records as Tally does, in one partition and two batches."""
     partition = MemoryPartition()
     facts = [
@@ -78,7 +87,7 @@ def by_fold(events: list[Event], published_ms: int | None = None) -> Recounted:
         for keyed in READERS[topic](body, _encoded(headers), CONVENTIONS, published_ms).facts
     ]
     for some in (facts[::2], facts[1::2]):
-        partition.fold(some, Rules())
+        partition.fold(some, rules)
     scripts: list[Counters] = []
     operators: list[Counters] = []
     for key, counts in partition.counts().items():

@@ -6,9 +6,10 @@ from tally.schemas.cells import QUARTER_MS, QUARTER_US, Cell
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import bounded_name
 from tally.tables.contribution import Counts, Moment
-from tally.tables.families.call.counting import DROP_US, abandons_of
+from tally.tables.families.call.counting import DROP_US
 from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.operator_legs import served
+from tally.tables.families.call.queueing import abandons_of
 from tally.tables.families.call.result import CallResult
 
 

@@ -1,22 +1,19 @@
 """The counters of one attempt of a call, of its queues and operators (docs/counters.md)."""
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
 
 from tally.schemas.bounded import cause_key
 from tally.tables.contribution import Counts
 from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.operator_legs import missed_by, served
+from tally.tables.families.call.queueing import queued_by
 from tally.tables.families.call.result import CallResult, was_attempted
-from tally.tables.families.call.state import ABANDON, JOIN, UNJOIN, Channel, moment_key
-from tally.tables.families.call.timeline import Span, held_ms, times_by_detail, whole_ms
+from tally.tables.families.call.timeline import Span, held_ms, whole_ms
 from tally.tables.families.family import earliest
 from tally.tables.rules import Rules
 
 DROP_US = 2_000_000
 """An operator must be connected within 2 s of the customer's answer (47 CFR 64.1200(a)(7))."""
-QUEUED = (JOIN, ABANDON)
 VERDICTS = {"HUMAN": "answered_human", "MACHINE": "answered_machine"}
 
 
@@ -26,7 +23,7 @@ def counts_of(graph: Graph, result: CallResult, rules: Rules) -> Counts:
     if was_attempted(result):
         counts["attempted"] = 1
     if result.is_answered:
-        counts |= _answer_counts(graph, result)
+        counts |= _answer_counts(graph, result, rules)
     if result.outcome:
         counts[result.outcome] = 1
     if result.is_lost:
@@ -41,7 +38,7 @@ def counts_of(graph: Graph, result: CallResult, rules: Rules) -> Counts:
     return {name: value for name, value in counts.items() if value}
 
 
-def _answer_counts(graph: Graph, result: CallResult) -> Counts:
+def _answer_counts(graph: Graph, result: CallResult, rules: Rules) -> Counts:
     counts: Counts = {"answered": 1}
     leg = graph.channels[result.leg] if result.leg else None
     if leg and leg.hangup and result.up_us is not None:
@@ -53,44 +50,20 @@ def _answer_counts(graph: Graph, result: CallResult) -> Counts:
     ]
     if verdicts:
         counts[VERDICTS.get(min(verdicts).value, "answered_unknown")] = 1
+    elif rules.unknown_is_human:
+        counts["answered_human"] = 1
     return counts
 
 
 def _add_queues(graph: Graph, result: CallResult, counts: Counts) -> None:
-    joined: Counter[str] = Counter()
-    has_abandons = False
-    for unique in sorted(result.own & graph.channels.keys()):
-        channel = graph.channels[unique]
-        if not any(key.startswith(QUEUED) for key in channel.moments):
-            continue
-        unjoins, abandons = times_by_detail(channel, UNJOIN), times_by_detail(channel, ABANDON)
-        for queue, joins in _queue_times(channel, JOIN).items():
-            joined[queue] += len(joins)
-            ends = sorted((*unjoins.get(queue, ()), *abandons.get(queue, ())))
-            waits = (_wait_ms(channel, ends, at_us) for at_us in joins)
-            _add(counts, "queue_wait_ms", queue, "wait_ms", sum(waits))
-        has_abandons = has_abandons or bool(abandons)
-    if not has_abandons and not joined:
-        return
-    abandoned = Counter(queue for queue, _ in abandons_of(graph, result))
-    # Whom an attended transfer passes to a queue was put there by the join of another channel.
-    for queue, count in (joined | abandoned).items():
-        _add(counts, "queue_joins", queue, "joins", count)
-        _add(counts, "queue_abandoned", queue, "abandoned", abandoned[queue])
-
-
-def abandons_of(graph: Graph, result: CallResult) -> Iterator[tuple[str, int]]:
-    """Yield the queue and the time, in microseconds, of each hang-up of the customer in a queue."""
-    request = graph.channels[result.leg].request if result.leg else None
-    if request is None:
-        return
-    connects = (result.connected[unique][0][0] for unique in result.operators)
-    last_connect = max(connects, default=0)
-    for unique in sorted(result.own & graph.channels.keys()):
-        for queue, given_up_us in _queue_times(graph.channels[unique], ABANDON).items():
-            for at_us in given_up_us:
-                if request.at_us <= at_us and last_connect <= at_us:
-                    yield queue, at_us
+    for queue, one in sorted(queued_by(graph, result).items()):
+        _add(counts, "queue_wait_ms", queue, "wait_ms", one.wait_ms)
+        _add(counts, "queue_joins", queue, "joins", one.joins)
+        _add(counts, "queue_abandoned", queue, "abandoned", one.abandoned)
+        _add(counts, "queue_timeouts", queue, "timeouts", one.timeouts)
+        _add(counts, "queue_waiting", queue, "waiting", one.waiting)
+        for waited, number in Counter(one.waited).items():
+            counts[f"queue_waits.{queue}/{waited}"] = number
 
 
 def _add(counts: Counts, name: str, queue: str, what: str, value: int) -> None:
@@ -100,25 +73,6 @@ def _add(counts: Counts, name: str, queue: str, what: str, value: int) -> None:
         if queue:
             key = f"queues.{queue}/{what}"
             counts[key] = counts.get(key, 0) + value
-
-
-def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
-    """Return the times of a caller's joins or abandons, by queue; those without Timestamp are one."""
-    found: dict[str, list[int]] = {}
-    for key, times in channel.moments.items():
-        if key.startswith(letter):
-            moment = moment_key(key)
-            if not moment.digest or moment.place not in found or found[moment.place] > times:
-                found[moment.place] = times
-    return found
-
-
-def _wait_ms(channel: Channel, ends: list[int], joined_us: int) -> int:
-    """Return the milliseconds from a join to the queue's next leave or abandon, else to the hang-up."""
-    next_end = bisect_left(ends, joined_us)
-    if next_end < len(ends):
-        return (ends[next_end] - joined_us) // 1_000
-    return max(channel.hangup.at_us - joined_us, 0) // 1_000 if channel.hangup else 0
 
 
 def _add_operators(graph: Graph, result: CallResult, counts: Counts) -> None:

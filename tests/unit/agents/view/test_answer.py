@@ -43,7 +43,8 @@ VOICE = (
     *("requested", "attempted", "answered", "busy", "no_answer", "rejected", "unreachable", "congestion"),
     *("call_cancelled", "call_failed", "ended_unknown", "answered_human", "answered_machine"),
     *("answered_unknown", "dropped", "connected_ms", "talk_ms", "hold_ms", "queue_wait_ms", "queue_joins"),
-    *("queue_abandoned", "connects", "ring_no_answer", "errors", "hangup_causes", "queues"),
+    *("queue_abandoned", "queue_timeouts", "queue_waiting", "connects", "ring_no_answer", "errors"),
+    *("hangup_causes", "queues", "queue_waits"),
 )
 LISTED = {*WHATSAPP, *VOICE}
 RATES_OF = {
