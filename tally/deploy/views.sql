@@ -168,12 +168,15 @@ ALTER TABLE tally.cells
     ADD COLUMN IF NOT EXISTS queue_wait_ms bigint,
     ADD COLUMN IF NOT EXISTS queue_joins bigint,
     ADD COLUMN IF NOT EXISTS queue_abandoned bigint,
+    ADD COLUMN IF NOT EXISTS queue_timeouts bigint,
+    ADD COLUMN IF NOT EXISTS queue_waiting bigint,
     ADD COLUMN IF NOT EXISTS connects bigint,
     ADD COLUMN IF NOT EXISTS ring_no_answer bigint,
     ADD COLUMN IF NOT EXISTS errors jsonb,
     ADD COLUMN IF NOT EXISTS pricing jsonb,
     ADD COLUMN IF NOT EXISTS hangup_causes jsonb,
     ADD COLUMN IF NOT EXISTS queues jsonb,
+    ADD COLUMN IF NOT EXISTS queue_waits jsonb,
     ADD COLUMN IF NOT EXISTS time_to_deliver jsonb,
     ADD COLUMN IF NOT EXISTS time_to_read jsonb;
 
