@@ -203,7 +203,7 @@ def test_a_restart_whose_uptime_is_no_number_is_a_bad_part(uptime: bytes) -> Non
     routed = read_ami(b"Event: FullyBooted\r\nUptime: " + uptime, HEADERS)
 
     assert not routed.facts
-    assert [str(bad) for bad in routed.bad] == ["wrong_type at $.Uptime (whole seconds)"]
+    assert [str(bad) for bad in routed.bad] == ["wrong_type at $.Uptime (expected: whole seconds)"]
 
 
 def test_what_holds_for_a_whole_pbx_is_never_later_than_its_record() -> None:
