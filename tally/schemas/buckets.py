@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
+from tally.schemas.cells import QUARTER_SECONDS
+
 Interval = Literal["minute", "hour", "day", "week", "month"]
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 MOST_BUCKETS = 10_000
-QUARTER_SECONDS = 900
 MINUTE_SECONDS = 60
 HOUR_SECONDS = 3_600
 

@@ -16,18 +16,17 @@ LOCKED_SECONDS = 5.0
 TAKEN_SECONDS = 4.0
 SLOW_SECONDS = 0.5
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
-DUMP = """
+DUMPED = ("counters", "cells", "cell_sums", "activity", "activity_sums", "sink_progress")
+DUMP = f"""
 DROP SCHEMA IF EXISTS dump CASCADE;
 CREATE SCHEMA dump;
-CREATE TABLE dump.counters AS TABLE tally.counters;
-CREATE TABLE dump.sink_progress AS TABLE tally.sink_progress;
+{"".join(f"CREATE TABLE dump.{table} AS TABLE tally.{table};" for table in DUMPED)}
 """
-RESTORE = """
-TRUNCATE tally.counters, tally.sink_progress, tally.withheld;
-INSERT INTO tally.counters SELECT * FROM dump.counters;
-INSERT INTO tally.sink_progress SELECT * FROM dump.sink_progress;
+RESTORE = f"""
+TRUNCATE {", ".join(f"tally.{table}" for table in DUMPED)}, tally.withheld;
+{"".join(f"INSERT INTO tally.{table} SELECT * FROM dump.{table};" for table in DUMPED)}
 DROP SCHEMA dump CASCADE;
-"""
+"""  # noqa: S608 - names of our own tables
 SEEN = "SELECT coalesce(sum(counters_offset), 0) FROM {schema}.sink_progress"
 MIGRATION = (
     "ALTER TABLE tally.counters ADD COLUMN added_meanwhile bigint NOT NULL DEFAULT 0",

@@ -16,7 +16,11 @@ from tally.schemas.records import Keyed
 from tally.schemas.sources import READERS
 from tally.schemas.tables import ACTIVITY, CELLS, CODES
 from tally.schemas.topics import COUNTERS
-from tally.tables.postgres.laws import ACTIVITY_SUMS_UP_TO_CAMPAIGNS, ROWS_ARE_SUMS_OF_CELLS
+from tally.tables.postgres.laws import (
+    ACTIVITY_SUMS_UP_TO_CAMPAIGNS,
+    CELLS_ADD_UP_TO_SUMS,
+    ROWS_ARE_SUMS_OF_CELLS,
+)
 from tally.tables.rules import Rules
 from tests.integration.test_postgres_sink import CUT, Process, process
 from tests.support.partition import MemoryPartition, record
@@ -68,6 +72,7 @@ async def level(ours: Process, seconds: float = 20.0) -> None:
 async def broken(ours: Process) -> list[tuple[Any, ...]]:
     return [
         *await ours.sql(ROWS_ARE_SUMS_OF_CELLS, 1),
+        *await ours.sql(CELLS_ADD_UP_TO_SUMS, 1),
         *await ours.sql(ACTIVITY_SUMS_UP_TO_CAMPAIGNS, 1),
     ]
 

@@ -42,6 +42,7 @@ def progress(seq: int, writes: int = 1, **more: object) -> SinkProgress:
         states_offset=seq,
         counters_offset=seq,
         cut_at_ms=1_795_350_872_000,
+        facts_offset=seq,
         is_cut=True,
         epoch=1,
         is_pruned=True,

@@ -60,6 +60,8 @@ class LagTracker:
         self._routed: Moment | None = None
         self._logged: _Samples[int] = _Samples()
         self._counted: Moment | None = None
+        self._to_write: _Samples[int] = _Samples()
+        self._written: tuple[Moment, Mapping[int, int]] | None = None
 
     def note_ends(self, asked_at: Moment, ends: Mapping[RawPartition, int]) -> None:
         """Note the end offsets of the raw topics; `asked_at` was read before the request."""
@@ -76,12 +78,27 @@ class LagTracker:
         self._facts_ends = ends
         if self._routed is not None:
             self._logged.add(self._routed, ends)
+            self._to_write.add(self._routed, ends)
             self._routed = None
 
     def as_of(self, progress: Mapping[int, int]) -> Moment | None:
         """Return the latest moment known to be counted, given the view's present progress."""
         self._counted = self._logged.reached(progress) or self._counted
         return self._counted
+
+    def as_of_written(self, progress: Mapping[int, int]) -> Moment | None:
+        """Return the latest moment known to be in Postgres, given the progress that it holds of partitions.
+
+        Postgres is a second behind the view, so that its samples are kept for themselves. A dump that was
+        restored falls back, and what was known of it before says nothing any more.
+        """
+        if self._written is not None:
+            before = self._written[1]
+            if any(progress.get(partition, -1) < offset for partition, offset in before.items()):
+                self._written = None
+        if (reached := self._to_write.reached(progress)) is not None:
+            self._written = reached, dict(progress)
+        return None if self._written is None else self._written[0]
 
     def lag_records(self, progress: Mapping[int, int]) -> dict[str, int]:
         """Return how many records wait in each topic, according to the last readings."""

@@ -231,6 +231,7 @@ def _after(
         states_offset=write.places[STATES],
         counters_offset=write.places[COUNTERS],
         cut_at_ms=cut.at_ms if cut else begun.since_ms,
+        facts_offset=cut.facts_offset if cut else seen.facts_offset if seen else 0,
         is_cut=cut is not None,
         epoch=begun.epoch,
         is_pruned=begun.is_pruned,

@@ -24,6 +24,8 @@ class Ended(Struct, frozen=True):
     """The offset behind the progress record."""
     at_ms: int
     """Kafka's time of the record."""
+    facts_offset: int = 0
+    """The progress of the fold: every fact below it is counted."""
 
     @property
     def is_boundary(self) -> bool:
@@ -101,7 +103,7 @@ class Reading(Struct):
         """Note a progress record: what is open belongs to its transaction."""
         progress = decode_progress(record.value or b"")
         self.seq = progress.seq
-        ended = Ended(progress.seq, progress.rules, record.offset + 1, record.timestamp)
+        ended = Ended(progress.seq, progress.rules, record.offset + 1, record.timestamp, progress.next_offset)
         if self.is_passed or not self.ended:
             self.ended.append(Segment(self.open, ended))
         else:

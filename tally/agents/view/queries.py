@@ -22,12 +22,20 @@ from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.packed_rows import decode_packed
-from tally.agents.view.receipt import Basis, Openings, Receipt, write_receipt
+from tally.agents.view.receipt import (
+    Basis,
+    Openings,
+    Receipt,
+    Written,
+    write_receipt,
+    written_receipt,
+)
 from tally.agents.view.recent import Rank
 from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template
 from tally.schemas.rows import decode_outline
 from tally.tables.pieces import Steps, in_pieces
+from tally.tables.postgres.series import Held, SeriesReader
 
 T = TypeVar("T")
 
@@ -35,6 +43,8 @@ TAG_BYTES = 12
 WATCHED = 2_000
 """Campaigns whose last look is kept: their entry in a list then needs only the rows that have changed."""
 
+WRITTEN_LAG_MS = 3_000
+"""How much later than the view Postgres may be and be called live: it is written once a second."""
 YIELDS_BETWEEN = 1
 """Rounds of the event loop between two pieces: reads have the same priority as counting."""
 LONG_ROWS = 5_000
@@ -76,7 +86,10 @@ class Queries:
         live_lag_seconds: float = 2.0,
         now_ms: Callable[[], int] = unix_ms,
         openings: Callable[[], Openings] = dict,
+        series: SeriesReader | None = None,
     ) -> None:
+        self.series = series
+        """Reads numbers over time from Postgres; None where there is none to read."""
         self.view = view
         self._lag = lag
         self._generation = generation
@@ -102,6 +115,15 @@ class Queries:
     def reached(self) -> Vector:
         """Return how far any of what is here was read."""
         return Vector(self._generation, self.view.reached_seqs())
+
+    def written_receipt(self, held: Held, tenant: str, campaign: str | None = None) -> Receipt:
+        """Return the receipt of what Postgres held; it is a second or two behind the view."""
+        as_of = self._lag.as_of_written(held.progress) if held.is_whole else None
+        ready = len(held.progress) if held.is_whole else 0
+        written = Written(ready, self.view.partitions, held.progress, held.withheld)
+        lack = self.view.lacks.of(tenant, campaign)
+        basis = Basis(as_of, self._monotonic(), self._generation, self._live_lag_ms + WRITTEN_LAG_MS)
+        return written_receipt(written, basis, lack)
 
     def lag_seconds(self) -> float | None:
         """Return the age of the latest moment that is known to be counted; None before the first."""

@@ -45,6 +45,8 @@ class Receipt(Struct, frozen=True):
     lack: Lack = NOTHING
     """What is, or may be, missing from the numbers that it goes out with."""
     opening: Openings = {}
+    withheld: int = 0
+    """How much Postgres has refused of numbers that were read from it."""
 
     def answer(self) -> Json:
         """Return the receipt as answers show it, without the fields on missing and opening that are empty."""
@@ -61,6 +63,8 @@ class Receipt(Struct, frozen=True):
             shown["incomplete_by"] = self.lack.incomplete
         if self.lack.acknowledged:
             shown["incomplete_acknowledged"] = sum(self.lack.acknowledged.values())
+        if self.withheld:
+            shown["withheld"] = self.withheld
         if self.opening:
             shown["opening"] = {
                 str(partition): {"read": one.read, "of": one.of, "seconds_left": one.seconds_left}
@@ -96,6 +100,36 @@ def write_receipt(view: View, basis: Basis, lack: Lack) -> Receipt:
         progress=tuple(view.next_offset(partition) for partition in range(view.partitions)),
         lack=lack,
         opening=basis.opening,
+    )
+
+
+class Written(Struct, frozen=True):
+    """What Postgres holds."""
+
+    ready: int
+    """The number of partitions of which it holds one moment."""
+    partitions: int
+    progress: Mapping[int, int]
+    withheld: int
+    """How much it has refused of what was asked for."""
+
+
+def written_receipt(written: Written, basis: Basis, lack: Lack) -> Receipt:
+    """Return the receipt for numbers that were read from Postgres. Pure."""
+    as_of = basis.as_of
+    lag_ms = None if as_of is None else max(0, round((basis.now_s - as_of.monotonic_s) * 1000))
+    is_late = written.ready < written.partitions or lag_ms is None or lag_ms > basis.live_lag_ms
+    state = "incomplete" if written.withheld else _state(lack)
+    return Receipt(
+        as_of_ms=None if as_of is None else as_of.unix_ms,
+        lag_ms=lag_ms,
+        state="catching_up" if is_late else state,
+        generation=basis.generation,
+        ready=written.ready,
+        partitions=written.partitions,
+        progress=tuple(written.progress.get(partition, 0) for partition in range(written.partitions)),
+        lack=lack,
+        withheld=written.withheld,
     )
 
 

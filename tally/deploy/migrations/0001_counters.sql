@@ -67,6 +67,19 @@ COMMENT ON TABLE tally.cells IS
 COMMENT ON COLUMN tally.cells.quarter IS
     'The beginning of the quarter hour of the send, or of an operator''s leg';
 
+-- Its sums over templates, numbers and markets, in one partition, by the grain of the rows: for a campaign's year.
+CREATE TABLE tally.cell_sums (
+    generation bigint  NOT NULL,
+    tenant     text    COLLATE "C" NOT NULL,
+    campaign   text    COLLATE "C" NOT NULL,
+    quarter    timestamptz NOT NULL,
+    grain      text    COLLATE "C" NOT NULL,
+    partition  integer NOT NULL,
+    epoch      bigint  NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, quarter, grain, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
 -- What happened to a campaign's sends within a quarter hour, whenever they were sent, in one partition.
 CREATE TABLE tally.activity (
     generation      bigint  NOT NULL,
@@ -135,6 +148,7 @@ CREATE TABLE tally.sink_progress (
     states_offset   bigint  NOT NULL,
     counters_offset bigint  NOT NULL,
     cut_at_ms       bigint  NOT NULL,
+    facts_offset    bigint  NOT NULL,
     is_cut          boolean NOT NULL,
     epoch           bigint  NOT NULL,
     is_pruned        boolean NOT NULL,
@@ -152,6 +166,7 @@ COMMENT ON COLUMN tally.sink_progress.rules IS 'Fingerprint of the rules that th
 COMMENT ON COLUMN tally.sink_progress.columns IS 'The counters that the writer knew; empty: read all again';
 COMMENT ON COLUMN tally.sink_progress.states_offset IS 'The next offset to read; counters_offset likewise';
 COMMENT ON COLUMN tally.sink_progress.cut_at_ms IS 'Kafka''s time of the last cut';
+COMMENT ON COLUMN tally.sink_progress.facts_offset IS 'Every fact below it is counted at the last cut';
 COMMENT ON COLUMN tally.sink_progress.is_cut IS 'Whether the rows are of one moment; false while catching up';
 COMMENT ON COLUMN tally.sink_progress.epoch IS 'Which reading of the logs from their start this is';
 COMMENT ON COLUMN tally.sink_progress.is_pruned IS 'Whether what the epoch has not written is deleted';
@@ -256,6 +271,7 @@ DROP TABLE tally.counters CASCADE;
 DROP TABLE tally.cells;
 DROP TABLE tally.activity;
 DROP TABLE tally.activity_sums;
+DROP TABLE tally.cell_sums;
 DROP FUNCTION tally.summarise_seconds(jsonb);
 DROP FUNCTION tally.entries_of(jsonb, text);
 DROP FUNCTION tally.sum_entries(jsonb);

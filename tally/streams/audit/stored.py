@@ -11,7 +11,11 @@ from tally.schemas.grains import RowKey
 from tally.streams.settings import Settings
 from tally.tables.postgres.columns import COUNTED, KEY
 from tally.tables.postgres.failures import named
-from tally.tables.postgres.laws import ACTIVITY_SUMS_UP_TO_CAMPAIGNS, ROWS_ARE_SUMS_OF_CELLS
+from tally.tables.postgres.laws import (
+    ACTIVITY_SUMS_UP_TO_CAMPAIGNS,
+    CELLS_ADD_UP_TO_SUMS,
+    ROWS_ARE_SUMS_OF_CELLS,
+)
 
 DEADLINE_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
@@ -46,7 +50,18 @@ async def broken_in_postgres(settings: Settings) -> list[Drift]:
         for one in await _records(settings, ACTIVITY_SUMS_UP_TO_CAMPAIGNS)
         for summed in {one["fine"], one["sums"]} - {one["held"]}
     ]
-    return rows + campaigns
+    sums = [
+        Drift(
+            "cells",
+            None,
+            RowKey(one["tenant"], one["campaign"], None),
+            one["counter"],
+            one["held"],
+            one["counted"],
+        )
+        for one in await _records(settings, CELLS_ADD_UP_TO_SUMS)
+    ]
+    return rows + campaigns + sums
 
 
 async def _records(settings: Settings, sql: str) -> Sequence[Any]:

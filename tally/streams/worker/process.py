@@ -57,12 +57,16 @@ from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import PostgresFailure
 from tally.tables.postgres.kinds import Sieve
+from tally.tables.postgres.series import SeriesReader
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.marks import log_topics
 
 log = structlog.get_logger()
 
 FOLD_CLOSE_SECONDS = 15.0
+SERIES_CONNECTIONS = 2
+"""For reads of numbers over time, beside those of the sink: a slow read holds up no write."""
+SERIES_SECONDS = 5.0
 SINK_YIELDS = 1
 """Rounds of the event loop between two pieces of the sink; its partitions take turns."""
 
@@ -103,7 +107,7 @@ class Process:
         view = self._view() if "view" in roles else None
         progress = logs.first_progress if view is None else partial(_progress_of, view)
         self._services["logs"] = LogWatch(logs.connect, progress).run
-        self._serve(self._queries(view) if view is not None else None)
+        self._serve(await self._queries(view) if view is not None else None)
         dead_letters = await self._dead_letters() if not {"route", "fold"}.isdisjoint(roles) else None
         if dead_letters is not None and "fold" in roles:
             self._fold(dead_letters)
@@ -211,8 +215,14 @@ class Process:
         self._services["sinks' group"] = members.run
         self._services["sink"] = Sink(ports, config).run
 
-    def _queries(self, view: View) -> Queries:
+    async def _queries(self, view: View) -> Queries:
         settings, lag = self._settings, LagTracker()
+        database = await Database.open(
+            settings.postgres_dsn.get_secret_value(),
+            connections=SERIES_CONNECTIONS,
+            deadline_seconds=SERIES_SECONDS,
+        )
+        self._closing.push_async_callback(database.close)
         self._services["lag"] = self._lag_loop(view, lag).run
         queries = Queries(
             view,
@@ -221,6 +231,7 @@ class Process:
             time.monotonic,
             settings.live_lag_seconds,
             openings=self._openings,
+            series=SeriesReader(database, settings.generation),
         )
         self._metrics.follow("tally_lag_seconds", lambda: _or_nan(queries.lag_seconds()))
         self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))

@@ -1,4 +1,4 @@
-"""How cells and activity come to Postgres, and with activity its sums by campaign and quarter hour. Pure."""
+"""How cells and activity come to Postgres, each with its sums by campaign and quarter hour. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,13 +11,11 @@ from tally.schemas.tables import CELLS as CELLS_TABLE
 from tally.schemas.tables import CODES
 from tally.schemas.topics import STATES
 from tally.tables.pieces import Steps
-from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED, Record, celled
+from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED, SUMMED, Record, celled
 from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, prune_of
 
 Read = Callable[[bytes, bytes | None], tuple[Record, Record]]
 """Reads a key of `states` and its value: the columns that name a cell, and what it counts."""
-ACTIVITY_SUMS = "tally.activity_sums"
-SUMMED_KEY = ("tenant", "campaign", "quarter")
 
 
 class Table(Struct, frozen=True):
@@ -59,39 +57,57 @@ def _expression(name: str) -> str:
 CELL_TABLE = Table("tally.cells", CELL_KEY, CELLED)
 ACTIVITY_OF = Table("tally.activity", ACTIVITY_KEY, ACTIVE)
 
-_SUMMED = columns_of(tuple(ACTIVE))
-SUM_ACTIVITY = f"""
+
+class Sums(Struct, frozen=True):
+    """A table of sums of cells, by fewer columns; the rows that count in no campaign are not summed."""
+
+    name: str
+    of: str
+    """The table of the cells."""
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """Return the SQL that sums up what is there of each key that a batch has touched.
+
+        What former epochs have left there does not count: the end of this one deletes it.
+        """
+        key, values = columns_of(self.key), columns_of(self.values)
+        same = " AND ".join(f"{{}}.{name} = touched.{name}" for name in self.key)
+        sent = columns_of([f"{name} {'bigint' if name == 'quarter' else 'text'}" for name in self.key])
+        touched = columns_of([f"{_expression(name)} AS {name}" for name in self.key])
+        return f"""
 WITH touched AS (
-    SELECT DISTINCT tenant, campaign, to_timestamp(quarter * {QUARTER_SECONDS}) AS quarter
-    FROM jsonb_to_recordset($4) AS sent (tenant text, campaign text, quarter bigint)
+    SELECT DISTINCT {touched} FROM jsonb_to_recordset($4) AS sent ({sent})
 ), summed AS (
-    SELECT tenant, campaign, quarter, {columns_of([f"sum({name}) AS {name}" for name in ACTIVE])}
-    FROM touched JOIN tally.activity USING ({columns_of(SUMMED_KEY)})
+    SELECT {key}, {columns_of([f"sum({name})::bigint AS {name}" for name in self.values])}
+    FROM touched JOIN {self.of} USING ({key})
     WHERE generation = $1 AND partition = $2 AND epoch = $3
-    GROUP BY {columns_of(SUMMED_KEY)}
+    GROUP BY {key}
 ), gone AS (
-    DELETE FROM {ACTIVITY_SUMS} AS held USING touched
+    DELETE FROM {self.name} AS held USING touched
     WHERE held.generation = $1 AND held.partition = $2
-        AND {" AND ".join(f"held.{name} = touched.{name}" for name in SUMMED_KEY)}
-        AND NOT EXISTS (
-            SELECT FROM summed WHERE {" AND ".join(f"summed.{name} = touched.{name}" for name in SUMMED_KEY)}
-        )
+        AND {same.replace("{}", "held")}
+        AND NOT EXISTS (SELECT FROM summed WHERE {same.replace("{}", "summed")})
 )
-INSERT INTO {ACTIVITY_SUMS} AS held (generation, partition, epoch, {columns_of(SUMMED_KEY)}, {_SUMMED})
-SELECT $1, $2, $3, {columns_of(SUMMED_KEY)}, {_SUMMED} FROM summed ORDER BY {columns_of(SUMMED_KEY)}
-ON CONFLICT (generation, partition, {columns_of(SUMMED_KEY)}) DO UPDATE
-SET {columns_of([f"{name} = excluded.{name}" for name in ACTIVE])}, epoch = excluded.epoch
-WHERE ({columns_of(("epoch", *ACTIVE), "held.")})
-    IS DISTINCT FROM ({columns_of(("epoch", *ACTIVE), "excluded.")})
-"""  # noqa: S608
-"""Sum up what is there of campaigns and quarters. What former epochs have left there does not count: the end
-of this one deletes it."""
+INSERT INTO {self.name} AS held (generation, partition, epoch, {key}, {values})
+SELECT $1, $2, $3, {key}, {values} FROM summed ORDER BY {key}
+ON CONFLICT (generation, partition, {key}) DO UPDATE
+SET {columns_of([f"{name} = excluded.{name}" for name in self.values])}, epoch = excluded.epoch
+WHERE ({columns_of(("epoch", *self.values), "held.")})
+    IS DISTINCT FROM ({columns_of(("epoch", *self.values), "excluded.")})
+"""  # noqa: S608 - names of the registry are put into the text
 
 
-def _statements(
-    table: Table, read: Read, sums: str = ""
-) -> Callable[[Sequence[Entry]], Steps[list[Statement]]]:
-    upsert, delete = table.upsert, table.delete
+CELL_SUMS = Sums("tally.cell_sums", CELL_TABLE.name, ("tenant", "campaign", "quarter", "grain"), SUMMED)
+ACTIVITY_SUMS = Sums(
+    "tally.activity_sums", ACTIVITY_OF.name, ("tenant", "campaign", "quarter"), tuple(ACTIVE)
+)
+
+
+def _statements(table: Table, read: Read, sums: Sums) -> Callable[[Sequence[Entry]], Steps[list[Statement]]]:
+    upsert, delete, sum_up = table.upsert, table.delete, sums.sql
 
     def statements(entries: Sequence[Entry]) -> Steps[list[Statement]]:
         gone, written = [], []
@@ -105,10 +121,10 @@ def _statements(
                 gone.append(_dumped(named))
             else:
                 written.append(_dumped(named | counted))
-            if sums:
-                touched[_dumped({name: named[name] for name in SUMMED_KEY})] = None
+            if named["campaign"]:
+                touched[_dumped({name: named[name] for name in sums.key})] = None
             yield
-        made = [(delete, gone), (upsert, written), (sums, list(touched))]
+        made = [(delete, gone), (upsert, written), (sum_up, list(touched))]
         return [Statement(sql, f"[{','.join(listed)}]") for sql, listed in made if listed]
 
     return statements
@@ -150,15 +166,15 @@ CELLS = Kind(
     "cells",
     STATES,
     _holds(CELLS_TABLE),
-    _statements(CELL_TABLE, _cell),
-    (prune_of(CELL_TABLE.name),),
+    _statements(CELL_TABLE, _cell, CELL_SUMS),
+    (prune_of(CELL_TABLE.name), prune_of(CELL_SUMS.name)),
     _whose_cell,
 )
 ACTIVITY = Kind(
     "activity",
     STATES,
     _holds(ACTIVITY_TABLE),
-    _statements(ACTIVITY_OF, _activity, SUM_ACTIVITY),
-    (prune_of(ACTIVITY_OF.name), prune_of(ACTIVITY_SUMS)),
+    _statements(ACTIVITY_OF, _activity, ACTIVITY_SUMS),
+    (prune_of(ACTIVITY_OF.name), prune_of(ACTIVITY_SUMS.name)),
     _whose_activity,
 )

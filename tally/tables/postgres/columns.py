@@ -26,6 +26,9 @@ CELL_KEY: dict[str, str] = {**KEY, "number": "text", "market": "text", "quarter"
 CELLED: dict[str, str] = {name: kind for name, kind in COUNTED.items() if BY_NAME[name].cells}
 """The counters that cells have; NULL where nothing is counted, so that a cell takes few bytes."""
 
+SUMMED: tuple[str, ...] = tuple(name for name, kind in CELLED.items() if kind == "bigint")
+"""The counters that sums of cells have."""
+
 ACTIVITY_KEY: dict[str, str] = {
     "tenant": "text",
     "campaign": "text",
@@ -35,7 +38,8 @@ ACTIVITY_KEY: dict[str, str] = {
 }
 ACTIVE: dict[str, str] = dict.fromkeys(ACTIVITY, "integer")
 
-_DIGEST = blake2b(repr(list(COUNTED.items())).encode(), digest_size=8).hexdigest()
+_KNOWN = (list(COUNTED.items()), list(CELLED), list(ACTIVE))
+_DIGEST = blake2b(repr(_KNOWN).encode(), digest_size=8).hexdigest()
 FINGERPRINT = f"{len(COUNTED):04}-{_DIGEST}"
 """The counters that this writer knows, by number and hash, kept with progress. Rows of an older writer lack
 the newer counters: a writer that knows more reads the logs from their start."""

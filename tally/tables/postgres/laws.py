@@ -2,7 +2,7 @@
 
 from tally.schemas.counters import ACTIVITY, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR
-from tally.tables.postgres.columns import CELLED, KEY
+from tally.tables.postgres.columns import CELLED, KEY, SUMMED
 from tally.tables.postgres.kind import columns_of
 
 _PLAIN = [name for name, kind in CELLED.items() if kind == "bigint"]
@@ -45,6 +45,25 @@ GROUP BY partition, {columns_of(tuple(KEY))}, counter
 HAVING sum(held) <> sum(counted)
 """  # noqa: S608
 """Every counter of a row that is not the sum of its cells; $1 is the generation."""
+
+
+CELLS_ADD_UP_TO_SUMS = f"""
+WITH each AS (
+    SELECT tenant, campaign, counter, 0 AS held, n AS counted
+    FROM tally.cells
+    CROSS JOIN LATERAL (VALUES {", ".join(f"('{name}', {name})" for name in SUMMED)}) AS one (counter, n)
+{_AT_A_MOMENT} AND campaign <> ''
+    UNION ALL
+    SELECT tenant, campaign, counter, n, 0
+    FROM tally.cell_sums
+    CROSS JOIN LATERAL (VALUES {", ".join(f"('{name}', {name})" for name in SUMMED)}) AS one (counter, n)
+{_AT_A_MOMENT}
+)
+SELECT tenant, campaign, counter, sum(held)::bigint AS held, sum(counted)::bigint AS counted
+FROM each GROUP BY tenant, campaign, counter
+HAVING sum(held) <> sum(counted)
+"""  # noqa: S608
+"""Every number of a campaign whose sums by quarter hour are not those of its cells; $1 is as above."""
 
 
 def _campaigns(name: str) -> str:

@@ -26,6 +26,8 @@ class SinkProgress(Struct, frozen=True):
     """The next offsets to read: all before them is in Postgres."""
     cut_at_ms: int
     """Kafka's time of the last cut; before the first one, when the epoch began."""
+    facts_offset: int
+    """The progress of the fold at the last cut: every fact below it is counted; 0 before the first."""
     is_cut: bool
     """Whether Postgres holds the partition as of one moment; False while the sink catches up."""
     epoch: int

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from tally.schemas.counters import BY_NAME, COUNTERS, DERIVED_BY_NAME, Counter, counters_of, numbers_at
 from tally.schemas.grains import CAMPAIGN, GRAINS, KEY_COLUMNS, Grain
-from tally.tables.postgres.columns import CELLED, COUNTED, KEY, VALUES
+from tally.tables.postgres.columns import CELLED, COUNTED, KEY, SUMMED, VALUES
 
 WIDTH = 100
 PRIMARY_KEY = ("generation", *KEY_COLUMNS, "partition")
@@ -132,9 +132,10 @@ def _columns() -> str:
         for name, kind in COUNTED.items()
     ]
     of_cells = [f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in CELLED.items()]
+    of_sums = [f"ADD COLUMN IF NOT EXISTS {name} bigint" for name in SUMMED]
     return "\n".join(
         f"ALTER TABLE tally.{table}\n    " + ",\n    ".join(columns) + ";\n"
-        for table, columns in (("counters", added), ("cells", of_cells))
+        for table, columns in (("counters", added), ("cells", of_cells), ("cell_sums", of_sums))
     )
 
 

@@ -188,6 +188,25 @@ def test_as_of_stays_while_kafka_is_away_and_when_progress_falls_back() -> None:
     assert tracker.as_of({}) == moment(1)
 
 
+def test_postgres_is_known_to_hold_a_moment_that_the_view_reached_long_before() -> None:
+    tracker = LagTracker()
+    for second in range(1, 4):
+        poll(tracker, second, end=second, committed=second, facts_end=second)
+        assert tracker.as_of({0: second}) == moment(second)
+    assert tracker.as_of_written({0: 0}) is None
+    assert tracker.as_of_written({0: 2}) == moment(2)
+    assert tracker.as_of_written({0: 2}) == moment(2)
+
+
+def test_what_was_known_of_postgres_is_void_once_a_dump_is_restored() -> None:
+    tracker = LagTracker()
+    poll(tracker, 1, end=5, committed=5, facts_end=5)
+    assert tracker.as_of_written({0: 5}) == moment(1)
+    assert tracker.as_of_written({0: 4}) is None
+    poll(tracker, 2, end=5, committed=5, facts_end=5)
+    assert tracker.as_of_written({0: 5}) == moment(2)
+
+
 def test_an_idle_pipeline_is_as_fresh_as_its_last_poll() -> None:
     tracker = LagTracker()
     for second in range(5):

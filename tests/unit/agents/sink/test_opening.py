@@ -35,6 +35,7 @@ HELD = SinkProgress(
     states_offset=70,
     counters_offset=90,
     cut_at_ms=NOW_MS - 1_000,
+    facts_offset=70,
     is_cut=True,
     epoch=3,
     is_pruned=True,

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tally.schemas.cells import ActivityCell, Cell, encode_counts
-from tally.schemas.keys import FREE_FORM
+from tally.schemas.grains import RowKey
+from tally.schemas.keys import FREE_FORM, Template
 from tally.schemas.missing import partition_key, subjects_key
 from tally.schemas.rows import PROGRESS_KEY, encode
 from tally.schemas.tables import CODES
@@ -60,9 +61,9 @@ def test_a_kind_tells_whose_numbers_lack_what_is_refused() -> None:
     assert len({kind.name for kind in KINDS}) == len(KINDS)
 
 
-def test_cells_are_sent_with_what_they_count_alone_and_activity_with_the_sums_to_make_anew() -> None:
+def test_cells_and_activity_are_sent_with_what_they_count_alone_and_with_the_sums_to_make_anew() -> None:
     cell, activity = Cell(key(), "n1", "BR", 7), ActivityCell("t1", "c1", "n1", "", 7)
-    (written,) = at_once(
+    written, summed_cells = at_once(
         CELLS.statements([(b"e" + cell.encode(), encode_counts({"accepted": 2, "errors.meta:1": 1}))])
     )
     deleted, summed = at_once(ACTIVITY.statements([(b"y" + activity.encode(), None)]))
@@ -76,7 +77,19 @@ def test_cells_are_sent_with_what_they_count_alone_and_activity_with_the_sums_to
         {"tenant": "t1", "campaign": "c1", "quarter": 7, "number": "n1", "queue": ""}
     ]
     assert json.loads(summed.listed) == [{"tenant": "t1", "campaign": "c1", "quarter": 7}]
+    assert json.loads(summed_cells.listed) == [
+        {"tenant": "t1", "campaign": "c1", "quarter": 7, "grain": "template"}
+    ]
     assert CELLS.whose(b"e" + cell.encode()) == ACTIVITY.whose(b"y" + activity.encode()) == ("t1", "c1")
+
+
+def test_cells_of_one_quarter_hour_are_summed_once_and_those_of_operators_not_at_all() -> None:
+    cells = [Cell(key(), number, "BR", 7) for number in ("n1", "n2")]
+    cells.append(Cell(RowKey("t1", "", Template("pbx", "SIP/7")), "", "", 7))
+    written, summed = at_once(
+        CELLS.statements([(b"e" + one.encode(), encode_counts({"connects": 1})) for one in cells])
+    )
+    assert (len(json.loads(written.listed)), len(json.loads(summed.listed))) == (3, 1)
 
 
 @pytest.mark.parametrize("kind", [CELLS, ACTIVITY])

@@ -1,0 +1,232 @@
+"""The read API: numbers over time, from the cells in Postgres."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from aiohttp import web
+from faust.web import View
+
+from tally.agents.clock import unix_ms
+from tally.agents.view.queries import Queries
+from tally.schemas.buckets import MOST_BUCKETS, Bucket
+from tally.schemas.cells import QUARTER_SECONDS
+from tally.schemas.grains import CAMPAIGN, OPERATOR, Grain
+from tally.streams.web.endpoints import QUERIES, Endpoint
+from tally.streams.web.parameters import BadParameter, read_id, single
+from tally.streams.web.responses import error_response, json_response
+from tally.streams.web.series_parameters import PARAMETERS, NotTold, SeriesQuery, read_series_query, told
+from tally.tables.postgres.failures import PostgresFailure
+from tally.tables.postgres.series import Attribution, Point, Wanted
+
+log = structlog.get_logger()
+
+Json = dict[str, Any]
+PBX = "pbx"
+UNTOLD = 422
+AWAY = 503
+
+
+class SeriesView(View):
+    """Numbers over time of a campaign."""
+
+    async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
+        """Answer with the campaign's numbers by bucket, and a receipt of what Postgres held."""
+        campaign = read_id("campaign", campaign)
+        return await _answer(request, tenant, {"campaign": campaign}, CAMPAIGN)
+
+
+class TenantSeriesView(View):
+    """Numbers over time of all campaigns of a tenant together."""
+
+    async def get(self, request: web.Request, tenant: str) -> web.Response:
+        """Answer with the sums over campaigns by bucket, and a receipt of what Postgres held."""
+        return await _answer(request, tenant, {}, CAMPAIGN)
+
+
+class OperatorSeriesView(View):
+    """Numbers over time of an operator."""
+
+    async def get(self, request: web.Request, tenant: str, operator: str) -> web.Response:
+        """Answer with the operator's numbers by bucket, and a receipt of what Postgres held."""
+        query = {name: request.query.getall(name) for name in request.query}
+        named = {"operator": operator, PBX: single(query, PBX) or ""}
+        return await _answer(request, tenant, named, OPERATOR, only="send")
+
+
+class QueueSeriesView(View):
+    """Numbers over time of a queue."""
+
+    async def get(self, request: web.Request, tenant: str, queue: str) -> web.Response:
+        """Answer with the queue's numbers by bucket, and a receipt of what Postgres held."""
+        return await _answer(request, tenant, {"queue": queue}, CAMPAIGN, only="event")
+
+
+async def _answer(
+    request: web.Request,
+    tenant: str,
+    named: Mapping[str, str],
+    grain: Grain,
+    only: Attribution | None = None,
+) -> web.Response:
+    queries, tenant = request.app[QUERIES], read_id("tenant", tenant)
+    query = {name: request.query.getall(name) for name in request.query if name not in named}
+    try:
+        asked = read_series_query(query, unix_ms() // 1000, grain, only=only)
+    except NotTold as error:
+        return error_response(UNTOLD, "not_told", str(error))
+    wanted = Wanted(tenant, asked.attribution, asked.counters, group_by=asked.group_by, **named)
+    try:
+        return json_response(await _told(queries, wanted, asked))
+    except PostgresFailure as failure:
+        log.warning("numbers over time cannot be read", sqlstate=failure.sqlstate, group=failure.group)
+        return error_response(
+            AWAY,
+            "postgres_away",
+            "numbers over time are in Postgres, which does not answer; all other numbers go on",
+        )
+
+
+async def _told(queries: Queries, wanted: Wanted, asked: SeriesQuery) -> Json:
+    if queries.series is None:
+        raise BadParameter("this process reads no numbers over time")
+    spans = [within(asked.buckets, asked.span.from_s, asked.span.to_s)]
+    if asked.previous:
+        spans += [asked.previous, elapsed(asked, unix_ms() // 1000)]
+    held, points = await queries.series.read(wanted, spans)
+    receipt = queries.written_receipt(held, wanted.tenant, wanted.campaign or None)
+    if len({one.group for one in points[0]}) * len(asked.buckets) > MOST_BUCKETS:
+        raise BadParameter(f"groups and buckets come to more than {MOST_BUCKETS}: take a longer interval")
+    names = {name: getattr(wanted, name) for name in ("campaign", "pbx", "operator", "queue")}
+    body = answered(asked, points, receipt.as_of_ms)
+    return {
+        "tenant": wanted.tenant,
+        **{name: value for name, value in names.items() if value},
+        **body,
+        "receipt": receipt.answer(),
+    }
+
+
+def within(buckets: Sequence[Bucket], from_s: int, to_s: int) -> tuple[Bucket, ...]:
+    """Return buckets without what lies outside a span that touches each of them. Pure."""
+    return tuple(Bucket(max(one.from_s, from_s), min(one.to_s, to_s)) for one in buckets)
+
+
+def elapsed(asked: SeriesQuery, now_s: int) -> tuple[Bucket, ...]:
+    """Return the previous period as far as the present one has come: to the same time of a bucket. Pure.
+
+    In whole quarter hours: the present one is in both.
+    """
+    end_s = min(now_s - now_s % QUARTER_SECONDS + QUARTER_SECONDS, asked.span.to_s)
+    passed = [one for one in asked.buckets if one.from_s < end_s] or [asked.buckets[0]]
+    last = asked.previous[len(passed) - 1]
+    into_s = max(end_s - passed[-1].from_s, QUARTER_SECONDS)
+    return within(
+        asked.previous[: len(passed)], asked.previous[0].from_s, min(last.from_s + into_s, last.to_s)
+    )
+
+
+def answered(asked: SeriesQuery, points: Sequence[Sequence[Point]], as_of_ms: int | None) -> Json:
+    """Return the body of an answer, without names and receipt. Pure."""
+    zone, shown = asked.zone, points[0]
+    body: Json = {
+        "interval": asked.interval,
+        "timezone": zone.key,
+        "attribution": asked.attribution,
+        "from": told(asked.span.from_s, zone),
+        "to": told(asked.span.to_s, zone),
+        "totals": _summed(shown, asked.counters),
+        "buckets": [
+            {
+                **_bounds(bucket, zone),
+                "is_complete": _is_complete(bucket, asked, as_of_ms),
+                "counters": counters,
+            }
+            for bucket, counters in zip(asked.buckets, _by_bucket(shown, asked, asked.buckets), strict=True)
+        ],
+    }
+    if asked.group_by is not None:
+        body["groups"] = [_group(group, shown, asked) for group in sorted({one.group for one in shown})]
+    if asked.previous:
+        body["previous"] = {
+            "from": told(asked.previous[0].from_s, zone),
+            "to": told(asked.previous[-1].to_s, zone),
+            "totals": _summed(points[1], asked.counters),
+            "totals_at_same_time": _summed(points[2], asked.counters),
+            "buckets": [
+                {**_bounds(bucket, zone), "counters": counters}
+                for bucket, counters in zip(
+                    asked.previous, _by_bucket(points[1], asked, asked.previous), strict=True
+                )
+            ],
+        }
+    return body
+
+
+def _bounds(bucket: Bucket, zone: ZoneInfo) -> Json:
+    return {"from": told(bucket.from_s, zone), "to": told(bucket.to_s, zone)}
+
+
+def _is_complete(bucket: Bucket, asked: SeriesQuery, as_of_ms: int | None) -> bool:
+    is_within = asked.span.from_s <= bucket.from_s and bucket.to_s <= asked.span.to_s
+    return is_within and as_of_ms is not None and bucket.to_s * 1000 <= as_of_ms
+
+
+def _group(group: tuple[str, ...], points: Sequence[Point], asked: SeriesQuery) -> Json:
+    its = [one for one in points if one.group == group]
+    name: Any = dict(zip(("name", "language"), group, strict=True)) if len(group) > 1 else group[0]
+    return {
+        str(asked.group_by): name,
+        "totals": _summed(its, asked.counters),
+        "buckets": _by_bucket(its, asked, asked.buckets),
+    }
+
+
+def _by_bucket(points: Sequence[Point], asked: SeriesQuery, buckets: Sequence[Bucket]) -> list[Json]:
+    found = [dict.fromkeys(asked.counters, 0) for _ in buckets]
+    for point in points:
+        counts = found[point.nth]
+        for name, count in point.counts.items():
+            counts[name] += count
+    return found
+
+
+def _summed(points: Sequence[Point], names: Sequence[str]) -> Json:
+    sums = dict.fromkeys(names, 0)
+    for point in points:
+        for name, count in point.counts.items():
+            sums[name] += count
+    return sums
+
+
+ROUTES = (
+    Endpoint(
+        "campaign_series",
+        "/v1/tenants/{tenant}/campaigns/{campaign}/series",
+        SeriesView,
+        "numbers of a campaign by minute, hour, day, week or month",
+        PARAMETERS,
+    ),
+    Endpoint(
+        "tenant_series",
+        "/v1/tenants/{tenant}/series",
+        TenantSeriesView,
+        "numbers of all campaigns together by hour, day, week or month",
+        PARAMETERS,
+    ),
+    Endpoint(
+        "operator_series",
+        "/v1/tenants/{tenant}/operators/{operator}/series",
+        OperatorSeriesView,
+        "numbers of an operator by hour, day, week or month",
+        (*PARAMETERS, PBX),
+    ),
+    Endpoint(
+        "queue_series",
+        "/v1/tenants/{tenant}/queues/{queue}/series",
+        QueueSeriesView,
+        "connects and abandoned callers of a queue by hour, day, week or month",
+        PARAMETERS,
+    ),
+)

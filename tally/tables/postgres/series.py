@@ -1,0 +1,184 @@
+"""Series of numbers over time from cells, as SQL, and the reader that runs it at one moment of Postgres.
+
+A cell is in the bucket whose beginning is the last one not after its own: `width_bucket` over the beginnings
+of all buckets, which holds in any zone and on any day.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from tally.schemas.buckets import Bucket
+from tally.schemas.counters import ACTIVITY, BY_NAME, DERIVED_BY_NAME, counters_of
+from tally.schemas.grains import CAMPAIGN, OPERATOR, TEMPLATE, Grain
+from tally.tables.postgres.database import Database
+
+Attribution = Literal["send", "event"]
+GroupBy = Literal["template", "number", "market"]
+GROUPED: Mapping[GroupBy, tuple[str, ...]] = {
+    "template": ("template_name", "template_language"),
+    "number": ("number",),
+    "market": ("market",),
+}
+"""The columns that tell groups apart."""
+
+
+class Wanted(Struct, frozen=True):
+    """What a series is of; what is empty is not asked for."""
+
+    tenant: str
+    attribution: Attribution
+    counters: tuple[str, ...]
+    campaign: str = ""
+    pbx: str = ""
+    operator: str = ""
+    queue: str = ""
+    group_by: GroupBy | None = None
+
+    @property
+    def grain(self) -> Grain:
+        """The level at which its numbers are those of an answer."""
+        if self.operator:
+            return OPERATOR
+        return TEMPLATE if self.group_by == "template" else CAMPAIGN
+
+
+class Point(Struct, frozen=True):
+    """The numbers of one bucket and one group; a number that is not there is nothing."""
+
+    nth: int
+    """The bucket, from 0."""
+    group: tuple[str, ...]
+    counts: dict[str, int]
+
+
+class Held(Struct, frozen=True):
+    """Which moment Postgres holds."""
+
+    progress: dict[int, int]
+    """By partition the facts that are counted."""
+    is_whole: bool
+    """Whether it holds one moment of each partition, with nothing of another reading of the logs."""
+    withheld: int
+    """How much Postgres has refused of what was asked for."""
+
+
+def possible(wanted_of: Grain, attribution: Attribution) -> tuple[str, ...]:
+    """Return the numbers that cells can tell at a grain, in the order of the registry. Pure."""
+    if attribution == "event":
+        return ACTIVITY
+    plain = (name for name, one in BY_NAME.items() if one.kind == "count")
+    names = (*plain, *DERIVED_BY_NAME) if wanted_of is not OPERATOR else tuple(plain)
+    return tuple(name for name in names if all(_tells(part, wanted_of) for part in counters_of(name)))
+
+
+def _tells(counter: Any, grain: Grain) -> bool:
+    return counter.kind == "count" and bool(counter.cells) and counter.summed_from(grain) is not None
+
+
+def query(wanted: Wanted) -> tuple[str, list[Any]]:
+    """Return the SQL of a series, and its arguments from $4 on. Pure.
+
+    $1 is the generation, $2 a list of the beginnings of buckets, $3 the end of the last one.
+    """
+    grouped = GROUPED[wanted.group_by] if wanted.group_by else ()
+    sums = ", ".join(f"{_summed(name, wanted)} AS {name}" for name in wanted.counters)
+    conditions = [(name, value) for name, value in _conditions(wanted) if value]
+    where = "".join(f" AND {name} = ${nth}" for nth, (name, _) in enumerate(conditions, 4))
+    whole = "" if wanted.operator or wanted.campaign else " AND campaign <> ''"
+    columns = ", ".join(("width_bucket(quarter, $2::timestamptz[]) - 1 AS nth", *grouped))
+    keys = ", ".join(str(nth) for nth in range(1, 2 + len(grouped)))
+    sql = (
+        f"SELECT {columns}, {sums} FROM tally.{_table(wanted)}"  # noqa: S608 - names of the registry
+        f" WHERE generation = $1 AND quarter >= ($2::timestamptz[])[1] AND quarter < $3{whole}{where}"
+        f" GROUP BY {keys} ORDER BY {keys}"
+    )
+    return sql, [value for _, value in conditions]
+
+
+def _table(wanted: Wanted) -> str:
+    if wanted.attribution == "event":
+        return "activity" if wanted.group_by or wanted.queue else "activity_sums"
+    return "cells" if wanted.group_by or wanted.operator else "cell_sums"
+
+
+def _conditions(wanted: Wanted) -> list[tuple[str, str]]:
+    named = [("tenant", wanted.tenant), ("campaign", wanted.campaign), ("queue", wanted.queue)]
+    if wanted.operator:
+        named += [
+            ("grain", "operator"),
+            ("template_name", wanted.pbx),
+            ("template_language", wanted.operator),
+        ]
+    return named
+
+
+def _summed(name: str, wanted: Wanted) -> str:
+    if wanted.attribution == "event":
+        return f"sum({name})::bigint"
+    parts = DERIVED_BY_NAME.get(name)
+    if parts is None:
+        return _of_grain(name, wanted.grain)
+    plus = " + ".join(_of_grain(part, wanted.grain) for part in parts.plus)
+    return plus + "".join(f" - {_of_grain(part, wanted.grain)}" for part in parts.minus)
+
+
+def _of_grain(name: str, grain: Grain) -> str:
+    source = BY_NAME[name].summed_from(grain)
+    assert source is not None  # noqa: S101 - `possible` said so
+    return f"coalesce(sum({name}) FILTER (WHERE grain = '{source.name}'), 0)::bigint"
+
+
+HELD = """
+SELECT partition, facts_offset, is_cut AND is_pruned AS is_whole,
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE generation = $1 AND tenant = convert_to($2, 'UTF8')
+            AND ($3 = '' OR campaign = convert_to($3, 'UTF8'))
+    ) AS withheld
+FROM tally.sink_progress WHERE generation = $1
+"""
+
+
+class SeriesReader:
+    """Reads series of one generation."""
+
+    def __init__(self, database: Database, generation: int) -> None:
+        self._database = database
+        self._generation = generation
+
+    async def read(self, wanted: Wanted, spans: Sequence[Sequence[Bucket]]) -> tuple[Held, list[list[Point]]]:
+        """Return the points of each list of buckets, all of one moment. Raises Away, Refused."""
+        sql, arguments = query(wanted)
+        async with self._database.transaction() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            held = await connection.fetch(HELD, self._generation, wanted.tenant, wanted.campaign)
+            found = [
+                await connection.fetch(sql, self._generation, *_bounds(buckets), *arguments)
+                for buckets in spans
+            ]
+        return _held(held), [[_point(record, wanted) for record in records] for records in found]
+
+
+def _bounds(buckets: Sequence[Bucket]) -> tuple[list[datetime], datetime]:
+    return [_at(bucket.from_s) for bucket in buckets], _at(buckets[-1].to_s)
+
+
+def _at(unix_s: int) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)
+
+
+def _held(records: Sequence[Any]) -> Held:
+    return Held(
+        {one["partition"]: one["facts_offset"] for one in records},
+        all(one["is_whole"] for one in records),
+        max((one["withheld"] for one in records), default=0),
+    )
+
+
+def _point(record: Any, wanted: Wanted) -> Point:
+    grouped = GROUPED[wanted.group_by] if wanted.group_by else ()
+    counts = {name: record[name] for name in wanted.counters if record[name]}
+    return Point(record["nth"], tuple(record[name] for name in grouped), counts)

@@ -1,0 +1,163 @@
+"""Numbers over time on a real worker: in every zone and grouping they are what the campaign counts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import orjson
+import pytest
+
+from tally.schemas.counters import ACTIVITY
+from tests.support.judge import counted, prepare, publish, simulated
+from tests.support.servers import Kafka
+from tests.support.web_api import Api
+from tests.support.workers import WorkerProcess, environment_of, workers
+
+ZONES = ("UTC", "Europe/Amsterdam", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
+NAMES = ("accepted", "sent", "delivered", "failed", "attempts", "replied", "contacts_accepted")
+WHOLE = {"from": "2009-01-01", "to": "2030-01-01", "interval": "month"}
+BY_DAY = """
+SELECT (quarter AT TIME ZONE $1)::date::text AS day, sum(accepted)::bigint AS accepted
+FROM tally.cells WHERE tenant = $2 AND campaign = $3 AND grain = 'template' GROUP BY 1
+"""
+TENANT = "tenant-0"
+Answer = dict[str, Any]
+
+
+@pytest.fixture
+def environment(kafka: Kafka, database: str) -> dict[str, str]:
+    return environment_of(kafka.bootstrap, database, f"s{uuid4().hex[:8]}-")
+
+
+@pytest.fixture
+def worker(environment: dict[str, str], tmp_path: Path) -> Iterator[WorkerProcess]:
+    with workers(environment, tmp_path, "a") as (made,):
+        yield made
+
+
+class Asked:
+    """A client of the read API, and somebody who looks into Postgres."""
+
+    def __init__(self, http: aiohttp.ClientSession, worker: WorkerProcess, postgres: Any) -> None:
+        self._http = http
+        self._url = f"{worker.url}/v1/tenants/{TENANT}"
+        self._postgres = postgres
+        self._since = datetime.now(UTC)
+
+    async def get(self, path: str, query: dict[str, str] | None = None) -> Answer:
+        async with self._http.get(f"{self._url}{path}?{urlencode(query or {})}") as response:
+            answer: Answer = await response.json()
+            assert response.status == 200, answer
+            return answer
+
+    async def live(self, path: str, query: dict[str, str]) -> Answer:
+        """Ask until Postgres has everything that was there when this client came."""
+        for _ in range(60):
+            answer = await self.get(path, query)
+            receipt = answer["receipt"]
+            if receipt["as_of"] is not None and datetime.fromisoformat(receipt["as_of"]) > self._since:
+                return answer
+            await asyncio.sleep(0.25)
+        raise AssertionError(answer["receipt"])
+
+    async def days(self, zone: str, campaign: str) -> dict[str, int]:
+        found = await self._postgres.fetch(BY_DAY, zone, TENANT, campaign)
+        return {record["day"]: record["accepted"] for record in found if record["accepted"]}
+
+
+@asynccontextmanager
+async def asking(worker: WorkerProcess, database: str) -> AsyncIterator[Asked]:
+    postgres = await asyncpg.connect(database)
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Asked(http, worker, postgres)
+    finally:
+        await postgres.close()
+
+
+@pytest.mark.long
+@pytest.mark.asyncio
+@pytest.mark.timeout(240)
+async def test_numbers_over_time_are_those_of_the_campaign_in_every_zone_and_grouping(
+    environment: dict[str, str], worker: WorkerProcess, database: str
+) -> None:
+    await prepare(environment)
+    worker.start()
+    await worker.ready()
+    await publish(environment, simulated(seed=733, contacts_per_campaign=60))
+    await counted(worker)
+    async with asking(worker, database) as asked:
+        campaigns = [one["campaign"] for one in (await asked.get("/campaigns"))["campaigns"]]
+        assert len(campaigns) >= 3
+        accepted = [await _check_campaign(asked, campaign) for campaign in campaigns]
+        tenant = await asked.live("/series", {**WHOLE, "counter": "accepted"})
+        assert tenant["totals"] == {"accepted": sum(accepted)}
+        operators = (await asked.get("/operators"))["operators"]
+        assert operators
+        for one in operators:
+            path = f"/operators/{quote(one['operator'], safe='')}/series"
+            numbers = await asked.live(path, {**WHOLE, "pbx": one["pbx"], "counter": "connects"})
+            assert numbers["totals"] == {"connects": one["counts"]["connects"]}
+
+
+async def _check_campaign(asked: Asked, campaign: str) -> int:
+    """Compare a campaign's numbers over time with its own; return how many it had accepted."""
+    path = f"/campaigns/{quote(campaign, safe='')}"
+    right = (await asked.get(path))["totals"]
+    names = [name for name in NAMES if name in right]
+    sums = await asked.live(f"{path}/series", {**WHOLE, "counter": ",".join(names)})
+    assert sums["totals"] == {name: right[name] for name in names}
+    happened = await asked.live(f"{path}/series", {**WHOLE, "attribution": "event"})
+    assert happened["totals"] == {name: right.get(name, 0) for name in ACTIVITY}
+    for group in ("template", "number", "market"):
+        query = {**WHOLE, "group_by": group, "counter": "accepted,delivered"}
+        grouped = await asked.live(f"{path}/series", query)
+        for name in ("accepted", "delivered"):
+            assert sum(one["totals"][name] for one in grouped["groups"]) == right.get(name, 0)
+            assert grouped["totals"][name] == right.get(name, 0)
+    for zone in ZONES:
+        if days := await asked.days(zone, campaign):
+            await _check_days(asked, f"{path}/series", zone, days)
+    return int(right.get("accepted", 0))
+
+
+async def _check_days(asked: Asked, path: str, zone: str, days: dict[str, int]) -> None:
+    query = {"timezone": zone, "from": min(days), "to": max(days), "counter": "accepted"}
+    by_day = await asked.live(path, query)
+    shown = {one["from"][:10]: one["counters"]["accepted"] for one in by_day["buckets"]}
+    assert {day: count for day, count in shown.items() if count} == days
+    by_hour = await asked.live(path, {**query, "interval": "hour"})
+    assert by_hour["totals"] == by_day["totals"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("query", "status", "says"),
+    [
+        ("timezone=CEST", 400, "timezone must be an IANA name"),
+        ("from=2026-01-01&to=2026-02-01T00:00:00Z", 400, "both be dates, or both instants"),
+        ("from=2026-02-02&to=2026-02-01", 400, "from must be before to"),
+        ("from=2026-02-30", 400, "from must be a date from 2009 on"),
+        ("from=2009-01-01&interval=hour", 400, "more than 10000 buckets"),
+        ("from=2026-01-01T00:01:00Z", 400, "at a quarter hour"),
+        ("interval=second", 400, "interval must be one of"),
+        ("colour=red", 400, "unknown parameter 'colour'"),
+        ("interval=minute", 422, "hour, day, week and month are"),
+        ("attribution=event&group_by=template", 422, "attribution=send"),
+        ("attribution=event&counter=contacts", 422, "accepted, sent, delivered"),
+        ("counter=errors", 422, "counter=errors is not told"),
+    ],
+)
+async def test_what_cannot_be_read_is_a_400_and_what_no_cell_can_tell_a_422_that_says_what_is_possible(
+    api: Api, query: str, status: int, says: str
+) -> None:
+    response, body = await api.ask(f"/v1/tenants/t1/campaigns/c1/series?{query}")
+    assert response.status == status
+    assert says in orjson.loads(body)["error"]["message"]
