@@ -16,7 +16,7 @@ VIEW = "tally.campaign_stats"
 OURS = migrate.SCRIPTS
 PROGRESS = """
 INSERT INTO tally.sink_progress
-VALUES (1, 0, 's', 'a', 'b', 7, 'r', 'known', 7, 7, 0, true, 1, true, 'w', 1)
+VALUES (1, 0, 's', 'a', 'b', 7, 'r', 'known', 7, 7, 0, 7, true, 1, true, 'w', 1)
 """
 
 
