@@ -225,6 +225,8 @@ ALTER TABLE tally.cell_sums
     ADD COLUMN IF NOT EXISTS queue_wait_ms bigint,
     ADD COLUMN IF NOT EXISTS queue_joins bigint,
     ADD COLUMN IF NOT EXISTS queue_abandoned bigint,
+    ADD COLUMN IF NOT EXISTS queue_timeouts bigint,
+    ADD COLUMN IF NOT EXISTS queue_waiting bigint,
     ADD COLUMN IF NOT EXISTS connects bigint,
     ADD COLUMN IF NOT EXISTS ring_no_answer bigint;
 
