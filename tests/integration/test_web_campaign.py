@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from tally.schemas.descriptions import FIELDS
 from tally.schemas.grains import RowKey
 from tests.support.view_rows import NEWS, PROMO, put
 from tests.support.web_api import ODD_IDS, Api, campaign_target, error_code
@@ -22,7 +23,9 @@ async def test_a_campaign_is_answered_with_totals_templates_and_a_receipt(api: A
     assert response.status == 200
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["Cache-Control"] == "no-cache"
-    assert list(answer) == ["tenant", "campaign", "channel", "totals", "rates", "templates", "receipt"]
+    assert list(answer) == [
+        *("tenant", "campaign", "channel", *FIELDS, "totals", "rates", "templates", "receipt")
+    ]
     assert (answer["tenant"], answer["campaign"], answer["channel"]) == ("t1", UUID, "whatsapp")
     assert (answer["totals"]["accepted"], answer["totals"]["contacts_accepted"]) == (7, 4)
     assert [t["template"]["ids"] for t in answer["templates"]] == [["id-1"], []]
@@ -87,3 +90,35 @@ async def test_an_unchanged_answer_is_304_until_the_rows_change(api: Api) -> Non
     api.catch_up()
     later, _ = await api.ask(target, headers={"If-None-Match": response.headers["ETag"]})
     assert later.status == 200
+
+
+@pytest.mark.asyncio
+async def test_a_campaign_carries_what_is_said_of_it_and_where_it_stands(api: Api) -> None:
+    said = ("name=November", "status=running", "tag=b", "tag=a", "planned=20", "limit.per_second=80")
+    put(api.view, RowKey("t1", "c1", None), {f"description.{entry}": 1 for entry in said})
+    put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 9, "queued": 1, "accepted": 7, "failed_at_send": 1})
+    api.catch_up()
+
+    answer = orjson.loads((await api.ask(campaign_target("t1", "c1")))[1])
+    listed = orjson.loads((await api.ask("/v1/tenants/t1/campaigns"))[1])["campaigns"][0]
+    target = f"{campaign_target('t1', 'c1')}/progress"
+    first, second = [orjson.loads((await api.ask(target))[1]) for _ in range(2)]
+
+    expected = {
+        "name": "November",
+        "status": "running",
+        "tags": ["a", "b"],
+        "planned": 20,
+        "limits": {"per_second": 80},
+    }
+    assert {field: answer[field] for field in FIELDS} == expected
+    assert {field: listed[field] for field in FIELDS} == expected
+    assert {name: first[name] for name in ("sent", "failed", "done", "left")} == {
+        "sent": 7,
+        "failed": 1,
+        "done": 8,
+        "left": 12,
+    }
+    assert (first["per_second_10s"], first["per_second_1m"], first["left_seconds"]) == (None, None, None)
+    assert (second["per_second_10s"], second["per_second_1m"], second["left_seconds"]) == (0, 0, None)
+    assert (await api.ask("/v1/tenants/t1/campaigns/c9/progress"))[0].status == 404

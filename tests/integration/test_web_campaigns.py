@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from tally.schemas.descriptions import FIELDS
 from tally.schemas.grains import RowKey
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import Api, error_code
@@ -24,7 +25,9 @@ async def test_a_list_is_paged_by_its_cursor_newest_activity_first(api: Api) -> 
         cursor = page["next_cursor"]
     assert names == [f"c{number}" for number in reversed(range(7))]
     entry = page["campaigns"][0]
-    assert list(entry) == ["campaign", "channel", "totals", "rates", "first_activity", "last_activity"]
+    assert list(entry) == [
+        *("campaign", "channel", *FIELDS, "totals", "rates", "first_activity", "last_activity")
+    ]
     assert entry["first_activity"] == "1970-01-01T00:00:00.500Z"
     assert entry["last_activity"] == "1970-01-01T00:00:01.000Z"
 

@@ -9,18 +9,19 @@ from itertools import islice, takewhile
 from typing import NamedTuple, TypeVar
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.tracker import LagTracker, Moment
-from tally.agents.view.answer import OfTemplate, answering, campaign_summary, smallest
+from tally.agents.view.answer import Json, OfTemplate, answering, campaign_summary, smallest
 from tally.agents.view.campaign import Campaign, Look, Slots, SlotsByTemplate
 from tally.agents.view.frames import Vector
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
+from tally.agents.view.pace import LONG_SECONDS, SHORT_SECONDS, Paces, progress_of
 from tally.agents.view.packed_rows import decode_packed
 from tally.agents.view.receipt import (
     Basis,
@@ -99,6 +100,7 @@ class Queries:
         self._openings = openings
         self._gate = ComputeGate(YIELDS_BETWEEN)
         self._answers = KeptAnswers()
+        self._paces = Paces()
         self._watched: OrderedDict[tuple[str, str], Campaign] = OrderedDict()
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
@@ -182,6 +184,23 @@ class Queries:
             shown.append(CampaignShown(version, campaign.summary[1]))
             yield
         return shown
+
+    async def progress(self, campaign: Campaign) -> Json:
+        """Return where a campaign stands, and how fast it went since this was first asked, at most a minute.
+
+        Rates are None at the first look. They are of this process, so that no other answer has them.
+        """
+        (shown,) = await self.summaries([campaign])
+        found = progress_of(orjson.loads(shown.entry))
+        pace = self._paces.saw(campaign.tenant, campaign.campaign, self._monotonic(), found.done)
+        return {
+            **structs.asdict(found),
+            "left": found.left,
+            "per_second_10s": pace.per_second(SHORT_SECONDS),
+            "per_second_1m": pace.per_second(LONG_SECONDS),
+            "elapsed_seconds": (campaign.last_ms - campaign.first_ms) / 1000,
+            "left_seconds": pace.seconds_left(found.left),
+        }
 
     def page(
         self, tenant: str, after: Rank | None, since_ms: int, ids: frozenset[str], limit: int

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import aiohttp
 import typer
 
+from tally.agents.view.pace import LONG_SECONDS, SHORT_SECONDS, Pace, Progress, progress_of
 from tally.oracle.api import Answers
 from tally.streams.cli.output import console, fail
-from tally.streams.operations.pace import LONG_SECONDS, SHORT_SECONDS, Pace, Progress, progress_of
 from tally.streams.settings import load
 
 LOOK_SECONDS = 0.25

@@ -13,6 +13,7 @@ from tally.streams.web.parameters import (
     read_list_query,
     write_cursor,
 )
+from tally.streams.web.progress import ProgressView
 from tally.streams.web.responses import error_response, json_response, tagged, unchanged, with_receipt
 
 
@@ -71,6 +72,12 @@ ROUTES = (
         "/v1/tenants/{tenant}/campaigns/{campaign}",
         CampaignView,
         "all numbers of one campaign, and of its templates",
+    ),
+    Endpoint(
+        "progress",
+        "/v1/tenants/{tenant}/campaigns/{campaign}/progress",
+        ProgressView,
+        "sent, failed, rates of the last 10 seconds and minute, what is left, and when it will be done",
     ),
     Endpoint(
         "campaigns",

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tally.agents.view.pace import MOST_PACES, Pace, Paces, Progress, progress_of
 from tally.streams.cli.watch import is_due, line
-from tally.streams.operations.pace import Pace, Progress, progress_of
 
 TOTALS = {"contacts": 1_300, "queued": 40, "accepted": 1_250, "attempted": 0, "failed": 12}
 ENTRY = {
@@ -79,3 +79,21 @@ def test_a_line_has_all_that_is_known() -> None:
     )
     unnamed = Progress("c1", "", None, 0, 0, 0)
     assert line(unnamed, Pace(), 0.0) == "c1  sent 0  failed 0  -/s in 10 s  -/s in 1 min  elapsed 0:00:00"
+
+
+def test_looks_that_follow_each_other_at_once_are_one() -> None:
+    pace = Pace()
+    for look in range(100_000):
+        pace.saw(look / 1_000, look)
+
+    assert len(pace._seen) < 1_000
+    assert pace.per_second(10) == pytest.approx(1_000, rel=0.01)
+
+
+def test_the_paces_of_the_campaigns_that_were_asked_for_last_are_kept() -> None:
+    paces = Paces()
+    for campaign in range(MOST_PACES + 1):
+        paces.saw("t1", str(campaign), 0.0, 0)
+
+    assert paces.saw("t1", str(MOST_PACES), 1.0, 5).per_second(10) == 5
+    assert paces.saw("t1", "0", 1.0, 5).per_second(10) is None

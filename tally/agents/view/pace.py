@@ -1,12 +1,15 @@
 """How fast a campaign goes, and when it will be done: from numbers that are looked at now and then. Pure."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
 SHORT_SECONDS, LONG_SECONDS = 10.0, 60.0
+LOOKS_SECONDS = 0.2
+"""Looks that are closer together than this are one: whoever asks often costs no memory."""
+MOST_PACES = 1_000
 
 
 class Progress(Struct, frozen=True):
@@ -48,7 +51,9 @@ class Pace:
         self._seen: deque[tuple[float, int]] = deque()
 
     def saw(self, at_s: float, done: int) -> None:
-        """Take what is done at a moment, which is later than all before."""
+        """Take what is done at a moment, which is not earlier than any before."""
+        if len(self._seen) > 1 and at_s - self._seen[-2][0] < LOOKS_SECONDS:
+            self._seen.pop()
         self._seen.append((at_s, done))
         # One that is older than the minute is kept: the minute begins behind it.
         while len(self._seen) > 2 and self._seen[1][0] <= at_s - LONG_SECONDS:
@@ -71,3 +76,19 @@ class Pace:
         if left is None or not rate or rate < 0:
             return None
         return left / rate
+
+
+class Paces:
+    """The paces of the campaigns that were asked for last."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[tuple[str, str], Pace] = OrderedDict()
+
+    def saw(self, tenant: str, campaign: str, at_s: float, done: int) -> Pace:
+        """Take what is done of a campaign at a moment, and return its pace."""
+        pace = self._of.setdefault((tenant, campaign), Pace())
+        self._of.move_to_end((tenant, campaign))
+        if len(self._of) > MOST_PACES:
+            self._of.popitem(last=False)
+        pace.saw(at_s, done)
+        return pace

@@ -1,0 +1,31 @@
+"""The read API: where one campaign stands, how fast it goes, and when it will be done."""
+
+from aiohttp import web
+from faust.web import View
+
+from tally.streams.web.endpoints import QUERIES
+from tally.streams.web.parameters import checked_names, read_id
+from tally.streams.web.responses import error_response, json_response
+
+
+class ProgressView(View):
+    """Where one campaign stands."""
+
+    async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
+        """Answer with what was sent and failed, rates, what is left and a receipt; 404 if nothing is counted.
+
+        There is no tag: rates change with the clock.
+        """
+        queries = request.app[QUERIES]
+        checked_names(request.query, ())
+        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
+        receipt = queries.receipt(tenant, campaign)
+        found = queries.campaign(tenant, campaign)
+        if found is None:
+            return error_response(
+                404, "unknown_campaign", "nothing is counted for this campaign", receipt=receipt.answer()
+            )
+        progress = await queries.progress(found)
+        return json_response(
+            {"tenant": tenant, "campaign": campaign, **progress, "receipt": receipt.answer()}
+        )
