@@ -225,3 +225,25 @@ async def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(
             await page.set_viewport_size({"width": width, "height": 800})
             beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert await page.evaluate(beyond) <= 0, f"wider than {width}"
+
+
+@pytest.mark.asyncio
+async def test_ten_tabs_are_live_over_one_stream_and_an_eleventh_request_answers(
+    page: Page, rng: random.Random
+) -> None:
+    async with serving(debug=False) as api:
+        world = fill(api.view, rng, 10, api.now_ms)
+        api.catch_up_to(world.transaction)
+        streams: list[str] = []
+        page.context.on("request", lambda one: streams.append(one.url) if "/stream?" in one.url else None)
+        tabs = [page, *[await page.context.new_page() for _ in range(9)]]
+        for tab in tabs:
+            await show(tab, api, path_of(CAMPAIGN))
+        for tab in tabs:
+            await expect(tab.locator("html")).to_have_attribute("data-state", "exact", timeout=WAIT_MS)
+        assert len(streams) == 1
+        assert await tabs[-1].evaluate("fetch('/health/live').then(answer => answer.status)") == 200
+        await tabs.pop(0).close()  # the one that reads for all
+        for number, tab in enumerate(tabs):
+            await settled(tab, api, world, rng)
+            assert len(streams) == 2, number

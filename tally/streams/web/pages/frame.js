@@ -15,7 +15,10 @@ export function show({ tenant, query, name, draw, title }) {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
+      const startTime = performance.now();
       render();
+      performance.clearMeasures(); // one is kept: a wallboard is open for weeks
+      performance.measure("tally-render", { start: startTime });
     });
   };
   const live = new Live(tenant, query, again);

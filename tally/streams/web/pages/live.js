@@ -1,4 +1,4 @@
-// The stream: one connection, open while the page is seen, and what it has told so far.
+// The stream: one connection for all tabs that show the same, open while one is seen, and what it has told so far.
 
 const SILENT_MS = 5000; // receipts come each second: then the connection is dead, whatever it says of itself
 const HIDDEN_MS = 5000; // a browser has six connections to a host: tabs that nobody sees leave theirs to others
@@ -21,6 +21,8 @@ export class Live {
   #failed = 0;
   #abort = null;
   #wake = null;
+  #tabs = null; // a channel to the tabs that show the same
+  #leads = false; // whether this tab reads the stream for all of them
 
   constructor(tenant, query, changed) {
     this.url = `/v1/tenants/${encodeURIComponent(tenant)}/stream?${query}`;
@@ -37,7 +39,34 @@ export class Live {
     setInterval(() => {
       if (this.silentMs() > SILENT_MS) this.#abort?.abort();
     }, 1000);
+    this.#join();
     this.#run();
+  }
+
+  /** Hear what the tab that leads has heard. Locks, and so leaders, are there over HTTPS and on localhost alone. */
+  #join() {
+    if (!navigator.locks) return;
+    this.#tabs = new BroadcastChannel(`tally ${this.url}`);
+    this.#tabs.onmessage = ({ data: { event, body, id } }) => {
+      if (event !== "hello") this.#hear(event, body, id);
+      else if (this.#leads && this.isShown) this.#tabs.postMessage({ event: "snapshot", body: this.#whole(), id: this.#lastId });
+    };
+    this.#tabs.postMessage({ event: "hello" });
+  }
+
+  #whole() {
+    const { campaign, receipt } = this;
+    const more = { campaigns_more: this.more.campaigns, operators_more: this.more.operators };
+    return { campaign, campaigns: [...this.campaigns.values()], operators: [...this.operators.values()], ...more, receipt };
+  }
+
+  /** Show an event, but for a change of what this tab has never seen whole. */
+  #hear(event, body, id) {
+    if (event === "change" && !this.isShown) return;
+    this.take(event, body);
+    this.#lastId = id ?? this.#lastId;
+    this.problem = null;
+    this.changed();
   }
 
   /** For how long nothing was heard, by this browser's clocks; one of them stands still while a laptop sleeps. */
@@ -62,10 +91,21 @@ export class Live {
 
   async #run() {
     for (;;) {
-      if (!document.hidden) await this.#read();
-      const pauseMs = Math.min(LONGEST_PAUSE_MS, this.#retryMs * 2 ** Math.max(0, this.#failed - 1));
-      await this.#pause(document.hidden || this.problem ? null : pauseMs);
+      if (document.hidden || this.problem) await this.#pause(null);
+      else if (this.#tabs) await navigator.locks.request(`tally ${this.url}`, () => this.#lead());
+      else await this.#lead();
     }
+  }
+
+  async #lead() {
+    this.#leads = true;
+    while (!document.hidden && !this.problem) {
+      await this.#read();
+      if (!document.hidden && !this.problem) {
+        await this.#pause(Math.min(LONGEST_PAUSE_MS, this.#retryMs * 2 ** Math.max(0, this.#failed - 1)));
+      }
+    }
+    this.#leads = false;
   }
 
   #pause(ms) {
@@ -134,13 +174,10 @@ export class Live {
     this.#fields = {};
     if (retry !== undefined) this.#retryMs = Number(retry);
     if (event === "bye" || data === undefined) return;
-    performance.mark("tally-frame");
-    this.take(event, JSON.parse(data));
-    if (id !== undefined) this.#lastId = id;
+    const body = JSON.parse(data);
     this.#failed = 0;
-    this.changed();
-    performance.measure("tally-shown", "tally-frame");
-    performance.clearMarks();
+    this.#hear(event, body, id);
+    this.#tabs?.postMessage({ event, body, id });
   }
 
   /** Take a frame: what it holds is whole entries, newer than those that are here. */
