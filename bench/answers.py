@@ -17,6 +17,7 @@ from bench.servers import Servers, own_database
 from bench.steady_load import CARRIED, SteadyLoad, WarmUp
 from bench.worker import THREE, Worker, running
 from tests.support.judge import counted, prepare
+from tests.support.keys import PRESENTED
 
 CAMPAIGN = "/v1/tenants/tenant-0/campaigns/campaign-0"
 """One of the campaigns that the load changes."""
@@ -91,7 +92,7 @@ async def asked(url: str, plan: Plan) -> Latency:
     took_s: list[float] = []
     changed, known = 0, b""
     began_s = time.monotonic()
-    with KeptConnection(url, CAMPAIGN) as connection:
+    with KeptConnection(url, CAMPAIGN, PRESENTED.text) as connection:
         for nth in range(round(plan.asking_seconds * plan.asked_per_second)):
             await asyncio.sleep(max(0.0, began_s + nth / plan.asked_per_second - time.monotonic()))
             if time.monotonic() > began_s + plan.asking_seconds:

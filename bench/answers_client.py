@@ -25,12 +25,14 @@ class Answer(Struct, frozen=True):
 class KeptConnection:
     """Requests one path on a persistent connection; it blocks, to keep an event loop out of the figures."""
 
-    def __init__(self, url: str, path: str) -> None:
+    def __init__(self, url: str, path: str, key: str) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._socket = socket.create_connection((parts.hostname, parts.port or 80), DEADLINE_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n".encode()
+        self._request = (
+            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {key}\r\n"
+        ).encode()
 
     def __enter__(self) -> "KeptConnection":
         return self

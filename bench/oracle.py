@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from bench.servers import own_database
-from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference, differences
 from tally.oracle.judgement import Table, postgres_table, recounted_tables, view_table
 from tally.oracle.recount import connect, copy_raw, recount
 from tally.streams.dev.judging import RawTopics
 from tally.streams.settings import Settings
-from tests.support.workers import settings_of
+from tests.support.keys import answers_of
+from tests.support.workers import WorkerProcess, settings_of
 
 TEMPLATE_PARTS = 4
 PEER_COUNTERS = ("sent", "delivered", "read", "failed", "replied")
@@ -43,11 +43,11 @@ def peer_rows(right: Table) -> dict[tuple[str, ...], tuple[int, ...]]:
     }
 
 
-async def wrong(settings: Settings, url: str, right: Table) -> list[Difference]:
+async def wrong(worker: WorkerProcess, right: Table) -> list[Difference]:
     """Return every counter of view and Postgres that differs from the recount."""
-    async with Answers(url) as answers:
+    async with answers_of(worker) as answers:
         found = differences(right, await view_table(answers, {key[0] for key in right}))
-    connection = await connect(settings.postgres_dsn.get_secret_value())
+    connection = await connect(worker.settings.postgres_dsn.get_secret_value())
     try:
         in_postgres, _ = await postgres_table(connection, right)
     finally:

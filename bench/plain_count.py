@@ -10,10 +10,10 @@ import orjson
 from bench.oracle import PEER_COUNTERS, PeerRows, peer_rows
 from bench.peers import job
 from bench.worker import Worker
-from tally.oracle.api import Answers
 from tally.oracle.judgement import Table, view_table
 from tally.oracle.recount import connect, fetch
 from tally.simulator.records import SEND_RESULTS, RawRecord
+from tests.support.keys import answers_of
 
 KEY = ("tenant", "campaign", "template_name", "template_language")
 POSTGRES_SECONDS = 20.0
@@ -47,7 +47,7 @@ async def check_plainly(worker: Worker, right: PeerRows) -> None:
     Rows of other tenants, such as that of the probes, are left out.
     """
     tenants = {key[0] for key in right}
-    async with Answers(worker.url) as answers:
+    async with answers_of(worker) as answers:
         _same("view", peer_rows(await view_table(answers, tenants)), right)
     connection = await connect(worker.settings.postgres_dsn.get_secret_value())
     try:

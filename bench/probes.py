@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from bench.worker import Worker
 from tally.simulator.records import SEND_RESULTS, as_producers_write
+from tests.support.keys import SHOWN
 
 TENANT = "probes"
 LANGUAGE = "en"
@@ -109,7 +110,7 @@ class Prober:
     async def __aenter__(self) -> "Prober":
         self._producer = AIOKafkaProducer(**self._worker.settings.kafka.client(), acks="all")
         await self._producer.start()
-        self._http = aiohttp.ClientSession()
+        self._http = aiohttp.ClientSession(headers=SHOWN)
         self._postgres = await asyncpg.connect(self._postgres_dsn)
         return self
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bench.oracle import PEER_COUNTERS, PeerRows
 from bench.worker import Worker
-from tally.oracle.api import Answers
+from tests.support.keys import answers_of
 
 STARTED_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
@@ -57,7 +57,7 @@ async def _first_taken(worker: Worker) -> float:
 async def _all_done(worker: Worker, events: int, right: PeerRows, first_s: float) -> float:
     """Wait until every raw event is counted and written to Postgres."""
     began_ms = time.time() * 1000
-    async with asyncio.timeout(COUNTED_SECONDS), Answers(worker.url) as answers:
+    async with asyncio.timeout(COUNTED_SECONDS), answers_of(worker) as answers:
         await _nearly_all_taken(worker, events, first_s)
         while await answers.reached_ms() <= began_ms:
             worker.check_running()

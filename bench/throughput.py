@@ -62,7 +62,7 @@ class Bench:
             worker = Worker({**own, variable("generation"): str(self._serial)}, folder, "tally", TWO)
             try:
                 round_ = await tally_round(worker, topics.events, peer_rows(topics.right))
-                found = await wrong(worker.settings, worker.url, topics.right)
+                found = await wrong(worker, topics.right)
                 assert not found, found[:5]
             finally:
                 worker.kill()

@@ -1,6 +1,6 @@
 """Poll a campaign as a dashboard does, once a second, and print its numbers with the state of the receipt.
 
-    python examples/poller.py http://127.0.0.1:6066 example my-campaign 10
+    TALLY_API_KEY=tally_... python examples/poller.py http://127.0.0.1:6066 example my-campaign 10
 
 `live`: the numbers hold everything that reached the raw topics before `as_of`. `catching_up`: they are right
 as of `as_of`, and newer events are not counted yet. `incomplete`: something is missing, and the receipt says
@@ -8,6 +8,7 @@ what. docs/dashboards.md has the rest.
 """
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -36,7 +37,7 @@ def told(answer: dict[str, Any]) -> str:
 async def main(url: str, tenant: str, campaign: str, seconds: float) -> None:
     """Print a line whenever the numbers change."""
     address = f"{url}/v1/tenants/{tenant}/campaigns/{campaign}"
-    headers: dict[str, str] = {}
+    headers = {"Authorization": f"Bearer {os.environ['TALLY_API_KEY']}"}
     until = asyncio.get_running_loop().time() + seconds
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         while asyncio.get_running_loop().time() < until:

@@ -19,14 +19,20 @@ class NotYet(Exception):
 
 
 class Answers:
-    """A client of one worker's read API and metrics."""
+    """A client of one worker's read API, with a key, and of its metrics and health."""
 
-    def __init__(self, url: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(
+        self, url: str, metrics_url: str, key: str, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
         self.url = url
+        self._metrics_url = metrics_url
+        self._headers = {"Authorization": f"Bearer {key}"}
         self._deadline_seconds = deadline_seconds
 
     async def __aenter__(self) -> "Answers":
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._deadline_seconds))
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._deadline_seconds), headers=self._headers
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -37,6 +43,11 @@ class Answers:
         async with self._session.get(self.url + path) as response:
             response.raise_for_status()
             return await response.json()
+
+    async def lives(self) -> None:
+        """Ask whether the worker lives. Raises aiohttp.ClientError."""
+        async with self._session.get(self._metrics_url + "/health/live") as response:
+            response.raise_for_status()
 
     async def campaigns(self, tenant: str) -> list[dict[str, Any]]:
         """Return all campaigns of a tenant with their totals."""
@@ -62,7 +73,8 @@ class Answers:
         began = loop.time()
         while loop.time() - began < deadline_seconds:
             try:
-                await self.get("/health/ready")
+                async with self._session.get(self._metrics_url + "/health/ready") as response:
+                    response.raise_for_status()
                 return loop.time() - began
             except (aiohttp.ClientError, TimeoutError):
                 await asyncio.sleep(POLL_SECONDS)
@@ -107,7 +119,7 @@ class Answers:
 
         It is that of all processes of the worker together.
         """
-        async with self._session.get(self.url + "/metrics") as response:
+        async with self._session.get(self._metrics_url + "/metrics") as response:
             families = text_string_to_metric_families(await response.text())
         counts: defaultdict[float, float] = defaultdict(float)
         for family in families:

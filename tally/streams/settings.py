@@ -95,9 +95,30 @@ class Settings(BaseSettings):
         " may use two cores",
     )
     state_folder: Path = Field(Path(".tally/state"), description="where the local copies of states are kept")
-    web_host: str = Field("127.0.0.1", description="address of the read API; there is no authentication yet")
-    web_port: int = Field(6066, ge=1, le=65535, description="port of the read API, /metrics and /health")
-    audit_web_port: int = Field(
+    web_host: str = Field("127.0.0.1", description="address on which the read API listens")
+    web_port: int = Field(6066, ge=1, le=65535, description="port of the read API")
+    web_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="names under which clients reach the read API and the gateway, separated by commas;"
+        " localhost and addresses always are",
+    )
+    web_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="origins whose pages may ask, such as https://dash.example, separated by commas"
+    )
+    reads_per_second: float = Field(
+        100.0, ge=0.1, le=1e6, description="requests to the read API a second for each key, in each process"
+    )
+    reads_burst: int = Field(1_000, ge=1, le=10_000_000, description="and so many at once after a pause")
+    posts_per_second: float = Field(
+        100.0, ge=0.1, le=1e6, description="bodies of send results a second for each key, in each gateway"
+    )
+    posts_burst: int = Field(1_000, ge=1, le=10_000_000, description="and so many at once after a pause")
+    api_key: SecretStr = Field(
+        SecretStr(""), description="key with which `tally audit --view` and `tally watch` ask"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address on which /metrics and /health are served")
+    metrics_port: int = Field(6065, ge=1, le=65535, description="port of /metrics and /health of a worker")
+    audit_metrics_port: int = Field(
         6068, ge=1, le=65535, description="port of /metrics and /health of `tally audit --every`"
     )
 
@@ -116,7 +137,9 @@ class Settings(BaseSettings):
     ami_pbxs: Pbxs = Field(
         (), description="PBXs that `tally ami` reads: a JSON list of objects (docs/ami.md)"
     )
-    ami_web_port: int = Field(6067, ge=1, le=65535, description="port of /metrics and /health of `tally ami`")
+    ami_metrics_port: int = Field(
+        6067, ge=1, le=65535, description="port of /metrics and /health of `tally ami`"
+    )
     ami_buffer_records: int = Field(
         50_000, ge=100, le=10_000_000, description="events of one PBX that wait for Kafka at most"
     )
@@ -186,7 +209,7 @@ class Settings(BaseSettings):
         "auto", description="pretty on a terminal and JSON elsewhere, or always one of them"
     )
 
-    @field_validator("roles", "operator_scripts", mode="before")
+    @field_validator("roles", "operator_scripts", "web_hosts", "web_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -7,6 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
+from tests.support.keys import PRESENTED
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WAIT_MS = 20_000
 
@@ -28,6 +30,8 @@ async def browser() -> AsyncIterator[Browser]:
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """Open a page in which an error, a dialog, a refused script or a request to elsewhere fails the test."""
     context = await browser.new_context(timezone_id="Asia/Kathmandu", color_scheme="dark")
+    # As if somebody had typed it.
+    await context.add_init_script(f"sessionStorage.setItem('tally.key', '{PRESENTED.text}')")
     opened = await context.new_page()
     opened.set_default_timeout(WAIT_MS)
     wrong: list[str] = []

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference
 from tally.streams.audit.examine import Audit, examine
 from tally.streams.dev.judging import judged
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Arrived, Sent, arrived
 from tests.faults.stack import Stack
+from tests.support.keys import answers_of
 
 COUNTED_SECONDS = 120.0
 
@@ -41,7 +41,7 @@ async def verdict(
 ) -> Verdict:
     """Wait until everything is counted, then compare. Nothing may be sent meanwhile."""
     seconds = await stack.counted(worker, counted_seconds)
-    async with Answers(worker.url) as answers:
+    async with answers_of(worker) as answers:
         found = await judged(stack.settings, answers)
     return Verdict(
         arrived=await arrived(stack.dsn, sent),

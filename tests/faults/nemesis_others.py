@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tally.deploy import migrate
-from tally.oracle.api import Answers
 from tally.streams.settings import variable
 from tests.faults.plan import Strike
 from tests.faults.stack import Stack
+from tests.support.keys import answers_of
 from tests.support.workers import WorkerProcess
 
 OPEN_SECONDS = 4.0
@@ -101,7 +101,7 @@ class OthersNemesis:
 async def _as_of_ms(worker: WorkerProcess) -> float:
     """Return the moment of a worker's answers in unix ms; 0 if it does not answer or knows none."""
     try:
-        async with Answers(worker.url) as answers:
+        async with answers_of(worker) as answers:
             return await answers.live_as_of_ms()
     except (aiohttp.ClientError, TimeoutError):
         return 0.0

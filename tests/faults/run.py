@@ -9,7 +9,6 @@ from random import Random
 
 from msgspec import Struct
 
-from tally.oracle.api import Answers
 from tally.simulator.campaign import past_start_s
 from tally.simulator.mixed import mixed
 from tally.simulator.population import Size
@@ -24,6 +23,7 @@ from tests.faults.pace import Pace
 from tests.faults.plan import Strike, plan
 from tests.faults.stack import READY_SECONDS, SESSION_SECONDS, Stack, stack
 from tests.faults.watching import Watcher, contested, tenants_of
+from tests.support.keys import answers_of
 
 PROGRESS_SECONDS = SESSION_SECONDS + 3.0
 """Deadline for progress of a worker after another one was killed."""
@@ -144,5 +144,5 @@ async def _under_faults(
 async def _progress_seconds(deployment: Stack, strike: Strike) -> float:
     """Return the seconds until the surviving worker shows live numbers from after the kill."""
     (living,) = (worker for worker in deployment.workers if worker.name != strike.action.worker)
-    async with Answers(living.url) as answers:
+    async with answers_of(living) as answers:
         return await answers.wait_until_counted(time.time() * 1000, READY_SECONDS)

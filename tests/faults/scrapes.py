@@ -92,14 +92,14 @@ async def watching(workers: Sequence[WorkerProcess]) -> AsyncIterator[Worst]:
 
 async def read(worker: WorkerProcess) -> Scrape:
     """Read a worker's metrics. Raises aiohttp.ClientError and TimeoutError if it does not answer."""
-    async with _session() as session, session.get(worker.url + "/metrics") as response:
+    async with _session() as session, session.get(worker.metrics_url + "/metrics") as response:
         response.raise_for_status()
         return Scrape(await response.text())
 
 
 async def health(worker: WorkerProcess, of: str) -> int:
     """Return the HTTP status of `live` or `ready`."""
-    async with _session() as session, session.get(f"{worker.url}/health/{of}") as response:
+    async with _session() as session, session.get(f"{worker.metrics_url}/health/{of}") as response:
         return response.status
 
 

@@ -11,13 +11,13 @@ import aiohttp
 
 from tally.deploy import migrate
 from tally.deploy.local import LocalKafka, LocalPostgres
-from tally.oracle.api import Answers
 from tally.streams.dev.free_port import free_port
 from tally.streams.operations import topics
 from tally.streams.settings import Settings, load, variable
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.wire import Wire, wire
 from tests.faults.wired_kafka import wired_kafka
+from tests.support.keys import answers_of, put_key
 from tests.support.workers import environment_of
 
 READY_SECONDS = 90.0
@@ -81,10 +81,10 @@ class Stack:
     async def serving(self, worker: HookedWorker) -> None:
         """Wait until a worker answers, so its event loop runs."""
         began = time.monotonic()
-        async with Answers(worker.url) as answers:
+        async with answers_of(worker) as answers:
             while time.monotonic() - began < READY_SECONDS:
                 try:
-                    await answers.get("/health/live")
+                    await answers.lives()
                 except (aiohttp.ClientError, TimeoutError):
                     await asyncio.sleep(SUPERVISE_SECONDS)
                 else:
@@ -93,12 +93,12 @@ class Stack:
 
     async def ready(self, worker: HookedWorker) -> float:
         """Wait until a worker is ready; return the seconds that took."""
-        async with Answers(worker.url) as answers:
+        async with answers_of(worker) as answers:
             return await answers.wait_until_ready(READY_SECONDS)
 
     async def counted(self, worker: HookedWorker, deadline_seconds: float) -> float:
         """Wait until a worker's live answers hold everything published so far; return the seconds."""
-        async with Answers(worker.url) as answers:
+        async with answers_of(worker) as answers:
             return await answers.wait_until_counted(time.time() * 1000, deadline_seconds)
 
     async def supervise(self) -> None:
@@ -163,6 +163,7 @@ async def deployed(
     )
     await asyncio.to_thread(migrate.up, postgres.dsn)
     await topics.declare(load(environment))
+    await put_key(load(environment))
     wired = {variable("postgres_dsn"): _through(postgres.dsn, postgres_wire.port)}
     workers = []
     for name, told in bootstraps.items():

@@ -8,9 +8,9 @@ import aiohttp
 import orjson
 from msgspec import Struct, field
 
-from tally.oracle.api import Answers
 from tally.simulator.records import SEND_RESULTS, RawRecord
 from tests.faults.hooked_worker import HookedWorker
+from tests.support.keys import answers_of
 
 POLL_SECONDS = 0.5
 PAGE = 500
@@ -46,7 +46,7 @@ class Watcher(Struct):
 
     async def _look(self, worker: HookedWorker, tenant: str) -> None:
         try:
-            async with Answers(worker.url) as answers, asyncio.timeout(2.0):
+            async with answers_of(worker) as answers, asyncio.timeout(2.0):
                 answer = await answers.get(f"/v1/tenants/{tenant}/campaigns?limit={PAGE}")
         except (aiohttp.ClientError, TimeoutError):
             return

@@ -95,7 +95,7 @@ async def collector_process(
     pbx = {"name": "pbx01", "host": "127.0.0.1", "port": server.port, "username": "dialer", "secret": SECRET}
     named = ("kafka_bootstrap", "topic_prefix", "partitions", "replication_factor")
     own = {name: str(getattr(settings, name)) for name in named}
-    own |= {"ami_web_port": str(settings.ami_web_port), "ami_pbxs": json.dumps([pbx])}
+    own |= {"ami_metrics_port": str(settings.ami_metrics_port), "ami_pbxs": json.dumps([pbx])}
     async with tally_process({variable(name): value for name, value in own.items()}, log, "ami") as process:
         yield process
 
@@ -104,7 +104,7 @@ async def until_ready(settings: Settings) -> None:
     async with asyncio.timeout(30), ClientSession() as client:
         while True:
             try:
-                async with client.get(f"http://127.0.0.1:{settings.ami_web_port}/health/ready") as answer:
+                async with client.get(f"http://127.0.0.1:{settings.ami_metrics_port}/health/ready") as answer:
                     if answer.status == 200:
                         return
             except OSError:
@@ -116,7 +116,7 @@ async def until_ready(settings: Settings) -> None:
 async def test_a_collector_that_is_asked_to_stop_has_published_all_and_ends_with_0(
     kafka: Kafka, tmp_path: Path
 ) -> None:
-    settings = settings_of(kafka, ami_web_port=str(free_port(0)))
+    settings = settings_of(kafka, ami_metrics_port=str(free_port(0)))
     log = tmp_path / "log"
     async with ami_server(Plan(BURST)) as server, collector_process(settings, server, log) as process:
         await until_ready(settings)

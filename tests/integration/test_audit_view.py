@@ -27,7 +27,7 @@ FLOW_SECONDS = 20.0
 
 @pytest.fixture
 def environment(kafka: Kafka, database: str) -> dict[str, str]:
-    more = {"audit_web_port": str(free_port(0))}
+    more = {"audit_metrics_port": str(free_port(0))}
     return environment_of(kafka.bootstrap, database, f"v{uuid4().hex[:8]}-", **more)
 
 
@@ -107,7 +107,7 @@ async def test_while_events_flow_answers_are_compared_and_nothing_is_wrong(
 
 
 async def audited_again_and_again(environment: dict[str, str], view: Between, log: Path) -> None:
-    port = load(environment).audit_web_port
+    port = load(environment).audit_metrics_port
     command = ("audit", "--every", "1", "--view", view.url)
     async with tally_process({**environment, variable("log_format"): "json"}, log, *command) as process:
         metrics = await until_measured(port, lambda m: m["tally_audit_timestamp_seconds", ""] > 0)

@@ -18,6 +18,7 @@ from tally.simulator.records import RawRecord
 from tally.streams.operations import dead_letters
 from tally.streams.settings import Settings, load, variable
 from tests.support.judge import counted, prepare, publish, simulated, verdict
+from tests.support.keys import SHOWN
 from tests.support.servers import Kafka, Postgres
 from tests.support.workers import WorkerProcess, environment_of, until_exit, workers
 
@@ -193,8 +194,8 @@ async def test_only_what_is_meant_for_everybody_is_served(
     await worker.ready()
     async with aiohttp.ClientSession() as session:
         for path, status in {
-            "/metrics": 200,
-            "/health/live": 200,
+            "/metrics": 404,
+            "/health/live": 404,
             "/v1/tenants/t/campaigns/none": 404,
             "/": 404,
             "/table/": 404,
@@ -202,7 +203,7 @@ async def test_only_what_is_meant_for_everybody_is_served(
             "/stats/": 404,
             "/graph": 404,
         }.items():
-            async with session.get(worker.url + path) as response:
+            async with session.get(worker.url + path, headers=SHOWN) as response:
                 assert (path, response.status) == (path, status)
 
 
@@ -216,5 +217,8 @@ async def test_a_worker_that_found_a_backlog_and_then_idles_is_alive(
         await worker.ready()
         await counted(worker)
         await asyncio.sleep(4)
-        async with aiohttp.ClientSession() as session, session.get(worker.url + "/health/live") as response:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(worker.metrics_url + "/health/live") as response,
+        ):
             assert (response.status, await response.json()) == (200, {"status": "ok", "reasons": []})

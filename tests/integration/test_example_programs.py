@@ -1,6 +1,7 @@
 """The programs in examples/ work as described against a running worker."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tally.deploy import migrate
+from tests.support.keys import PRESENTED
 from tests.support.servers import Kafka
 from tests.support.workers import environment_of, workers
 
@@ -26,6 +28,7 @@ async def run(name: str, *arguments: str) -> list[str]:
             *(sys.executable, "-W", "error", str(EXAMPLES / name), *arguments),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env=os.environ | {"TALLY_API_KEY": PRESENTED.text},
         )
         printed, _ = await process.communicate()
     assert process.returncode == 0, printed.decode()

@@ -9,7 +9,6 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from tally.oracle.api import Answers
 from tally.schemas.errors import BadEvent
 from tally.schemas.numbers import Number
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord
@@ -18,6 +17,7 @@ from tally.streams.operations.looks import Looks
 from tally.streams.operations.numbers import all_numbers, remove_number, set_number
 from tally.streams.settings import Settings, load
 from tests.support.judge import counted, prepare, publish, verdict
+from tests.support.keys import answers_of
 from tests.support.servers import Kafka
 from tests.support.webhooks import body, messages, status
 from tests.support.workers import WorkerProcess, environment_of, workers
@@ -49,7 +49,7 @@ def accepted(tenant: str, number_id: str, message_id: str) -> RawRecord:
 
 
 async def count_of(worker: WorkerProcess, tenant: str, counter: str = "accepted") -> int:
-    async with Answers(worker.url) as answers:
+    async with answers_of(worker) as answers:
         found: list[dict[str, Any]] = await answers.campaigns(tenant)
     return sum(one["totals"][counter] for one in found)
 

@@ -1,4 +1,4 @@
-"""Laws of every address of the web server, and of health and metrics."""
+"""Laws of every address of the web server."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -10,11 +10,10 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.streams import web
-from tally.streams.runtime.health import Verdict
 from tally.streams.web import routes
-from tally.streams.web.routes import OPERATIONS, READ_API, ROUTES, STREAM
+from tally.streams.web.routes import READ_API, ROUTES, STREAM
 from tests.support.view_rows import PROMO, put
-from tests.support.web_api import OPERATORS, Api, campaign_target, error_code, serving
+from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
 
 
 @pytest.mark.asyncio
@@ -54,34 +53,12 @@ async def test_our_own_fault_is_500_and_tells_nothing_of_itself(
 async def test_head_has_the_headers_of_get_and_no_body(api: Api) -> None:
     put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
     read = (campaign_target("t1", "c1"), "/v1/tenants/t1/campaigns", OPERATORS)
-    for target in (*read, "/health/live", "/metrics"):
+    for target in read:
         get, _ = await api.ask(target)
         head, body = await api.ask(target, "HEAD")
         assert (head.status, body) == (200, b"")
         assert head.headers.get("ETag") == get.headers.get("ETag")
         assert head.headers["Content-Type"] == get.headers["Content-Type"]
-
-
-@pytest.mark.asyncio
-async def test_health_is_200_or_503_with_reasons(api: Api) -> None:
-    response, body = await api.ask("/health/live")
-    assert (response.status, orjson.loads(body)) == (200, {"status": "ok", "reasons": []})
-    response, body = await api.ask("/health/ready")
-    assert response.status == 503
-    assert orjson.loads(body) == {"status": "failing", "reasons": ["lag: not known yet"]}
-    api.live, api.ready = Verdict(("fold: stuck",)), Verdict()
-    assert (await api.ask("/health/live"))[0].status == 503
-    assert (await api.ask("/health/ready"))[0].status == 200
-
-
-@pytest.mark.asyncio
-async def test_metrics_are_served_in_prometheus_format(api: Api) -> None:
-    api.metrics.count("tally_batches_total", 5)
-    response, body = await api.ask("/metrics")
-    assert response.status == 200
-    assert response.headers["Content-Type"].startswith("text/plain; version=")
-    assert b"\ntally_batches_total 5.0\n" in body
-    assert b"faust" not in body
 
 
 @pytest.mark.asyncio
@@ -95,7 +72,6 @@ async def test_none_of_fausts_own_pages_is_served(api: Api, path: str) -> None:
 @pytest.mark.asyncio
 async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(api: Api) -> None:
     put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
-    api.ready = Verdict()
     for endpoint in ROUTES:
         target = endpoint.path.format(tenant="t1", campaign="c1", file="main.js")
         # A stream has no end: its own tests read it.
@@ -113,18 +89,10 @@ async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(a
             assert all(name.encode() in body for name in endpoint.parameters), endpoint.name
 
 
-@pytest.mark.asyncio
-async def test_a_process_without_a_view_answers_what_every_process_does() -> None:
-    async with serving(debug=False, reads=False) as api:
-        for endpoint in ROUTES:
-            response, _ = await api.ask(endpoint.path.format(tenant="t1", campaign="c1", file="x"))
-            assert (response.status != 404) is (endpoint in OPERATIONS), endpoint.name
-
-
 def test_every_module_with_routes_is_served() -> None:
     modules = [import_module(found.name) for found in iter_modules(web.__path__, f"{web.__name__}.")]
     declared = [one for module in modules if module is not routes for one in getattr(module, "ROUTES", ())]
 
     unserved = {one.name for one in declared} - {one.name for one in ROUTES}
-    assert not unserved, "ROUTES of a module join READ_API or OPERATIONS in streams/web/routes.py"
+    assert not unserved, "ROUTES of a module join READ_API or STREAM in streams/web/routes.py"
     assert len(declared) == len(ROUTES)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tests.support.keys import SHOWN
+
 SECONDS = 10.0
 """How long a test waits for a frame."""
 
@@ -66,7 +68,8 @@ async def stream(port: int, target: str, last_id: str | None = None) -> AsyncIte
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
     try:
         last = "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
-        writer.write(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n{last}\r\n".encode())
+        key = f"Authorization: {SHOWN['Authorization']}\r\n"
+        writer.write(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n{key}{last}\r\n".encode())
         async with asyncio.timeout(SECONDS):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
         yield Stream(int(head.split()[1]), head, reader, writer)

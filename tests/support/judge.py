@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from random import Random
 
 from tally.deploy import migrate
-from tally.oracle.api import Answers
 from tally.oracle.comparison import Difference
 from tally.simulator.campaign import past_start_s
 from tally.simulator.mixed import mixed
@@ -15,6 +14,7 @@ from tally.streams.dev.judging import judged
 from tally.streams.dev.publisher import Publisher
 from tally.streams.operations import topics
 from tally.streams.settings import load
+from tests.support.keys import answers_of
 from tests.support.workers import WorkerProcess
 
 COUNTED_SECONDS = 60.0
@@ -41,12 +41,12 @@ async def publish(
 
 async def counted(worker: WorkerProcess, deadline_seconds: float = COUNTED_SECONDS) -> float:
     """Wait until the worker's answers hold everything published so far; return the seconds that took."""
-    async with Answers(worker.url) as answers:
+    async with answers_of(worker) as answers:
         return await answers.wait_until_counted(time.time() * 1000, deadline_seconds)
 
 
 async def verdict(worker: WorkerProcess) -> list[Difference]:
     """Return every difference between the recount and the view or Postgres."""
-    async with Answers(worker.url) as answers:
+    async with answers_of(worker) as answers:
         judgement = await judged(worker.settings, answers)
     return [*judgement.in_view, *judgement.in_postgres]

@@ -30,7 +30,7 @@ async def serve(roles: str, member: Member, behaviour: str) -> None:
     member.tells(lambda: report_of(metrics.registry), Verdict, lambda: Verdict((f"{roles}: not yet",)))
     serving = []
     if "view" in roles:
-        server = WebServer(_app(member), lambda _: None)
+        server = WebServer(_app(), lambda _: None)
         await server.prepare()
         serving = [member.serve(server.adopt)]
     if behaviour == "stuck":
@@ -38,12 +38,11 @@ async def serve(roles: str, member: Member, behaviour: str) -> None:
     await asyncio.gather(member.run(), *serving)
 
 
-def _app(member: Member) -> web.Application:
+def _app() -> web.Application:
     async def said(_: web.Request) -> web.Response:
         return web.Response(text="the view")
 
     app = web.Application()
-    app.router.add_get("/metrics", member.page)
     app.router.add_get("/v1/said", said)
     return app
 

@@ -25,7 +25,10 @@ class Between:
         if self.is_broken:
             raise web.HTTPServiceUnavailable
         asked = URL(self._worker_url + request.raw_path, encoded=True)
-        async with ClientSession() as client, client.get(asked) as response:
+        async with (
+            ClientSession() as client,
+            client.get(asked, headers={"Authorization": request.headers["Authorization"]}) as response,
+        ):
             body = await response.json()
             self.change(body)
             return web.Response(status=response.status, body=json.dumps(body))

@@ -13,11 +13,14 @@ from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
 from tally.streams.dev.free_port import free_port
-from tally.streams.runtime.health import Verdict
+from tally.streams.keys.keyring import Keyring
+from tally.streams.web.admission import UNBOUND, Admission
 from tally.streams.web.app import WebApp
-from tally.streams.web.endpoints import Probes
-from tally.streams.web.routes import register
+from tally.streams.web.journal import Journal
+from tally.streams.web.pace import Pace
+from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.worker.metrics import Metrics
+from tests.support.keys import KEY, PRESENTED, SHOWN
 from tests.support.view_rows import put_progress
 
 OPERATORS = "/v1/tenants/t1/operators"
@@ -44,11 +47,16 @@ ODD_IDS += ['"', "\\", "a&b=c", "*", "//", "x" * 128, ":", "~", "..."]
 class Api:
     """A running web server over a view that the test fills."""
 
-    def __init__(self, port: int, http: aiohttp.ClientSession, partitions: int = 2) -> None:
+    def __init__(
+        self, port: int, http: aiohttp.ClientSession, metrics: Metrics, partitions: int, pace: Pace
+    ) -> None:
         self.view = View(partitions)
         self.lag = LagTracker()
-        self.live, self.ready = Verdict(), Verdict(("lag: not known yet",))
-        self.metrics = Metrics("0.0.0")
+        self.metrics = metrics
+        self.keyring = Keyring()
+        self.keyring.put(PRESENTED.key_id, KEY)
+        self.keyring.known()
+        self.admission = Admission(self.keyring, NEEDED, without_key=WITHOUT_KEY, pace=pace)
         self.now_ms = 1_795_350_900_000
         self.port = port
         self._base = f"http://127.0.0.1:{port}"
@@ -68,9 +76,6 @@ class Api:
         self.catch_up()
         put_progress(self.view, 0, 10 + transaction, seq=transaction)
 
-    def probes(self) -> Probes:
-        return Probes(self.metrics, lambda: self.live, lambda: self.ready)
-
     def queries(self) -> Queries:
         return Queries(self.view, self.lag, 3, time.monotonic, 60, lambda: self.now_ms)
 
@@ -78,18 +83,20 @@ class Api:
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None
     ) -> tuple[aiohttp.ClientResponse, bytes]:
         url = URL(self._base + target, encoded=True)
-        async with self._http.request(method, url, headers=headers) as response:
+        shown = SHOWN if headers is None else SHOWN | headers
+        async with self._http.request(method, url, headers=shown) as response:
             return response, await response.read()
 
 
 @asynccontextmanager
 async def serving(
-    *, debug: bool, partitions: int = 2, reads: bool = True, port: int = 0
+    *, debug: bool, partitions: int = 2, port: int = 0, pace: Pace = UNBOUND
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
-    port = port or free_port(0)
+    port, metrics = port or free_port(0), Metrics("0.0.0")
     app = WebApp(
         "tally-web-test",
+        metrics,
         broker="kafka://127.0.0.1:1",
         web_bind="127.0.0.1",
         web_host="127.0.0.1",
@@ -97,8 +104,8 @@ async def serving(
         debug=debug,
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
-        running = Api(port, http, partitions)
-        register(app, running.probes(), running.queries() if reads else None)
+        running = Api(port, http, metrics, partitions, pace)
+        register(app, running.queries(), running.admission, Journal(metrics, NEEDED))
         await app.web.start()
         try:
             yield running

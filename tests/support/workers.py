@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from tally.oracle.api import Answers
+import aiohttp
+
 from tally.streams.dev.free_port import free_port
 from tally.streams.settings import Settings, load, variable
+from tests.support.keys import LET_IN_SECONDS, PRESENTED, SHOWN, answers_of, put_key
 
 READY_SECONDS = 45.0
 COMMAND_SECONDS = 60.0
@@ -28,12 +30,14 @@ class WorkerProcess:
         self.state = Path(more.pop("state_folder", str(folder / name)))
         own = {
             variable("web_port"): str(free_port(0)),
+            variable("metrics_port"): str(free_port(0)),
             variable("state_folder"): str(self.state),
             **{variable(setting): value for setting, value in more.items()},
         }
         self.environment = {variable("processes"): "1", **environment, **own}
         self.settings = load(self.environment)
         self.url = f"http://127.0.0.1:{self.settings.web_port}"
+        self.metrics_url = f"http://127.0.0.1:{self.settings.metrics_port}"
         self.log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.command: tuple[str, ...] = (sys.executable, "-m", "tally.streams.cli", "worker")
@@ -69,10 +73,25 @@ class WorkerProcess:
 
     async def ready(self) -> None:
         try:
-            async with Answers(self.url) as answers:
+            async with answers_of(self) as answers:
                 await answers.wait_until_ready(READY_SECONDS)
+            await self.let_in()
         except Exception as error:
             raise AssertionError(self.log.read_text()[-3000:]) from error
+
+    async def let_in(self) -> None:
+        """Put the key of tests into its topic if it is not there, and wait until the worker knows it."""
+        if "view" not in self.settings.roles:
+            return
+        async with asyncio.timeout(LET_IN_SECONDS), aiohttp.ClientSession(headers=SHOWN) as http:
+            if await self._status(http) == 401:
+                await put_key(self.settings)
+            while await self._status(http) in (401, 503):
+                await asyncio.sleep(0.05)
+
+    async def _status(self, http: aiohttp.ClientSession) -> int:
+        async with http.get(self.url + "/v1/tenants/-/campaigns?limit=1") as response:
+            return response.status
 
 
 @contextmanager
@@ -124,6 +143,10 @@ def environment_of(bootstrap: str, dsn: str, prefix: str, **more: str) -> dict[s
         variable("topic_prefix"): prefix,
         variable("partitions"): "4",
         variable("replication_factor"): "1",
+        variable("api_key"): PRESENTED.text,
+        # Limits have tests of their own.
+        variable("reads_per_second"): "1000000",
+        variable("reads_burst"): "1000000",
         **{variable(name): value for name, value in more.items()},
     }
 

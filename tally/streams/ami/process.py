@@ -25,7 +25,7 @@ async def collector_parts(settings: Settings) -> Parts:
     return Parts(
         apps=(),
         services={
-            "http": lambda: serve(WebServer(app), settings.web_host, settings.ami_web_port),
+            "http": lambda: serve(WebServer(app), settings.metrics_host, settings.ami_metrics_port),
             "collector": collector.run,
         },
     )

@@ -61,7 +61,7 @@ async def audit_parts(settings: Settings, with_raw: bool, view: str, every_secon
     return Parts(
         apps=(),
         services={
-            "http": lambda: serve(WebServer(app), settings.web_host, settings.audit_web_port),
+            "http": lambda: serve(WebServer(app), settings.metrics_host, settings.audit_metrics_port),
             "audit": auditing.run,
         },
     )

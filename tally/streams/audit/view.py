@@ -76,6 +76,7 @@ async def following(settings: Settings, starts: Mapping[int, int]) -> AsyncItera
 
 
 ANSWER_SECONDS = 10.0
+NEEDS_KEY = (401, 403)
 ANSWERED = (200, 404)
 """A campaign without counts answers 404; that answer holds a receipt too."""
 
@@ -89,13 +90,14 @@ class NoAnswer(Exception):
 class Asking:
     """A client of one worker's read API. Raises NoAnswer if the address is invalid."""
 
-    def __init__(self, url: str, generation: int) -> None:
+    def __init__(self, url: str, generation: int, key: str) -> None:
         self._url = address(url)
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._generation = generation
 
     async def __aenter__(self) -> "Asking":
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-        self._session = aiohttp.ClientSession(timeout=timeout)
+        self._session = aiohttp.ClientSession(timeout=timeout, headers=self._headers)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -128,6 +130,10 @@ class Asking:
         # Sent as it is: the client would resolve path segments of dots, and an id may be one.
         url = URL(self._url + path, encoded=True)
         async with self._session.get(url, allow_redirects=False) as response:
+            if response.status in NEEDS_KEY:
+                raise NoAnswer(
+                    f"the view refuses {path}: TALLY_API_KEY must be a key with `read` for all tenants"
+                )
             if response.status not in ANSWERED:
                 raise NoAnswer(f"the view answers {path} with HTTP status {response.status}")
             return await response.read()
@@ -165,7 +171,7 @@ async def against_view(settings: Settings, url: str, kept: Copies, partitions: i
 
     Raises NoAnswer, TimeoutError and KafkaError.
     """
-    async with Asking(url, settings.generation) as asking:
+    async with Asking(url, settings.generation, settings.api_key.get_secret_value()) as asking:
         await asking.ask(ANYBODY)
         local = {partition: await kept.refreshed(partition) for partition in range(partitions)}
         versions = Versions(_rows(local))

@@ -21,7 +21,7 @@ def ami() -> None:
     settings = load()
     if not settings.ami_pbxs:
         fail("TALLY_AMI_PBXS names no PBX", code=2)
-    need_port(settings.web_host, settings.ami_web_port, variable("ami_web_port"))
+    need_port(settings.metrics_host, settings.ami_metrics_port, variable("ami_metrics_port"))
     logs.configure(settings)
     for line in exposed_pbxs(settings):
         log.warning(line)

@@ -55,7 +55,7 @@ def audit(
     except NoAnswer as error:
         fail(str(error), code=NOT_MADE)
     settings = load()
-    need_port(settings.web_host, settings.audit_web_port, variable("audit_web_port"))
+    need_port(settings.metrics_host, settings.audit_metrics_port, variable("audit_metrics_port"))
     logs.configure(settings)
     run_worker(lambda: audit_parts(settings, raw, view, every))
 

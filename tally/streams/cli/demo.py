@@ -18,6 +18,9 @@ from tally.streams.cli.output import console, fail, in_words
 from tally.streams.demo.run import Demo, log_file
 from tally.streams.dev.database import fresh_database
 from tally.streams.dev.free_port import free_port
+from tally.streams.dev.gateway import GATEWAY, new_app
+from tally.streams.dev.key_file import NAME as KEY_FILE
+from tally.streams.dev.key_file import key_in
 from tally.streams.dev.stack import HalfAStack, running
 from tally.streams.dev.supervisor import Supervisor
 from tally.streams.operations import topics
@@ -65,6 +68,7 @@ async def _demo(folder: Path, contacts: int, seed: int, tables: bool, keep: bool
         variable("topic_prefix"): name,
         variable("state_folder"): str(state),
         variable("web_port"): str(free_port(load().web_port)),
+        variable("metrics_port"): str(free_port(load().metrics_port)),
     }
     with running(folder, _say, **more) as stack:
         async with fresh_database(stack, name) as environment:
@@ -77,22 +81,29 @@ async def _run(
     settings = load({**os.environ, **environment})
     await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
     await topics.declare(settings)
-    log = log_file(folder)
+    key = await key_in(folder, settings)
+    log = log_file(folder, "worker")
+    app = new_app()
+    environment = {**environment, **app.environment()}
+    settings = load({**os.environ, **environment})
     supervisor = Supervisor(environment, log, _say)
-    supervising = asyncio.ensure_future(supervisor.run())
-    _say(f"worker starts; its log is {log}")
+    gateway = Supervisor(environment, log_file(folder, "gateway"), _say, GATEWAY, "gateway")
+    supervising = asyncio.gather(supervisor.run(), gateway.run())
+    _say(f"worker and gateway start; their logs are {log} and gateway.log beside it")
     try:
-        run = Demo(settings, supervisor, console, seed, shows_tables=tables)
+        run = Demo(settings, key.text, app, supervisor, console, seed, shows_tables=tables)
         verdict = await run.run(contacts)
         _print_verdict(verdict)
         if keep:
-            console.print(
-                f"look at {run.url}/v1/tenants/tenant-0/campaigns; Ctrl-C stops it", highlight=False
+            _say(
+                f'curl -s -H "Authorization: Bearer $(cat {folder / KEY_FILE})"'
+                f" {run.url}/v1/tenants/tenant-0/campaigns"
             )
+            _say("shows campaigns; Ctrl-C stops everything")
             await supervising
         return verdict
     finally:
-        await supervisor.stop()
+        await asyncio.gather(supervisor.stop(), gateway.stop())
         await supervising
 
 

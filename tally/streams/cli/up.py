@@ -17,6 +17,9 @@ from tally.oracle.api import Answers, NotYet
 from tally.streams.cli.output import console, fail, in_words
 from tally.streams.demo.run import log_file
 from tally.streams.dev.free_port import free_port
+from tally.streams.dev.gateway import GATEWAY, new_app
+from tally.streams.dev.key_file import NAME as KEY_FILE
+from tally.streams.dev.key_file import key_in
 from tally.streams.dev.stack import HalfAStack, running
 from tally.streams.dev.supervisor import Supervisor
 from tally.streams.dev.try_it import commands, write_environment
@@ -68,7 +71,9 @@ async def _up(folder: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     more = {
         variable("web_port"): str(free_port(load().web_port)),
+        variable("metrics_port"): str(free_port(load().metrics_port)),
         variable("state_folder"): str(_states(folder)),
+        **({} if load().gateway_apps else new_app().environment()),
     }
     with running(private_folder(folder), _say, **more) as stack:
         settings = stack.settings
@@ -77,19 +82,21 @@ async def _up(folder: Path) -> None:
         await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
         # Only Tally uses embedded brokers, so configurations of an earlier release may be altered.
         await topics.declare(settings, mend=stack.is_embedded)
-        log = log_file(folder)
+        key = await key_in(folder, settings)
+        log = log_file(folder, "worker")
         supervisor = Supervisor(stack.environment, log, _say)
-        supervising = asyncio.ensure_future(supervisor.run())
-        _say(f"worker starts; its log is {log}")
-        environment_file = write_environment(folder, stack.environment)
+        gateway = Supervisor(stack.environment, log_file(folder, "gateway"), _say, GATEWAY, "gateway")
+        supervising = asyncio.gather(supervisor.run(), gateway.run())
+        _say(f"worker and gateway start; their logs are {log} and gateway.log beside it")
+        environment_file = write_environment(folder, stack.environment, folder / KEY_FILE)
         try:
-            await _greet(settings, environment_file, stopping)
+            await _greet(settings, key.text, environment_file, stopping)
             ended = await until_stopped(stopping, stack.ended)
         finally:
             # The stack that the file names is about to stop.
             environment_file.unlink(missing_ok=True)
-            _say("stopping the worker, then the servers")
-            await supervisor.stop()
+            _say("stopping worker and gateway, then the servers")
+            await asyncio.gather(supervisor.stop(), gateway.stop())
             await supervising
     for line in ended:
         _say(line)
@@ -105,10 +112,12 @@ async def until_stopped(stopping: asyncio.Event, ended: Callable[[], list[str]])
     return found
 
 
-async def _greet(settings: Settings, environment_file: Path, stopping: asyncio.Event) -> None:
+async def _greet(settings: Settings, key: str, environment_file: Path, stopping: asyncio.Event) -> None:
     """Print the commands once the worker answers; return early on Ctrl-C."""
     url = f"http://{settings.web_host}:{settings.web_port}"
-    async with Answers(url) as answers:
+    gateway_url = f"http://{settings.gateway_host}:{settings.gateway_port}"
+    metrics_url = f"http://{settings.metrics_host}:{settings.metrics_port}"
+    async with Answers(url, metrics_url, key) as answers:
         ready = asyncio.ensure_future(answers.wait_until_ready(READY_SECONDS))
         stop = asyncio.ensure_future(stopping.wait())
         await asyncio.wait({ready, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -120,7 +129,7 @@ async def _greet(settings: Settings, environment_file: Path, stopping: asyncio.E
         _say(f"worker ready after {ready.result():.1f} s")
     except NotYet as error:
         _say(f"{error}; see its log")
-    for line in commands(environment_file, url):
+    for line in commands(environment_file, url, gateway_url, metrics_url):
         _say(line)
 
 

@@ -30,17 +30,19 @@ def watch(
     settings = load()
     at = (url or f"http://{settings.web_host}:{settings.web_port}").rstrip("/")
     try:
-        asyncio.run(_watch(at, tenant, campaign))
+        asyncio.run(_watch(at, settings.api_key.get_secret_value(), tenant, campaign))
     except KeyboardInterrupt:
         return
+    except aiohttp.ClientResponseError as error:
+        fail(f"{at} answers {error.status}: TALLY_API_KEY must be a key with `read` for {tenant}")
     except (aiohttp.ClientError, TimeoutError) as error:
         fail(f"{at} does not answer: {type(error).__name__}")
 
 
-async def _watch(url: str, tenant: str, campaign: str) -> None:
+async def _watch(url: str, key: str, tenant: str, campaign: str) -> None:
     path = f"/v1/tenants/{quote(tenant, safe='')}/campaigns?id={quote(campaign, safe='')}"
     pace, told, told_s = Pace(), None, float("-inf")
-    async with Answers(url) as answers:
+    async with Answers(url, url, key) as answers:
         while True:
             found = (await answers.get(path))["campaigns"]
             if not found:

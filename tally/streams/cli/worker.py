@@ -32,7 +32,9 @@ def worker(
     something is wrong: a supervisor starts it again.
     """
     settings = load(roles=roles) if roles else load()
-    need_port(settings.web_host, settings.web_port, variable("web_port"))
+    if "view" in settings.roles:
+        need_port(settings.web_host, settings.web_port, variable("web_port"))
+    need_port(settings.metrics_host, settings.metrics_port, variable("metrics_port"))
     made_of = split(settings.roles, settings.processes, _cores())
     logs.configure(settings)
     for line in exposed(settings):
@@ -52,7 +54,16 @@ def worker(
 
 def _become_parent(settings: Settings, made_of: tuple[tuple[Role, ...], ...]) -> NoReturn:
     """Replace this program by the parent of the processes, which needs half as much memory."""
-    plan = Plan(made_of, CHILD, settings.web_host, settings.web_port, settings.log_level, settings.log_format)
+    plan = Plan(
+        made_of,
+        CHILD,
+        settings.web_host,
+        settings.web_port,
+        settings.metrics_host,
+        settings.metrics_port,
+        settings.log_level,
+        settings.log_format,
+    )
     keep_private()
     sys.stdout.flush()
     os.execv(PARENT[0], (*PARENT, json.encode(plan).decode()))  # noqa: S606 - our own program

@@ -1,11 +1,11 @@
 """Publishes simulated raw events as producers would."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 
 from tally.simulator.live import Due
-from tally.simulator.records import RawRecord
+from tally.simulator.records import WEBHOOK_EVENTS, RawRecord
 from tally.streams.settings import Settings
 
 CHUNK = 100
@@ -16,8 +16,10 @@ TICK_SECONDS = 0.05
 class Publisher:
     """Publishes to the raw topics and waits for the brokers' acknowledgements."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, post: Callable[[bytes], Awaitable[None]] | None = None) -> None:
         self._names = settings.names
+        self._post = post
+        """Takes webhooks; without, they go to Kafka directly too."""
         self._producer = settings.kafka.producer(linger_ms=5, max_request_size=4 << 20)
 
     async def __aenter__(self) -> "Publisher":
@@ -60,6 +62,8 @@ class Publisher:
             published(now)
 
     async def _send(self, record: RawRecord) -> "asyncio.Future[object]":
+        if self._post is not None and record.topic == WEBHOOK_EVENTS and record.value is not None:
+            return asyncio.ensure_future(self._post(record.value))
         # A tombstone needs a key, or the client refuses it.
         key = b"" if record.key is None and record.value is None else record.key
         sent: asyncio.Future[object] = await self._producer.send(

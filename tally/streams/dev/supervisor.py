@@ -1,4 +1,4 @@
-"""Keeps a worker process running: restarts it with backoff and stops it in order."""
+"""Keeps a process such as a worker running: restarts it with backoff and stops it in order."""
 
 import asyncio
 import os
@@ -28,11 +28,13 @@ class Supervisor:
         log_file: Path,
         say: Callable[[str], None],
         command: Sequence[str] = WORKER,
+        name: str = "worker",
     ) -> None:
         self._environment = {**os.environ, **environment}
         self._log_file = log_file
         self._say = say
         self._command = command
+        self._name = name
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self.starts = 0
@@ -54,7 +56,7 @@ class Supervisor:
             if loop.time() - began >= STABLE_SECONDS:
                 backoff.succeeded()
             pause = backoff.failed(jitter=0.0)
-            self._say(f"worker ended with {describe(code)}; starting it again in {pause:g} s")
+            self._say(f"{self._name} ended with {describe(code)}; starting it again in {pause:g} s")
             await asyncio.wait({asyncio.ensure_future(self._stopping.wait())}, timeout=pause)
 
     async def _run_once(self) -> int:

@@ -5,17 +5,19 @@ there twice counts once.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.partitioner import DefaultPartitioner
 
 from tally.schemas.topics import RAW_LIMIT_BYTES
 from tally.streams.gateway.publishing import BATCH_BYTES, SEND_SECONDS, Record
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
-from tally.tables.kafka.batches import acknowledged, send_entries
+from tally.tables.kafka.batches import Sent, acknowledged, send_entries
 
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
@@ -28,15 +30,28 @@ class KafkaConnection:
         self._producer = producer
 
     async def send(self, topic: str, turn: int, records: Sequence[Record]) -> None:
-        """Append records to one partition, chosen by `turn`; return once they are safe. Raises KafkaError."""
+        """Append records, and return once they are safe. Raises KafkaError.
+
+        Those without a key go to one partition, chosen by `turn`.
+        """
         partitions = sorted(await self._producer.partitions_for(topic))
-        sent = await send_entries(
-            self._producer,
-            topic,
-            partitions[turn % len(partitions)],
-            [(None, record.value) for record in records],
-            [record.headers for record in records],
-        )
+        grouped: defaultdict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            key = record.key
+            grouped[
+                partitions[turn % len(partitions)]
+                if key is None
+                else DefaultPartitioner()(key, partitions, partitions)
+            ].append(record)
+        sent: list[Sent] = []
+        for partition, some in grouped.items():
+            sent += await send_entries(
+                self._producer,
+                topic,
+                partition,
+                [(record.key, record.value) for record in some],
+                [record.headers for record in some],
+            )
         # Shielded: the client cannot retry a batch whose future was cancelled.
         await asyncio.shield(asyncio.ensure_future(acknowledged([part.future for part in sent])))
 

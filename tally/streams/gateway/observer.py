@@ -26,12 +26,19 @@ Outcome = Literal[
 another type or encoding, too slow or too large; no room for it; no acknowledgement in time."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
+Posted = Literal["accepted", "refused", "not_acknowledged"]
+"""What became of the items of a producer's body."""
+POSTED: tuple[Posted, ...] = get_args(Posted)
+
 ACK_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)
 SAID_AGAIN_SECONDS = 60.0
 
 
-def metrics_of(apps: Iterable[str]) -> tuple[Metric, ...]:
-    """Return the metrics of a gateway with these apps. Names never change. Pure."""
+def metrics_of(apps: Iterable[str], topics: Iterable[str]) -> tuple[Metric, ...]:
+    """Return the metrics of a gateway with these apps, and topics that producers post to. Pure.
+
+    Names never change.
+    """
     names = tuple(apps)
     by_app = tuple((name,) for name in names)
     return (
@@ -54,6 +61,13 @@ def metrics_of(apps: Iterable[str]) -> tuple[Metric, ...]:
             "histogram",
             "from the last byte of a body to the brokers' acknowledgement",
             buckets=ACK_BUCKETS,
+        ),
+        Metric(
+            "tally_gateway_items_total",
+            "counter",
+            "items that producers posted by topic and what became of them: a body with a bad part is refused",
+            ("topic", "outcome"),
+            tuple(product(topics, POSTED)),
         ),
         Metric("tally_gateway_bytes_in_flight", "gauge", "bytes of bodies that are under way"),
         Metric("tally_gateway_up", "gauge", "1 while the brokers take what is published, else 0"),
@@ -90,6 +104,10 @@ class GatewayObserver:
             self._metrics.set("tally_gateway_accepted_timestamp_seconds", now_s, app=app)
         elif outcome in ("forged", "handshake_refused"):
             self._warn(app, outcome)
+
+    def posted(self, topic: str, outcome: Posted, items: int) -> None:
+        """Count what became of the items of a body."""
+        self._metrics.count("tally_gateway_items_total", items, topic=topic, outcome=outcome)
 
     def acknowledged(self, seconds: float) -> None:
         """Note how long the brokers took."""

@@ -1,59 +1,116 @@
 """The gateway process, built from the settings."""
 
+import asyncio
 import random
 import time
 
 from aiohttp import web
 
 from tally.agents.clock import unix_ms
-from tally.streams.gateway import webhooks
+from tally.schemas.topics import API_KEYS, NUMBERS
+from tally.streams.gateway import results, webhooks
 from tally.streams.gateway.intake import Intake, refusals
-from tally.streams.gateway.kafka import connect
+from tally.streams.gateway.kafka import KafkaConnection, connect
 from tally.streams.gateway.observer import Clocks, GatewayObserver, metrics_of
 from tally.streams.gateway.publishing import Publishing
+from tally.streams.gateway.results import Results
 from tally.streams.gateway.room import Room
 from tally.streams.gateway.webhooks import Webhooks
+from tally.streams.keys.keyring import Keyring, keys_follower
+from tally.streams.operations.following import Follower
+from tally.streams.operations.numbers import numbers_follower
+from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.http import answers, http_app, serve
 from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
-from tally.streams.web.responses import in_one_shape
+from tally.streams.web.admission import Admission, finish, pattern_of
+from tally.streams.web.journal import Journal, add_request_id, journal_metrics
+from tally.streams.web.pace import Pace
+from tally.streams.web.responses import Handler, in_one_shape
 from tally.streams.web.serving import WebServer
 
-TOPICS = (webhooks.TOPIC,)
+TOPICS = (webhooks.TOPIC, *results.TOPICS)
+PATHS = (webhooks.PATH, *results.PATHS)
+FOLLOWED = (API_KEYS, NUMBERS)
+"""Topics that say who may post, and whose business numbers are."""
 STOP_SECONDS = 5.0
 """How long requests under way may take at the end; they are answered within three seconds."""
 
 
 async def gateway_parts(settings: Settings) -> Parts:
-    """Return the parts to run: publishing, the door for requests, and one for metrics and health."""
-    metrics = MetricSet(metrics_of(app.name for app in settings.gateway_apps))
+    """Return the parts to run: publishing, keys and numbers, the door for requests, and one for metrics."""
+    names_of_apps = [app.name for app in settings.gateway_apps]
+    metrics = MetricSet((*metrics_of(names_of_apps, results.TOPICS), *journal_metrics(PATHS)))
     clocks = Clocks(unix_ms, time.monotonic)
     observer = GatewayObserver(metrics, clocks)
     names = [settings.names.raw(topic) for topic in TOPICS]
-    publishing = Publishing(names, lambda: connect(settings, names), observer, random.random)
+    declared = asyncio.Event()
+
+    async def connected() -> KafkaConnection:
+        connection = await connect(settings, [*names, *map(settings.names.raw, FOLLOWED)])
+        declared.set()
+        return connection
+
+    async def follow(follower: Follower) -> None:
+        # Who asks for a topic that there is not lets the brokers create it with their defaults.
+        await declared.wait()
+        await follower.run()
+
+    publishing = Publishing(names, connected, observer, random.random)
     room = Room(settings.gateway_bytes)
     metrics.follow("tally_gateway_bytes_in_flight", lambda: float(room.used_bytes))
     intake = Intake(publishing, room, settings.names, observer, clocks)
-    app = gateway_app(Webhooks(settings.gateway_apps, intake, observer, clocks))
+    posted = Results(intake, observer, settings.conventions, settings.rules)
+    keyring = Keyring()
+    admission = Admission(
+        keyring,
+        results.NEEDED,
+        settings.web_hosts,
+        settings.web_origins,
+        without_key=[webhooks.PATH],
+        pace=Pace(settings.posts_per_second, settings.posts_burst),
+    )
+    journal = Journal(metrics, PATHS)
+    app = gateway_app(Webhooks(settings.gateway_apps, intake, observer, clocks), posted, admission, journal)
     server = WebServer(app, observer.closed, stop_seconds=STOP_SECONDS, shares_port=True)
     metrics.follow("tally_web_connections", lambda: float(len(server.connections)))
-    own = http_app(metrics, {"live": answers, "ready": observer.ready})
+
+    def ready() -> Verdict:
+        unread = () if keyring.is_known and posted.has_numbers else ("keys and numbers: not read yet",)
+        return Verdict((*observer.ready().reasons, *unread))
+
+    own = http_app(metrics, {"live": answers, "ready": ready})
     # Stopped in reverse order: what is under way is published before publishing ends.
     return Parts(
         apps=(),
         services={
-            "metrics": lambda: serve(WebServer(own), settings.gateway_host, settings.gateway_metrics_port),
+            "metrics": lambda: serve(WebServer(own), settings.metrics_host, settings.gateway_metrics_port),
             "publishing": publishing.run,
+            "keys": lambda: follow(keys_follower(settings, keyring)),
+            "numbers": lambda: follow(numbers_follower(settings, posted.read_by)),
             "gateway": lambda: serve(server, settings.gateway_host, settings.gateway_port),
         },
     )
 
 
-def gateway_app(hooks: Webhooks) -> web.Application:
+def by_method(**handlers: Handler) -> Handler:
+    """Return a handler that passes each method to its own, and answers 405 to others."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method not in handlers:
+            raise web.HTTPMethodNotAllowed(request.method, handlers)
+        return await handlers[request.method](request)
+
+    return answer
+
+
+def gateway_app(hooks: Webhooks, posted: Results, admission: Admission, journal: Journal) -> web.Application:
     """Return the application of the gateway."""
-    app = web.Application(middlewares=[in_one_shape, refusals])
-    path = webhooks.PATH.replace("{app}", "{app:[^/]+}")
-    app.router.add_get(path, hooks.handshake, allow_head=False)
-    app.router.add_post(path, hooks.accept)
+    app = web.Application(middlewares=[journal.note, in_one_shape, admission.check, refusals])
+    app.on_response_prepare.extend((finish, add_request_id))
+    # For every method: else a method that is not answered would not be at any address, with its rules.
+    app.router.add_route("*", pattern_of(webhooks.PATH), by_method(GET=hooks.handshake, POST=hooks.accept))
+    for path in results.PATHS:
+        app.router.add_route("*", pattern_of(path), by_method(POST=posted.accept))
     return app

@@ -33,6 +33,8 @@ class Record(Struct, frozen=True):
 
     value: bytes
     headers: Headers
+    key: bytes | None = None
+    """Its key in a compacted topic, which decides its partition; others are spread."""
 
 
 class TooLargeForBrokers(Exception):

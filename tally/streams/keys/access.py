@@ -40,14 +40,23 @@ NOT_THEIRS = Refused(404, "unknown_tenant", "this key is for no such tenant")
 
 
 def decide(
-    authorization: Sequence[str], needed: Needed, tenant: str | None, keys: Mapping[str, Key], now_ms: int
+    authorization: Sequence[str],
+    needed: Needed | None,
+    tenant: str | None,
+    keys: Mapping[str, Key],
+    now_ms: int,
 ) -> Granted | Refused:
-    """Decide on a request by its Authorization headers, and the tenant in its path."""
+    """Decide on a request by its Authorization headers, and the tenant in its path.
+
+    `needed` is None for an address that there is not: who has any key learns that, nobody else does.
+    """
     scheme, _, written = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
     presented = read_presented(written.strip()) if scheme.lower() == SCHEME else None
     key = None if presented is None else recognised(presented, keys, now_ms)
     if presented is None or key is None:
         return NO_KEY
+    if needed is None:
+        return Granted(presented.key_id, key)
     if needed.is_tenants and (tenant is None or not key.opens(tenant)):
         return NOT_THEIRS
     if needed.scope not in key.scopes:

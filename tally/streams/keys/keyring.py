@@ -32,6 +32,10 @@ class Keyring:
         except BadKey as error:
             log.warning("no key", offset=record.offset, wanted="tally keys add", error=str(error))
             return
+        self.put(key_id, key)
+
+    def put(self, key_id: str, key: Key | None) -> None:
+        """Set a key, or remove it."""
         if key is None:
             self._keys.pop(key_id, None)
         else:

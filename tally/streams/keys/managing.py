@@ -22,7 +22,9 @@ class NoSuchKey(Exception):
 async def all_keys(settings: Settings) -> dict[str, Key]:
     """Return every key by id, also those that open nothing any more. Raises KafkaError, TimeoutError."""
     keyring = Keyring()
-    await topics.declare(settings, only={settings.names.raw(API_KEYS)})
+    declared = await topics.declare(settings, only={settings.names.raw(API_KEYS)})
+    if declared.created:
+        return {}
     async for record in read_to_end(settings.kafka, [settings.names.raw(API_KEYS)], DEADLINE_SECONDS):
         keyring.apply(record)
     return dict(keyring.keys)
@@ -41,7 +43,7 @@ async def add(
     made = new_key()
     key = Key(digest_of(made.secret), scopes, tenants, now_ms, expires_at_ms, comment=comment)
     await topics.declare(settings, only={settings.names.raw(API_KEYS)})
-    await _publish(settings, made.key_id, key)
+    await publish(settings, made.key_id, key)
     return made
 
 
@@ -51,7 +53,7 @@ async def revoke(settings: Settings, key_id: str, now_ms: int) -> None:
     Its record stays: a process that did not hear of a removal for long would never learn of it.
     """
     key = await _active(settings, key_id, now_ms)
-    await _publish(settings, key_id, structs.replace(key, revoked_at_ms=now_ms))
+    await publish(settings, key_id, structs.replace(key, revoked_at_ms=now_ms))
 
 
 async def rotate(settings: Settings, key_id: str, now_ms: int, grace_ms: int) -> Presented:
@@ -64,7 +66,7 @@ async def rotate(settings: Settings, key_id: str, now_ms: int, grace_ms: int) ->
         settings, key.scopes, key.tenants, now_ms, expires_at_ms=key.expires_at_ms, comment=key.comment
     )
     ends = [now_ms + grace_ms, *([] if key.expires_at_ms is None else [key.expires_at_ms])]
-    await _publish(settings, key_id, structs.replace(key, expires_at_ms=min(ends)))
+    await publish(settings, key_id, structs.replace(key, expires_at_ms=min(ends)))
     return made
 
 
@@ -80,7 +82,8 @@ async def _active(settings: Settings, key_id: str, now_ms: int) -> Key:
     return key
 
 
-async def _publish(settings: Settings, key_id: str, key: Key) -> None:
+async def publish(settings: Settings, key_id: str, key: Key) -> None:
+    """Put a key into the topic, as it is from now on. Raises KafkaError, TimeoutError."""
     producer = settings.kafka.producer()
     async with asyncio.timeout(DEADLINE_SECONDS):
         await producer.start()

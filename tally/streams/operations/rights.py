@@ -16,7 +16,7 @@ from aiokafka.protocol.api import Request, RequestStruct
 from msgspec import Struct
 
 from tally.schemas.sources import READERS
-from tally.schemas.topics import CHANGELOGS, COUNTERS, DEAD_LETTERS, DEPLOYMENT, NUMBERS, Names
+from tally.schemas.topics import API_KEYS, CHANGELOGS, COUNTERS, DEAD_LETTERS, DEPLOYMENT, NUMBERS, Names
 from tally.streams.operations.topics import admin
 from tally.streams.settings import Settings
 from tally.tables.kafka.layouts import allowed_on_topics
@@ -77,6 +77,7 @@ def needed(roles: Iterable[str], names: Names) -> Needed:
             groups.add(names.group("sink"))
         else:
             topics[names.changelog(COUNTERS)].add(Operation.READ)
+            topics[names.raw(API_KEYS)].add(Operation.READ)
     return Needed({name: frozenset(wanted) for name, wanted in topics.items()}, frozenset(groups))
 
 

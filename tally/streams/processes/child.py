@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from msgspec import msgpack
 
-from tally.streams.processes.channel import Answering, Channel, NoAnswer
+from tally.streams.processes.channel import Channel, NoAnswer
 from tally.streams.processes.endings import Ended
 from tally.streams.processes.exposition import Report, decode
-from tally.streams.processes.member import PAGE, REPORT, STARTED
+from tally.streams.processes.member import REPORT, STARTED
 from tally.streams.processes.split import name_of
 
 ASK_SECONDS = 1.0
@@ -31,8 +31,8 @@ class Child:
         """The way on which it takes connections, if it has the view."""
         self._asked = self._killed = False
 
-    async def start(self, command: Sequence[str], page: Answering) -> None:
-        """Start the process; `page` answers what clients ask it of the whole worker.
+    async def start(self, command: Sequence[str]) -> None:
+        """Start the process.
 
         It has a session of its own: a Ctrl-C in the terminal reaches the parent alone, and Linux gives the
         view its own share of busy cores (`sched(7)`, autogroups).
@@ -55,7 +55,7 @@ class Child:
         finally:
             for one in given:
                 one.close()
-        self._channel = Channel(ours, {STARTED: self._started, PAGE: page})
+        self._channel = Channel(ours, {STARTED: self._started})
         await self._channel.open()
         self._talking = asyncio.create_task(self._channel.run())
 

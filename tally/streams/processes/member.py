@@ -7,34 +7,17 @@ import socket
 import threading
 from collections.abc import Callable
 
-from aiohttp import web
-from msgspec import Struct, msgpack
+from msgspec import msgpack
 
-from tally.streams.processes.channel import Answering, Channel, NoAnswer
+from tally.streams.processes.channel import Answering, Channel
 from tally.streams.processes.exposition import Report, encode
 from tally.streams.processes.passing import Adopt, receive
 from tally.streams.runtime.health import Verdict
-from tally.streams.web.responses import error_response
 
-PAGE_SECONDS = 5.0
-"""How long the parent may take for an answer that concerns all processes; longer than it waits for each."""
-STARTED, REPORT, LIVE, READY, PAGE = "started", "report", "live", "ready", "page"
-"""What is asked over a channel: the first and the last of the parent, the others of its children."""
-
-
-class Asked(Struct, array_like=True, frozen=True):
-    """A request that concerns all processes."""
-
-    path: str
-    accept: str
-
-
-class Answered(Struct, array_like=True, frozen=True):
-    """The parent's answer to it."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
+STARTED_SECONDS = 5.0
+"""How long the parent may take to hear that a process has started."""
+STARTED, REPORT, LIVE, READY = "started", "report", "live", "ready"
+"""What is asked over a channel: the first of the parent, the others of its children."""
 
 
 class Member:
@@ -67,7 +50,7 @@ class Member:
         await self._channel.open()
         running = asyncio.create_task(self._channel.run())
         try:
-            await self._channel.ask(STARTED, within_seconds=PAGE_SECONDS)
+            await self._channel.ask(STARTED, within_seconds=STARTED_SECONDS)
             await running
             await asyncio.Event().wait()  # until cancelled: the thread ends this process with its parent
         finally:
@@ -77,16 +60,6 @@ class Member:
         """Let `adopt` have the connections that the parent passes on, until cancelled."""
         assert self._connections is not None  # noqa: S101 - the parent gives them to who has the view
         await receive(self._connections, adopt)
-
-    async def page(self, request: web.Request) -> web.Response:
-        """Return the parent's answer to a request that concerns all processes."""
-        asked = msgpack.encode(Asked(request.path, request.headers.get("Accept", "")))
-        try:
-            body = await self._channel.ask(PAGE, asked, within_seconds=PAGE_SECONDS)
-        except NoAnswer as error:
-            return error_response(503, "unavailable", f"the worker's parent process: {error}")
-        answered = msgpack.decode(body, type=Answered)
-        return web.Response(status=answered.status, headers=answered.headers, body=answered.body)
 
     def watch_parent(self, gone: Callable[[str], object]) -> None:
         """Call `gone` once the parent's end of the channel is closed, even if the event loop is stuck.

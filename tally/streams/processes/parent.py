@@ -1,4 +1,4 @@
-"""The parent of a worker's processes: starts them, serves their one web port, ends when one of them ends.
+"""The parent of a worker's processes: starts them, listens for them, ends when one of them ends.
 
 It counts nothing, so that it answers while a child hangs. It starts no child again: a worker is one thing,
 which its supervisor starts anew. So a child's counters begin again only when those of all begin again.
@@ -14,8 +14,8 @@ import structlog
 from tally.agents.clock import wait_for
 from tally.streams.processes.child import Child
 from tally.streams.processes.endings import Ended, as_shells_say, exit_code, turn
-from tally.streams.processes.front import Front, listeners
-from tally.streams.processes.site import Site, site_app
+from tally.streams.processes.front import Front, NotServed, listeners
+from tally.streams.processes.site import Site, site_app, unavailable_app
 from tally.streams.processes.split import Plan
 from tally.streams.web.serving import WebServer
 
@@ -40,13 +40,16 @@ class Parent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         server = WebServer(site_app(self._site), self._site.closed)
-        await server.prepare()
-        front = Front(server.adopt, self._to_view, self._site.closed)
-        self._site.follow(lambda: len(server.connections) + len(front))
-        listening = listeners(self._plan.host, self._plan.port)
+        await _started(server, self._plan.metrics_host, self._plan.metrics_port)
+        instead = WebServer(unavailable_app(), self._site.closed)
+        await instead.prepare()
+        self._site.follow(lambda: len(server.connections) + len(instead.connections))
+        has_view = any("view" in roles for roles in self._plan.children)
+        listening = listeners(self._plan.host, self._plan.port) if has_view else []
+        front = Front(instead.adopt, self._to_view)
         serving = [asyncio.create_task(front.serve(one)) for one in listening]
         for child in self._children:
-            await child.start(self._plan.command, self._site.page)
+            await child.start(self._plan.command)
         waiting = {asyncio.create_task(self._wait(child)) for child in self._children}
         log.info("worker starts", processes={child.name: child.pid for child in self._children})
         while not self._stopping.is_set():
@@ -60,6 +63,7 @@ class Parent:
             task.cancel()
         for one in listening:
             one.close()
+        await instead.stop()
         await server.stop()
         return exit_code(self._ends)
 
@@ -85,3 +89,10 @@ class Parent:
 
     def _to_view(self) -> socket.socket | None:
         return next((child.way for child in self._children if child.is_serving), None)
+
+
+async def _started(server: WebServer, host: str, port: int) -> None:
+    try:
+        await server.start(host, port)
+    except OSError as error:
+        raise NotServed(host, port, error) from None

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
-from msgspec import msgpack
 
 from tally.streams.processes import state
 from tally.streams.processes.child import Child
 from tally.streams.processes.exposition import Merged, Page, report_of
-from tally.streams.processes.front import PARENTS_OWN
-from tally.streams.processes.member import LIVE, READY, Answered, Asked
+from tally.streams.processes.member import LIVE, READY
 from tally.streams.processes.state import State
 from tally.streams.runtime.metric_set import Metric, MetricSet, exposition
 from tally.streams.web.connections import CONNECTION_METRICS, Closed
@@ -43,13 +41,6 @@ class Site:
     def closed(self, reason: Closed) -> None:
         """Count a connection that the parent has closed."""
         self._metrics.count("tally_web_connections_closed_total", reason=reason)
-
-    async def page(self, body: bytes) -> bytes:
-        """Answer a request that a client made to the process with the view, in the form of the channel."""
-        asked = msgpack.decode(body, type=Asked)
-        answer = await self.answer(asked.path, asked.accept)
-        assert isinstance(answer.body, bytes)  # noqa: S101 - both kinds of answers are made of bytes
-        return msgpack.encode(Answered(answer.status, dict(answer.headers), answer.body))
 
     async def answer(self, path: str, accept: str) -> web.Response:
         """Return the answer to one of PATHS. Raises KeyError for another."""
@@ -84,19 +75,24 @@ class Site:
             return State(child.name, starting_s=self._monotonic() - child.began_s)
         return State(child.name, await child.reasons(what))
 
-    def unavailable(self) -> web.Response:
-        """Answer a request that is for the view's process, which does not take it."""
-        if not any("view" in child.roles for child in self._children):
-            raise web.HTTPNotFound
-        return error_response(503, "unavailable", "the process with the view is starting, stuck or has ended")
-
 
 @web.middleware
 async def closing(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Close each connection after its answer: what is asked next over it may be for the view's process."""
+    """Close each connection after its answer: what is asked next is for the view's process."""
     response = await handler(request)
     response.force_close()
     return response
+
+
+def unavailable_app() -> web.Application:
+    """Return what answers instead of a view's process that takes no connection."""
+
+    async def unavailable(_: web.Request) -> web.Response:
+        return error_response(503, "unavailable", "the process with the view is starting, stuck or has ended")
+
+    app = web.Application(middlewares=[closing])
+    app.router.add_route("*", "/{path:.*}", unavailable)
+    return app
 
 
 def site_app(site: Site) -> web.Application:
@@ -105,15 +101,7 @@ def site_app(site: Site) -> web.Application:
     async def about_all(request: web.Request) -> web.Response:
         return await site.answer(request.path, request.headers.get("Accept", ""))
 
-    async def elsewhere(request: web.Request) -> web.Response:
-        if request.path in PATHS:
-            raise web.HTTPMethodNotAllowed(request.method, ("GET", "HEAD"))
-        if request.path.encode().startswith(PARENTS_OWN):
-            raise web.HTTPNotFound
-        return site.unavailable()
-
-    app = web.Application(middlewares=[closing, in_one_shape])
+    app = web.Application(middlewares=[in_one_shape])
     for path in PATHS:
         app.router.add_get(path, about_all)
-    app.router.add_route("*", "/{path:.*}", elsewhere)
     return app

@@ -24,6 +24,10 @@ class Plan(Struct, frozen=True):
     """What starts a child; its roles and descriptors follow."""
     host: str
     port: int
+    """Where the process with the view is reached."""
+    metrics_host: str
+    metrics_port: int
+    """Where metrics and health of all are."""
     log_level: str
     log_format: str
     turn_seconds: float = TURN_SECONDS

@@ -28,8 +28,8 @@ def exposed(settings: Settings) -> list[str]:
     found = []
     if not _is_loopback(settings.web_host):
         found.append(
-            f"{variable('web_host')} is {settings.web_host}: the read API asks nobody who they are, and"
-            " answers whoever reaches it"
+            f"{variable('web_host')} is {settings.web_host}: keys and numbers travel in the clear; put a"
+            " proxy with TLS before it"
         )
     if settings.kafka_security == "SASL_PLAINTEXT" and settings.kafka_sasl_mechanism == "PLAIN":
         found.append(f"{variable('kafka_security')} is SASL_PLAINTEXT: the password travels in the clear")

@@ -1,4 +1,4 @@
-"""Metrics and health over HTTP for processes other than workers: the collector and the audit."""
+"""Metrics and health over HTTP on a port of their own, for whoever runs the process."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from aiohttp import web
 
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
-from tally.streams.web.responses import metrics_response, verdict_response
+from tally.streams.web.responses import in_one_shape, metrics_response, verdict_response
 from tally.streams.web.serving import WebServer
 
 
@@ -23,7 +23,7 @@ def http_app(metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]]) ->
             raise web.HTTPNotFound
         return verdict_response(verdict())
 
-    app = web.Application()
+    app = web.Application(middlewares=[in_one_shape])
     app.router.add_get("/metrics", get_metrics)
     app.router.add_get("/health/{name}", get_health)
     return app

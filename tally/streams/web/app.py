@@ -8,13 +8,12 @@ from faust.app.base import BootStrategy
 from faust.types import AppT, ServiceT
 from faust.web.drivers.aiohttp import Web
 
-from tally.agents.view.queries import Queries
+from tally.streams.processes.member import Member
 from tally.streams.runtime.run import fail
 from tally.streams.settings import Settings
 from tally.streams.web.connections import Closed
-from tally.streams.web.endpoints import PROBES, Probes
-from tally.streams.web.routes import register
 from tally.streams.web.serving import WebServer
+from tally.streams.worker.metrics import Metrics
 
 
 class WebOnly(BootStrategy):
@@ -32,21 +31,23 @@ class WebOnly(BootStrategy):
 class BoundedWeb(Web):
     """Faust's web driver with our server: Faust's own has no time-outs and no limit of connections."""
 
-    def __init__(self, app: AppT, **options: Any) -> None:
+    def __init__(self, app: AppT, metrics: Metrics, member: Member | None, **options: Any) -> None:
         super().__init__(app, **options)
+        self._metrics = metrics
+        self._member = member
+        """The tie to the process that accepts connections for this one; None if it listens itself."""
         self._server: WebServer | None = None
         self._receiving: asyncio.Task[None] | None = None
 
     async def start_server(self) -> None:
         """Start the web server."""
         self._server = WebServer(self.web_app, self._closed)
-        self.web_app[PROBES].metrics.follow("tally_web_connections", self._connections)
-        member = self.web_app[PROBES].member
-        if member is None:
+        self._metrics.follow("tally_web_connections", self._connections)
+        if self._member is None:
             await self._server.start(self.app.conf.web_bind, self.app.conf.web_port)
         else:
             await self._server.prepare()
-            self._receiving = asyncio.create_task(member.serve(self._server.adopt))
+            self._receiving = asyncio.create_task(self._member.serve(self._server.adopt))
             self._receiving.add_done_callback(self._ended)
 
     async def stop_server(self) -> None:
@@ -64,7 +65,7 @@ class BoundedWeb(Web):
         return 0.0 if self._server is None else float(len(self._server.connections))
 
     def _closed(self, reason: Closed) -> None:
-        self.web_app[PROBES].metrics.count("tally_web_connections_closed_total", reason=reason)
+        self._metrics.count("tally_web_connections_closed_total", reason=reason)
 
 
 class WebApp(faust.App):
@@ -72,17 +73,23 @@ class WebApp(faust.App):
 
     BootStrategy = WebOnly
 
+    def __init__(self, name: str, metrics: Metrics, member: Member | None = None, **options: Any) -> None:
+        self._served = metrics, member
+        super().__init__(name, **options)
+
     def _new_web(self) -> BoundedWeb:
-        return BoundedWeb(self)
+        return BoundedWeb(self, *self._served)
 
     async def on_first_start(self) -> None:
         """Create none of Faust's folders: Tally keeps nothing in them."""
 
 
-def web_app(settings: Settings, probes: Probes, queries: Queries | None) -> faust.App:
-    """Return the app that serves metrics and health, and the read API if `queries` are given."""
-    app = WebApp(
+def web_app(settings: Settings, metrics: Metrics, member: Member | None) -> WebApp:
+    """Return the app of the read API, without any address yet."""
+    return WebApp(
         f"{settings.names.app}-web",
+        metrics,
+        member,
         broker="kafka://",
         store="memory://",
         topic_allow_declare=False,
@@ -93,5 +100,3 @@ def web_app(settings: Settings, probes: Probes, queries: Queries | None) -> faus
         web_port=settings.web_port,
         web_in_thread=False,
     )
-    register(app, probes, queries)
-    return app

@@ -1,16 +1,12 @@
 """Endpoints, and the app keys under which a request finds what its view needs."""
 
-import re
-from collections.abc import Callable
-
 from aiohttp import web
 from faust.web import View
 from msgspec import Struct
 
 from tally.agents.view.queries import Queries
-from tally.streams.processes.member import Member
-from tally.streams.runtime.health import Verdict
-from tally.streams.worker.metrics import Metrics
+from tally.streams.keys.access import Needed
+from tally.streams.web.admission import pattern_of
 
 
 class Endpoint(Struct, frozen=True):
@@ -24,6 +20,8 @@ class Endpoint(Struct, frozen=True):
     """Description of the answer, for the docs."""
     parameters: tuple[str, ...] = ()
     """Query parameters that it accepts; it refuses any other."""
+    needed: Needed = Needed("read")
+    """What it asks of a key."""
 
     @property
     def address(self) -> str:
@@ -33,19 +31,8 @@ class Endpoint(Struct, frozen=True):
 
     @property
     def pattern(self) -> str:
-        """The path as a pattern for the web server. A plain {tenant} would not match ids with a brace."""
-        return re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", self.path)
+        """The path as a pattern for the web server."""
+        return pattern_of(self.path)
 
 
-class Probes(Struct, frozen=True):
-    """The metrics and health verdicts of this process, and its tie to the others."""
-
-    metrics: Metrics
-    live: Callable[[], Verdict]
-    ready: Callable[[], Verdict]
-    member: Member | None = None
-    """The tie to the other processes of the worker; None if this process is all of it."""
-
-
-PROBES = web.AppKey("probes", Probes)
 QUERIES = web.AppKey("queries", Queries)

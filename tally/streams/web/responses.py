@@ -14,8 +14,8 @@ from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.web.parameters import BadParameter, checked_target
 
-NO_CACHE = {"Cache-Control": "no-cache"}
-"""Caches may keep an answer but must revalidate it before use: numbers move."""
+NO_CACHE = {"Cache-Control": "private, no-cache"}
+"""A client may keep an answer but must revalidate it, since numbers move; a proxy may not keep it."""
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -1,4 +1,4 @@
-"""All addresses of the web server, and their registration with a Faust app."""
+"""All addresses of the read API, and their registration with a Faust app."""
 
 from random import random
 from typing import cast
@@ -8,8 +8,11 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
-from tally.streams.web import campaigns, operations, operators, page_files, series, stream
-from tally.streams.web.endpoints import PROBES, QUERIES, Endpoint, Probes
+from tally.streams.web import campaigns, operators, page_files, series, stream
+from tally.streams.web.admission import Admission, finish
+from tally.streams.web.endpoints import QUERIES, Endpoint
+from tally.streams.web.journal import Journal, add_request_id
+from tally.streams.web.packing import packed
 from tally.streams.web.page_files import FILES, read_files
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.viewers import STREAMS, Viewers
@@ -19,14 +22,15 @@ READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES, *series.
 STREAM: tuple[Endpoint, ...] = stream.ROUTES
 """Answered by a process that holds the view, without an end."""
 PAGES: tuple[Endpoint, ...] = page_files.ROUTES
-"""Answered by a process that holds the view, for people."""
-OPERATIONS: tuple[Endpoint, ...] = operations.ROUTES
-"""Answered by every process."""
-ROUTES = (*READ_API, *STREAM, *PAGES, *OPERATIONS)
+"""Answered by a process that holds the view, for people; files without a number, so they need no key."""
+ROUTES = (*READ_API, *STREAM, *PAGES)
+NEEDED = {one.path: one.needed for one in (*READ_API, *STREAM)}
+"""What each path asks of a key; nobody is let in to any other but pages."""
+WITHOUT_KEY = tuple(one.path for one in PAGES)
 
 
-def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
-    """Serve only metrics and health from an app's web server, and the read API if there are queries.
+def register(app: faust.App, queries: Queries, admission: Admission, journal: Journal) -> None:
+    """Serve the read API, and nothing else, from an app's web server.
 
     Call it before the server starts. The handlers read the view's memory, so the app must not run its web
     server in another thread.
@@ -34,12 +38,11 @@ def register(app: faust.App, probes: Probes, queries: Queries | None) -> None:
     server = cast(Web, app.web)
     # Faust's own pages show the contents of tables to any client, and no setting turns off its index.
     server.blueprints = BlueprintManager()
-    server.web_app[PROBES] = probes
-    server.web_app.middlewares.append(in_one_shape)
-    if queries is not None:
-        server.web_app[QUERIES] = queries
-        viewers = server.web_app[STREAMS] = Viewers(queries, random)
-        server.web_app[FILES] = read_files()
-        server.web_app.on_shutdown.append(viewers.stop)
-    for one in OPERATIONS if queries is None else ROUTES:
+    server.web_app.middlewares.extend((journal.note, in_one_shape, packed, admission.check))
+    server.web_app.on_response_prepare.extend((finish, add_request_id))
+    server.web_app[QUERIES] = queries
+    viewers = server.web_app[STREAMS] = Viewers(queries, random)
+    server.web_app[FILES] = read_files()
+    server.web_app.on_shutdown.append(viewers.stop)
+    for one in ROUTES:
         app.page(one.pattern, name=one.name)(one.view)

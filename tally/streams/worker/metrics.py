@@ -19,6 +19,8 @@ from tally.schemas.sources import OTHER, RAW_TOPICS, SEEN
 from tally.streams.runtime.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES, Role
 from tally.streams.web.connections import CONNECTION_METRICS
+from tally.streams.web.journal import journal_metrics
+from tally.streams.web.routes import NEEDED
 from tally.tables.postgres.kinds import KINDS
 from tally.tables.store.errors import Rebuilt
 
@@ -30,6 +32,7 @@ SQLSTATE_CLASSES = (
 )
 """Classes of PostgreSQL's error codes that the sink can meet, and the other causes of failure."""
 
+JOURNAL_METRICS = journal_metrics(NEEDED)
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 RECORD_BUCKETS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0)
 RECOVERY_BUCKETS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
@@ -126,6 +129,7 @@ METRICS: tuple[Metric, ...] = (
         "identifiers of customers that were shown with too many others: they identify nobody",
     ),
     *CONNECTION_METRICS,
+    *JOURNAL_METRICS,
     _gauge("tally_facts_quarantined", "facts quarantined in all partitions; their numbers are too low"),
     _gauge("tally_last_progress_timestamp_seconds", "when a role last did any work; 0 for never", role=ROLES),
     Metric("tally_build_info", "info", "what is running here", ("version", "python"), ()),
@@ -150,7 +154,7 @@ _GROUPS = ("tally_rebalances_total", "tally_partitions_owned")
 _VIEWS = (
     *("tally_lag_records", "tally_lag_seconds", "tally_waiting_states", "tally_contested_messages"),
     *("tally_incomplete", "tally_incomplete_acknowledged", "tally_campaigns_beyond_shown"),
-    *("tally_facts_quarantined", *(metric.name for metric in CONNECTION_METRICS)),
+    *("tally_facts_quarantined", *(one.name for one in (*CONNECTION_METRICS, *JOURNAL_METRICS))),
 )
 MOVED_BY: Mapping[str, frozenset[Role]] = {
     **dict.fromkeys(_ROUTES, frozenset[Role]({"route"})),

@@ -35,6 +35,7 @@ from tally.schemas.notices import KINDS
 from tally.schemas.rows import Progress
 from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
+from tally.streams.keys.keyring import Keyring, keys_follower
 from tally.streams.operations import rights, topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
 from tally.streams.operations.numbers import numbers_follower
@@ -42,11 +43,16 @@ from tally.streams.processes.exposition import report_of
 from tally.streams.processes.member import Member
 from tally.streams.runtime import health
 from tally.streams.runtime.exit import describe
+from tally.streams.runtime.http import http_app, serve
 from tally.streams.runtime.run import Parts, Service, fail
 from tally.streams.runtime.watchdog import Stacks, Watchdog
 from tally.streams.settings import Settings
+from tally.streams.web.admission import Admission
 from tally.streams.web.app import web_app
-from tally.streams.web.endpoints import Probes
+from tally.streams.web.journal import Journal
+from tally.streams.web.pace import Pace
+from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
+from tally.streams.web.serving import WebServer
 from tally.streams.worker.brokers import wait_for_brokers
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics, is_shown
 from tally.streams.worker.observer import WorkerObserver
@@ -246,17 +252,28 @@ class Process:
     def _serve(self, queries: Queries | None) -> None:
         """Serve metrics and health, and the read API if there is a view.
 
-        Of several processes the parent serves, and asks each for its own; the one with the view answers the
-        read API.
+        Of several processes the parent serves metrics and health, and asks each for its own; the one with the
+        view answers the read API.
         """
-        live, ready = self._live, lambda: self._ready(queries)
-        if self._member is not None:
-            shown = partial(is_shown, self._settings.roles)
+        settings, live, ready = self._settings, self._live, lambda: self._ready(queries)
+        if self._member is None:
+            own = http_app(self._metrics, {"live": live, "ready": ready})
+            host, port = settings.metrics_host, settings.metrics_port
+            self._services["metrics"] = lambda: serve(WebServer(own), host, port)
+        else:
+            shown = partial(is_shown, settings.roles)
             self._member.tells(lambda: report_of(self._metrics.registry, shown), live, ready)
             self._services["channel"] = self._member.run
-        if self._member is None or queries is not None:
-            probes = Probes(self._metrics, live, ready, self._member)
-            self._apps.append(web_app(self._settings, probes, queries))
+        if queries is not None:
+            keyring = Keyring()
+            self._services["keys"] = keys_follower(settings, keyring).run
+            app = web_app(settings, self._metrics, self._member)
+            pace = Pace(settings.reads_per_second, settings.reads_burst)
+            admission = Admission(
+                keyring, NEEDED, settings.web_hosts, settings.web_origins, WITHOUT_KEY, pace
+            )
+            register(app, queries, admission, Journal(self._metrics, NEEDED))
+            self._apps.append(app)
 
     def _lag_loop(self, view: View, tracker: LagTracker) -> LagLoop:
         settings, names = self._settings, self._settings.names

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from tally.oracle.api import Answers
 from tally.simulator.records import RawRecord
 from tests.faults.flow import flowing
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Sender
 from tests.faults.stack import Stack, until
+from tests.support.keys import answers_of
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ async def strike(
     exit_s = await until(lambda: ended in whole.exits[seen:], LOST_SECONDS, f"{ended} after {point}")
     if witness is None:
         return Blow(point, exit_s, None)
-    async with Answers(witness.url) as answers:
+    async with answers_of(witness) as answers:
         await answers.wait_until_counted(struck_at_s * 1000, LOST_SECONDS)
     return Blow(point, exit_s, time.time() - struck_at_s)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tally.oracle.api import Answers
 from tests.faults.actions import Action
 from tests.faults.flow import enough, flowing
 from tests.faults.judging import assert_exact
@@ -16,6 +15,7 @@ from tests.faults.nemesis_workers import WorkerNemesis
 from tests.faults.oracle import Sender
 from tests.faults.plan import Strike
 from tests.faults.stack import Stack, stack
+from tests.support.keys import answers_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(400)]
 
@@ -49,7 +49,7 @@ async def repeated(folder: Path, seed: int, kind: str) -> list[float]:
 
 async def progress(deployment: Stack) -> float:
     """Return how long it takes until a worker has live numbers of after this moment."""
-    async with Answers(deployment.workers[0].url) as answers:
+    async with answers_of(deployment.workers[0]) as answers:
         return await answers.wait_until_counted(time.time() * 1000, 3 * PROGRESS_SECONDS)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tally.oracle.api import Answers
 from tally.streams.dev.free_port import free_port
 from tally.streams.dev.judging import judged
 from tally.streams.settings import variable
@@ -31,6 +30,7 @@ from tests.faults.guarded_kafka import (
 )
 from tests.faults.stack import Stack, deployed
 from tests.support.judge import counted, publish, simulated
+from tests.support.keys import answers_of
 from tests.support.workers import WorkerProcess
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(400)]
@@ -127,7 +127,7 @@ async def test_a_worker_without_one_right_ends_and_names_it_and_with_the_documen
         await publish(whole.environment, simulated(seed=2, contacts_per_campaign=20))
         await whole.start()
         await counted(whole.workers[0], COUNTED_SECONDS)
-        async with Answers(whole.workers[0].url) as answers:
+        async with answers_of(whole.workers[0]) as answers:
             judgement = await judged(whole.settings, answers)
 
     assert {user: words for user, (_, words) in LACKING.items() if words not in said[user]} == {}, said

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tally.oracle.api import Answers
 from tests.faults.clustered import Clustered, Led, clustered
 from tests.faults.flow import enough, flowing
 from tests.faults.groups.small_disk import fill, small_disk
@@ -15,6 +14,7 @@ from tests.faults.groups.striking import last_words, measured
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.stack import until
+from tests.support.keys import answers_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(600)]
 
@@ -30,7 +30,7 @@ DISK_BYTES = 512 << 20
 
 async def live_again(whole: Clustered, deadline_seconds: float = LIVE_SECONDS) -> float:
     """Return how long it takes until a worker has live numbers of after this moment; assert the figure."""
-    async with Answers(whole.stack.workers[0].url) as answers:
+    async with answers_of(whole.stack.workers[0]) as answers:
         seconds = await answers.wait_until_counted(time.time() * 1000, 3 * LIVE_SECONDS)
     assert seconds <= deadline_seconds
     return seconds

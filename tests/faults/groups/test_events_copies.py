@@ -20,6 +20,8 @@ from tests.faults.oracle import Sender
 from tests.faults.parts import DAY_S, Part, parts_of
 from tests.faults.stack import stack
 from tests.support.judge import simulated
+from tests.support.keys import answers_of
+from tests.support.workers import WorkerProcess
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
@@ -67,7 +69,7 @@ async def test_sorted_shuffled_in_a_window_and_wholly_shuffled_events_give_the_s
         for records in sent:
             await sender.send(records)
         await assert_exact(whole, whole.workers[0], sender.sent)
-        async with Answers(whole.workers[0].url) as answers:
+        async with answers_of(whole.workers[0]) as answers:
             found = [[await totals(answers, tenant) for tenant in tenants(nth)] for nth in range(len(orders))]
 
     for first in range(0, len(orders), 3):
@@ -107,10 +109,10 @@ async def test_statuses_that_come_after_everything_else_even_37_days_later_all_c
         ):
             await sender.send(slice_)
             await whole.counted(whole.workers[0], COUNTED_SECONDS)
-            delivered.append(await total(whole.workers[0].url, "delivered"))
+            delivered.append(await total(whole.workers[0], "delivered"))
             letters.append(len(await kept(whole)))
         await assert_exact(whole, whole.workers[0], sender.sent)
-        failed = await total(whole.workers[0].url, "failed_after_send")
+        failed = await total(whole.workers[0], "failed_after_send")
 
     assert delivered[0] == 0 < delivered[1] < delivered[2]
     assert failed == 0, "a message that was read late has not failed"
@@ -124,8 +126,8 @@ def read_after(part: Part, days: int) -> RawRecord:
     return RawRecord(WEBHOOK_EVENTS, None, as_meta_writes(body))
 
 
-async def total(url: str, counter: str) -> int:
+async def total(worker: WorkerProcess, counter: str) -> int:
     """Return a counter over all campaigns of all tenants."""
-    async with Answers(url) as answers:
+    async with answers_of(worker) as answers:
         of_all = [await totals(answers, tenant) for tenant in ("tenant-0", "tenant-1")]
     return sum(campaign.get(counter, 0) for of_tenant in of_all for campaign in of_tenant.values())

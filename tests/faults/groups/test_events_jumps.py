@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tally.oracle.api import Answers
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_producers_write
 from tests.faults.groups.broken_calls import CAMPAIGN, TENANT, attempts, broken_calls
@@ -16,6 +15,7 @@ from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.scrapes import read
 from tests.faults.stack import stack
+from tests.support.keys import answers_of
 from tests.support.webhooks import NUMBER, body, messages, status
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
@@ -98,7 +98,7 @@ async def test_every_pair_of_statuses_and_every_broken_call_has_an_outcome_with_
         await whole.start()
         await sender.send(records)
         await assert_exact(whole, whole.workers[0], sender.sent)
-        async with Answers(whole.workers[0].url) as answers:
+        async with answers_of(whole.workers[0]) as answers:
             totals = {one["campaign"]: one["totals"] for one in await answers.campaigns(TENANT)}
             (foreign,) = await answers.campaigns(ANOTHER)
         readings = await read(whole.workers[0])

@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tally.oracle.api import Answers
 from tally.simulator.poison import send_result
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord, as_producers_write
 from tally.streams.operations.dead_letters import StoredDeadLetter
@@ -14,6 +13,7 @@ from tests.faults.groups.letters import kept
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.stack import Stack, stack
+from tests.support.keys import answers_of
 from tests.support.webhooks import NUMBER, body, messages, status
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
@@ -97,5 +97,5 @@ def _mended(letter: StoredDeadLetter) -> RawRecord:
 
 async def totals(whole: Stack) -> Any:
     """Return the totals of the campaign, nothing where nothing is known of it."""
-    async with Answers(whole.workers[0].url) as answers:
+    async with answers_of(whole.workers[0]) as answers:
         return next((one["totals"] for one in await answers.campaigns(TENANT)), {})

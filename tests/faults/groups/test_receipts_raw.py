@@ -19,6 +19,7 @@ from tally.simulator.records import SEND_RESULTS, as_producers_write
 from tally.streams.operations import topics
 from tests.faults.scrapes import read
 from tests.faults.stack import Stack, stack
+from tests.support.keys import answers_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]
 
@@ -61,7 +62,7 @@ async def asking(whole: Stack) -> AsyncIterator[Told]:
 
 
 async def _ask(whole: Stack, told: Told) -> None:
-    async with Answers(whole.workers[0].url) as answers:
+    async with answers_of(whole.workers[0]) as answers:
         while True:
             began = time.time() * 1000
             with suppress(aiohttp.ClientConnectionError, TimeoutError):

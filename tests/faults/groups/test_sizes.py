@@ -24,6 +24,7 @@ from tally.schemas.rows import PROGRESS_KEY, Progress, Row, encode
 from tally.schemas.topics import COUNTERS, STATES
 from tally.streams.operations import topics
 from tally.streams.settings import Settings, load, variable
+from tests.support.keys import answers_of
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, workers
 
@@ -145,7 +146,7 @@ async def test_half_a_million_rows_are_read_answered_and_written_in_half_a_gigab
     expected = sum(drawn[value] for n in range(PARTITIONS) for _, value in rows_of(n))
     with workers(environment, tmp_path, "a") as (worker,):
         worker.start()
-        async with Answers(worker.url, LISTED_SECONDS) as answers:
+        async with answers_of(worker, LISTED_SECONDS) as answers:
             read_s = await until_read(worker, answers)
             first_s, campaign = await timed(answers, "campaigns/campaign-0500")
             list_s, page = await timed(answers, "campaigns?limit=500")

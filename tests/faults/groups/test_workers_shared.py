@@ -19,6 +19,7 @@ from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.scrapes import health, read
 from tests.faults.stack import Stack, stack, until
+from tests.support.keys import answers_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]
 
@@ -102,7 +103,7 @@ async def _moments(worker: HookedWorker, seconds: float) -> list[float]:
     """Return when a worker's `as_of` moved, which it does only while all partitions are counted."""
     began = time.monotonic()
     moved, newest_ms = [began], 0
-    async with Answers(worker.url) as answers:
+    async with answers_of(worker) as answers:
         while time.monotonic() - began < seconds:
             at_ms = await _as_of_ms(answers)
             if at_ms > newest_ms:
@@ -127,5 +128,5 @@ async def _owned(worker: HookedWorker) -> int:
 async def _served(whole: Stack, worker: HookedWorker) -> Sequence[object]:
     """Return the campaigns of all tenants as a worker shows them, once it has everything."""
     await whole.counted(worker, 60.0)
-    async with Answers(worker.url) as answers:
+    async with answers_of(worker) as answers:
         return [campaign for tenant in TENANTS for campaign in await answers.campaigns(tenant)]

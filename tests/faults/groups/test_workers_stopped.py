@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tally.oracle.api import Answers
 from tests.faults.flow import enough
 from tests.faults.groups.striking import LOST_SECONDS, loaded, measured, strike
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.judging import assert_exact
 from tests.faults.oracle import Sender
 from tests.faults.stack import SESSION_SECONDS, Stack, stack, until
+from tests.support.keys import answers_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300)]
 
@@ -59,7 +59,7 @@ async def test_a_worker_that_sleeps_for_three_sessions_changes_nothing_when_it_w
             slept_at_s = time.time()
             zombie.signal(signal.SIGSTOP)
             # Its partitions have new owners before it wakes: else it would be no zombie.
-            async with Answers(successor.url) as answers:
+            async with answers_of(successor) as answers:
                 await answers.wait_until_counted(slept_at_s * 1000, PAUSED_SECONDS)
             await asyncio.sleep(max(0.0, slept_at_s + PAUSED_SECONDS - time.time()))
             assert whole.exits == []

@@ -6,7 +6,6 @@ from zlib import crc32
 
 import pytest
 
-from tally.oracle.api import Answers
 from tally.schemas.facts import MESSAGE
 from tally.schemas.tables import INCOMPLETE, table_of
 from tally.schemas.topics import STATES
@@ -22,6 +21,7 @@ from tests.faults.oracle import Sender
 from tests.faults.points import POINTS
 from tests.faults.stack import Stack, stack
 from tests.support.judge import simulated
+from tests.support.keys import answers_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(400)]
 
@@ -103,7 +103,7 @@ def sent_to(contact: str) -> RawRecord:
 
 async def _answer(whole: Stack) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the campaign's receipt and totals, and the receipt of another tenant."""
-    async with Answers(whole.workers[0].url) as answers:
+    async with answers_of(whole.workers[0]) as answers:
         shown = await answers.get(f"/v1/tenants/{TENANT}/campaigns/{CAMPAIGN.replace(' ', '%20')}")
         others = await answers.get("/v1/tenants/tenant-1/campaigns")
     return shown["receipt"], shown["totals"], others["receipt"]

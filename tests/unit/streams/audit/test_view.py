@@ -19,7 +19,7 @@ async def ask(scope: tuple[str, str], *, status: int = 200, body: Any = None) ->
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
-    async with TestServer(app) as server, Asking(str(server.make_url("/")), generation=1) as asking:
+    async with TestServer(app) as server, Asking(str(server.make_url("/")), generation=1, key="") as asking:
         return await asking.ask(scope), paths
 
 
@@ -63,7 +63,7 @@ async def test_all_pages_of_operators_are_one_answer_that_speaks_of_what_all_of_
 
     app = web.Application()
     app.router.add_get("/v1/tenants/t1/operators", answer)
-    async with TestServer(app) as server, Asking(str(server.make_url("/")), generation=1) as asking:
+    async with TestServer(app) as server, Asking(str(server.make_url("/")), generation=1, key="") as asking:
         found = await asking.ask(("t1", ""))
     assert isinstance(found, OperatorsAnswer)
     assert [one.operator for one in found.operators] == ["1", "2"]
@@ -73,5 +73,5 @@ async def test_all_pages_of_operators_are_one_answer_that_speaks_of_what_all_of_
 @pytest.mark.parametrize("url", ["", "nowhere", "ftp://host", "http://", "http://[host"])
 def test_what_is_no_address_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(NoAnswer) as raised:
-        Asking(url, generation=1)
+        Asking(url, generation=1, key="")
     assert "127.0.0.1:6066" in str(raised.value)

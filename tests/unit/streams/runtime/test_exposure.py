@@ -78,9 +78,9 @@ def test_a_folder_that_was_open_is_closed(tmp_path: Path) -> None:
 
 
 def test_a_workers_log_is_its_owners_alone_also_one_that_was_there(tmp_path: Path) -> None:
-    path = log_file(tmp_path / "demo")
+    path = log_file(tmp_path / "demo", "worker")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.write_text("former lines")
     path.chmod(0o644)
-    assert log_file(tmp_path / "demo") == path
+    assert log_file(tmp_path / "demo", "worker") == path
     assert (stat.S_IMODE(path.stat().st_mode), path.read_text()) == (0o600, "former lines")

@@ -1,0 +1,186 @@
+"""Who is let in to an address: by host and origin, then by key. All that is not listed is refused."""
+
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping
+from ipaddress import ip_address
+from math import ceil
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from tally.agents.clock import unix_ms
+from tally.streams.keys.access import Needed, Refused, decide
+from tally.streams.keys.keyring import Keyring
+from tally.streams.web.pace import Pace, Paces
+from tally.streams.web.parameters import BadParameter, read_id
+from tally.streams.web.responses import Handler, error_response
+
+UNBOUND = Pace(1e9, 1_000_000_000)
+LOCAL_NAMES = frozenset({"localhost"})
+PREFLIGHT_SECONDS = "600"
+RETRY_AFTER_SECONDS = "2"
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def is_our_host(host: str, names: Collection[str]) -> bool:
+    """Return whether a Host header names this server: one of these names, localhost, or any address. Pure.
+
+    A page of somebody else's site reaches a server on loopback under a name of its own, which it lets resolve
+    to 127.0.0.1; it cannot do so under an address.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name in LOCAL_NAMES or name in {one.lower() for one in names}:
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def pattern_of(path: str) -> str:
+    """Return a path as a pattern of the router; a plain {tenant} would not match ids with a brace. Pure."""
+    return re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", path)
+
+
+def is_same_origin(request: web.Request, origin: str) -> bool:
+    """Return whether a page is of this server, under the name that the request has as well."""
+    return urlsplit(origin).netloc == request.headers.get("Host")
+
+
+class Admission:
+    """Lets requests in to the addresses of one server."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        needed: Mapping[str, Needed],
+        hosts: Collection[str] = (),
+        origins: Iterable[str] = (),
+        without_key: Collection[str] = (),
+        pace: Pace = UNBOUND,
+    ) -> None:
+        self._keyring = keyring
+        self._needed = needed
+        """What each path asks of a key, by the path with its variable parts in braces."""
+        self._hosts = hosts
+        self.origins = frozenset(origins)
+        """Of pages that may ask."""
+        self._paces = Paces(pace)
+        self._without_key = frozenset(without_key)
+        """Paths with a proof of their own; browsers and proxies reach them under any name."""
+
+    @web.middleware
+    async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a request that is not let in; else pass it on."""
+        path = path_of(request)
+        if path in self._without_key:
+            return await handler(request)
+        if not is_our_host(request.headers.get("Host", ""), self._hosts):
+            return error_response(
+                421, "foreign_host", "this server is not known under this name (TALLY_WEB_HOSTS)"
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in self.origins and not is_same_origin(request, origin):
+            return error_response(
+                403, "foreign_origin", "pages of this origin may not ask (TALLY_WEB_ORIGINS)"
+            )
+        if origin is None:
+            return await self._by_key(request, path, handler)
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            return web.Response(status=204, headers=preflight(origin) | {"Vary": "Origin"})
+        request[ALLOWED_ORIGIN] = origin
+        return await self._by_key(request, path, handler)
+
+    async def _by_key(self, request: web.Request, path: str | None, handler: Handler) -> web.StreamResponse:
+        if not self._keyring.is_known:
+            response = error_response(503, "unavailable", "the keys are not known yet")
+            response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+            return response
+        decision = decide(
+            request.headers.getall("Authorization", ()),
+            None if path is None else self._needed.get(path),
+            _tenant(request),
+            self._keyring.keys,
+            unix_ms(),
+        )
+        if isinstance(decision, Refused):
+            return refusal(decision)
+        request[KEY_ID] = decision.key_id
+        pause_s = self._paces.wait_seconds(decision.key_id, time.monotonic())
+        return too_many(pause_s) if pause_s else await handler(request)
+
+
+KEY_ID = web.RequestKey("key_id", str)
+ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
+"""The origin of a page that may read the answer."""
+
+
+def refusal(refused: Refused) -> web.Response:
+    """Return the answer to a request that is not let in. Pure."""
+    response = error_response(refused.status, refused.code, refused.message)
+    if refused.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="tally"'
+    return response
+
+
+def too_many(wait_seconds: float) -> web.Response:
+    """Return the answer to a request beyond its key's limit. Pure."""
+    response = error_response(
+        429, "too_many_requests", "this key asks too often; Retry-After says when to ask again"
+    )
+    response.headers["Retry-After"] = str(ceil(wait_seconds))
+    return response
+
+
+def preflight(origin: str) -> dict[str, str]:
+    """Return the answer to a page that asks whether it may ask. Pure."""
+    return {
+        **shared(origin),
+        "Access-Control-Allow-Methods": "GET, POST",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
+        "Access-Control-Max-Age": PREFLIGHT_SECONDS,
+    }
+
+
+def shared(origin: str) -> dict[str, str]:
+    """Return the headers that let a page of an allowed origin read an answer. Pure."""
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-Id",
+    }
+
+
+async def finish(request: web.Request, response: web.StreamResponse) -> None:
+    """Add to an answer what keeps browsers from guessing, framing or passing it on, before it is sent."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if (origin := request.get(ALLOWED_ORIGIN)) is not None:
+        response.headers.update(shared(origin))
+        response.headers["Vary"] = ", ".join(filter(None, (response.headers.get("Vary"), "Origin")))
+
+
+def path_of(request: web.Request) -> str | None:
+    """Return the path of a request as its route has it; None if there is no such address."""
+    resource = request.match_info.route.resource
+    return None if resource is None else resource.canonical
+
+
+def _tenant(request: web.Request) -> str | None:
+    """Return the tenant in the path as keys name it; a malformed one as it is, for the handler to say so."""
+    tenant = request.match_info.get("tenant")
+    if tenant is None:
+        return None
+    try:
+        return read_id("tenant", tenant)
+    except BadParameter:
+        return tenant

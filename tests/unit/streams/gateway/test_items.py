@@ -1,0 +1,76 @@
+"""Laws of the items of a body: each as it came, and the first fault of each is named."""
+
+import pytest
+
+from tally.schemas.conventions import CONVENTIONS
+from tally.streams.gateway.items import ARRAY, LINES, MOST_ITEMS, NotItems, bad_parts, items_of
+
+SEND = (
+    b'{"tenant": "t1", "channel": "whatsapp", "campaign": "c1", "contact": {"id": 1, "wa_id": "15550001"},'
+    b' "outcome": "accepted", "phone_number_id": "1", "message_id": "wamid.1", "time": 1795350900000}'
+)
+NOW_MS = 1_795_350_900_500
+
+
+def bad(item: bytes, tenant: str = "t1", topic: str = "send-results") -> list[tuple[str, str]]:
+    found = bad_parts(3, item, tenant, topic, CONVENTIONS, NOW_MS)
+    assert all(one.index == 3 for one in found)
+    return [(one.reason, one.path) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'[ {"a": 1.0} ,\n {"b" : "\\u00e4 \xc3\xbc"}]', ARRAY),
+        (b'{"a": 1.0}\n\n{"b" : "\\u00e4 \xc3\xbc"}\r\n', LINES),
+    ],
+)
+def test_items_stay_as_they_came(body: bytes, media_type: str) -> None:
+    assert [item.strip() for item in items_of(body, media_type)] == [
+        b'{"a": 1.0}',
+        b'{"b" : "\\u00e4 \xc3\xbc"}',
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[",
+        b"[1",
+        b"[{}]x",
+        b"[\xff]",
+        b"null",
+        b"[]",
+        b"[" * 100_000,
+        b"[" + b"1," * MOST_ITEMS + b"1]",
+    ],
+)
+def test_what_is_no_list_of_items_is_refused(body: bytes) -> None:
+    with pytest.raises(NotItems, match="expected"):
+        items_of(body, ARRAY)
+
+
+@pytest.mark.parametrize("body", [b"", b"\n \n", b"{}\n" * (MOST_ITEMS + 1)])
+def test_neither_none_nor_too_many_lines_are_items(body: bytes) -> None:
+    with pytest.raises(NotItems, match="expected"):
+        items_of(body, LINES)
+
+
+def test_an_item_is_read_as_route_reads_it_and_its_tenant_is_the_paths() -> None:
+    assert bad(SEND) == []
+    assert bad(SEND, "t2") == [("foreign_tenant", "$.tenant")]
+    assert bad(SEND.replace(b"accepted", b"sent")) == [("wrong_type", "$.outcome")]
+    assert bad(SEND.replace(b'"t1"', b"null")) == [("missing_field", "$.tenant")]
+    assert bad(b"[" * 5_000) == [("not_json", "$")]
+    assert bad(b"1") == [("wrong_type", "$")]
+    repeated = SEND.replace(b'"channel"', b'"tenant": "t2", "channel"', 1)
+    assert bad(repeated) == [("foreign_tenant", "$.tenant")]
+    assert bad(repeated, "t2") == []
+
+
+def test_what_says_nothing_of_a_campaign_has_no_key_to_be_kept_under() -> None:
+    said = b'{"tenant": "t1", "campaign": "c1", "name": "November", "time": 1795350800000}'
+    assert bad(said, topic="campaigns") == []
+    assert bad(said.replace(b'"name": "November", ', b""), topic="campaigns") == [("missing_field", "$")]
