@@ -1,7 +1,9 @@
 """Cells and activity come to a real Postgres, keep their laws there, and go where they come to nothing."""
 
+import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from tests.support.recordings import facts_of, read_recording, recordings
 
 pytestmark = pytest.mark.asyncio
 
+DOCS = Path(__file__).parents[2] / "docs" / "cells.md"
 SUMMED = "SELECT coalesce(sum(accepted), 0), coalesce(sum(failed), 0), coalesce(sum(replied), 0) FROM tally."
 
 
@@ -94,6 +97,23 @@ async def test_every_cell_arrives_with_what_it_counts_and_all_laws_hold(migrated
             for key, value in partition.tables[ACTIVITY].items()
         }
         assert await ours.sql(SUMMED + "activity") == await ours.sql(SUMMED + "activity_sums")
+
+
+async def test_the_query_of_the_docs_gives_a_campaigns_days(migrated: str) -> None:
+    (query,) = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    query = query.replace("'acme'", "'tenant-0'").replace("'spring'", "'campaign-0'")
+    partition = MemoryPartition()
+    async with process(migrated) as ours:
+        fold(ours, partition, facts())
+        await level(ours)
+        days = await ours.sql(query)
+        (of_row,) = await ours.sql(
+            "SELECT sum(accepted), sum(delivered) FROM tally.counters"
+            " WHERE tenant = 'tenant-0' AND campaign = 'campaign-0' AND grain = 'template'"
+        )
+
+    assert (sum(day[1] for day in days), sum(day[2] for day in days)) == of_row
+    assert of_row[1] > 0
 
 
 async def held_cells(ours: Process) -> dict[Cell, int | None]:
