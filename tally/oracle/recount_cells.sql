@@ -74,7 +74,8 @@ SELECT number_id, message_id,
 FROM recount.status
 GROUP BY number_id, message_id;
 
--- The first press of a message's quick reply; one that no press names has those of recount.implied_press.
+-- The first press of a message's quick reply; one that no press names has those of recount.implied_press. Of messages
+-- that are equal in last touch's order, and none of them is named by a press, that of the largest market has them.
 CREATE UNLOGGED TABLE recount.pressed AS
 SELECT number_id, quoted_id AS message_id, min(at_s) AS at_s, false AS is_implied
 FROM recount.inbound
@@ -86,10 +87,11 @@ FROM recount.press
     CROSS JOIN recount.setting
     CROSS JOIN LATERAL (
         SELECT number_id, message_id, accepted_s, is_clicked
-        FROM recount.template_message
+        FROM recount.template_message LEFT JOIN recount.claim_place USING (number_id, message_id)
         WHERE template_message.customer = press.customer AND accepted_s <= at_s
         ORDER BY accepted_s DESC, tenant DESC, campaign DESC, contact DESC, attempt DESC,
-            template_name DESC, template_language DESC, is_clicked DESC, message_id DESC
+            template_name DESC, template_language DESC, is_clicked DESC,
+            coalesce(market, '') DESC, message_id DESC
         LIMIT 1
     ) AS latest
 WHERE at_s <= accepted_s + reply_window_seconds AND NOT latest.is_clicked
