@@ -18,11 +18,11 @@ WINDOW_S = 7 * DAY_S
 OFFSETS_S = (0, 0, 0, 1, 60, DAY_S, DAY_S + 1, WINDOW_S, WINDOW_S + 1, -1)
 TEMPLATES = (None, {"name": "promo", "language": "pt-br"}, {"name": "promo", "language": "pt_BR"})
 PEOPLE = (
-    {"phone": "31600000001", "user": "NL.1"},
-    {"phone": "+31 6 00000002", "user": "NL.2"},
-    {"phone": "Y2FwaV9ncm91cDo1", "user": ""},
+    {"phone": "31600000001", "later": "15550001111", "user": "NL.1"},
+    {"phone": "+31 6 00000002", "later": "+31 6 00000003", "user": "NL.2"},
+    {"phone": "Y2FwaV9ncm91cDo1", "later": "Y2FwaV9ncm91cDo1", "user": ""},
 )
-"""Two customers and a group."""
+"""Two customers, each with two phones, and a group."""
 TYPES = ("button", "button", "button", "text", "interactive", "reaction")
 
 Json = dict[str, Any]
@@ -38,9 +38,13 @@ class World:
         self._rng = rng
         self._ids = (number, f"{number}-second", f"{number}-third")
         self._start_s = start_s
-        self._messages = [(new_wamid(rng, "31600000001"), rng.choice(PEOPLE)) for _ in range(4)]
-        some = 1 if rng.random() < 0.5 else 2
+        some = rng.choice((1, 2))  # of what sends are told apart by; with one of each many are equal
+        people = PEOPLE if some > 1 else PEOPLE[:1]
+        self._messages = [(new_wamid(rng, "31600000001"), rng.choice(people)) for _ in range(4)]
         self._tenants = ("t1", "t2")[:some]
+        self._attempts = (1, 2)[:some]
+        self._templates = TEMPLATES if some > 1 else TEMPLATES[1:]
+        self._sent_offsets_s = OFFSETS_S if some > 1 else OFFSETS_S[:4]
         self._campaigns = (f"c1-{number}", f"c2-{number}", None)[: 2 * some - 1]
         self._contacts = ("8", "9")[:some]
         self._inbound = [new_wamid(rng, "31600000001") for _ in range(3)]
@@ -76,13 +80,16 @@ class World:
             "tenant": rng.choice(self._tenants),
             "channel": "whatsapp",
             "campaign": rng.choice(self._campaigns),
-            "contact": {"id": rng.choice(self._contacts), "phone": person["phone"]},
+            "contact": {
+                "id": rng.choice(self._contacts),
+                "phone": person[rng.choice(("phone", "phone", "later"))],
+            },
             "outcome": "accepted",
-            "attempt": rng.choice((1, 1, 2)),
-            "template": rng.choice(TEMPLATES),
+            "attempt": rng.choice(self._attempts),
+            "template": rng.choice(self._templates),
             "phone_number_id": rng.choice(self._ids),
             "message_id": self._id(wamid),
-            "time": self._at_s() * 1000 + rng.randrange(1000),
+            "time": (self._start_s + rng.choice(self._sent_offsets_s)) * 1000 + rng.randrange(1000),
         }
         if person["user"] and rng.random() < 0.5:
             body["contact"]["user_id"] = person["user"]
