@@ -1,7 +1,7 @@
 // One campaign: the page of its channel, and the parts that both have.
 
 import { h } from "./dom.js";
-import { count, percent } from "./format.js";
+import { count, duration, percent } from "./format.js";
 import { notice, show } from "./frame.js";
 import { reason } from "./reasons.js";
 import { drawVoice } from "./voice.js";
@@ -13,11 +13,11 @@ export function showCampaign(tenant, id) {
     query: `campaign=${encodeURIComponent(id)}`,
     name: "campaign",
     title: ({ campaign }) => `${campaign?.name ?? id} · Tally`,
-    draw: ({ campaign, receipt }) => {
+    draw: ({ campaign, receipt, now }) => {
       if (campaign === null) {
         return [heading(id), notice("Nothing is counted yet", "The campaign's first send result or call shows here by itself.")];
       }
-      return campaign.channel === "voice" ? drawVoice(campaign, receipt) : drawWhatsApp(campaign, receipt);
+      return campaign.channel === "voice" ? drawVoice(campaign, receipt, now) : drawWhatsApp(campaign, receipt, now);
     },
   });
 }
@@ -29,6 +29,26 @@ export function progress({ planned, totals }) {
   if (!planned) return null;
   const part = Math.min(1, totals.contacts / planned);
   return h("div", { class: "progress", "aria-hidden": "true" }, h("i", { css: { "--part": part.toFixed(4) } }));
+}
+
+const PACE_MS = 60000;
+const looks = []; // what was done at moments of the last minute, as this page saw it
+
+/** How fast the campaign goes, and when what is planned will be done at this pace; nothing while it stands still. */
+export function pace({ channel, planned, totals }, nowMs) {
+  // Of a voice campaign `queued` often stays when the call is over: what was dialled is done.
+  const done = channel === "voice" ? totals.attempted : Math.max(0, totals.contacts - totals.queued);
+  if (!looks.length || nowMs - looks.at(-1).ms >= 1000) looks.push({ ms: nowMs, done });
+  while (looks.length > 2 && looks[1].ms <= nowMs - PACE_MS) looks.shift();
+  const since = looks[0];
+  const rate = (done - since.done) / ((nowMs - since.ms) / 1000);
+  if (nowMs - since.ms < 5000 || !(rate > 0)) return null;
+  const leftMs = planned ? (1000 * Math.max(0, planned - done)) / rate : 0;
+  return [
+    " · ",
+    h("b", { class: "n" }, `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))}/s`),
+    leftMs > 0 && [" · done in about ", h("b", { class: "n" }, duration(Math.max(10000, leftMs)))],
+  ];
 }
 
 export function said({ name, campaign, status, tags, planned }) {

@@ -1,6 +1,6 @@
 // The page of a voice campaign.
 
-import { card, closing, funnel, heading, notes, number, progress, reasons, said, templates } from "./campaign.js";
+import { card, closing, funnel, heading, notes, number, pace, progress, reasons, said, templates } from "./campaign.js";
 import { h } from "./dom.js";
 import { count, duration, percent } from "./format.js";
 import { CAUSES } from "./reasons.js";
@@ -26,9 +26,19 @@ const COLUMNS = [
   { name: "dropped", label: "dropped", of: "answered_human" },
   { name: "failed", label: "failed", of: "attempts" },
 ];
-const PARTS = { joins: "joined", connects: "connected", abandoned: "gave up", ring_no_answer: "rang out", wait_ms: "waited", talk_ms: "talked", hold_ms: "held" };
+const PARTS = {
+  waiting: "waiting now",
+  joins: "joined",
+  connects: "connected",
+  abandoned: "gave up",
+  timeouts: "timed out",
+  ring_no_answer: "rang out",
+  wait_ms: "waited",
+  talk_ms: "talked",
+  hold_ms: "held",
+};
 
-export function drawVoice(campaign, receipt) {
+export function drawVoice(campaign, receipt, nowMs) {
   const { totals } = campaign;
   const ended = Object.keys(OUTCOMES).reduce((sum, name) => sum + totals[name], 0);
   return [
@@ -41,6 +51,7 @@ export function drawVoice(campaign, receipt) {
       " contacts · ",
       h("b", { class: "n" }, count(totals.attempted - ended)),
       " ringing now or waiting for their end",
+      pace(campaign, nowMs),
       said(campaign),
     ),
     progress(campaign),
@@ -158,6 +169,7 @@ function queues(entries) {
     found.get(queue)[key.slice(slash + 1)] = value;
   }
   if (!found.size) return null;
+  const all = (part) => [...found.values()].reduce((sum, parts) => sum + (parts[part] ?? 0), 0);
   const cell = (queue, part, value) =>
     h("td", {}, part.endsWith("_ms") ? duration(value) : number(`queues.${queue}/${part}`, value));
   return h(
@@ -170,5 +182,11 @@ function queues(entries) {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "queue"), Object.values(PARTS).map((words) => h("th", { scope: "col" }, words)))),
       h("tbody", {}, [...found].sort().map(([queue, parts]) => h("tr", { key: queue }, h("th", { scope: "row" }, h("bdi", {}, queue)), Object.keys(PARTS).map((part) => cell(queue, part, parts[part] ?? 0))))),
     ),
+    closing(all("joins"), "joined", [
+      [all("connects"), "connected", true],
+      [all("abandoned"), "gave up", true],
+      [all("timeouts"), "timed out"],
+      [all("waiting"), "waiting now", true],
+    ]),
   );
 }

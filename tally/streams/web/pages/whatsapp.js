@@ -1,6 +1,6 @@
 // The page of a WhatsApp campaign.
 
-import { card, closing, funnel, heading, notes, number, progress, reasons, said, templates } from "./campaign.js";
+import { card, closing, funnel, heading, notes, number, pace, progress, reasons, said, templates } from "./campaign.js";
 import { h } from "./dom.js";
 import { count, duration, percent } from "./format.js";
 
@@ -14,7 +14,7 @@ const COLUMNS = [
   { name: "failed", label: "failed", of: "attempts" },
 ];
 
-export function drawWhatsApp(campaign, receipt) {
+export function drawWhatsApp(campaign, receipt, nowMs) {
   const { totals } = campaign;
   return [
     heading(campaign.name ?? campaign.campaign),
@@ -29,6 +29,7 @@ export function drawWhatsApp(campaign, receipt) {
       number("in_flight", totals.in_flight),
       " in flight",
       totals.queued > 0 && [" · ", number("queued", totals.queued), " queued"],
+      pace(campaign, nowMs),
       said(campaign),
     ),
     progress(campaign),
