@@ -42,8 +42,8 @@ def shown(presented: Presented) -> dict[str, str]:
 
 def targets(tenant: str) -> Iterator[str]:
     for one in (*READ_API, *STREAM):
-        yield one.path.format(tenant=tenant, campaign="c1", operator="o1")
-        yield one.path.format(tenant=tenant, campaign="c1", operator="o1") + "?limit=1"
+        yield one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1")
+        yield one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1") + "?limit=1"
 
 
 async def test_without_a_valid_key_every_address_and_method_is_401_and_says_the_same(api: Api) -> None:

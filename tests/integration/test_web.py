@@ -10,7 +10,7 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.streams import web
-from tally.streams.web import routes
+from tally.streams.web import routes, series
 from tally.streams.web.routes import READ_API, ROUTES, STREAM
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
@@ -73,15 +73,17 @@ async def test_none_of_fausts_own_pages_is_served(api: Api, path: str) -> None:
 async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(api: Api) -> None:
     put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
     for endpoint in ROUTES:
-        target = endpoint.path.format(tenant="t1", campaign="c1", file="main.js")
+        target = endpoint.path.format(tenant="t1", campaign="c1", file="main.js", operator="o1", queue="q1")
         # A stream has no end: its own tests read it.
         response, body = (
             await api.ask(f"{target}?campaign=c1", "HEAD") if endpoint in STREAM else await api.ask(target)
         )
-        assert response.status == 200, f"{endpoint.name}: or does another address answer {target}?"
+        # Numbers over time are Postgres', which this server does not read.
+        status = 400 if endpoint in series.ROUTES else 200
+        assert response.status == status, f"{endpoint.name}: or does another address answer {target}?"
         refused, _ = await api.ask(target, "POST")
         assert (refused.status, refused.headers["Allow"]) == (405, "GET,HEAD"), endpoint.name
-        if endpoint in READ_API:
+        if endpoint in READ_API and status == 200:
             assert "receipt" in orjson.loads(body), f"{endpoint.name}: a receipt goes out with every number"
         if endpoint in (*READ_API, *STREAM):
             response, body = await api.ask(f"{target}?nonsuch=1")

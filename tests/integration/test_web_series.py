@@ -16,6 +16,7 @@ import pytest
 
 from tally.schemas.counters import ACTIVITY
 from tests.support.judge import counted, prepare, publish, simulated
+from tests.support.keys import SHOWN
 from tests.support.servers import Kafka
 from tests.support.web_api import Api
 from tests.support.workers import WorkerProcess, environment_of, workers
@@ -76,7 +77,7 @@ class Asked:
 async def asking(worker: WorkerProcess, database: str) -> AsyncIterator[Asked]:
     postgres = await asyncpg.connect(database)
     try:
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(headers=SHOWN) as http:
             yield Asked(http, worker, postgres)
     finally:
         await postgres.close()

@@ -14,7 +14,7 @@ from tally.schemas.buckets import MOST_BUCKETS, Bucket
 from tally.schemas.cells import QUARTER_SECONDS
 from tally.schemas.grains import CAMPAIGN, OPERATOR, Grain
 from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import BadParameter, read_id, single
+from tally.streams.web.parameters import BadParameter, checked_names, read_id, single
 from tally.streams.web.responses import error_response, json_response
 from tally.streams.web.series_parameters import PARAMETERS, NotTold, SeriesQuery, read_series_query, told
 from tally.tables.postgres.failures import PostgresFailure
@@ -51,6 +51,7 @@ class OperatorSeriesView(View):
     async def get(self, request: web.Request, tenant: str, operator: str) -> web.Response:
         """Answer with the operator's numbers by bucket, and a receipt of what Postgres held."""
         query = {name: request.query.getall(name) for name in request.query}
+        checked_names(query, (*PARAMETERS, PBX))
         named = {"operator": operator, PBX: single(query, PBX) or ""}
         return await _answer(request, tenant, named, OPERATOR, only="send")
 
