@@ -5,12 +5,16 @@ Every number was worked out by hand from docs/calls.md; the fold and plain SQL h
 
 import pytest
 
+from tally.schemas.waiting import Caller
 from tally.tables.rules import Rules
 from tests.support.call_judges import Recount
 from tests.support.call_packets import (
     CUSTOMER,
+    NOW,
     OPERATOR,
+    PBX,
     UP,
+    Channel,
     Event,
     agent,
     answered,
@@ -71,7 +75,8 @@ ENDS: dict[str, tuple[list[Event], dict[str, int]]] = {
 
 @pytest.mark.parametrize(("ended", "ends"), ENDS.values(), ids=ENDS)
 def test_every_join_has_one_end(recount: Recount, ended: list[Event], ends: dict[str, int]) -> None:
-    row = recount(*JOINED, *ended)["c1"]
+    stats = recount(*JOINED, *ended)
+    row = stats["c1"]
 
     of_sales = {name.removeprefix("sales/"): n for name, n in row["queues"].items() if "sales/" in name}
     whats = ("joins", "connects", "abandoned", "timeouts", "waiting")
@@ -81,6 +86,22 @@ def test_every_join_has_one_end(recount: Recount, ended: list[Event], ends: dict
     }
     assert row.get("queue_timeouts", 0) == ends.get("timeouts", 0)
     assert row.get("queue_waiting", 0) == ends.get("waiting", 0) + ("care/waiting" in row["queues"])
+    assert len([one for one in stats.waiting if one.queue == "sales"]) == ends.get("waiting", 0)
+
+
+def test_callers_wait_since_their_last_join_whether_of_a_campaign_or_not(recount: Recount) -> None:
+    stranger = Channel("x", "PJSIP/trunk-00000004")
+    owner = {"tenant": "t2", "tenants": "any"}
+    again = [queue(5, "Leave", CUSTOMER), queue(7.5, "Join", CUSTOMER)]
+    came = (born(8, stranger), queue(9, "Join", stranger, "care"))
+    inbound = [(topic, body, headers | owner) for topic, body, headers in came]
+    stats = recount(*JOINED, *again, *inbound)
+
+    assert stats.waiting == {
+        Caller("t1", PBX, "sales", "a"): NOW * 1000 + 7500,
+        Caller("t2", PBX, "care", "x"): NOW * 1000 + 9000,
+    }
+    assert recount(*JOINED, *again, *inbound, hangup(20, stranger), hangup(21, CUSTOMER)).waiting == {}
 
 
 def test_the_wait_of_a_connect_is_from_the_last_join_before_it(recount: Recount) -> None:

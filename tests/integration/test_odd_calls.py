@@ -153,6 +153,7 @@ async def test_both_judges_count_the_same_of_odd_calls(recount_database: str, se
 
     for theirs, ours in zip(sql.everything, fold.everything, strict=True):
         assert named(ours) == named(theirs)
+    assert fold.waiting == sql.waiting
     adds_up(fold.campaigns.values())
 
 

@@ -17,6 +17,7 @@ from tally.agents.lag import logs
 from tally.schemas.rows import PROGRESS_KEY, encode
 from tally.schemas.tables import CODES
 from tally.schemas.topics import CHANGELOGS, COUNTERS, STATES, Changelog
+from tally.schemas.waiting import WAITING
 from tally.streams.operations import topics
 from tally.streams.operations.altering import alter
 from tally.streams.settings import Settings
@@ -197,6 +198,7 @@ async def test_a_running_process_sees_what_becomes_of_its_logs(
     ("changelog", "key", "what"),
     [
         (COUNTERS, b"no row", "no row"),
+        (COUNTERS, WAITING + b"t1/pbx01/sales", "no row"),
         (COUNTERS, PROGRESS_KEY, "no progress record"),
         (STATES, CODES[COUNTERS] + b"t/c", "its key begins with no table's byte"),
         (STATES, b"\x00meta", "its key begins with no table's byte"),

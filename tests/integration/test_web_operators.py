@@ -28,7 +28,7 @@ async def test_operators_are_answered_with_states_counts_and_a_receipt(api: Api)
     assert response.status == 200
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["Cache-Control"] == "no-cache"
-    assert list(answer) == ["tenant", "operators", "next_cursor", "receipt"]
+    assert list(answer) == ["tenant", "operators", "waiting", "next_cursor", "receipt"]
     assert (answer["tenant"], answer["receipt"]["state"]) == ("t1", "live")
     ann, bob = answer["operators"]
     since = "2026-11-22T12:34:30.000Z"

@@ -7,12 +7,15 @@ from typing import Any
 
 import asyncpg
 
+from tally.agents.fold.rows import recount
 from tally.oracle.recount import begin
 from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.counters import BY_NAME
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import split_parts
 from tally.schemas.sources import READERS
+from tally.schemas.topics import COUNTERS
+from tally.schemas.waiting import Caller, decode_caller, decode_since, is_waiting
 from tally.tables.rules import Rules
 from tests.support.call_packets import Event
 from tests.support.partition import MemoryPartition
@@ -33,12 +36,19 @@ MAPS = ("hangup_causes", "queues", "queue_waits")
 class Recounted:
     """The recount's counters by campaign, script and operator, without zeros."""
 
-    def __init__(self, campaigns: list[Counters], scripts: list[Counters], operators: list[Counters]) -> None:
+    def __init__(
+        self,
+        campaigns: list[Counters],
+        scripts: list[Counters],
+        operators: list[Counters],
+        waiting: dict[Caller, int],
+    ) -> None:
         self.campaigns = {row["campaign"]: counted(row) for row in campaigns}
         self.scripts = {(row["campaign"], row["template_name"]): counted(row) for row in scripts}
         self.operators = {row["operator"]: counted(row) for row in operators}
         self.tenants = {row["tenant"] for row in (*campaigns, *operators)}
         self.everything = (campaigns, scripts, operators)
+        self.waiting = waiting
 
     def __getitem__(self, campaign: str) -> Counters:
         return self.campaigns[campaign]
@@ -73,9 +83,14 @@ async def by_sql(
             sorted((dict(row) for row in await connection.fetch(f"SELECT * FROM recount.{name}")), key=str)  # noqa: S608
             for name in RESULTS
         ]
+        callers = await connection.fetch(
+            "SELECT tenant, pbx, queue, uniqueid, since_us / 1000 AS since_ms FROM recount.call_waiting"
+        )
+        waiting = {Caller(*list(row.values())[:4]): row["since_ms"] for row in callers}
     finally:
         await connection.close()
-    return Recounted(*found)
+    campaigns, scripts, operators = found
+    return Recounted(campaigns, scripts, operators, waiting)
 
 
 def by_fold(events: list[Event], published_ms: int | None = None, rules: Rules = RULES) -> Recounted:
@@ -107,7 +122,17 @@ def by_fold(events: list[Event], published_ms: int | None = None, rules: Rules =
             of_calls = {name: n for name, n in counts.items() if "." not in name}
             if of_calls:
                 operators.append({"tenant": row.tenant, "pbx": pbx, "operator": operator, **of_calls})
-    return Recounted(summed(scripts), sorted(scripts, key=str), sorted(operators, key=str))
+    return Recounted(
+        summed(scripts), sorted(scripts, key=str), sorted(operators, key=str), waiting_in(partition)
+    )
+
+
+def waiting_in(partition: MemoryPartition) -> dict[Caller, int]:
+    """Return who waits by the records beside a partition's rows, and since when in unix ms."""
+    entries = partition.tables.get(COUNTERS, {}).items()
+    held = {key: value for key, value in entries if is_waiting(key)}
+    assert recount(partition.states(), Rules(), 0).listed == held
+    return {decode_caller(key): decode_since(value) for key, value in held.items()}
 
 
 def _encoded(headers: dict[str, str]) -> list[tuple[str, bytes]]:

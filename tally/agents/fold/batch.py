@@ -141,7 +141,7 @@ def _move_rows(context: FoldContext, next_offset: int) -> Steps[None]:
     if rows:
         # Queue names come from PBXs and are unbounded: a fact that makes a row too large is quarantined.
         _check_sizes(COUNTERS, rows)
-        context.writes[COUNTERS] = rows
+        context.writes_to(COUNTERS).update(rows)
 
 
 def find_culprit(records: Sequence[FactRecord], reader: StateReader, rules: Rules) -> int:

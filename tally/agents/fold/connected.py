@@ -11,7 +11,8 @@ from tally.agents.fold.resync import Resyncs, latest_resyncs
 from tally.agents.fold.revealing import all_subjects
 from tally.agents.fold.steps import STEP_BYTES, chunks, merging
 from tally.schemas.tables import ALIASES
-from tally.tables.families.family import ConnectedFamily, F, Resyncable, S
+from tally.schemas.topics import COUNTERS
+from tally.tables.families.family import ConnectedFamily, F, Listing, Resyncable, S
 from tally.tables.pieces import Steps
 from tally.tables.store.interface import StateReader
 
@@ -153,7 +154,21 @@ def _fold_component(
     if is_large:
         yield
     context.changes.move(parts, family.contribution(root, after, rules))
+    if isinstance(family, Listing):
+        _list(family, merged, context)
     return len(encoded)
+
+
+def _list(family: Listing[F, S], merged: Merged[F, S], context: FoldContext) -> None:
+    """Replace the records of a subject's former states by those of its present one."""
+    was: dict[bytes, bytes] = {}
+    for key, before in merged.befores.items():
+        was |= family.listed(key, before)
+    now = family.listed(merged.root, merged.after)
+    if was != now:
+        gone = dict.fromkeys(was.keys() - now.keys())
+        changed = {key: value for key, value in now.items() if was.get(key) != value}
+        context.writes_to(COUNTERS).update(gone | changed)
 
 
 def _known(family: ConnectedFamily[F, S], befores: Mapping[bytes, S], facts: Sequence[F]) -> Steps[S]:

@@ -13,6 +13,7 @@ from tally.agents.fold.rows import cell_corrections, corrections, recount
 from tally.agents.fold.steps import OF_A_TRANSACTION
 from tally.schemas.rows import UNFINISHED
 from tally.schemas.topics import COUNTERS
+from tally.schemas.waiting import WAITING
 from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
@@ -118,6 +119,10 @@ def _corrections(store: PartitionStore, rules: Rules) -> Writes:
     counted = recount(states(), rules, next_offset)
     _check_seen(seen, Counter(store.progress.states))
     corrected = {COUNTERS: corrections(dict(store.items(COUNTERS)), counted.rows, next_offset)}
+    waiting = store.keys_under(COUNTERS, WAITING)
+    values = zip(waiting, store.get_many(COUNTERS, waiting), strict=True)
+    held = {key: value for key, value in values if value is not None}
+    corrected[COUNTERS] |= cell_corrections(held, counted.listed)
     for table, cells in counted.cells.items():
         corrected[table] = cell_corrections(dict(store.items(table)), cells)
     return corrected

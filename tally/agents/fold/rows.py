@@ -12,7 +12,7 @@ from tally.schemas.rows import LABELS, Row, decode_row, encode
 from tally.schemas.tables import ACTIVITY, CELLS
 from tally.schemas.topics import COUNTERS
 from tally.tables.contribution import Change, Changes
-from tally.tables.families.family import Family
+from tally.tables.families.family import Family, Listing
 from tally.tables.pieces import Steps
 from tally.tables.rules import Rules
 from tally.tables.store.interface import Entries, StateReader, Writes
@@ -116,6 +116,8 @@ class Recounted(Struct, frozen=True):
     rows: dict[bytes, Row]
     cells: dict[str, dict[bytes, bytes]]
     """By table and key, as they are stored."""
+    listed: dict[bytes, bytes]
+    """The records that stand beside the rows."""
 
 
 def recount(
@@ -123,12 +125,17 @@ def recount(
 ) -> Recounted:
     """Return every row and cell as the sum of the contributions of (family, key, encoded state)."""
     changes = Changes()
+    listed: dict[bytes, bytes] = {}
     for family, key, value in states:
-        changes.move((), family.contribution(key, family.decode(value), rules))
+        state = family.decode(value)
+        changes.move((), family.contribution(key, state, rules))
+        if isinstance(family, Listing):
+            listed |= family.listed(key, state)
     rows = {key.encode(): move(None, change, next_offset) for key, change in changes.rows().items()}
     return Recounted(
         {key: row for key, row in rows.items() if row is not None},
         {CELLS: _counted(_cells_of(changes)), ACTIVITY: _counted(_activity_of(changes))},
+        listed,
     )
 
 

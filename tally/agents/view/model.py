@@ -10,10 +10,12 @@ from tally.agents.view.lacks import Lacks
 from tally.agents.view.operator_rows import OperatorRows
 from tally.agents.view.packed_rows import unpacked
 from tally.agents.view.recent import Rank, Recent
+from tally.agents.view.waiting import WaitingCallers
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.missing import is_missing
 from tally.schemas.rows import PROGRESS_KEY, Progress, Row, decode_head, decode_progress, decode_row
+from tally.schemas.waiting import is_waiting
 from tally.tables.pieces import Steps
 
 Groups = Callable[[RowKey | None], Iterable[Campaign]]
@@ -86,6 +88,7 @@ class View:
         self.listeners: list[Listener] = []
         """Called for each changed row."""
         self.operators = OperatorRows()
+        self.waiting = WaitingCallers()
         self._progress: list[Progress | None] = [None] * partitions
         self._begun: set[int] = set()
         """Partitions with records behind their last progress: of a transaction that is not read whole."""
@@ -109,6 +112,8 @@ class View:
         self._begun.add(partition)
         if is_missing(key):
             self.lacks.apply(partition, key, value or b"")
+        elif is_waiting(key):
+            self.waiting.apply(partition, key, value)
         elif value is None:
             self._drop(partition, RowKey.decode(key))
         else:

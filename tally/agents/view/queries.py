@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.tracker import LagTracker, Moment
-from tally.agents.view.answer import Json, OfTemplate, answering, campaign_summary, smallest
+from tally.agents.view.answer import Json, OfTemplate, answering, campaign_summary, shaped, smallest
 from tally.agents.view.campaign import Campaign, Look, Slots, SlotsByTemplate
 from tally.agents.view.frames import Vector
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
@@ -23,6 +23,7 @@ from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.pace import LONG_SECONDS, SHORT_SECONDS, Paces, progress_of
 from tally.agents.view.packed_rows import decode_packed
+from tally.agents.view.queues import queue_answers
 from tally.agents.view.receipt import (
     Basis,
     Openings,
@@ -242,6 +243,18 @@ class Queries:
                 yield
             if count <= len(chosen):
                 return OperatorsPage(found, None)
+
+    def queues(self, tenant: str, thresholds: Sequence[int]) -> Steps[list[Json]]:
+        """Return a tenant's queues, by name; `thresholds` of service levels are in seconds."""
+        counts: dict[str, dict[str, int]] = {name: {} for name in ("queues", "queue_waits")}
+        for campaign in list(self.view.recent(tenant)):
+            self._watch(campaign)
+            look = yield from campaign.looking(with_totals=True)
+            for name, entries in shaped(look.totals.counts, tuple(counts)).items():
+                for entry, number in entries.items():
+                    counts[name][entry] = counts[name].get(entry, 0) + number
+        now = list(self.view.waiting.of(tenant))
+        return queue_answers(counts["queues"], counts["queue_waits"], now, thresholds, self._now_ms())
 
     def _watch(self, campaign: Campaign) -> None:
         """Keep the looks at a campaign, and evict the campaign that was requested longest ago."""

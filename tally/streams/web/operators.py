@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tally.agents.view.operators import STATES
 from tally.agents.view.queries import entity_tag
+from tally.agents.view.queues import waiting_answer
 from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template, join_parts, split_parts
 from tally.streams.web.endpoints import QUERIES, Endpoint
@@ -51,12 +52,14 @@ class OperatorsView(View):
             queries.operators(tenant, query.pbxs, query.states, query.after, query.limit)
         )
         following = write_operator_cursor(page.following)
+        waiting = waiting_answer(queries.view.waiting.of(tenant))
         # Tag of the answer, not of its rows: a wrap-up ends by the clock, without a change of a row.
-        tag = entity_tag(receipt, (), tenant, blake2b(page.entries).digest(), following)
+        tag = entity_tag(receipt, (), tenant, blake2b(page.entries).digest(), following, waiting)
         return unchanged(request, tag) or json_response(
             {
                 "tenant": tenant,
                 "operators": orjson.Fragment(page.entries),
+                "waiting": waiting,
                 "next_cursor": following,
                 "receipt": receipt.answer(),
             },

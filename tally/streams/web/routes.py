@@ -8,7 +8,7 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
-from tally.streams.web import campaigns, operators, page_files, series, stream
+from tally.streams.web import campaigns, operators, page_files, queues, series, stream
 from tally.streams.web.admission import Admission, finish
 from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.journal import Journal, add_request_id
@@ -17,7 +17,7 @@ from tally.streams.web.page_files import FILES, read_files
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.viewers import STREAMS, Viewers
 
-READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES, *series.ROUTES)
+READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES, *queues.ROUTES, *series.ROUTES)
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES
 """Answered by a process that holds the view, without an end."""

@@ -145,6 +145,14 @@ class Resyncable(Family[F, S]):
         """Return whether a later resync could still change the state."""
 
 
+class Listing(Family[F, S]):
+    """A family of which the counters changelog lists, beside the rows, what is there at this moment."""
+
+    @abstractmethod
+    def listed(self, key: bytes, state: S) -> dict[bytes, bytes]:
+        """Return the records of a state, by their keys, which no other state has."""
+
+
 K = TypeVar("K", str, bytes)
 V = TypeVar("V")
 

@@ -12,6 +12,7 @@ from tally.schemas.missing import decode_missing, is_missing
 from tally.schemas.rows import PROGRESS_KEY, LogMark, Progress, decode_head, decode_progress
 from tally.schemas.tables import table_of
 from tally.schemas.topics import CHANGELOGS, COUNTERS, DELETE_RETENTION_MS, STATES, Changelog
+from tally.schemas.waiting import decode_caller, decode_since, is_waiting
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.kafka.layouts import present_layouts
 from tally.tables.kafka.read_to_end import read_up_to
@@ -216,7 +217,7 @@ def check_states(record: Any) -> None:
 
 
 def check_counters(record: Any) -> None:
-    """Raise ForeignRecord unless a counters record is a row, progress, or an entry of what is missing."""
+    """Raise ForeignRecord unless a counters record is a row, progress, a caller, or of what is missing."""
     check_keyed(record)
     if record.key == PROGRESS_KEY:
         progress_of(record)
@@ -224,6 +225,11 @@ def check_counters(record: Any) -> None:
     try:
         if is_missing(record.key):
             decode_missing(record.key, record.value)
+            return
+        if is_waiting(record.key):
+            decode_caller(record.key)
+            if record.value is not None:
+                decode_since(record.value)
             return
         RowKey.decode(record.key)
         if record.value is not None:

@@ -8,6 +8,7 @@ from tally.schemas.bounds import CALL_CROWDS, CALL_MEMBERS, Bound
 from tally.schemas.call_facts import CALL, CallFact, ChannelsSeen, Dialled, Originated, Resynced, Role
 from tally.schemas.keys import split_parts
 from tally.schemas.notices import ANY_CAMPAIGN, Scope
+from tally.schemas.waiting import Caller, encode_since
 from tally.tables.contribution import Part
 from tally.tables.families.call.attempts import attempts_of
 from tally.tables.families.call.cells import happened_of, send_cell
@@ -17,9 +18,10 @@ from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.from_facts import call_of, half_named, identifiers_of
 from tally.tables.families.call.merge import join_channels, joined, names_of
 from tally.tables.families.call.operator_legs import operator_parts
+from tally.tables.families.call.queueing import may_wait, waiting_of
 from tally.tables.families.call.result import CallResult, results_of
 from tally.tables.families.call.state import Call
-from tally.tables.families.family import ConnectedFamily, Resyncable
+from tally.tables.families.family import ConnectedFamily, Listing, Resyncable
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Call)
@@ -28,7 +30,7 @@ _fact_decoder: msgspec.msgpack.Decoder[CallFact] = msgspec.msgpack.Decoder(CallF
 TENANT_ROLES: tuple[Role, ...] = ("tenant_bound", "tenant", "tenant_field", "tenant_header")
 
 
-class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
+class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call], Listing[CallFact, Call]):
     """The family of calls; a state's key is the PBX and the call's smallest identifier."""
 
     code = CALL
@@ -110,6 +112,20 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call]):
                 parts.append(_part(graph, result, pbx, rules))
             parts += operator_parts(graph, result, pbx, result.attempt.tenant)
         return [part for part in parts if part.counts]
+
+    def listed(self, key: bytes, state: Call) -> dict[bytes, bytes]:
+        """Return the callers of the call who wait in a queue, with the time of their join."""
+        if not any(may_wait(channel) for channel in state.channels.values()) or is_crowded(state.channels):
+            return {}
+        pbx = split_parts(key.partition(b"/")[0])[0]
+        graph = Graph(state.channels)
+        return {
+            Caller(result.attempt.tenant, pbx, one.queue, one.unique).encode(): encode_since(
+                one.since_us // 1000
+            )
+            for result in results_of(graph, attempts_of(state, graph))
+            for one in waiting_of(graph, result)
+        }
 
 
 def _part(graph: Graph, result: CallResult, pbx: str, rules: Rules) -> Part:

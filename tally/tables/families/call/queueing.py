@@ -90,7 +90,7 @@ def waiting_of(graph: Graph, result: CallResult) -> Iterator[Waiting]:
         connects[queue] = max(connects.get(queue, 0), result.connected[unique][0][0])
     for unique in sorted(result.own & graph.channels.keys()):
         channel = graph.channels[unique]
-        if channel.is_over or not any(key.startswith(JOIN) for key in channel.moments):
+        if not may_wait(channel):
             continue
         ends = {
             queue: max(times_by_detail(channel, letter).get(queue, [0])[-1] for letter in (UNJOIN, ABANDON))
@@ -101,6 +101,11 @@ def waiting_of(graph: Graph, result: CallResult) -> Iterator[Waiting]:
             is_open = ends[queue] < since_us or _is_called(graph, unique, queue, since_us)
             if is_open and connects.get(queue, -1) < since_us:
                 yield Waiting(queue, unique, since_us)
+
+
+def may_wait(channel: Channel) -> bool:
+    """Return whether a channel joined a queue and is not over: no other one waits."""
+    return not channel.is_over and any(key.startswith(JOIN) for key in channel.moments)
 
 
 def _is_called(graph: Graph, caller: str, queue: str, since_us: int) -> bool:

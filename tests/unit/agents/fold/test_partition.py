@@ -1,7 +1,7 @@
 """Laws of one partition's fold: a batch too large for one transaction is split."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -12,13 +12,15 @@ from tally.agents.fold.opening import count_by_present_rules, portions
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.ports import CYCLE_SECONDS, FoldPorts, cycle_seconds
 from tally.agents.fold.steps import TransactionLimits
-from tally.schemas.call_facts import CALL, ChannelSnapshot, ChannelsSeen, Resynced
+from tally.schemas.call_facts import CALL, ChannelSnapshot, ChannelsSeen, Resynced, Role
 from tally.schemas.facts import CUSTOMER, MESSAGE, Claim, Claimed, CustomerSeen, StatusSeen
 from tally.schemas.keys import Template, join_parts
+from tally.schemas.missing import NO_ROW
 from tally.schemas.records import Keyed, KeyedFact
 from tally.schemas.rows import Progress, decode_row, encode
 from tally.schemas.tables import CELLS, OPEN
 from tally.schemas.topics import COUNTERS
+from tally.schemas.waiting import Caller, encode_since, is_waiting
 from tally.schemas.wamids import message_key
 from tally.tables.families.registry import FAMILIES
 from tally.tables.kafka.delivered import FactRecord
@@ -49,6 +51,11 @@ class MemoryStore(MemoryPartition):
         self.transactions: list[tuple[int, int]] = []
         """Next offset, and how many states there were."""
         self.committed: Callable[[], object] = lambda: None
+
+    def items(self, table: str, prefix: bytes = b"", begin: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Iterate as the store does: without a prefix, over rows alone."""
+        entries = super().items(table, prefix, begin)
+        return entries if prefix else (one for one in entries if not one[0].startswith(NO_ROW))
 
     async def open(self, told: object) -> None: ...
 
@@ -317,3 +324,20 @@ async def test_a_recount_that_was_cut_off_is_begun_again(monkeypatch: pytest.Mon
     await count_by_present_rules(cast(PartitionStore, store), Rules())
     assert store.counts() == right.counts()
     assert store.progress.rules == Rules().fingerprint
+
+
+async def test_a_recount_lists_again_who_waits() -> None:
+    store = MemoryStore()
+    who: dict[Role, str] = {"tenant": "t1"}
+    channels = [ChannelSnapshot(f"c{nth}", f"c{nth}", "PJSIP/1-01", 6, who) for nth in range(3)]
+    joins = [ChannelsSeen(AT_US, "join", [one], "sales") for one in channels]
+    await folded(store, [KeyedFact(CALL, PBX, fact) for fact in joins])
+    right = dict(store.tables[COUNTERS])
+    first, second, _ = sorted(key for key in right if is_waiting(key))
+    stranger = Caller("t1", "pbx1", "sales", "nobody").encode()
+    del store.tables[COUNTERS][first]
+    store.tables[COUNTERS] |= {second: encode_since(1), stranger: encode_since(1)}
+    store.progress = structs.replace(store.progress, rules="others")
+
+    await count_by_present_rules(cast(PartitionStore, store), Rules())
+    assert store.tables[COUNTERS] == right
