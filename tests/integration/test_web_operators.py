@@ -27,7 +27,7 @@ async def test_operators_are_answered_with_states_counts_and_a_receipt(api: Api)
     answer = orjson.loads(body)
     assert response.status == 200
     assert response.headers["Content-Type"] == "application/json"
-    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["Cache-Control"] == "private, no-cache"
     assert list(answer) == ["tenant", "operators", "waiting", "next_cursor", "receipt"]
     assert (answer["tenant"], answer["receipt"]["state"]) == ("t1", "live")
     ann, bob = answer["operators"]
