@@ -1,11 +1,13 @@
 """The judge of end-to-end tests: publishes simulated events and compares with a recount in plain SQL."""
 
+import json
 import time
 from collections.abc import Sequence
 from random import Random
 
 from tally.deploy import migrate
 from tally.oracle.comparison import Difference
+from tally.schemas.sources import key_of
 from tally.simulator.campaign import past_start_s
 from tally.simulator.mixed import mixed
 from tally.simulator.population import Size
@@ -22,7 +24,19 @@ COUNTED_SECONDS = 60.0
 
 def simulated(seed: int, contacts_per_campaign: int = 60) -> list[RawRecord]:
     size = Size(contacts_per_campaign=contacts_per_campaign, calls_per_campaign=contacts_per_campaign // 4)
-    return mixed(Random(seed), past_start_s(int(time.time()), size), size)
+    start_s = past_start_s(int(time.time()), size)
+    return [*_described(start_s), *mixed(Random(seed), start_s, size)]
+
+
+def _described(start_s: int) -> list[RawRecord]:
+    """Return what is said of a campaign, twice, and a record that is bad in one field."""
+    sayings = [
+        {"name": "November", "status": "running", "planned": 7, "tags": ["b", "a"], "time": start_s * 1000},
+        {"status": "paused", "limits": {"per_second": 80}, "time": start_s * 1000 + 5},
+        {"status": "", "planned": 9, "time": start_s * 1000 + 9},
+    ]
+    values = [json.dumps({"tenant": "tenant-0", "campaign": "c/1", **said}).encode() for said in sayings]
+    return [RawRecord("campaigns", key_of("campaigns", value), value) for value in values]
 
 
 async def prepare(environment: dict[str, str]) -> None:
