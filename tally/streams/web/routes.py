@@ -17,7 +17,12 @@ from tally.streams.web.page_files import FILES, read_files
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.viewers import STREAMS, Viewers
 
-READ_API: tuple[Endpoint, ...] = (*campaigns.ROUTES, *operators.ROUTES, *queues.ROUTES, *series.ROUTES)
+READ_API: tuple[Endpoint, ...] = (
+    *campaigns.ROUTES,
+    *operators.ROUTES,
+    *queues.ROUTES,
+    *series.ROUTES,
+)
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES
 """Answered by a process that holds the view, without an end."""
