@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import orjson
 import pytest
 from aiohttp import web
+from msgspec import structs
 
 from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
@@ -15,6 +16,7 @@ from tally.streams.dev.free_port import free_port
 from tally.streams.web.serving import WebServer
 from tally.streams.web.viewers import BUFFER_BYTES, SLICE_BYTES, Viewers, Watched
 from tests.support.events import Event, proxy, stream
+from tests.support.keys import KEY, PRESENTED
 from tests.support.view_rows import NEWS, PROMO, put, put_operator, put_progress
 from tests.support.web_api import Api, campaign_target, error_code, serving
 
@@ -241,3 +243,18 @@ async def test_a_stream_that_fails_says_so_ends_and_lets_others_go_on(
     monkeypatch.undo()
     async with stream(api.port, ONE) as viewer:
         assert (await viewer.next()).event == "snapshot"
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_is_revoked_sees_no_further_frame(api: Api) -> None:
+    api.catch_up()
+    async with stream(api.port, ONE) as viewer:
+        await viewer.next()
+        api.keyring.put(PRESENTED.key_id, structs.replace(KEY, revoked_at_ms=1))
+        count(api, 1)
+        begun_s = time.monotonic()
+        last = await viewer.next()
+        assert (last.event, last.body) == ("bye", {"reason": "key_refused"})
+        assert time.monotonic() - begun_s < 2
+        with pytest.raises(EOFError):
+            await viewer.next()

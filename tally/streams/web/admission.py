@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_address
 from math import ceil
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from tally.agents.clock import unix_ms
-from tally.streams.keys.access import Needed, Refused, decide
+from tally.streams.keys.access import Granted, Needed, Refused, decide
 from tally.streams.keys.keyring import Keyring
 from tally.streams.web.pace import Pace, Paces
 from tally.streams.web.parameters import BadParameter, read_id
@@ -106,21 +106,28 @@ class Admission:
             response = error_response(503, "unavailable", "the keys are not known yet")
             response.headers["Retry-After"] = RETRY_AFTER_SECONDS
             return response
-        decision = decide(
-            request.headers.getall("Authorization", ()),
-            None if path is None else self._needed.get(path),
-            _tenant(request),
-            self._keyring.keys,
-            unix_ms(),
-        )
+
+        def decided() -> Granted | Refused:
+            return decide(
+                request.headers.getall("Authorization", ()),
+                None if path is None else self._needed.get(path),
+                _tenant(request),
+                self._keyring.keys,
+                unix_ms(),
+            )
+
+        decision = decided()
         if isinstance(decision, Refused):
             return refusal(decision)
         request[KEY_ID] = decision.key_id
+        request[IS_LET_IN] = lambda: not isinstance(decided(), Refused)
         pause_s = self._paces.wait_seconds(decision.key_id, time.monotonic())
         return too_many(pause_s) if pause_s else await handler(request)
 
 
 KEY_ID = web.RequestKey("key_id", str)
+IS_LET_IN: web.RequestKey[Callable[[], bool]] = web.RequestKey("is_let_in")
+"""Whether the request would be let in now: an answer without an end asks it again and again."""
 ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
 """The origin of a page that may read the answer."""
 

@@ -70,10 +70,12 @@ def _answer(request: web.Request, name: str) -> web.StreamResponse:
     file = request.app[FILES].get(name)
     if file is None:
         raise web.HTTPNotFound
-    headers = {**HEADERS, **tagged(file.tag)}
-    return unchanged(request, file.tag) or web.Response(
-        body=file.body, content_type=file.content_type, charset="utf-8", headers=headers
+    response = unchanged(request, file.tag) or web.Response(
+        body=file.body, content_type=file.content_type, charset="utf-8", headers=tagged(file.tag)
     )
+    # On a 304 too: a browser takes its headers for those of the copy that it keeps.
+    response.headers.update(HEADERS)
+    return response
 
 
 ROUTES = (

@@ -6,6 +6,7 @@ from aiohttp import web
 from faust.web import View
 
 from tally.agents.view.frames import read_vector
+from tally.streams.web.admission import IS_LET_IN
 from tally.streams.web.endpoints import Endpoint
 from tally.streams.web.parameters import BadParameter, checked_names, read_id, single
 from tally.streams.web.viewers import STREAMS, Watched
@@ -31,7 +32,7 @@ class StreamView(View):
         writer = await response.prepare(request)
         if request.method != "HEAD" and writer is not None and request.transport is not None:
             shown = read_vector(request.headers.get("Last-Event-ID", ""))
-            await request.app[STREAMS].show(watched, shown, writer, request.transport)
+            await request.app[STREAMS].show(watched, shown, writer, request.transport, request[IS_LET_IN])
         return response
 
 

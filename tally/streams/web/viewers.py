@@ -137,10 +137,12 @@ class Viewers:
         shown: Vector | None,
         writer: AbstractStreamWriter,
         transport: asyncio.Transport,
+        is_let_in: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Send frames until the viewer goes, reads too slowly, or this process stops.
+        """Send frames until the viewer goes, reads too slowly or is let in no more, or this process stops.
 
-        `shown` is what the viewer was shown before, by this process or another one.
+        `shown` is what the viewer was shown before, by this process or another one. `is_let_in` is asked
+        before each frame: a key may be revoked.
         """
         _bound(transport)
         watch = self._watches.setdefault(watched, _Watch(watched))
@@ -150,7 +152,7 @@ class Viewers:
                 self._ticking = asyncio.create_task(self._tick())
             if not watch.feed.tick:
                 await watch.look(self._queries)
-            await self._follow(watch, shown, writer)
+            await self._follow(watch, shown, writer, is_let_in)
         except TimeoutError:
             transport.abort()
         except ConnectionError:
@@ -170,11 +172,18 @@ class Viewers:
         for watch in self._watches.values():
             watch.wake()
 
-    async def _follow(self, watch: _Watch, shown: Vector | None, writer: AbstractStreamWriter) -> None:
+    async def _follow(
+        self,
+        watch: _Watch,
+        shown: Vector | None,
+        writer: AbstractStreamWriter,
+        is_let_in: Callable[[], bool],
+    ) -> None:
         seen = 0
         retry_ms: int | None = self._retry_ms()
         while not (self._is_stopping or watch.has_failed):
-            tick, frame = watch.feed.tick, watch.feed.frame(seen, shown)
+            tick = watch.feed.tick
+            frame = watch.feed.frame(seen, shown) if is_let_in() else bye("key_refused")
             await self._send(writer, framed(frame, retry_ms))
             if frame.event == "bye":
                 return

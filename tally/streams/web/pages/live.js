@@ -141,7 +141,7 @@ export class Live {
 
   async #refused(response) {
     this.#failed += 1;
-    if (response.status >= 500) return;
+    if (response.status >= 500 || response.status === 429) return; // it may answer later
     const body = await response.json().catch(() => ({}));
     this.problem = { status: response.status, message: response.statusText, ...body.error };
     this.changed();
