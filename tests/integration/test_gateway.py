@@ -92,8 +92,8 @@ async def test_what_is_not_metas_is_refused_and_not_published(running: Gateway) 
 
 
 @pytest.mark.asyncio
-async def test_the_largest_body_that_is_taken_is_one_record(running: Gateway) -> None:
-    bodies = [b"x" * (3 * MIB), b"y" * (4 * MIB)]
+async def test_the_largest_body_and_the_empty_one_are_one_record_each(running: Gateway) -> None:
+    bodies = [b"", b"x" * (3 * MIB), b"y" * (4 * MIB)]
     for body in bodies:
         assert (await running.post(body)).status == 200
 

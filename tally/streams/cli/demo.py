@@ -81,6 +81,8 @@ async def _run(
     settings = load({**os.environ, **environment})
     await asyncio.to_thread(migrate.up, settings.postgres_dsn.get_secret_value())
     await topics.declare(settings)
+    # Each demo has topics of its own, so that a former one's key opens nothing.
+    (folder / KEY_FILE).unlink(missing_ok=True)
     key = await key_in(folder, settings)
     log = log_file(folder, "worker")
     app = new_app()

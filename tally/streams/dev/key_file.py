@@ -19,9 +19,10 @@ async def key_in(folder: Path, settings: Settings) -> Presented:
     """
     path = folder / NAME
     presented = read_presented(path.read_text(encoding="ascii").strip()) if path.is_file() else None
-    known = await managing.all_keys(settings)
-    if presented is not None and recognised(presented, known, unix_ms()) is not None:
-        return presented
+    if presented is not None:
+        known = await managing.all_keys(settings)
+        if recognised(presented, known, unix_ms()) is not None:
+            return presented
     made = await managing.add(settings, SCOPES, (ALL_TENANTS,), unix_ms(), comment=COMMENT)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

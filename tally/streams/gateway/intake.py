@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 
 from aiohttp import web
+from aiokafka.errors import KafkaError
 
 from tally.schemas.topics import Names
 from tally.streams.gateway.bodies import TOO_LARGE, Unread
@@ -39,8 +40,8 @@ class Intake:
             await self._publishing.publish(self._names.raw(topic), records, ACK_SECONDS)
         except TooLargeForBrokers:
             raise Unread(413, "too_large", TOO_LARGE) from None
-        except Exception:
-            # Why is in the log and in the metrics: the sender can only send it again.
+        except (TimeoutError, KafkaError, OSError):
+            # Why is in the log of publishing: the sender can only send it again.
             raise Unread(503, "unavailable", "the brokers did not acknowledge it; send it again") from None
         self._observer.acknowledged(self._clocks.seconds() - began_s)
 

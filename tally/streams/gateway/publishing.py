@@ -226,9 +226,9 @@ class Publishing:
 def in_parts(records: Sequence[Record]) -> list[list[Record]]:
     """Return records in parts of at most a batch's bytes, in their order; a larger record is a part. Pure."""
     parts: list[list[Record]] = []
-    size_bytes = BATCH_BYTES
+    size_bytes = 0
     for record in records:
-        if size_bytes + len(record.value) > BATCH_BYTES:
+        if not parts or size_bytes + len(record.value) > BATCH_BYTES:
             parts.append([])
             size_bytes = 0
         parts[-1].append(record)

@@ -124,11 +124,11 @@ async def test_a_record_that_the_brokers_refuse_fails_alone() -> None:
 
 
 def test_parts_hold_a_batch_of_bytes_and_no_record_is_split() -> None:
-    sizes = [BATCH_BYTES // 2, BATCH_BYTES // 2, 1, 3 * BATCH_BYTES, 5, 7]
+    sizes = [0, BATCH_BYTES // 2, BATCH_BYTES // 2, 1, 3 * BATCH_BYTES, 5, 7]
     parts = in_parts([Record(bytes(size), []) for size in sizes])
 
     assert [[len(record.value) for record in part] for part in parts] == [
-        [BATCH_BYTES // 2, BATCH_BYTES // 2],
+        [0, BATCH_BYTES // 2, BATCH_BYTES // 2],
         [1],
         [3 * BATCH_BYTES],
         [5, 7],
