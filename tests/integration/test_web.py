@@ -98,3 +98,12 @@ def test_every_module_with_routes_is_served() -> None:
     unserved = {one.name for one in declared} - {one.name for one in ROUTES}
     assert not unserved, "ROUTES of a module join READ_API or STREAM in streams/web/routes.py"
     assert len(declared) == len(ROUTES)
+
+
+@pytest.mark.asyncio
+async def test_a_page_keeps_its_own_policy_when_nothing_has_changed(api: Api) -> None:
+    page, _ = await api.ask("/")
+    again, body = await api.ask("/", headers={"If-None-Match": page.headers["ETag"]})
+    assert (again.status, body) == (304, b"")
+    assert again.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
