@@ -121,9 +121,15 @@ class Queries:
 
     def written_receipt(self, held: Held, tenant: str, campaign: str | None = None) -> Receipt:
         """Return the receipt of what Postgres held; it is a second or two behind the view."""
-        as_of = self._lag.as_of_written(held.progress) if held.is_whole else None
-        ready = len(held.progress) if held.is_whole else 0
-        written = Written(ready, self.view.partitions, held.progress, held.withheld)
+        # A partition in which nothing was ever counted is not in Postgres.
+        progress = {partition: held.progress.get(partition, 0) for partition in range(self.view.partitions)}
+        as_of = self._lag.as_of_written(progress) if held.is_whole else None
+        whole = [
+            partition
+            for partition in progress
+            if partition in held.progress or not self.view.next_offset(partition)
+        ]
+        written = Written(len(whole) if held.is_whole else 0, self.view.partitions, progress, held.withheld)
         lack = self.view.lacks.of(tenant, campaign)
         basis = Basis(as_of, self._monotonic(), self._generation, self._live_lag_ms + WRITTEN_LAG_MS)
         return written_receipt(written, basis, lack)

@@ -4,6 +4,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.model import View
@@ -15,6 +16,7 @@ from tally.schemas.missing import Known, Subjects, subjects_key
 from tally.schemas.notices import CODE_FAILURE
 from tally.schemas.rows import encode
 from tally.tables.pieces import at_once
+from tally.tables.postgres.series import Held
 from tests.support.view_rows import NEWS, PROMO, put, put_operator, put_progress
 
 PARTITIONS = 2
@@ -60,6 +62,35 @@ def test_a_receipt_is_as_the_contract_says() -> None:
         "partitions": {"ready": 2, "of": 2},
         "progress": {"0": 8812, "1": 9034},
     }
+
+
+def written(view: View, held: Held, facts_ends: dict[int, int]) -> tuple[str, str | None]:
+    """Return state and moment of what Postgres held, of a pipeline that had come so far at a moment."""
+    lag = LagTracker()
+    lag.note_ends(AT, {})
+    lag.note_committed({})
+    lag.note_facts_ends(facts_ends)
+    receipt = queries_at(view, lag).written_receipt(held, "t1", "c1")
+    return receipt.state, receipt.answer()["as_of"]
+
+
+def test_numbers_from_postgres_are_of_the_moment_that_all_its_partitions_have_reached() -> None:
+    ends, now = {0: 8812, 1: 9034}, "2026-11-22T12:34:36.120Z"
+    whole = Held(dict(ends), is_whole=True, withheld=0)
+    assert written(ready_view(), whole, ends) == ("live", now)
+    behind = structs.replace(whole, progress={0: 8812, 1: 9033})
+    assert written(ready_view(), behind, ends) == ("catching_up", None)
+    assert written(ready_view(), structs.replace(whole, is_whole=False), ends) == ("catching_up", None)
+    assert written(ready_view(), structs.replace(whole, withheld=1), ends) == ("incomplete", now)
+
+
+def test_a_partition_that_postgres_lacks_is_whole_only_where_nothing_was_ever_counted_in_it() -> None:
+    held = Held({0: 8812}, is_whole=True, withheld=0)
+    empty = View(PARTITIONS)
+    put_progress(empty, 0, 8812)
+    assert written(empty, held, {0: 8812, 1: 0})[0] == "live"
+    assert written(empty, held, {0: 8812, 1: 1}) == ("catching_up", None)
+    assert written(ready_view(), held, {0: 8812, 1: 9034}) == ("catching_up", None)
 
 
 def lacking(view: View, count: int, acknowledged: int = 0, campaign: str = "c1") -> View:
