@@ -19,6 +19,8 @@ from tests.support.partition import MemoryPartition, record
 BATCH_FACTS = 5_000
 MOST_SECONDS = 0.05
 CUSTOMERS = CustomerFamily()
+DESCRIPTIONS = "descriptions"
+"""Of campaigns, whose key is (tenant, campaign)."""
 Facts = Callable[[Family[Any, Any], Shape], list[Keyed]]
 
 
@@ -34,8 +36,9 @@ def about_many(family: Family[Any, Any], shape: Shape) -> list[Keyed]:
 
 def _key(family: Family[Any, Any], nth: int) -> bytes:
     """Return a key as route makes it: of what facts name by themselves, a business number or a PBX."""
-    by_scope = isinstance(family, ConnectedFamily | Resyncable)
-    return b"%d" % nth if by_scope else b"%d/a/b" % nth
+    if isinstance(family, ConnectedFamily | Resyncable):
+        return b"%d" % nth
+    return (b"%d/a" if family.table == DESCRIPTIONS else b"%d/a/b") % nth
 
 
 @every_shape

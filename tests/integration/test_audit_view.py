@@ -64,7 +64,7 @@ async def test_answers_are_what_rows_come_to_and_a_wrong_one_is_found(
 
     found = await examine(settings, with_raw=False, view=worker.url)
     assert (found.drift, found.view_behind) == ([], 0)
-    assert found.compared == ["states", "postgres", "view"]
+    assert found.compared == ["states", "cells", "postgres", "view"]
 
     async with between(worker.url) as view:
         view.change = operators_connect_less

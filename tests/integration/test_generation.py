@@ -21,7 +21,7 @@ async def test_the_generation_shown_only_moves_forward_and_to_one_that_was_writt
             await point(second)
         await connection.execute(
             "INSERT INTO tally.sink_progress"
-            " SELECT number, 0, 's', 'a', 'b', 5, 'r', 'c', 5, 5, 0, true, 1, true, 'w', 1"
+            " SELECT number, 0, 's', 'a', 'b', 5, 'r', 'c', 5, 5, 0, 5, true, 1, true, 'w', 1"
             " FROM generate_series(1, 2) AS number"
         )
     finally:

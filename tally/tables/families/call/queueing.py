@@ -1,6 +1,6 @@
 """What became of an attempt's customer in queues: joins, and how each of them ended."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 
@@ -62,7 +62,9 @@ def queued_by(graph: Graph, result: CallResult) -> dict[str, Queued]:
             ends = sorted((*unjoins.get(queue, ()), *abandons.get(queue, ())))
             one.shown += len(joined_us)
             one.wait_ms += sum(_wait_ms(channel, ends, at_us) for at_us in joined_us)
-            joins[queue] = sorted((*joins.get(queue, ()), *joined_us))
+            joins.setdefault(queue, []).extend(joined_us)
+    for joined in joins.values():
+        joined.sort()
     if own:
         for queue, count in Counter(queue for queue, _ in abandons_of(graph, result)).items():
             found.setdefault(queue, Queued()).abandoned = count
@@ -70,9 +72,9 @@ def queued_by(graph: Graph, result: CallResult) -> dict[str, Queued]:
         if queue := served(graph, unique).queue:
             one = found.setdefault(queue, Queued())
             one.connects += 1
-            begun_us = result.connected[unique][0][0]
-            if before := [at_us for at_us in joins.get(queue, ()) if at_us <= begun_us]:
-                one.waited.append(bucket((begun_us - before[-1]) // 1_000_000))
+            begun_us, joined = result.connected[unique][0][0], joins.get(queue, [])
+            if before := bisect_right(joined, begun_us):
+                one.waited.append(bucket((begun_us - joined[before - 1]) // 1_000_000))
     for caller in waiting_of(graph, result) if own else ():
         found[caller.queue].waiting += 1
     return found
@@ -92,13 +94,12 @@ def waiting_of(graph: Graph, result: CallResult) -> Iterator[Waiting]:
         channel = graph.channels[unique]
         if not may_wait(channel):
             continue
-        ends = {
-            queue: max(times_by_detail(channel, letter).get(queue, [0])[-1] for letter in (UNJOIN, ABANDON))
-            for queue in _queue_times(channel, JOIN)
-        }
+        unjoins, abandons = times_by_detail(channel, UNJOIN), times_by_detail(channel, ABANDON)
+        called = _called(graph, unique)
         for queue, joined_us in _queue_times(channel, JOIN).items():
             since_us = joined_us[-1]
-            is_open = ends[queue] < since_us or _is_called(graph, unique, queue, since_us)
+            ended_us = max(unjoins.get(queue, [0])[-1], abandons.get(queue, [0])[-1])
+            is_open = ended_us < since_us or called.get(queue, -1) >= since_us
             if is_open and connects.get(queue, -1) < since_us:
                 yield Waiting(queue, unique, since_us)
 
@@ -108,16 +109,13 @@ def may_wait(channel: Channel) -> bool:
     return not channel.is_over and any(key.startswith(JOIN) for key in channel.moments)
 
 
-def _is_called(graph: Graph, caller: str, queue: str, since_us: int) -> bool:
-    """Return whether a leg that the queue called for a caller is up, and not over."""
-    return any(
-        leg.agent is not None
-        and leg.agent.queue == queue
-        and leg.first.at_us >= since_us
-        and leg.up_us is not None
-        and not leg.is_over
-        for leg in map(graph.channels.__getitem__, graph.dialled_by(caller))
-    )
+def _called(graph: Graph, caller: str) -> dict[str, int]:
+    """Return when the last leg that is up, and not over, was called for a caller, by queue."""
+    called: dict[str, int] = {}
+    for leg in map(graph.channels.__getitem__, graph.dialled_by(caller)):
+        if leg.agent is not None and leg.up_us is not None and not leg.is_over:
+            called[leg.agent.queue] = max(called.get(leg.agent.queue, 0), leg.first.at_us)
+    return called
 
 
 def abandons_of(graph: Graph, result: CallResult) -> Iterator[tuple[str, int]]:
