@@ -76,7 +76,8 @@ ATTEMPT_MESSAGES = Bound(
 CALL_MEMBERS = Bound(
     "call",
     "state",
-    4_000,
+    # A call is counted in one turn of the event loop, of 50 ms at most.
+    3_000,
     "identifiers, channels, dials, attempts, ids and moments of a call",
     "the call counts nothing, and is `incomplete`",
 )
