@@ -86,6 +86,7 @@ class Proxy:
         self._ports = ports
         self._taken = 0
         self._open: list[asyncio.StreamWriter] = []
+        self._serving: set[asyncio.Task[None]] = set()
         self.port = 0
 
     def cut(self) -> None:
@@ -95,12 +96,32 @@ class Proxy:
         self._open.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        port = self._ports[self._taken % len(self._ports)]
-        self._taken += 1
-        behind_reader, behind = await asyncio.open_connection("127.0.0.1", port)
-        self._open += [writer, behind]
-        with suppress(ConnectionError):
-            await asyncio.gather(_pass(reader, behind), _pass(behind_reader, writer))
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        both = [writer]
+        self._open.append(writer)
+        try:
+            port = self._ports[self._taken % len(self._ports)]
+            self._taken += 1
+            behind_reader, behind = await asyncio.open_connection("127.0.0.1", port)
+            both.append(behind)
+            self._open.append(behind)
+            with suppress(ConnectionError):
+                await asyncio.gather(_pass(reader, behind), _pass(behind_reader, writer))
+        finally:
+            for one in both:
+                one.transport.abort()
+            self._serving.discard(task)
+
+    async def end(self) -> None:
+        """Cut all connections, and wait until nothing of them is left: the next test has another loop."""
+        self.cut()
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the next turn
 
 
 @asynccontextmanager
@@ -112,8 +133,8 @@ async def proxy(*ports: int) -> AsyncIterator[Proxy]:
     try:
         yield running
     finally:
-        running.cut()
         server.close()
+        await running.end()
         await server.wait_closed()
 
 
