@@ -4,7 +4,8 @@ No label names a tenant, a campaign or a person: each label's values are a short
 """
 
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from itertools import product
 from typing import get_args
 
@@ -12,6 +13,7 @@ from prometheus_client import Info
 
 from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import EventOutcome
+from tally.agents.view.model import View
 from tally.schemas import notices
 from tally.schemas.counters import Family
 from tally.schemas.errors import REASONS
@@ -188,3 +190,29 @@ class Metrics(MetricSet):
         build = Info(info.name.removesuffix("_info"), info.help, registry=self.registry)
         build.info({"version": version, "python": platform.python_version()})
         self.set("tally_lag_seconds", float("nan"))
+
+
+def follow_view(metrics: MetricSet, view: View, lag_seconds: Callable[[], float | None]) -> None:
+    """Let the metrics of a view's numbers follow it."""
+    metrics.follow("tally_lag_seconds", lambda: _or_nan(lag_seconds()))
+    metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
+    metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
+    metrics.follow("tally_campaigns_beyond_shown", lambda: float(view.beyond))
+    metrics.follow("tally_facts_quarantined", lambda: _summed(view, "quarantined"))
+    for kind in notices.KINDS:
+        metrics.follow("tally_incomplete", partial(_lack, view, kind, False), kind=kind)
+        metrics.follow("tally_incomplete_acknowledged", partial(_lack, view, kind, True), kind=kind)
+
+
+def _summed(view: View, field: str) -> float:
+    known = (view.progress(partition) for partition in range(view.partitions))
+    return float(sum(getattr(progress, field) for progress in known if progress is not None))
+
+
+def _lack(view: View, kind: str, is_acknowledged: bool) -> float:
+    lack = view.lacks.all
+    return float((lack.acknowledged if is_acknowledged else lack.incomplete).get(kind, 0))
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -8,30 +8,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from math import ceil
-from uuid import uuid4
 
 import faust
 import structlog
 from msgspec import structs
 
-from tally.agents.clock import elapsed_s, unix_ms
+from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.logs import LogWatch, TopicLogs
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.route.loop import Route
-from tally.agents.sink.cuts import Bounds
-from tally.agents.sink.logs import PartitionLogs
-from tally.agents.sink.loop import Sink
-from tally.agents.sink.members import Membership, group_consumer
-from tally.agents.sink.opening import Ours
-from tally.agents.sink.ports import SinkConfig, SinkPorts
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
 from tally.agents.view.receipt import Opening, Openings
-from tally.schemas.notices import KINDS
 from tally.schemas.rows import Progress
 from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
@@ -54,15 +46,13 @@ from tally.streams.web.pace import Pace
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.web.serving import WebServer
 from tally.streams.worker.brokers import wait_for_brokers
-from tally.streams.worker.metrics import GROUP_ROLES, Metrics, is_shown
+from tally.streams.worker.metrics import GROUP_ROLES, Metrics, follow_view, is_shown
 from tally.streams.worker.observer import WorkerObserver
-from tally.streams.worker.roles import fold_app, route_app
+from tally.streams.worker.roles import fold_app, route_app, sink_services
 from tally.tables.kafka.dead_letters import DeadLetters
 from tally.tables.kafka.facts_log import FactsLog
-from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import PostgresFailure
-from tally.tables.postgres.kinds import Sieve
 from tally.tables.postgres.series import SeriesReader
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.marks import log_topics
@@ -118,7 +108,7 @@ class Process:
         if dead_letters is not None and "fold" in roles:
             self._fold(dead_letters)
         if writer is not None:
-            self._sink(writer)
+            self._services |= sink_services(settings, writer, self._observer)
         if dead_letters is not None and "route" in roles:
             await self._route(dead_letters)
         return Parts(self._apps, self._services, self._closing)
@@ -189,38 +179,6 @@ class Process:
             log.warning("cannot look yet whose database this is", error=describe(failure))
         return writer
 
-    def _sink(self, writer: OwnWriter) -> None:
-        settings, names, kafka = self._settings, self._settings.names, self._settings.kafka
-        members = Membership(
-            lambda: group_consumer(
-                kafka, names.group("sink"), round(settings.session_timeout_seconds * 1000)
-            ),
-            names.changelog(COUNTERS),
-            lambda owned: self._observer.rebalanced("sink", owned),
-            random.random,
-        )
-        sieve = Sieve()
-        ports = SinkPorts(
-            logs=lambda partition: PartitionLogs(kafka, names, partition, sieve.logs),
-            writer=writer,
-            partitions=lambda: members.partitions,
-            observer=self._observer,
-            clock=elapsed_s,
-            unix_ms=unix_ms,
-            jitter=random.random,
-            token=lambda: uuid4().hex,
-            sieve=sieve,
-        )
-        rules = settings.rules.fingerprint if sieve.is_derived else None
-        bounds = Bounds(
-            most_entries=settings.sink_rows, compaction_lag_seconds=settings.compaction_lag_seconds
-        )
-        config = SinkConfig(
-            settings.sink_seconds, bounds, Ours(FINGERPRINT, rules), settings.postgres_pool_size
-        )
-        self._services["sinks' group"] = members.run
-        self._services["sink"] = Sink(ports, config).run
-
     async def _queries(self, view: View) -> Queries:
         settings, lag = self._settings, LagTracker()
         database = await Database.open(
@@ -239,14 +197,7 @@ class Process:
             openings=self._openings,
             series=SeriesReader(database, settings.generation),
         )
-        self._metrics.follow("tally_lag_seconds", lambda: _or_nan(queries.lag_seconds()))
-        self._metrics.follow("tally_waiting_states", lambda: _summed(view, "waiting"))
-        self._metrics.follow("tally_contested_messages", lambda: _summed(view, "contested"))
-        self._metrics.follow("tally_campaigns_beyond_shown", lambda: float(view.beyond))
-        self._metrics.follow("tally_facts_quarantined", lambda: _summed(view, "quarantined"))
-        for kind in KINDS:
-            self._metrics.follow("tally_incomplete", partial(_lack, view, kind, False), kind=kind)
-            self._metrics.follow("tally_incomplete_acknowledged", partial(_lack, view, kind, True), kind=kind)
+        follow_view(self._metrics, view, queries.lag_seconds)
         return queries
 
     def _serve(self, queries: Queries | None) -> None:
@@ -349,19 +300,5 @@ async def _progress_of(view: View) -> dict[int, Progress]:
     return {partition: progress for partition, progress in known.items() if progress is not None}
 
 
-def _summed(view: View, field: str) -> float:
-    known = (view.progress(partition) for partition in range(view.partitions))
-    return float(sum(getattr(progress, field) for progress in known if progress is not None))
-
-
-def _lack(view: View, kind: str, is_acknowledged: bool) -> float:
-    lack = view.lacks.all
-    return float((lack.acknowledged if is_acknowledged else lack.incomplete).get(kind, 0))
-
-
 def _whole(seconds: float | None) -> int | None:
     return None if seconds is None else ceil(seconds)
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value

@@ -1,5 +1,6 @@
-"""The consuming roles: route and fold, bound to Faust apps and consumer groups."""
+"""The consuming roles: route and fold, bound to Faust apps and consumer groups, and the sink to its group."""
 
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from math import ceil
@@ -8,13 +9,21 @@ from uuid import uuid4
 from faust.types import TP
 from msgspec import structs
 
+from tally.agents.clock import elapsed_s, unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.fold.partition import PartitionFold
 from tally.agents.fold.partitions import PartitionFolds
 from tally.agents.fold.ports import FoldPorts, cycle_seconds
 from tally.agents.route.loop import Route
+from tally.agents.sink.cuts import Bounds
+from tally.agents.sink.logs import PartitionLogs
+from tally.agents.sink.loop import Sink
+from tally.agents.sink.members import Membership, group_consumer
+from tally.agents.sink.opening import Ours
+from tally.agents.sink.ports import SinkConfig, SinkPorts, SinkWriter
 from tally.schemas.sources import READERS
-from tally.streams.runtime.run import fail
+from tally.schemas.topics import COUNTERS
+from tally.streams.runtime.run import Service, fail
 from tally.streams.settings import Settings
 from tally.streams.transport.app import ConsumerApp, consume, consumer_app, runs_consumer
 from tally.streams.transport.config import RunLimits, TransportConfig
@@ -22,6 +31,8 @@ from tally.streams.transport.runs import Run
 from tally.streams.worker.observer import WorkerObserver
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tally.tables.kafka.delivered import FactRecord
+from tally.tables.postgres.columns import FINGERPRINT
+from tally.tables.postgres.kinds import Sieve
 from tally.tables.store.local import MemoryBudget
 from tally.tables.store.partition import PartitionStore, StoreConfig
 
@@ -131,3 +142,30 @@ def fold_app(
 
     consume(app, (names.facts,), agent, fail)
     return app, folds
+
+
+def sink_services(settings: Settings, writer: SinkWriter, observer: WorkerObserver) -> dict[str, Service]:
+    """Return what runs a sink: its group, and the writing of the partitions that the group gives."""
+    names, kafka = settings.names, settings.kafka
+    members = Membership(
+        lambda: group_consumer(kafka, names.group("sink"), round(settings.session_timeout_seconds * 1000)),
+        names.changelog(COUNTERS),
+        lambda owned: observer.rebalanced("sink", owned),
+        random.random,
+    )
+    sieve = Sieve()
+    ports = SinkPorts(
+        logs=lambda partition: PartitionLogs(kafka, names, partition, sieve.logs),
+        writer=writer,
+        partitions=lambda: members.partitions,
+        observer=observer,
+        clock=elapsed_s,
+        unix_ms=unix_ms,
+        jitter=random.random,
+        token=lambda: uuid4().hex,
+        sieve=sieve,
+    )
+    rules = settings.rules.fingerprint if sieve.is_derived else None
+    bounds = Bounds(most_entries=settings.sink_rows, compaction_lag_seconds=settings.compaction_lag_seconds)
+    config = SinkConfig(settings.sink_seconds, bounds, Ours(FINGERPRINT, rules), settings.postgres_pool_size)
+    return {"sinks' group": members.run, "sink": Sink(ports, config).run}
