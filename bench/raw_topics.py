@@ -11,6 +11,7 @@ from tally.simulator.records import RawRecord
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
 from tally.tables.kafka.batches import Entry, acknowledged, send_entries
+from tests.support.keys import put_key
 
 CHUNK = 4_000
 DEADLINE_SECONDS = 120.0
@@ -18,8 +19,9 @@ _serial = count()
 
 
 async def fill(settings: Settings, records: Sequence[RawRecord]) -> None:
-    """Declare the topics and publish records in their order, before a measurement."""
+    """Declare the topics, and publish the key of the judge and the records in their order."""
     await topics.declare(settings)
+    await put_key(settings)
     producer = AIOKafkaProducer(**settings.kafka.client(), acks="all", max_batch_size=1 << 20)
     await producer.start()
     try:

@@ -12,6 +12,7 @@ from tally.schemas.fields import unix_ms
 DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.1
 PAGE = 500
+REFUSED = frozenset({401, 403, 404})
 
 
 class NotYet(Exception):
@@ -101,10 +102,15 @@ class Answers:
     async def reached_ms(self) -> float:
         """Return the moment, in unix ms, before which everything is counted except what is lost.
 
-        It is 0 while the worker is catching up, or does not answer.
+        It is 0 while the worker is catching up, or does not answer. Raises aiohttp.ClientResponseError where
+        it refuses to: no wait ends that.
         """
         try:
             receipt = await self._receipt()
+        except aiohttp.ClientResponseError as error:
+            if error.status in REFUSED:
+                raise
+            return 0.0
         except (aiohttp.ClientError, TimeoutError):
             return 0.0
         return 0.0 if receipt["state"] == "catching_up" else _unix_ms(receipt["as_of"])
