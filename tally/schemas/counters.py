@@ -265,8 +265,9 @@ ACTIVITY: tuple[str, ...] = (
 )
 """The numbers of a campaign that are also counted by when they happened (schemas/cells.py).
 
-Their sums over all quarter hours are the campaign's. Those of the connects and of the abandoned are by queue.
+Their sums over all quarter hours are the campaign's. Those of `BY_QUEUE` are by queue as well.
 """
+BY_QUEUE: tuple[str, ...] = ("connects", "queue_abandoned")
 
 API_ORDER: tuple[str, ...] = (
     *PLAIN[: PLAIN.index("contacts_accepted")],

@@ -59,6 +59,13 @@ def read_id(name: str, text: str) -> str:
         raise BadParameter(f"{name} must have 1 to 128 characters, none of them U+0000") from None
 
 
+def checked_name(name: str, text: str) -> str:
+    """Return what a PBX names, as it is. Raises BadParameter for U+0000, which Postgres does not take."""
+    if "\0" in text:
+        raise BadParameter(f"{name} must be without U+0000")
+    return text
+
+
 def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
     """Return the parameters of a list; `query` holds all values of each parameter. Raises BadParameter."""
     checked_names(query, LIST_PARAMETERS)

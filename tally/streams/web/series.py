@@ -12,13 +12,22 @@ from tally.agents.clock import unix_ms
 from tally.agents.view.queries import Queries
 from tally.schemas.buckets import MOST_BUCKETS, Bucket
 from tally.schemas.cells import QUARTER_SECONDS
-from tally.schemas.grains import CAMPAIGN, OPERATOR, Grain
 from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import BadParameter, checked_names, read_id, single
+from tally.streams.web.parameters import BadParameter, checked_name, checked_names, read_id, single
 from tally.streams.web.responses import error_response, json_response
-from tally.streams.web.series_parameters import PARAMETERS, NotTold, SeriesQuery, read_series_query, told
+from tally.streams.web.series_parameters import (
+    A_QUEUE,
+    AN_OPERATOR,
+    CAMPAIGNS,
+    PARAMETERS,
+    NotTold,
+    SeriesQuery,
+    Subject,
+    read_series_query,
+    told,
+)
 from tally.tables.postgres.failures import PostgresFailure
-from tally.tables.postgres.series import Attribution, Point, Wanted
+from tally.tables.postgres.series import MOST_POINTS, Point, Wanted
 
 log = structlog.get_logger()
 
@@ -34,7 +43,7 @@ class SeriesView(View):
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with the campaign's numbers by bucket, and a receipt of what Postgres held."""
         campaign = read_id("campaign", campaign)
-        return await _answer(request, tenant, {"campaign": campaign}, CAMPAIGN)
+        return await _answer(request, tenant, {"campaign": campaign})
 
 
 class TenantSeriesView(View):
@@ -42,7 +51,7 @@ class TenantSeriesView(View):
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """Answer with the sums over campaigns by bucket, and a receipt of what Postgres held."""
-        return await _answer(request, tenant, {}, CAMPAIGN)
+        return await _answer(request, tenant, {})
 
 
 class OperatorSeriesView(View):
@@ -52,8 +61,11 @@ class OperatorSeriesView(View):
         """Answer with the operator's numbers by bucket, and a receipt of what Postgres held."""
         query = {name: request.query.getall(name) for name in request.query}
         checked_names(query, (*PARAMETERS, PBX))
-        named = {"operator": operator, PBX: single(query, PBX) or ""}
-        return await _answer(request, tenant, named, OPERATOR, only="send")
+        named = {
+            "operator": checked_name("operator", operator),
+            PBX: checked_name(PBX, single(query, PBX) or ""),
+        }
+        return await _answer(request, tenant, named, AN_OPERATOR)
 
 
 class QueueSeriesView(View):
@@ -61,20 +73,16 @@ class QueueSeriesView(View):
 
     async def get(self, request: web.Request, tenant: str, queue: str) -> web.Response:
         """Answer with the queue's numbers by bucket, and a receipt of what Postgres held."""
-        return await _answer(request, tenant, {"queue": queue}, CAMPAIGN, only="event")
+        return await _answer(request, tenant, {"queue": checked_name("queue", queue)}, A_QUEUE)
 
 
 async def _answer(
-    request: web.Request,
-    tenant: str,
-    named: Mapping[str, str],
-    grain: Grain,
-    only: Attribution | None = None,
+    request: web.Request, tenant: str, named: Mapping[str, str], subject: Subject = CAMPAIGNS
 ) -> web.Response:
     queries, tenant = request.app[QUERIES], read_id("tenant", tenant)
     query = {name: request.query.getall(name) for name in request.query if name not in named}
     try:
-        asked = read_series_query(query, unix_ms() // 1000, grain, only=only)
+        asked = read_series_query(query, unix_ms() // 1000, subject)
     except NotTold as error:
         return error_response(UNTOLD, "not_told", str(error))
     wanted = Wanted(tenant, asked.attribution, asked.counters, group_by=asked.group_by, **named)
@@ -97,7 +105,7 @@ async def _told(queries: Queries, wanted: Wanted, asked: SeriesQuery) -> Json:
         spans += [asked.previous, elapsed(asked, unix_ms() // 1000)]
     held, points = await queries.series.read(wanted, spans)
     receipt = queries.written_receipt(held, wanted.tenant, wanted.campaign or None)
-    if len({one.group for one in points[0]}) * len(asked.buckets) > MOST_BUCKETS:
+    if not is_shown(asked, points):
         raise BadParameter(f"groups and buckets come to more than {MOST_BUCKETS}: take a longer interval")
     names = {name: getattr(wanted, name) for name in ("campaign", "pbx", "operator", "queue")}
     body = answered(asked, points, receipt.as_of_ms)
@@ -109,13 +117,19 @@ async def _told(queries: Queries, wanted: Wanted, asked: SeriesQuery) -> Json:
     }
 
 
+def is_shown(asked: SeriesQuery, points: Sequence[Sequence[Point]]) -> bool:
+    """Return whether groups and buckets are no more than an answer shows. Pure."""
+    groups = {one.group for one in points[0]}
+    return len(groups) * len(asked.buckets) < MOST_POINTS and all(len(one) < MOST_POINTS for one in points)
+
+
 def within(buckets: Sequence[Bucket], from_s: int, to_s: int) -> tuple[Bucket, ...]:
     """Return buckets without what lies outside a span that touches each of them. Pure."""
     return tuple(Bucket(max(one.from_s, from_s), min(one.to_s, to_s)) for one in buckets)
 
 
 def elapsed(asked: SeriesQuery, now_s: int) -> tuple[Bucket, ...]:
-    """Return the previous period as far as the present one has come: to the same time of a bucket. Pure.
+    """Return the previous period as far as the present one has come: between the same times of buckets. Pure.
 
     In whole quarter hours: the present one is in both.
     """
@@ -123,9 +137,9 @@ def elapsed(asked: SeriesQuery, now_s: int) -> tuple[Bucket, ...]:
     passed = [one for one in asked.buckets if one.from_s < end_s] or [asked.buckets[0]]
     last = asked.previous[len(passed) - 1]
     into_s = max(end_s - passed[-1].from_s, QUARTER_SECONDS)
-    return within(
-        asked.previous[: len(passed)], asked.previous[0].from_s, min(last.from_s + into_s, last.to_s)
-    )
+    first = asked.previous[0]
+    begin_s = min(first.from_s + asked.span.from_s - asked.buckets[0].from_s, first.to_s)
+    return within(asked.previous[: len(passed)], begin_s, min(last.from_s + into_s, last.to_s))
 
 
 def answered(asked: SeriesQuery, points: Sequence[Sequence[Point]], as_of_ms: int | None) -> Json:
@@ -148,7 +162,7 @@ def answered(asked: SeriesQuery, points: Sequence[Sequence[Point]], as_of_ms: in
         ],
     }
     if asked.group_by is not None:
-        body["groups"] = [_group(group, shown, asked) for group in sorted({one.group for one in shown})]
+        body["groups"] = [_group(group, its, asked) for group, its in sorted(_by_group(shown).items())]
     if asked.previous:
         body["previous"] = {
             "from": told(asked.previous[0].from_s, zone),
@@ -174,8 +188,14 @@ def _is_complete(bucket: Bucket, asked: SeriesQuery, as_of_ms: int | None) -> bo
     return is_within and as_of_ms is not None and bucket.to_s * 1000 <= as_of_ms
 
 
-def _group(group: tuple[str, ...], points: Sequence[Point], asked: SeriesQuery) -> Json:
-    its = [one for one in points if one.group == group]
+def _by_group(points: Sequence[Point]) -> dict[tuple[str, ...], list[Point]]:
+    found: dict[tuple[str, ...], list[Point]] = {}
+    for point in points:
+        found.setdefault(point.group, []).append(point)
+    return found
+
+
+def _group(group: tuple[str, ...], its: Sequence[Point], asked: SeriesQuery) -> Json:
     name: Any = dict(zip(("name", "language"), group, strict=True)) if len(group) > 1 else group[0]
     return {
         str(asked.group_by): name,
@@ -206,7 +226,7 @@ ROUTES = (
         "campaign_series",
         "/v1/tenants/{tenant}/campaigns/{campaign}/series",
         SeriesView,
-        "numbers of a campaign by minute, hour, day, week or month",
+        "numbers of a campaign by hour, day, week or month",
         PARAMETERS,
     ),
     Endpoint(

@@ -22,22 +22,47 @@ from tally.schemas.buckets import (
     zone_of,
 )
 from tally.schemas.cells import QUARTER_SECONDS
+from tally.schemas.counters import BY_QUEUE
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import unix_ms
-from tally.schemas.grains import Grain
+from tally.schemas.grains import CAMPAIGN, OPERATOR, Grain
 from tally.streams.web.parameters import BadParameter, checked_names, single
-from tally.tables.postgres.series import GROUPED, Attribution, GroupBy, possible
+from tally.tables.postgres.series import ATTRIBUTIONS, GROUPED, Attribution, GroupBy, possible
 
 PARAMETERS = ("interval", "attribution", "timezone", "from", "to", "counter", "group_by", "compare")
 COMPARED = "previous_period"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_BY_DEFAULT: Mapping[Interval, int] = {"minute": 60, "hour": 48, "day": 30, "week": 12, "month": 12}
+_BY_DEFAULT: Mapping[Interval, int] = {"hour": 48, "day": 30, "week": 12, "month": 12}
 """How many buckets are shown where `from` is not given, the present one included."""
+MINUTE = "minute"
+"""What no cell can tell: cells are of quarter hours."""
 FIRST, LAST = date(2009, 1, 1), date(9998, 12, 31)
+LAST_S = day_start_s(LAST, zone_of("UTC"))
+"""No zone's clock shows a year after it that no date can have."""
 
 
 class NotTold(Exception):
     """No cell can tell what is asked for; the message says what is possible."""
+
+
+class Subject(Struct, frozen=True):
+    """What a series is of, and what cells can tell of it."""
+
+    grain: Grain = CAMPAIGN
+    attributions: tuple[Attribution, ...] = ATTRIBUTIONS
+    """The first is taken where none is given."""
+    groups: tuple[GroupBy, ...] = tuple(GROUPED)
+    counters: tuple[str, ...] | None = None
+    """None where all are told that its grain has."""
+
+    def possible(self, attribution: Attribution) -> tuple[str, ...]:
+        """Return the numbers that can be told."""
+        return self.counters or possible(self.grain, attribution)
+
+
+CAMPAIGNS = Subject()
+AN_OPERATOR = Subject(OPERATOR, ("send",), groups=())
+A_QUEUE = Subject(CAMPAIGN, ("event",), ("number",), BY_QUEUE)
 
 
 class SeriesQuery(Struct, frozen=True):
@@ -55,20 +80,22 @@ class SeriesQuery(Struct, frozen=True):
 
 
 def read_series_query(
-    query: Mapping[str, Sequence[str]], now_s: int, grain: Grain, *, only: Attribution | None = None
+    query: Mapping[str, Sequence[str]], now_s: int, subject: Subject = CAMPAIGNS
 ) -> SeriesQuery:
-    """Return what is asked for of a grain; `only` is set where there is one attribution.
+    """Return what is asked for of a subject.
 
     Raises BadParameter for what cannot be read, and NotTold for what no cell can tell.
     """
     checked_names(query, PARAMETERS)
+    if single(query, "interval") == MINUTE:
+        raise NotTold(f"interval={MINUTE} is not told: {', '.join(INTERVALS)} are")
     interval: Interval = _one_of(query, "interval", INTERVALS, "day")
-    attribution: Attribution = _one_of(query, "attribution", ("send", "event"), only or "send")
+    attribution: Attribution = _one_of(query, "attribution", ATTRIBUTIONS, subject.attributions[0])
     group_by: GroupBy | None = _one_of(query, "group_by", tuple(GROUPED), None)
     _one_of(query, "compare", (COMPARED,), None)
-    zone = _zone(single(query, "timezone") or "UTC")
-    _told(interval, attribution, group_by, only)
-    counters = _counters(query.get("counter", ()), possible(grain, attribution), attribution)
+    zone = _zone(single(query, "timezone"))
+    _told(attribution, group_by, subject)
+    counters = _counters(query.get("counter", ()), subject.possible(attribution), attribution)
     span = _span(single(query, "from"), single(query, "to"), now_s, interval, zone)
     shown = _buckets(span, interval, zone)
     previous: list[Bucket] = []
@@ -86,20 +113,20 @@ def _one_of(query: Mapping[str, Sequence[str]], name: str, values: Sequence[str]
     return value
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str | None) -> ZoneInfo:
     try:
-        return zone_of(name)
+        return zone_of("UTC" if name is None else name)
     except KeyError:
         raise BadParameter("timezone must be an IANA name, such as Europe/Amsterdam or UTC") from None
 
 
-def _told(
-    interval: Interval, attribution: Attribution, group_by: GroupBy | None, only: Attribution | None
-) -> None:
-    if only is not None and attribution != only:
-        raise NotTold(f"attribution={attribution} is not told here: attribution={only} is")
-    if interval == "minute":
-        raise NotTold("interval=minute is not told: hour, day, week and month are")
+def _told(attribution: Attribution, group_by: GroupBy | None, subject: Subject) -> None:
+    if attribution not in subject.attributions:
+        told_ = " and ".join(subject.attributions)
+        raise NotTold(f"attribution={attribution} is not told here: attribution={told_} is")
+    if group_by is not None and group_by not in subject.groups:
+        groups = " and ".join(f"group_by={group}" for group in subject.groups)
+        raise NotTold(f"group_by={group_by} is not told here: {groups or 'only a series without groups'} is")
     if attribution == "event" and group_by in ("template", "market"):
         raise NotTold(f"group_by={group_by} is told with attribution=send; with event group_by=number is")
 
@@ -155,6 +182,8 @@ def _instant_s(name: str, text: str) -> int:
             f"{name} must be a date (2026-11-30), unix milliseconds, or RFC 3339 with a zone"
             " (in an address + is written %2B)"
         ) from None
+    if at_ms > LAST_S * 1000:
+        raise BadParameter(f"{name} must be before {LAST}")
     if at_ms % (QUARTER_SECONDS * 1000):
         raise BadParameter(f"{name} must be at a quarter hour: that is what numbers are kept by")
     return at_ms // 1000

@@ -6,16 +6,17 @@ of all buckets, which holds in any zone and on any day.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from tally.schemas.buckets import Bucket
+from tally.schemas.buckets import MOST_BUCKETS, Bucket
 from tally.schemas.counters import ACTIVITY, BY_NAME, DERIVED_BY_NAME, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR, TEMPLATE, Grain
 from tally.tables.postgres.database import Database
 
 Attribution = Literal["send", "event"]
+ATTRIBUTIONS: tuple[Attribution, ...] = get_args(Attribution)
 GroupBy = Literal["template", "number", "market"]
 GROUPED: Mapping[GroupBy, tuple[str, ...]] = {
     "template": ("template_name", "template_language"),
@@ -23,6 +24,8 @@ GROUPED: Mapping[GroupBy, tuple[str, ...]] = {
     "market": ("market",),
 }
 """The columns that tell groups apart."""
+MOST_POINTS = MOST_BUCKETS + 1
+"""Of one list of buckets: so many have more groups and buckets than an answer shows."""
 
 
 class Wanted(Struct, frozen=True):
@@ -81,7 +84,8 @@ def _tells(counter: Any, grain: Grain) -> bool:
 def query(wanted: Wanted) -> tuple[str, list[Any]]:
     """Return the SQL of a series, and its arguments from $4 on. Pure.
 
-    $1 is the generation, $2 a list of the beginnings of buckets, $3 the end of the last one.
+    $1 is the generation, $2 a list of the beginnings of buckets, $3 the end of the last one. At most
+    `MOST_POINTS` points are read.
     """
     grouped = GROUPED[wanted.group_by] if wanted.group_by else ()
     sums = ", ".join(f"{_summed(name, wanted)} AS {name}" for name in wanted.counters)
@@ -93,7 +97,7 @@ def query(wanted: Wanted) -> tuple[str, list[Any]]:
     sql = (
         f"SELECT {columns}, {sums} FROM tally.{_table(wanted)}"  # noqa: S608 - names of the registry
         f" WHERE generation = $1 AND quarter >= ($2::timestamptz[])[1] AND quarter < $3{whole}{where}"
-        f" GROUP BY {keys} ORDER BY {keys}"
+        f" GROUP BY {keys} ORDER BY {keys} LIMIT {MOST_POINTS}"
     )
     return sql, [value for _, value in conditions]
 

@@ -146,12 +146,14 @@ def test_too_many_buckets_are_refused_before_they_are_made(interval: Interval) -
     utc = zone_of("UTC")
     with pytest.raises(TooManyBuckets):
         buckets(Span(0, _s("9990-01-01T00:00:00+00:00")), interval, utc)
-    assert len(buckets(Span(0, MOST_BUCKETS * 60), "minute", utc)) == MOST_BUCKETS
+    assert len(buckets(Span(0, MOST_BUCKETS * HOUR), "hour", utc)) == MOST_BUCKETS
     with pytest.raises(TooManyBuckets):
-        buckets(Span(0, MOST_BUCKETS * 60 + 1), "minute", utc)
+        buckets(Span(0, MOST_BUCKETS * HOUR + 1), "hour", utc)
 
 
-@pytest.mark.parametrize("name", ["CEST", "Mars/Olympus", "", "europe/amsterdam", "../etc/passwd", "+02:00"])
+@pytest.mark.parametrize(
+    "name", ["CEST", "Mars/Olympus", "", "europe/amsterdam", "../etc/passwd", "+02:00", "localtime"]
+)
 def test_only_names_of_iana_are_zones(name: str) -> None:
     with pytest.raises(KeyError):
         zone_of(name)
