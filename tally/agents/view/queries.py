@@ -37,7 +37,8 @@ from tally.schemas.bounds import OPERATORS_SHOWN
 from tally.schemas.keys import Template
 from tally.schemas.rows import decode_outline
 from tally.tables.pieces import Steps, in_pieces
-from tally.tables.postgres.series import Held, SeriesReader
+from tally.tables.postgres.failures import Refused
+from tally.tables.postgres.moment import Held, MomentReader, Query, Records
 
 T = TypeVar("T")
 
@@ -88,10 +89,9 @@ class Queries:
         live_lag_seconds: float = 2.0,
         now_ms: Callable[[], int] = unix_ms,
         openings: Callable[[], Openings] = dict,
-        series: SeriesReader | None = None,
+        postgres: MomentReader | None = None,
     ) -> None:
-        self.series = series
-        """Reads numbers over time from Postgres; None where there is none to read."""
+        self._postgres = postgres
         self.view = view
         self._lag = lag
         self._generation = generation
@@ -119,7 +119,25 @@ class Queries:
         """Return how far any of what is here was read."""
         return Vector(self._generation, self.view.reached_seqs())
 
-    def written_receipt(self, held: Held, tenant: str, campaign: str | None = None) -> Receipt:
+    async def stored(
+        self, tenant: str, campaign: str, queries: Callable[[Receipt], Sequence[Query]]
+    ) -> tuple[Receipt, list[Records]]:
+        """Return what queries find in Postgres at one moment, and its receipt. Raises PostgresFailure.
+
+        `campaign` is empty where all of the tenant's are asked for.
+        """
+        if self._postgres is None:
+            raise Refused("connection", "", "this process reads nothing from Postgres")
+        receipts: list[Receipt] = []
+
+        def at(held: Held) -> Sequence[Query]:
+            receipts.append(self._written_receipt(held, tenant, campaign or None))
+            return queries(receipts[0])
+
+        found = await self._postgres.read(tenant, campaign, at)
+        return receipts[0], found
+
+    def _written_receipt(self, held: Held, tenant: str, campaign: str | None) -> Receipt:
         """Return the receipt of what Postgres held; it is a second or two behind the view."""
         # A partition in which nothing was ever counted is not in Postgres.
         progress = {partition: held.progress.get(partition, 0) for partition in range(self.view.partitions)}

@@ -21,6 +21,10 @@ class BadParameter(Exception):
     """A parameter of a request is invalid; the message names the parameter and the fault."""
 
 
+class NotTold(Exception):
+    """A request can be read, and no number that is kept can answer it; the message says what is possible."""
+
+
 class ListQuery(Struct, frozen=True):
     """The parameters of a request for a list of campaigns."""
 

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
-from tally.streams.web.parameters import BadParameter, checked_target
+from tally.streams.web.parameters import BadParameter, NotTold, checked_target
+from tally.tables.postgres.failures import PostgresFailure
 
 NO_CACHE = {"Cache-Control": "private, no-cache"}
 """A client may keep an answer but must revalidate it, since numbers move; a proxy may not keep it."""
@@ -62,6 +63,7 @@ def tagged(tag: str) -> dict[str, str]:
 
 log = structlog.get_logger()
 
+AWAY = "these numbers are in Postgres, which does not answer; campaigns, lists, operators and queues go on"
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 """Error codes of requests that the HTTP server itself refuses; all others are `bad_request`."""
 
@@ -81,6 +83,11 @@ async def in_one_shape(request: web.Request, handler: Handler) -> web.StreamResp
         return await handler(request)
     except BadParameter as error:
         return error_response(400, "bad_parameter", str(error))
+    except NotTold as error:
+        return error_response(422, "not_told", str(error))
+    except PostgresFailure as failure:
+        log.warning("Postgres does not answer", sqlstate=failure.sqlstate, group=failure.group)
+        return error_response(503, "postgres_away", AWAY)
     except web.HTTPException as error:
         return _refused(error)
     except Exception:

@@ -4,37 +4,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import structlog
 from aiohttp import web
 from faust.web import View
 
 from tally.agents.clock import unix_ms
-from tally.agents.view.queries import Queries
 from tally.schemas.buckets import MOST_BUCKETS, Bucket
 from tally.schemas.cells import QUARTER_SECONDS
 from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.parameters import BadParameter, checked_name, checked_names, read_id, single
-from tally.streams.web.responses import error_response, json_response
+from tally.streams.web.responses import json_response
 from tally.streams.web.series_parameters import (
     A_QUEUE,
     AN_OPERATOR,
     CAMPAIGNS,
     PARAMETERS,
-    NotTold,
     SeriesQuery,
     Subject,
     read_series_query,
     told,
 )
-from tally.tables.postgres.failures import PostgresFailure
+from tally.tables.postgres import series
 from tally.tables.postgres.series import MOST_POINTS, Point, Wanted
-
-log = structlog.get_logger()
 
 Json = dict[str, Any]
 PBX = "pbx"
-UNTOLD = 422
-AWAY = 503
 
 
 class SeriesView(View):
@@ -81,40 +74,18 @@ async def _answer(
 ) -> web.Response:
     queries, tenant = request.app[QUERIES], read_id("tenant", tenant)
     query = {name: request.query.getall(name) for name in request.query if name not in named}
-    try:
-        asked = read_series_query(query, unix_ms() // 1000, subject)
-    except NotTold as error:
-        return error_response(UNTOLD, "not_told", str(error))
+    asked = read_series_query(query, unix_ms() // 1000, subject)
     wanted = Wanted(tenant, asked.attribution, asked.counters, group_by=asked.group_by, **named)
-    try:
-        return json_response(await _told(queries, wanted, asked))
-    except PostgresFailure as failure:
-        log.warning("numbers over time cannot be read", sqlstate=failure.sqlstate, group=failure.group)
-        return error_response(
-            AWAY,
-            "postgres_away",
-            "numbers over time are in Postgres, which does not answer; all other numbers go on",
-        )
-
-
-async def _told(queries: Queries, wanted: Wanted, asked: SeriesQuery) -> Json:
-    if queries.series is None:
-        raise BadParameter("this process reads no numbers over time")
     spans = [within(asked.buckets, asked.span.from_s, asked.span.to_s)]
     if asked.previous:
         spans += [asked.previous, elapsed(asked, unix_ms() // 1000)]
-    held, points = await queries.series.read(wanted, spans)
-    receipt = queries.written_receipt(held, wanted.tenant, wanted.campaign or None)
+    receipt, found = await queries.stored(tenant, wanted.campaign, lambda _: series.queries(wanted, spans))
+    points = [series.points(records, wanted) for records in found]
     if not is_shown(asked, points):
         raise BadParameter(f"groups and buckets come to more than {MOST_BUCKETS}: take a longer interval")
-    names = {name: getattr(wanted, name) for name in ("campaign", "pbx", "operator", "queue")}
-    body = answered(asked, points, receipt.as_of_ms)
-    return {
-        "tenant": wanted.tenant,
-        **{name: value for name, value in names.items() if value},
-        **body,
-        "receipt": receipt.answer(),
-    }
+    shown = {name: value for name, value in named.items() if value}
+    answer = answered(asked, points, receipt.as_of_ms)
+    return json_response({"tenant": tenant, **shown, **answer, "receipt": receipt.answer()})
 
 
 def is_shown(asked: SeriesQuery, points: Sequence[Sequence[Point]]) -> bool:

@@ -26,7 +26,7 @@ from tally.schemas.counters import BY_QUEUE
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import unix_ms
 from tally.schemas.grains import CAMPAIGN, OPERATOR, Grain
-from tally.streams.web.parameters import BadParameter, checked_names, single
+from tally.streams.web.parameters import BadParameter, NotTold, checked_names, single
 from tally.tables.postgres.series import ATTRIBUTIONS, GROUPED, Attribution, GroupBy, possible
 
 PARAMETERS = ("interval", "attribution", "timezone", "from", "to", "counter", "group_by", "compare")
@@ -39,10 +39,6 @@ MINUTE = "minute"
 FIRST, LAST = date(2009, 1, 1), date(9998, 12, 31)
 LAST_S = day_start_s(LAST, zone_of("UTC"))
 """No zone's clock shows a year after it that no date can have."""
-
-
-class NotTold(Exception):
-    """No cell can tell what is asked for; the message says what is possible."""
 
 
 class Subject(Struct, frozen=True):

@@ -53,7 +53,7 @@ from tally.tables.kafka.dead_letters import DeadLetters
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import PostgresFailure
-from tally.tables.postgres.series import SeriesReader
+from tally.tables.postgres.moment import MomentReader
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.marks import log_topics
 
@@ -195,7 +195,7 @@ class Process:
             time.monotonic,
             settings.live_lag_seconds,
             openings=self._openings,
-            series=SeriesReader(database, settings.generation),
+            postgres=MomentReader(database, settings.generation),
         )
         follow_view(self._metrics, view, queries.lag_seconds)
         return queries

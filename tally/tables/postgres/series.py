@@ -1,4 +1,4 @@
-"""Series of numbers over time from cells, as SQL, and the reader that runs it at one moment of Postgres.
+"""Series of numbers over time from cells, as SQL, and the points that it finds. Pure.
 
 A cell is in the bucket whose beginning is the last one not after its own: `width_bucket` over the beginnings
 of all buckets, which holds in any zone and on any day.
@@ -13,7 +13,7 @@ from msgspec import Struct
 from tally.schemas.buckets import MOST_BUCKETS, Bucket
 from tally.schemas.counters import ACTIVITY, BY_NAME, DERIVED_BY_NAME, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR, TEMPLATE, Grain
-from tally.tables.postgres.database import Database
+from tally.tables.postgres.moment import Query, Records
 
 Attribution = Literal["send", "event"]
 ATTRIBUTIONS: tuple[Attribution, ...] = get_args(Attribution)
@@ -57,24 +57,13 @@ class Point(Struct, frozen=True):
     counts: dict[str, int]
 
 
-class Held(Struct, frozen=True):
-    """Which moment Postgres holds."""
-
-    progress: dict[int, int]
-    """By partition the facts that are counted."""
-    is_whole: bool
-    """Whether it holds one moment of each partition, with nothing of another reading of the logs."""
-    withheld: int
-    """How much Postgres has refused of what was asked for."""
-
-
-def possible(wanted_of: Grain, attribution: Attribution) -> tuple[str, ...]:
+def possible(grain: Grain, attribution: Attribution) -> tuple[str, ...]:
     """Return the numbers that cells can tell at a grain, in the order of the registry. Pure."""
     if attribution == "event":
         return ACTIVITY
     plain = (name for name, one in BY_NAME.items() if one.kind == "count")
-    names = (*plain, *DERIVED_BY_NAME) if wanted_of is not OPERATOR else tuple(plain)
-    return tuple(name for name in names if all(_tells(part, wanted_of) for part in counters_of(name)))
+    names = (*plain, *DERIVED_BY_NAME) if grain is not OPERATOR else tuple(plain)
+    return tuple(name for name in names if all(_tells(part, grain) for part in counters_of(name)))
 
 
 def _tells(counter: Any, grain: Grain) -> bool:
@@ -82,7 +71,7 @@ def _tells(counter: Any, grain: Grain) -> bool:
 
 
 def query(wanted: Wanted) -> tuple[str, list[Any]]:
-    """Return the SQL of a series, and its arguments from $4 on. Pure.
+    """Return the SQL of a series, and its arguments from $4 on.
 
     $1 is the generation, $2 a list of the beginnings of buckets, $3 the end of the last one. At most
     `MOST_POINTS` points are read.
@@ -120,13 +109,16 @@ def _conditions(wanted: Wanted) -> list[tuple[str, str]]:
 
 
 def _summed(name: str, wanted: Wanted) -> str:
-    if wanted.attribution == "event":
-        return f"sum({name})::bigint"
+    return f"sum({name})::bigint" if wanted.attribution == "event" else summed(name, wanted.grain)
+
+
+def summed(name: str, grain: Grain) -> str:
+    """Return the SQL of a number of a grain, over rows or cells that have a column `grain`."""
     parts = DERIVED_BY_NAME.get(name)
     if parts is None:
-        return _of_grain(name, wanted.grain)
-    plus = " + ".join(_of_grain(part, wanted.grain) for part in parts.plus)
-    return plus + "".join(f" - {_of_grain(part, wanted.grain)}" for part in parts.minus)
+        return _of_grain(name, grain)
+    plus = " + ".join(_of_grain(part, grain) for part in parts.plus)
+    return plus + "".join(f" - {_of_grain(part, grain)}" for part in parts.minus)
 
 
 def _of_grain(name: str, grain: Grain) -> str:
@@ -135,51 +127,24 @@ def _of_grain(name: str, grain: Grain) -> str:
     return f"coalesce(sum({name}) FILTER (WHERE grain = '{source.name}'), 0)::bigint"
 
 
-HELD = """
-SELECT partition, facts_offset, is_cut AND is_pruned AS is_whole,
-    (
-        SELECT count(*) FROM tally.withheld
-        WHERE generation = $1 AND tenant = convert_to($2, 'UTF8')
-            AND ($3 = '' OR campaign = convert_to($3, 'UTF8'))
-    ) AS withheld
-FROM tally.sink_progress WHERE generation = $1
-"""
+def queries(wanted: Wanted, spans: Sequence[Sequence[Bucket]]) -> list[Query]:
+    """Return the queries of a series, one for each list of buckets. Pure."""
+    sql, arguments = query(wanted)
+    return [Query(sql, (*_bounds(buckets), *arguments)) for buckets in spans]
 
 
-class SeriesReader:
-    """Reads series of one generation."""
-
-    def __init__(self, database: Database, generation: int) -> None:
-        self._database = database
-        self._generation = generation
-
-    async def read(self, wanted: Wanted, spans: Sequence[Sequence[Bucket]]) -> tuple[Held, list[list[Point]]]:
-        """Return the points of each list of buckets, all of one moment. Raises Away, Refused."""
-        sql, arguments = query(wanted)
-        async with self._database.transaction() as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            held = await connection.fetch(HELD, self._generation, wanted.tenant, wanted.campaign)
-            found = [
-                await connection.fetch(sql, self._generation, *_bounds(buckets), *arguments)
-                for buckets in spans
-            ]
-        return _held(held), [[_point(record, wanted) for record in records] for records in found]
+def points(records: Records, wanted: Wanted) -> list[Point]:
+    """Return what such a query has found. Pure."""
+    return [_point(record, wanted) for record in records]
 
 
 def _bounds(buckets: Sequence[Bucket]) -> tuple[list[datetime], datetime]:
-    return [_at(bucket.from_s) for bucket in buckets], _at(buckets[-1].to_s)
+    return [instant(bucket.from_s) for bucket in buckets], instant(buckets[-1].to_s)
 
 
-def _at(unix_s: int) -> datetime:
+def instant(unix_s: int) -> datetime:
+    """Return unix seconds as Postgres takes them."""
     return datetime.fromtimestamp(unix_s, UTC)
-
-
-def _held(records: Sequence[Any]) -> Held:
-    return Held(
-        {one["partition"]: one["facts_offset"] for one in records},
-        all(one["is_whole"] for one in records),
-        max((one["withheld"] for one in records), default=0),
-    )
 
 
 def _point(record: Any, wanted: Wanted) -> Point:

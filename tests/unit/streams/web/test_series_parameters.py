@@ -6,12 +6,11 @@ from datetime import datetime
 import pytest
 
 from tally.schemas.counters import ACTIVITY, BY_QUEUE
-from tally.streams.web.parameters import BadParameter
+from tally.streams.web.parameters import BadParameter, NotTold
 from tally.streams.web.series_parameters import (
     A_QUEUE,
     AN_OPERATOR,
     CAMPAIGNS,
-    NotTold,
     SeriesQuery,
     Subject,
     read_series_query,
