@@ -1373,13 +1373,22 @@ FROM (
     GROUP BY id, queue
 ) AS counted;
 
--- The buckets of durations: each second has its own up to 50 s; beyond that a bucket is 2 % wide, and its middle is its
--- name.
+-- The buckets of durations: each second has its own up to 50 s; beyond that a bucket is 2 % wide, or less where it would
+-- hold one of the ages within which counts are exact, and more than that; its middle is its name.
 CREATE UNLOGGED TABLE recount.call_bucket AS
 WITH RECURSIVE bound (low, high) AS (
     SELECT 0::bigint, 1::bigint
     UNION ALL
-    SELECT high, greatest(high + 1, high * 102 / 100) FROM bound WHERE high < 10000000000
+    SELECT
+        high,
+        least(greatest(high + 1, high * 102 / 100), (
+            SELECT min(age) + 1
+            FROM unnest(ARRAY[
+                10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 259200, 604800
+            ]) AS age
+            WHERE age >= high
+        ))
+    FROM bound WHERE high < 10000000000
 )
 SELECT low, high, (low + high - 1) / 2 AS name FROM bound;
 

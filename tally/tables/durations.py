@@ -2,7 +2,8 @@
 
 Counts add and subtract exactly, as contributions must; a quantile sketch cannot subtract. A bucket's name is
 the number of seconds that represents it. Up to 50 s each second has its own bucket (Meta's times are whole
-seconds). Beyond that a bucket is 2 % wide and its middle represents it, which is at most 1 % off.
+seconds). Beyond that a bucket is at most 2 % wide and its middle represents it, which is at most 1 % off. One
+ends at each of `AGES`, so that it is exactly known how many durations are no longer.
 """
 
 from bisect import bisect_left, bisect_right
@@ -17,10 +18,22 @@ NEGATIVE = "negative"
 PERCENTILES = (50, 95, 99)
 
 
+_MINUTE, _HOUR = 60, 3_600
+_DAY = 24 * _HOUR
+AGES: tuple[int, ...] = (
+    *(10, 30),
+    *(minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 30)),
+    *(hours * _HOUR for hours in (1, 2, 3, 6, 12)),
+    *(days * _DAY for days in (1, 2, 3, 7)),
+)
+"""Seconds within which counts are exact."""
+
+
 def _bounds() -> list[int]:
     bounds = [0]
-    while bounds[-1] < MAX_SECONDS:
-        bounds.append(max(bounds[-1] + 1, bounds[-1] * 102 // 100))
+    while (bound := bounds[-1]) < MAX_SECONDS:
+        after_age = min((age + 1 for age in AGES if age >= bound), default=MAX_SECONDS + 1)
+        bounds.append(min(max(bound + 1, bound * 102 // 100), after_age))
     return bounds
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.schemas.fields import MAX_SECONDS
-from tally.tables.durations import Summary, bucket, summarise
+from tally.tables.durations import AGES, Summary, bucket, summarise
 
 DURATIONS = st.integers(0, 60) | st.integers(0, 37 * 86_400) | st.integers(0, MAX_SECONDS)
 
@@ -28,3 +28,13 @@ def test_percentiles_are_those_of_the_values(values: list[int], negative: list[i
 
 def test_nothing_counted_has_no_percentiles() -> None:
     assert summarise({}) == Summary(0, None, None, None, 0)
+
+
+@given(
+    DURATIONS | st.sampled_from(AGES).flatmap(lambda age: st.integers(age - 60, age + 60)),
+    st.sampled_from(AGES),
+)
+def test_a_bucket_says_whether_a_duration_is_no_longer_than_an_age(seconds: int, age: int) -> None:
+    name = bucket(seconds)
+
+    assert (name == "negative" or int(name) <= age) == (seconds <= age)
