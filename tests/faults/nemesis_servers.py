@@ -16,7 +16,10 @@ LOCKED_SECONDS = 5.0
 TAKEN_SECONDS = 4.0
 SLOW_SECONDS = 0.5
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
-DUMPED = ("counters", "cells", "cell_sums", "activity", "activity_sums", "sink_progress")
+DUMPED = (
+    *("counters", "cells", "cell_sums", "cells_by_market", "cells_by_hour"),
+    *("activity", "activity_sums", "sink_progress"),
+)
 DUMP = f"""
 DROP SCHEMA IF EXISTS dump CASCADE;
 CREATE SCHEMA dump;

@@ -31,6 +31,7 @@ from tests.support.recordings import facts_of, read_recording, recordings
 pytestmark = pytest.mark.asyncio
 
 DOCS = Path(__file__).parents[2] / "docs" / "cells.md"
+LAWFUL = ("counters", "cells", "cells_by_market", "cells_by_hour", "activity", "activity_sums")
 SUMMED = "SELECT coalesce(sum(accepted), 0), coalesce(sum(failed), 0), coalesce(sum(replied), 0) FROM tally."
 
 
@@ -160,6 +161,8 @@ async def test_cells_that_come_to_nothing_go_and_their_sums_too(migrated: str) -
             )
             == []
         )
+        for table in ("cells_by_market", "cells_by_hour"):
+            assert await ours.sql(f"SELECT DISTINCT accepted, sent FROM tally.{table}") == [(0, 0)]  # noqa: S608
 
 
 async def test_an_epoch_deletes_the_cells_that_it_has_not_written(migrated: str) -> None:
@@ -170,6 +173,10 @@ async def test_an_epoch_deletes_the_cells_that_it_has_not_written(migrated: str)
         await ours.sql("UPDATE tally.cells SET market = 'XX' WHERE accepted > 0")
         await ours.sql("UPDATE tally.activity SET number = number || '-stray', accepted = accepted + 1")
         await ours.sql("UPDATE tally.activity_sums SET quarter = quarter + interval '1 day'")
+        await ours.sql(
+            "UPDATE tally.cells_by_market SET accepted = accepted + 7, number = number || '-stray'"
+        )
+        await ours.sql("UPDATE tally.cells_by_hour SET accepted = accepted + 7")
         assert await broken(ours) != []
         await ours.sql("UPDATE tally.sink_progress SET columns = ''")
         fold(ours, partition, all_facts[300:400])
@@ -193,13 +200,15 @@ async def test_the_laws_see_a_count_too_many_too_few_and_in_another_row(migrated
             "UPDATE tally.counters SET read = read + 1",
             "UPDATE tally.activity SET failed = failed + 1",
             "DELETE FROM tally.activity_sums",
+            "UPDATE tally.cells_by_market SET market = 'XX', accepted = accepted WHERE market = 'BR'",
+            "UPDATE tally.cells_by_hour SET sent = sent + 1 WHERE sent > 0",
+            "UPDATE tally.cells_by_hour SET slot = (slot + 1) % 96",
         ):
-            await ours.sql("CREATE TABLE counters_then AS TABLE tally.counters")
-            for table in ("cells", "activity", "activity_sums"):
+            for table in LAWFUL:
                 await ours.sql(f"CREATE TABLE {table}_then AS TABLE tally.{table}")
             await ours.sql(wrong)
             assert await broken(ours) != [], wrong
-            for table in ("counters", "cells", "activity", "activity_sums"):
+            for table in LAWFUL:
                 await ours.sql(f"TRUNCATE tally.{table}")
                 await ours.sql(f"INSERT INTO tally.{table} TABLE {table}_then")
                 await ours.sql(f"DROP TABLE {table}_then")

@@ -80,6 +80,36 @@ CREATE TABLE tally.cell_sums (
 )
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
+-- Sums of cells over all time, in one partition: a breakdown of a year reads few rows. Changes are added.
+CREATE TABLE tally.cells_by_market (
+    generation bigint  NOT NULL,
+    tenant     text    COLLATE "C" NOT NULL,
+    campaign   text    COLLATE "C" NOT NULL,
+    grain      text    COLLATE "C" NOT NULL,
+    number     text    COLLATE "C" NOT NULL,
+    market     text    COLLATE "C" NOT NULL,
+    partition  integer NOT NULL,
+    epoch      bigint  NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, grain, number, market, partition)
+)
+WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE tally.cells_by_hour (
+    generation bigint   NOT NULL,
+    tenant     text     COLLATE "C" NOT NULL,
+    campaign   text     COLLATE "C" NOT NULL,
+    grain      text     COLLATE "C" NOT NULL,
+    month      date     NOT NULL,
+    slot       smallint NOT NULL,
+    partition  integer  NOT NULL,
+    epoch      bigint   NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, grain, month, slot, partition)
+)
+WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+COMMENT ON COLUMN tally.cells_by_hour.slot IS
+    'The quarter hour of the day of the send, UTC, from 0 to 95; month is UTC as well';
+
 -- What happened to a campaign's sends within a quarter hour, whenever they were sent, in one partition.
 CREATE TABLE tally.activity (
     generation      bigint  NOT NULL,
@@ -272,6 +302,8 @@ DROP TABLE tally.cells;
 DROP TABLE tally.activity;
 DROP TABLE tally.activity_sums;
 DROP TABLE tally.cell_sums;
+DROP TABLE tally.cells_by_market;
+DROP TABLE tally.cells_by_hour;
 DROP FUNCTION tally.summarise_seconds(jsonb);
 DROP FUNCTION tally.entries_of(jsonb, text);
 DROP FUNCTION tally.sum_entries(jsonb);

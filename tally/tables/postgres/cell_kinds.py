@@ -13,6 +13,7 @@ from tally.schemas.topics import STATES
 from tally.tables.pieces import Steps
 from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED, SUMMED, Record, celled
 from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, prune_of
+from tally.tables.postgres.rollups import ADD_CHANGES, ROLLUPS
 
 Read = Callable[[bytes, bytes | None], tuple[Record, Record]]
 """Reads a key of `states` and its value: the columns that name a cell, and what it counts."""
@@ -106,7 +107,10 @@ ACTIVITY_SUMS = Sums(
 )
 
 
-def _statements(table: Table, read: Read, sums: Sums) -> Callable[[Sequence[Entry]], Steps[list[Statement]]]:
+def _statements(
+    table: Table, read: Read, sums: Sums, before: Sequence[str] = ()
+) -> Callable[[Sequence[Entry]], Steps[list[Statement]]]:
+    """Return what makes the statements of entries; `before` is SQL that compares them with what is held."""
     upsert, delete, sum_up = table.upsert, table.delete, sums.sql
 
     def statements(entries: Sequence[Entry]) -> Steps[list[Statement]]:
@@ -124,7 +128,8 @@ def _statements(table: Table, read: Read, sums: Sums) -> Callable[[Sequence[Entr
             if named["campaign"]:
                 touched[_dumped({name: named[name] for name in sums.key})] = None
             yield
-        made = [(delete, gone), (upsert, written), (sum_up, list(touched))]
+        made = [(sql, gone + written) for sql in before]
+        made += [(delete, gone), (upsert, written), (sum_up, list(touched))]
         return [Statement(sql, f"[{','.join(listed)}]") for sql, listed in made if listed]
 
     return statements
@@ -166,8 +171,8 @@ CELLS = Kind(
     "cells",
     STATES,
     _holds(CELLS_TABLE),
-    _statements(CELL_TABLE, _cell, CELL_SUMS),
-    (prune_of(CELL_TABLE.name), prune_of(CELL_SUMS.name)),
+    _statements(CELL_TABLE, _cell, CELL_SUMS, [ADD_CHANGES]),
+    tuple(prune_of(table) for table in (CELL_TABLE.name, CELL_SUMS.name, *(one.name for one in ROLLUPS))),
     _whose_cell,
 )
 ACTIVITY = Kind(

@@ -1,9 +1,11 @@
 """The laws of cells as SQL: what of them is broken in Postgres, for partitions that show one moment. Pure."""
 
+from tally.schemas.cells import QUARTER_SECONDS
 from tally.schemas.counters import ACTIVITY, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR
-from tally.tables.postgres.columns import CELLED, KEY, SUMMED
+from tally.tables.postgres.columns import CELL_KEY, CELLED, KEY, SUMMED
 from tally.tables.postgres.kind import columns_of
+from tally.tables.postgres.rollups import ROLLUPS, Rollup
 
 _PLAIN = [name for name, kind in CELLED.items() if kind == "bigint"]
 _MAPS = [name for name, kind in CELLED.items() if kind == "jsonb"]
@@ -47,6 +49,28 @@ HAVING sum(held) <> sum(counted)
 """Every counter of a row that is not the sum of its cells; $1 is the generation."""
 
 
+def _rolled_up(rollup: Rollup) -> str:
+    """Return the SQL of every number of a roll-up that is not the sum of the cells that it is of."""
+    numbers = ", ".join(f"('{name}', {name})" for name in SUMMED)
+    each = f"CROSS JOIN LATERAL (VALUES {numbers}) AS one (counter, n)"
+    key = columns_of(tuple(rollup.key))
+    of_cells = columns_of([f"{sql} AS {name}" for name, sql in rollup.key.items()])
+    by_number = f"extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS} AS quarter"
+    named = columns_of([by_number if name == "quarter" else name for name in CELL_KEY])
+    return f"""
+SELECT tenant, campaign, counter, sum(held)::bigint AS held, sum(counted)::bigint AS counted
+FROM (
+    SELECT {key}, counter, n AS held, 0 AS counted FROM {rollup.name} {each}
+{_AT_A_MOMENT}
+    UNION ALL
+    SELECT {of_cells}, counter, 0, n
+    FROM (SELECT generation, partition, {named}, {columns_of(SUMMED)} FROM tally.cells) AS cells {each}
+{_AT_A_MOMENT} AND campaign <> ''
+) AS both_sides
+GROUP BY {key}, counter
+HAVING sum(held) <> sum(counted)"""  # noqa: S608
+
+
 CELLS_ADD_UP_TO_SUMS = f"""
 WITH each AS (
     SELECT tenant, campaign, counter, 0 AS held, n AS counted
@@ -62,8 +86,9 @@ WITH each AS (
 SELECT tenant, campaign, counter, sum(held)::bigint AS held, sum(counted)::bigint AS counted
 FROM each GROUP BY tenant, campaign, counter
 HAVING sum(held) <> sum(counted)
+UNION ALL {" UNION ALL ".join(map(_rolled_up, ROLLUPS))}
 """  # noqa: S608
-"""Every number of a campaign whose sums by quarter hour are not those of its cells; $1 is as above."""
+"""Every number of a campaign whose sums are not those of its cells; $1 is as above."""
 
 
 def _campaigns(name: str) -> str:

@@ -133,9 +133,10 @@ def _columns() -> str:
     ]
     of_cells = [f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in CELLED.items()]
     of_sums = [f"ADD COLUMN IF NOT EXISTS {name} bigint" for name in SUMMED]
+    of_all_sums = [(table, of_sums) for table in ("cell_sums", "cells_by_market", "cells_by_hour")]
     return "\n".join(
         f"ALTER TABLE tally.{table}\n    " + ",\n    ".join(columns) + ";\n"
-        for table, columns in (("counters", added), ("cells", of_cells), ("cell_sums", of_sums))
+        for table, columns in (("counters", added), ("cells", of_cells), *of_all_sums)
     )
 
 
