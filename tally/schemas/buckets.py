@@ -18,6 +18,8 @@ INTERVALS: tuple[Interval, ...] = get_args(Interval)
 MOST_BUCKETS = 10_000
 MINUTE_SECONDS = 60
 HOUR_SECONDS = 3_600
+_DAY_SECONDS = 24 * HOUR_SECONDS
+_UTC = ZoneInfo("UTC")
 
 
 class TooManyBuckets(ValueError):
@@ -36,6 +38,17 @@ class Span(NamedTuple):
 
     from_s: int
     to_s: int
+
+
+class OffsetSpan(NamedTuple):
+    """A span in which the clocks of a zone are not changed."""
+
+    from_s: int
+    to_s: int
+    shift: int
+    """How many quarter hours they are ahead of UTC."""
+    is_month: bool
+    """Whether it is a whole month, UTC."""
 
 
 @lru_cache(1)
@@ -104,6 +117,30 @@ def before(span: Span, interval: Interval, zone: ZoneInfo, count: int) -> Span:
     return Span(start_s, end_s)
 
 
+@lru_cache(64)
+def offset_spans(first: date, last: date, zone: ZoneInfo) -> tuple[OffsetSpan, ...]:
+    """Return the months from one's first day to another's as spans without a change of clocks, in order."""
+    found: list[OffsetSpan] = []
+    month = first
+    while month <= last:
+        following = _next_day(month, "month")
+        found += _of_month(day_start_s(month, _UTC), day_start_s(following, _UTC), zone)
+        month = following
+    return tuple(found)
+
+
+def _of_month(from_s: int, to_s: int, zone: ZoneInfo) -> Iterator[OffsetSpan]:
+    start_s = from_s
+    for day_s in range(from_s, to_s, _DAY_SECONDS):
+        next_s = day_s + _DAY_SECONDS
+        if _offset(day_s, zone) != _offset(next_s, zone):
+            change_s = _change_s(day_s, next_s, zone)
+            if change_s < to_s:
+                yield OffsetSpan(start_s, change_s, _shift(start_s, zone), is_month=False)
+                start_s = change_s
+    yield OffsetSpan(start_s, to_s, _shift(start_s, zone), is_month=start_s == from_s)
+
+
 def _each(span: Span, interval: Interval, zone: ZoneInfo) -> Iterator[Bucket]:
     start_s = bucket_start_s(span.from_s, interval, zone)
     while start_s < span.to_s:
@@ -139,6 +176,10 @@ def _local(at_s: int, zone: ZoneInfo) -> datetime:
 
 def _offset(at_s: int, zone: ZoneInfo) -> timedelta | None:
     return _local(at_s, zone).utcoffset()
+
+
+def _shift(at_s: int, zone: ZoneInfo) -> int:
+    return (_offset(at_s, zone) or timedelta()) // timedelta(seconds=QUARTER_SECONDS)
 
 
 def _change_s(low_s: int, high_s: int, zone: ZoneInfo) -> int:

@@ -140,6 +140,16 @@ async def test_a_paused_worker_that_wakes_up_changes_nothing_and_exits(
     assert await verdict(successor) == []
 
 
+async def statuses(worker: WorkerProcess, *paths: str) -> list[int]:
+    """Return what the worker answers of a tenant."""
+    found = []
+    async with aiohttp.ClientSession(headers=SHOWN) as session:
+        for path in paths:
+            async with session.get(f"{worker.url}/v1/tenants/tenant-0{path}") as response:
+                found.append(response.status)
+    return found
+
+
 async def test_counting_goes_on_while_postgres_is_away_and_it_catches_up(
     environment: dict[str, str], pair: list[WorkerProcess], postgres: Postgres
 ) -> None:
@@ -154,6 +164,10 @@ async def test_counting_goes_on_while_postgres_is_away_and_it_catches_up(
     try:
         await publish(environment, records[500:])
         await counted(worker)
+        assert await statuses(worker, "/campaigns", "/operators", "/queues") == [200, 200, 200]
+        campaign = "/campaigns/campaign-0"
+        stored = ("/series", f"{campaign}/series", f"{campaign}/breakdown?by=hour", f"{campaign}/same-age")
+        assert await statuses(worker, *stored) == [503] * 4
     finally:
         postgres.server.restart()
 

@@ -10,10 +10,14 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.streams import web
-from tally.streams.web import routes, series
+from tally.streams.web import breakdown, routes, same_age, series
 from tally.streams.web.routes import READ_API, ROUTES, STREAM
+from tally.tables.postgres.breakdown import WAYS
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
+
+STORED = (*series.ROUTES, *breakdown.ROUTES, *same_age.ROUTES)
+"""Of Postgres alone, which is away from this server."""
 
 
 @pytest.mark.asyncio
@@ -74,12 +78,14 @@ async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(a
     put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
     for endpoint in ROUTES:
         target = endpoint.path.format(tenant="t1", campaign="c1", file="main.js", operator="o1", queue="q1")
+        query = "?by=market" if endpoint in breakdown.ROUTES else ""
         # A stream has no end: its own tests read it.
         response, body = (
-            await api.ask(f"{target}?campaign=c1", "HEAD") if endpoint in STREAM else await api.ask(target)
+            await api.ask(f"{target}?campaign=c1", "HEAD")
+            if endpoint in STREAM
+            else await api.ask(target + query)
         )
-        # Numbers over time are Postgres', which this server does not read.
-        status = 400 if endpoint in series.ROUTES else 200
+        status = 503 if endpoint in STORED else 200
         assert response.status == status, f"{endpoint.name}: or does another address answer {target}?"
         refused, _ = await api.ask(target, "POST")
         assert (refused.status, refused.headers["Allow"]) == (405, "GET,HEAD"), endpoint.name
@@ -89,6 +95,26 @@ async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(a
             response, body = await api.ask(f"{target}?nonsuch=1")
             assert (response.status, error_code(body)) == (400, "bad_parameter"), endpoint.name
             assert all(name.encode() in body for name in endpoint.parameters), endpoint.name
+
+
+@pytest.mark.asyncio
+async def test_while_postgres_is_away_what_is_there_alone_says_so_and_all_else_goes_on(api: Api) -> None:
+    put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
+    campaign = campaign_target("t1", "c1")
+    for target in (
+        f"{campaign}/series",
+        "/v1/tenants/t1/series?interval=hour",
+        "/v1/tenants/t1/operators/o1/series",
+        "/v1/tenants/t1/queues/q1/series",
+        *(f"{campaign}/breakdown?by={by}" for by in WAYS),
+        f"{campaign}/same-age",
+    ):
+        response, body = await api.ask(target)
+        assert (response.status, error_code(body)) == (503, "postgres_away"), target
+        assert b"campaigns, lists, operators and queues go on" in body
+    for target in (campaign, "/v1/tenants/t1/campaigns", OPERATORS, "/v1/tenants/t1/queues"):
+        response, _ = await api.ask(target)
+        assert response.status == 200, target
 
 
 def test_every_module_with_routes_is_served() -> None:

@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from tally.schemas.counters import ACTIVITY
+from tally.tables.postgres.breakdown import WAYS
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.keys import SHOWN
 from tests.support.servers import Kafka
@@ -26,6 +27,10 @@ NAMES = ("accepted", "sent", "delivered", "failed", "attempts", "replied", "cont
 WHOLE = {"from": "2009-01-01", "to": "2030-01-01", "interval": "month"}
 BY_DAY = """
 SELECT (quarter AT TIME ZONE $1)::date::text AS day, sum(accepted)::bigint AS accepted
+FROM tally.cells WHERE tenant = $2 AND campaign = $3 AND grain = 'template' GROUP BY 1
+"""
+BY_HOUR = """
+SELECT extract(hour FROM quarter AT TIME ZONE $1)::integer AS hour, sum(attempts)::bigint AS attempts
 FROM tally.cells WHERE tenant = $2 AND campaign = $3 AND grain = 'template' GROUP BY 1
 """
 TENANT = "tenant-0"
@@ -68,6 +73,10 @@ class Asked:
             await asyncio.sleep(0.25)
         raise AssertionError(answer["receipt"])
 
+    async def hours(self, zone: str, campaign: str) -> dict[int, int]:
+        found = await self._postgres.fetch(BY_HOUR, zone, TENANT, campaign)
+        return {record["hour"]: record["attempts"] for record in found if record["attempts"]}
+
     async def days(self, zone: str, campaign: str) -> dict[str, int]:
         found = await self._postgres.fetch(BY_DAY, zone, TENANT, campaign)
         return {record["day"]: record["accepted"] for record in found if record["accepted"]}
@@ -97,6 +106,8 @@ async def test_numbers_over_time_are_those_of_the_campaign_in_every_zone_and_gro
     async with asking(worker, database) as asked:
         campaigns = [one["campaign"] for one in (await asked.get("/campaigns"))["campaigns"]]
         assert len(campaigns) >= 3
+        for campaign in campaigns:
+            await _check_breakdowns(asked, campaign)
         accepted = [await _check_campaign(asked, campaign) for campaign in campaigns]
         tenant = await asked.live("/series", {**WHOLE, "counter": "accepted"})
         assert tenant["totals"] == {"accepted": sum(accepted)}
@@ -127,6 +138,50 @@ async def _check_campaign(asked: Asked, campaign: str) -> int:
         if days := await asked.days(zone, campaign):
             await _check_days(asked, f"{path}/series", zone, days)
     return int(right.get("accepted", 0))
+
+
+async def _check_breakdowns(asked: Asked, campaign: str) -> None:
+    """Compare each breakdown with the campaign's answer, and hours and ages with SQL of their own."""
+    path = f"/campaigns/{quote(campaign, safe='')}"
+    answer = await asked.get(path)
+    right = answer["totals"]
+    found = {by: await asked.live(f"{path}/breakdown", {"by": by}) for by in WAYS}
+    of_templates = {_named(one["template"]): one["counters"] for one in answer["templates"]}
+    for one in found["template"]["groups"]:
+        shown = of_templates.pop(_named(one["template"]))
+        assert {name: n for name, n in one["counters"].items() if name in shown} == {
+            name: shown[name] for name in one["counters"] if name in shown
+        }
+    assert not any(any(map(bool, counters.values())) for counters in of_templates.values())
+    for by in ("number", "market", "hour"):
+        for name, number in found[by]["totals"].items():
+            assert sum(one["counters"][name] for one in found[by]["groups"]) == number, (by, name)
+            assert number == right.get(name, 0)
+    reasons = {one["error"]: one["counters"]["failed"] for one in found["error"]["groups"]}
+    assert reasons == right["errors"]
+    prices = {
+        f"{one['category']}/{kind}": n
+        for one in found["category"]["groups"]
+        if one["category"]
+        for kind, n in one["types"].items()
+    }
+    assert prices == right.get("pricing", {})
+    assert sum(one["counters"]["accepted"] for one in found["category"]["groups"]) == right.get("accepted", 0)
+    for zone in ZONES:
+        by_hour = await asked.live(
+            f"{path}/breakdown", {"by": "hour", "timezone": zone, "counter": "attempts"}
+        )
+        shown = {one["hour"]: one["counters"]["attempts"] for one in by_hour["groups"]}
+        assert {hour: n for hour, n in shown.items() if n} == await asked.hours(zone, campaign)
+    same_age = await asked.live(f"{path}/same-age", {})
+    last = same_age["ages"][-1]
+    for name in ("delivered", "read"):
+        within = right.get(f"time_to_{'deliver' if name == 'delivered' else 'read'}", {"count": 0})
+        assert 0 <= last[name] <= within["count"]
+
+
+def _named(template: dict[str, Any]) -> tuple[str, str]:
+    return template["name"], template["language"]
 
 
 async def _check_days(asked: Asked, path: str, zone: str, days: dict[str, int]) -> None:

@@ -20,9 +20,13 @@ from tally.streams.web.journal import Journal
 from tally.streams.web.pace import Pace
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.worker.metrics import Metrics
+from tally.tables.postgres.database import Database
+from tally.tables.postgres.moment import MomentReader
 from tests.support.keys import KEY, PRESENTED, SHOWN
 from tests.support.view_rows import put_progress
 
+NO_POSTGRES = "postgresql://127.0.0.1:1/none"
+"""Nobody listens there: what is in Postgres alone is away."""
 OPERATORS = "/v1/tenants/t1/operators"
 ODD_IDS = [
     "a/b",
@@ -48,7 +52,13 @@ class Api:
     """A running web server over a view that the test fills."""
 
     def __init__(
-        self, port: int, http: aiohttp.ClientSession, metrics: Metrics, partitions: int, pace: Pace
+        self,
+        port: int,
+        http: aiohttp.ClientSession,
+        metrics: Metrics,
+        partitions: int,
+        pace: Pace,
+        database: Database,
     ) -> None:
         self.view = View(partitions)
         self.lag = LagTracker()
@@ -61,6 +71,7 @@ class Api:
         self.port = port
         self._base = f"http://127.0.0.1:{port}"
         self._http = http
+        self._database = database
 
     def catch_up(self) -> None:
         """Mark all partitions as read and everything up to now as counted."""
@@ -77,7 +88,8 @@ class Api:
         put_progress(self.view, 0, 10 + transaction, seq=transaction)
 
     def queries(self) -> Queries:
-        return Queries(self.view, self.lag, 3, time.monotonic, 60, lambda: self.now_ms)
+        postgres = MomentReader(self._database, 3)
+        return Queries(self.view, self.lag, 3, time.monotonic, 60, lambda: self.now_ms, postgres=postgres)
 
     async def ask(
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None
@@ -104,13 +116,15 @@ async def serving(
         debug=debug,
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
-        running = Api(port, http, metrics, partitions, pace)
+        database = await Database.open(NO_POSTGRES, deadline_seconds=2.0)
+        running = Api(port, http, metrics, partitions, pace, database)
         register(app, running.queries(), running.admission, Journal(metrics, NEEDED))
         await app.web.start()
         try:
             yield running
         finally:
             await app.web.stop()
+            await database.close()
 
 
 def campaign_target(tenant: str, campaign: str) -> str:

@@ -115,7 +115,7 @@ def shaped(counts: Mapping[str, int], names: Sequence[str]) -> Json:
 def rates(shown: Mapping[str, Any]) -> Json:
     """Return the rates whose two numbers are shown; the value is None where the denominator is 0."""
     return {
-        rate.name: {"value": _ratio(shown[rate.numerator], shown[rate.denominator]), "of": rate.denominator}
+        rate.name: {"value": share(shown[rate.numerator], shown[rate.denominator]), "of": rate.denominator}
         for rate in RATES
         if rate.numerator in shown and rate.denominator in shown
     }
@@ -153,7 +153,8 @@ def _seconds(summary: Summary) -> Json:
     }
 
 
-def _ratio(numerator: int, denominator: int) -> float | None:
+def share(numerator: int, denominator: int) -> float | None:
+    """Return a share, rounded as answers show it; None of nothing."""
     return round(numerator / denominator, DIGITS) if denominator else None
 
 

@@ -8,7 +8,7 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
-from tally.streams.web import campaigns, operators, page_files, queues, series, stream
+from tally.streams.web import breakdown, campaigns, operators, page_files, queues, same_age, series, stream
 from tally.streams.web.admission import Admission, finish
 from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.journal import Journal, add_request_id
@@ -22,6 +22,8 @@ READ_API: tuple[Endpoint, ...] = (
     *operators.ROUTES,
     *queues.ROUTES,
     *series.ROUTES,
+    *breakdown.ROUTES,
+    *same_age.ROUTES,
 )
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES

@@ -89,9 +89,11 @@ def read_series_query(
     attribution: Attribution = _one_of(query, "attribution", ATTRIBUTIONS, subject.attributions[0])
     group_by: GroupBy | None = _one_of(query, "group_by", tuple(GROUPED), None)
     _one_of(query, "compare", (COMPARED,), None)
-    zone = _zone(single(query, "timezone"))
+    zone = zone_asked(single(query, "timezone"))
     _told(attribution, group_by, subject)
-    counters = _counters(query.get("counter", ()), subject.possible(attribution), attribution)
+    counters = counters_asked(
+        query.get("counter", ()), subject.possible(attribution), f"attribution={attribution}"
+    )
     span = _span(single(query, "from"), single(query, "to"), now_s, interval, zone)
     shown = _buckets(span, interval, zone)
     previous: list[Bucket] = []
@@ -109,7 +111,8 @@ def _one_of(query: Mapping[str, Sequence[str]], name: str, values: Sequence[str]
     return value
 
 
-def _zone(name: str | None) -> ZoneInfo:
+def zone_asked(name: str | None) -> ZoneInfo:
+    """Return the zone of a parameter `timezone`; UTC if not given. Raises BadParameter."""
     try:
         return zone_of("UTC" if name is None else name)
     except KeyError:
@@ -127,13 +130,12 @@ def _told(attribution: Attribution, group_by: GroupBy | None, subject: Subject) 
         raise NotTold(f"group_by={group_by} is told with attribution=send; with event group_by=number is")
 
 
-def _counters(values: Sequence[str], possible_: Sequence[str], attribution: Attribution) -> tuple[str, ...]:
+def counters_asked(values: Sequence[str], possible_: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return which of the possible numbers a parameter `counter` names; all if not given. Raises NotTold."""
     asked = [name for value in values for name in value.split(",")]
     for name in asked:
         if name not in possible_:
-            raise NotTold(
-                f"counter={name[:64]} is not told with attribution={attribution}: {', '.join(possible_)} are"
-            )
+            raise NotTold(f"counter={name[:64]} is not told with {where}: {', '.join(possible_)} are")
     return tuple(name for name in possible_ if not asked or name in asked)
 
 

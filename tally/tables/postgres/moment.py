@@ -18,6 +18,10 @@ FROM tally.sink_progress WHERE generation = $1
 """
 
 
+BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off"
+"""Compiling costs more than queries of milliseconds take."""
+
+
 class Held(Struct, frozen=True):
     """Which moment Postgres holds."""
 
@@ -55,7 +59,7 @@ class MomentReader:
         moment it is.
         """
         async with self._database.transaction() as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            await connection.execute(BEGIN)
             held = _held(await connection.fetch(HELD, self._generation, tenant, campaign))
             return [
                 await connection.fetch(query.sql, self._generation, *query.arguments)

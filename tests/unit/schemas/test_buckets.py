@@ -1,6 +1,6 @@
 """Buckets of every zone: no gap, no overlap, and boundaries where the zone's clocks say."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from tally.schemas.buckets import (
     buckets,
     day_start_s,
     next_start_s,
+    offset_spans,
     zone_names,
     zone_of,
 )
@@ -157,3 +158,28 @@ def test_too_many_buckets_are_refused_before_they_are_made(interval: Interval) -
 def test_only_names_of_iana_are_zones(name: str) -> None:
     with pytest.raises(KeyError):
         zone_of(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UTC",
+        "Europe/Amsterdam",
+        "America/Havana",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
+        "Asia/Kathmandu",
+    ],
+)
+def test_spans_of_one_offset_follow_each_other_and_shift_by_what_the_clock_shows(name: str) -> None:
+    zone = zone_of(name)
+    spans = offset_spans(date(2026, 1, 1), date(2027, 12, 1), zone)
+
+    assert (spans[0].from_s, spans[-1].to_s) == (YEARS.from_s, _s("2028-01-01T00:00:00+00:00"))
+    assert all(one.to_s == other.from_s for one, other in pairwise(spans))
+    for span in spans:
+        for at_s in range(span.from_s, span.to_s, 3 * HOUR):
+            assert _local(at_s, zone).utcoffset() == timedelta(seconds=span.shift * QUARTER)
+        assert _local(span.to_s - 1, zone).utcoffset() == timedelta(seconds=span.shift * QUARTER)
+        ends = [_local(at_s, zone_of("UTC")) for at_s in (span.from_s, span.to_s)]
+        assert span.is_month == all((at.day, at.hour) == (1, 0) for at in ends)

@@ -1,0 +1,131 @@
+"""What a campaign comes to by template, number, market, reason, category or hour of the day, as SQL. Pure.
+
+By template, reason and category it is a sum of rows, else one of sums of cells over all time, so that a
+breakdown reads hardly more for a year than for a day.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from msgspec import Struct
+
+from tally.schemas.buckets import OffsetSpan
+from tally.schemas.cells import QUARTER_SECONDS
+from tally.schemas.counters import counters_of
+from tally.schemas.grains import CAMPAIGN, TEMPLATE, Grain
+from tally.tables.postgres.moment import Query, Records
+from tally.tables.postgres.rollups import QUARTERS_A_DAY
+from tally.tables.postgres.series import instant, summed
+
+By = Literal["template", "number", "market", "error", "category", "hour"]
+WAYS: tuple[By, ...] = get_args(By)
+_NAMES: Mapping[By, tuple[str, ...]] = {
+    "template": ("template_name", "template_language"),
+    "number": ("number",),
+    "market": ("market",),
+    "error": ("entry",),
+    "category": ("entry",),
+    "hour": ("hour",),
+}
+"""The columns that tell groups apart."""
+_MAP: Mapping[By, str] = {"error": "errors", "category": "pricing"}
+"""The map of which a group is an entry."""
+_SLOTS = 4
+"""Of an hour."""
+_DAY = QUARTERS_A_DAY
+
+
+class Group(Struct, frozen=True):
+    """The numbers of one group."""
+
+    name: tuple[Any, ...]
+    counts: dict[str, int]
+
+
+def grain_of(by: By) -> Grain:
+    """Return the level at which the numbers of a breakdown are kept."""
+    return TEMPLATE if by == "template" else CAMPAIGN
+
+
+def is_of_entries(by: By) -> bool:
+    """Return whether a group is an entry of a map, and so has but one number."""
+    return by in _MAP
+
+
+def totals_query(tenant: str, campaign: str, counters: Sequence[str]) -> Query:
+    """Return the query of a campaign's own numbers."""
+    return Query(f"SELECT {_sums(counters, CAMPAIGN)} FROM tally.counters {_OF_CAMPAIGN}", (tenant, campaign))  # noqa: S608 - names of the registry
+
+
+def groups_query(
+    tenant: str, campaign: str, by: By, counters: Sequence[str], spans: Sequence[OffsetSpan] = ()
+) -> Query:
+    """Return the query of a campaign's groups; `spans` are those of a zone, for hours of the day."""
+    if by in _MAP:
+        return Query(_ENTRIES.format(map=_MAP[by], counter=counters[0]), (tenant, campaign))
+    if by == "hour":
+        return _by_hour(tenant, campaign, counters, spans)
+    names, table = ", ".join(_NAMES[by]), "counters" if by == "template" else "cells_by_market"
+    return Query(
+        f"SELECT {names}, {_sums(counters, grain_of(by))} FROM tally.{table} {_OF_CAMPAIGN} GROUP BY {names}",  # noqa: S608
+        (tenant, campaign),
+    )
+
+
+def totals(records: Records, counters: Sequence[str]) -> dict[str, int]:
+    """Return a campaign's numbers; of one that nobody knows all are 0."""
+    return {name: records[0][name] or 0 for name in counters}
+
+
+def groups(records: Records, by: By, counters: Sequence[str]) -> list[Group]:
+    """Return the groups in which anything is counted."""
+    found = [
+        Group(tuple(one[name] for name in _NAMES[by]), {name: one[name] for name in counters})
+        for one in records
+    ]
+    return [group for group in found if any(group.counts.values())]
+
+
+_OF_CAMPAIGN = "WHERE generation = $1 AND tenant = $2 AND campaign = $3"
+_ENTRIES = f"""
+SELECT entry, sum(counted::bigint)::bigint AS {{counter}}
+FROM tally.counters CROSS JOIN LATERAL jsonb_each_text({{map}}) AS entries (entry, counted)
+{_OF_CAMPAIGN} AND grain = 'template' GROUP BY entry
+"""  # noqa: S608
+
+
+def _sums(counters: Sequence[str], grain: Grain) -> str:
+    return ", ".join(f"{summed(name, grain)} AS {name}" for name in counters)
+
+
+def _by_hour(tenant: str, campaign: str, counters: Sequence[str], spans: Sequence[OffsetSpan]) -> Query:
+    """Return the query of hours: of whole months from the sums by hour, else from those by quarter hour."""
+    columns = ", ".join(dict.fromkeys(part.name for name in counters for part in counters_of(name)))
+    months = [span for span in spans if span.is_month]
+    rest = [span for span in spans if not span.is_month]
+    sql = f"""
+WITH found AS (
+    SELECT (slot + shift + {_DAY}) % {_DAY} / {_SLOTS} AS hour, grain, {columns}
+    FROM tally.cells_by_hour JOIN unnest($4::date[], $5::integer[]) AS months (month, shift) USING (month)
+    {_OF_CAMPAIGN}
+    UNION ALL
+    SELECT (extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS} + shift) % {_DAY} / {_SLOTS},
+        grain, {columns}
+    FROM unnest($6::timestamptz[], $7::timestamptz[], $8::integer[]) AS spans (begins, ends, shift)
+    JOIN tally.cell_sums ON quarter >= begins AND quarter < ends
+    {_OF_CAMPAIGN}
+)
+SELECT hour::integer AS hour, {_sums(counters, CAMPAIGN)} FROM found GROUP BY hour
+"""  # noqa: S608
+    return Query(
+        sql,
+        (
+            tenant,
+            campaign,
+            [instant(span.from_s).date() for span in months],
+            [span.shift for span in months],
+            [instant(span.from_s) for span in rest],
+            [instant(span.to_s) for span in rest],
+            [span.shift for span in rest],
+        ),
+    )
