@@ -1,8 +1,8 @@
-"""Buckets: the hours, days, weeks and months of a zone, as spans of instants. Pure.
+"""Buckets: the minutes, hours, days, weeks and months of a zone, as spans of instants. Pure.
 
 Every boundary is the first instant of a local period, so buckets follow each other without gap or overlap on
 every day, those with 23 and 25 hours included. Since 1979 every zone's offset is a whole number of quarter
-hours, so all boundaries are at quarter hours UTC.
+hours, so the boundaries of all but minutes are at quarter hours UTC.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,11 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from tally.schemas.cells import QUARTER_SECONDS
+from tally.schemas.cells import MINUTE_SECONDS, QUARTER_SECONDS
 
-Interval = Literal["hour", "day", "week", "month"]
+Interval = Literal["minute", "hour", "day", "week", "month"]
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 MOST_BUCKETS = 10_000
-MINUTE_SECONDS = 60
 HOUR_SECONDS = 3_600
 _DAY_SECONDS = 24 * HOUR_SECONDS
 _UTC = ZoneInfo("UTC")
@@ -76,6 +75,8 @@ def day_start_s(day: date, zone: ZoneInfo) -> int:
 
 def bucket_start_s(at_s: int, interval: Interval, zone: ZoneInfo) -> int:
     """Return the first instant of the bucket that has an instant."""
+    if interval == "minute":
+        return at_s - at_s % MINUTE_SECONDS
     local = _local(at_s, zone)
     if interval == "hour":
         start_s = at_s - local.minute * MINUTE_SECONDS - local.second
@@ -86,6 +87,8 @@ def bucket_start_s(at_s: int, interval: Interval, zone: ZoneInfo) -> int:
 
 def next_start_s(start_s: int, interval: Interval, zone: ZoneInfo) -> int:
     """Return the first instant of the bucket after the one that begins there."""
+    if interval == "minute":
+        return start_s + MINUTE_SECONDS
     local = _local(start_s, zone)
     if interval == "hour":
         next_s = start_s + HOUR_SECONDS - local.minute * MINUTE_SECONDS - local.second
@@ -150,6 +153,7 @@ def _each(span: Span, interval: Interval, zone: ZoneInfo) -> Iterator[Bucket]:
 
 
 _LEAST_SECONDS: dict[Interval, int] = {
+    "minute": MINUTE_SECONDS,
     "hour": HOUR_SECONDS,
     "day": 23 * HOUR_SECONDS,
     "week": 6 * 24 * HOUR_SECONDS,

@@ -3,7 +3,7 @@
 A *send cell* is a part of the row of a template or of a campaign: what one business number or PBX sent to
 one market within a quarter hour. An *operator cell* is a part of an operator's row. A row is the sum of its
 cells, but for the counters that have none. An *activity cell* has what happened to a campaign's sends within
-a quarter hour, whenever they were sent.
+a quarter hour, minute by minute, whenever they were sent.
 """
 
 from functools import lru_cache
@@ -18,6 +18,10 @@ QUARTER_SECONDS = 900
 """Local midnight is at a quarter hour UTC in every zone in use since 1979, so a day is a sum of quarters."""
 QUARTER_MS = QUARTER_SECONDS * 1_000
 QUARTER_US = QUARTER_MS * 1_000
+QUARTER_MINUTES = QUARTER_SECONDS // 60
+MINUTE_SECONDS = 60
+MINUTE_MS = MINUTE_SECONDS * 1_000
+MINUTE_US = MINUTE_MS * 1_000
 NO_QUARTER = -1
 """Of what rows hold as it is now: an operator's memberships and legs, and what is said of a campaign."""
 _QUARTER_BYTES = 4
@@ -84,7 +88,19 @@ def _quarter(quarter: int) -> bytes:
     return quarter.to_bytes(_QUARTER_BYTES, "big")
 
 
+Minutes = dict[str, dict[int, int]]
+"""What an activity cell counts: by counter the counts of each minute of its quarter hour, from 0 to 14."""
+
 encode_counts = msgspec.msgpack.Encoder().encode
 """Encode the counts of a cell, sorted by name and without zeros."""
 decode_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
 """Undo `encode_counts`."""
+encode_minutes = msgspec.msgpack.Encoder().encode
+"""Encode what an activity cell counts, sorted by counter and minute and without zeros."""
+decode_minutes = msgspec.msgpack.Decoder(Minutes).decode
+"""Undo `encode_minutes`."""
+
+
+def in_quarter(minutes: Minutes) -> dict[str, int]:
+    """Return what an activity cell counts in its whole quarter hour."""
+    return {name: sum(counts.values()) for name, counts in minutes.items()}

@@ -5,15 +5,19 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
 
-from tally.schemas.cells import NO_QUARTER, ActivityCell, Cell
+from tally.schemas.cells import NO_QUARTER, QUARTER_MINUTES, ActivityCell, Cell
 from tally.schemas.grains import RowKey
 
 Counts = dict[str, int]
 Moment = tuple[str, int, str, int]
-"""What happened: a counter, the quarter hour, the queue of calls (else empty), and how often.
+"""What happened: a counter, minutes since 1970 (UTC), the queue of calls (else empty), and how often.
 
-Part of a contribution has one at most of each counter, quarter and queue.
+Part of a contribution has one at most of each counter, minute and queue.
 """
+
+
+OfMinute = tuple[str, int]
+"""A counter of an activity cell, and the minute of its quarter hour."""
 
 
 class Part(Struct, frozen=True, gc=False):
@@ -56,7 +60,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.cells: dict[Cell, Change] = {}
-        self.activity: dict[ActivityCell, defaultdict[str, int]] = {}
+        self.activity: dict[ActivityCell, defaultdict[OfMinute, int]] = {}
 
     def move(self, old: Sequence[Part], new: Sequence[Part]) -> None:
         """Apply `contribution(new) - contribution(old)`."""
@@ -106,15 +110,16 @@ class Changes:
 
     def _happened(self, cell: Cell, moments: Iterable[Moment], sign: int) -> None:
         row, at = cell.row, (NO_QUARTER, "")
-        for name, quarter, queue, times in moments:
+        for name, minute, queue, times in moments:
+            quarter, of_quarter = divmod(minute, QUARTER_MINUTES)
             if (quarter, queue) != at:  # most of what happens to a message happens at once
                 at = quarter, queue
                 counts = self._activity_of(
                     ActivityCell(row.tenant, row.campaign, cell.number, queue, quarter)
                 )
-            counts[name] += sign * times
+            counts[name, of_quarter] += sign * times
 
-    def _activity_of(self, cell: ActivityCell) -> defaultdict[str, int]:
+    def _activity_of(self, cell: ActivityCell) -> defaultdict[OfMinute, int]:
         counts = self.activity.get(cell)
         if counts is None:
             counts = self.activity[cell] = defaultdict(int)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.fold.rows import cell_corrections, recount
-from tally.schemas.cells import ActivityCell, Cell, decode_counts
+from tally.schemas.cells import ActivityCell, Cell, decode_counts, decode_minutes, in_quarter
 from tally.schemas.counters import ACTIVITY as NUMBERS
 from tally.schemas.counters import BY_NAME, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR, RowKey
@@ -68,7 +68,7 @@ def test_what_happened_to_a_campaign_sums_up_to_its_numbers(facts: list[Keyed], 
     happened: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for key, value in partition.tables[ACTIVITY].items():
         cell = ActivityCell.decode(key)
-        happened[cell.tenant, cell.campaign].update(decode_counts(value))
+        happened[cell.tenant, cell.campaign].update(in_quarter(decode_minutes(value)))
 
     assert happened == campaigns(partition)
 
@@ -90,9 +90,18 @@ def test_cells_hold_something_and_are_what_the_states_come_to(facts: list[Keyed]
     partition = folded(facts, sizes)
     counted = recount(partition.states(), Rules(), partition.next_offset).cells
 
+    for value in partition.tables[CELLS].values():
+        assert decode_counts(value)
+        assert 0 not in decode_counts(value).values()
+    for value in partition.tables[ACTIVITY].values():
+        minutes = decode_minutes(value)
+        assert minutes
+        for counts in minutes.values():
+            assert counts
+            assert 0 not in counts.values()
+            assert counts.keys() <= set(range(15))
     for table in (CELLS, ACTIVITY):
         held = partition.tables[table]
-        assert all(decode_counts(value) and 0 not in decode_counts(value).values() for value in held.values())
         assert cell_corrections(held, counted[table]) == {}
         assert cell_corrections(held | {b"other": b"\x80"}, counted[table]) == {b"other": None}
         assert cell_corrections({}, counted[table]) == held

@@ -18,7 +18,7 @@ SLOW_SECONDS = 0.5
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
 DUMPED = (
     *("counters", "cells", "cell_sums", "cells_by_market", "cells_by_hour"),
-    *("activity", "activity_sums", "sink_progress"),
+    *("activity", "activity_sums", "minutes", "sink_progress"),
 )
 DUMP = f"""
 DROP SCHEMA IF EXISTS dump CASCADE;

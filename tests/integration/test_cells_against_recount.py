@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tally.oracle.recount import connect, recount_cells
-from tally.schemas.cells import ActivityCell, Cell, decode_counts
+from tally.schemas.cells import ActivityCell, Cell, decode_counts, decode_minutes, in_quarter
 from tally.schemas.counters import BY_NAME
 from tally.schemas.grains import OPERATOR
 from tally.schemas.keys import FREE_FORM
@@ -57,7 +57,7 @@ def folded_activity(partitions: Sequence[MemoryPartition]) -> Cells:
     found: Counter[tuple[Any, ...]] = Counter()
     for key, value in (item for partition in partitions for item in partition.tables[ACTIVITY].items()):
         cell = ActivityCell.decode(key)
-        for name, n in decode_counts(value).items():
+        for name, n in in_quarter(decode_minutes(value)).items():
             if name not in OF_CALLS:
                 found[cell.tenant, cell.campaign, cell.number, cell.quarter, name] += n
     return dict(found)

@@ -175,9 +175,10 @@ async def _check_breakdowns(asked: Asked, campaign: str) -> None:
         assert {hour: n for hour, n in shown.items() if n} == await asked.hours(zone, campaign)
     same_age = await asked.live(f"{path}/same-age", {})
     last = same_age["ages"][-1]
-    for name in ("delivered", "read"):
-        within = right.get(f"time_to_{'deliver' if name == 'delivered' else 'read'}", {"count": 0})
-        assert 0 <= last[name] <= within["count"]
+    assert last["accepted"] == right.get("accepted", 0)
+    for name, times in (("delivered", "time_to_deliver"), ("read", "time_to_read")):
+        told = right.get(times, {"count": 0, "negative": 0})
+        assert 0 <= last[name] <= told["count"] + told["negative"]
 
 
 def _named(template: dict[str, Any]) -> tuple[str, str]:
@@ -205,7 +206,8 @@ async def _check_days(asked: Asked, path: str, zone: str, days: dict[str, int]) 
         ("from=2026-01-01T00:01:00Z", 400, "at a quarter hour"),
         ("interval=second", 400, "interval must be one of"),
         ("colour=red", 400, "unknown parameter 'colour'"),
-        ("interval=minute", 422, "hour, day, week and month are"),
+        ("interval=minute&attribution=send", 422, "with send hour, day, week, month are"),
+        ("interval=minute&from=2026-01-01", 422, "the last 48 hours"),
         ("attribution=event&group_by=template", 422, "attribution=send"),
         ("attribution=event&counter=contacts", 422, "accepted, sent, delivered"),
         ("counter=errors", 422, "counter=errors is not told"),

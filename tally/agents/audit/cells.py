@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from tally.agents.audit.drift import Drift, drift
-from tally.schemas.cells import ActivityCell, Cell, decode_counts
+from tally.schemas.cells import ActivityCell, Cell, decode_counts, decode_minutes, in_quarter
 from tally.schemas.counters import ACTIVITY as NUMBERS
 from tally.schemas.counters import BY_NAME, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR, RowKey
@@ -47,7 +47,7 @@ def _happened(tables: Tables) -> dict[bytes, Counts]:
     happened: defaultdict[bytes, Counter[str]] = defaultdict(Counter)
     for key, value in tables.items(ACTIVITY):
         cell = ActivityCell.decode(key)
-        happened[RowKey(cell.tenant, cell.campaign, None).encode()].update(decode_counts(value))
+        happened[RowKey(cell.tenant, cell.campaign, None).encode()].update(in_quarter(decode_minutes(value)))
     return dict(happened)
 
 

@@ -6,18 +6,26 @@ from typing import Any
 from msgspec import Struct
 
 from tally.agents.fold.steps import chunks
-from tally.schemas.cells import NO_QUARTER, decode_counts, encode_counts
+from tally.schemas.cells import (
+    NO_QUARTER,
+    Minutes,
+    decode_counts,
+    decode_minutes,
+    encode_counts,
+    encode_minutes,
+)
 from tally.schemas.counters import COUNTERS as COUNTERS_DECLARED
 from tally.schemas.rows import LABELS, Row, decode_row, encode
 from tally.schemas.tables import ACTIVITY, CELLS
 from tally.schemas.topics import COUNTERS
-from tally.tables.contribution import Change, Changes
+from tally.tables.contribution import Change, Changes, OfMinute
 from tally.tables.families.family import Family, Listing
 from tally.tables.pieces import Steps
 from tally.tables.rules import Rules
 from tally.tables.store.interface import Entries, StateReader, Writes
 
 Deltas = Mapping[str, int]
+MinuteDeltas = Mapping[OfMinute, int]
 LIVE = tuple(f"{counter.name}." for counter in COUNTERS_DECLARED if counter.is_live)
 """What the names of live counters begin with: rows of operators have them, and no cells."""
 
@@ -46,7 +54,7 @@ def moved_cells(changes: Changes, reader: StateReader) -> Steps[Writes]:
     """
     return {
         CELLS: (yield from _moved(CELLS, _cells_of(changes), reader)),
-        ACTIVITY: (yield from _moved(ACTIVITY, _activity_of(changes), reader)),
+        ACTIVITY: (yield from _moved_activity(changes, reader)),
     }
 
 
@@ -59,7 +67,7 @@ def _cells_of(changes: Changes) -> Iterable[tuple[bytes, Deltas]]:
             yield cell.encode(), deltas
 
 
-def _activity_of(changes: Changes) -> Iterable[tuple[bytes, Deltas]]:
+def _activity_of(changes: Changes) -> Iterable[tuple[bytes, MinuteDeltas]]:
     for cell, deltas in changes.activity.items():
         if any(deltas.values()):
             yield cell.encode(), deltas
@@ -74,6 +82,35 @@ def _moved(table: str, deltas_of: Iterable[tuple[bytes, Deltas]], reader: StateR
             moved[key] = encode_counts(counts) if counts else None
         yield
     return moved
+
+
+def _moved_activity(changes: Changes, reader: StateReader) -> Steps[Entries]:
+    moved: Entries = {}
+    for some in chunks(_activity_of(changes)):
+        olds = reader.get_many(ACTIVITY, [key for key, _ in some])
+        for (key, deltas), old in zip(some, olds, strict=True):
+            minutes = _moved_minutes({} if old is None else decode_minutes(old), deltas)
+            moved[key] = encode_minutes(minutes) if minutes else None
+        yield
+    return moved
+
+
+def _moved_minutes(minutes: Minutes, deltas: MinuteDeltas) -> Minutes:
+    """Return the counts of an activity cell after a change; those given are changed."""
+    has_other_keys = False
+    for (name, minute), delta in deltas.items():
+        counts = minutes.setdefault(name, {})
+        count = counts.get(minute, 0) + delta
+        if count < 0:
+            raise BrokenSum(name)
+        has_other_keys = has_other_keys or not count or minute not in counts
+        counts[minute] = count
+    if not has_other_keys:
+        return minutes
+    filled = (
+        (name, {at: counts[at] for at in sorted(counts) if counts[at]}) for name, counts in minutes.items()
+    )
+    return {name: counts for name, counts in sorted(filled) if counts}
 
 
 def move(row: Row | None, change: Change, next_offset: int) -> Row | None:
@@ -134,13 +171,12 @@ def recount(
     rows = {key.encode(): move(None, change, next_offset) for key, change in changes.rows().items()}
     return Recounted(
         {key: row for key, row in rows.items() if row is not None},
-        {CELLS: _counted(_cells_of(changes)), ACTIVITY: _counted(_activity_of(changes))},
+        {
+            CELLS: {key: encode_counts(_moved_counts({}, counts)) for key, counts in _cells_of(changes)},
+            ACTIVITY: {key: encode_minutes(_moved_minutes({}, its)) for key, its in _activity_of(changes)},
+        },
         listed,
     )
-
-
-def _counted(counts_of: Iterable[tuple[bytes, Deltas]]) -> dict[bytes, bytes]:
-    return {key: encode_counts(_moved_counts({}, counts)) for key, counts in counts_of}
 
 
 def corrections(

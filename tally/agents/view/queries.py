@@ -131,13 +131,13 @@ class Queries:
         receipts: list[Receipt] = []
 
         def at(held: Held) -> Sequence[Query]:
-            receipts.append(self._written_receipt(held, tenant, campaign or None))
+            receipts.append(self.written_receipt(held, tenant, campaign or None))
             return queries(receipts[0])
 
         found = await self._postgres.read(tenant, campaign, at)
         return receipts[0], found
 
-    def _written_receipt(self, held: Held, tenant: str, campaign: str | None) -> Receipt:
+    def written_receipt(self, held: Held, tenant: str, campaign: str | None) -> Receipt:
         """Return the receipt of what Postgres held; it is a second or two behind the view."""
         # A partition in which nothing was ever counted is not in Postgres.
         progress = {partition: held.progress.get(partition, 0) for partition in range(self.view.partitions)}

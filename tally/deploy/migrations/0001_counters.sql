@@ -163,6 +163,35 @@ CREATE TABLE tally.activity_sums (
 )
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
+-- The minutes of activity of the last two days: what tally.activity has, minute by minute. Older ones are removed.
+CREATE TABLE tally.minutes (
+    generation      bigint  NOT NULL,
+    tenant          text    COLLATE "C" NOT NULL,
+    campaign        text    COLLATE "C" NOT NULL,
+    minute          timestamptz NOT NULL,
+    number          text    COLLATE "C" NOT NULL,
+    queue           text    COLLATE "C" NOT NULL,
+    partition       integer NOT NULL,
+    epoch           bigint  NOT NULL DEFAULT 0,
+    accepted        integer NOT NULL DEFAULT 0,
+    sent            integer NOT NULL DEFAULT 0,
+    delivered       integer NOT NULL DEFAULT 0,
+    read            integer NOT NULL DEFAULT 0,
+    failed          integer NOT NULL DEFAULT 0,
+    replied         integer NOT NULL DEFAULT 0,
+    clicked         integer NOT NULL DEFAULT 0,
+    attempted       integer NOT NULL DEFAULT 0,
+    answered        integer NOT NULL DEFAULT 0,
+    dropped         integer NOT NULL DEFAULT 0,
+    connects        integer NOT NULL DEFAULT 0,
+    queue_abandoned integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, minute, number, queue, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+-- For those that are removed.
+CREATE INDEX minutes_minute ON tally.minutes (generation, partition, minute);
+
 -- How far the sink has written a partition: where reading goes on in both changelogs, and of which moment the
 -- rows are. Compared and swapped in the transaction that writes its rows, so that a second sink, a zombie or a
 -- restored dump is noticed. Deleting a row lets its partition be read from the start.
@@ -301,6 +330,7 @@ DROP TABLE tally.counters CASCADE;
 DROP TABLE tally.cells;
 DROP TABLE tally.activity;
 DROP TABLE tally.activity_sums;
+DROP TABLE tally.minutes;
 DROP TABLE tally.cell_sums;
 DROP TABLE tally.cells_by_market;
 DROP TABLE tally.cells_by_hour;

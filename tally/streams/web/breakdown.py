@@ -28,6 +28,7 @@ from tally.tables.postgres.breakdown import (
     totals,
     totals_query,
 )
+from tally.tables.postgres.moment import Query, Records
 from tally.tables.postgres.series import possible
 
 PARAMETERS = ("by", "timezone", "counter")
@@ -54,19 +55,10 @@ class BreakdownView(View):
         """Answer with the campaign's numbers, those of each group, and a receipt of what Postgres held."""
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
         asked = read_breakdown({name: request.query.getall(name) for name in request.query})
-        queries = [
-            totals_query(tenant, campaign, asked.counters),
-            groups_query(tenant, campaign, asked.by, asked.counters, _spans(asked.zone, unix_ms())),
-        ]
-        receipt, (of_campaign, of_groups) = await request.app[QUERIES].stored(
-            tenant, campaign, lambda _: queries
-        )
-        body = answered(
-            asked, totals(of_campaign, asked.counters), groups(of_groups, asked.by, asked.counters)
-        )
-        return json_response(
-            {"tenant": tenant, "campaign": campaign, **body, "receipt": receipt.answer()},
-        )
+        wanted = queries(tenant, campaign, asked, unix_ms())
+        receipt, found = await request.app[QUERIES].stored(tenant, campaign, lambda _: wanted)
+        body = {"tenant": tenant, "campaign": campaign, **told(asked, found)}
+        return json_response({**body, "receipt": receipt.answer()})
 
 
 def read_breakdown(query: Mapping[str, Sequence[str]]) -> Asked:
@@ -85,6 +77,21 @@ def read_breakdown(query: Mapping[str, Sequence[str]]) -> Asked:
     names = possible(grain_of(by), "send")
     counters = counters_asked(query.get("counter", ()), names, f"by={by}")
     return Asked(by, counters, zone_asked(zone) if by == "hour" else None)
+
+
+def queries(tenant: str, campaign: str, asked: Asked, now_ms: int) -> list[Query]:
+    """Return the queries of a campaign's own numbers, and of its groups. Pure."""
+    spans = _spans(asked.zone, now_ms)
+    return [
+        totals_query(tenant, campaign, asked.counters),
+        groups_query(tenant, campaign, asked.by, asked.counters, spans),
+    ]
+
+
+def told(asked: Asked, found: Sequence[Records]) -> Json:
+    """Return what these queries have found, as the body of an answer. Pure."""
+    of_campaign, of_groups = found
+    return answered(asked, totals(of_campaign, asked.counters), groups(of_groups, asked.by, asked.counters))
 
 
 def answered(asked: Asked, of_campaign: Mapping[str, int], found: Sequence[Group]) -> Json:

@@ -9,7 +9,6 @@ from faust.web import View
 
 from tally.agents.clock import unix_ms
 from tally.schemas.buckets import MOST_BUCKETS, Bucket
-from tally.schemas.cells import QUARTER_SECONDS
 from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.parameters import BadParameter, checked_name, checked_names, read_id, single
 from tally.streams.web.responses import json_response
@@ -17,10 +16,12 @@ from tally.streams.web.series_parameters import (
     A_QUEUE,
     AN_OPERATOR,
     CAMPAIGNS,
+    MINUTE,
     PARAMETERS,
     SeriesQuery,
     Subject,
     read_series_query,
+    step_seconds,
     told,
 )
 from tally.tables.postgres import series
@@ -75,7 +76,14 @@ async def _answer(
     queries, tenant = request.app[QUERIES], read_id("tenant", tenant)
     query = {name: request.query.getall(name) for name in request.query if name not in named}
     asked = read_series_query(query, unix_ms() // 1000, subject)
-    wanted = Wanted(tenant, asked.attribution, asked.counters, group_by=asked.group_by, **named)
+    wanted = Wanted(
+        tenant,
+        asked.attribution,
+        asked.counters,
+        group_by=asked.group_by,
+        is_by_minute=asked.interval == MINUTE,
+        **named,
+    )
     spans = [within(asked.buckets, asked.span.from_s, asked.span.to_s)]
     if asked.previous:
         spans += [asked.previous, elapsed(asked, unix_ms() // 1000)]
@@ -102,12 +110,13 @@ def within(buckets: Sequence[Bucket], from_s: int, to_s: int) -> tuple[Bucket, .
 def elapsed(asked: SeriesQuery, now_s: int) -> tuple[Bucket, ...]:
     """Return the previous period as far as the present one has come: between the same times of buckets. Pure.
 
-    In whole quarter hours: the present one is in both.
+    In whole quarter hours, or minutes: the present one is in both.
     """
-    end_s = min(now_s - now_s % QUARTER_SECONDS + QUARTER_SECONDS, asked.span.to_s)
+    step_s = step_seconds(asked.interval)
+    end_s = min(now_s - now_s % step_s + step_s, asked.span.to_s)
     passed = [one for one in asked.buckets if one.from_s < end_s] or [asked.buckets[0]]
     last = asked.previous[len(passed) - 1]
-    into_s = max(end_s - passed[-1].from_s, QUARTER_SECONDS)
+    into_s = max(end_s - passed[-1].from_s, step_s)
     first = asked.previous[0]
     begin_s = min(first.from_s + asked.span.from_s - asked.buckets[0].from_s, first.to_s)
     return within(asked.previous[: len(passed)], begin_s, min(last.from_s + into_s, last.to_s))
@@ -197,14 +206,14 @@ ROUTES = (
         "campaign_series",
         "/v1/tenants/{tenant}/campaigns/{campaign}/series",
         SeriesView,
-        "numbers of a campaign by hour, day, week or month",
+        "numbers of a campaign by minute, hour, day, week or month",
         PARAMETERS,
     ),
     Endpoint(
         "tenant_series",
         "/v1/tenants/{tenant}/series",
         TenantSeriesView,
-        "numbers of all campaigns together by hour, day, week or month",
+        "numbers of all campaigns together by minute, hour, day, week or month",
         PARAMETERS,
     ),
     Endpoint(
@@ -218,7 +227,7 @@ ROUTES = (
         "queue_series",
         "/v1/tenants/{tenant}/queues/{queue}/series",
         QueueSeriesView,
-        "connects and abandoned callers of a queue by hour, day, week or month",
+        "connects and abandoned callers of a queue by minute, hour, day, week or month",
         PARAMETERS,
     ),
 )

@@ -21,21 +21,23 @@ from tally.schemas.buckets import (
     day_start_s,
     zone_of,
 )
-from tally.schemas.cells import QUARTER_SECONDS
+from tally.schemas.cells import MINUTE_SECONDS, QUARTER_SECONDS
 from tally.schemas.counters import BY_QUEUE
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import unix_ms
 from tally.schemas.grains import CAMPAIGN, OPERATOR, Grain
 from tally.streams.web.parameters import BadParameter, NotTold, checked_names, single
+from tally.tables.postgres.minutes import KEPT_HOURS
 from tally.tables.postgres.series import ATTRIBUTIONS, GROUPED, Attribution, GroupBy, possible
 
 PARAMETERS = ("interval", "attribution", "timezone", "from", "to", "counter", "group_by", "compare")
 COMPARED = "previous_period"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_BY_DEFAULT: Mapping[Interval, int] = {"hour": 48, "day": 30, "week": 12, "month": 12}
+_BY_DEFAULT: Mapping[Interval, int] = {"minute": 60, "hour": 48, "day": 30, "week": 12, "month": 12}
 """How many buckets are shown where `from` is not given, the present one included."""
-MINUTE = "minute"
-"""What no cell can tell: cells are of quarter hours."""
+MINUTE: Interval = "minute"
+"""What is kept of activity alone, and for `KEPT_HOURS`."""
+LONG_INTERVALS = tuple(interval for interval in INTERVALS if interval != MINUTE)
 FIRST, LAST = date(2009, 1, 1), date(9998, 12, 31)
 LAST_S = day_start_s(LAST, zone_of("UTC"))
 """No zone's clock shows a year after it that no date can have."""
@@ -83,22 +85,25 @@ def read_series_query(
     Raises BadParameter for what cannot be read, and NotTold for what no cell can tell.
     """
     checked_names(query, PARAMETERS)
-    if single(query, "interval") == MINUTE:
-        raise NotTold(f"interval={MINUTE} is not told: {', '.join(INTERVALS)} are")
     interval: Interval = _one_of(query, "interval", INTERVALS, "day")
-    attribution: Attribution = _one_of(query, "attribution", ATTRIBUTIONS, subject.attributions[0])
+    usual = "event" if interval == MINUTE else subject.attributions[0]
+    attribution: Attribution = _one_of(query, "attribution", ATTRIBUTIONS, usual)
     group_by: GroupBy | None = _one_of(query, "group_by", tuple(GROUPED), None)
     _one_of(query, "compare", (COMPARED,), None)
     zone = zone_asked(single(query, "timezone"))
-    _told(attribution, group_by, subject)
+    _told(interval, attribution, group_by, subject)
     counters = counters_asked(
         query.get("counter", ()), subject.possible(attribution), f"attribution={attribution}"
     )
     span = _span(single(query, "from"), single(query, "to"), now_s, interval, zone)
+    if interval == MINUTE:
+        _kept(span.from_s, now_s)
     shown = _buckets(span, interval, zone)
     previous: list[Bucket] = []
     if single(query, "compare") is not None:
         previous = _buckets(before(span, interval, zone, len(shown)), interval, zone)
+        if interval == MINUTE:
+            _kept(previous[0].from_s, now_s)
     return SeriesQuery(interval, attribution, zone, span, tuple(shown), counters, group_by, tuple(previous))
 
 
@@ -119,7 +124,13 @@ def zone_asked(name: str | None) -> ZoneInfo:
         raise BadParameter("timezone must be an IANA name, such as Europe/Amsterdam or UTC") from None
 
 
-def _told(attribution: Attribution, group_by: GroupBy | None, subject: Subject) -> None:
+def _told(interval: Interval, attribution: Attribution, group_by: GroupBy | None, subject: Subject) -> None:
+    if interval == MINUTE and "event" not in subject.attributions:
+        raise NotTold(f"interval={MINUTE} is not told here: {', '.join(LONG_INTERVALS)} are")
+    if interval == MINUTE and attribution == "send":
+        raise NotTold(
+            f"interval={MINUTE} is told with attribution=event; with send {', '.join(LONG_INTERVALS)} are"
+        )
     if attribution not in subject.attributions:
         told_ = " and ".join(subject.attributions)
         raise NotTold(f"attribution={attribution} is not told here: attribution={told_} is")
@@ -143,22 +154,39 @@ def _span(begin: str | None, end: str | None, now_s: int, interval: Interval, zo
     dates = [bool(_DATE.fullmatch(text)) for text in (begin, end) if text is not None]
     if len(set(dates)) > 1:
         raise BadParameter("from and to must both be dates, or both instants")
-    to_s = _to_s(end, zone) if end is not None else now_s - now_s % QUARTER_SECONDS + QUARTER_SECONDS
+    step_s = step_seconds(interval)
+    to_s = now_s - now_s % step_s + step_s if end is None else _to_s(end, zone, step_s)
     if begin is None:
         last = Span(bucket_start_s(to_s - 1, interval, zone), to_s)
         from_s = before(last, interval, zone, _BY_DEFAULT[interval] - 1).from_s
     else:
-        from_s = day_start_s(_date("from", begin), zone) if dates[0] else _instant_s("from", begin)
+        from_s = day_start_s(_date("from", begin), zone) if dates[0] else _instant_s("from", begin, step_s)
     if from_s >= to_s:
         raise BadParameter("from must be before to")
     return Span(from_s, to_s)
 
 
-def _to_s(text: str, zone: ZoneInfo) -> int:
+def step_seconds(interval: Interval) -> int:
+    """Return what the numbers of an interval are kept by."""
+    return MINUTE_SECONDS if interval == MINUTE else QUARTER_SECONDS
+
+
+def _kept(from_s: int, now_s: int) -> None:
+    """Refuse minutes that are kept no longer. Raises NotTold."""
+    oldest_s = now_s - now_s % MINUTE_SECONDS - KEPT_HOURS * 3_600
+    if from_s < oldest_s:
+        since = told(oldest_s, zone_of("UTC"))
+        raise NotTold(
+            f"interval={MINUTE} is told of the last {KEPT_HOURS} hours, from {since} on;"
+            f" {', '.join(LONG_INTERVALS)} of all time"
+        )
+
+
+def _to_s(text: str, zone: ZoneInfo, step_s: int) -> int:
     """Return the end of a span: that of its last day, or an instant that is not part of it."""
     if _DATE.fullmatch(text):
         return day_start_s(_date("to", text) + timedelta(days=1), zone)
-    return _instant_s("to", text)
+    return _instant_s("to", text, step_s)
 
 
 def _date(name: str, text: str) -> date:
@@ -171,7 +199,7 @@ def _date(name: str, text: str) -> date:
     return found
 
 
-def _instant_s(name: str, text: str) -> int:
+def _instant_s(name: str, text: str, step_s: int) -> int:
     is_number = text.isascii() and text.isdigit() and len(text) <= 18
     try:
         at_ms = unix_ms(int(text) if is_number else text, name)
@@ -182,8 +210,9 @@ def _instant_s(name: str, text: str) -> int:
         ) from None
     if at_ms > LAST_S * 1000:
         raise BadParameter(f"{name} must be before {LAST}")
-    if at_ms % (QUARTER_SECONDS * 1000):
-        raise BadParameter(f"{name} must be at a quarter hour: that is what numbers are kept by")
+    if at_ms % (step_s * 1000):
+        step = "a minute" if step_s == MINUTE_SECONDS else "a quarter hour"
+        raise BadParameter(f"{name} must be at {step}: that is what numbers are kept by")
     return at_ms // 1000
 
 

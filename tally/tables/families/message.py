@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tally.schemas.bounded import error_key, pricing_key
 from tally.schemas.bounds import CLAIMANTS, Bound
-from tally.schemas.cells import QUARTER_MS, QUARTER_SECONDS, Cell, number_of
+from tally.schemas.cells import MINUTE_MS, MINUTE_SECONDS, QUARTER_MS, Cell, number_of
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.notices import Scope
@@ -113,22 +113,22 @@ def _cell(claim: Claim, number: str) -> Cell:
 
 def _happened(state: Message, claim: Claim) -> tuple[Moment, ...]:
     """Return when the message reached each stage: at its own time, or at that of a later stage before it."""
-    happened: list[Moment] = [("accepted", claim.at_ms // QUARTER_MS, "", 1)]
+    happened: list[Moment] = [("accepted", claim.at_ms // MINUTE_MS, "", 1)]
     sent_s, delivered_s, read_s = state.sent_s, state.delivered_s, state.read_s
     if read_s is not None:
-        happened.append(("read", read_s // QUARTER_SECONDS, "", 1))
+        happened.append(("read", read_s // MINUTE_SECONDS, "", 1))
         if delivered_s is None or read_s < delivered_s:
             delivered_s = read_s
     if delivered_s is not None:
-        happened.append(("delivered", delivered_s // QUARTER_SECONDS, "", 1))
+        happened.append(("delivered", delivered_s // MINUTE_SECONDS, "", 1))
         if sent_s is None or delivered_s < sent_s:
             sent_s = delivered_s
     elif state.failed_s is not None:
-        happened.append(("failed", state.failed_s // QUARTER_SECONDS, "", 1))
+        happened.append(("failed", state.failed_s // MINUTE_SECONDS, "", 1))
     if sent_s is not None:
-        happened.append(("sent", sent_s // QUARTER_SECONDS, "", 1))
+        happened.append(("sent", sent_s // MINUTE_SECONDS, "", 1))
     if state.clicked_s is not None:
-        happened.append(("clicked", state.clicked_s // QUARTER_SECONDS, "", 1))
+        happened.append(("clicked", state.clicked_s // MINUTE_SECONDS, "", 1))
     return tuple(happened)
 
 

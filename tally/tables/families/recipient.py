@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tally.schemas.bounded import error_key
 from tally.schemas.bounds import ATTEMPT_MESSAGES, ATTEMPTS, Bound
-from tally.schemas.cells import QUARTER_MS, Cell
+from tally.schemas.cells import MINUTE_MS, QUARTER_MS, Cell
 from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, bounded_name, split_parts
@@ -141,7 +141,7 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
 def _happened(attempt: Attempt) -> tuple[Moment, ...]:
     if RANKED[attempt.named.rank] != "failed":
         return ()
-    return (("failed", attempt.first_ms["failed"] // QUARTER_MS, "", 1),)
+    return (("failed", attempt.first_ms["failed"] // MINUTE_MS, "", 1),)
 
 
 def _latest(attempts: dict[str, Attempt]) -> str:

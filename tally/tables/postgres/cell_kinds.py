@@ -5,7 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 from msgspec import Struct
 
-from tally.schemas.cells import QUARTER_SECONDS, ActivityCell, Cell, decode_counts
+from tally.schemas.cells import (
+    QUARTER_SECONDS,
+    ActivityCell,
+    Cell,
+    Minutes,
+    decode_counts,
+    decode_minutes,
+    in_quarter,
+)
 from tally.schemas.tables import ACTIVITY as ACTIVITY_TABLE
 from tally.schemas.tables import CELLS as CELLS_TABLE
 from tally.schemas.tables import CODES
@@ -13,6 +21,8 @@ from tally.schemas.topics import STATES
 from tally.tables.pieces import Steps
 from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED, SUMMED, Record, celled
 from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, prune_of
+from tally.tables.postgres.minutes import REPLACE_MINUTES
+from tally.tables.postgres.minutes import TABLE as MINUTES
 from tally.tables.postgres.rollups import ADD_CHANGES, ROLLUPS
 
 Read = Callable[[bytes, bytes | None], tuple[Record, Record]]
@@ -148,8 +158,32 @@ def _cell(key: bytes, value: bytes | None) -> tuple[Record, Record]:
 def _activity(key: bytes, value: bytes | None) -> tuple[Record, Record]:
     cell = ActivityCell.decode(key)
     named = (cell.tenant, cell.campaign, cell.quarter, cell.number, cell.queue)
-    counted = {} if value is None else dict.fromkeys(ACTIVE, 0) | decode_counts(value)
+    counted = {} if value is None else dict.fromkeys(ACTIVE, 0) | in_quarter(decode_minutes(value))
     return dict(zip(ACTIVITY_KEY, named, strict=True)), counted
+
+
+def _with_minutes(entries: Sequence[Entry]) -> Steps[list[Statement]]:
+    """Return what writes cells of activity, and their minutes."""
+    statements = yield from _activity_statements(entries)
+    listed = []
+    for key, value in sorted(entries, key=lambda entry: entry[0]):
+        named, _ = _activity(key[1:], None)
+        listed.append(
+            _dumped(named | {"minutes": [] if value is None else _by_minute(decode_minutes(value))})
+        )
+        yield
+    return [*statements, Statement(REPLACE_MINUTES, f"[{','.join(listed)}]")]
+
+
+def _by_minute(minutes: Minutes) -> list[Record]:
+    found: dict[int, Record] = {}
+    for name, counts in minutes.items():
+        for minute, count in counts.items():
+            found.setdefault(minute, {"minute": minute})[name] = count
+    return list(found.values())
+
+
+_activity_statements = _statements(ACTIVITY_OF, _activity, ACTIVITY_SUMS)
 
 
 def _whose_cell(key: bytes) -> tuple[str, str]:
@@ -179,7 +213,7 @@ ACTIVITY = Kind(
     "activity",
     STATES,
     _holds(ACTIVITY_TABLE),
-    _statements(ACTIVITY_OF, _activity, ACTIVITY_SUMS),
-    (prune_of(ACTIVITY_OF.name), prune_of(ACTIVITY_SUMS.name)),
+    _with_minutes,
+    tuple(prune_of(table) for table in (ACTIVITY_OF.name, ACTIVITY_SUMS.name, MINUTES)),
     _whose_activity,
 )

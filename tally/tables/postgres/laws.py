@@ -5,6 +5,7 @@ from tally.schemas.counters import ACTIVITY, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR
 from tally.tables.postgres.columns import CELL_KEY, CELLED, KEY, SUMMED
 from tally.tables.postgres.kind import columns_of
+from tally.tables.postgres.minutes import KEPT_HOURS
 from tally.tables.postgres.rollups import ROLLUPS, Rollup
 
 _PLAIN = [name for name, kind in CELLED.items() if kind == "bigint"]
@@ -71,6 +72,23 @@ GROUP BY {key}, counter
 HAVING sum(held) <> sum(counted)"""  # noqa: S608
 
 
+_ACTIVE = columns_of([f"('{name}', {name})" for name in ACTIVITY])
+_FINE_KEY = columns_of(("partition", "tenant", "campaign", "number", "queue"))
+_QUARTER = f"date_bin('{QUARTER_SECONDS} seconds', minute, 'epoch')"
+_MINUTES_OF_QUARTERS = f"""
+SELECT tenant, campaign, counter, sum(held)::bigint AS held, sum(counted)::bigint AS counted
+FROM (
+    SELECT {_FINE_KEY}, quarter, counter, n AS held, 0 AS counted
+    FROM tally.activity CROSS JOIN LATERAL (VALUES {_ACTIVE}) AS one (counter, n)
+{_AT_A_MOMENT} AND quarter >= now() - interval '{KEPT_HOURS} hours'
+    UNION ALL
+    SELECT {_FINE_KEY}, {_QUARTER}, counter, 0, n
+    FROM tally.minutes CROSS JOIN LATERAL (VALUES {_ACTIVE}) AS one (counter, n)
+{_AT_A_MOMENT} AND {_QUARTER} >= now() - interval '{KEPT_HOURS} hours'
+) AS both_sides
+GROUP BY {_FINE_KEY}, quarter, counter
+HAVING sum(held) <> sum(counted)"""  # noqa: S608
+
 CELLS_ADD_UP_TO_SUMS = f"""
 WITH each AS (
     SELECT tenant, campaign, counter, 0 AS held, n AS counted
@@ -87,8 +105,9 @@ SELECT tenant, campaign, counter, sum(held)::bigint AS held, sum(counted)::bigin
 FROM each GROUP BY tenant, campaign, counter
 HAVING sum(held) <> sum(counted)
 UNION ALL {" UNION ALL ".join(map(_rolled_up, ROLLUPS))}
+UNION ALL {_MINUTES_OF_QUARTERS}
 """  # noqa: S608
-"""Every number of a campaign whose sums are not those of its cells; $1 is as above."""
+"""Every number of a campaign whose sums are not those of cells, or whose minutes not those of activity."""
 
 
 def _campaigns(name: str) -> str:

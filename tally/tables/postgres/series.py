@@ -39,6 +39,8 @@ class Wanted(Struct, frozen=True):
     operator: str = ""
     queue: str = ""
     group_by: GroupBy | None = None
+    is_by_minute: bool = False
+    """Whether minutes are summed up, which are of activity alone."""
 
     @property
     def grain(self) -> Grain:
@@ -81,17 +83,20 @@ def query(wanted: Wanted) -> tuple[str, list[Any]]:
     conditions = [(name, value) for name, value in _conditions(wanted) if value]
     where = "".join(f" AND {name} = ${nth}" for nth, (name, _) in enumerate(conditions, 4))
     whole = "" if wanted.operator or wanted.campaign else " AND campaign <> ''"
-    columns = ", ".join(("width_bucket(quarter, $2::timestamptz[]) - 1 AS nth", *grouped))
+    at = "minute" if wanted.is_by_minute else "quarter"
+    columns = ", ".join((f"width_bucket({at}, $2::timestamptz[]) - 1 AS nth", *grouped))
     keys = ", ".join(str(nth) for nth in range(1, 2 + len(grouped)))
     sql = (
         f"SELECT {columns}, {sums} FROM tally.{_table(wanted)}"  # noqa: S608 - names of the registry
-        f" WHERE generation = $1 AND quarter >= ($2::timestamptz[])[1] AND quarter < $3{whole}{where}"
+        f" WHERE generation = $1 AND {at} >= ($2::timestamptz[])[1] AND {at} < $3{whole}{where}"
         f" GROUP BY {keys} ORDER BY {keys} LIMIT {MOST_POINTS}"
     )
     return sql, [value for _, value in conditions]
 
 
 def _table(wanted: Wanted) -> str:
+    if wanted.is_by_minute:
+        return "minutes"
     if wanted.attribution == "event":
         return "activity" if wanted.group_by or wanted.queue else "activity_sums"
     return "cells" if wanted.group_by or wanted.operator else "cell_sums"

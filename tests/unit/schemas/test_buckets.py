@@ -147,9 +147,11 @@ def test_too_many_buckets_are_refused_before_they_are_made(interval: Interval) -
     utc = zone_of("UTC")
     with pytest.raises(TooManyBuckets):
         buckets(Span(0, _s("9990-01-01T00:00:00+00:00")), interval, utc)
-    assert len(buckets(Span(0, MOST_BUCKETS * HOUR), "hour", utc)) == MOST_BUCKETS
-    with pytest.raises(TooManyBuckets):
-        buckets(Span(0, MOST_BUCKETS * HOUR + 1), "hour", utc)
+    lengths: dict[Interval, int] = {"minute": 60, "hour": HOUR}
+    for some, seconds in lengths.items():
+        assert len(buckets(Span(0, MOST_BUCKETS * seconds), some, utc)) == MOST_BUCKETS
+        with pytest.raises(TooManyBuckets):
+            buckets(Span(0, MOST_BUCKETS * seconds + 1), some, utc)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tally.schemas.cells import QUARTER_MS, QUARTER_US, Cell
+from tally.schemas.cells import MINUTE_US, QUARTER_MS, QUARTER_US, Cell
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import bounded_name
 from tally.tables.contribution import Counts, Moment
@@ -30,7 +30,7 @@ def happened_of(graph: Graph, result: CallResult, counts: Counts) -> tuple[Momen
     """Return when that happened which the counts of an attempt's row say has happened."""
     found: dict[tuple[str, int, str], int] = {}
     for name, at_us, queue in _times(graph, result, counts):
-        moment = (name, at_us // QUARTER_US, bounded_name(queue))
+        moment = (name, at_us // MINUTE_US, bounded_name(queue))
         found[moment] = found.get(moment, 0) + 1
     return tuple([(*moment, found[moment]) for moment in sorted(found)])
 

@@ -13,7 +13,7 @@ import msgspec
 
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import Bound
-from tally.schemas.cells import QUARTER_MS, Cell, number_of
+from tally.schemas.cells import MINUTE_MS, QUARTER_MS, Cell, number_of
 from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
@@ -127,7 +127,7 @@ def _part(
     if replies_ms:
         first_ms, last_ms = min(first_ms, *replies_ms), max(last_ms, *replies_ms)
         if row.template is None:
-            happened = (("replied", min(replies_ms) // QUARTER_MS, "", 1),)
+            happened = (("replied", min(replies_ms) // MINUTE_MS, "", 1),)
     cell = Cell(row, number, first.market, first.at_ms // QUARTER_MS)
     return Part(cell, _counts(bool(replies_ms), touched), first_ms, last_ms, "", "", happened)
 

@@ -7,7 +7,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 
 from collections.abc import Collection, Iterable
 
-from tally.schemas.cells import QUARTER_MS, QUARTER_SECONDS, Cell
+from tally.schemas.cells import MINUTE_SECONDS, QUARTER_MS, Cell
 from tally.schemas.facts import Claim
 from tally.schemas.grains import RowKey
 from tally.tables.contribution import Part
@@ -51,6 +51,6 @@ def implied_clicks(messages: Iterable[Sent], presses: Iterable[int], number: str
 def _part(claim: Claim, number: str, at_s: int) -> Part:
     row = RowKey(claim.tenant, claim.campaign, claim.template)
     cell = Cell(row, number, claim.market, claim.at_ms // QUARTER_MS)
-    happened = (("clicked", at_s // QUARTER_SECONDS, "", 1),)
+    happened = (("clicked", at_s // MINUTE_SECONDS, "", 1),)
     last_ms = max(claim.at_ms, at_s * 1000)
     return Part(cell, {"clicked": 1, "clicked_implied": 1}, claim.at_ms, last_ms, happened=happened)

@@ -6,7 +6,7 @@ import pytest
 
 from tally.agents.audit.cells import broken_laws
 from tally.agents.audit.drift import Drift
-from tally.schemas.cells import encode_counts
+from tally.schemas.cells import encode_counts, encode_minutes
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import decode_row
@@ -47,7 +47,8 @@ def lost(tables: MemoryPartition, table: str) -> None:
 
 
 def one_more(tables: MemoryPartition, table: str) -> None:
-    tables.tables[table][max(tables.tables[table])] = encode_counts({"accepted": 7})
+    more = encode_counts({"accepted": 7}) if table == CELLS else encode_minutes({"accepted": {0: 7}})
+    tables.tables[table][max(tables.tables[table])] = more
 
 
 @pytest.mark.parametrize("harm", [lost, one_more])

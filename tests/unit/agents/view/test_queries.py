@@ -16,7 +16,7 @@ from tally.schemas.missing import Known, Subjects, subjects_key
 from tally.schemas.notices import CODE_FAILURE
 from tally.schemas.rows import encode
 from tally.tables.pieces import at_once
-from tally.tables.postgres.series import Held
+from tally.tables.postgres.moment import Held
 from tests.support.view_rows import NEWS, PROMO, put, put_operator, put_progress
 
 PARTITIONS = 2

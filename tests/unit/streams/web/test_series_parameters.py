@@ -108,3 +108,32 @@ def test_the_previous_period_is_as_many_buckets_right_before() -> None:
         _s("2026-06-07T00:00:00+00:00"),
     ]
     assert asked.previous[-1].to_s == asked.buckets[0].from_s
+
+
+def test_minutes_are_of_activity_alone_and_of_the_last_two_days() -> None:
+    asked = read({"interval": "minute"})
+
+    assert (asked.attribution, len(asked.buckets), asked.counters) == ("event", 60, ACTIVITY)
+    assert asked.span.to_s == _s("2026-06-10T12:08:00+00:00")
+    assert read({"interval": "minute"}, A_QUEUE).counters == BY_QUEUE
+    oldest = {"interval": "minute", "from": "2026-06-08T12:07:00Z", "to": "2026-06-08T12:08:00Z"}
+    assert len(read(oldest).buckets) == 1
+    for query, says in (
+        ({"attribution": "send"}, "attribution=event; with send hour, day, week, month are"),
+        ({"from": "2026-06-08T12:06:00Z"}, "last 48 hours, from 2026-06-08T12:07:00[+]00:00 on; hour, day"),
+        ({"from": "2026-06-09", "compare": "previous_period"}, "last 48 hours"),
+        ({"group_by": "market"}, "group_by=number"),
+        ({"counter": "contacts"}, "accepted, sent"),
+    ):
+        with pytest.raises(NotTold, match=says):
+            read({"interval": "minute", **query})
+    with pytest.raises(NotTold, match="interval=minute is not told here: hour, day, week, month are"):
+        read({"interval": "minute"}, AN_OPERATOR)
+    with pytest.raises(BadParameter, match="from must be at a minute"):
+        read({"interval": "minute", "from": "2026-06-10T12:00:30Z"})
+
+
+def test_minutes_are_compared_with_those_right_before() -> None:
+    asked = read({"interval": "minute", "compare": "previous_period"})
+
+    assert (len(asked.previous), asked.previous[-1].to_s) == (60, asked.buckets[0].from_s)

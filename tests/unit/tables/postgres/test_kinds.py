@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tally.schemas.cells import ActivityCell, Cell, encode_counts
+from tally.schemas.cells import ActivityCell, Cell, encode_counts, encode_minutes
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import FREE_FORM, Template
 from tally.schemas.missing import partition_key, subjects_key
@@ -63,11 +63,15 @@ def test_a_kind_tells_whose_numbers_lack_what_is_refused() -> None:
 
 def test_cells_and_activity_are_sent_with_what_they_count_alone_and_with_the_sums_to_make_anew() -> None:
     cell, activity = Cell(key(), "n1", "BR", 7), ActivityCell("t1", "c1", "n1", "", 7)
-    written, summed_cells = at_once(
+    changed, written, summed_cells = at_once(
         CELLS.statements([(b"e" + cell.encode(), encode_counts({"accepted": 2, "errors.meta:1": 1}))])
     )
-    deleted, summed = at_once(ACTIVITY.statements([(b"y" + activity.encode(), None)]))
+    deleted, summed, replaced = at_once(ACTIVITY.statements([(b"y" + activity.encode(), None)]))
     (sent,) = json.loads(written.listed)
+
+    assert changed.listed == written.listed
+    named = {"tenant": "t1", "campaign": "c1", "quarter": 7, "number": "n1", "queue": ""}
+    assert json.loads(replaced.listed) == [named | {"minutes": []}]
 
     assert sent == {
         **dict(zip(KEY, key().columns(), strict=True)),
@@ -86,7 +90,7 @@ def test_cells_and_activity_are_sent_with_what_they_count_alone_and_with_the_sum
 def test_cells_of_one_quarter_hour_are_summed_once_and_those_of_operators_not_at_all() -> None:
     cells = [Cell(key(), number, "BR", 7) for number in ("n1", "n2")]
     cells.append(Cell(RowKey("t1", "", Template("pbx", "SIP/7")), "", "", 7))
-    written, summed = at_once(
+    _, written, summed = at_once(
         CELLS.statements([(b"e" + one.encode(), encode_counts({"connects": 1})) for one in cells])
     )
     assert (len(json.loads(written.listed)), len(json.loads(summed.listed))) == (3, 1)
@@ -97,3 +101,15 @@ def test_cells_of_one_quarter_hour_are_summed_once_and_those_of_operators_not_at
 def test_what_is_no_cell_is_named_without_its_value(kind: Kind, name: bytes) -> None:
     with pytest.raises(NotOurs, match=r"^no cell: \w+$"):
         at_once(kind.statements([(name, b"\xc1")]))
+
+
+def test_an_activity_cell_is_sent_whole_and_by_minute() -> None:
+    cell = ActivityCell("t1", "c1", "n1", "", 7)
+    value = encode_minutes({"accepted": {0: 2, 14: 1}, "read": {14: 5}})
+    written, summed, replaced = at_once(ACTIVITY.statements([(b"y" + cell.encode(), value)]))
+
+    (sent,) = json.loads(written.listed)
+    assert (sent["accepted"], sent["read"], sent["failed"]) == (3, 5, 0)
+    assert json.loads(summed.listed) == [{"tenant": "t1", "campaign": "c1", "quarter": 7}]
+    (minutes,) = json.loads(replaced.listed)
+    assert minutes["minutes"] == [{"minute": 0, "accepted": 2}, {"minute": 14, "accepted": 1, "read": 5}]
