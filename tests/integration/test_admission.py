@@ -123,6 +123,10 @@ async def test_pages_of_others_are_refused_on_loopback_too(api: Api) -> None:
         ({"Host": "[::1]:80"}, 200),
         ({"Origin": EVIL}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": "http://\u2100"}, 403),
+        ({"Host": "[::1"}, 421),
         ({"Origin": f"http://127.0.0.1:{api.port + 1}"}, 403),
         ({"Origin": f"http://127.0.0.1:{api.port}"}, 200),
     ):

@@ -54,7 +54,7 @@ def pattern_of(path: str) -> str:
 
 def is_same_origin(request: web.Request, origin: str) -> bool:
     """Return whether a page is of this server, under the name that the request has as well."""
-    return urlsplit(origin).netloc == request.headers.get("Host")
+    return origin.partition("://")[2] == request.headers.get("Host")
 
 
 class Admission:
