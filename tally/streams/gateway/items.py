@@ -33,16 +33,17 @@ class BadItem(Struct, frozen=True):
 
 def items_of(body: bytes, media_type: str) -> list[bytes]:
     """Return the items of a body, each as it came. Raises NotItems."""
+    found: list[bytes] | list[msgspec.Raw]
     if media_type == LINES:
-        items = [line for line in body.split(b"\n") if line.strip()]
+        found = [line for line in body.split(b"\n") if line.strip()]
     else:
         try:
-            items = [bytes(item) for item in _array.decode(body)]
+            found = _array.decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise NotItems("expected a JSON array of objects") from None
-    if not 1 <= len(items) <= MOST_ITEMS:
+    if not 1 <= len(found) <= MOST_ITEMS:
         raise NotItems(f"expected 1 to {MOST_ITEMS} items")
-    return items
+    return [bytes(item) for item in found]
 
 
 def bad_parts(

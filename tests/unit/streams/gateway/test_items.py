@@ -1,5 +1,7 @@
 """Laws of the items of a body: each as it came, and the first fault of each is named."""
 
+import tracemalloc
+
 import pytest
 
 from tally.schemas.conventions import CONVENTIONS
@@ -56,6 +58,18 @@ def test_what_is_no_list_of_items_is_refused(body: bytes) -> None:
 def test_neither_none_nor_too_many_lines_are_items(body: bytes) -> None:
     with pytest.raises(NotItems, match="expected"):
         items_of(body, LINES)
+
+
+def test_too_many_items_are_refused_before_any_is_copied() -> None:
+    body = b"[" + b"10," * (10 * MOST_ITEMS) + b"10]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotItems, match="expected 1 to"):
+            items_of(body, ARRAY)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 100 * 10 * MOST_ITEMS
 
 
 def test_an_item_is_read_as_route_reads_it_and_its_tenant_is_the_paths() -> None:
