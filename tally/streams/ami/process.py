@@ -21,7 +21,7 @@ async def collector_parts(settings: Settings) -> Parts:
     )
     # Liveness only requires an answer: a process that holds events must not end because Kafka or PBXs are
     # away.
-    app = http_app(metrics, {"live": answers, "ready": collector.ready})
+    app = http_app(metrics, {"live": answers, "ready": collector.ready}, settings.web_hosts)
     return Parts(
         apps=(),
         services={

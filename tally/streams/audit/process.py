@@ -57,7 +57,7 @@ async def audit_parts(settings: Settings, with_raw: bool, view: str, every_secon
     """Return the parts to run: the audit, and the HTTP server of its metrics."""
     metrics = AuditMetrics(_sources(with_raw, view))
     auditing = Auditing(lambda: examine(settings, with_raw, view), metrics, every_seconds)
-    app = http_app(metrics, {"live": answers})
+    app = http_app(metrics, {"live": answers}, settings.web_hosts)
     return Parts(
         apps=(),
         services={

@@ -63,6 +63,7 @@ def _become_parent(settings: Settings, made_of: tuple[tuple[Role, ...], ...]) ->
         settings.metrics_port,
         settings.log_level,
         settings.log_format,
+        hosts=settings.web_hosts,
     )
     keep_private()
     sys.stdout.flush()

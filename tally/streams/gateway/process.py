@@ -80,7 +80,7 @@ async def gateway_parts(settings: Settings) -> Parts:
         unread = () if keyring.is_known and posted.has_numbers else ("keys and numbers: not read yet",)
         return Verdict((*observer.ready().reasons, *unread))
 
-    own = http_app(metrics, {"live": answers, "ready": ready})
+    own = http_app(metrics, {"live": answers, "ready": ready}, settings.web_hosts)
     # Stopped in reverse order: what is under way is published before publishing ends.
     return Parts(
         apps=(),

@@ -39,7 +39,7 @@ class Parent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        server = WebServer(site_app(self._site), self._site.closed)
+        server = WebServer(site_app(self._site, self._plan.hosts), self._site.closed)
         await _started(server, self._plan.metrics_host, self._plan.metrics_port)
         instead = WebServer(unavailable_app(), self._site.closed)
         await instead.prepare()

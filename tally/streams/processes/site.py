@@ -1,7 +1,7 @@
 """What the parent itself answers: metrics and health of all processes."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from tally.streams.processes.member import LIVE, READY
 from tally.streams.processes.state import State
 from tally.streams.runtime.metric_set import Metric, MetricSet, exposition
 from tally.streams.web.connections import CONNECTION_METRICS, Closed
+from tally.streams.web.hosts import for_scrapers
 from tally.streams.web.responses import NO_CACHE, Handler, error_response, in_one_shape, verdict_response
 
 NAME = "parent"
@@ -95,13 +96,13 @@ def unavailable_app() -> web.Application:
     return app
 
 
-def site_app(site: Site) -> web.Application:
-    """Return the application of the parent."""
+def site_app(site: Site, hosts: Collection[str]) -> web.Application:
+    """Return the application of the parent; `hosts` are names under which it is reached."""
 
     async def about_all(request: web.Request) -> web.Response:
         return await site.answer(request.path, request.headers.get("Accept", ""))
 
-    app = web.Application(middlewares=[in_one_shape])
+    app = web.Application(middlewares=[in_one_shape, for_scrapers(hosts)])
     for path in PATHS:
         app.router.add_get(path, about_all)
     return app

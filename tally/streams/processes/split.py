@@ -32,6 +32,8 @@ class Plan(Struct, frozen=True):
     log_format: str
     turn_seconds: float = TURN_SECONDS
     stop_seconds: float = STOP_SECONDS
+    hosts: tuple[str, ...] = ()
+    """Names under which metrics and health are reached, beside localhost and addresses."""
 
 
 def split(roles: Sequence[Role], processes: int | None, cores: int) -> tuple[tuple[Role, ...], ...]:

@@ -1,18 +1,24 @@
 """Metrics and health over HTTP on a port of their own, for whoever runs the process."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from aiohttp import web
 
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
+from tally.streams.web.hosts import for_scrapers
 from tally.streams.web.responses import in_one_shape, metrics_response, verdict_response
 from tally.streams.web.serving import WebServer
 
 
-def http_app(metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]]) -> web.Application:
-    """Return the application that serves /metrics, and /health/{name} for each name in `health`."""
+def http_app(
+    metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]], hosts: Collection[str] = ()
+) -> web.Application:
+    """Return the application that serves /metrics, and /health/{name} for each name in `health`.
+
+    `hosts` are names under which it is reached beside localhost and addresses.
+    """
 
     async def get_metrics(request: web.Request) -> web.Response:
         return metrics_response(request, metrics)
@@ -23,7 +29,7 @@ def http_app(metrics: MetricSet, health: Mapping[str, Callable[[], Verdict]]) ->
             raise web.HTTPNotFound
         return verdict_response(verdict())
 
-    app = web.Application(middlewares=[in_one_shape])
+    app = web.Application(middlewares=[in_one_shape, for_scrapers(hosts)])
     app.router.add_get("/metrics", get_metrics)
     app.router.add_get("/health/{name}", get_health)
     return app

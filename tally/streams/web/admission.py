@@ -3,21 +3,19 @@
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from ipaddress import ip_address
 from math import ceil
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from tally.agents.clock import unix_ms
 from tally.streams.keys.access import Granted, Needed, Refused, decide
 from tally.streams.keys.keyring import Keyring
+from tally.streams.web.hosts import foreign_host, foreign_origin, is_our_host, is_same_origin
 from tally.streams.web.pace import Pace, Paces
 from tally.streams.web.parameters import BadParameter, read_id
 from tally.streams.web.responses import Handler, error_response
 
 UNBOUND = Pace(1e9, 1_000_000_000)
-LOCAL_NAMES = frozenset({"localhost"})
 PREFLIGHT_SECONDS = "600"
 RETRY_AFTER_SECONDS = "2"
 SECURITY_HEADERS = {
@@ -28,33 +26,9 @@ SECURITY_HEADERS = {
 }
 
 
-def is_our_host(host: str, names: Collection[str]) -> bool:
-    """Return whether a Host header names this server: one of these names, localhost, or any address. Pure.
-
-    A page of somebody else's site reaches a server on loopback under a name of its own, which it lets resolve
-    to 127.0.0.1; it cannot do so under an address.
-    """
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if name in LOCAL_NAMES or name in {one.lower() for one in names}:
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
 def pattern_of(path: str) -> str:
     """Return a path as a pattern of the router; a plain {tenant} would not match ids with a brace. Pure."""
     return re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", path)
-
-
-def is_same_origin(request: web.Request, origin: str) -> bool:
-    """Return whether a page is of this server, under the name that the request has as well."""
-    return origin.partition("://")[2] == request.headers.get("Host")
 
 
 class Admission:
@@ -86,14 +60,10 @@ class Admission:
         if path in self._without_key:
             return await handler(request)
         if not is_our_host(request.headers.get("Host", ""), self._hosts):
-            return error_response(
-                421, "foreign_host", "this server is not known under this name (TALLY_WEB_HOSTS)"
-            )
+            return foreign_host()
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self.origins and not is_same_origin(request, origin):
-            return error_response(
-                403, "foreign_origin", "pages of this origin may not ask (TALLY_WEB_ORIGINS)"
-            )
+            return foreign_origin()
         if origin is None:
             return await self._by_key(request, path, handler)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:

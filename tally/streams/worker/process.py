@@ -208,7 +208,7 @@ class Process:
         """
         settings, live, ready = self._settings, self._live, lambda: self._ready(queries)
         if self._member is None:
-            own = http_app(self._metrics, {"live": live, "ready": ready})
+            own = http_app(self._metrics, {"live": live, "ready": ready}, settings.web_hosts)
             host, port = settings.metrics_host, settings.metrics_port
             self._services["metrics"] = lambda: serve(WebServer(own), host, port)
         else:
