@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from tally.schemas.grains import RowKey
-from tally.streams.web.pace import Pace
+from tally.streams.web.limits import Limit
 from tests.support.keys import SHOWN
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import Api, serving
@@ -51,7 +51,7 @@ async def test_a_short_answer_is_not_compressed(api: Api) -> None:
 
 
 async def test_a_key_that_asks_too_often_is_told_when_to_ask_again() -> None:
-    async with serving(debug=False, pace=Pace(per_second=0.1, burst=3)) as api:
+    async with serving(debug=False, limit=Limit(per_second=0.1, burst=3)) as api:
         for _ in range(3):
             response, _ = await api.ask(LIST)
             assert response.status == 200

@@ -17,7 +17,7 @@ from tally.streams.keys.keyring import Keyring
 from tally.streams.web.admission import UNBOUND, Admission
 from tally.streams.web.app import WebApp
 from tally.streams.web.journal import Journal
-from tally.streams.web.pace import Pace
+from tally.streams.web.limits import Limit
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.worker.metrics import Metrics
 from tally.tables.postgres.database import Database
@@ -57,7 +57,7 @@ class Api:
         http: aiohttp.ClientSession,
         metrics: Metrics,
         partitions: int,
-        pace: Pace,
+        limit: Limit,
         database: Database,
     ) -> None:
         self.view = View(partitions)
@@ -66,7 +66,7 @@ class Api:
         self.keyring = Keyring()
         self.keyring.put(PRESENTED.key_id, KEY)
         self.keyring.known()
-        self.admission = Admission(self.keyring, NEEDED, without_key=WITHOUT_KEY, pace=pace)
+        self.admission = Admission(self.keyring, NEEDED, without_key=WITHOUT_KEY, limit=limit)
         self.now_ms = 1_795_350_900_000
         self.port = port
         self._base = f"http://127.0.0.1:{port}"
@@ -102,7 +102,7 @@ class Api:
 
 @asynccontextmanager
 async def serving(
-    *, debug: bool, partitions: int = 2, port: int = 0, pace: Pace = UNBOUND
+    *, debug: bool, partitions: int = 2, port: int = 0, limit: Limit = UNBOUND
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
     port, metrics = port or free_port(0), Metrics("0.0.0")
@@ -117,7 +117,7 @@ async def serving(
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         database = await Database.open(NO_POSTGRES, deadline_seconds=2.0)
-        running = Api(port, http, metrics, partitions, pace, database)
+        running = Api(port, http, metrics, partitions, limit, database)
         register(app, running.queries(), running.admission, Journal(metrics, NEEDED))
         await app.web.start()
         try:

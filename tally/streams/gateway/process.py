@@ -26,7 +26,7 @@ from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
 from tally.streams.web.admission import Admission, finish, pattern_of
 from tally.streams.web.journal import Journal, add_request_id, journal_metrics
-from tally.streams.web.pace import Pace
+from tally.streams.web.limits import Limit
 from tally.streams.web.responses import Handler, in_one_shape
 from tally.streams.web.serving import WebServer
 
@@ -69,7 +69,7 @@ async def gateway_parts(settings: Settings) -> Parts:
         settings.web_hosts,
         settings.web_origins,
         without_key=[webhooks.PATH],
-        pace=Pace(settings.posts_per_second, settings.posts_burst),
+        limit=Limit(settings.posts_per_second, settings.posts_burst),
     )
     journal = Journal(metrics, PATHS)
     app = gateway_app(Webhooks(settings.gateway_apps, intake, observer, clocks), posted, admission, journal)

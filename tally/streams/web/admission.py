@@ -11,11 +11,11 @@ from tally.agents.clock import unix_ms
 from tally.streams.keys.access import Granted, Needed, Refused, decide
 from tally.streams.keys.keyring import Keyring
 from tally.streams.web.hosts import foreign_host, foreign_origin, is_our_host, is_same_origin
-from tally.streams.web.pace import Pace, Paces
+from tally.streams.web.limits import KeyLimits, Limit
 from tally.streams.web.parameters import BadParameter, read_id
 from tally.streams.web.responses import Handler, error_response
 
-UNBOUND = Pace(1e9, 1_000_000_000)
+UNBOUND = Limit(1e9, 1_000_000_000)
 PREFLIGHT_SECONDS = "600"
 RETRY_AFTER_SECONDS = "2"
 SECURITY_HEADERS = {
@@ -41,7 +41,7 @@ class Admission:
         hosts: Collection[str] = (),
         origins: Iterable[str] = (),
         without_key: Collection[str] = (),
-        pace: Pace = UNBOUND,
+        limit: Limit = UNBOUND,
     ) -> None:
         self._keyring = keyring
         self._needed = needed
@@ -49,7 +49,7 @@ class Admission:
         self._hosts = hosts
         self.origins = frozenset(origins)
         """Of pages that may ask."""
-        self._paces = Paces(pace)
+        self._limits = KeyLimits(limit)
         self._without_key = frozenset(without_key)
         """Paths with a proof of their own; browsers and proxies reach them under any name."""
 
@@ -91,7 +91,7 @@ class Admission:
             return refusal(decision)
         request[KEY_ID] = decision.key_id
         request[IS_LET_IN] = lambda: not isinstance(decided(), Refused)
-        pause_s = self._paces.wait_seconds(decision.key_id, time.monotonic())
+        pause_s = self._limits.wait_seconds(decision.key_id, time.monotonic())
         return too_many(pause_s) if pause_s else await handler(request)
 
 

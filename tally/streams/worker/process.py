@@ -42,7 +42,7 @@ from tally.streams.settings import Settings
 from tally.streams.web.admission import Admission
 from tally.streams.web.app import web_app
 from tally.streams.web.journal import Journal
-from tally.streams.web.pace import Pace
+from tally.streams.web.limits import Limit
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.web.serving import WebServer
 from tally.streams.worker.brokers import wait_for_brokers
@@ -219,9 +219,9 @@ class Process:
             keyring = Keyring()
             self._services["keys"] = keys_follower(settings, keyring).run
             app = web_app(settings, self._metrics, self._member)
-            pace = Pace(settings.reads_per_second, settings.reads_burst)
+            limit = Limit(settings.reads_per_second, settings.reads_burst)
             admission = Admission(
-                keyring, NEEDED, settings.web_hosts, settings.web_origins, WITHOUT_KEY, pace
+                keyring, NEEDED, settings.web_hosts, settings.web_origins, WITHOUT_KEY, limit
             )
             register(app, queries, admission, Journal(self._metrics, NEEDED))
             self._apps.append(app)

@@ -10,19 +10,19 @@ MOST_KEYS = 10_000
 """Keys that are remembered; those whose burst is whole again are forgotten first."""
 
 
-class Pace(Struct, frozen=True):
+class Limit(Struct, frozen=True):
     """A limit: so many requests a second, and so many at once."""
 
     per_second: float
     burst: int
 
 
-class Paces:
-    """The paces of all keys in one class of addresses."""
+class KeyLimits:
+    """The limits of all keys in one class of addresses."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._gap_s = 1.0 / pace.per_second
-        self._most_s = pace.burst / pace.per_second
+    def __init__(self, limit: Limit) -> None:
+        self._gap_s = 1.0 / limit.per_second
+        self._most_s = limit.burst / limit.per_second
         self._whole_at_s: dict[str, float] = {}
 
     def wait_seconds(self, key_id: str, now_s: float) -> float:
