@@ -162,6 +162,7 @@ async def test_what_is_no_http_is_told_no_versions(server: Server) -> None:
     assert b" 400 Bad Request\r\n" in answer
     assert b"Server: tally\r\n" in answer
     assert b"aiohttp" not in answer
+    assert b"bad header" not in answer, "what came is not repeated"
 
 
 @pytest.mark.parametrize("version", ["zz", "1.0.0", "", "9" * 50, "1.0.0;escaping=zz"])

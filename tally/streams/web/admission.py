@@ -13,17 +13,11 @@ from tally.streams.keys.keyring import Keyring
 from tally.streams.web.hosts import foreign_host, foreign_origin, is_our_host, is_same_origin
 from tally.streams.web.limits import KeyLimits, Limit
 from tally.streams.web.parameters import BadParameter, read_id
-from tally.streams.web.responses import Handler, error_response
+from tally.streams.web.responses import SECURITY_HEADERS, Handler, error_response
 
 UNBOUND = Limit(1e9, 1_000_000_000)
 PREFLIGHT_SECONDS = "600"
 RETRY_AFTER_SECONDS = "2"
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def pattern_of(path: str) -> str:

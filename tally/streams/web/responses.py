@@ -19,6 +19,15 @@ NO_CACHE = {"Cache-Control": "private, no-cache"}
 """A client may keep an answer but must revalidate it, since numbers move; a proxy may not keep it."""
 
 
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+"""Keep browsers from guessing what an answer is, framing it, or passing it on."""
+
+
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a JSON answer."""
     return web.Response(

@@ -17,7 +17,7 @@ from tally.streams.web.connections import (
     Connection,
     Connections,
 )
-from tally.streams.web.responses import Handler
+from tally.streams.web.responses import SECURITY_HEADERS, Handler, error_response
 
 CONNECTIONS = 512
 SHARE = 4
@@ -29,6 +29,34 @@ LINGER_SECONDS = 2.0
 
 # By default all answers, also those not made by our handlers, reveal the versions of Python and aiohttp.
 web_response.SERVER_SOFTWARE = "tally"  # type: ignore[attr-defined]
+
+
+class _Protocol(web.RequestHandler):
+    """aiohttp's protocol, with our answer to what it cannot read.
+
+    Its own repeats what came, which behind a proxy may be a part of somebody else's request, with their key.
+    """
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer to a request that failed outside of the application, in the common shape."""
+        super().handle_error(request, status, exc, message)
+        is_theirs = status < 500
+        response = error_response(
+            status,
+            "bad_request" if is_theirs else "internal",
+            "the request is malformed HTTP" if is_theirs else "the request failed; the server's log says why",
+        )
+        response.headers.update(SECURITY_HEADERS)
+        response.force_close()
+        return response
 
 
 class WebServer:
@@ -95,7 +123,9 @@ class WebServer:
     def _connection(self) -> Connection:
         protocols = self._runner.server
         assert protocols is not None  # noqa: S101 - it is set up
-        return Connection(protocols(), self.connections)
+        protocol = protocols()
+        protocol.__class__ = _Protocol  # nothing lets one name the class; this one adds no fields
+        return Connection(protocol, self.connections)
 
     @web.middleware
     async def _in_hand(self, request: web.Request, handler: Handler) -> web.StreamResponse:
