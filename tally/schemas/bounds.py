@@ -40,6 +40,7 @@ CAMPAIGNS_SHOWN = Bound(
 OPERATORS_SHOWN = Bound(
     "operators_shown", "shown", 1_000, "operators in one answer", "the next page: `next_cursor`"
 )
+QUEUES_SHOWN = Bound("queues_shown", "shown", 1_000, "queues in one answer", "the next page: `next_cursor`")
 
 BATCH_BEYOND = "one dead letter `too_large` of the whole batch; what follows it counts"
 BATCH = Bound(
@@ -185,6 +186,7 @@ BOUNDS: tuple[Bound, ...] = (
     TEMPLATES_SHOWN,
     CAMPAIGNS_SHOWN,
     OPERATORS_SHOWN,
+    QUEUES_SHOWN,
 )
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

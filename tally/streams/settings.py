@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     web_port: int = Field(6066, ge=1, le=65535, description="port of the read API")
     web_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="names under which the read API, the gateway and metrics are reached, separated by commas;"
+        description="names under which read API, gateway and metrics are reached, separated by commas;"
         " localhost and addresses always are",
     )
     web_origins: Annotated[tuple[str, ...], NoDecode] = Field(

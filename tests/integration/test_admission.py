@@ -12,7 +12,7 @@ from tally.agents.clock import unix_ms
 from tally.schemas.grains import RowKey
 from tally.streams.keys.key import Key, Presented, Scope, digest_of
 from tally.streams.keys.managing import new_key
-from tally.streams.web.routes import PAGES, READ_API, STREAM
+from tally.streams.web.routes import NEEDED, PAGES, READ_API, STREAM, WITHOUT_KEY
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import Api
 
@@ -44,6 +44,11 @@ def targets(tenant: str) -> Iterator[str]:
     for one in (*READ_API, *STREAM):
         yield one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1")
         yield one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1") + "?limit=1"
+
+
+async def test_the_router_has_no_address_without_a_rule(api: Api) -> None:
+    assert api.paths == {*NEEDED, *WITHOUT_KEY}, "a new address needs a rule: what it asks of a key"
+    assert set(WITHOUT_KEY) == {"/", "/c/{campaign}", "/wall", "/pages/{file}"}, "listed in docs/security.md"
 
 
 async def test_without_a_valid_key_every_address_and_method_is_401_and_says_the_same(api: Api) -> None:

@@ -1,9 +1,12 @@
 """Default deny at the gateway and at the ports of metrics: every address, by every method."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
 from typing import cast
 
 import aiohttp
@@ -11,6 +14,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from tally import streams
 from tally.agents.clock import unix_ms
 from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.topics import Names
@@ -26,17 +30,18 @@ from tally.streams.gateway.webhooks import Webhooks
 from tally.streams.keys.key import Key, Presented, Scope, digest_of
 from tally.streams.keys.keyring import Keyring
 from tally.streams.keys.managing import new_key
-from tally.streams.processes.site import PATHS, Site, site_app
+from tally.streams.processes.site import PATHS, Site, site_app, unavailable_app
 from tally.streams.runtime.http import answers, http_app
 from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.web.admission import Admission
 from tally.streams.web.journal import Journal, journal_metrics
 from tally.streams.web.serving import WebServer
-from tally.tables.rules import RULES
+from tally.tables.rules import Rules
 
 pytestmark = pytest.mark.asyncio
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+TIMED = 300
 BODY = b'[{"tenant": "t1"}]'
 JSON = {"Content-Type": "application/json"}
 NOWHERE = (
@@ -45,7 +50,6 @@ NOWHERE = (
     "/v1/tenants/t1",
     "/metrics",
     "/health/live",
-    "/openapi.json",
     "/static/x",
     "/webhooks",
 )
@@ -56,6 +60,36 @@ FOREIGN = (
     ({"Origin": "http://["}, 403),
     ({"Origin": "null"}, 403),
 )
+
+
+SERVERS = {
+    "ami/process.py": ["http_app"],
+    "audit/process.py": ["http_app"],
+    "gateway/process.py": ["gateway_app", "http_app"],
+    "processes/parent.py": ["site_app", "unavailable_app"],
+    "web/app.py": ["read API: test_admission.py"],
+    "worker/process.py": ["http_app"],
+}
+"""What each server of each process serves; all of it is walked here but the read API."""
+
+
+async def test_there_is_no_other_server() -> None:
+    root = Path(streams.__file__).parent
+    made = {
+        str(path.relative_to(root)): len(re.findall(r"\bWebServer\(", path.read_text()))
+        for path in sorted(root.rglob("*.py"))
+    }
+    found = {path: number for path, number in made.items() if number and path != "web/serving.py"}
+    assert found == {path: len(served) for path, served in SERVERS.items()}, "a new server needs a walk here"
+    for path, served in SERVERS.items():
+        source = (root / path).read_text()
+        assert path == "web/app.py" or all(f"{name}(" in source for name in served), path
+    others = [
+        path
+        for path in sorted(root.rglob("*.py"))
+        if re.search(r"\bstart_server\(|TCPSite\(", path.read_text())
+    ]
+    assert [str(path.relative_to(root)) for path in others] == ["web/app.py"], "Faust's own, which is ours"
 
 
 class Nowhere:
@@ -101,10 +135,10 @@ async def gateway(keyring: Keyring) -> AsyncIterator[Door]:
     metrics = MetricSet((*metrics_of(["shop"], results.TOPICS), *journal_metrics(process.PATHS)))
     clocks = Clocks(unix_ms, time.monotonic)
     observer = GatewayObserver(metrics, clocks)
-    intake = Intake(cast(Publishing, Nowhere()), Room(1 << 20), Names("", 1), observer, clocks)
-    posted = Results(intake, observer, CONVENTIONS, RULES)
+    intake = Intake(cast(Publishing, Nowhere()), Room(8 << 20), Names("", 1), observer, clocks)
+    posted = Results(intake, observer, CONVENTIONS, Rules())
     posted.read_by(CONVENTIONS.numbers)
-    admission = Admission(keyring, results.NEEDED, without_key=[webhooks.PATH])
+    admission = Admission(keyring, process.NEEDED, without_key=[webhooks.PATH])
     app = process.gateway_app(
         Webhooks(apps, intake, observer, clocks), posted, admission, Journal(metrics, process.PATHS)
     )
@@ -122,9 +156,9 @@ def shown(presented: Presented) -> dict[str, str]:
     return {"Authorization": f"Bearer {presented.text}"}
 
 
-def addresses(app: web.Application, **parts: str) -> list[str]:
+def addresses(made: web.Application, **parts: str) -> list[str]:
     """Return every address that the router has, whoever added it."""
-    return [resource.canonical.format(**parts) for resource in app.router.resources()]
+    return [resource.canonical.format(**parts) for resource in made.router.resources()]
 
 
 @pytest.fixture
@@ -138,7 +172,7 @@ async def test_the_gateway_lets_nobody_in_without_a_key_except_to_webhooks(keyri
     unknown = shown(new_key())
     async with gateway(keyring) as door:
         there = {resource.canonical for resource in door.app.router.resources()}
-        assert there == {webhooks.PATH, *results.PATHS}, "a new address needs a rule of its own"
+        assert there == set(process.PATHS), "a new address needs a rule of its own"
         asked = addresses(door.app, tenant="t1", app="nobody") + list(NOWHERE)
         said = set()
         for path in (*asked, "/v1/tenants/nobody/send-results"):
@@ -164,9 +198,24 @@ async def test_at_the_gateway_another_tenant_is_as_one_that_does_not_exist(keyri
                     await door.ask(path, method, headers) for path in (one, other)
                 ]
                 assert (found.status, body) == (missing.status, same), (method, one)
-                assert found.status in (404, 405)
+                assert found.status in (404, 405) or one == "/openapi.json"
                 dated = {"Date": ""}
                 assert dict(found.headers) | dated == dict(missing.headers) | dated
+
+
+async def test_at_the_gateway_the_time_does_not_tell_whether_a_tenant_exists(keyring: Keyring) -> None:
+    headers = granted(keyring, "t2")
+    granted(keyring, "t1")
+    took_s: dict[str, list[float]] = {"t1": [], "nobody": []}
+    async with gateway(keyring) as door:
+        for _ in range(TIMED):
+            for tenant, seconds in took_s.items():
+                began_s = time.perf_counter()
+                response, _ = await door.ask(f"/v1/tenants/{tenant}/send-results", "POST", headers)
+                seconds.append(time.perf_counter() - began_s)
+                assert response.status == 404
+    there, nowhere = median(took_s["t1"]), median(took_s["nobody"])
+    assert abs(there - nowhere) < 0.2 * min(there, nowhere)
 
 
 async def test_at_the_gateway_pages_of_others_are_refused_whatever_their_key(keyring: Keyring) -> None:
@@ -211,6 +260,17 @@ async def test_the_port_of_metrics_has_nothing_else_and_no_page_of_others_reads_
         for host in ("localhost", "METRICS.example:1", "[::1]:80", f"127.0.0.1:{door.port}"):
             response, _ = await door.ask("/metrics", "GET", {"Host": host})
             assert response.status == 200, host
+
+
+async def test_a_parent_whose_processes_are_away_says_so_to_everybody_and_nothing_else() -> None:
+    async with opened(unavailable_app()) as door:
+        said = set()
+        for path in (*PATHS, *NOWHERE, "/v1/tenants/t1/campaigns", "/v1/tenants/nobody/campaigns"):
+            for method in METHODS:
+                response, body = await door.ask(path, method, {})
+                assert response.status == 503, (method, path)
+                said.add(body)
+        assert len(said - {b""}) == 1
 
 
 @METRICS

@@ -35,7 +35,7 @@ async def test_queues_are_answered_with_who_waits_counts_and_service_levels(api:
     answer = orjson.loads(body)
 
     assert response.status == 200
-    assert (list(answer), answer["receipt"]["state"]) == (["tenant", "queues", "receipt"], "live")
+    assert (list(answer), answer["receipt"]["state"]) == (list(SHOWN), "live")
     (sales,) = answer["queues"]
     assert (sales["queue"], sales["waiting"], sales["since"]) == ("sales", 3, SINCE)
     assert sales["longest_wait_ms"] == api.now_ms - SINCE_MS
@@ -69,6 +69,18 @@ async def test_operators_are_answered_with_who_waits(api: Api) -> None:
     assert (await api.ask(OPERATORS, headers=known))[0].status == 200
 
 
+@pytest.mark.asyncio
+async def test_operators_are_answered_with_a_thousand_waiting_queues_and_how_many_more_there_are(
+    api: Api,
+) -> None:
+    for number in range(1_003):
+        wait(api, f"q{number:04}", "a", SINCE_MS)
+    answer = orjson.loads((await api.ask(OPERATORS))[1])
+    assert [one["queue"] for one in answer["waiting"]] == [f"q{number:04}" for number in range(1_000)]
+    assert answer["waiting_more"] == 3
+
+
+SHOWN = ("tenant", "queues", "next_cursor", "receipt")
 BAD = (
     "threshold_seconds=0",
     "threshold_seconds=x",

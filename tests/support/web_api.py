@@ -18,10 +18,11 @@ from tally.streams.web.admission import UNBOUND, Admission
 from tally.streams.web.app import WebApp
 from tally.streams.web.journal import Journal
 from tally.streams.web.limits import Limit
-from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
+from tally.streams.web.routes import NEEDED, WITHOUT_KEY, description, register
 from tally.streams.worker.metrics import Metrics
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.moment import MomentReader
+from tests.support.described import Described
 from tests.support.keys import KEY, PRESENTED, SHOWN
 from tests.support.view_rows import put_progress
 
@@ -48,6 +49,9 @@ ODD_IDS = [
 ODD_IDS += ['"', "\\", "a&b=c", "*", "//", "x" * 128, ":", "~", "..."]
 
 
+DESCRIBED = Described(description().document)
+
+
 class Api:
     """A running web server over a view that the test fills."""
 
@@ -63,6 +67,8 @@ class Api:
         self.view = View(partitions)
         self.lag = LagTracker()
         self.metrics = metrics
+        self.paths: set[str] = set()
+        """Of the server's router, whoever added them."""
         self.keyring = Keyring()
         self.keyring.put(PRESENTED.key_id, KEY)
         self.keyring.known()
@@ -94,10 +100,13 @@ class Api:
     async def ask(
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None
     ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Send a request, and hold its answer against the description of the read API."""
         url = URL(self._base + target, encoded=True)
         shown = SHOWN if headers is None else SHOWN | headers
         async with self._http.request(method, url, headers=shown) as response:
-            return response, await response.read()
+            body = await response.read()
+        DESCRIBED.check(method, target.partition("?")[0], response.status, response.headers, body)
+        return response, body
 
 
 @asynccontextmanager
@@ -120,6 +129,8 @@ async def serving(
         running = Api(port, http, metrics, partitions, limit, database)
         register(app, running.queries(), running.admission, Journal(metrics, NEEDED))
         await app.web.start()
+        router = app.web.web_app.router  # type: ignore[attr-defined]
+        running.paths = {resource.canonical for resource in router.resources()}
         try:
             yield running
         finally:

@@ -58,11 +58,7 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
     names = numbers_of(channels)
     counts = sums.totals()
     totals = shaped(counts, names)
-    templates = []
-    for template in chosen:
-        shown = shaped(sums.counts_of(template), names)
-        templates.append(_template_answer(template, shown, sums.labels_of(template)))
-        yield
+    templates = yield from _template_answers(chosen, sums, names)
     answer = {
         "channel": channel_of(channels),
         **structs.asdict(read_description(counts)),
@@ -71,6 +67,26 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
         "templates": templates,
     }
     return answer | _more(count - len(chosen), sums.of_others(), names)
+
+
+def template_answers(
+    chosen: Sequence[Template], rows: Iterable[OfTemplate], names: Sequence[str]
+) -> Steps[list[Json]]:
+    """Return the entries of templates from their rows, with these numbers."""
+    sums = Sums(chosen)
+    for template, its_rows in rows:
+        sums.add(template, its_rows)
+        yield
+    return (yield from _template_answers(chosen, sums, names))
+
+
+def _template_answers(chosen: Sequence[Template], sums: Sums, names: Sequence[str]) -> Steps[list[Json]]:
+    shown = []
+    for template in chosen:
+        numbers = shaped(sums.counts_of(template), names)
+        shown.append(_template_answer(template, numbers, sums.labels_of(template)))
+        yield
+    return shown
 
 
 def smallest(templates: Iterable[Template], most: int) -> Steps[tuple[list[Template], int]]:

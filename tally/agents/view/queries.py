@@ -14,7 +14,15 @@ from msgspec import Struct, structs
 from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.tracker import LagTracker, Moment
-from tally.agents.view.answer import Json, OfTemplate, answering, campaign_summary, shaped, smallest
+from tally.agents.view.answer import (
+    Json,
+    OfTemplate,
+    answering,
+    campaign_summary,
+    shaped,
+    smallest,
+    template_answers,
+)
 from tally.agents.view.campaign import Campaign, Look, Slots, SlotsByTemplate
 from tally.agents.view.frames import Vector
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
@@ -23,7 +31,7 @@ from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.pace import LONG_SECONDS, SHORT_SECONDS, Paces, progress_of
 from tally.agents.view.packed_rows import decode_packed
-from tally.agents.view.queues import queue_answers
+from tally.agents.view.queues import QueuesPage, queue_answers
 from tally.agents.view.receipt import (
     Basis,
     Openings,
@@ -33,7 +41,8 @@ from tally.agents.view.receipt import (
     written_receipt,
 )
 from tally.agents.view.recent import Rank
-from tally.schemas.bounds import OPERATORS_SHOWN
+from tally.schemas.bounds import OPERATORS_SHOWN, QUEUES_SHOWN, TEMPLATES_SHOWN
+from tally.schemas.counters import channels_named, numbers_of
 from tally.schemas.keys import Template
 from tally.schemas.rows import decode_outline
 from tally.tables.pieces import Steps, in_pieces
@@ -75,6 +84,15 @@ class OperatorsPage(Struct, frozen=True):
     def entries(self) -> bytes:
         """The entries as a JSON array."""
         return b"[" + b",".join(entry for _, entry in self.shown) + b"]"
+
+
+class TemplatesPage(Struct, frozen=True):
+    """A page of a campaign's templates, and the template after which the next page begins."""
+
+    version: bytes
+    """Of the campaign's rows."""
+    shown: list[Json]
+    following: Template | None
 
 
 class Queries:
@@ -268,8 +286,14 @@ class Queries:
             if count <= len(chosen):
                 return OperatorsPage(found, None)
 
-    def queues(self, tenant: str, thresholds: Sequence[int]) -> Steps[list[Json]]:
-        """Return a tenant's queues, by name; `thresholds` of service levels are in seconds."""
+    def queues(
+        self,
+        tenant: str,
+        thresholds: Sequence[int],
+        after: str | None = None,
+        limit: int = QUEUES_SHOWN.most,
+    ) -> Steps[QueuesPage]:
+        """Return a page of a tenant's queues, by name; `thresholds` of service levels are in seconds."""
         counts: dict[str, dict[str, int]] = {name: {} for name in ("queues", "queue_waits")}
         for campaign in list(self.view.recent(tenant)):
             self._watch(campaign)
@@ -278,7 +302,19 @@ class Queries:
                 for entry, number in entries.items():
                     counts[name][entry] = counts[name].get(entry, 0) + number
         now = list(self.view.waiting.of(tenant))
-        return queue_answers(counts["queues"], counts["queue_waits"], now, thresholds, self._now_ms())
+        return (
+            yield from queue_answers(
+                counts["queues"], counts["queue_waits"], now, thresholds, self._now_ms(), after, limit
+            )
+        )
+
+    async def templates(
+        self, campaign: Campaign, after: Template | None = None, limit: int = TEMPLATES_SHOWN.most
+    ) -> TemplatesPage:
+        """Return a page of a campaign's templates, by name and language."""
+        self._watch(campaign)
+        async with self._bounded(campaign.size):
+            return await self.in_pieces(_templates(campaign, after, limit))
 
     def _watch(self, campaign: Campaign) -> None:
         """Keep the looks at a campaign, and evict the campaign that was requested longest ago."""
@@ -314,6 +350,21 @@ def _answer(campaign: Campaign) -> Steps[tuple[bytes, bytes]]:
     answer = yield from answering(filter(None, filled), _rows(slots_by_template))
     named = {"tenant": campaign.tenant, "campaign": campaign.campaign}
     return Look(digest).version, orjson.dumps(named | answer)
+
+
+def _templates(campaign: Campaign, after: Template | None, limit: int) -> Steps[TemplatesPage]:
+    look = yield from campaign.looking(with_totals=True)
+    channels = channels_named(channel for channel, rows in look.totals.channels.items() if rows)
+    slots_by_template = campaign.slots_by_template()
+    behind = (
+        template
+        for template, slots in slots_by_template
+        if template is not None and (after is None or template > after) and _is_filled(slots)
+    )
+    chosen, count = yield from smallest(behind, limit)
+    rows = _rows([(template, campaign.slots.get(template, ())) for template in chosen])
+    shown = yield from template_answers(chosen, rows, numbers_of(channels))
+    return TemplatesPage(look.version, shown, chosen[-1] if count > len(chosen) else None)
 
 
 def _is_filled(slots: Slots) -> bool:

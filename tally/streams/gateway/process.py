@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tally.agents.clock import unix_ms
 from tally.schemas.topics import API_KEYS, NUMBERS
-from tally.streams.gateway import results, webhooks
+from tally.streams.gateway import described, results, webhooks
 from tally.streams.gateway.intake import Intake, refusals
 from tally.streams.gateway.kafka import KafkaConnection, connect
 from tally.streams.gateway.observer import Clocks, GatewayObserver, metrics_of
@@ -24,6 +24,7 @@ from tally.streams.runtime.http import answers, http_app, serve
 from tally.streams.runtime.metric_set import MetricSet
 from tally.streams.runtime.run import Parts
 from tally.streams.settings import Settings
+from tally.streams.web import published
 from tally.streams.web.admission import Admission, finish, pattern_of
 from tally.streams.web.journal import Journal, add_request_id, journal_metrics
 from tally.streams.web.limits import Limit
@@ -31,7 +32,9 @@ from tally.streams.web.responses import Handler, in_one_shape
 from tally.streams.web.serving import WebServer
 
 TOPICS = (webhooks.TOPIC, *results.TOPICS)
-PATHS = (webhooks.PATH, *results.PATHS)
+PATHS = (webhooks.PATH, *results.PATHS, published.PATH)
+NEEDED = results.NEEDED | {published.PATH: published.needed_by("ingest")}
+"""What each path asks of a key."""
 FOLLOWED = (API_KEYS, NUMBERS)
 """Topics that say who may post, and whose business numbers are."""
 STOP_SECONDS = 5.0
@@ -65,7 +68,7 @@ async def gateway_parts(settings: Settings) -> Parts:
     keyring = Keyring()
     admission = Admission(
         keyring,
-        results.NEEDED,
+        NEEDED,
         settings.web_hosts,
         settings.web_origins,
         without_key=[webhooks.PATH],
@@ -105,6 +108,11 @@ def by_method(**handlers: Handler) -> Handler:
     return answer
 
 
+async def describe(request: web.Request) -> web.StreamResponse:
+    """Answer with the description of this server."""
+    return request.app[published.PUBLISHED].answer(request)
+
+
 def gateway_app(hooks: Webhooks, posted: Results, admission: Admission, journal: Journal) -> web.Application:
     """Return the application of the gateway."""
     app = web.Application(middlewares=[journal.note, in_one_shape, admission.check, refusals])
@@ -113,4 +121,6 @@ def gateway_app(hooks: Webhooks, posted: Results, admission: Admission, journal:
     app.router.add_route("*", pattern_of(webhooks.PATH), by_method(GET=hooks.handshake, POST=hooks.accept))
     for path in results.PATHS:
         app.router.add_route("*", pattern_of(path), by_method(POST=posted.accept))
+    app[published.PUBLISHED] = described.description()
+    app.router.add_route("*", published.PATH, by_method(GET=describe, HEAD=describe))
     return app

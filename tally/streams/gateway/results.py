@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from msgspec import structs
@@ -22,7 +22,7 @@ from tally.streams.gateway.publishing import Record
 from tally.streams.keys.access import Needed
 from tally.streams.operations.checking import Part, check
 from tally.streams.web.admission import KEY_ID
-from tally.streams.web.parameters import BadParameter, checked_names, read_id, single
+from tally.streams.web.parameters import Parameter, check_query, read_id, single
 from tally.streams.web.responses import json_response
 from tally.tables.kafka.batches import Headers
 from tally.tables.rules import Rules
@@ -31,6 +31,7 @@ TOPICS = ("send-results", "campaigns")
 """The raw topics whose events name their tenant."""
 PATHS = {f"/v1/tenants/{{tenant}}/{topic}": topic for topic in TOPICS}
 NEEDED = dict.fromkeys(PATHS, Needed("ingest"))
+DRY_RUN = Parameter("dry_run", Literal["0", "1"], "1: publish nothing, and say what would be counted")
 TURN_ITEMS = 50
 """Items that are read in one turn of the event loop: some milliseconds."""
 
@@ -118,11 +119,9 @@ class Results:
 
 def read_dry_run(request: web.Request) -> bool:
     """Return whether nothing is to be published. Raises BadParameter."""
-    checked_names(request.query, ("dry_run",))
-    given = single({name: request.query.getall(name) for name in request.query}, "dry_run")
-    if given not in (None, "0", "1"):
-        raise BadParameter("dry_run must be 0 or 1")
-    return given == "1"
+    query = {name: request.query.getall(name) for name in request.query}
+    check_query(query, [DRY_RUN])
+    return single(query, DRY_RUN.name) == "1"
 
 
 def refused_body(bad: Sequence[BadItem], refused: int) -> web.Response:

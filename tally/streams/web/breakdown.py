@@ -7,16 +7,17 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from faust.web import View
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from tally.agents.clock import unix_ms
 from tally.agents.view.answer import rates, share
 from tally.schemas.buckets import OffsetSpan, offset_spans
 from tally.schemas.counters import adds_up
+from tally.streams.web.answers import Count, Rates, ReceiptShown, TemplateNamed
 from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import BadParameter, NotTold, checked_names, read_id, single
+from tally.streams.web.parameters import BadParameter, NotTold, Parameter, read_id, single
 from tally.streams.web.responses import json_response
-from tally.streams.web.series_parameters import FIRST, counters_asked, zone_asked
+from tally.streams.web.series_parameters import COUNTER, FIRST, TIMEZONE, counters_asked, zone_asked
 from tally.tables.postgres.breakdown import (
     WAYS,
     By,
@@ -31,7 +32,12 @@ from tally.tables.postgres.breakdown import (
 from tally.tables.postgres.moment import Query, Records
 from tally.tables.postgres.series import possible
 
-PARAMETERS = ("by", "timezone", "counter")
+PARAMETERS = (
+    Parameter("by", By, "what the campaign is divided by", is_required=True),
+    TIMEZONE,
+    COUNTER,
+)
+UNTOLD = 422
 MOST_GROUPS = 1_000
 HOURS = range(24)
 OF_ENTRIES: Mapping[str, str] = {"error": "failed", "category": "accepted"}
@@ -46,6 +52,44 @@ class Asked(Struct, frozen=True):
     counters: tuple[str, ...]
     zone: ZoneInfo | None = None
     """Of hours of the day."""
+
+
+class BreakdownGroup(Struct, frozen=True, kw_only=True):
+    """The numbers of one group, under the name of what the campaign is divided by."""
+
+    template: TemplateNamed | UnsetType = UNSET
+    number: str | UnsetType = UNSET
+    market: str | UnsetType = UNSET
+    hour: int | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    category: str | UnsetType = UNSET
+    types: dict[str, Count] | UnsetType = UNSET
+    """Messages of a category by type of price."""
+    counters: dict[str, int]
+    rates: Rates | UnsetType = UNSET  # type: ignore[valid-type]
+    share: float | UnsetType | None = UNSET
+
+
+class OtherGroups(Struct, frozen=True):
+    """All groups beyond those shown, as one."""
+
+    groups: Count
+    counters: dict[str, int]
+    rates: Rates  # type: ignore[valid-type]
+
+
+class BreakdownAnswer(Struct, frozen=True, kw_only=True):
+    """What a campaign comes to by one property of its sends."""
+
+    tenant: str
+    campaign: str
+    by: By
+    timezone: str | UnsetType = UNSET
+    totals: dict[str, int]
+    rates: Rates  # type: ignore[valid-type]
+    groups: list[BreakdownGroup]
+    groups_more: OtherGroups | UnsetType = UNSET
+    receipt: ReceiptShown
 
 
 class BreakdownView(View):
@@ -63,7 +107,6 @@ class BreakdownView(View):
 
 def read_breakdown(query: Mapping[str, Sequence[str]]) -> Asked:
     """Return what is asked for. Raises BadParameter, and NotTold for what no cell can tell. Pure."""
-    checked_names(query, PARAMETERS)
     by = single(query, "by")
     if by not in WAYS:
         raise BadParameter(f"by must be one of {', '.join(WAYS)}")
@@ -176,6 +219,8 @@ ROUTES = (
         "/v1/tenants/{tenant}/campaigns/{campaign}/breakdown",
         BreakdownView,
         "numbers of a campaign by template, number, market, reason of failure, category or hour of the day",
+        BreakdownAnswer,
         PARAMETERS,
+        also=(UNTOLD,),
     ),
 )

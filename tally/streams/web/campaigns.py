@@ -3,18 +3,41 @@
 import orjson
 from aiohttp import web
 from faust.web import View
+from msgspec import UNSET, Struct, UnsetType
 
 from tally.agents.view.queries import entity_tag
+from tally.streams.web.answers import Described, OtherTemplates, ReceiptShown, TemplateShown, Time
+from tally.streams.web.campaign_list import PARAMETERS, read_list_query
+from tally.streams.web.cursors import of_campaign
 from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import (
-    LIST_PARAMETERS,
-    checked_names,
-    read_id,
-    read_list_query,
-    write_cursor,
-)
-from tally.streams.web.progress import ProgressView
+from tally.streams.web.parameters import read_id
+from tally.streams.web.progress import ProgressAnswer, ProgressView
 from tally.streams.web.responses import error_response, json_response, tagged, unchanged, with_receipt
+
+
+class CampaignAnswer(Described, frozen=True, kw_only=True):
+    """All numbers of one campaign."""
+
+    tenant: str
+    templates: list[TemplateShown]
+    templates_more: OtherTemplates | UnsetType = UNSET
+    receipt: ReceiptShown
+
+
+class CampaignShown(Described, frozen=True, kw_only=True):
+    """A campaign in a list."""
+
+    first_activity: Time
+    last_activity: Time
+
+
+class CampaignsAnswer(Struct, frozen=True):
+    """A page of a tenant's campaigns, newest activity first."""
+
+    tenant: str
+    campaigns: list[CampaignShown]
+    next_cursor: str | None
+    receipt: ReceiptShown
 
 
 class CampaignView(View):
@@ -23,7 +46,6 @@ class CampaignView(View):
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with totals, rates, templates and a receipt; 404 if nothing is counted."""
         queries = request.app[QUERIES]
-        checked_names(request.query, ())
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
         receipt = queries.receipt(tenant, campaign)
         found = queries.campaign(tenant, campaign)
@@ -52,7 +74,7 @@ class CampaignsView(View):
         receipt = queries.receipt(tenant)
         page = queries.page(tenant, query.after, query.since_ms, query.ids, query.limit)
         found, following = await queries.in_pieces(page)
-        cursor = write_cursor(following)
+        cursor = of_campaign(following)
         shown = await queries.summaries(found)
         tag = entity_tag(receipt, [one.version for one in shown], tenant, cursor)
         if response := unchanged(request, tag):
@@ -72,18 +94,23 @@ ROUTES = (
         "/v1/tenants/{tenant}/campaigns/{campaign}",
         CampaignView,
         "all numbers of one campaign, and of its templates",
+        CampaignAnswer,
+        also=(304,),
     ),
     Endpoint(
         "progress",
         "/v1/tenants/{tenant}/campaigns/{campaign}/progress",
         ProgressView,
         "sent, failed, rates of the last 10 seconds and minute, what is left, and when it will be done",
+        ProgressAnswer,
     ),
     Endpoint(
         "campaigns",
         "/v1/tenants/{tenant}/campaigns",
         CampaignsView,
         "campaigns with totals and rates, newest activity first",
-        LIST_PARAMETERS,
+        CampaignsAnswer,
+        PARAMETERS,
+        also=(304,),
     ),
 )

@@ -1,12 +1,18 @@
 """Endpoints, and the app keys under which a request finds what its view needs."""
 
+from collections.abc import Iterable
+
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from faust.web import View
 from msgspec import Struct
 
 from tally.agents.view.queries import Queries
 from tally.streams.keys.access import Needed
-from tally.streams.web.admission import pattern_of
+from tally.streams.web.admission import path_of, pattern_of
+from tally.streams.web.openapi import JSON, Answers, Operation
+from tally.streams.web.parameters import Parameter, check_query
+from tally.streams.web.responses import Handler
 
 
 class Endpoint(Struct, frozen=True):
@@ -18,21 +24,46 @@ class Endpoint(Struct, frozen=True):
     view: type[View]
     says: str
     """Description of the answer, for the docs."""
-    parameters: tuple[str, ...] = ()
+    answer: type[Struct] | None
+    """The type of its answer, of which the published schema is made; None where it is not JSON."""
+    parameters: tuple[Parameter, ...] = ()
     """Query parameters that it accepts; it refuses any other."""
-    needed: Needed = Needed("read")
-    """What it asks of a key."""
+    needed: Needed | None = Needed("read")
+    """What it asks of a key; None where it needs none."""
+    also: tuple[int, ...] = ()
+    """Statuses that it answers with beside 200 and those that any address has."""
+    media_type: str = JSON
 
     @property
     def address(self) -> str:
         """The request as the docs show it."""
-        query = "&".join(f"{name}=" for name in self.parameters)
+        query = "&".join(f"{one.name}=" for one in self.parameters)
         return f"GET {self.path}{'?' if query else ''}{query}"
 
     @property
     def pattern(self) -> str:
         """The path as a pattern for the web server."""
         return pattern_of(self.path)
+
+    @property
+    def operation(self) -> Operation:
+        """What the published description says of it."""
+        answers = Answers(self.answer, self.also, self.media_type)
+        return Operation(self.name, "get", self.path, self.says, answers, self.parameters, self.needed)
+
+
+def checking(endpoints: Iterable[Endpoint]) -> Middleware:
+    """Return a middleware that refuses a query that is not of its endpoint's declared types."""
+    known = {one.path: one.parameters for one in endpoints}
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        parameters = known.get(path_of(request) or "")
+        if parameters is not None and request.method in ("GET", "HEAD"):
+            check_query({name: request.query.getall(name) for name in request.query}, parameters)
+        return await handler(request)
+
+    return check
 
 
 QUERIES = web.AppKey("queries", Queries)

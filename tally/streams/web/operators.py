@@ -1,32 +1,38 @@
 """The read API: a tenant's operators with their live states and counts."""
 
-from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import orjson
 from aiohttp import web
 from faust.web import View
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from tally.agents.view.operators import STATES
+from tally.agents.view.operators import STATES, State
 from tally.agents.view.queries import entity_tag
 from tally.agents.view.queues import waiting_answer
-from tally.schemas.bounds import OPERATORS_SHOWN
-from tally.schemas.keys import Template, join_parts, split_parts
+from tally.schemas.bounds import OPERATORS_SHOWN, QUEUES_SHOWN
+from tally.schemas.keys import Template
+from tally.streams.web.answers import Count, ReceiptShown, Time
+from tally.streams.web.cursors import of_pair, read_pair
 from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.parameters import (
-    NO_CURSOR,
-    BadParameter,
-    checked_names,
+    CURSOR,
+    Name,
+    Parameter,
+    Query,
+    limit_parameter,
     read_id,
-    read_limit,
-    read_text,
     single,
-    write_text,
 )
 from tally.streams.web.responses import json_response, tagged, unchanged
 
-PARAMETERS = ("pbx", "state", "cursor", "limit")
+MOST_PBXS = 500
+PARAMETERS = (
+    Parameter("pbx", Name, "operators of these PBXs", "the name of a PBX", MOST_PBXS),
+    Parameter("state", State, "operators in these states", most=len(STATES)),
+    CURSOR,
+    limit_parameter(OPERATORS_SHOWN.most, OPERATORS_SHOWN.most),
+)
 
 
 class OperatorsQuery(Struct, frozen=True):
@@ -37,6 +43,57 @@ class OperatorsQuery(Struct, frozen=True):
     after: Template | None = None
     """The operator after which the page begins."""
     limit: int = OPERATORS_SHOWN.most
+
+
+class Membership(Struct, frozen=True):
+    """An operator in one queue."""
+
+    queue: str
+    state: State
+    paused: bool
+    reason: str | None
+    since: Time | None
+
+
+class OperatorCounts(Struct, frozen=True):
+    """What an operator has done in this generation."""
+
+    connects: Count
+    ring_no_answer: Count
+    talk_ms: Count
+
+
+class OperatorShown(Struct, frozen=True):
+    """An operator."""
+
+    pbx: str
+    operator: str
+    name: str
+    state: State
+    reason: str | None
+    since: Time | None
+    queues: list[Membership]
+    counts: OperatorCounts
+
+
+class Waiting(Struct, frozen=True):
+    """A queue of a PBX in which somebody waits at this moment."""
+
+    pbx: str
+    queue: str
+    waiting: Count
+    since: Time
+
+
+class OperatorsAnswer(Struct, frozen=True, kw_only=True):
+    """A page of a tenant's operators, by PBX and interface."""
+
+    tenant: str
+    operators: list[OperatorShown]
+    waiting: list[Waiting]
+    waiting_more: Count | UnsetType = UNSET
+    next_cursor: str | None
+    receipt: ReceiptShown
 
 
 class OperatorsView(View):
@@ -51,15 +108,17 @@ class OperatorsView(View):
         page = await queries.in_pieces(
             queries.operators(tenant, query.pbxs, query.states, query.after, query.limit)
         )
-        following = write_operator_cursor(page.following)
+        following = of_pair(page.following)
         waiting = waiting_answer(queries.view.waiting.of(tenant))
+        shown, more = waiting[: QUEUES_SHOWN.most], waiting[QUEUES_SHOWN.most :]
         # Tag of the answer, not of its rows: a wrap-up ends by the clock, without a change of a row.
         tag = entity_tag(receipt, (), tenant, blake2b(page.entries).digest(), following, waiting)
         return unchanged(request, tag) or json_response(
             {
                 "tenant": tenant,
                 "operators": orjson.Fragment(page.entries),
-                "waiting": waiting,
+                "waiting": shown,
+                **({"waiting_more": len(more)} if more else {}),
                 "next_cursor": following,
                 "receipt": receipt.answer(),
             },
@@ -67,35 +126,15 @@ class OperatorsView(View):
         )
 
 
-def read_operators_query(query: Mapping[str, Sequence[str]]) -> OperatorsQuery:
+def read_operators_query(query: Query) -> OperatorsQuery:
     """Return which operators a request asks for. Raises BadParameter."""
-    checked_names(query, PARAMETERS)
-    states = frozenset(query.get("state", ()))
-    if not states.issubset(STATES):
-        raise BadParameter(f"state must be one of {', '.join(STATES)}")
     cursor, limit = single(query, "cursor"), single(query, "limit")
     return OperatorsQuery(
         frozenset(query.get("pbx", ())),
-        states,
-        read_operator_cursor(cursor) if cursor is not None else None,
-        read_limit(limit, OPERATORS_SHOWN.most) if limit is not None else OPERATORS_SHOWN.most,
+        frozenset(query.get("state", ())),
+        read_pair(cursor) if cursor is not None else None,
+        int(limit or OPERATORS_SHOWN.most),
     )
-
-
-def write_operator_cursor(after: Template | None) -> str | None:
-    """Return the cursor of the next page; None after the last one."""
-    return None if after is None else write_text(join_parts(after.name, after.language))
-
-
-def read_operator_cursor(cursor: str) -> Template:
-    """Return the operator of a cursor, the inverse of `write_operator_cursor`. Raises BadParameter."""
-    try:
-        after = Template(*split_parts(read_text(cursor)))
-    except (TypeError, ValueError):
-        raise BadParameter(NO_CURSOR) from None
-    if write_operator_cursor(after) != cursor:
-        raise BadParameter(NO_CURSOR)
-    return after
 
 
 ROUTES = (
@@ -104,6 +143,8 @@ ROUTES = (
         "/v1/tenants/{tenant}/operators",
         OperatorsView,
         "operators with their state at this moment and what they have done",
+        OperatorsAnswer,
         PARAMETERS,
+        also=(304,),
     ),
 )

@@ -78,9 +78,22 @@ def _answer(request: web.Request, name: str) -> web.StreamResponse:
     return response
 
 
+def _page(name: str, path: str, says: str) -> Endpoint:
+    return Endpoint(name, path, PageView, says, None, needed=None, also=(304,), media_type=TYPES["html"])
+
+
 ROUTES = (
-    Endpoint("page-campaigns", "/", PageView, "the page of a tenant's campaigns, live"),
-    Endpoint("page-campaign", "/c/{campaign}", PageView, "the page of one campaign, live"),
-    Endpoint("page-wall", "/wall", PageView, "the wallboard, live"),
-    Endpoint("page-file", "/pages/{file}", FileView, "a file of the pages"),
+    _page("page-campaigns", "/", "the page of a tenant's campaigns, live"),
+    _page("page-campaign", "/c/{campaign}", "the page of one campaign, live"),
+    _page("page-wall", "/wall", "the wallboard, live"),
+    Endpoint(
+        "page-file",
+        "/pages/{file}",
+        FileView,
+        "a file of the pages",
+        None,
+        needed=None,
+        also=(304,),
+        media_type="*/*",
+    ),
 )

@@ -1,20 +1,18 @@
-"""Request parameters, parsed into checked values. Pure."""
+"""Request parameters: how each is declared, checked and parsed. Pure.
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Mapping, Sequence
+The declared types check each request before its handler runs, and the published schemas are made of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_args
 from urllib.parse import unquote_to_bytes
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.inspect import IntType, LiteralType, type_info
 
-from tally.agents.view.recent import Rank
-from tally.schemas.bounds import CAMPAIGNS_SHOWN
 from tally.schemas.errors import BadEvent
-from tally.schemas.fields import producer_id, unix_ms
-
-DEFAULT_LIMIT = 50
-MAX_LIMIT = CAMPAIGNS_SHOWN.most
-MAX_IDS = 500
-NO_CURSOR = "cursor must be the next_cursor of an earlier answer"
+from tally.schemas.fields import producer_id
 
 
 class BadParameter(Exception):
@@ -25,23 +23,104 @@ class NotTold(Exception):
     """A request can be read, and no number that is kept can answer it; the message says what is possible."""
 
 
-class ListQuery(Struct, frozen=True):
-    """The parameters of a request for a list of campaigns."""
-
-    after: Rank | None = None
-    limit: int = DEFAULT_LIMIT
-    since_ms: int = 0
-    ids: frozenset[str] = frozenset()
-
-
-LIST_PARAMETERS = ("cursor", "limit", "since", "id")
+Query = Mapping[str, Sequence[str]]
+"""All values of each parameter of a request, as they came."""
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[^\\u0000]*$")]
+Name = Annotated[str, Meta(min_length=1, pattern="^[^\\u0000]*$")]
+CHARACTERS = "1 to 128 characters, none of them U+0000"
+ID_EXPECTED = f"text of {CHARACTERS}"
+Cursor = Annotated[str, Meta(min_length=1, max_length=4096, pattern="^[A-Za-z0-9_-]+$")]
+MOST_DIGITS = 18
 
 
-def checked_names(query: Collection[str], known: Sequence[str]) -> None:
-    """Refuse unknown parameters: otherwise a misspelt filter would return everything. Raises BadParameter."""
-    if unknown := sorted(set(query) - set(known)):
-        expected = ", ".join(known) if known else "none"
+class Parameter(Struct, frozen=True):
+    """A parameter of a query, or a variable part of a path."""
+
+    name: str
+    type: Any
+    """The type of each value, with its bounds, as msgspec converts to it."""
+    says: str
+    """What it chooses, for the docs."""
+    expected: str = ""
+    """What a value must be, as a refusal says it; made from a number's bounds and a choice's values."""
+    most: int = 1
+    """How many values it may have: more than one come repeated."""
+    has_commas: bool = False
+    """Whether values may also be separated by commas."""
+    is_required: bool = False
+
+    def values(self, given: Sequence[str]) -> list[str]:
+        """Return the values of a request, one by one."""
+        return [part for text in given for part in text.split(",")] if self.has_commas else list(given)
+
+    def check(self, given: Sequence[str]) -> None:
+        """Refuse values that are not of the declared type, too many or none. Raises BadParameter."""
+        if self.is_required and not given:
+            raise self._refusal()
+        if self.most == 1 and len(given) > 1:
+            raise BadParameter(f"{self.name} must be given once")
+        values = self.values(given)
+        if len(values) > self.most:
+            raise BadParameter(f"{self.name} may have at most {self.most} values")
+        for text in values:
+            # Digits may be a number; else msgspec would take 1e2 for one.
+            is_digits = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+            try:
+                msgspec.convert(text, self.type, strict=not is_digits)
+            except msgspec.ValidationError:
+                raise self._refusal() from None
+
+    def _refusal(self) -> BadParameter:
+        return BadParameter(f"{self.name} must be {self.expected or expected_of(self.type)}")
+
+
+def expected_of(type_: Any) -> str:
+    """Return what a value of a type must be, in words; of numbers with bounds, and of choices."""
+    info = type_info(type_)
+    if isinstance(info, IntType):
+        return f"a whole number from {info.ge} to {info.le}"
+    if isinstance(info, LiteralType):
+        values = get_args(type_)  # in their order, which msgspec does not keep
+        return f"one of {', '.join(values)}" if len(values) > 1 else str(values[0])
+    raise TypeError(f"say what is expected of a {info}")
+
+
+def limit_parameter(most: int, default: int) -> Parameter:
+    """Return the parameter `limit` of a list."""
+    limit = Annotated[int, Meta(ge=1, le=most)]
+    return Parameter("limit", limit, f"entries of a page; {default} if not given")
+
+
+def check_query(query: Query, known: Sequence[Parameter]) -> None:
+    """Refuse a query with unknown parameters, or with values of a wrong type. Raises BadParameter.
+
+    A misspelt filter that nobody reads would return everything.
+    """
+    if unknown := sorted(query.keys() - {one.name for one in known}):
+        expected = ", ".join(one.name for one in known) if known else "none"
         raise BadParameter(f"unknown parameter {unknown[0]!r}: expected are {expected}")
+    for one in known:
+        one.check(query.get(one.name, ()))
+
+
+CURSOR = Parameter(
+    "cursor",
+    Cursor,
+    "where the page begins: `next_cursor` of the page before",
+    "the next_cursor of an earlier answer",
+)
+PATH_PARAMETERS: Mapping[str, Parameter] = {
+    one.name: one
+    for one in (
+        Parameter("tenant", Id, "whose numbers"),
+        Parameter("campaign", Id, "the id of a campaign"),
+        Parameter("operator", Name, "the interface of an operator, such as PJSIP/201"),
+        Parameter("queue", Name, "the name of a queue"),
+        Parameter("file", Name, "the name of a file of the pages"),
+        Parameter("app", Name, "the name of an app in TALLY_GATEWAY_APPS"),
+    )
+}
+"""What stands in braces in paths."""
 
 
 def checked_target(target: str) -> None:
@@ -60,7 +139,7 @@ def read_id(name: str, text: str) -> str:
     try:
         return producer_id(text, name)
     except BadEvent:
-        raise BadParameter(f"{name} must have 1 to 128 characters, none of them U+0000") from None
+        raise BadParameter(f"{name} must have {CHARACTERS}") from None
 
 
 def checked_name(name: str, text: str) -> str:
@@ -70,74 +149,7 @@ def checked_name(name: str, text: str) -> str:
     return text
 
 
-def read_list_query(query: Mapping[str, Sequence[str]]) -> ListQuery:
-    """Return the parameters of a list; `query` holds all values of each parameter. Raises BadParameter."""
-    checked_names(query, LIST_PARAMETERS)
-    cursor, limit, since = (single(query, name) for name in ("cursor", "limit", "since"))
-    return ListQuery(
-        after=read_cursor(cursor) if cursor is not None else None,
-        limit=read_limit(limit, MAX_LIMIT) if limit is not None else DEFAULT_LIMIT,
-        since_ms=_since(since) if since is not None else 0,
-        ids=_ids(query.get("id", ())),
-    )
-
-
-def write_cursor(rank: Rank | None) -> str | None:
-    """Return the cursor of the next page; None after the last one."""
-    if rank is None:
-        return None
-    return write_text(f"{-rank.minus_last_ms}:{rank.campaign}".encode())
-
-
-def read_cursor(cursor: str) -> Rank:
-    """Return the rank of a cursor, the inverse of `write_cursor`. Raises BadParameter."""
-    try:
-        last_ms, colon, campaign = read_text(cursor).decode().partition(":")
-        rank = Rank(-int(last_ms), campaign)
-    except ValueError:
-        raise BadParameter(NO_CURSOR) from None
-    if not colon or write_cursor(rank) != cursor:
-        raise BadParameter(NO_CURSOR)
-    return rank
-
-
-def write_text(value: bytes) -> str:
-    """Return bytes as URL-safe base64 text without padding."""
-    return urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def read_text(cursor: str) -> bytes:
-    """Return the bytes of such a text, the inverse of `write_text`. Raises ValueError."""
-    return urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
-
-
-def single(query: Mapping[str, Sequence[str]], name: str) -> str | None:
-    """Return the only value of a parameter; None if it is not given. Raises BadParameter."""
+def single(query: Query, name: str) -> str | None:
+    """Return the value of a parameter that may have one; None if it is not given."""
     values = query.get(name, ())
-    if len(values) > 1:
-        raise BadParameter(f"{name} must be given once")
     return values[0] if values else None
-
-
-def read_limit(text: str, most: int) -> int:
-    """Return the requested number of entries, from 1 to `most`. Raises BadParameter."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
-        raise BadParameter(f"limit must be a whole number from 1 to {most}")
-    return int(text)
-
-
-def _since(text: str) -> int:
-    is_number = text.isascii() and text.isdigit() and len(text) <= 18
-    try:
-        return unix_ms(int(text) if is_number else text, "since")
-    except BadEvent:
-        raise BadParameter(
-            "since must be unix milliseconds, or RFC 3339 with a zone (in an address + is written %2B)"
-        ) from None
-
-
-def _ids(values: Sequence[str]) -> frozenset[str]:
-    ids = frozenset(read_id("id", part) for value in values for part in value.split(","))
-    if len(ids) > MAX_IDS:
-        raise BadParameter(f"id may name at most {MAX_IDS} campaigns")
-    return ids

@@ -2,10 +2,31 @@
 
 from aiohttp import web
 from faust.web import View
+from msgspec import Struct
 
+from tally.streams.web.answers import Count, ReceiptShown
 from tally.streams.web.endpoints import QUERIES
-from tally.streams.web.parameters import checked_names, read_id
+from tally.streams.web.parameters import read_id
 from tally.streams.web.responses import error_response, json_response
+
+
+class ProgressAnswer(Struct, frozen=True):
+    """Where one campaign stands."""
+
+    tenant: str
+    campaign: str
+    name: str
+    status: str
+    planned: int | None
+    sent: Count
+    failed: Count
+    done: Count
+    left: Count | None
+    per_second_10s: float | None
+    per_second_1m: float | None
+    elapsed_seconds: float
+    left_seconds: float | None
+    receipt: ReceiptShown
 
 
 class ProgressView(View):
@@ -17,7 +38,6 @@ class ProgressView(View):
         There is no tag: rates change with the clock.
         """
         queries = request.app[QUERIES]
-        checked_names(request.query, ())
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
         receipt = queries.receipt(tenant, campaign)
         found = queries.campaign(tenant, campaign)

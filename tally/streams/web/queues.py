@@ -1,46 +1,111 @@
 """The read API: a tenant's queues, with who waits now, what became of all others, and service levels."""
 
-from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 from aiohttp import web
 from faust.web import View
+from msgspec import Meta, Struct
 
+from tally.schemas.bounds import QUEUES_SHOWN
+from tally.streams.web.answers import Count, ReceiptShown, Time
+from tally.streams.web.cursors import of_name, read_name
 from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import BadParameter, checked_names, read_id
+from tally.streams.web.parameters import CURSOR, Parameter, Query, limit_parameter, read_id, single
 from tally.streams.web.responses import json_response
 
-PARAMETERS = ("threshold_seconds",)
 THRESHOLDS = (20,)
 """The thresholds of an answer where the request names none, in seconds."""
 MOST_SECONDS = 86_400
 MOST_THRESHOLDS = 20
+THRESHOLD = Parameter(
+    "threshold_seconds",
+    Annotated[int, Meta(ge=1, le=MOST_SECONDS)],
+    "thresholds of service levels; 20 if not given",
+    most=MOST_THRESHOLDS,
+    has_commas=True,
+)
+PARAMETERS = (THRESHOLD, CURSOR, limit_parameter(QUEUES_SHOWN.most, QUEUES_SHOWN.most))
+
+
+class AtPbx(Struct, frozen=True):
+    """Who waits in a queue of one PBX at this moment."""
+
+    pbx: str
+    waiting: Count
+    since: Time
+
+
+class QueueCounts(Struct, frozen=True):
+    """What became of all who joined a queue, over all campaigns and PBXs."""
+
+    joins: Count
+    connects: Count
+    abandoned: Count
+    timeouts: Count
+    ring_no_answer: Count
+    wait_ms: Count
+    talk_ms: Count
+    hold_ms: Count
+
+
+class ServiceLevel(Struct, frozen=True):
+    """The share of ended joins that were connected after less than a threshold."""
+
+    threshold_seconds: Count
+    connects: Count
+    of: Count
+    value: float | None
+
+
+class QueueShown(Struct, frozen=True):
+    """A queue."""
+
+    queue: str
+    waiting: Count
+    since: Time | None
+    longest_wait_ms: Count | None
+    pbxs: list[AtPbx]
+    counts: QueueCounts
+    service_level: list[ServiceLevel]
+
+
+class QueuesAnswer(Struct, frozen=True):
+    """A page of a tenant's queues, by name."""
+
+    tenant: str
+    queues: list[QueueShown]
+    next_cursor: str | None
+    receipt: ReceiptShown
 
 
 class QueuesView(View):
     """A tenant's queues."""
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
-        """Answer with queues by name, and a receipt."""
+        """Answer with one page of queues by name, the cursor of the next one and a receipt."""
         queries = request.app[QUERIES]
         tenant = read_id("tenant", tenant)
-        thresholds = read_thresholds({name: request.query.getall(name) for name in request.query})
+        query = {name: request.query.getall(name) for name in request.query}
+        cursor, limit = single(query, "cursor"), single(query, "limit")
+        after = None if cursor is None else read_name(cursor)
         receipt = queries.receipt(tenant)
-        queues = await queries.in_pieces(queries.queues(tenant, thresholds))
-        return json_response({"tenant": tenant, "queues": queues, "receipt": receipt.answer()})
+        page = await queries.in_pieces(
+            queries.queues(tenant, read_thresholds(query), after, int(limit or QUEUES_SHOWN.most))
+        )
+        return json_response(
+            {
+                "tenant": tenant,
+                "queues": page.shown,
+                "next_cursor": of_name(page.following),
+                "receipt": receipt.answer(),
+            }
+        )
 
 
-def read_thresholds(query: Mapping[str, Sequence[str]]) -> list[int]:
-    """Return the thresholds of service levels in seconds, each once, in order. Raises BadParameter."""
-    checked_names(query, PARAMETERS)
-    asked = [part for text in query.get("threshold_seconds", ()) for part in text.split(",")]
-    if not asked:
-        return list(THRESHOLDS)
-    if len(asked) > MOST_THRESHOLDS:
-        raise BadParameter(f"threshold_seconds: at most {MOST_THRESHOLDS}")
-    found = {int(one) for one in asked if one.isascii() and one.isdigit() and len(one) <= len("86400")}
-    if len(found) < len(set(asked)) or not all(1 <= one <= MOST_SECONDS for one in found):
-        raise BadParameter(f"threshold_seconds must be whole numbers from 1 to {MOST_SECONDS}")
-    return sorted(found)
+def read_thresholds(query: Query) -> list[int]:
+    """Return the thresholds of service levels in seconds, each once, in order."""
+    asked = THRESHOLD.values(query.get(THRESHOLD.name, ()))
+    return sorted({int(one) for one in asked} or THRESHOLDS)
 
 
 ROUTES = (
@@ -49,6 +114,7 @@ ROUTES = (
         "/v1/tenants/{tenant}/queues",
         QueuesView,
         "queues with who waits at this moment, what became of all others, and service levels",
+        QueuesAnswer,
         PARAMETERS,
     ),
 )

@@ -8,12 +8,24 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
-from tally.streams.web import breakdown, campaigns, operators, page_files, queues, same_age, series, stream
+from tally.streams.web import (
+    breakdown,
+    campaigns,
+    operators,
+    page_files,
+    published,
+    queues,
+    same_age,
+    series,
+    stream,
+    templates,
+)
 from tally.streams.web.admission import Admission, finish
-from tally.streams.web.endpoints import QUERIES, Endpoint
+from tally.streams.web.endpoints import QUERIES, Endpoint, checking
 from tally.streams.web.journal import Journal, add_request_id
 from tally.streams.web.packing import packed
 from tally.streams.web.page_files import FILES, read_files
+from tally.streams.web.published import PUBLISHED, Published
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.viewers import STREAMS, Viewers
 
@@ -24,16 +36,32 @@ READ_API: tuple[Endpoint, ...] = (
     *series.ROUTES,
     *breakdown.ROUTES,
     *same_age.ROUTES,
+    *templates.ROUTES,
 )
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES
 """Answered by a process that holds the view, without an end."""
 PAGES: tuple[Endpoint, ...] = page_files.ROUTES
 """Answered by a process that holds the view, for people; files without a number, so they need no key."""
-ROUTES = (*READ_API, *STREAM, *PAGES)
-NEEDED = {one.path: one.needed for one in (*READ_API, *STREAM)}
+DESCRIPTION = Endpoint(
+    "openapi",
+    published.PATH,
+    published.DescriptionView,
+    published.SAYS,
+    published.DescriptionAnswer,
+    needed=published.needed_by("read"),
+    also=(304,),
+)
+WITH_KEY = (*READ_API, *STREAM, DESCRIPTION)
+ROUTES = (*WITH_KEY, *PAGES)
+NEEDED = {one.path: one.needed for one in WITH_KEY if one.needed is not None}
 """What each path asks of a key; nobody is let in to any other but pages."""
 WITHOUT_KEY = tuple(one.path for one in PAGES)
+
+
+def description() -> Published:
+    """Return the description of the read API."""
+    return published.published("Tally: the read API", [one.operation for one in ROUTES], {})
 
 
 def register(app: faust.App, queries: Queries, admission: Admission, journal: Journal) -> None:
@@ -45,11 +73,14 @@ def register(app: faust.App, queries: Queries, admission: Admission, journal: Jo
     server = cast(Web, app.web)
     # Faust's own pages show the contents of tables to any client, and no setting turns off its index.
     server.blueprints = BlueprintManager()
-    server.web_app.middlewares.extend((journal.note, in_one_shape, packed, admission.check))
+    server.web_app.middlewares.extend(
+        (journal.note, in_one_shape, packed, admission.check, checking(WITH_KEY))
+    )
     server.web_app.on_response_prepare.extend((finish, add_request_id))
     server.web_app[QUERIES] = queries
     viewers = server.web_app[STREAMS] = Viewers(queries, random)
     server.web_app[FILES] = read_files()
+    server.web_app[PUBLISHED] = description()
     server.web_app.on_shutdown.append(viewers.stop)
     for one in ROUTES:
         app.page(one.pattern, name=one.name)(one.view)

@@ -6,11 +6,13 @@ from typing import Any
 
 from aiohttp import web
 from faust.web import View
+from msgspec import Struct
 
 from tally.agents.view.answer import share
 from tally.agents.view.receipt import Receipt
+from tally.streams.web.answers import Count, ReceiptShown
 from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import checked_names, read_id
+from tally.streams.web.parameters import read_id
 from tally.streams.web.responses import json_response
 from tally.tables.durations import AGES
 from tally.tables.postgres import same_age
@@ -23,12 +25,49 @@ TOLD = ("delivered", "read")
 Json = dict[str, Any]
 
 
+class Band(Struct, frozen=True):
+    """Quartiles of a share over campaigns; null where there are none."""
+
+    p25: float | None
+    p50: float | None
+    p75: float | None
+
+
+class Earlier(Struct, frozen=True):
+    """The campaigns before, at one age."""
+
+    campaigns: Count
+    delivered_share: Band
+    read_share: Band
+
+
+class AtAge(Struct, frozen=True):
+    """How far messages had come at an age."""
+
+    age_seconds: Count
+    accepted: Count
+    delivered: Count
+    read: Count
+    delivered_share: float | None
+    read_share: float | None
+    earlier: Earlier
+
+
+class SameAgeAnswer(Struct, frozen=True):
+    """How far a campaign's messages had come at each age, beside the campaigns before it."""
+
+    tenant: str
+    campaign: str
+    ages: list[AtAge]
+    earlier: list[str]
+    receipt: ReceiptShown
+
+
 class SameAgeView(View):
     """How far a campaign's messages had come at each age, beside the tenant's campaigns before it."""
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with shares by age, the quartiles of campaigns before it, and a receipt."""
-        checked_names(request.query, ())
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
 
         def queries(receipt: Receipt) -> Sequence[Query]:
@@ -73,5 +112,6 @@ ROUTES = (
         "/v1/tenants/{tenant}/campaigns/{campaign}/same-age",
         SameAgeView,
         "shares delivered and read by age since accepted, beside those of the campaigns before it",
+        SameAgeAnswer,
     ),
 )

@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from faust.web import View
+from msgspec import UNSET, Struct, UnsetType, field
 
 from tally.agents.clock import unix_ms
-from tally.schemas.buckets import MOST_BUCKETS, Bucket
+from tally.schemas.buckets import MOST_BUCKETS, Bucket, Interval
+from tally.streams.web.answers import ReceiptShown, TemplateNamed, Time
 from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import BadParameter, checked_name, checked_names, read_id, single
+from tally.streams.web.parameters import BadParameter, Name, Parameter, checked_name, read_id, single
 from tally.streams.web.responses import json_response
 from tally.streams.web.series_parameters import (
     A_QUEUE,
@@ -25,10 +27,73 @@ from tally.streams.web.series_parameters import (
     told,
 )
 from tally.tables.postgres import series
-from tally.tables.postgres.series import MOST_POINTS, Point, Wanted
+from tally.tables.postgres.series import MOST_POINTS, Attribution, Point, Wanted
 
 Json = dict[str, Any]
 PBX = "pbx"
+PBX_PARAMETER = Parameter(PBX, Name, "the PBX of the operator", "the name of a PBX")
+UNTOLD = 422
+
+
+Shown = dict[str, int]
+"""Counts of a bucket by the name of the number."""
+
+
+class BucketShown(Struct, frozen=True):
+    """A bucket of time."""
+
+    from_: Time = field(name="from")
+    to: Time
+    is_complete: bool
+    counters: Shown
+
+
+class GroupShown(Struct, frozen=True, kw_only=True):
+    """The numbers of one template, business number or market, by bucket."""
+
+    template: TemplateNamed | UnsetType = UNSET
+    number: str | UnsetType = UNSET
+    market: str | UnsetType = UNSET
+    totals: Shown
+    buckets: list[Shown]
+
+
+class FormerBucket(Struct, frozen=True):
+    """A bucket of the previous period."""
+
+    from_: Time = field(name="from")
+    to: Time
+    counters: Shown
+
+
+class Previous(Struct, frozen=True):
+    """As many buckets right before."""
+
+    from_: Time = field(name="from")
+    to: Time
+    totals: Shown
+    totals_at_same_time: Shown
+    buckets: list[FormerBucket]
+
+
+class SeriesAnswer(Struct, frozen=True, kw_only=True):
+    """Numbers over time."""
+
+    tenant: str
+    campaign: str | UnsetType = UNSET
+    pbx: str | UnsetType = UNSET
+    operator: str | UnsetType = UNSET
+    queue: str | UnsetType = UNSET
+    interval: Interval
+    timezone: str
+    attribution: Attribution
+    from_: Time = field(name="from")
+    to: Time
+    totals: Shown
+    buckets: list[BucketShown]
+    groups: list[GroupShown] | UnsetType = UNSET
+    previous: Previous | UnsetType = UNSET
+    receipt: ReceiptShown
 
 
 class SeriesView(View):
@@ -54,11 +119,7 @@ class OperatorSeriesView(View):
     async def get(self, request: web.Request, tenant: str, operator: str) -> web.Response:
         """Answer with the operator's numbers by bucket, and a receipt of what Postgres held."""
         query = {name: request.query.getall(name) for name in request.query}
-        checked_names(query, (*PARAMETERS, PBX))
-        named = {
-            "operator": checked_name("operator", operator),
-            PBX: checked_name(PBX, single(query, PBX) or ""),
-        }
+        named = {"operator": checked_name("operator", operator), PBX: single(query, PBX) or ""}
         return await _answer(request, tenant, named, AN_OPERATOR)
 
 
@@ -207,27 +268,35 @@ ROUTES = (
         "/v1/tenants/{tenant}/campaigns/{campaign}/series",
         SeriesView,
         "numbers of a campaign by minute, hour, day, week or month",
+        SeriesAnswer,
         PARAMETERS,
+        also=(UNTOLD,),
     ),
     Endpoint(
         "tenant_series",
         "/v1/tenants/{tenant}/series",
         TenantSeriesView,
         "numbers of all campaigns together by minute, hour, day, week or month",
+        SeriesAnswer,
         PARAMETERS,
+        also=(UNTOLD,),
     ),
     Endpoint(
         "operator_series",
         "/v1/tenants/{tenant}/operators/{operator}/series",
         OperatorSeriesView,
         "numbers of an operator by hour, day, week or month",
-        (*PARAMETERS, PBX),
+        SeriesAnswer,
+        (*PARAMETERS, PBX_PARAMETER),
+        also=(UNTOLD,),
     ),
     Endpoint(
         "queue_series",
         "/v1/tenants/{tenant}/queues/{queue}/series",
         QueueSeriesView,
         "connects and abandoned callers of a queue by minute, hour, day, week or month",
+        SeriesAnswer,
         PARAMETERS,
+        also=(UNTOLD,),
     ),
 )

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tally.schemas.buckets import (
     INTERVALS,
@@ -26,12 +26,32 @@ from tally.schemas.counters import BY_QUEUE
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import unix_ms
 from tally.schemas.grains import CAMPAIGN, OPERATOR, Grain
-from tally.streams.web.parameters import BadParameter, NotTold, checked_names, single
+from tally.streams.web.parameters import BadParameter, NotTold, Parameter, single
 from tally.tables.postgres.minutes import KEPT_HOURS
 from tally.tables.postgres.series import ATTRIBUTIONS, GROUPED, Attribution, GroupBy, possible
 
-PARAMETERS = ("interval", "attribution", "timezone", "from", "to", "counter", "group_by", "compare")
 COMPARED = "previous_period"
+MOST_COUNTERS = 100
+DAY_OR_INSTANT = Annotated[
+    str, Meta(extra_json_schema={"anyOf": [{"format": "date"}, {"format": "date-time"}]})
+]
+DAY_EXPECTED = "a date, or an instant with a zone"
+TIMEZONE = Parameter("timezone", str, "a name of IANA's list; UTC if not given", "an IANA name")
+COUNTER = Parameter(
+    "counter", str, "numbers; all that are told if not given", "names", MOST_COUNTERS, has_commas=True
+)
+PARAMETERS = (
+    Parameter("interval", Interval, "length of a bucket; day if not given"),
+    Parameter(
+        "attribution", Attribution, "by when it was sent, or by when things happened; send if not given"
+    ),
+    TIMEZONE,
+    Parameter("from", DAY_OR_INSTANT, "the first day, or where it begins", DAY_EXPECTED),
+    Parameter("to", DAY_OR_INSTANT, "the last day, or where it ends; now if not given", DAY_EXPECTED),
+    COUNTER,
+    Parameter("group_by", GroupBy, "what else buckets are divided by"),
+    Parameter("compare", Literal["previous_period"], "as many buckets right before, too"),
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BY_DEFAULT: Mapping[Interval, int] = {"minute": 60, "hour": 48, "day": 30, "week": 12, "month": 12}
 """How many buckets are shown where `from` is not given, the present one included."""
@@ -84,7 +104,6 @@ def read_series_query(
 
     Raises BadParameter for what cannot be read, and NotTold for what no cell can tell.
     """
-    checked_names(query, PARAMETERS)
     interval: Interval = _one_of(query, "interval", INTERVALS, "day")
     usual = "event" if interval == MINUTE else subject.attributions[0]
     attribution: Attribution = _one_of(query, "attribution", ATTRIBUTIONS, usual)

@@ -1,6 +1,6 @@
 """The read API: a stream of what changes, as server-sent events."""
 
-from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from aiohttp import web
 from faust.web import View
@@ -8,10 +8,14 @@ from faust.web import View
 from tally.agents.view.frames import read_vector
 from tally.streams.web.admission import IS_LET_IN
 from tally.streams.web.endpoints import Endpoint
-from tally.streams.web.parameters import BadParameter, checked_names, read_id, single
+from tally.streams.web.parameters import ID_EXPECTED, BadParameter, Id, Parameter, Query, read_id, single
 from tally.streams.web.viewers import STREAMS, Watched
 
-PARAMETERS = ("campaign", "campaigns", "operators")
+PARAMETERS = (
+    Parameter("campaign", Id, "all numbers of this campaign", ID_EXPECTED),
+    Parameter("campaigns", Literal["1"], "the list of campaigns"),
+    Parameter("operators", Literal["1"], "the list of operators"),
+)
 HEADERS = {
     "Content-Type": "text/event-stream",
     # A cache would replay old numbers; a proxy that compresses holds frames back until it has enough.
@@ -36,26 +40,18 @@ class StreamView(View):
         return response
 
 
-def read_watched(tenant: str, query: Mapping[str, Sequence[str]]) -> Watched:
+def read_watched(tenant: str, query: Query) -> Watched:
     """Return what a request asks to see. Raises BadParameter."""
-    checked_names(query, PARAMETERS)
     campaign = single(query, "campaign")
     watched = Watched(
         read_id("tenant", tenant),
         None if campaign is None else read_id("campaign", campaign),
-        _is_on(query, "campaigns"),
-        _is_on(query, "operators"),
+        "campaigns" in query,
+        "operators" in query,
     )
     if not watched.parts:
         raise BadParameter("expected is one of campaign=ID, campaigns=1, operators=1, or several")
     return watched
-
-
-def _is_on(query: Mapping[str, Sequence[str]], name: str) -> bool:
-    value = single(query, name)
-    if value not in (None, "1"):
-        raise BadParameter(f"{name} must be 1, or left out")
-    return value is not None
 
 
 ROUTES = (
@@ -64,6 +60,8 @@ ROUTES = (
         "/v1/tenants/{tenant}/stream",
         StreamView,
         "server-sent events: a snapshot, then each second what has changed, or a receipt",
+        None,
         PARAMETERS,
+        media_type=HEADERS["Content-Type"],
     ),
 )

@@ -1,0 +1,69 @@
+"""The read API: the templates of a campaign, page by page."""
+
+from aiohttp import web
+from faust.web import View
+from msgspec import Struct
+
+from tally.agents.view.queries import entity_tag
+from tally.schemas.bounds import TEMPLATES_SHOWN
+from tally.streams.web.answers import ReceiptShown, TemplateShown
+from tally.streams.web.cursors import of_pair, read_pair
+from tally.streams.web.endpoints import QUERIES, Endpoint
+from tally.streams.web.parameters import CURSOR, limit_parameter, read_id, single
+from tally.streams.web.responses import error_response, json_response, tagged, unchanged
+
+PARAMETERS = (CURSOR, limit_parameter(TEMPLATES_SHOWN.most, TEMPLATES_SHOWN.most))
+
+
+class TemplatesAnswer(Struct, frozen=True):
+    """A page of a campaign's templates, by name and language."""
+
+    tenant: str
+    campaign: str
+    templates: list[TemplateShown]
+    next_cursor: str | None
+    receipt: ReceiptShown
+
+
+class TemplatesView(View):
+    """A campaign's templates."""
+
+    async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
+        """Answer with one page of templates, the cursor of the next one and a receipt."""
+        queries = request.app[QUERIES]
+        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
+        query = {name: request.query.getall(name) for name in request.query}
+        cursor, limit = single(query, "cursor"), single(query, "limit")
+        after = None if cursor is None else read_pair(cursor)
+        receipt = queries.receipt(tenant, campaign)
+        found = queries.campaign(tenant, campaign)
+        if found is None:
+            return error_response(
+                404, "unknown_campaign", "nothing is counted for this campaign", receipt=receipt.answer()
+            )
+        page = await queries.templates(found, after, int(limit or TEMPLATES_SHOWN.most))
+        following = of_pair(page.following)
+        tag = entity_tag(receipt, [page.version], cursor, following)
+        if response := unchanged(request, tag):
+            return response
+        body = {
+            "tenant": tenant,
+            "campaign": campaign,
+            "templates": page.shown,
+            "next_cursor": following,
+            "receipt": receipt.answer(),
+        }
+        return json_response(body, headers=tagged(tag))
+
+
+ROUTES = (
+    Endpoint(
+        "templates",
+        "/v1/tenants/{tenant}/campaigns/{campaign}/templates",
+        TemplatesView,
+        "all templates of a campaign, page by page",
+        TemplatesAnswer,
+        PARAMETERS,
+        also=(304,),
+    ),
+)
