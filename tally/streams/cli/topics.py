@@ -8,6 +8,8 @@ from aiokafka.errors import KafkaError
 
 from tally.streams.cli.output import Json, console, fail, in_words, print_json, print_table
 from tally.streams.operations import topics
+from tally.streams.operations.asyncapi import asyncapi
+from tally.streams.operations.topic_problems import Wanted
 from tally.streams.settings import load
 
 app = typer.Typer(
@@ -36,6 +38,14 @@ def declare(
         console.print(f"altered {name}", highlight=False)
     if not done.created and not done.altered:
         console.print("all topics were there, as they must be", highlight=False)
+
+
+@app.command("asyncapi")
+def describe() -> None:
+    """Print what stands in each topic, who writes it and how it is kept, as AsyncAPI 3.0. Asks no broker."""
+    settings = load()
+    min_insync = Wanted(settings.replication_factor, settings.partitions).min_insync
+    print_json(asyncapi(settings.names, topics.wanted(settings), min_insync))
 
 
 @app.command()
