@@ -87,4 +87,4 @@ def test_every_example_fits_its_schema(document: Json) -> None:
                 error = next(judge.open_validator(media["schema"]).iter_errors(example["value"]), None)
                 assert error is None, (path, name, error)
                 seen += 1
-    assert seen or document is VIEW
+    assert seen

@@ -1,7 +1,10 @@
 """Endpoints, and the app keys under which a request finds what its view needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from typing import Any
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from faust.web import View
@@ -13,6 +16,9 @@ from tally.streams.web.admission import path_of, pattern_of
 from tally.streams.web.openapi import JSON, Answers, Operation
 from tally.streams.web.parameters import Parameter, check_query
 from tally.streams.web.responses import Handler
+
+EXAMPLES: Mapping[str, Any] = orjson.loads(files("tally.streams.web").joinpath("examples.json").read_bytes())
+"""Answers by the name of their endpoint (`tests/integration/test_web_examples.py` writes them)."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -48,7 +54,7 @@ class Endpoint(Struct, frozen=True):
     @property
     def operation(self) -> Operation:
         """What the published description says of it."""
-        answers = Answers(self.answer, self.also, self.media_type)
+        answers = Answers(self.answer, self.also, self.media_type, EXAMPLES.get(self.name))
         return Operation(self.name, "get", self.path, self.says, answers, self.parameters, self.needed)
 
 

@@ -53,6 +53,7 @@ class Answers(Struct, frozen=True):
     also: tuple[int, ...] = ()
     media_type: str | None = JSON
     """None where the answer has no body."""
+    example: Any = None
 
 
 class Body(Struct, frozen=True):
@@ -158,7 +159,10 @@ def _response(one: Operation, status: int, schemas: Mapping[Any, Json]) -> Json:
     if status != 200:
         return response | {"content": {JSON: {"schema": schemas[Error]}}}
     schema = {"type": "string"} if one.answers.type is None else schemas[one.answers.type]
-    return response | {"content": {one.answers.media_type: {"schema": schema}}}
+    content: Json = {"schema": schema}
+    if one.answers.example is not None:
+        content["examples"] = {one.name: {"value": one.answers.example}}
+    return response | {"content": {one.answers.media_type: content}}
 
 
 def _parameter(parameter: Parameter, place: str) -> Json:
