@@ -32,15 +32,17 @@ def document() -> Json:
 
 def test_the_description_is_valid(specification: Draft7Validator, document: Json) -> None:
     assert [error.message for error in specification.iter_errors(document)] == []
-    for change in (
-        lambda one: one["info"].pop("version"),
-        lambda one: one["operations"]["read-campaigns"].update(action="subscribe"),
-        lambda one: one["channels"]["campaigns"].update(topic="campaigns"),
-        lambda one: one["channels"]["campaigns"]["messages"]["campaigns"].update(contentType=7),
+    for at, wrong in (
+        (("info",), {"version": None}),
+        (("operations", "read-campaigns"), {"action": "subscribe"}),
+        (("channels", "campaigns"), {"topic": "campaigns"}),
+        (("channels", "campaigns", "messages", "campaigns"), {"contentType": 7}),
     ):
-        broken = deepcopy(document)
-        change(broken)
-        assert not specification.is_valid(broken)
+        part = broken = deepcopy(document)
+        for name in at:
+            part = part[name]
+        part.update(wrong)
+        assert not specification.is_valid(broken), at
 
 
 def test_the_command_prints_it_without_asking_a_broker(specification: Draft7Validator) -> None:

@@ -131,7 +131,8 @@ async def opened(app: web.Application) -> AsyncIterator[Door]:
 @asynccontextmanager
 async def gateway(keyring: Keyring) -> AsyncIterator[Door]:
     """Open a gateway that can publish nothing."""
-    apps = [App(name="shop", secrets=("s",), verify_token="v" * 16)]
+    given = {"name": "shop", "secrets": ["s"], "verify_token": "v" * 16}
+    apps = [App.model_validate(given)]
     metrics = MetricSet((*metrics_of(["shop"], results.TOPICS), *journal_metrics(process.PATHS)))
     clocks = Clocks(unix_ms, time.monotonic)
     observer = GatewayObserver(metrics, clocks)

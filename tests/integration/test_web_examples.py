@@ -95,4 +95,4 @@ async def test_each_example_is_what_is_answered() -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(dict(sorted((EXAMPLES | asyncio.run(answers())).items())), indent=1))  # noqa: T201
+    print(json.dumps(dict(sorted({**EXAMPLES, **asyncio.run(answers())}.items())), indent=1))  # noqa: T201

@@ -78,8 +78,8 @@ async def test_a_walk_sees_each_of_10_000_entries_once_while_others_come(api: Ap
         if (cursor := answer["next_cursor"]) is None:
             break
         assert pages <= 2 * ENTRIES / most, "the walk comes to an end"
-        if (number := next(more, None)) is not None:
-            put_entry(api.view, number)
+        if (added := next(more, None)) is not None:
+            put_entry(api.view, added)
     assert len(seen) == len(set(seen)), "each once"
     assert before <= set(seen)
     assert set(seen) <= set(known(api, name))

@@ -43,7 +43,8 @@ class Described:
     @cached_property
     def _components(self) -> Json:
         components = deepcopy(self.document["components"])
-        return components | {"schemas": {name: closed(one) for name, one in components["schemas"].items()}}
+        schemas = {name: closed(one) for name, one in components["schemas"].items()}
+        return {**components, "schemas": schemas}
 
     def validator(self, schema: Json) -> Draft202012Validator:
         """Return a validator of a schema of the description that knows all that it refers to."""

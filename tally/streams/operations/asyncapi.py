@@ -178,7 +178,7 @@ def asyncapi(names: Names, topics: Iterable[Topic], min_insync: int) -> Json:
 
 def _by_name(names: Names) -> dict[str, tuple[str, Described]]:
     """Return by a topic's full name what it is called here, and what stands in it."""
-    raw = {names.raw(topic): (topic, what) for topic, what in (RAW | OWN).items()}
+    raw = {names.raw(topic): (topic, what) for topic, what in (*RAW.items(), *OWN.items())}
     logs = {names.changelog(log): (log, LOGS[log]) for log in CHANGELOGS}
     return raw | logs | {names.facts: ("facts", FACTS)}
 

@@ -94,7 +94,7 @@ def _number(name: str) -> Any:
     said = Meta(description=derived.meaning if derived else BY_NAME[name].meaning)
     kind = "count" if derived else BY_NAME[name].kind
     shown = {"count": int, "map": dict[str, int], "seconds": Distribution}[kind]
-    return Annotated[shown, said] | UnsetType  # type: ignore[operator]
+    return Annotated[shown, said] | UnsetType
 
 
 # Which of them an answer has depends on the campaign's channel.

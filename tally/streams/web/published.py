@@ -9,7 +9,8 @@ from aiohttp import web
 from faust.web import View
 from msgspec import Struct
 
-from tally.streams.keys.access import Needed, Scope
+from tally.streams.keys.access import Needed
+from tally.streams.keys.key import Scope
 from tally.streams.web.openapi import Json, Operation, openapi
 from tally.streams.web.responses import json_response, tagged, unchanged
 

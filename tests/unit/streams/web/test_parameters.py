@@ -1,7 +1,7 @@
 """A parameter takes effect, or the request is refused."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -52,12 +52,17 @@ def test_a_cursor_of_names_leads_back_to_its_place(name: str, other: str) -> Non
 
 @given(st.text(max_size=40))
 def test_what_is_no_cursor_is_refused(text: str) -> None:
-    for read, write in ((read_campaign, of_campaign), (read_name, of_name), (read_pair, of_pair)):
+    pairs: list[tuple[Any, Any]] = [
+        (read_campaign, of_campaign),
+        (read_name, of_name),
+        (read_pair, of_pair),
+    ]
+    for read, write in pairs:
         try:
-            place = read(text)  # type: ignore[operator]
+            place = read(text)
         except BadParameter:
             continue
-        assert write(place) == text  # type: ignore[operator]
+        assert write(place) == text
 
 
 def test_the_last_page_has_no_cursor() -> None:
