@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tally.streams.gateway import described
 from tally.streams.gateway.process import PATHS
@@ -19,6 +20,11 @@ BOTH = pytest.mark.parametrize("document", [VIEW, GATEWAY], ids=["view", "gatewa
 
 def operations(document: Json) -> list[tuple[str, str, Json]]:
     return [(path, method, one) for path, ways in document["paths"].items() for method, one in ways.items()]
+
+
+@BOTH
+def test_the_description_is_valid(document: Json) -> None:
+    OpenAPIV31SpecValidator(document).validate()
 
 
 @BOTH
