@@ -12,7 +12,7 @@ from tally.schemas.keys import Template
 from tally.streams.web.parameters import CURSOR
 from tally.streams.web.routes import READ_API
 from tests.support.view_rows import PROMO, put, put_operator
-from tests.support.web_api import OPERATORS, Api
+from tests.support.web_api import OPERATORS, Api, serving
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 
@@ -61,7 +61,12 @@ async def test_every_address_with_a_cursor_is_walked_here() -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_a_walk_sees_each_of_10_000_entries_once_while_others_come(api: Api, path: str) -> None:
+async def test_a_walk_sees_each_of_10_000_entries_once_while_others_come(path: str) -> None:
+    async with serving(debug=False) as api:
+        await walk(api, path)
+
+
+async def walk(api: Api, path: str) -> None:
     name, identity, put_entry, most = LISTS[path]
     for number in range(ENTRIES):
         put_entry(api.view, number)
