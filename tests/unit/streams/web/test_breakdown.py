@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from tally.streams.web.breakdown import MOST_GROUPS, Asked, answered, read_breakdown
-from tally.streams.web.parameters import BadParameter, NotTold
+from tally.streams.web.breakdown import MOST_GROUPS, PARAMETERS, Asked, answered, read_breakdown
+from tally.streams.web.parameters import BadParameter, NotTold, check_query
 from tally.tables.postgres.breakdown import WAYS, Group
 
 
 def asked(**query: str) -> Asked:
-    return read_breakdown({name: [value] for name, value in query.items()})
+    given = {name: [value] for name, value in query.items()}
+    check_query(given, PARAMETERS)
+    return read_breakdown(given)
 
 
 @pytest.mark.parametrize("by", WAYS)
