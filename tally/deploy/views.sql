@@ -17,18 +17,18 @@ BEGIN
     WHERE attrelid = 'tally.counters'::regclass AND attnum > 0 AND NOT attisdropped
         AND attname NOT IN (
             'generation', 'tenant', 'campaign', 'template_name', 'template_language', 'grain',
-            'partition', 'next_offset', 'first_ms', 'last_ms', 'labels', 'contacts', 'attempts',
-            'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled', 'duplicates',
-            'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied', 'delivered_late', 'read',
-            'read_late', 'failed_after_send', 'failed_then_delivered', 'contacts_accepted',
-            'replied', 'replied_last_touch', 'replied_quoted', 'clicked', 'clicked_implied',
-            'requested', 'attempted', 'answered', 'busy', 'no_answer', 'rejected', 'unreachable',
-            'congestion', 'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human',
-            'answered_machine', 'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms',
-            'queue_wait_ms', 'queue_joins', 'queue_abandoned', 'queue_timeouts', 'queue_waiting',
-            'connects', 'ring_no_answer', 'errors', 'pricing', 'hangup_causes', 'queues',
-            'queue_waits', 'memberships', 'legs', 'description', 'time_to_deliver', 'time_to_read',
-            'epoch', 'updated_at'
+            'partition', 'next_offset', 'first_ms', 'last_ms', 'labels', 'channels', 'contacts',
+            'attempts', 'queued', 'accepted', 'failed_at_send', 'skipped', 'cancelled',
+            'duplicates', 'claimed_elsewhere', 'sent', 'delivered', 'delivered_implied',
+            'delivered_late', 'read', 'read_late', 'failed_after_send', 'failed_then_delivered',
+            'contacts_accepted', 'replied', 'replied_last_touch', 'replied_quoted', 'clicked',
+            'clicked_implied', 'requested', 'attempted', 'answered', 'busy', 'no_answer',
+            'rejected', 'unreachable', 'congestion', 'call_cancelled', 'call_failed',
+            'ended_unknown', 'answered_human', 'answered_machine', 'answered_unknown', 'dropped',
+            'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms', 'queue_joins', 'queue_abandoned',
+            'queue_timeouts', 'queue_waiting', 'connects', 'ring_no_answer', 'errors', 'pricing',
+            'hangup_causes', 'queues', 'queue_waits', 'memberships', 'legs', 'description',
+            'time_to_deliver', 'time_to_read', 'epoch', 'updated_at'
         );
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'tally.counters has columns that this version of Tally does not know: %', unknown
@@ -230,6 +230,56 @@ ALTER TABLE tally.cell_sums
     ADD COLUMN IF NOT EXISTS connects bigint,
     ADD COLUMN IF NOT EXISTS ring_no_answer bigint;
 
+ALTER TABLE tally.tenant_sums
+    ADD COLUMN IF NOT EXISTS contacts bigint,
+    ADD COLUMN IF NOT EXISTS attempts bigint,
+    ADD COLUMN IF NOT EXISTS queued bigint,
+    ADD COLUMN IF NOT EXISTS accepted bigint,
+    ADD COLUMN IF NOT EXISTS failed_at_send bigint,
+    ADD COLUMN IF NOT EXISTS skipped bigint,
+    ADD COLUMN IF NOT EXISTS cancelled bigint,
+    ADD COLUMN IF NOT EXISTS duplicates bigint,
+    ADD COLUMN IF NOT EXISTS claimed_elsewhere bigint,
+    ADD COLUMN IF NOT EXISTS sent bigint,
+    ADD COLUMN IF NOT EXISTS delivered bigint,
+    ADD COLUMN IF NOT EXISTS delivered_implied bigint,
+    ADD COLUMN IF NOT EXISTS delivered_late bigint,
+    ADD COLUMN IF NOT EXISTS read bigint,
+    ADD COLUMN IF NOT EXISTS read_late bigint,
+    ADD COLUMN IF NOT EXISTS failed_after_send bigint,
+    ADD COLUMN IF NOT EXISTS failed_then_delivered bigint,
+    ADD COLUMN IF NOT EXISTS contacts_accepted bigint,
+    ADD COLUMN IF NOT EXISTS replied bigint,
+    ADD COLUMN IF NOT EXISTS replied_last_touch bigint,
+    ADD COLUMN IF NOT EXISTS replied_quoted bigint,
+    ADD COLUMN IF NOT EXISTS clicked bigint,
+    ADD COLUMN IF NOT EXISTS clicked_implied bigint,
+    ADD COLUMN IF NOT EXISTS requested bigint,
+    ADD COLUMN IF NOT EXISTS attempted bigint,
+    ADD COLUMN IF NOT EXISTS answered bigint,
+    ADD COLUMN IF NOT EXISTS busy bigint,
+    ADD COLUMN IF NOT EXISTS no_answer bigint,
+    ADD COLUMN IF NOT EXISTS rejected bigint,
+    ADD COLUMN IF NOT EXISTS unreachable bigint,
+    ADD COLUMN IF NOT EXISTS congestion bigint,
+    ADD COLUMN IF NOT EXISTS call_cancelled bigint,
+    ADD COLUMN IF NOT EXISTS call_failed bigint,
+    ADD COLUMN IF NOT EXISTS ended_unknown bigint,
+    ADD COLUMN IF NOT EXISTS answered_human bigint,
+    ADD COLUMN IF NOT EXISTS answered_machine bigint,
+    ADD COLUMN IF NOT EXISTS answered_unknown bigint,
+    ADD COLUMN IF NOT EXISTS dropped bigint,
+    ADD COLUMN IF NOT EXISTS connected_ms bigint,
+    ADD COLUMN IF NOT EXISTS talk_ms bigint,
+    ADD COLUMN IF NOT EXISTS hold_ms bigint,
+    ADD COLUMN IF NOT EXISTS queue_wait_ms bigint,
+    ADD COLUMN IF NOT EXISTS queue_joins bigint,
+    ADD COLUMN IF NOT EXISTS queue_abandoned bigint,
+    ADD COLUMN IF NOT EXISTS queue_timeouts bigint,
+    ADD COLUMN IF NOT EXISTS queue_waiting bigint,
+    ADD COLUMN IF NOT EXISTS connects bigint,
+    ADD COLUMN IF NOT EXISTS ring_no_answer bigint;
+
 ALTER TABLE tally.cells_by_market
     ADD COLUMN IF NOT EXISTS contacts bigint,
     ADD COLUMN IF NOT EXISTS attempts bigint,
@@ -347,10 +397,31 @@ BEGIN
     END IF;
 END $$;
 
-DROP VIEW IF EXISTS tally.cuts;
+DROP FUNCTION IF EXISTS tally.campaign_days(text, text, text, date, date);
+DROP FUNCTION IF EXISTS tally.campaign_activity_days(text, text, text, date, date);
+DROP FUNCTION IF EXISTS tally.tenant_days(text, text, date, date);
+DROP FUNCTION IF EXISTS tally.tenant_activity_days(text, text, date, date);
+DROP FUNCTION IF EXISTS tally.operator_days(text, text, text, text, date, date);
+DROP FUNCTION IF EXISTS tally.queue_days(text, text, text, date, date);
 DROP VIEW IF EXISTS tally.operator_stats;
 DROP VIEW IF EXISTS tally.campaign_stats;
 DROP VIEW IF EXISTS tally.campaign_template_stats;
+DROP VIEW IF EXISTS tally.cuts;
+
+-- Each row is of a partition: which moment of the fold it shows. One that is not read yet has no moment.
+CREATE VIEW tally.cuts AS
+SELECT
+    generation,
+    partition,
+    coalesce(seq, 0) AS seq,
+    to_timestamp(cut_at_ms / 1000.0) AS cut_at,
+    NOT coalesce(is_cut AND is_pruned, is_empty) AS catching_up,
+    (
+        SELECT count(*) FROM tally.withheld
+        WHERE withheld.generation = known.generation AND withheld.partition = known.partition
+    ) AS withheld
+FROM (SELECT * FROM tally.partitions FULL JOIN tally.sink_progress USING (generation, partition)) AS known
+WHERE generation = (SELECT generation FROM tally.current_generation);
 
 -- Each row is of a template of a campaign, or the script of a voice campaign.
 -- Those that came to zeros do not show.
@@ -360,6 +431,11 @@ SELECT
     campaign,
     template_name,
     template_language,
+    CASE
+        WHEN bool_or('voice' = ANY (channels)) AND NOT bool_or('whatsapp' = ANY (channels)) THEN 'voice'
+        ELSE 'whatsapp'
+    END AS channel,
+    tally.smallest_of(jsonb_agg(to_jsonb(labels)), 8) AS template_ids,
     sum(contacts)::bigint AS contacts,
     sum(attempts)::bigint AS attempts,
     sum(queued)::bigint AS queued,
@@ -417,10 +493,26 @@ SELECT
     tally.sum_entries(jsonb_agg(queue_waits)) AS queue_waits,
     tally.summarise_seconds(jsonb_agg(time_to_deliver)) AS time_to_deliver,
     tally.summarise_seconds(jsonb_agg(time_to_read)) AS time_to_read,
-    EXISTS (
-        SELECT FROM tally.sink_progress
-        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
-    ) AS catching_up,
+    sum(delivered)::bigint::double precision
+        / nullif(sum(accepted)::bigint, 0) AS delivery_rate,
+    sum(read)::bigint::double precision
+        / nullif(sum(delivered)::bigint, 0) AS read_rate,
+    sum(replied)::bigint::double precision
+        / nullif(sum(contacts_accepted)::bigint, 0) AS reply_rate,
+    sum(failed_at_send + failed_after_send)::bigint::double precision
+        / nullif(sum(attempts)::bigint, 0) AS failure_rate,
+    sum(answered)::bigint::double precision
+        / nullif(sum(attempted)::bigint, 0) AS answer_rate,
+    sum(dropped)::bigint::double precision
+        / nullif(sum(answered_human)::bigint, 0) AS drop_rate,
+    sum(queue_abandoned)::bigint::double precision
+        / nullif(sum(queue_joins)::bigint, 0) AS abandon_rate,
+    sum(clicked)::bigint::double precision
+        / nullif(sum(delivered)::bigint, 0) AS click_rate,
+    to_timestamp(min(first_ms) / 1000.0) AS first_activity,
+    to_timestamp(max(last_ms) / 1000.0) AS last_activity,
+    max(updated_at) AS updated_at,
+    (SELECT coalesce(bool_or(catching_up), true) FROM tally.cuts) AS catching_up,
     (
         SELECT count(*) FROM tally.withheld
         WHERE generation = (SELECT generation FROM tally.current_generation)
@@ -430,21 +522,21 @@ SELECT
 FROM tally.counters
 WHERE generation = (SELECT generation FROM tally.current_generation)
     AND grain = 'template'
-    AND (
-        greatest(
-            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
-            claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
-            failed_after_send, failed_then_delivered, contacts_accepted, replied,
-            replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted,
-            answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled,
-            call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped,
-            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
-            queue_timeouts, queue_waiting, connects, ring_no_answer
-        ) > 0
-        OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
-        queue_waits <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
-    )
-GROUP BY tenant, campaign, template_name, template_language;
+GROUP BY tenant, campaign, template_name, template_language
+HAVING bool_or(
+    greatest(
+        contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer
+    ) > 0
+    OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR queue_waits
+    <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
+);
 
 -- Each row is of a campaign.
 -- Those that came to zeros do not show.
@@ -452,6 +544,10 @@ CREATE VIEW tally.campaign_stats AS
 SELECT
     tenant,
     campaign,
+    CASE
+        WHEN bool_or('voice' = ANY (channels)) AND NOT bool_or('whatsapp' = ANY (channels)) THEN 'voice'
+        ELSE 'whatsapp'
+    END AS channel,
     (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'name='))[1] AS name,
     (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'status='))[1] AS status,
     to_jsonb(tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'tag=')) AS tags,
@@ -460,6 +556,7 @@ SELECT
         'per_day', (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'limit.per_day='))[1]::bigint,
         'per_second', (tally.entries_of(tally.sum_entries(jsonb_agg(description)), 'limit.per_second='))[1]::bigint
     )) AS limits,
+    tally.smallest_of(jsonb_agg(to_jsonb(labels)), NULL) AS template_ids,
     coalesce(sum(contacts) FILTER (WHERE grain = 'template'), 0)::bigint AS contacts,
     coalesce(sum(attempts) FILTER (WHERE grain = 'template'), 0)::bigint AS attempts,
     coalesce(sum(queued) FILTER (WHERE grain = 'template'), 0)::bigint AS queued,
@@ -517,10 +614,26 @@ SELECT
     tally.sum_entries(jsonb_agg(queue_waits) FILTER (WHERE grain = 'template')) AS queue_waits,
     tally.summarise_seconds(jsonb_agg(time_to_deliver) FILTER (WHERE grain = 'template')) AS time_to_deliver,
     tally.summarise_seconds(jsonb_agg(time_to_read) FILTER (WHERE grain = 'template')) AS time_to_read,
-    EXISTS (
-        SELECT FROM tally.sink_progress
-        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
-    ) AS catching_up,
+    coalesce(sum(delivered) FILTER (WHERE grain = 'template'), 0)::bigint::double precision
+        / nullif(coalesce(sum(accepted) FILTER (WHERE grain = 'template'), 0)::bigint, 0) AS delivery_rate,
+    coalesce(sum(read) FILTER (WHERE grain = 'template'), 0)::bigint::double precision
+        / nullif(coalesce(sum(delivered) FILTER (WHERE grain = 'template'), 0)::bigint, 0) AS read_rate,
+    coalesce(sum(replied) FILTER (WHERE grain = 'campaign'), 0)::bigint::double precision
+        / nullif(coalesce(sum(contacts_accepted) FILTER (WHERE grain = 'campaign'), 0)::bigint, 0) AS reply_rate,
+    coalesce(sum(failed_at_send + failed_after_send) FILTER (WHERE grain = 'template'), 0)::bigint::double precision
+        / nullif(coalesce(sum(attempts) FILTER (WHERE grain = 'template'), 0)::bigint, 0) AS failure_rate,
+    coalesce(sum(answered) FILTER (WHERE grain = 'template'), 0)::bigint::double precision
+        / nullif(coalesce(sum(attempted) FILTER (WHERE grain = 'template'), 0)::bigint, 0) AS answer_rate,
+    coalesce(sum(dropped) FILTER (WHERE grain = 'template'), 0)::bigint::double precision
+        / nullif(coalesce(sum(answered_human) FILTER (WHERE grain = 'template'), 0)::bigint, 0) AS drop_rate,
+    coalesce(sum(queue_abandoned) FILTER (WHERE grain = 'template'), 0)::bigint::double precision
+        / nullif(coalesce(sum(queue_joins) FILTER (WHERE grain = 'template'), 0)::bigint, 0) AS abandon_rate,
+    coalesce(sum(clicked) FILTER (WHERE grain = 'template'), 0)::bigint::double precision
+        / nullif(coalesce(sum(delivered) FILTER (WHERE grain = 'template'), 0)::bigint, 0) AS click_rate,
+    to_timestamp(min(first_ms) / 1000.0) AS first_activity,
+    to_timestamp(max(last_ms) / 1000.0) AS last_activity,
+    max(updated_at) AS updated_at,
+    (SELECT coalesce(bool_or(catching_up), true) FROM tally.cuts) AS catching_up,
     (
         SELECT count(*) FROM tally.withheld
         WHERE generation = (SELECT generation FROM tally.current_generation)
@@ -530,22 +643,21 @@ SELECT
 FROM tally.counters
 WHERE generation = (SELECT generation FROM tally.current_generation)
     AND grain IN ('campaign', 'template')
-    AND (
-        greatest(
-            contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
-            claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
-            failed_after_send, failed_then_delivered, contacts_accepted, replied,
-            replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted,
-            answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled,
-            call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped,
-            connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned,
-            queue_timeouts, queue_waiting, connects, ring_no_answer
-        ) > 0
-        OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR
-        queue_waits <> '{}' OR description <> '{}' OR time_to_deliver <> '{}' OR time_to_read <>
-        '{}'
-    )
-GROUP BY tenant, campaign;
+GROUP BY tenant, campaign
+HAVING bool_or(
+    greatest(
+        contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer
+    ) > 0
+    OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR queue_waits
+    <> '{}' OR description <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
+);
 
 -- Each row is of an operator at one PBX; the tenant is empty where nobody said whose PBX it is.
 -- Those that came to zeros do not show.
@@ -557,10 +669,10 @@ SELECT
     sum(talk_ms)::bigint AS talk_ms,
     sum(connects)::bigint AS connects,
     sum(ring_no_answer)::bigint AS ring_no_answer,
-    EXISTS (
-        SELECT FROM tally.sink_progress
-        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
-    ) AS catching_up,
+    to_timestamp(min(first_ms) / 1000.0) AS first_activity,
+    to_timestamp(max(last_ms) / 1000.0) AS last_activity,
+    max(updated_at) AS updated_at,
+    (SELECT coalesce(bool_or(catching_up), true) FROM tally.cuts) AS catching_up,
     (
         SELECT count(*) FROM tally.withheld
         WHERE generation = (SELECT generation FROM tally.current_generation)
@@ -570,27 +682,602 @@ SELECT
 FROM tally.counters
 WHERE generation = (SELECT generation FROM tally.current_generation)
     AND grain = 'operator'
-    AND (
-        greatest(
-            talk_ms, connects, ring_no_answer
-        ) > 0
-        OR memberships <> '{}' OR legs <> '{}'
-    )
-GROUP BY tenant, template_name, template_language;
+GROUP BY tenant, template_name, template_language
+HAVING bool_or(
+    greatest(
+        talk_ms, connects, ring_no_answer
+    ) > 0
+    OR memberships <> '{}' OR legs <> '{}'
+);
 
--- Each row is of a partition: which moment of the fold it shows.
-CREATE VIEW tally.cuts AS
-SELECT
-    generation,
-    partition,
-    seq,
-    to_timestamp(cut_at_ms / 1000.0) AS cut_at,
-    NOT is_cut AS catching_up,
-    (
-        SELECT count(*) FROM tally.withheld
-        WHERE withheld.generation = sink_progress.generation
-            AND withheld.partition = sink_progress.partition
-    ) AS withheld
-FROM tally.sink_progress
-WHERE generation = (SELECT generation FROM tally.current_generation);
+-- Numbers by day of a campaign's sends.
+CREATE FUNCTION tally.campaign_days(tenant text, campaign text, timezone text, from_day date, to_day date)
+RETURNS TABLE (
+    day date,
+    begins timestamptz,
+    ends timestamptz,
+    contacts bigint,
+    attempts bigint,
+    queued bigint,
+    accepted bigint,
+    failed_at_send bigint,
+    skipped bigint,
+    cancelled bigint,
+    duplicates bigint,
+    claimed_elsewhere bigint,
+    sent bigint,
+    delivered bigint,
+    delivered_implied bigint,
+    delivered_late bigint,
+    read bigint,
+    read_late bigint,
+    failed_after_send bigint,
+    failed_then_delivered bigint,
+    contacts_accepted bigint,
+    replied bigint,
+    replied_last_touch bigint,
+    replied_quoted bigint,
+    clicked bigint,
+    clicked_implied bigint,
+    requested bigint,
+    attempted bigint,
+    answered bigint,
+    busy bigint,
+    no_answer bigint,
+    rejected bigint,
+    unreachable bigint,
+    congestion bigint,
+    call_cancelled bigint,
+    call_failed bigint,
+    ended_unknown bigint,
+    answered_human bigint,
+    answered_machine bigint,
+    answered_unknown bigint,
+    dropped bigint,
+    connected_ms bigint,
+    talk_ms bigint,
+    hold_ms bigint,
+    queue_wait_ms bigint,
+    queue_joins bigint,
+    queue_abandoned bigint,
+    queue_timeouts bigint,
+    queue_waiting bigint,
+    connects bigint,
+    ring_no_answer bigint,
+    failed bigint,
+    in_flight bigint,
+    catching_up boolean,
+    withheld bigint
+)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 366
+AS $$
+    WITH days AS MATERIALIZED (
+        SELECT * FROM tally.days($3, $4, $5)
+    ), span AS MATERIALIZED (
+        SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), counted AS (
+        SELECT
+            width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
+            coalesce(sum(contacts), 0)::bigint AS contacts,
+            coalesce(sum(attempts), 0)::bigint AS attempts,
+            coalesce(sum(queued), 0)::bigint AS queued,
+            coalesce(sum(accepted), 0)::bigint AS accepted,
+            coalesce(sum(failed_at_send), 0)::bigint AS failed_at_send,
+            coalesce(sum(skipped), 0)::bigint AS skipped,
+            coalesce(sum(cancelled), 0)::bigint AS cancelled,
+            coalesce(sum(duplicates), 0)::bigint AS duplicates,
+            coalesce(sum(claimed_elsewhere), 0)::bigint AS claimed_elsewhere,
+            coalesce(sum(sent), 0)::bigint AS sent,
+            coalesce(sum(delivered), 0)::bigint AS delivered,
+            coalesce(sum(delivered_implied), 0)::bigint AS delivered_implied,
+            coalesce(sum(delivered_late), 0)::bigint AS delivered_late,
+            coalesce(sum(read), 0)::bigint AS read,
+            coalesce(sum(read_late), 0)::bigint AS read_late,
+            coalesce(sum(failed_after_send), 0)::bigint AS failed_after_send,
+            coalesce(sum(failed_then_delivered), 0)::bigint AS failed_then_delivered,
+            coalesce(sum(contacts_accepted), 0)::bigint AS contacts_accepted,
+            coalesce(sum(replied), 0)::bigint AS replied,
+            coalesce(sum(replied_last_touch), 0)::bigint AS replied_last_touch,
+            coalesce(sum(replied_quoted), 0)::bigint AS replied_quoted,
+            coalesce(sum(clicked), 0)::bigint AS clicked,
+            coalesce(sum(clicked_implied), 0)::bigint AS clicked_implied,
+            coalesce(sum(requested), 0)::bigint AS requested,
+            coalesce(sum(attempted), 0)::bigint AS attempted,
+            coalesce(sum(answered), 0)::bigint AS answered,
+            coalesce(sum(busy), 0)::bigint AS busy,
+            coalesce(sum(no_answer), 0)::bigint AS no_answer,
+            coalesce(sum(rejected), 0)::bigint AS rejected,
+            coalesce(sum(unreachable), 0)::bigint AS unreachable,
+            coalesce(sum(congestion), 0)::bigint AS congestion,
+            coalesce(sum(call_cancelled), 0)::bigint AS call_cancelled,
+            coalesce(sum(call_failed), 0)::bigint AS call_failed,
+            coalesce(sum(ended_unknown), 0)::bigint AS ended_unknown,
+            coalesce(sum(answered_human), 0)::bigint AS answered_human,
+            coalesce(sum(answered_machine), 0)::bigint AS answered_machine,
+            coalesce(sum(answered_unknown), 0)::bigint AS answered_unknown,
+            coalesce(sum(dropped), 0)::bigint AS dropped,
+            coalesce(sum(connected_ms), 0)::bigint AS connected_ms,
+            coalesce(sum(talk_ms), 0)::bigint AS talk_ms,
+            coalesce(sum(hold_ms), 0)::bigint AS hold_ms,
+            coalesce(sum(queue_wait_ms), 0)::bigint AS queue_wait_ms,
+            coalesce(sum(queue_joins), 0)::bigint AS queue_joins,
+            coalesce(sum(queue_abandoned), 0)::bigint AS queue_abandoned,
+            coalesce(sum(queue_timeouts), 0)::bigint AS queue_timeouts,
+            coalesce(sum(queue_waiting), 0)::bigint AS queue_waiting,
+            coalesce(sum(connects), 0)::bigint AS connects,
+            coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer,
+            coalesce(sum(failed_at_send), 0)::bigint + coalesce(sum(failed_after_send), 0)::bigint AS failed,
+            coalesce(sum(accepted), 0)::bigint - coalesce(sum(delivered), 0)::bigint - coalesce(sum(failed_after_send), 0)::bigint AS in_flight
+        FROM tally.cell_sums AS held
+        WHERE held.generation = (SELECT generation FROM tally.current_generation)
+            AND held.tenant = $1 AND held.campaign = $2
+            AND held.quarter >= (SELECT span.begins[1] FROM span)
+            AND held.quarter < (SELECT span.ends FROM span)
+        GROUP BY 1
+    )
+    SELECT
+        known.day, known.begins, known.ends,
+        coalesce(counted.contacts, 0),
+        coalesce(counted.attempts, 0),
+        coalesce(counted.queued, 0),
+        coalesce(counted.accepted, 0),
+        coalesce(counted.failed_at_send, 0),
+        coalesce(counted.skipped, 0),
+        coalesce(counted.cancelled, 0),
+        coalesce(counted.duplicates, 0),
+        coalesce(counted.claimed_elsewhere, 0),
+        coalesce(counted.sent, 0),
+        coalesce(counted.delivered, 0),
+        coalesce(counted.delivered_implied, 0),
+        coalesce(counted.delivered_late, 0),
+        coalesce(counted.read, 0),
+        coalesce(counted.read_late, 0),
+        coalesce(counted.failed_after_send, 0),
+        coalesce(counted.failed_then_delivered, 0),
+        coalesce(counted.contacts_accepted, 0),
+        coalesce(counted.replied, 0),
+        coalesce(counted.replied_last_touch, 0),
+        coalesce(counted.replied_quoted, 0),
+        coalesce(counted.clicked, 0),
+        coalesce(counted.clicked_implied, 0),
+        coalesce(counted.requested, 0),
+        coalesce(counted.attempted, 0),
+        coalesce(counted.answered, 0),
+        coalesce(counted.busy, 0),
+        coalesce(counted.no_answer, 0),
+        coalesce(counted.rejected, 0),
+        coalesce(counted.unreachable, 0),
+        coalesce(counted.congestion, 0),
+        coalesce(counted.call_cancelled, 0),
+        coalesce(counted.call_failed, 0),
+        coalesce(counted.ended_unknown, 0),
+        coalesce(counted.answered_human, 0),
+        coalesce(counted.answered_machine, 0),
+        coalesce(counted.answered_unknown, 0),
+        coalesce(counted.dropped, 0),
+        coalesce(counted.connected_ms, 0),
+        coalesce(counted.talk_ms, 0),
+        coalesce(counted.hold_ms, 0),
+        coalesce(counted.queue_wait_ms, 0),
+        coalesce(counted.queue_joins, 0),
+        coalesce(counted.queue_abandoned, 0),
+        coalesce(counted.queue_timeouts, 0),
+        coalesce(counted.queue_waiting, 0),
+        coalesce(counted.connects, 0),
+        coalesce(counted.ring_no_answer, 0),
+        coalesce(counted.failed, 0),
+        coalesce(counted.in_flight, 0),
+        (SELECT coalesce(bool_or(cuts.catching_up), true) FROM tally.cuts),
+        (SELECT tally.withheld_of($1, $2))
+    FROM (SELECT *, row_number() OVER (ORDER BY days.begins) AS nth FROM days) AS known
+    LEFT JOIN counted USING (nth)
+    ORDER BY known.day
+$$;
+
+-- Numbers by day of what happened to a campaign's sends, whenever they were sent.
+CREATE FUNCTION tally.campaign_activity_days(tenant text, campaign text, timezone text, from_day date, to_day date)
+RETURNS TABLE (
+    day date,
+    begins timestamptz,
+    ends timestamptz,
+    accepted bigint,
+    sent bigint,
+    delivered bigint,
+    read bigint,
+    failed bigint,
+    replied bigint,
+    clicked bigint,
+    attempted bigint,
+    answered bigint,
+    dropped bigint,
+    connects bigint,
+    queue_abandoned bigint,
+    catching_up boolean,
+    withheld bigint
+)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 366
+AS $$
+    WITH days AS MATERIALIZED (
+        SELECT * FROM tally.days($3, $4, $5)
+    ), span AS MATERIALIZED (
+        SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), counted AS (
+        SELECT
+            width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
+            sum(accepted)::bigint AS accepted,
+            sum(sent)::bigint AS sent,
+            sum(delivered)::bigint AS delivered,
+            sum(read)::bigint AS read,
+            sum(failed)::bigint AS failed,
+            sum(replied)::bigint AS replied,
+            sum(clicked)::bigint AS clicked,
+            sum(attempted)::bigint AS attempted,
+            sum(answered)::bigint AS answered,
+            sum(dropped)::bigint AS dropped,
+            sum(connects)::bigint AS connects,
+            sum(queue_abandoned)::bigint AS queue_abandoned
+        FROM tally.activity_sums AS held
+        WHERE held.generation = (SELECT generation FROM tally.current_generation)
+            AND held.tenant = $1 AND held.campaign = $2
+            AND held.quarter >= (SELECT span.begins[1] FROM span)
+            AND held.quarter < (SELECT span.ends FROM span)
+        GROUP BY 1
+    )
+    SELECT
+        known.day, known.begins, known.ends,
+        coalesce(counted.accepted, 0),
+        coalesce(counted.sent, 0),
+        coalesce(counted.delivered, 0),
+        coalesce(counted.read, 0),
+        coalesce(counted.failed, 0),
+        coalesce(counted.replied, 0),
+        coalesce(counted.clicked, 0),
+        coalesce(counted.attempted, 0),
+        coalesce(counted.answered, 0),
+        coalesce(counted.dropped, 0),
+        coalesce(counted.connects, 0),
+        coalesce(counted.queue_abandoned, 0),
+        (SELECT coalesce(bool_or(cuts.catching_up), true) FROM tally.cuts),
+        (SELECT tally.withheld_of($1, $2))
+    FROM (SELECT *, row_number() OVER (ORDER BY days.begins) AS nth FROM days) AS known
+    LEFT JOIN counted USING (nth)
+    ORDER BY known.day
+$$;
+
+-- Numbers by day of the sends of all campaigns.
+CREATE FUNCTION tally.tenant_days(tenant text, timezone text, from_day date, to_day date)
+RETURNS TABLE (
+    day date,
+    begins timestamptz,
+    ends timestamptz,
+    contacts bigint,
+    attempts bigint,
+    queued bigint,
+    accepted bigint,
+    failed_at_send bigint,
+    skipped bigint,
+    cancelled bigint,
+    duplicates bigint,
+    claimed_elsewhere bigint,
+    sent bigint,
+    delivered bigint,
+    delivered_implied bigint,
+    delivered_late bigint,
+    read bigint,
+    read_late bigint,
+    failed_after_send bigint,
+    failed_then_delivered bigint,
+    contacts_accepted bigint,
+    replied bigint,
+    replied_last_touch bigint,
+    replied_quoted bigint,
+    clicked bigint,
+    clicked_implied bigint,
+    requested bigint,
+    attempted bigint,
+    answered bigint,
+    busy bigint,
+    no_answer bigint,
+    rejected bigint,
+    unreachable bigint,
+    congestion bigint,
+    call_cancelled bigint,
+    call_failed bigint,
+    ended_unknown bigint,
+    answered_human bigint,
+    answered_machine bigint,
+    answered_unknown bigint,
+    dropped bigint,
+    connected_ms bigint,
+    talk_ms bigint,
+    hold_ms bigint,
+    queue_wait_ms bigint,
+    queue_joins bigint,
+    queue_abandoned bigint,
+    queue_timeouts bigint,
+    queue_waiting bigint,
+    connects bigint,
+    ring_no_answer bigint,
+    failed bigint,
+    in_flight bigint,
+    catching_up boolean,
+    withheld bigint
+)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 366
+AS $$
+    WITH days AS MATERIALIZED (
+        SELECT * FROM tally.days($2, $3, $4)
+    ), span AS MATERIALIZED (
+        SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), counted AS (
+        SELECT
+            width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
+            coalesce(sum(contacts), 0)::bigint AS contacts,
+            coalesce(sum(attempts), 0)::bigint AS attempts,
+            coalesce(sum(queued), 0)::bigint AS queued,
+            coalesce(sum(accepted), 0)::bigint AS accepted,
+            coalesce(sum(failed_at_send), 0)::bigint AS failed_at_send,
+            coalesce(sum(skipped), 0)::bigint AS skipped,
+            coalesce(sum(cancelled), 0)::bigint AS cancelled,
+            coalesce(sum(duplicates), 0)::bigint AS duplicates,
+            coalesce(sum(claimed_elsewhere), 0)::bigint AS claimed_elsewhere,
+            coalesce(sum(sent), 0)::bigint AS sent,
+            coalesce(sum(delivered), 0)::bigint AS delivered,
+            coalesce(sum(delivered_implied), 0)::bigint AS delivered_implied,
+            coalesce(sum(delivered_late), 0)::bigint AS delivered_late,
+            coalesce(sum(read), 0)::bigint AS read,
+            coalesce(sum(read_late), 0)::bigint AS read_late,
+            coalesce(sum(failed_after_send), 0)::bigint AS failed_after_send,
+            coalesce(sum(failed_then_delivered), 0)::bigint AS failed_then_delivered,
+            coalesce(sum(contacts_accepted), 0)::bigint AS contacts_accepted,
+            coalesce(sum(replied), 0)::bigint AS replied,
+            coalesce(sum(replied_last_touch), 0)::bigint AS replied_last_touch,
+            coalesce(sum(replied_quoted), 0)::bigint AS replied_quoted,
+            coalesce(sum(clicked), 0)::bigint AS clicked,
+            coalesce(sum(clicked_implied), 0)::bigint AS clicked_implied,
+            coalesce(sum(requested), 0)::bigint AS requested,
+            coalesce(sum(attempted), 0)::bigint AS attempted,
+            coalesce(sum(answered), 0)::bigint AS answered,
+            coalesce(sum(busy), 0)::bigint AS busy,
+            coalesce(sum(no_answer), 0)::bigint AS no_answer,
+            coalesce(sum(rejected), 0)::bigint AS rejected,
+            coalesce(sum(unreachable), 0)::bigint AS unreachable,
+            coalesce(sum(congestion), 0)::bigint AS congestion,
+            coalesce(sum(call_cancelled), 0)::bigint AS call_cancelled,
+            coalesce(sum(call_failed), 0)::bigint AS call_failed,
+            coalesce(sum(ended_unknown), 0)::bigint AS ended_unknown,
+            coalesce(sum(answered_human), 0)::bigint AS answered_human,
+            coalesce(sum(answered_machine), 0)::bigint AS answered_machine,
+            coalesce(sum(answered_unknown), 0)::bigint AS answered_unknown,
+            coalesce(sum(dropped), 0)::bigint AS dropped,
+            coalesce(sum(connected_ms), 0)::bigint AS connected_ms,
+            coalesce(sum(talk_ms), 0)::bigint AS talk_ms,
+            coalesce(sum(hold_ms), 0)::bigint AS hold_ms,
+            coalesce(sum(queue_wait_ms), 0)::bigint AS queue_wait_ms,
+            coalesce(sum(queue_joins), 0)::bigint AS queue_joins,
+            coalesce(sum(queue_abandoned), 0)::bigint AS queue_abandoned,
+            coalesce(sum(queue_timeouts), 0)::bigint AS queue_timeouts,
+            coalesce(sum(queue_waiting), 0)::bigint AS queue_waiting,
+            coalesce(sum(connects), 0)::bigint AS connects,
+            coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer,
+            coalesce(sum(failed_at_send), 0)::bigint + coalesce(sum(failed_after_send), 0)::bigint AS failed,
+            coalesce(sum(accepted), 0)::bigint - coalesce(sum(delivered), 0)::bigint - coalesce(sum(failed_after_send), 0)::bigint AS in_flight
+        FROM tally.tenant_sums AS held
+        WHERE held.generation = (SELECT generation FROM tally.current_generation)
+            AND held.tenant = $1
+            AND held.quarter >= (SELECT span.begins[1] FROM span)
+            AND held.quarter < (SELECT span.ends FROM span)
+        GROUP BY 1
+    )
+    SELECT
+        known.day, known.begins, known.ends,
+        coalesce(counted.contacts, 0),
+        coalesce(counted.attempts, 0),
+        coalesce(counted.queued, 0),
+        coalesce(counted.accepted, 0),
+        coalesce(counted.failed_at_send, 0),
+        coalesce(counted.skipped, 0),
+        coalesce(counted.cancelled, 0),
+        coalesce(counted.duplicates, 0),
+        coalesce(counted.claimed_elsewhere, 0),
+        coalesce(counted.sent, 0),
+        coalesce(counted.delivered, 0),
+        coalesce(counted.delivered_implied, 0),
+        coalesce(counted.delivered_late, 0),
+        coalesce(counted.read, 0),
+        coalesce(counted.read_late, 0),
+        coalesce(counted.failed_after_send, 0),
+        coalesce(counted.failed_then_delivered, 0),
+        coalesce(counted.contacts_accepted, 0),
+        coalesce(counted.replied, 0),
+        coalesce(counted.replied_last_touch, 0),
+        coalesce(counted.replied_quoted, 0),
+        coalesce(counted.clicked, 0),
+        coalesce(counted.clicked_implied, 0),
+        coalesce(counted.requested, 0),
+        coalesce(counted.attempted, 0),
+        coalesce(counted.answered, 0),
+        coalesce(counted.busy, 0),
+        coalesce(counted.no_answer, 0),
+        coalesce(counted.rejected, 0),
+        coalesce(counted.unreachable, 0),
+        coalesce(counted.congestion, 0),
+        coalesce(counted.call_cancelled, 0),
+        coalesce(counted.call_failed, 0),
+        coalesce(counted.ended_unknown, 0),
+        coalesce(counted.answered_human, 0),
+        coalesce(counted.answered_machine, 0),
+        coalesce(counted.answered_unknown, 0),
+        coalesce(counted.dropped, 0),
+        coalesce(counted.connected_ms, 0),
+        coalesce(counted.talk_ms, 0),
+        coalesce(counted.hold_ms, 0),
+        coalesce(counted.queue_wait_ms, 0),
+        coalesce(counted.queue_joins, 0),
+        coalesce(counted.queue_abandoned, 0),
+        coalesce(counted.queue_timeouts, 0),
+        coalesce(counted.queue_waiting, 0),
+        coalesce(counted.connects, 0),
+        coalesce(counted.ring_no_answer, 0),
+        coalesce(counted.failed, 0),
+        coalesce(counted.in_flight, 0),
+        (SELECT coalesce(bool_or(cuts.catching_up), true) FROM tally.cuts),
+        (SELECT tally.withheld_of($1, ''))
+    FROM (SELECT *, row_number() OVER (ORDER BY days.begins) AS nth FROM days) AS known
+    LEFT JOIN counted USING (nth)
+    ORDER BY known.day
+$$;
+
+-- Numbers by day of what happened to the sends of all campaigns.
+CREATE FUNCTION tally.tenant_activity_days(tenant text, timezone text, from_day date, to_day date)
+RETURNS TABLE (
+    day date,
+    begins timestamptz,
+    ends timestamptz,
+    accepted bigint,
+    sent bigint,
+    delivered bigint,
+    read bigint,
+    failed bigint,
+    replied bigint,
+    clicked bigint,
+    attempted bigint,
+    answered bigint,
+    dropped bigint,
+    connects bigint,
+    queue_abandoned bigint,
+    catching_up boolean,
+    withheld bigint
+)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 366
+AS $$
+    WITH days AS MATERIALIZED (
+        SELECT * FROM tally.days($2, $3, $4)
+    ), span AS MATERIALIZED (
+        SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), counted AS (
+        SELECT
+            width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
+            sum(accepted)::bigint AS accepted,
+            sum(sent)::bigint AS sent,
+            sum(delivered)::bigint AS delivered,
+            sum(read)::bigint AS read,
+            sum(failed)::bigint AS failed,
+            sum(replied)::bigint AS replied,
+            sum(clicked)::bigint AS clicked,
+            sum(attempted)::bigint AS attempted,
+            sum(answered)::bigint AS answered,
+            sum(dropped)::bigint AS dropped,
+            sum(connects)::bigint AS connects,
+            sum(queue_abandoned)::bigint AS queue_abandoned
+        FROM tally.tenant_activity_sums AS held
+        WHERE held.generation = (SELECT generation FROM tally.current_generation)
+            AND held.tenant = $1
+            AND held.quarter >= (SELECT span.begins[1] FROM span)
+            AND held.quarter < (SELECT span.ends FROM span)
+        GROUP BY 1
+    )
+    SELECT
+        known.day, known.begins, known.ends,
+        coalesce(counted.accepted, 0),
+        coalesce(counted.sent, 0),
+        coalesce(counted.delivered, 0),
+        coalesce(counted.read, 0),
+        coalesce(counted.failed, 0),
+        coalesce(counted.replied, 0),
+        coalesce(counted.clicked, 0),
+        coalesce(counted.attempted, 0),
+        coalesce(counted.answered, 0),
+        coalesce(counted.dropped, 0),
+        coalesce(counted.connects, 0),
+        coalesce(counted.queue_abandoned, 0),
+        (SELECT coalesce(bool_or(cuts.catching_up), true) FROM tally.cuts),
+        (SELECT tally.withheld_of($1, ''))
+    FROM (SELECT *, row_number() OVER (ORDER BY days.begins) AS nth FROM days) AS known
+    LEFT JOIN counted USING (nth)
+    ORDER BY known.day
+$$;
+
+-- Numbers by day of an operator's legs at one PBX.
+CREATE FUNCTION tally.operator_days(tenant text, pbx text, operator text, timezone text, from_day date, to_day date)
+RETURNS TABLE (
+    day date,
+    begins timestamptz,
+    ends timestamptz,
+    talk_ms bigint,
+    connects bigint,
+    ring_no_answer bigint,
+    catching_up boolean,
+    withheld bigint
+)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 366
+AS $$
+    WITH days AS MATERIALIZED (
+        SELECT * FROM tally.days($4, $5, $6)
+    ), span AS MATERIALIZED (
+        SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), counted AS (
+        SELECT
+            width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
+            coalesce(sum(talk_ms) FILTER (WHERE grain = 'operator'), 0)::bigint AS talk_ms,
+            coalesce(sum(connects) FILTER (WHERE grain = 'operator'), 0)::bigint AS connects,
+            coalesce(sum(ring_no_answer) FILTER (WHERE grain = 'operator'), 0)::bigint AS ring_no_answer
+        FROM tally.cells AS held
+        WHERE held.generation = (SELECT generation FROM tally.current_generation)
+            AND held.tenant = $1 AND held.template_name = $2 AND held.template_language = $3 AND held.grain = 'operator'
+            AND held.quarter >= (SELECT span.begins[1] FROM span)
+            AND held.quarter < (SELECT span.ends FROM span)
+        GROUP BY 1
+    )
+    SELECT
+        known.day, known.begins, known.ends,
+        coalesce(counted.talk_ms, 0),
+        coalesce(counted.connects, 0),
+        coalesce(counted.ring_no_answer, 0),
+        (SELECT coalesce(bool_or(cuts.catching_up), true) FROM tally.cuts),
+        (SELECT tally.withheld_of($1, ''))
+    FROM (SELECT *, row_number() OVER (ORDER BY days.begins) AS nth FROM days) AS known
+    LEFT JOIN counted USING (nth)
+    ORDER BY known.day
+$$;
+
+-- Numbers by day of a queue's connects and abandoned callers.
+CREATE FUNCTION tally.queue_days(tenant text, queue text, timezone text, from_day date, to_day date)
+RETURNS TABLE (
+    day date,
+    begins timestamptz,
+    ends timestamptz,
+    connects bigint,
+    queue_abandoned bigint,
+    catching_up boolean,
+    withheld bigint
+)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 366
+AS $$
+    WITH days AS MATERIALIZED (
+        SELECT * FROM tally.days($3, $4, $5)
+    ), span AS MATERIALIZED (
+        SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), counted AS (
+        SELECT
+            width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
+            sum(connects)::bigint AS connects,
+            sum(queue_abandoned)::bigint AS queue_abandoned
+        FROM tally.activity AS held
+        WHERE held.generation = (SELECT generation FROM tally.current_generation)
+            AND held.tenant = $1 AND held.queue = $2 AND held.queue <> '' AND held.campaign <> ''
+            AND held.quarter >= (SELECT span.begins[1] FROM span)
+            AND held.quarter < (SELECT span.ends FROM span)
+        GROUP BY 1
+    )
+    SELECT
+        known.day, known.begins, known.ends,
+        coalesce(counted.connects, 0),
+        coalesce(counted.queue_abandoned, 0),
+        (SELECT coalesce(bool_or(cuts.catching_up), true) FROM tally.cuts),
+        (SELECT tally.withheld_of($1, ''))
+    FROM (SELECT *, row_number() OVER (ORDER BY days.begins) AS nth FROM days) AS known
+    LEFT JOIN counted USING (nth)
+    ORDER BY known.day
+$$;
 -- [[[end]]]

@@ -6,14 +6,15 @@ import asyncpg
 import pytest
 
 from tally.deploy import migrate
-from tally.schemas.counters import API_ORDER, COUNTERS
+from tally.schemas.counters import API_ORDER, COUNTERS, RATES
 from tally.schemas.descriptions import FIELDS
 from tally.schemas.grains import GRAINS, KEY_COLUMNS
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES
 
 OWN = {"generation", "partition", "epoch", "updated_at"}
-TRUST = ("catching_up", "withheld")
-"""How far to trust a row of a view; after its numbers."""
+TRUST = ("first_activity", "last_activity", "updated_at", "catching_up", "withheld")
+"""When something happened, and how far to trust a row of a view; after its numbers."""
+RATED = tuple(f"{rate.name}_rate" for rate in RATES)
 SQL_TYPE = {"count": "bigint", "map": "jsonb", "seconds": "jsonb"}
 COLUMNS = """
 SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
@@ -66,23 +67,24 @@ def test_the_writer_writes_every_column(migrated: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "names", "numbers"),
+    ("view", "names", "numbers", "rated"),
     [
-        ("campaign_stats", ("tenant", "campaign", *FIELDS), API_ORDER),
+        ("campaign_stats", ("tenant", "campaign", "channel", *FIELDS, "template_ids"), API_ORDER, RATED),
         (
             "campaign_template_stats",
-            ("tenant", "campaign", "template_name", "template_language"),
+            ("tenant", "campaign", "template_name", "template_language", "channel", "template_ids"),
             API_ORDER,
+            RATED,
         ),
-        ("operator_stats", ("tenant", "pbx", "operator"), ("talk_ms", "connects", "ring_no_answer")),
+        ("operator_stats", ("tenant", "pbx", "operator"), ("talk_ms", "connects", "ring_no_answer"), ()),
     ],
 )
 def test_the_views_have_the_numbers_of_the_api_in_its_order(
-    migrated: str, view: str, names: tuple[str, ...], numbers: tuple[str, ...]
+    migrated: str, view: str, names: tuple[str, ...], numbers: tuple[str, ...], rated: tuple[str, ...]
 ) -> None:
     types = {counter.name: SQL_TYPE[counter.kind] for counter in COUNTERS}
     found = columns(migrated, view)
-    assert tuple(found) == (*names, *numbers, *TRUST)
+    assert tuple(found) == (*names, *numbers, *rated, *TRUST)
     assert all(found[name][0] == types.get(name, "bigint") for name in numbers)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from tally.tables.postgres.rollups import ROLLUPS
 from tests.faults.plan import Strike
 from tests.faults.stack import Stack, until
 
@@ -16,10 +17,8 @@ LOCKED_SECONDS = 5.0
 TAKEN_SECONDS = 4.0
 SLOW_SECONDS = 0.5
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
-DUMPED = (
-    *("counters", "cells", "cell_sums", "cells_by_market", "cells_by_hour"),
-    *("activity", "activity_sums", "minutes", "sink_progress"),
-)
+SUMS = (one.name.removeprefix("tally.") for one in ROLLUPS)
+DUMPED = ("counters", "cells", "activity", "minutes", *SUMS, "partitions", "sink_progress")
 DUMP = f"""
 DROP SCHEMA IF EXISTS dump CASCADE;
 CREATE SCHEMA dump;

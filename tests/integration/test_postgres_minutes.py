@@ -9,7 +9,7 @@ import pytest
 from tally.deploy import migrate
 from tally.schemas.cells import ActivityCell, Minutes, encode_minutes
 from tally.schemas.tables import ACTIVITY, CODES
-from tally.tables.postgres.laws import CELLS_ADD_UP_TO_SUMS
+from tally.tables.postgres.laws import SUMS_ARE_OF_CELLS
 from tests.integration.test_postgres_cells import level
 from tests.integration.test_postgres_sink import Process, process
 
@@ -85,7 +85,7 @@ async def agree(ours: Process, held: Cells) -> None:
     now_s, found = time.time(), await shown(ours)
     assert since(now_s - 48 * HOUR, found) == since(now_s - 48 * HOUR, by_minute(held))
     assert since(now_s - 49 * HOUR - 2 * QUARTER, found) == found
-    assert await ours.sql(CELLS_ADD_UP_TO_SUMS, 1) == []
+    assert await ours.sql(SUMS_ARE_OF_CELLS, 1) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -149,8 +149,8 @@ async def test_the_laws_see_a_minute_too_many_and_one_too_few(migrated: str) -> 
         ):
             await ours.sql("CREATE TABLE held AS TABLE tally.minutes")
             await ours.sql(wrong)
-            assert await ours.sql(CELLS_ADD_UP_TO_SUMS, 1) != [], wrong
+            assert await ours.sql(SUMS_ARE_OF_CELLS, 1) != [], wrong
             await ours.sql("TRUNCATE tally.minutes")
             await ours.sql("INSERT INTO tally.minutes TABLE held")
             await ours.sql("DROP TABLE held")
-            assert await ours.sql(CELLS_ADD_UP_TO_SUMS, 1) == []
+            assert await ours.sql(SUMS_ARE_OF_CELLS, 1) == []

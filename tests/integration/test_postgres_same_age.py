@@ -82,9 +82,9 @@ async def store(postgres: asyncpg.Connection, sent: list[Sent]) -> None:
             *(TENANT, campaign, at, market, partition, len(its), *_times(its)),
         )
         await postgres.execute(
-            "INSERT INTO tally.cell_sums (generation, tenant, campaign, quarter, grain, partition, accepted)"
-            " VALUES (1, $1, $2, $3, 'template', $4, $5)"
-            " ON CONFLICT (generation, tenant, campaign, quarter, grain, partition)"
+            "INSERT INTO tally.cell_sums (generation, tenant, campaign, quarter, partition, accepted)"
+            " VALUES (1, $1, $2, $3, $4, $5)"
+            " ON CONFLICT (generation, tenant, campaign, quarter, partition)"
             " DO UPDATE SET accepted = cell_sums.accepted + excluded.accepted",
             *(TENANT, campaign, at, partition, len(its)),
         )

@@ -3,15 +3,16 @@
 import json
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from tally.agents.view.answer import campaign_answer
+from tally.agents.view.answer import DIGITS, campaign_answer
 from tally.deploy import migrate
-from tally.schemas.counters import API_ORDER, DISTRIBUTIONS, MAPS
+from tally.schemas.counters import API_ORDER, DISTRIBUTIONS, MAPS, RATES
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import FREE_FORM, Template
 from tally.schemas.rows import Row
@@ -63,6 +64,40 @@ def counters(found: dict[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in API_ORDER}
 
 
+def named(found: dict[str, Any]) -> dict[str, Any]:
+    """The name of a template as answers have it."""
+    name, language = found["template_name"], found["template_language"]
+    return {"name": name, "language": language, "ids": found["template_ids"]}
+
+
+def rated(found: dict[str, Any]) -> dict[str, Any]:
+    """The rates as answers have them, which round them."""
+    values = {rate: found[f"{rate.name}_rate"] for rate in RATES}
+    return {
+        rate.name: {"value": None if value is None else round(value, DIGITS), "of": rate.denominator}
+        for rate, value in values.items()
+    }
+
+
+def at(unix_ms: int) -> datetime:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC)
+
+
+def drawn(draw: random.Random, template: Template | None) -> dict[str, int]:
+    """Some counts; what is said of a campaign is in its own row alone."""
+    names = [name for name in FLAT if template is None or not name.startswith("description.")]
+    return {name: draw.randint(1, 999) for name in draw.sample(names, draw.choice([0, 0, 1, 12]))}
+
+
+def described(draw: random.Random, value: Row) -> Row:
+    """A row of both channels, so that the answer has the numbers of both as SQL has; of any time and ids."""
+    first_ms = 1_795_350_870_000 + draw.randint(0, 10**9) * 1000
+    ids = sorted({str(draw.randint(1, 30)) for _ in range(draw.randint(0, 5))})
+    return replace(
+        value, first_ms=first_ms, last_ms=first_ms + 7000, labels=ids, channels=["voice", "whatsapp"]
+    )
+
+
 @pytest.mark.asyncio
 async def test_the_numbers_of_a_campaign_worked_out_by_hand(migrated: str) -> None:
     promo = row(
@@ -93,9 +128,16 @@ async def test_the_numbers_of_a_campaign_worked_out_by_hand(migrated: str) -> No
         "time_to_deliver": {"count": 3, "p50_ms": 3000, "p95_ms": 120_000, "p99_ms": 120_000, "negative": 0},
         "time_to_read": {"count": 1, "p50_ms": 40_000, "p95_ms": 40_000, "p99_ms": 40_000, "negative": 1},
     }
+    expected |= dict.fromkeys((f"{rate.name}_rate" for rate in RATES), None) | {
+        **{"delivery_rate": 3 / 6, "read_rate": 2 / 3, "reply_rate": 1 / 2, "failure_rate": 2 / 4},
+        "click_rate": 0.0,
+    }
     trusted = {"catching_up": False, "withheld": 0}
     unsaid = {"name": None, "status": None, "tags": "[]", "planned": None, "limits": "{}"}
-    assert campaign == {"tenant": "t1", "campaign": "c1"} | unsaid | expected | trusted
+    described = {"channel": "whatsapp", "template_ids": ["77"]} | unsaid
+    span = {"first_activity": at(1_795_350_870_000), "last_activity": at(1_795_350_871_000)}
+    assert datetime.now(UTC) - campaign.pop("updated_at") < timedelta(minutes=1)
+    assert campaign == {"tenant": "t1", "campaign": "c1"} | described | expected | span | trusted
     english, portuguese = await fetch(migrated, TEMPLATES, "t1", "c1")
     assert (english["template_name"], english["accepted"], english["replied"]) == ("news", 1, 1)
     assert (portuguese["accepted"], portuguese["contacts_accepted"], portuguese["failed"]) == (5, 2, 2)
@@ -112,26 +154,80 @@ async def test_the_views_say_what_the_api_says(migrated: str, seed: int) -> None
     draw = random.Random(seed)
     templates = (None, PROMO, Template("news", "en_US"), FREE_FORM)
     rows = [
-        # Both channels, so that the answer shows the numbers of both, as SQL does.
-        (partition, key(f"c{n}", template), replace(row(1, **counts), channels=["voice", "whatsapp"]))
+        (partition, key(f"c{n}", template), described(draw, row(1, **counts)))
         for n in range(8)
         for partition in range(4)
         for template in templates
-        if (counts := {name: draw.randint(1, 999) for name in draw.sample(FLAT, draw.choice([0, 0, 1, 12]))})
-        or draw.random() < 0.5
+        if (counts := drawn(draw, template)) or draw.random() < 0.5
     ]
     await store(migrated, rows)
     for n in range(8):
         of_campaign = [placed for placed in rows if placed[1].campaign == f"c{n}"]
         answer = campaign_answer(of_campaign)
         shown = await fetch(migrated, TEMPLATES, "t1", f"c{n}")
-        assert [(found["template_name"], found["template_language"], counters(found)) for found in shown] == [
-            (one["template"]["name"], one["template"]["language"], one["counters"])
-            for one in answer["templates"]
+        assert [(named(found), counters(found), rated(found)) for found in shown] == [
+            (one["template"], one["counters"], one["rates"]) for one in answer["templates"]
         ]
         exists = any(value.counts for _, _, value in of_campaign)
         campaign = await fetch(migrated, CAMPAIGN, "t1", f"c{n}")
-        assert [counters(found) for found in campaign] == ([answer["totals"]] if exists else [])
+        assert [(one["channel"], counters(one), rated(one)) for one in campaign] == (
+            [(answer["channel"], answer["totals"], answer["rates"])] if exists else []
+        )
+        for one in campaign:
+            spans = [(value.first_ms, value.last_ms) for _, _, value in of_campaign]
+            assert one["first_activity"] == at(min(first for first, _ in spans))
+            assert one["last_activity"] == at(max(last for _, last in spans))
+            assert one["template_ids"] == sorted(
+                {name for _, _, value in of_campaign for name in value.labels}
+            )
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("channels", "shown"),
+    [([[]], "whatsapp"), ([["voice"]], "voice"), ([["voice"], ["whatsapp"]], "whatsapp")],
+)
+async def test_a_campaign_is_shown_by_the_channel_that_the_api_shows_it_by(
+    migrated: str, channels: list[list[str]], shown: str
+) -> None:
+    rows = [(n, key(), replace(row(1, attempts=1), channels=named)) for n, named in enumerate(channels)]
+    await store(migrated, rows)
+    assert campaign_answer(rows)["channel"] == shown
+    for view in ("campaign_stats", "campaign_template_stats"):
+        found = await fetch(migrated, f"SELECT channel FROM tally.{view}")  # noqa: S608 - names of ours
+        assert found == [{"channel": shown}]
+
+
+@pytest.mark.asyncio
+async def test_a_partition_that_no_sink_has_read_is_catching_up_and_an_empty_one_is_not(
+    migrated: str,
+) -> None:
+    cuts = "SELECT partition, seq, catching_up FROM tally.cuts ORDER BY partition"
+    campaigns = "SELECT catching_up FROM tally.campaign_stats"
+    database = await Database.open(migrated)
+    try:
+        writer = Writer(database, 1, partitions=2)
+        await writer.read_progress([0])
+        await write(writer, 0, [(key(), row(1, accepted=1))], progress(5), None)
+        assert await fetch(migrated, campaigns) == [{"catching_up": True}]
+        await writer.note_empty(1)
+        assert await fetch(migrated, campaigns) == [{"catching_up": False}]
+        # Once something is in it, it is to be read; again, where its progress is taken away.
+        await write(writer, 1, [], progress(0, is_cut=False), None)
+        await writer.note_empty(1)
+        for statement in ("SELECT 1", "DELETE FROM tally.sink_progress WHERE partition = 1"):
+            await fetch(migrated, statement)
+            assert await fetch(migrated, campaigns) == [{"catching_up": True}]
+            assert [tuple(one.values()) for one in await fetch(migrated, cuts)] == [
+                (0, 5, False),
+                (1, 0, True),
+            ]
+        # So is one that still has what another reading of the logs has written.
+        await writer.note_empty(1)
+        await write(writer, 0, [], progress(6, 2, is_pruned=False), progress(5))
+        assert await fetch(migrated, campaigns) == [{"catching_up": True}]
+    finally:
+        await database.close()
 
 
 @pytest.mark.asyncio

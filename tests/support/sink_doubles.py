@@ -85,6 +85,8 @@ class MemoryPostgres:
         self.epochs: dict[tuple[int, Key], int] = {}
         """Which epoch has withheld it."""
         self.progress: dict[int, SinkProgress] = {}
+        self.empty: set[int] = set()
+        """Partitions of which readers know that nothing was ever counted."""
         self.away = False
         self.lose_every = 0
         """Every so many writes are committed, and their reply is lost."""
@@ -102,6 +104,10 @@ class MemoryPostgres:
         self._answer()
         self.reads += 1
         return {partition: held for partition, held in self.progress.items() if partition in partitions}
+
+    async def note_empty(self, partition: int) -> None:
+        self._answer()
+        self.empty.add(partition)
 
     async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
         self._answer()

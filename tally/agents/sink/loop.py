@@ -59,6 +59,7 @@ class Task:
             held = (await self._ports.writer.read_progress([self.partition])).get(self.partition)
             is_anew, self._is_anew = self._is_anew, False
             if not await current.open(held, is_anew):
+                await self._ports.writer.note_empty(self.partition)
                 return EMPTY_SECONDS
             while True:
                 await current.step()

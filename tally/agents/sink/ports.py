@@ -46,6 +46,9 @@ class SinkWriter(Protocol):
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, SinkProgress]:
         """Return the progress of those partitions that have one."""
 
+    async def note_empty(self, partition: int) -> None:
+        """Tell readers that nothing was ever counted in a partition."""
+
     async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
         """Return what an epoch has withheld of a partition, at most so many."""
 

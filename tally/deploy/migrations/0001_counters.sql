@@ -20,6 +20,7 @@ CREATE TABLE tally.counters (
     first_ms              bigint  NOT NULL,
     last_ms               bigint  NOT NULL,
     labels                text[]  NOT NULL DEFAULT '{}',
+    channels              text[]  NOT NULL DEFAULT '{}',
     epoch                 bigint  NOT NULL DEFAULT 0,
     updated_at            timestamptz NOT NULL DEFAULT now(),
 
@@ -62,50 +63,62 @@ CREATE TABLE tally.cells (
 -- are taken away before they are a fifth.
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
+-- For an operator's.
+CREATE INDEX cells_of_operators ON tally.cells (generation, tenant, template_language, quarter)
+WHERE grain = 'operator';
+
 COMMENT ON TABLE tally.cells IS
     'What rows count, by business number or PBX, market and quarter hour of the send';
 COMMENT ON COLUMN tally.cells.quarter IS
     'The beginning of the quarter hour of the send, or of an operator''s leg';
 
--- Its sums over templates, numbers and markets, in one partition, by the grain of the rows: for a campaign's year.
+-- Sums of the cells of campaigns in one partition, to which changes are added: a campaign's own numbers and a
+-- tenant's by quarter hour of the send, and a campaign's over all time by number and market and by hour of the day.
+-- A year or a breakdown reads few rows of them. The columns of counters are rendered as those of cells are.
 CREATE TABLE tally.cell_sums (
-    generation bigint  NOT NULL,
-    tenant     text    COLLATE "C" NOT NULL,
-    campaign   text    COLLATE "C" NOT NULL,
-    quarter    timestamptz NOT NULL,
-    grain      text    COLLATE "C" NOT NULL,
-    partition  integer NOT NULL,
-    epoch      bigint  NOT NULL DEFAULT 0,
-    PRIMARY KEY (generation, tenant, campaign, quarter, grain, partition)
+    generation bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    quarter timestamptz NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, quarter, partition)
 )
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
--- Sums of cells over all time, in one partition: a breakdown of a year reads few rows. Changes are added.
-CREATE TABLE tally.cells_by_market (
-    generation bigint  NOT NULL,
-    tenant     text    COLLATE "C" NOT NULL,
-    campaign   text    COLLATE "C" NOT NULL,
-    grain      text    COLLATE "C" NOT NULL,
-    number     text    COLLATE "C" NOT NULL,
-    market     text    COLLATE "C" NOT NULL,
-    partition  integer NOT NULL,
-    epoch      bigint  NOT NULL DEFAULT 0,
-    PRIMARY KEY (generation, tenant, campaign, grain, number, market, partition)
+CREATE TABLE tally.tenant_sums (
+    generation bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    quarter timestamptz NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, quarter, partition)
 )
-WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE tally.cells_by_market (
+    generation bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    number text COLLATE "C" NOT NULL,
+    market text COLLATE "C" NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, number, market, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE tally.cells_by_hour (
-    generation bigint   NOT NULL,
-    tenant     text     COLLATE "C" NOT NULL,
-    campaign   text     COLLATE "C" NOT NULL,
-    grain      text     COLLATE "C" NOT NULL,
-    month      date     NOT NULL,
-    slot       smallint NOT NULL,
-    partition  integer  NOT NULL,
-    epoch      bigint   NOT NULL DEFAULT 0,
-    PRIMARY KEY (generation, tenant, campaign, grain, month, slot, partition)
+    generation bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    month date NOT NULL,
+    slot smallint NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, month, slot, partition)
 )
-WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
 COMMENT ON COLUMN tally.cells_by_hour.slot IS
     'The quarter hour of the day of the send, UTC, from 0 to 95; month is UTC as well';
@@ -136,10 +149,13 @@ CREATE TABLE tally.activity (
 )
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
+-- For a queue's.
+CREATE INDEX activity_of_queues ON tally.activity (generation, tenant, queue, quarter) WHERE queue <> '';
+
 COMMENT ON TABLE tally.activity IS
     'What happened to a campaign by quarter hour, business number or PBX, and queue of calls';
 
--- Its sums over numbers and queues, in one partition: for a campaign's year.
+-- Sums of activity in one partition likewise: a campaign's by quarter hour, and a tenant's.
 CREATE TABLE tally.activity_sums (
     generation      bigint  NOT NULL,
     tenant          text    COLLATE "C" NOT NULL,
@@ -160,6 +176,28 @@ CREATE TABLE tally.activity_sums (
     connects        bigint  NOT NULL DEFAULT 0,
     queue_abandoned bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, quarter, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE tally.tenant_activity_sums (
+    generation      bigint  NOT NULL,
+    tenant          text    COLLATE "C" NOT NULL,
+    quarter         timestamptz NOT NULL,
+    partition       integer NOT NULL,
+    epoch           bigint  NOT NULL DEFAULT 0,
+    accepted        bigint  NOT NULL DEFAULT 0,
+    sent            bigint  NOT NULL DEFAULT 0,
+    delivered       bigint  NOT NULL DEFAULT 0,
+    read            bigint  NOT NULL DEFAULT 0,
+    failed          bigint  NOT NULL DEFAULT 0,
+    replied         bigint  NOT NULL DEFAULT 0,
+    clicked         bigint  NOT NULL DEFAULT 0,
+    attempted       bigint  NOT NULL DEFAULT 0,
+    answered        bigint  NOT NULL DEFAULT 0,
+    dropped         bigint  NOT NULL DEFAULT 0,
+    connects        bigint  NOT NULL DEFAULT 0,
+    queue_abandoned bigint  NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, quarter, partition)
 )
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
@@ -231,6 +269,17 @@ COMMENT ON COLUMN tally.sink_progress.epoch IS 'Which reading of the logs from t
 COMMENT ON COLUMN tally.sink_progress.is_pruned IS 'Whether what the epoch has not written is deleted';
 COMMENT ON COLUMN tally.sink_progress.writer IS 'With writes: no two writers see it alike';
 
+-- The partitions of a generation, which each sink writes down before it reads any. One without progress is
+-- still to be read, unless a sink has looked and nothing was ever counted in it.
+CREATE TABLE tally.partitions (
+    generation bigint  NOT NULL,
+    partition  integer NOT NULL,
+    is_empty   boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (generation, partition)
+);
+
+COMMENT ON COLUMN tally.partitions.is_empty IS 'Whether nothing had been counted in it when a sink looked last';
+
 -- What Postgres refused (sqlstate says why), as the bytes of the changelog: whose numbers lack it is in tenant and
 -- campaign, in UTF-8. The views show how many there are; they are tried again.
 CREATE TABLE tally.withheld (
@@ -297,6 +346,18 @@ AS $$
     WHERE starts_with(entry, prefix)
 $$;
 
+-- The different texts of a JSON list of lists, in order: the smallest ones, `most` at most.
+CREATE FUNCTION tally.smallest_of(lists jsonb, most integer) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT coalesce(array_agg(item ORDER BY item), '{}')
+    FROM (
+        SELECT DISTINCT item COLLATE "C" AS item
+        FROM jsonb_array_elements(lists) AS list, jsonb_array_elements_text(list) AS items (item)
+        ORDER BY item LIMIT most
+    ) AS smallest
+$$;
+
 -- Sums a JSON list of {"<seconds>": n, "negative": n}; percentiles by nearest rank, as in
 -- tally/tables/durations.py: the first bucket at which count * percent / 100 durations are reached.
 CREATE FUNCTION tally.summarise_seconds(distributions jsonb) RETURNS jsonb
@@ -323,6 +384,85 @@ AS $$
     FROM ranked
 $$;
 
+-- The names of IANA's zones, as this server's data had them when the schema was made: asking pg_timezone_names
+-- reads a file for each of them.
+CREATE TABLE tally.zones (name text COLLATE "C" PRIMARY KEY);
+INSERT INTO tally.zones SELECT name FROM pg_timezone_names ON CONFLICT DO NOTHING;
+
+-- A zone as AT TIME ZONE takes it, by its IANA name. Some names are abbreviations too, which AT TIME ZONE takes
+-- first, for an offset that knows no summer: they give way to the zone that they are another name for. Whatever
+-- else it takes (other abbreviations, offsets, rules of POSIX) is no zone of IANA's.
+CREATE FUNCTION tally.zone(timezone text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    zone text := CASE timezone
+        WHEN 'CET' THEN 'Europe/Brussels'
+        WHEN 'EET' THEN 'Europe/Athens'
+        WHEN 'EST' THEN 'America/Panama'
+        WHEN 'HST' THEN 'Pacific/Honolulu'
+        WHEN 'MET' THEN 'Europe/Brussels'
+        WHEN 'MST' THEN 'America/Phoenix'
+        WHEN 'WET' THEN 'Europe/Lisbon'
+        ELSE timezone
+    END;
+BEGIN
+    IF EXISTS (SELECT FROM tally.zones WHERE name = zone)
+        OR EXISTS (SELECT FROM pg_timezone_names WHERE name = zone)
+    THEN
+        RETURN zone;
+    END IF;
+    RAISE EXCEPTION 'timezone must be an IANA name, such as Europe/Amsterdam or UTC'
+        USING ERRCODE = 'invalid_parameter_value';
+END
+$$;
+
+-- The days of a zone from one to another, both included, each from its first instant to that of the next. Where
+-- clocks are put forward at midnight that is later than 00:00, where 00:00 comes twice it is the first. A day
+-- that the zone skipped is not there.
+CREATE FUNCTION tally.days(timezone text, from_day date, to_day date)
+RETURNS TABLE (day date, begins timestamptz, ends timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 366
+AS $$
+    WITH zone AS MATERIALIZED (
+        SELECT tally.zone(timezone) AS name
+    ), midnights AS (
+        SELECT midnight::date AS day, midnight AT TIME ZONE zone.name AS about, zone.name
+        FROM zone, generate_series(
+            from_day::timestamp, to_day::timestamp + interval '1 day', interval '1 day'
+        ) AS midnight
+        WHERE from_day <= to_day
+    ), days AS (
+        SELECT day, CASE
+            -- No clock is changed near it.
+            WHEN (about + interval '25 hours') AT TIME ZONE name - (about - interval '25 hours') AT TIME ZONE name
+                = interval '50 hours' THEN about
+            ELSE (
+                SELECT min(quarter)
+                FROM generate_series(
+                    about - interval '25 hours', about + interval '25 hours', interval '15 minutes'
+                ) AS quarter
+                WHERE (quarter AT TIME ZONE name)::date >= day
+            )
+        END AS begins
+        FROM midnights
+    ), followed AS (
+        SELECT day, begins, lead(begins) OVER (ORDER BY day) AS ends FROM days
+    )
+    SELECT day, begins, ends FROM followed WHERE begins < ends
+$$;
+
+-- How much Postgres has refused of a campaign, or with '' of a tenant. Whoever reads numbers may know that, but
+-- not see what it is.
+CREATE FUNCTION tally.withheld_of(tenant text, campaign text) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = ''
+AS $$
+    SELECT count(*) FROM tally.withheld AS held
+    WHERE held.generation = (SELECT generation FROM tally.current_generation)
+        AND held.tenant = convert_to($1, 'UTF8')
+        AND ($2 = '' OR held.campaign = convert_to($2, 'UTF8'))
+$$;
+
 -- migrate:down
 SET LOCAL lock_timeout = '3s';
 -- The rendered views go with the table.
@@ -330,16 +470,24 @@ DROP TABLE tally.counters CASCADE;
 DROP TABLE tally.cells;
 DROP TABLE tally.activity;
 DROP TABLE tally.activity_sums;
+DROP TABLE tally.tenant_activity_sums;
 DROP TABLE tally.minutes;
 DROP TABLE tally.cell_sums;
+DROP TABLE tally.tenant_sums;
 DROP TABLE tally.cells_by_market;
 DROP TABLE tally.cells_by_hour;
+DROP FUNCTION tally.withheld_of(text, text);
+DROP FUNCTION tally.days(text, date, date);
+DROP FUNCTION tally.zone(text);
+DROP TABLE tally.zones;
 DROP FUNCTION tally.summarise_seconds(jsonb);
+DROP FUNCTION tally.smallest_of(jsonb, integer);
 DROP FUNCTION tally.entries_of(jsonb, text);
 DROP FUNCTION tally.sum_entries(jsonb);
 DROP TABLE tally.rates;
 DROP TABLE tally.deployment;
 DROP TABLE tally.current_generation CASCADE;
 DROP TABLE tally.withheld CASCADE;
+DROP TABLE tally.partitions CASCADE;
 DROP TABLE tally.sink_progress CASCADE;
 -- The schema stays: the list of applied migrations may live in it.

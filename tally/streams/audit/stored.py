@@ -13,8 +13,8 @@ from tally.tables.postgres.columns import COUNTED, KEY
 from tally.tables.postgres.failures import named
 from tally.tables.postgres.laws import (
     ACTIVITY_SUMS_UP_TO_CAMPAIGNS,
-    CELLS_ADD_UP_TO_SUMS,
     ROWS_ARE_SUMS_OF_CELLS,
+    SUMS_ARE_OF_CELLS,
 )
 
 DEADLINE_SECONDS = 60.0
@@ -59,7 +59,7 @@ async def broken_in_postgres(settings: Settings) -> list[Drift]:
             one["held"],
             one["counted"],
         )
-        for one in await _records(settings, CELLS_ADD_UP_TO_SUMS)
+        for one in await _records(settings, SUMS_ARE_OF_CELLS)
     ]
     return rows + campaigns + sums
 

@@ -132,6 +132,10 @@ class OwnWriter:
             log.warning("cannot look whose database this is", error=repr(error))
         self._again_at_s = self._monotonic() + AGAIN_SECONDS
 
+    async def note_empty(self, partition: int) -> None:
+        """Tell readers that a partition is empty, as the wrapped writer does."""
+        await self._writer.note_empty(partition)
+
     async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
         """Return what is withheld as the wrapped writer does."""
         return await self._writer.read_withheld(partition, epoch, most)

@@ -171,7 +171,9 @@ class Process:
         self._metrics.follow("tally_postgres_connection_wait_seconds", lambda: database.wait_seconds)
         deployment = Deployment(settings, database, logs.store_ids)
         writer = OwnWriter(
-            Writer(database, settings.generation, self._sink_gate.enter), deployment.check, time.monotonic
+            Writer(database, settings.generation, self._partitions, self._sink_gate.enter),
+            deployment.check,
+            time.monotonic,
         )
         try:
             await writer.check()

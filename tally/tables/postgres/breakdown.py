@@ -65,9 +65,10 @@ def groups_query(
         return Query(_ENTRIES.format(map=_MAP[by], counter=counters[0]), (tenant, campaign))
     if by == "hour":
         return _by_hour(tenant, campaign, counters, spans)
-    names, table = ", ".join(_NAMES[by]), "counters" if by == "template" else "cells_by_market"
+    names = ", ".join(_NAMES[by])
+    table, grain = ("counters", TEMPLATE) if by == "template" else ("cells_by_market", None)
     return Query(
-        f"SELECT {names}, {_sums(counters, grain_of(by))} FROM tally.{table} {_OF_CAMPAIGN} GROUP BY {names}",  # noqa: S608
+        f"SELECT {names}, {_sums(counters, grain)} FROM tally.{table} {_OF_CAMPAIGN} GROUP BY {names}",  # noqa: S608
         (tenant, campaign),
     )
 
@@ -94,7 +95,7 @@ FROM tally.counters CROSS JOIN LATERAL jsonb_each_text({{map}}) AS entries (entr
 """  # noqa: S608
 
 
-def _sums(counters: Sequence[str], grain: Grain) -> str:
+def _sums(counters: Sequence[str], grain: Grain | None) -> str:
     return ", ".join(f"{summed(name, grain)} AS {name}" for name in counters)
 
 
@@ -105,17 +106,16 @@ def _by_hour(tenant: str, campaign: str, counters: Sequence[str], spans: Sequenc
     rest = [span for span in spans if not span.is_month]
     sql = f"""
 WITH found AS (
-    SELECT (slot + shift + {_DAY}) % {_DAY} / {_SLOTS} AS hour, grain, {columns}
+    SELECT (slot + shift + {_DAY}) % {_DAY} / {_SLOTS} AS hour, {columns}
     FROM tally.cells_by_hour JOIN unnest($4::date[], $5::integer[]) AS months (month, shift) USING (month)
     {_OF_CAMPAIGN}
     UNION ALL
-    SELECT (extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS} + shift) % {_DAY} / {_SLOTS},
-        grain, {columns}
+    SELECT (extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS} + shift) % {_DAY} / {_SLOTS}, {columns}
     FROM unnest($6::timestamptz[], $7::timestamptz[], $8::integer[]) AS spans (begins, ends, shift)
     JOIN tally.cell_sums ON quarter >= begins AND quarter < ends
     {_OF_CAMPAIGN}
 )
-SELECT hour::integer AS hour, {_sums(counters, CAMPAIGN)} FROM found GROUP BY hour
+SELECT hour::integer AS hour, {_sums(counters, None)} FROM found GROUP BY hour
 """  # noqa: S608
     return Query(
         sql,

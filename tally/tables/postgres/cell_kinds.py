@@ -1,4 +1,4 @@
-"""How cells and activity come to Postgres, each with its sums by campaign and quarter hour. Pure."""
+"""How cells and activity come to Postgres, each with its sums. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,11 +19,11 @@ from tally.schemas.tables import CELLS as CELLS_TABLE
 from tally.schemas.tables import CODES
 from tally.schemas.topics import STATES
 from tally.tables.pieces import Steps
-from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED, SUMMED, Record, celled
+from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED, Record, celled
 from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, prune_of
 from tally.tables.postgres.minutes import REPLACE_MINUTES
 from tally.tables.postgres.minutes import TABLE as MINUTES
-from tally.tables.postgres.rollups import ADD_CHANGES, ROLLUPS
+from tally.tables.postgres.rollups import ADD_ACTIVITY, ADD_CELLS, OF_ACTIVITY, OF_CELLS
 
 Read = Callable[[bytes, bytes | None], tuple[Record, Record]]
 """Reads a key of `states` and its value: the columns that name a cell, and what it counts."""
@@ -69,63 +69,14 @@ CELL_TABLE = Table("tally.cells", CELL_KEY, CELLED)
 ACTIVITY_OF = Table("tally.activity", ACTIVITY_KEY, ACTIVE)
 
 
-class Sums(Struct, frozen=True):
-    """A table of sums of cells, by fewer columns; the rows that count in no campaign are not summed."""
-
-    name: str
-    of: str
-    """The table of the cells."""
-    key: tuple[str, ...]
-    values: tuple[str, ...]
-
-    @property
-    def sql(self) -> str:
-        """Return the SQL that sums up what is there of each key that a batch has touched.
-
-        What former epochs have left there does not count: the end of this one deletes it.
-        """
-        key, values = columns_of(self.key), columns_of(self.values)
-        same = " AND ".join(f"{{}}.{name} = touched.{name}" for name in self.key)
-        sent = columns_of([f"{name} {'bigint' if name == 'quarter' else 'text'}" for name in self.key])
-        touched = columns_of([f"{_expression(name)} AS {name}" for name in self.key])
-        return f"""
-WITH touched AS (
-    SELECT DISTINCT {touched} FROM jsonb_to_recordset($4) AS sent ({sent})
-), summed AS (
-    SELECT {key}, {columns_of([f"sum({name})::bigint AS {name}" for name in self.values])}
-    FROM touched JOIN {self.of} USING ({key})
-    WHERE generation = $1 AND partition = $2 AND epoch = $3
-    GROUP BY {key}
-), gone AS (
-    DELETE FROM {self.name} AS held USING touched
-    WHERE held.generation = $1 AND held.partition = $2
-        AND {same.replace("{}", "held")}
-        AND NOT EXISTS (SELECT FROM summed WHERE {same.replace("{}", "summed")})
-)
-INSERT INTO {self.name} AS held (generation, partition, epoch, {key}, {values})
-SELECT $1, $2, $3, {key}, {values} FROM summed ORDER BY {key}
-ON CONFLICT (generation, partition, {key}) DO UPDATE
-SET {columns_of([f"{name} = excluded.{name}" for name in self.values])}, epoch = excluded.epoch
-WHERE ({columns_of(("epoch", *self.values), "held.")})
-    IS DISTINCT FROM ({columns_of(("epoch", *self.values), "excluded.")})
-"""  # noqa: S608 - names of the registry are put into the text
-
-
-CELL_SUMS = Sums("tally.cell_sums", CELL_TABLE.name, ("tenant", "campaign", "quarter", "grain"), SUMMED)
-ACTIVITY_SUMS = Sums(
-    "tally.activity_sums", ACTIVITY_OF.name, ("tenant", "campaign", "quarter"), tuple(ACTIVE)
-)
-
-
 def _statements(
-    table: Table, read: Read, sums: Sums, before: Sequence[str] = ()
+    table: Table, read: Read, add_changes: str
 ) -> Callable[[Sequence[Entry]], Steps[list[Statement]]]:
-    """Return what makes the statements of entries; `before` is SQL that compares them with what is held."""
-    upsert, delete, sum_up = table.upsert, table.delete, sums.sql
+    """Return what makes the statements of entries; `add_changes` compares them with what is held."""
+    upsert, delete = table.upsert, table.delete
 
     def statements(entries: Sequence[Entry]) -> Steps[list[Statement]]:
         gone, written = [], []
-        touched: dict[str, None] = {}
         for key, value in sorted(entries, key=lambda entry: entry[0]):
             try:
                 named, counted = read(key[1:], value)
@@ -135,11 +86,8 @@ def _statements(
                 gone.append(_dumped(named))
             else:
                 written.append(_dumped(named | counted))
-            if named["campaign"]:
-                touched[_dumped({name: named[name] for name in sums.key})] = None
             yield
-        made = [(sql, gone + written) for sql in before]
-        made += [(delete, gone), (upsert, written), (sum_up, list(touched))]
+        made = [(add_changes, gone + written), (delete, gone), (upsert, written)]
         return [Statement(sql, f"[{','.join(listed)}]") for sql, listed in made if listed]
 
     return statements
@@ -183,7 +131,7 @@ def _by_minute(minutes: Minutes) -> list[Record]:
     return list(found.values())
 
 
-_activity_statements = _statements(ACTIVITY_OF, _activity, ACTIVITY_SUMS)
+_activity_statements = _statements(ACTIVITY_OF, _activity, ADD_ACTIVITY)
 
 
 def _whose_cell(key: bytes) -> tuple[str, str]:
@@ -205,8 +153,8 @@ CELLS = Kind(
     "cells",
     STATES,
     _holds(CELLS_TABLE),
-    _statements(CELL_TABLE, _cell, CELL_SUMS, [ADD_CHANGES]),
-    tuple(prune_of(table) for table in (CELL_TABLE.name, CELL_SUMS.name, *(one.name for one in ROLLUPS))),
+    _statements(CELL_TABLE, _cell, ADD_CELLS),
+    tuple(prune_of(table) for table in (CELL_TABLE.name, *(one.name for one in OF_CELLS))),
     _whose_cell,
 )
 ACTIVITY = Kind(
@@ -214,6 +162,6 @@ ACTIVITY = Kind(
     STATES,
     _holds(ACTIVITY_TABLE),
     _with_minutes,
-    tuple(prune_of(table) for table in (ACTIVITY_OF.name, ACTIVITY_SUMS.name, MINUTES)),
+    tuple(prune_of(table) for table in (ACTIVITY_OF.name, MINUTES, *(one.name for one in OF_ACTIVITY))),
     _whose_activity,
 )

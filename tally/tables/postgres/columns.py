@@ -18,7 +18,12 @@ COUNTED: dict[str, str] = dict.fromkeys(PLAIN, "bigint") | dict.fromkeys(NESTED,
 KEY: dict[str, str] = dict.fromkeys(KEY_COLUMNS, "text")
 """The key columns of a row, without generation and partition, which all rows of a batch share."""
 
-DESCRIBED: dict[str, str] = {"first_ms": "bigint", "last_ms": "bigint", "labels": "text[]"}
+DESCRIBED: dict[str, str] = {
+    "first_ms": "bigint",
+    "last_ms": "bigint",
+    "labels": "text[]",
+    "channels": "text[]",
+}
 VALUES: dict[str, str] = {"next_offset": "bigint", **DESCRIBED, **COUNTED}
 
 CELL_KEY: dict[str, str] = {**KEY, "number": "text", "market": "text", "quarter": "bigint"}
@@ -64,6 +69,7 @@ def record(key: RowKey, row: Row) -> Record:
         "first_ms": row.first_ms,
         "last_ms": row.last_ms,
         "labels": row.labels,
+        "channels": row.channels,
         **_ZEROS,
         **{name: {} for name in NESTED},
     }

@@ -3,7 +3,7 @@
 from tally.schemas.cells import QUARTER_SECONDS
 from tally.schemas.counters import ACTIVITY, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR
-from tally.tables.postgres.columns import CELL_KEY, CELLED, KEY, SUMMED
+from tally.tables.postgres.columns import CELLED, KEY
 from tally.tables.postgres.kind import columns_of
 from tally.tables.postgres.minutes import KEPT_HOURS
 from tally.tables.postgres.rollups import ROLLUPS, Rollup
@@ -52,24 +52,30 @@ HAVING sum(held) <> sum(counted)
 
 def _rolled_up(rollup: Rollup) -> str:
     """Return the SQL of every number of a roll-up that is not the sum of the cells that it is of."""
-    numbers = ", ".join(f"('{name}', {name})" for name in SUMMED)
+    numbers = ", ".join(f"('{name}', {name})" for name in rollup.values)
     each = f"CROSS JOIN LATERAL (VALUES {numbers}) AS one (counter, n)"
-    key = columns_of(tuple(rollup.key))
-    of_cells = columns_of([f"{sql} AS {name}" for name, sql in rollup.key.items()])
-    by_number = f"extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS} AS quarter"
-    named = columns_of([by_number if name == "quarter" else name for name in CELL_KEY])
+    key, places = columns_of(tuple(rollup.key)), columns_of([str(n) for n, _ in enumerate(rollup.key, 2)])
+    by_number = f"(extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS})"
+    of_cells = columns_of(
+        [f"{sql.replace('quarter', by_number)} AS {name}" for name, sql in rollup.key.items()]
+        + [f"{sql} AS {name}" for name, sql in rollup.values.items()]
+    )
     return f"""
-SELECT tenant, campaign, counter, sum(held)::bigint AS held, sum(counted)::bigint AS counted
+SELECT tenant, {"campaign" if "campaign" in rollup.key else "''"}, counter,
+    coalesce(sum(held), 0)::bigint, coalesce(sum(counted), 0)::bigint
 FROM (
-    SELECT {key}, counter, n AS held, 0 AS counted FROM {rollup.name} {each}
+    SELECT partition, {key}, counter, n AS held, 0 AS counted FROM {rollup.name} {each}
 {_AT_A_MOMENT}
     UNION ALL
-    SELECT {of_cells}, counter, 0, n
-    FROM (SELECT generation, partition, {named}, {columns_of(SUMMED)} FROM tally.cells) AS cells {each}
+    SELECT partition, {key}, counter, 0, n
+    FROM (
+        SELECT partition, {of_cells} FROM {rollup.of}
 {_AT_A_MOMENT} AND campaign <> ''
+        GROUP BY partition, {places}
+    ) AS summed {each}
 ) AS both_sides
-GROUP BY {key}, counter
-HAVING sum(held) <> sum(counted)"""  # noqa: S608
+GROUP BY partition, {key}, counter
+HAVING coalesce(sum(held), 0) <> coalesce(sum(counted), 0)"""  # noqa: S608
 
 
 _ACTIVE = columns_of([f"('{name}', {name})" for name in ACTIVITY])
@@ -89,25 +95,14 @@ FROM (
 GROUP BY {_FINE_KEY}, quarter, counter
 HAVING sum(held) <> sum(counted)"""  # noqa: S608
 
-CELLS_ADD_UP_TO_SUMS = f"""
-WITH each AS (
-    SELECT tenant, campaign, counter, 0 AS held, n AS counted
-    FROM tally.cells
-    CROSS JOIN LATERAL (VALUES {", ".join(f"('{name}', {name})" for name in SUMMED)}) AS one (counter, n)
-{_AT_A_MOMENT} AND campaign <> ''
-    UNION ALL
-    SELECT tenant, campaign, counter, n, 0
-    FROM tally.cell_sums
-    CROSS JOIN LATERAL (VALUES {", ".join(f"('{name}', {name})" for name in SUMMED)}) AS one (counter, n)
-{_AT_A_MOMENT}
-)
-SELECT tenant, campaign, counter, sum(held)::bigint AS held, sum(counted)::bigint AS counted
-FROM each GROUP BY tenant, campaign, counter
-HAVING sum(held) <> sum(counted)
-UNION ALL {" UNION ALL ".join(map(_rolled_up, ROLLUPS))}
+
+SUMS_ARE_OF_CELLS = f"""
+SELECT * FROM ({" UNION ALL ".join(map(_rolled_up, ROLLUPS))}
 UNION ALL {_MINUTES_OF_QUARTERS}
+) AS broken (tenant, campaign, counter, held, counted)
 """  # noqa: S608
-"""Every number of a campaign whose sums are not those of cells, or whose minutes not those of activity."""
+"""Every sum that is not that of its cells, a tenant's without a campaign, and every number of activity that
+its minutes do not come to; $1 is as above."""
 
 
 def _campaigns(name: str) -> str:

@@ -61,14 +61,29 @@ COMPARED = ("writer", "writes", "columns", "epoch")
 READ_PROGRESS = f"""
 WITH pointed AS (
     INSERT INTO tally.current_generation (generation) VALUES ($1) ON CONFLICT DO NOTHING
+), told AS (
+    INSERT INTO tally.partitions (generation, partition)
+    SELECT $1, every FROM generate_series(0, $3::integer - 1) AS every ON CONFLICT DO NOTHING
 )
 SELECT partition, {", ".join(FIELDS)}
 FROM tally.sink_progress
 WHERE generation = $1 AND partition = ANY ($2::integer[])
 """  # noqa: S608
-"""Read progress of partitions; make this generation the readers' current one if there is none."""
+"""Read progress of partitions; make this generation the readers' current one if there is none, and write down
+that it has $3 partitions."""
+
+NOTE_EMPTY = """
+UPDATE tally.partitions SET is_empty = true
+WHERE generation = $1 AND partition = $2 AND NOT is_empty AND NOT EXISTS (
+    SELECT FROM tally.sink_progress WHERE generation = $1 AND partition = $2
+)
+"""
+"""Nothing was ever counted in a partition that has no progress."""
 
 BEGIN_PROGRESS = f"""
+WITH begun AS (
+    UPDATE tally.partitions SET is_empty = false WHERE generation = $1 AND partition = $2 AND is_empty
+)
 INSERT INTO tally.sink_progress (generation, partition, {", ".join(FIELDS)})
 VALUES ($1, $2, {", ".join(f"${n}" for n in range(3, 3 + len(FIELDS)))})
 ON CONFLICT DO NOTHING

@@ -6,9 +6,21 @@
 import textwrap
 from collections.abc import Iterable
 
-from tally.schemas.counters import BY_NAME, COUNTERS, DERIVED_BY_NAME, Counter, counters_of, numbers_at
-from tally.schemas.grains import CAMPAIGN, GRAINS, KEY_COLUMNS, Grain
+from tally.schemas.counters import (
+    BY_NAME,
+    COUNTERS,
+    DERIVED_BY_NAME,
+    RATES,
+    Counter,
+    Rate,
+    counters_of,
+    numbers_at,
+)
+from tally.schemas.grains import CAMPAIGN, GRAINS, KEY_COLUMNS, TEMPLATE, Grain
+from tally.schemas.rows import LABELS
 from tally.tables.postgres.columns import CELLED, COUNTED, KEY, SUMMED, VALUES
+from tally.tables.postgres.day_functions import DAY_FUNCTIONS
+from tally.tables.postgres.rollups import OF_CELLS
 
 WIDTH = 100
 PRIMARY_KEY = ("generation", *KEY_COLUMNS, "partition")
@@ -68,28 +80,23 @@ END $$;
 
 
 _CUTS = """\
--- Each row is of a partition: which moment of the fold it shows.
+-- Each row is of a partition: which moment of the fold it shows. One that is not read yet has no moment.
 CREATE VIEW tally.cuts AS
 SELECT
     generation,
     partition,
-    seq,
+    coalesce(seq, 0) AS seq,
     to_timestamp(cut_at_ms / 1000.0) AS cut_at,
-    NOT is_cut AS catching_up,
+    NOT coalesce(is_cut AND is_pruned, is_empty) AS catching_up,
     (
         SELECT count(*) FROM tally.withheld
-        WHERE withheld.generation = sink_progress.generation
-            AND withheld.partition = sink_progress.partition
+        WHERE withheld.generation = known.generation AND withheld.partition = known.partition
     ) AS withheld
-FROM tally.sink_progress
+FROM (SELECT * FROM tally.partitions FULL JOIN tally.sink_progress USING (generation, partition)) AS known
 WHERE generation = (SELECT generation FROM tally.current_generation);
 """
 
-_CATCHING_UP = """\
-    EXISTS (
-        SELECT FROM tally.sink_progress
-        WHERE generation = (SELECT generation FROM tally.current_generation) AND NOT is_cut
-    ) AS catching_up"""
+_CATCHING_UP = "(SELECT coalesce(bool_or(catching_up), true) FROM tally.cuts) AS catching_up"
 
 _WITHHELD = """\
     (
@@ -112,6 +119,17 @@ _SAID = (
 )
 """What is said of a campaign; its templates' rows have no entries."""
 
+_CHANNEL = (
+    "CASE\n        WHEN bool_or('voice' = ANY (channels)) AND NOT bool_or('whatsapp' = ANY (channels))"
+    " THEN 'voice'\n        ELSE 'whatsapp'\n    END AS channel"
+)
+_IDS = "tally.smallest_of(jsonb_agg(to_jsonb(labels)), {most}) AS template_ids"
+_ACTIVITY = (
+    "to_timestamp(min(first_ms) / 1000.0) AS first_activity",
+    "to_timestamp(max(last_ms) / 1000.0) AS last_activity",
+    "max(updated_at) AS updated_at",
+)
+
 
 def rendered() -> str:
     """Return the whole script; executing it a second time changes nothing."""
@@ -121,7 +139,8 @@ def rendered() -> str:
     key = _KEY.format(
         key=_wrapped([f"'{name}'" for name in PRIMARY_KEY], 8), listed=_wrapped(PRIMARY_KEY, 12)
     )
-    parts = [before, _columns(), key, _drops(), *(_view(grain) for grain in GRAINS), _CUTS]
+    parts = [before, _columns(), key, _drops(), _CUTS, *(_view(grain) for grain in GRAINS)]
+    parts += [one.sql for one in DAY_FUNCTIONS]
     return "\n".join(parts).rstrip("\n")
 
 
@@ -133,26 +152,29 @@ def _columns() -> str:
     ]
     of_cells = [f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in CELLED.items()]
     of_sums = [f"ADD COLUMN IF NOT EXISTS {name} bigint" for name in SUMMED]
-    of_all_sums = [(table, of_sums) for table in ("cell_sums", "cells_by_market", "cells_by_hour")]
+    of_all_sums = [(one.name, of_sums) for one in OF_CELLS]
     return "\n".join(
-        f"ALTER TABLE tally.{table}\n    " + ",\n    ".join(columns) + ";\n"
-        for table, columns in (("counters", added), ("cells", of_cells), *of_all_sums)
+        f"ALTER TABLE {table}\n    " + ",\n    ".join(columns) + ";\n"
+        for table, columns in (("tally.counters", added), ("tally.cells", of_cells), *of_all_sums)
     )
 
 
 def _drops() -> str:
-    """Return the SQL that drops all views: replacing one can only append columns, but ours keep API order."""
-    views = ["cuts", *(grain.view for grain in reversed(GRAINS))]
-    return "\n".join(f"DROP VIEW IF EXISTS tally.{view};" for view in views) + "\n"
+    """Return the SQL that drops what is made anew: replacing can only append columns, ours keep API order."""
+    views = [*(grain.view for grain in reversed(GRAINS)), "cuts"]
+    functions = [f"FUNCTION IF EXISTS tally.{one.name}({one.arguments})" for one in DAY_FUNCTIONS]
+    dropped = [*functions, *(f"VIEW IF EXISTS tally.{view}" for view in views)]
+    return "\n".join(f"DROP {one};" for one in dropped) + "\n"
 
 
 def _view(grain: Grain) -> str:
     names = [column if name == column else f"{column} AS {name}" for name, column in grain.names]
     columns = [column for _, column in grain.names]
     withheld = _WITHHELD.format(campaign="counters.campaign" if "campaign" in columns else "''")
-    said = _SAID if grain is CAMPAIGN else ()
-    selected = [*names, *said, *(f"{_number(name, grain)} AS {name}" for name in numbers_at(grain))]
-    selected += [_CATCHING_UP.lstrip(), withheld.lstrip()]
+    numbers = numbers_at(grain)
+    selected = [*names, *_described(grain), *(f"{_number(name, grain)} AS {name}" for name in numbers)]
+    selected += [_rate(rate, grain) for rate in RATES if {rate.numerator, rate.denominator} <= set(numbers)]
+    selected += [*_ACTIVITY, _CATCHING_UP, withheld.lstrip()]
     grains = [f"'{one.name}'" for one in (grain, grain.sums) if one is not None]
     of_grain = f"grain = {grains[0]}" if len(grains) == 1 else f"grain IN ({', '.join(grains)})"
     lines = [
@@ -163,10 +185,23 @@ def _view(grain: Grain) -> str:
         "FROM tally.counters",
         "WHERE generation = (SELECT generation FROM tally.current_generation)",
         f"    AND {of_grain}",
-        f"    AND (\n{_is_counted(grain)}\n    )",
-        f"GROUP BY {', '.join(columns)};\n",
+        f"GROUP BY {', '.join(columns)}",
+        f"HAVING bool_or(\n{_is_counted(grain)}\n);\n",
     ]
     return "\n".join(lines)
+
+
+def _described(grain: Grain) -> list[str]:
+    """Return what a view says of a campaign or template beside its numbers."""
+    if grain is TEMPLATE:
+        return [_CHANNEL, _IDS.format(most=LABELS)]
+    return [_CHANNEL, *_SAID, _IDS.format(most="NULL")] if grain is CAMPAIGN else []
+
+
+def _rate(rate: Rate, grain: Grain) -> str:
+    """Return a rate, which is null where there is nothing that it is of; answers round it to four digits."""
+    of = f"nullif({_number(rate.denominator, grain)}, 0)"
+    return f"{_number(rate.numerator, grain)}::double precision\n        / {of} AS {rate.name}_rate"
 
 
 def _number(name: str, grain: Grain) -> str:
@@ -189,9 +224,9 @@ def _expression(name: str) -> str:
 
 def _is_counted(grain: Grain) -> str:
     held = [counter for counter in COUNTERS if counter.summed_from(grain)]
-    plain = _wrapped((c.name for c in held if _is_plain(c)), 12)
+    plain = _wrapped((c.name for c in held if _is_plain(c)), 8)
     entries = " OR ".join(f"{c.name} <> '{{}}'" for c in held if not _is_plain(c))
-    indent = " " * 8
+    indent = " " * 4
     return f"{indent}greatest(\n{plain}\n{indent}) > 0\n" + textwrap.fill(
         "OR " + entries, WIDTH, initial_indent=indent, subsequent_indent=indent
     )

@@ -48,7 +48,7 @@ WITH begun AS MATERIALIZED (
     SELECT campaign, (
         SELECT quarter FROM tally.cell_sums AS sums
         WHERE sums.generation = $1 AND sums.tenant = $2 AND sums.campaign = held.campaign
-            AND grain = 'template' AND sums.accepted > 0
+            AND sums.accepted > 0
         ORDER BY quarter LIMIT 1
     ) AS at
     FROM (

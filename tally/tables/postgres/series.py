@@ -24,6 +24,8 @@ GROUPED: Mapping[GroupBy, tuple[str, ...]] = {
     "market": ("market",),
 }
 """The columns that tell groups apart."""
+_FINE = ("cells", "activity", "minutes")
+"""The tables that have more than sums of campaigns."""
 MOST_POINTS = MOST_BUCKETS + 1
 """Of one list of buckets: so many have more groups and buckets than an answer shows."""
 
@@ -82,43 +84,55 @@ def query(wanted: Wanted) -> tuple[str, list[Any]]:
     sums = ", ".join(f"{_summed(name, wanted)} AS {name}" for name in wanted.counters)
     conditions = [(name, value) for name, value in _conditions(wanted) if value]
     where = "".join(f" AND {name} = ${nth}" for nth, (name, _) in enumerate(conditions, 4))
-    whole = "" if wanted.operator or wanted.campaign else " AND campaign <> ''"
     at = "minute" if wanted.is_by_minute else "quarter"
     columns = ", ".join((f"width_bucket({at}, $2::timestamptz[]) - 1 AS nth", *grouped))
     keys = ", ".join(str(nth) for nth in range(1, 2 + len(grouped)))
     sql = (
         f"SELECT {columns}, {sums} FROM tally.{_table(wanted)}"  # noqa: S608 - names of the registry
-        f" WHERE generation = $1 AND {at} >= ($2::timestamptz[])[1] AND {at} < $3{whole}{where}"
+        f" WHERE generation = $1 AND {at} >= ($2::timestamptz[])[1] AND {at} < $3{_only(wanted)}{where}"
         f" GROUP BY {keys} ORDER BY {keys} LIMIT {MOST_POINTS}"
     )
     return sql, [value for _, value in conditions]
+
+
+def _only(wanted: Wanted) -> str:
+    """Return what else holds of the rows; what an index holds alone is said as the index says it."""
+    if wanted.operator:
+        return " AND grain = 'operator'"
+    whole = " AND campaign <> ''" if _table(wanted) in _FINE and not wanted.campaign else ""
+    return f"{whole} AND queue <> ''" if wanted.queue else whole
 
 
 def _table(wanted: Wanted) -> str:
     if wanted.is_by_minute:
         return "minutes"
     if wanted.attribution == "event":
-        return "activity" if wanted.group_by or wanted.queue else "activity_sums"
-    return "cells" if wanted.group_by or wanted.operator else "cell_sums"
+        if wanted.group_by or wanted.queue:
+            return "activity"
+        return "activity_sums" if wanted.campaign else "tenant_activity_sums"
+    if wanted.group_by or wanted.operator:
+        return "cells"
+    return "cell_sums" if wanted.campaign else "tenant_sums"
 
 
 def _conditions(wanted: Wanted) -> list[tuple[str, str]]:
     named = [("tenant", wanted.tenant), ("campaign", wanted.campaign), ("queue", wanted.queue)]
     if wanted.operator:
-        named += [
-            ("grain", "operator"),
-            ("template_name", wanted.pbx),
-            ("template_language", wanted.operator),
-        ]
+        named += [("template_name", wanted.pbx), ("template_language", wanted.operator)]
     return named
 
 
 def _summed(name: str, wanted: Wanted) -> str:
-    return f"sum({name})::bigint" if wanted.attribution == "event" else summed(name, wanted.grain)
+    if wanted.attribution == "event":
+        return f"sum({name})::bigint"
+    return summed(name, wanted.grain if _table(wanted) in _FINE else None)
 
 
-def summed(name: str, grain: Grain) -> str:
-    """Return the SQL of a number of a grain, over rows or cells that have a column `grain`."""
+def summed(name: str, grain: Grain | None) -> str:
+    """Return the SQL of a number of a grain, over rows or cells that have a column `grain`.
+
+    Sums of cells have none: they are of a campaign's own numbers.
+    """
     parts = DERIVED_BY_NAME.get(name)
     if parts is None:
         return _of_grain(name, grain)
@@ -126,7 +140,9 @@ def summed(name: str, grain: Grain) -> str:
     return plus + "".join(f" - {_of_grain(part, grain)}" for part in parts.minus)
 
 
-def _of_grain(name: str, grain: Grain) -> str:
+def _of_grain(name: str, grain: Grain | None) -> str:
+    if grain is None:
+        return f"coalesce(sum({name}), 0)::bigint"
     source = BY_NAME[name].summed_from(grain)
     assert source is not None  # noqa: S101 - `possible` said so
     return f"coalesce(sum({name}) FILTER (WHERE grain = '{source.name}'), 0)::bigint"

@@ -15,6 +15,7 @@ from tally.tables.postgres.progress import (
     BEGIN_PROGRESS,
     COMPARED,
     FIELDS,
+    NOTE_EMPTY,
     READ_PROGRESS,
     SWAP_PROGRESS,
     ProgressMoved,
@@ -78,32 +79,43 @@ class Written(Struct):
 
 
 class Writer:
-    """The writer of one generation.
+    """The writer of one generation of so many partitions.
 
     Its database role needs SELECT, INSERT, UPDATE and DELETE on the tables of all kinds and on withheld, and
-    SELECT, INSERT and UPDATE on sink_progress and current_generation.
+    SELECT, INSERT and UPDATE on sink_progress, partitions and current_generation.
     """
 
     def __init__(
         self,
         database: Database,
         generation: int,
+        partitions: int = 1,
         between: Callable[[], Awaitable[None]] = give_way,
         kinds: Mapping[str, Kind] = BY_NAME,
     ) -> None:
         self._database = database
         self._generation = generation
+        self._partitions = partitions
         self._between = between
         self._kinds = kinds
 
     async def read_progress(self, partitions: Sequence[int]) -> dict[int, SinkProgress]:
         """Return the progress of those partitions that have one.
 
-        Makes this generation the readers' current one if there is none. Raises Away, Refused.
+        Makes this generation the readers' current one if there is none, and tells them how many partitions
+        it has. Raises Away, Refused.
         """
         async with self._database.transaction() as connection:
-            held = await connection.fetch(READ_PROGRESS, self._generation, list(partitions))
+            held = await connection.fetch(READ_PROGRESS, self._generation, list(partitions), self._partitions)
         return {found["partition"]: SinkProgress(*(found[name] for name in FIELDS)) for found in held}
+
+    async def note_empty(self, partition: int) -> None:
+        """Tell readers that nothing was ever counted in a partition: there is nothing to read.
+
+        Raises Away, Refused.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(NOTE_EMPTY, self._generation, partition)
 
     async def read_withheld(self, partition: int, epoch: int, most: int) -> list[Key]:
         """Return what an epoch has withheld of a partition, at most so many. Raises Away, Refused."""

@@ -95,6 +95,7 @@ async def test_where_nothing_was_ever_counted_nothing_is_written() -> None:
     life, looks = Life(hands), iter(range(50))
     await life.run(lambda: next(looks, None) is None, 0.1)
     assert postgres.progress == {}
+    assert postgres.empty == {0}
     counted(partition, "a")
     await life.run(is_at(postgres, 1), 0.1)
 

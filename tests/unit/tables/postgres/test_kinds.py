@@ -5,8 +5,7 @@ import json
 import pytest
 
 from tally.schemas.cells import ActivityCell, Cell, encode_counts, encode_minutes
-from tally.schemas.grains import RowKey
-from tally.schemas.keys import FREE_FORM, Template
+from tally.schemas.keys import FREE_FORM
 from tally.schemas.missing import partition_key, subjects_key
 from tally.schemas.rows import PROGRESS_KEY, encode
 from tally.schemas.tables import CODES
@@ -16,6 +15,7 @@ from tally.tables.postgres.cell_kinds import ACTIVITY, CELLS
 from tally.tables.postgres.columns import KEY, record
 from tally.tables.postgres.kind import Kind, NotOurs
 from tally.tables.postgres.kinds import DELETE_ROWS, KINDS, ROWS, UPSERT_ROWS, Sieve
+from tally.tables.postgres.rollups import ADD_ACTIVITY, ADD_CELLS
 from tests.support.sink_doubles import PROMO, key, row
 
 
@@ -61,15 +61,14 @@ def test_a_kind_tells_whose_numbers_lack_what_is_refused() -> None:
     assert len({kind.name for kind in KINDS}) == len(KINDS)
 
 
-def test_cells_and_activity_are_sent_with_what_they_count_alone_and_with_the_sums_to_make_anew() -> None:
+def test_cells_are_sent_with_what_they_count_alone_and_first_to_what_adds_their_changes() -> None:
     cell, activity = Cell(key(), "n1", "BR", 7), ActivityCell("t1", "c1", "n1", "", 7)
-    changed, written, summed_cells = at_once(
+    added, written = at_once(
         CELLS.statements([(b"e" + cell.encode(), encode_counts({"accepted": 2, "errors.meta:1": 1}))])
     )
-    deleted, summed, replaced = at_once(ACTIVITY.statements([(b"y" + activity.encode(), None)]))
+    taken_off, deleted, replaced = at_once(ACTIVITY.statements([(b"y" + activity.encode(), None)]))
     (sent,) = json.loads(written.listed)
 
-    assert changed.listed == written.listed
     named = {"tenant": "t1", "campaign": "c1", "quarter": 7, "number": "n1", "queue": ""}
     assert json.loads(replaced.listed) == [named | {"minutes": []}]
 
@@ -80,20 +79,9 @@ def test_cells_and_activity_are_sent_with_what_they_count_alone_and_with_the_sum
     assert json.loads(deleted.listed) == [
         {"tenant": "t1", "campaign": "c1", "quarter": 7, "number": "n1", "queue": ""}
     ]
-    assert json.loads(summed.listed) == [{"tenant": "t1", "campaign": "c1", "quarter": 7}]
-    assert json.loads(summed_cells.listed) == [
-        {"tenant": "t1", "campaign": "c1", "quarter": 7, "grain": "template"}
-    ]
+    assert (added.sql, taken_off.sql) == (ADD_CELLS, ADD_ACTIVITY)
+    assert (added.listed, taken_off.listed) == (written.listed, deleted.listed)
     assert CELLS.whose(b"e" + cell.encode()) == ACTIVITY.whose(b"y" + activity.encode()) == ("t1", "c1")
-
-
-def test_cells_of_one_quarter_hour_are_summed_once_and_those_of_operators_not_at_all() -> None:
-    cells = [Cell(key(), number, "BR", 7) for number in ("n1", "n2")]
-    cells.append(Cell(RowKey("t1", "", Template("pbx", "SIP/7")), "", "", 7))
-    _, written, summed = at_once(
-        CELLS.statements([(b"e" + one.encode(), encode_counts({"connects": 1})) for one in cells])
-    )
-    assert (len(json.loads(written.listed)), len(json.loads(summed.listed))) == (3, 1)
 
 
 @pytest.mark.parametrize("kind", [CELLS, ACTIVITY])
@@ -106,10 +94,10 @@ def test_what_is_no_cell_is_named_without_its_value(kind: Kind, name: bytes) -> 
 def test_an_activity_cell_is_sent_whole_and_by_minute() -> None:
     cell = ActivityCell("t1", "c1", "n1", "", 7)
     value = encode_minutes({"accepted": {0: 2, 14: 1}, "read": {14: 5}})
-    written, summed, replaced = at_once(ACTIVITY.statements([(b"y" + cell.encode(), value)]))
+    added, written, replaced = at_once(ACTIVITY.statements([(b"y" + cell.encode(), value)]))
 
     (sent,) = json.loads(written.listed)
     assert (sent["accepted"], sent["read"], sent["failed"]) == (3, 5, 0)
-    assert json.loads(summed.listed) == [{"tenant": "t1", "campaign": "c1", "quarter": 7}]
+    assert added.listed == written.listed
     (minutes,) = json.loads(replaced.listed)
     assert minutes["minutes"] == [{"minute": 0, "accepted": 2}, {"minute": 14, "accepted": 1, "read": 5}]
