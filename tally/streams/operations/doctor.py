@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from msgspec import Struct
 from tally.deploy import migrate
 from tally.schemas.bounds import BY_NAME, IDENTIFIER_LINKS, TEMPLATES_SHOWN
 from tally.schemas.notices import UNITS
-from tally.streams.operations import beyond, deployment, generation, incomplete, topics
+from tally.streams.operations import beyond, dead_tuples, deployment, generation, incomplete, topics, zones
 from tally.streams.operations.looks import SHOWN, Looks
 from tally.streams.settings import Settings
 
@@ -53,6 +54,8 @@ async def examine(settings: Settings) -> list[Finding]:
         ("generation", partial(_generation, settings)),
         ("deployment", partial(_deployment, settings)),
         ("what Postgres shows", partial(_cuts, settings)),
+        ("dead tuples in Postgres", partial(_dead_tuples, settings)),
+        ("time zones", partial(_zones, settings)),
         ("campaigns with more templates than an answer shows", partial(_many_templates, settings)),
         ("messages by business number", partial(_messages, looks)),
         ("messages whose send is at another number", partial(_moved, looks)),
@@ -125,6 +128,22 @@ async def _cuts(settings: Settings) -> str:
     finally:
         await connection.close()
     return shown_cuts(found["partitions"], found["catching_up"], found["withheld"])
+
+
+async def _dead_tuples(settings: Settings) -> str:
+    connection = await _connect(settings)
+    try:
+        return dead_tuples.judged(*await dead_tuples.looked_up(connection))
+    finally:
+        await connection.close()
+
+
+async def _zones(settings: Settings) -> str:
+    connection = await _connect(settings)
+    try:
+        return zones.shown(await zones.differing(connection, datetime.now(UTC)))
+    finally:
+        await connection.close()
 
 
 def shown_cuts(partitions: int, catching_up: int, withheld: int) -> str:
