@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import orjson
 import pytest
@@ -11,11 +12,13 @@ from aiohttp import web
 from msgspec import structs
 
 from tally.agents.view.campaign import Campaign
+from tally.agents.view.frames import Contents
 from tally.agents.view.model import View
+from tally.agents.view.queries import Queries
 from tally.schemas.grains import RowKey
 from tally.streams.dev.free_port import free_port
 from tally.streams.web.serving import WebServer
-from tally.streams.web.viewers import BUFFER_BYTES, SLICE_BYTES, Viewers, Watched
+from tally.streams.web.viewers import BUFFER_BYTES, SLICE_BYTES, Viewers, Watched, contents_of
 from tests.support.events import Event, proxy, stream
 from tests.support.keys import KEY, PRESENTED
 from tests.support.view_rows import NEWS, PROMO, put, put_operator, put_progress
@@ -38,6 +41,34 @@ def count(api: Api, transaction: int, *, whole: bool = True) -> None:
     put(api.view, RowKey("t1", "c1", PROMO), {"contacts": transaction}, next_offset=transaction)
     if whole:
         put_progress(api.view, 0, transaction, seq=transaction)
+
+
+@asynccontextmanager
+async def showing(
+    viewers: Viewers, watched: Watched, transports: list[asyncio.Transport]
+) -> AsyncIterator[int]:
+    """Serve viewers on a port at `/`, and note their transports."""
+
+    async def show(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.force_close()
+        writer = await response.prepare(request)
+        assert writer is not None
+        assert request.transport is not None
+        transports.append(request.transport)
+        await viewers.show(watched, None, writer, request.transport)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", show)
+    app.on_shutdown.append(viewers.stop)
+    server = WebServer(app)
+    port = free_port(0)
+    await server.start("127.0.0.1", port)
+    try:
+        yield port
+    finally:
+        await server.stop()
 
 
 @pytest.mark.asyncio
@@ -158,6 +189,35 @@ async def test_after_a_cut_another_process_that_is_behind_shows_nothing_older() 
 
 
 @pytest.mark.asyncio
+async def test_all_who_come_at_once_share_the_first_look_and_get_its_frame_alone(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.catch_up()
+    looks, all_are_here = 0, asyncio.Event()
+
+    async def held_up(queries: Queries, watched: Watched) -> Contents:
+        nonlocal looks
+        looks += 1
+        await all_are_here.wait()
+        return await contents_of(queries, watched)
+
+    monkeypatch.setattr("tally.streams.web.viewers.contents_of", held_up)
+    watched = Watched("t1", "c1", campaigns=False, operators=False)
+    viewers = Viewers(api.queries(), lambda: 0.5, tick_seconds=60.0)
+    async with showing(viewers, watched, []) as port, AsyncExitStack() as viewing:
+        opening = [viewing.enter_async_context(stream(port, "/")) for _ in range(20)]
+        opened = asyncio.gather(*opening)
+        while len(viewers) < len(opening):
+            await asyncio.sleep(0.01)
+        all_are_here.set()
+        for expected in ("snapshot", "bye"):
+            for viewer in await opened:
+                assert (await viewer.next()).event == expected
+            await viewers.stop()
+    assert looks == 1
+
+
+@pytest.mark.asyncio
 async def test_who_reads_nothing_is_cut_off_holds_little_and_disturbs_nobody(api: Api) -> None:
     api.catch_up()
     for number in range(400):
@@ -165,45 +225,25 @@ async def test_who_reads_nothing_is_cut_off_holds_little_and_disturbs_nobody(api
     viewers = Viewers(api.queries(), lambda: 0.5, send_seconds=2.0)
     watched = Watched("t1", None, campaigns=True, operators=False)
     transports: list[asyncio.Transport] = []
-
-    async def show(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        response.force_close()
-        writer = await response.prepare(request)
-        assert writer is not None
-        assert request.transport is not None
-        transports.append(request.transport)
-        await viewers.show(watched, None, writer, request.transport)
-        return response
-
-    app = web.Application()
-    app.router.add_get("/", show)
-    app.on_shutdown.append(viewers.stop)
-    server = WebServer(app)
-    port = free_port(0)
-    await server.start("127.0.0.1", port)
     # A bare socket: a stream of asyncio takes what fits into its first read, though nobody asks for it.
-    deaf = socket.socket()
-    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    try:
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(deaf, ("127.0.0.1", port))
-        await asyncio.get_running_loop().sock_sendall(deaf, b"GET / HTTP/1.0\r\n\r\n")
-        most = 0
-        async with stream(port, "/") as viewer:
-            snapshot = await viewer.next()
-            assert len(orjson.dumps(snapshot.body)) > 4 * (BUFFER_BYTES + SLICE_BYTES), (
-                "it has to be too much"
-            )
-            for _ in range(3):
-                assert (await viewer.next()).event == "receipt"
-                most = max(most, *(transport.get_write_buffer_size() for transport in transports))
-            assert 0 < most <= BUFFER_BYTES + SLICE_BYTES + 1024 < 64 << 10
-            assert [transport.is_closing() for transport in transports] == [True, False]
-            assert len(viewers) == 1
-    finally:
-        deaf.close()
-        await server.stop()
+        async with showing(viewers, watched, transports) as port:
+            await asyncio.get_running_loop().sock_connect(deaf, ("127.0.0.1", port))
+            await asyncio.get_running_loop().sock_sendall(deaf, b"GET / HTTP/1.0\r\n\r\n")
+            most = 0
+            async with stream(port, "/") as viewer:
+                snapshot = await viewer.next()
+                assert len(orjson.dumps(snapshot.body)) > 4 * (BUFFER_BYTES + SLICE_BYTES), (
+                    "it has to be too much"
+                )
+                for _ in range(3):
+                    assert (await viewer.next()).event == "receipt"
+                    most = max(most, *(transport.get_write_buffer_size() for transport in transports))
+                assert 0 < most <= BUFFER_BYTES + SLICE_BYTES + 1024 < 64 << 10
+                assert [transport.is_closing() for transport in transports] == [True, False]
+                assert len(viewers) == 1
 
 
 @pytest.mark.asyncio

@@ -88,9 +88,11 @@ class _Watch:
         self._looking = asyncio.Lock()
         self._news = asyncio.Event()
 
-    async def look(self, queries: Queries) -> None:
-        """Take the look of a tick, and wake the viewers."""
+    async def look(self, queries: Queries, *, is_first: bool = False) -> None:
+        """Take the look of a tick, and wake the viewers; of many who come at once one takes the first look."""
         async with self._looking:
+            if is_first and (self.feed.tick or self.has_failed):
+                return
             try:
                 self.feed.show(await contents_of(queries, self.watched))
             except Exception:
@@ -151,7 +153,7 @@ class Viewers:
             if self._ticking is None:
                 self._ticking = asyncio.create_task(self._tick())
             if not watch.feed.tick:
-                await watch.look(self._queries)
+                await watch.look(self._queries, is_first=True)
             await self._follow(watch, shown, writer, is_let_in)
         except TimeoutError:
             transport.abort()
