@@ -105,6 +105,28 @@ async def test_a_stream_begins_with_all_and_goes_on_with_what_changes(api: Api) 
 
 
 @pytest.mark.asyncio
+async def test_each_event_of_a_campaign_says_where_it_stands(api: Api) -> None:
+    api.catch_up()
+    counts = {"contacts": 9, "queued": 2, "accepted": 6, "failed_at_send": 1}
+    put(api.view, RowKey("t1", "c1", PROMO), counts)
+    put(api.view, RowKey("t1", "c1", None), {"description.planned=20": 1})
+    _, body = await api.ask(f"{campaign_target('t1', 'c1')}/progress")
+    right = orjson.loads(body)
+    assert (right["sent"], right["failed"], right["left"]) == (6, 1, 13)
+    async with stream(api.port, ONE) as viewer:
+        for event in ("snapshot", "receipt"):
+            frame = await viewer.next()
+            assert frame.event == event
+            assert frame.body["progress"].keys() == right.keys() - {"tenant", "campaign", "receipt"}
+            for name in ("name", "status", "planned", "sent", "failed", "done", "left", "elapsed_seconds"):
+                assert frame.body["progress"][name] == right[name]
+        assert frame.body["progress"]["per_second_10s"] == 0.0
+    for query in ("campaigns=1", "campaign=c2"):
+        async with stream(api.port, f"/v1/tenants/t1/stream?{query}") as viewer:
+            assert "progress" not in (await viewer.next()).body
+
+
+@pytest.mark.asyncio
 async def test_no_proxy_and_no_cache_may_hold_a_frame_back(api: Api) -> None:
     async with stream(api.port, ONE) as viewer:
         assert viewer.status == 200

@@ -86,6 +86,9 @@ class Contents(Struct, frozen=True):
     receipt: Json
     more: Mapping[Part, bool] = {}
     """For each list whether there are further entries that the feed does not show."""
+    progress: Json | None = None
+    """Where the campaign that is shown stands and how fast it goes: it changes with the clock, so it is in each
+    frame; None where none is shown."""
 
 
 class Frame(NamedTuple):
@@ -149,11 +152,13 @@ class Feed:
         return self._made[from_tick]
 
     def _make(self, contents: Contents, from_tick: int) -> Frame:
-        receipt = {"receipt": orjson.dumps(contents.receipt)}
+        always = {"receipt": orjson.dumps(contents.receipt)}
+        if contents.progress is not None:
+            always["progress"] = orjson.dumps(contents.progress)
         changed = [key for key in contents.entries if self._since[key] > from_tick]
         gone = [key for key, tick in self._gone.items() if from_tick and tick > from_tick]
         if from_tick and not changed and not gone and self._more_since <= from_tick:
-            return Frame("receipt", _json(receipt))
+            return Frame("receipt", _json(always))
         members: dict[str, bytes] = {}
         for part in self._parts:
             ours = [contents.entries[key].json for key in changed if key.part == part]
@@ -167,7 +172,7 @@ class Feed:
             if from_tick:
                 members[f"{part}_gone"] = orjson.dumps(lost)
         event: Event = "change" if from_tick else "snapshot"
-        return Frame(event, _json({**members, **receipt}), contents.reached.text())
+        return Frame(event, _json({**members, **always}), contents.reached.text())
 
 
 _BEHIND = {"state": "catching_up"}

@@ -22,7 +22,7 @@ class Progress(Struct, frozen=True):
     """Messages that the provider took; of a voice campaign, attempts that were dialled."""
     failed: int
     done: int
-    """Attempts of which more is known than that they wait."""
+    """Contacts that do not wait; of a voice campaign, attempts that were dialled."""
 
     @property
     def left(self) -> int | None:
@@ -33,14 +33,18 @@ class Progress(Struct, frozen=True):
 def progress_of(entry: Mapping[str, Any]) -> Progress:
     """Return where a campaign stands, from its entry in the list of campaigns."""
     totals = entry["totals"]
-    sent = totals["attempted"] if entry["channel"] == "voice" else totals["accepted"]
+    if entry["channel"] == "voice":
+        # Its producers may say no more than that a call waits: then `queued` stays when the call is over.
+        sent = done = totals["attempted"]
+    else:
+        sent, done = totals["accepted"], max(totals["contacts"] - totals["queued"], 0)
     return Progress(
         entry["name"] or entry["campaign"],
         entry["status"] or "",
         entry["planned"],
         sent,
         totals["failed"],
-        max(totals["contacts"] - totals["queued"], 0),
+        done,
     )
 
 

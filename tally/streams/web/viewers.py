@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from msgspec import Struct
 
+from tally.agents.view.answer import Json
 from tally.agents.view.frames import Contents, Entry, Feed, Key, Part, Vector, bye, framed
 from tally.agents.view.queries import NONE, Queries
 from tally.schemas.bounds import CAMPAIGNS_SHOWN
@@ -55,7 +56,9 @@ async def contents_of(queries: Queries, watched: Watched) -> Contents:
     receipt = queries.receipt(tenant, None if whole else watched.campaign)
     held = queries.held()
     is_whole = queries.view.ready_partitions == queries.view.partitions
+    progress: Json | None = None
     if watched.campaign is not None and (found := queries.campaign(tenant, watched.campaign)):
+        progress = await queries.progress(found)
         version = await queries.version(found)
         answer = queries.kept(found, version)
         if answer is None:
@@ -74,7 +77,7 @@ async def contents_of(queries: Queries, watched: Watched) -> Contents:
             # Of the entry, not of its rows: a wrap-up ends by the clock, without a change of a row.
             entries[Key("operators", (name.name, name.language))] = Entry(entry, entry)
         more["operators"] = page.following is not None
-    return Contents(entries, held, queries.reached(), is_whole, receipt.answer(), more)
+    return Contents(entries, held, queries.reached(), is_whole, receipt.answer(), more, progress)
 
 
 class _Watch:

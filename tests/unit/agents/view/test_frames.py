@@ -6,6 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tally.agents.view.frames import (
     KEPT_TICKS,
@@ -74,6 +75,19 @@ def test_whoever_takes_frames_at_any_pace_shows_what_the_last_contents_were(
             if data.draw(st.booleans()):
                 page.follow(feed)
                 assert (page.shown, page.has_more) == (shown, len(shown) > 2)
+
+
+@given(LISTS, LISTS)
+def test_each_frame_says_where_the_campaign_stands_but_those_of_a_process_that_is_behind(
+    shown: dict[str, int], later: dict[str, int]
+) -> None:
+    feed = Feed(["campaigns"])
+    for number, entries in enumerate((shown, later, later)):
+        feed.show(structs.replace(holding(entries), progress={"sent": number}))
+        assert orjson.loads(feed.frame(feed.tick - 1).data)["progress"] == {"sent": number}
+    assert "progress" not in orjson.loads(feed.frame(0, Vector(1, (6,))).data)
+    feed.show(holding(later))
+    assert "progress" not in orjson.loads(feed.frame(feed.tick - 1).data)
 
 
 @given(LISTS, LISTS)
