@@ -9,6 +9,7 @@ from msgspec import structs
 from tally.agents.view.packed_rows import PackedRow
 from tally.agents.view.sums import Counts, Sums, Totals, adding_up, flat
 from tally.schemas.bounds import TEMPLATES_SHOWN
+from tally.schemas.confidence import FailureShare, failure_share
 from tally.schemas.counters import (
     BY_NAME,
     DERIVED_BY_NAME,
@@ -33,6 +34,10 @@ OfTemplate = tuple[Template | None, Iterable[Row | PackedRow]]
 
 DIGITS = 4
 """Decimal digits that rates are rounded to."""
+
+LATEST_NEWS_MS = (30 + 7) * 86_400_000
+"""How long after the last activity of a WhatsApp campaign its numbers may change: Meta tries for 30 days to deliver
+a message, and for 7 days to deliver a webhook."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,6 +69,7 @@ def answering(filled: Iterable[Template], rows: Iterable[OfTemplate]) -> Steps[J
         **structs.asdict(read_description(counts)),
         "totals": totals,
         "rates": rates(totals),
+        "failure_share": structs.asdict(failing(counts)),
         "templates": templates,
     }
     return answer | _more(count - len(chosen), sums.of_others(), names)
@@ -113,6 +119,7 @@ def campaign_summary(totals: Totals, first_ms: int, last_ms: int) -> Json:
         **structs.asdict(read_description(counts)),
         "totals": shown,
         "rates": rates(shown),
+        "failure_share": structs.asdict(failing(counts)),
         "first_activity": rfc_3339(first_ms),
         "last_activity": rfc_3339(last_ms),
     }
@@ -137,9 +144,20 @@ def rates(shown: Mapping[str, Any]) -> Json:
     }
 
 
+def failing(counts: Mapping[str, int]) -> FailureShare:
+    """Return the share of failures in a campaign's sends: messages that were taken, calls, and what failed before."""
+    at_send, after = counts.get("failed_at_send", 0), counts.get("failed_after_send", 0)
+    return failure_share(at_send + after, counts.get("accepted", 0) + counts.get("attempted", 0) + at_send)
+
+
 def rfc_3339(at_ms: int) -> str:
     """Return Unix milliseconds as RFC 3339 in UTC."""
     return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def may_change_until(channel: str, last_ms: int) -> str | None:
+    """Return until when a campaign's numbers may change; None where calls end when they end."""
+    return None if channel == "voice" else rfc_3339(last_ms + LATEST_NEWS_MS)
 
 
 def _more(count: int, counts: Counts, names: Sequence[str]) -> Json:

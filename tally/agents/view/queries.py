@@ -19,6 +19,9 @@ from tally.agents.view.answer import (
     OfTemplate,
     answering,
     campaign_summary,
+    failing,
+    may_change_until,
+    rfc_3339,
     shaped,
     smallest,
     template_answers,
@@ -234,7 +237,8 @@ class Queries:
         Rates are None at the first look. They are of this process, so that no other answer has them.
         """
         (shown,) = await self.summaries([campaign])
-        found = progress_of(orjson.loads(shown.entry))
+        entry = orjson.loads(shown.entry)
+        found = progress_of(entry)
         pace = self._paces.saw(campaign.tenant, campaign.campaign, self._monotonic(), found.done)
         return {
             **structs.asdict(found),
@@ -243,7 +247,17 @@ class Queries:
             "per_second_1m": pace.per_second(LONG_SECONDS),
             "elapsed_seconds": (campaign.last_ms - campaign.first_ms) / 1000,
             "left_seconds": pace.seconds_left(found.left),
+            "first_activity": rfc_3339(campaign.first_ms),
+            "last_activity": rfc_3339(campaign.last_ms),
+            "may_change_until": may_change_until(entry["channel"], campaign.last_ms),
         }
+
+    async def is_failing(self, campaign: Campaign) -> bool:
+        """Whether the share of a campaign's sends that failed is surely too high."""
+        self._watch(campaign)
+        async with self._bounded(campaign.size):
+            look = await self.in_pieces(campaign.looking(with_totals=True))
+        return failing(look.totals.counts).is_high
 
     def page(
         self, tenant: str, after: Rank | None, since_ms: int, ids: frozenset[str], limit: int

@@ -117,6 +117,10 @@ METRICS: tuple[Metric, ...] = (
     ),
     _gauge("tally_incomplete_acknowledged", "what is missing and was acknowledged", kind=notices.KINDS),
     _gauge("tally_campaigns_beyond_shown", "campaigns with more templates than an answer shows"),
+    _gauge(
+        "tally_campaigns_failing",
+        "campaigns of the last 24 hours of which surely more than 10 % of what was sent has failed",
+    ),
     _counter("tally_rebalances_total", "assignments of partitions by a consumer group", role=GROUP_ROLES),
     _counter(
         "tally_local_copies_rebuilt_total",
@@ -156,7 +160,7 @@ _GROUPS = ("tally_rebalances_total", "tally_partitions_owned")
 _VIEWS = (
     *("tally_lag_records", "tally_lag_seconds", "tally_waiting_states", "tally_contested_messages"),
     *("tally_incomplete", "tally_incomplete_acknowledged", "tally_campaigns_beyond_shown"),
-    *("tally_facts_quarantined", *(one.name for one in (*CONNECTION_METRICS, *JOURNAL_METRICS))),
+    *("tally_campaigns_failing", "tally_facts_quarantined", *(one.name for one in (*CONNECTION_METRICS, *JOURNAL_METRICS))),
 )
 MOVED_BY: Mapping[str, frozenset[Role]] = {
     **dict.fromkeys(_ROUTES, frozenset[Role]({"route"})),

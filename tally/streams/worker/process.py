@@ -20,6 +20,7 @@ from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.route.loop import Route
+from tally.agents.view.failing import FailingCampaigns
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
@@ -200,6 +201,9 @@ class Process:
             postgres=MomentReader(database, settings.generation),
         )
         follow_view(self._metrics, view, queries.lag_seconds)
+        failing = FailingCampaigns(queries, unix_ms)
+        self._services["failing campaigns"] = failing.run
+        self._metrics.follow("tally_campaigns_failing", lambda: float(len(failing)))
         return queries
 
     def _serve(self, queries: Queries | None) -> None:
