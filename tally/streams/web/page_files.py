@@ -1,6 +1,8 @@
 """Pages for people: static files that are clients of the read API, so that no number is made twice."""
 
-from collections.abc import Mapping
+import gzip
+import re
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from importlib.resources import files
 
@@ -9,15 +11,21 @@ from faust.web import View
 from msgspec import Struct
 
 from tally.streams.web.endpoints import Endpoint
+from tally.streams.web.packing import takes_gzip
 from tally.streams.web.responses import tagged, unchanged
 
 PAGE = "page.html"
+MAIN = "main.js"
+MODULES = {"": "campaigns.js", "c": "campaign.js", "compare": "compare.js", "wall": "wall.js"}
+"""The module of each page, by the first part of its path; main.js imports it."""
 TYPES = {
     "html": "text/html",
     "js": "text/javascript",
     "css": "text/css",
     "svg": "image/svg+xml",
+    "txt": "text/plain",
 }
+IMPORT = re.compile(r'^import [^;]*?"\./([a-z_]+\.js)";', re.MULTILINE)
 HEADERS = {
     # Names from the wire stand in these pages: nothing that is not a file of ours may run, or be asked.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -33,29 +41,53 @@ class File(Struct, frozen=True):
     """One file of the pages."""
 
     body: bytes
+    packed: bytes
+    """The body as gzip."""
     content_type: str
     tag: str
 
 
 def read_files() -> Mapping[str, File]:
-    """Return all files of the pages by name."""
-    found = {}
-    for one in files("tally.streams.web").joinpath("pages").iterdir():
-        body = one.read_bytes()
-        kind = TYPES[one.name.rpartition(".")[2]]
-        found[one.name] = File(body, kind, blake2b(body, digest_size=12).hexdigest())
+    """Return all files of the pages by name, and each page by its path: `page.html` with its scripts in its head."""
+    bodies = {one.name: one.read_bytes() for one in files("tally.streams.web").joinpath("pages").iterdir()}
+    found = {name: _file(name, body) for name, body in bodies.items() if name != PAGE}
+    for page, module in MODULES.items():
+        found[f"/{page}"] = _file(PAGE, with_scripts(bodies[PAGE], loaded(module, bodies)))
     return found
+
+
+def loaded(module: str, bodies: Mapping[str, bytes]) -> list[str]:
+    """Return the scripts that a page loads before it shows anything: a module, what it imports, and main. Pure."""
+    names = [MAIN, *_reached(module, bodies)]
+    return [*dict.fromkeys((*names, *_reached(MAIN, bodies)))]
+
+
+def _reached(module: str, bodies: Mapping[str, bytes]) -> Iterator[str]:
+    yield module
+    for name in IMPORT.findall(bodies[module].decode()):
+        yield from _reached(name, bodies)
+
+
+def with_scripts(page: bytes, names: list[str]) -> bytes:
+    """Return a page that asks for all its scripts at once; else each would be found only in the one before. Pure."""
+    links = "".join(f'<link rel="modulepreload" href="/pages/{name}">\n' for name in names)
+    return page.replace(b"</head>", links.encode() + b"</head>", 1)
+
+
+def _file(name: str, body: bytes) -> File:
+    kind = TYPES[name.rpartition(".")[2]]
+    return File(body, gzip.compress(body, mtime=0), kind, blake2b(body, digest_size=12).hexdigest())
 
 
 FILES = web.AppKey("files", Mapping[str, File])
 
 
 class PageView(View):
-    """The page; its scripts decide by the address what it shows."""
+    """A page."""
 
     async def get(self, request: web.Request, **_: str) -> web.StreamResponse:
-        """Answer with the page."""
-        return _answer(request, PAGE)
+        """Answer with the page of the path's first part."""
+        return _answer(request, f"/{request.path.split('/')[1]}")
 
 
 class FileView(View):
@@ -70,12 +102,19 @@ def _answer(request: web.Request, name: str) -> web.StreamResponse:
     file = request.app[FILES].get(name)
     if file is None:
         raise web.HTTPNotFound
-    response = unchanged(request, file.tag) or web.Response(
-        body=file.body, content_type=file.content_type, charset="utf-8", headers=tagged(file.tag)
-    )
+    response = unchanged(request, file.tag) or _whole(request, file)
     # On a 304 too: a browser takes its headers for those of the copy that it keeps.
     response.headers.update(HEADERS)
     return response
+
+
+def _whole(request: web.Request, file: File) -> web.Response:
+    headers = tagged(file.tag)
+    body = file.body
+    if takes_gzip(request.headers.get("Accept-Encoding", "")):
+        body = file.packed
+        headers = {**headers, "Content-Encoding": "gzip"}
+    return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)
 
 
 def _page(name: str, path: str, says: str) -> Endpoint:
@@ -85,6 +124,7 @@ def _page(name: str, path: str, says: str) -> Endpoint:
 ROUTES = (
     _page("page-campaigns", "/", "the page of a tenant's campaigns, live"),
     _page("page-campaign", "/c/{campaign}", "the page of one campaign, live"),
+    _page("page-compare", "/compare", "the page of two campaigns side by side, live"),
     _page("page-wall", "/wall", "the wallboard, live"),
     Endpoint(
         "page-file",

@@ -9,6 +9,7 @@ from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
 from tally.streams.web import (
+    activity,
     breakdown,
     campaigns,
     operators,
@@ -37,6 +38,7 @@ READ_API: tuple[Endpoint, ...] = (
     *breakdown.ROUTES,
     *same_age.ROUTES,
     *templates.ROUTES,
+    *activity.ROUTES,
 )
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES

@@ -1,6 +1,9 @@
 // Trees of plain objects, and the changes that make a document show them. Text is text: nothing is parsed as HTML.
 
-/** A node: `attrs` are attributes, `on…` handlers, `key`, `css` (custom properties) and `flash` (a shown number). */
+/**
+ * A node: `attrs` are attributes, `on…` handlers, `key`, `css` (custom properties), `flash` (a shown number) and
+ * `paint`: {by, data}, where by(element, data) makes the element's content whenever the data are others.
+ */
 export function h(tag, attrs, ...children) {
   const isShown = (one) => one !== null && one !== undefined && one !== false;
   return { tag, attrs: attrs ?? {}, children: children.flat(Infinity).filter(isShown) };
@@ -56,11 +59,13 @@ function update(child, node) {
     if (name === "css" || before[name] !== value) set(child, name, value, before[name]);
   }
   child.tallyNode = node;
-  patch(child, node.children);
+  const { paint } = node.attrs;
+  if (!paint) patch(child, node.children);
+  else if (before.paint?.data !== paint.data) paint.by(child, paint.data);
 }
 
 function set(element, name, value, before) {
-  if (name === "key") return;
+  if (name === "key" || name === "paint") return;
   if (name === "css") {
     for (const [property, one] of Object.entries(value ?? {})) {
       if (before?.[property] !== one) element.style.setProperty(property, one);

@@ -36,9 +36,10 @@ export function timer(ms) {
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 export const time = (ms) => clock.format(ms);
+export const day = (ms) => days.format(ms);
 export const zone = clock.resolvedOptions().timeZone;
 
 /** How long ago, in one unit: it changes seldom. */
@@ -48,16 +49,7 @@ export function ago(ms, nowMs) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
   if (seconds < 30 * 86400) return `${Math.floor(seconds / 86400)} d ago`;
-  return day.format(ms);
+  return day(ms);
 }
 
-export const moment = (ms) => `${day.format(ms)}, ${clock.format(ms)} ${zone}`;
-
-/** The least that a share is, with 95 % confidence (Wilson). */
-export function surelyAbove(part, of, share) {
-  if (of < 50) return false;
-  const [z, p] = [1.645, part / of];
-  const middle = p + (z * z) / (2 * of);
-  const spread = z * Math.sqrt((p * (1 - p)) / of + (z * z) / (4 * of * of));
-  return (middle - spread) / (1 + (z * z) / of) > share;
-}
+export const moment = (ms) => `${day(ms)}, ${clock.format(ms)} ${zone}`;

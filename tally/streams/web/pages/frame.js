@@ -40,6 +40,7 @@ export function show({ tenant, query, name, draw, title }) {
           "nav",
           { "aria-label": "Pages" },
           link("/", "Campaigns", tenant, name === "campaigns"),
+          link("/compare", "Compare", tenant, name === "compare"),
           link("/wall", "Wallboard", tenant, name === "wall"),
         ),
         h(

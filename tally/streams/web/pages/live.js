@@ -6,12 +6,19 @@ const LONGEST_PAUSE_MS = 8000;
 
 const KEY = "tally.key";
 
+/** What a request shows of who asks. */
+export function headers() {
+  const key = sessionStorage.getItem(KEY);
+  return key === null ? {} : { Authorization: `Bearer ${key}` };
+}
+
 export class Live {
   campaign = undefined; // null: nothing is counted yet
   campaigns = new Map();
   operators = new Map();
   more = {};
   receipt = null;
+  progress = null; // where the campaign that is shown stands
   problem = null; // what keeps the stream from opening: {status, code, message}
   clockMs = 0; // the server's clock less this one
   #heardMs = null;
@@ -25,6 +32,7 @@ export class Live {
   #leads = false; // whether this tab reads the stream for all of them
 
   constructor(tenant, query, changed) {
+    this.tenant = tenant;
     this.url = `/v1/tenants/${encodeURIComponent(tenant)}/stream?${query}`;
     this.changed = changed;
   }
@@ -55,9 +63,9 @@ export class Live {
   }
 
   #whole() {
-    const { campaign, receipt } = this;
+    const { campaign, receipt, progress } = this;
     const more = { campaigns_more: this.more.campaigns, operators_more: this.more.operators };
-    return { campaign, campaigns: [...this.campaigns.values()], operators: [...this.operators.values()], ...more, receipt };
+    return { campaign, campaigns: [...this.campaigns.values()], operators: [...this.operators.values()], ...more, receipt, progress };
   }
 
   /** Show an event, but for a change of what this tab has never seen whole. */
@@ -120,13 +128,11 @@ export class Live {
 
   async #read() {
     this.#abort = new AbortController();
-    const headers = { Accept: "text/event-stream" };
-    if (this.#lastId !== null) headers["Last-Event-ID"] = this.#lastId;
-    const key = sessionStorage.getItem(KEY);
-    if (key !== null) headers.Authorization = `Bearer ${key}`;
+    const sent = { Accept: "text/event-stream", ...headers() };
+    if (this.#lastId !== null) sent["Last-Event-ID"] = this.#lastId;
     const opening = setTimeout(() => this.#abort.abort(), SILENT_MS);
     try {
-      const response = await fetch(this.url, { headers, cache: "no-store", signal: this.#abort.signal });
+      const response = await fetch(this.url, { headers: sent, cache: "no-store", signal: this.#abort.signal });
       clearTimeout(opening);
       if (!response.ok) return await this.#refused(response);
       await this.#frames(response.body.getReader());
@@ -185,6 +191,7 @@ export class Live {
     this.#heardMs = performance.now();
     this.#heardAt = Date.now();
     this.receipt = body.receipt;
+    this.progress = body.progress ?? null;
     if (body.receipt.as_of) this.clockMs = Date.parse(body.receipt.as_of) + body.receipt.lag_ms - this.#heardAt;
     if (event === "snapshot") {
       this.campaigns.clear();

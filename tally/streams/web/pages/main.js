@@ -1,17 +1,19 @@
-// Which page an address shows.
+// Which page an address shows. Each page is a module of its own; the server asks browsers to fetch it with this one.
 
-import { showCampaign } from "./campaign.js";
-import { showCampaigns } from "./campaigns.js";
 import { h, patch } from "./dom.js";
-import { showWall } from "./wall.js";
 
 const tenant = new URLSearchParams(location.search).get("tenant");
 const [, first, second] = location.pathname.split("/");
 
-if (!tenant) askForTenant();
-else if (first === "wall") showWall(tenant);
-else if (first === "c") showCampaign(tenant, decodeURIComponent(second));
-else showCampaigns(tenant);
+const PAGES = {
+  "": () => import("./campaigns.js").then((page) => page.showCampaigns(tenant)),
+  c: () => import("./campaign.js").then((page) => page.showCampaign(tenant, decodeURIComponent(second))),
+  compare: () => import("./compare.js").then((page) => page.showCompare(tenant)),
+  wall: () => import("./wall.js").then((page) => page.showWall(tenant)),
+};
+
+if (tenant) PAGES[first]();
+else askForTenant();
 
 function askForTenant() {
   document.title = "Tally";

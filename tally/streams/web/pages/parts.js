@@ -1,60 +1,45 @@
-// One campaign: the page of its channel, and the parts that both have.
+// The parts that pages of campaigns are made of.
 
 import { h } from "./dom.js";
-import { count, duration, percent } from "./format.js";
-import { notice, show } from "./frame.js";
+import { ago, count, day, duration, percent, time } from "./format.js";
 import { reason } from "./reasons.js";
-import { drawVoice } from "./voice.js";
-import { drawWhatsApp } from "./whatsapp.js";
 
-export function showCampaign(tenant, id) {
-  show({
-    tenant,
-    query: `campaign=${encodeURIComponent(id)}`,
-    name: "campaign",
-    title: ({ campaign }) => `${campaign?.name ?? id} · Tally`,
-    draw: ({ campaign, receipt, now }) => {
-      if (campaign === null) {
-        return [heading(id), notice("Nothing is counted yet", "The campaign's first send result or call shows here by itself.")];
-      }
-      return campaign.channel === "voice" ? drawVoice(campaign, receipt, now) : drawWhatsApp(campaign, receipt, now);
-    },
-  });
-}
-
+/** A campaign's name. */
 export const heading = (name) => h("h1", { class: "name", title: name }, h("bdi", {}, name));
 
-/** How much of what is planned has been tried; nothing where nobody has said what is planned. */
-export function progress({ planned, totals }) {
-  if (!planned) return null;
-  const part = Math.min(1, totals.contacts / planned);
-  return h("div", { class: "progress", "aria-hidden": "true" }, h("i", { css: { "--part": part.toFixed(4) } }));
-}
-
-const PACE_MS = 60000;
-const looks = []; // what was done at moments of the last minute, as this page saw it
-
-/** How fast the campaign goes, and when what is planned will be done at this pace; nothing while it stands still. */
-export function pace({ channel, planned, totals }, nowMs) {
-  // Of a voice campaign `queued` often stays when the call is over: what was dialled is done.
-  const done = channel === "voice" ? totals.attempted : Math.max(0, totals.contacts - totals.queued);
-  if (!looks.length || nowMs - looks.at(-1).ms >= 1000) looks.push({ ms: nowMs, done });
-  while (looks.length > 2 && looks[1].ms <= nowMs - PACE_MS) looks.shift();
-  const since = looks[0];
-  const rate = (done - since.done) / ((nowMs - since.ms) / 1000);
-  if (nowMs - since.ms < 5000 || !(rate > 0)) return null;
-  const leftMs = planned ? (1000 * Math.max(0, planned - done)) / rate : 0;
+/** What stands above all cards: name, where the campaign stands, `words` of its channel, and how much is done. */
+export function headed(campaign, live, channel, words) {
+  const { name, tags } = campaign;
+  const stands = live.progress;
+  const tagged = tags.map((one) => h("span", { class: "tag", key: `tag ${one}` }, h("bdi", {}, one)));
   return [
-    " · ",
-    h("b", { class: "n" }, `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))}/s`),
-    leftMs > 0 && [" · done in about ", h("b", { class: "n" }, duration(Math.max(10000, leftMs)))],
+    h("div", { class: "headline" }, heading(name ?? campaign.campaign), h("a", { class: "quiet", href: beside(live.tenant, campaign.campaign) }, "Compare")),
+    h("p", { class: "sub" }, dotted([channel, ...(stands ? standing(stands, live.now) : []), name && h("bdi", {}, campaign.campaign)])),
+    h("p", { class: "sub facts" }, dotted(words), tagged),
+    stands?.planned && h("div", { class: "progress", "aria-hidden": "true" }, h("i", { css: { "--part": Math.min(1, stands.done / stands.planned).toFixed(4) } })),
   ];
 }
 
-export function said({ name, campaign, status, tags, planned }) {
-  const words = [status, planned && `${count(planned)} planned`, ...tags, name && campaign].filter(Boolean);
-  return words.map((one) => [" · ", h("bdi", {}, one)]);
+const beside = (tenant, campaign) => `/compare?${new URLSearchParams({ tenant, a: campaign })}`;
+
+/** Parts with dots between them, without those that are nothing. */
+export const dotted = (parts) => parts.filter(Boolean).map((one, index) => [index > 0 && " · ", one]);
+
+function standing(stands, nowMs) {
+  const { status, planned, done, per_second_10s: rate, left_seconds: left, last_activity: last } = stands;
+  const isGoing = rate > 0;
+  return [
+    status && h("b", {}, h("bdi", {}, status)),
+    planned && [h("b", { class: "n", "data-stands": "done" }, count(done)), ` of ${count(planned)} planned`],
+    isGoing && h("b", { class: "n" }, `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))}/s`),
+    isGoing && left > 0 && ["done in about ", h("b", { class: "n" }, duration(Math.max(10000, 1000 * left)))],
+    `started ${since(Date.parse(stands.first_activity), nowMs)}`,
+    !isGoing && nowMs - Date.parse(last) > 60000 && `last activity ${ago(Date.parse(last), nowMs)}`,
+    stands.may_change_until && `may still change until ${day(Date.parse(stands.may_change_until))}`,
+  ];
 }
+
+const since = (ms, nowMs) => (nowMs - ms < 12 * 3600000 ? time(ms).slice(0, 5) : `${day(ms)}, ${time(ms).slice(0, 5)}`);
 
 /** A number of the answer, marked with its name, so that it can be held against the API. */
 export function number(name, value) {
@@ -63,6 +48,16 @@ export function number(name, value) {
 
 export const card = (title, aside, ...content) =>
   h("section", { class: "card" }, h("h2", {}, title, h("span", {}, aside ?? "")), ...content);
+
+/** A small table of times: `rows` are {name, words, cells}, of which the first cells are durations in milliseconds. */
+export function times(columns, rows) {
+  return h(
+    "table",
+    { class: "times" },
+    h("thead", {}, h("tr", {}, ["", ...columns].map((words) => h("th", { scope: "col" }, words)))),
+    h("tbody", {}, rows.map(({ name, words, cells }) => h("tr", { key: name }, h("th", { scope: "row" }, words), cells.map(([part, ms]) => h("td", { "data-time": part }, typeof ms === "object" && ms !== null ? ms : duration(ms)))))),
+  );
+}
 
 /** Bars of a funnel: `steps` are {name, label, value, of, ofWhat, atLeast, tone}; the widest is `whole`. */
 export function funnel(steps, whole) {
@@ -96,23 +91,25 @@ export function closing(total, what, parts) {
   );
 }
 
-export function reasons(totals) {
+/** Why what failed has failed, and what to do; red where it is surely too much. */
+export function reasons({ totals, failure_share: share }) {
   const found = Object.entries(totals.errors).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const sum = found.reduce((all, [, value]) => all + value, 0);
   return card(
     ["Why ", number("failed", totals.failed), " failed"],
-    `${percent(totals.failed, totals.attempts)} of attempts`,
+    h("span", { class: share.is_high ? "bad" : "", title: `At least ${percent(share.at_least, 1)}, with 95 % confidence` }, `${percent(totals.failed, share.sends)} of ${count(share.sends)} sent${share.is_high ? ", surely above 10 %" : ""}`),
     found.length === 0 && h("p", { class: "nothing" }, "Nothing has failed."),
-    h(
-      "ul",
-      { class: "reasons" },
-      found.map(([key, value]) => {
-        const { class: kind, code, words, advice } = reason(key);
-        return h("li", { key }, h("span", { class: `tag ${kind}` }, kind), h("span", {}, code && h("code", {}, code), ` ${words}`), number(`errors.${key}`, value), advice && h("small", {}, advice));
-      }),
-    ),
+    h("ul", { class: "reasons" }, found.slice(0, FIRST).map(why)),
+    found.length > FIRST && h("details", {}, h("summary", {}, `${count(found.length - FIRST)} more reasons`), h("ul", { class: "reasons" }, found.slice(FIRST).map(why))),
     found.length > 0 && closing(totals.failed, "failed", [[sum, "with these reasons", true]]),
   );
+}
+
+const FIRST = 5;
+
+function why([key, value]) {
+  const { class: kind, code, words, advice } = reason(key);
+  return h("li", { key }, h("span", { class: `tag ${kind}` }, kind), h("span", {}, code && h("code", {}, code), ` ${words}`), number(`errors.${key}`, value), advice && h("small", {}, advice));
 }
 
 /** The table of templates: `columns` are {name, label, of, atLeast}. The last line is their sum where it is one. */

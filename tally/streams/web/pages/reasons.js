@@ -48,33 +48,3 @@ export function reason(key) {
   if (code === "other") return { class: "other", code: "", words: `a code of ${source} that is not listed`, advice: null };
   return { class: "other", code: "", words: key, advice: null };
 }
-
-/** Causes of Q.850 as Asterisk names them (include/asterisk/causes.h). */
-export const CAUSES = {
-  0: "unknown",
-  1: "no such number",
-  2: "no route to the network",
-  3: "no route",
-  16: "normal hang-up",
-  17: "busy",
-  18: "no answer of the phone",
-  19: "not picked up",
-  20: "absent",
-  21: "rejected",
-  22: "number changed",
-  26: "answered elsewhere",
-  27: "out of order",
-  28: "incomplete number",
-  29: "not offered",
-  31: "normal, unspecified",
-  34: "no channel free",
-  38: "network out of order",
-  41: "temporary failure",
-  42: "congestion of switches",
-  44: "channel not available",
-  50: "not subscribed",
-  58: "bearer not available",
-  88: "incompatible",
-  102: "timer expired",
-  127: "interworking",
-};

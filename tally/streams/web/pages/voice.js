@@ -1,10 +1,39 @@
 // The page of a voice campaign.
 
-import { card, closing, funnel, heading, notes, number, pace, progress, reasons, said, templates } from "./campaign.js";
 import { h } from "./dom.js";
 import { count, duration, percent } from "./format.js";
-import { CAUSES } from "./reasons.js";
+import { OverTime } from "./over_time.js";
+import { card, closing, funnel, headed, notes, number, reasons, templates, times } from "./parts.js";
 
+/** Causes of Q.850 as Asterisk names them (include/asterisk/causes.h). */
+const CAUSES = {
+  0: "unknown",
+  1: "no such number",
+  2: "no route to the network",
+  3: "no route",
+  16: "normal hang-up",
+  17: "busy",
+  18: "no answer of the phone",
+  19: "not picked up",
+  20: "absent",
+  21: "rejected",
+  22: "number changed",
+  26: "answered elsewhere",
+  27: "out of order",
+  28: "incomplete number",
+  29: "not offered",
+  31: "normal, unspecified",
+  34: "no channel free",
+  38: "network out of order",
+  41: "temporary failure",
+  42: "congestion of switches",
+  44: "channel not available",
+  50: "not subscribed",
+  58: "bearer not available",
+  88: "incompatible",
+  102: "timer expired",
+  127: "interworking",
+};
 const ALLOWED_DROPS = 0.03;
 const OUTCOMES = {
   answered: "answered",
@@ -38,96 +67,92 @@ const PARTS = {
   hold_ms: "held",
 };
 
-export function drawVoice(campaign, receipt, nowMs) {
-  const { totals } = campaign;
-  const ended = Object.keys(OUTCOMES).reduce((sum, name) => sum + totals[name], 0);
-  return [
-    heading(campaign.name ?? campaign.campaign),
-    h(
-      "p",
-      { class: "sub" },
-      "Voice · ",
-      number("contacts", totals.contacts),
-      " contacts · ",
-      h("b", { class: "n" }, count(totals.attempted - ended)),
-      " ringing now or waiting for their end",
-      pace(campaign, nowMs),
-      said(campaign),
-    ),
-    progress(campaign),
-    h(
-      "div",
-      { class: "grid" },
-      card(
-        "From attempt to person",
-        "counts and rates",
-        funnel(
-          [
-            { name: "attempts", label: "Attempts", value: totals.attempts, tone: "t1" },
-            { name: "attempted", label: "Dialled", value: totals.attempted, of: totals.attempts, ofWhat: "attempts", tone: "t2" },
-            { name: "answered", label: "Answered", value: totals.answered, of: totals.attempted, ofWhat: "dialled", tone: "t4" },
-            { name: "answered_human", label: "Human", value: totals.answered_human, of: totals.answered, ofWhat: "answered", tone: "teal" },
-            { name: "connects", label: "Connects", value: totals.connects, tone: "violet" },
-          ],
-          Math.max(totals.attempts, totals.attempted, totals.connects),
-        ),
-        closing(totals.attempted, "dialled", [
-          ...Object.entries(OUTCOMES).map(([name, words]) => [totals[name], words, name === "answered"]),
-          [totals.attempted - ended, "not ended yet", true],
-        ]),
-        closing(totals.answered, "answered", [
-          [totals.answered_human, "human", true],
-          [totals.answered_machine, "machine"],
-          [totals.answered_unknown, "machine or human, not sure"],
-          [totals.answered - totals.answered_human - totals.answered_machine - totals.answered_unknown, "without machine detection"],
-        ]),
-      ),
-      drops(totals),
-      card(
-        "Outcomes",
-        "of the attempts that were dialled",
-        h("ul", { class: "bars" }, Object.entries(OUTCOMES).map(([name, words]) => bar(name, words, totals[name], totals.attempted))),
-      ),
-      card(
-        "Causes",
-        "Q.850, of the customer's leg",
-        h(
-          "ul",
-          { class: "bars" },
-          Object.entries(totals.hangup_causes)
-            .sort((a, b) => b[1] - a[1])
-            .map(([cause, value]) => bar(`hangup_causes.${cause}`, `${cause} ${CAUSES[cause] ?? ""}`, value, totals.attempted)),
-        ),
-        Object.keys(totals.hangup_causes).length === 0 && h("p", { class: "nothing" }, "No call has ended yet."),
-      ),
-      queues(totals.queues),
-      templates(campaign, COLUMNS, "Scripts"),
-      card(
-        "Time",
-        "in all, and a call",
-        h(
-          "table",
-          { class: "times" },
-          h("thead", {}, h("tr", {}, ["", "in all", "each"].map((name) => h("th", { scope: "col" }, name)))),
-          h(
-            "tbody",
-            {},
-            lasted("connected", totals.connected_ms, totals.answered, "connected_ms"),
-            lasted("talking with operators", totals.talk_ms, totals.connects, "talk_ms"),
-            lasted("on hold", totals.hold_ms, totals.connects, "hold_ms"),
-            lasted("waiting in queues", totals.queue_wait_ms, totals.queue_joins, "queue_wait_ms"),
-          ),
-        ),
-      ),
-      notes(receipt, [
-        ["duplicates", totals.duplicates, "further messages of an attempt that was sent more than once"],
-        ["ended_unknown", totals.ended_unknown, "calls whose end nobody saw: a restart or a gap of the PBX"],
-        ["ring_no_answer", totals.ring_no_answer, "times that an operator let a queue's call ring"],
+const LINES = [
+  { name: "answered", label: "answered", tone: "teal" },
+  { name: "connects", label: "connects", tone: "violet" },
+  { name: "dropped", label: "dropped", tone: "red" },
+  { name: "attempted", label: "dialled", tone: "grey" },
+];
+
+export class VoicePage {
+  constructor(path, again) {
+    this.overTime = new OverTime(path, LINES, again);
+  }
+
+  draw(live) {
+    const { campaign, receipt, progress, now } = live;
+    const { totals } = campaign;
+    const ended = Object.keys(OUTCOMES).reduce((sum, name) => sum + totals[name], 0);
+    return [
+      headed(campaign, live, "Voice", [
+        [number("contacts", totals.contacts), " contacts"],
+        [h("b", { class: "n" }, count(totals.attempted - ended)), " ringing now or waiting for their end"],
+        totals.queue_waiting > 0 && [number("queue_waiting", totals.queue_waiting), " waiting in a queue"],
       ]),
-      totals.failed > 0 && reasons(totals),
-    ),
-  ];
+      h(
+        "div",
+        { class: "grid" },
+        card("From attempt to person", "counts and rates", funnel(steps(totals), Math.max(totals.attempts, totals.attempted, totals.connects)), sums(totals, ended)),
+        drops(totals),
+        this.overTime.draw(progress, now),
+        card("Outcomes", "of the attempts that were dialled", h("ul", { class: "bars" }, Object.entries(OUTCOMES).map(([name, words]) => bar(name, words, totals[name], totals.attempted)))),
+        causes(totals),
+        queues(totals.queues),
+        templates(campaign, COLUMNS, "Scripts"),
+        card(
+          "Time",
+          "in all, and a call",
+          times(["in all", "each"], [
+            lasted("connected", totals, "connected_ms", "answered"),
+            lasted("talking with operators", totals, "talk_ms", "connects"),
+            lasted("on hold", totals, "hold_ms", "connects"),
+            lasted("waiting in queues", totals, "queue_wait_ms", "queue_joins"),
+          ]),
+        ),
+        notes(receipt, [
+          ["duplicates", totals.duplicates, "further messages of an attempt that was sent more than once"],
+          ["ended_unknown", totals.ended_unknown, "calls whose end nobody saw: a restart or a gap of the PBX"],
+          ["ring_no_answer", totals.ring_no_answer, "times that an operator let a queue's call ring"],
+        ]),
+        totals.failed > 0 && reasons(campaign),
+      ),
+    ];
+  }
 }
+
+const steps = (totals) => [
+  { name: "attempts", label: "Attempts", value: totals.attempts, tone: "t1" },
+  { name: "attempted", label: "Dialled", value: totals.attempted, of: totals.attempts, ofWhat: "attempts", tone: "t2" },
+  { name: "answered", label: "Answered", value: totals.answered, of: totals.attempted, ofWhat: "dialled", tone: "t4" },
+  { name: "answered_human", label: "Human", value: totals.answered_human, of: totals.answered, ofWhat: "answered", tone: "teal" },
+  { name: "connects", label: "Connects", value: totals.connects, tone: "violet" },
+];
+
+const sums = (totals, ended) => [
+  closing(totals.attempted, "dialled", [
+    ...Object.entries(OUTCOMES).map(([name, words]) => [totals[name], words, name === "answered"]),
+    [totals.attempted - ended, "not ended yet", true],
+  ]),
+  closing(totals.answered, "answered", [
+    [totals.answered_human, "human", true],
+    [totals.answered_machine, "machine"],
+    [totals.answered_unknown, "machine or human, not sure"],
+    [totals.answered - totals.answered_human - totals.answered_machine - totals.answered_unknown, "without machine detection"],
+  ]),
+];
+
+function causes({ hangup_causes: found, attempted }) {
+  const sorted = Object.entries(found).sort((a, b) => b[1] - a[1]);
+  return card(
+    "Causes",
+    "Q.850, of the customer's leg",
+    sorted.length
+      ? h("ul", { class: "bars" }, sorted.map(([cause, value]) => bar(`hangup_causes.${cause}`, `${cause} ${CAUSES[cause] ?? ""}`, value, attempted)))
+      : h("p", { class: "nothing" }, "No call has ended yet."),
+  );
+}
+
+const lasted = (words, totals, name, of) => ({ name, words, cells: [[name, totals[name]], [`${name} each`, totals[of] ? totals[name] / totals[of] : null]] });
 
 function drops(totals) {
   const allowed = Math.floor(ALLOWED_DROPS * totals.answered_human);
@@ -154,10 +179,6 @@ function bar(name, words, value, of) {
     number(name, value),
     h("small", {}, percent(value, of)),
   );
-}
-
-function lasted(words, ms, each, name) {
-  return h("tr", { key: name }, h("th", { scope: "row" }, words), h("td", { "data-time": name }, duration(ms)), h("td", {}, each ? duration(ms / each) : "–"));
 }
 
 function queues(entries) {
