@@ -1,4 +1,4 @@
-"""Puts the scripts of others, which the pages use, beside ours before a wheel is packed or an install is made.
+"""Puts scripts of others, which the pages use, beside ours before a wheel is packed or an install is made.
 
 They come from npm by package-lock.json, which has an integrity for each and no address: npm refuses what does
 not have it. They are not committed; a wheel has them, with their licences, so that its users need no npm.
@@ -56,7 +56,7 @@ def run_npm(folder: str) -> None:
     else:
         raise SystemExit(NO_NPM)
     flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run([*command, "ci", *flags], cwd=folder, check=False, timeout=SECONDS)
+    done = subprocess.run([*command, "ci", *flags], cwd=folder, check=False, timeout=SECONDS)  # noqa: S603 - npm itself
     if done.returncode:
         raise SystemExit(f"npm could not fetch the pages' scripts (exit code {done.returncode}): see above")
 

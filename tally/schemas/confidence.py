@@ -26,7 +26,7 @@ class FailureShare(Struct, frozen=True):
 def lower_bound(part: int, of: int) -> float:
     """Return what a share is at least, with 95 % confidence; 0 of nothing.
 
-    Wilson's score interval (JASA 22, 1927): unlike the normal one it holds for few sends, and for shares near 0.
+    Wilson's score interval (JASA 22, 1927): unlike the normal one it holds for few sends and near 0.
     """
     if not of:
         return 0.0

@@ -2,52 +2,35 @@
 
 import random
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from msgspec import Struct
 from playwright.async_api import Page, expect
 
+from tally.schemas.grains import RowKey
 from tests.browser.conftest import WAIT_MS
-from tests.support.page_worlds import HOSTILE, TENANT, MadeUp, fill, move
-from tests.support.web_api import Api, campaign_target, serving
+from tests.browser.reading import TENANT_PATH, number_of, path_of, settled, show, shown, told
+from tests.support.page_worlds import HOSTILE, TENANT, fill
+from tests.support.view_rows import PROMO, put
+from tests.support.web_api import Api, serving
 
 pytestmark = pytest.mark.alone  # what a page shows is awaited by the browser's clock
 
-CAMPAIGN = "campaign 006"
+CAMPAIGN, OTHER = "campaign 006", "campaign 008"
 VOICE = "campaign 007"
 ODD = HOSTILE[0]
-LIST, WALL = "/", "/wall"
-TENANT_PATH = f"/v1/tenants/{quote(TENANT, safe='')}"
-NUMBERS = """elements => elements.map(one => [
-    one.closest("[data-campaign], [data-template], [data-queue]")?.dataset ?? {},
-    one.dataset.number,
-    one.textContent,
-])"""
-
-
-def path_of(campaign: str) -> str:
-    return f"/c/{quote(campaign, safe='')}"
-
-
-async def show(page: Page, api: Api, path: str) -> None:
-    await page.goto(f"http://127.0.0.1:{api.port}{path}?tenant={quote(TENANT, safe='')}")
-
-
-async def shown(page: Page) -> list[tuple[dict[str, str], str, int]]:
-    """Each marked number of a page: what it belongs to, its name and its value."""
-    found = await page.locator("[data-number]").evaluate_all(NUMBERS)
-    return [(scope, name, int(text.replace(",", ""))) for scope, name, text in found]
-
-
-def number_of(numbers: dict[str, Any], name: str) -> int:
-    """A number of an answer by the name that a page gives it: `errors.meta:131026`, `time_to_read.count`."""
-    if name in numbers:
-        return int(numbers[name])
-    head, _, entry = name.partition(".")
-    return int(numbers[head].get(entry, 0))  # maps hold no zeros
+LIST, WALL, COMPARE = "/", "/wall", "/compare"
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
 
 
 @pytest.fixture
@@ -55,66 +38,93 @@ def rng() -> random.Random:
     return random.Random(20)
 
 
-async def settled(page: Page, api: Api, world: MadeUp, rng: random.Random) -> None:
-    """Let the world move once more, and wait until the page shows the receipt of that."""
-    move(api.view, world, rng, api.now_ms)
-    api.catch_up_to(world.transaction)
-    await page.locator(".pill").click()
-    progress = page.locator("dt", has_text="facts of partition 0").locator("+ dd")
-    await expect(progress).to_have_text(str(10 + world.transaction), timeout=WAIT_MS)
-    await page.locator(".pill").click()
+class Right(Struct, frozen=True):
+    """What a page should show at one moment."""
+
+    whose: Callable[[dict[str, str]], dict[str, Any]]
+    """The numbers of the API for what a number of the page belongs to."""
+    scopes: set[str]
+    """What has to be on the page: campaigns, or templates."""
+    names: set[str]
+    """Which numbers have to be."""
+
+
+async def of_campaign(api: Api, campaign: str) -> Right:
+    answer = await told(api, f"/campaigns/{quote(campaign, safe='')}")
+    by_template = {
+        orjson.dumps([one["template"]["name"], one["template"]["language"]]).decode(): one["counters"]
+        for one in answer["templates"]
+    }
+    totals = answer["totals"]
+    errors = {f"errors.{key}" for key in totals["errors"]} if totals["failed"] else set()
+    return Right(
+        lambda scope: by_template.get(scope.get("template", ""), totals),
+        by_template.keys(),
+        {"attempts", "contacts", *errors},
+    )
+
+
+async def of_list(api: Api, *campaigns: str) -> Right:
+    listed = {one["campaign"]: one["totals"] for one in (await told(api, "/campaigns"))["campaigns"]}
+    both = {"contacts", "failed", "attempted", "answered", "accepted", "delivered", "read", "replied"}
+    return Right(
+        lambda scope: listed[scope["campaign"]],
+        {*campaigns} or listed.keys(),
+        {"contacts"} if campaigns else both,
+    )
+
+
+PAGES: dict[str, tuple[str, dict[str, str], Callable[[Api], Awaitable[Right]]]] = {
+    "WhatsApp": (path_of(CAMPAIGN), {}, lambda api: of_campaign(api, CAMPAIGN)),
+    "voice": (path_of(VOICE), {}, lambda api: of_campaign(api, VOICE)),
+    "a hostile name": (path_of(ODD), {}, lambda api: of_campaign(api, ODD)),
+    "list": (LIST, {}, of_list),
+    "two campaigns": (COMPARE, {"a": CAMPAIGN, "b": OTHER}, lambda api: of_list(api, CAMPAIGN, OTHER)),
+    "two of both channels": (COMPARE, {"a": CAMPAIGN, "b": VOICE}, lambda api: of_list(api, CAMPAIGN, VOICE)),
+}
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("campaign", [CAMPAIGN, VOICE, ODD])
-async def test_each_number_of_a_campaigns_page_is_the_apis(
-    page: Page, rng: random.Random, campaign: str
+@pytest.mark.parametrize("name", PAGES)
+async def test_each_number_of_a_page_is_the_apis_and_nothing_jumps_when_numbers_change(
+    page: Page, rng: random.Random, name: str
 ) -> None:
+    path, query, right_of = PAGES[name]
     async with serving(debug=False) as api:
-        world = fill(api.view, rng, 10, api.now_ms)
+        world = fill(api.view, rng, 20, api.now_ms)
         api.catch_up_to(world.transaction)
-        await show(page, api, path_of(campaign))
+        await page.add_init_script(SHIFTS)
+        await show(page, api, path, **query)
         await expect(page.locator("html")).to_have_attribute("data-state", "exact")
+        await expect(page.locator("[data-number]").first).to_be_visible()
+        await page.evaluate("window.shifted = 0")
         for _ in range(3):
             await settled(page, api, world, rng)
-            _, body = await api.ask(campaign_target(TENANT, campaign))
-            answer = orjson.loads(body)
-            by_template = {
-                orjson.dumps([one["template"]["name"], one["template"]["language"]]).decode(): one["counters"]
-                for one in answer["templates"]
-            }
-            numbers = await shown(page)
-            for scope, name, value in numbers:
-                whose = by_template.get(scope.get("template", ""), answer["totals"])
-                assert number_of(whose, name) == value, (scope, name)
-            assert {scope["template"] for scope, _, _ in numbers if "template" in scope} >= by_template.keys()
-            names = {name for scope, name, _ in numbers if not scope}
-            errors = {f"errors.{key}" for key in answer["totals"]["errors"]}
-            assert names >= {"attempts", "contacts"} | (errors if answer["totals"]["failed"] else set())
-            assert len(names) > 12
+            right, numbers = await right_of(api), await shown(page)
+            for scope, number, value in numbers:
+                assert number_of(right.whose(scope), number) == value, (scope, number)
+            assert {one for scope, _, _ in numbers for one in scope.values()} >= right.scopes
+            assert {number for _, number, _ in numbers} >= right.names
+            assert len(numbers) > 12
             assert await page.locator("[data-closes='false']").count() == 0, "a sum does not close"
-        assert await page.locator("h1").inner_text() == (answer["name"] or campaign)
+        assert await page.evaluate("window.shifted") == 0, "numbers change where they stand"
 
 
 @pytest.mark.asyncio
-async def test_each_number_of_the_list_is_the_apis_and_hostile_names_are_text(
-    page: Page, rng: random.Random
-) -> None:
+async def test_names_from_the_wire_are_text(page: Page, rng: random.Random) -> None:
     async with serving(debug=False) as api:
         world = fill(api.view, rng, 40, api.now_ms)
         api.catch_up_to(world.transaction)
         await show(page, api, LIST)
-        for _ in range(3):
-            await settled(page, api, world, rng)
-            _, body = await api.ask(f"{TENANT_PATH}/campaigns")
-            campaigns = {one["campaign"]: one for one in orjson.loads(body)["campaigns"]}
-            numbers = await shown(page)
-            assert {scope["campaign"] for scope, _, _ in numbers} == campaigns.keys() > set(HOSTILE)
-            for scope, name, value in numbers:
-                assert number_of(campaigns[scope["campaign"]]["totals"], name) == value, (scope, name)
-            assert {name for _, name, _ in numbers} == {
-                *("contacts", "accepted", "delivered", "read", "replied", "failed", "attempted", "answered"),
-            }
+        await expect(page.locator("tr[data-campaign]")).to_have_count(40)
+        links = page.locator("tr[data-campaign] a")
+        assert {await one.get_attribute("title") for one in await links.all()} >= {*HOSTILE}
+        for name in HOSTILE:
+            entry = next(
+                one for one in (await told(api, "/campaigns"))["campaigns"] if one["campaign"] == name
+            )
+            await show(page, api, path_of(name))
+            assert await page.locator("h1.name").get_attribute("title") == (entry["name"] or name)
 
 
 @pytest.mark.asyncio
@@ -140,7 +150,7 @@ async def test_the_wallboard_has_each_operator_in_its_state_and_each_queues_numb
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("path", [LIST, WALL, path_of(CAMPAIGN)])
+@pytest.mark.parametrize("path", [LIST, WALL, COMPARE, path_of(CAMPAIGN)])
 async def test_a_page_of_nothing_says_so_and_begins_by_itself(
     page: Page, rng: random.Random, path: str
 ) -> None:
@@ -153,6 +163,9 @@ async def test_a_page_of_nothing_says_so_and_begins_by_itself(
         await expect(page.locator("html")).to_have_attribute("data-state", "exact")
         world = fill(api.view, rng, 10, api.now_ms)
         api.catch_up_to(world.transaction)
+        if path == COMPARE:
+            await page.get_by_label("First campaign").select_option(CAMPAIGN)
+            await page.get_by_label("Second campaign").select_option(OTHER)
         await expect(page.locator("[data-number]").first).to_be_visible()
 
 
@@ -187,17 +200,32 @@ async def test_what_the_api_refuses_is_said(page: Page) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_list_is_filtered_and_ordered_by_keyboard(page: Page, rng: random.Random) -> None:
+async def test_the_list_is_filtered_and_ordered_by_keyboard_and_the_address_keeps_it(
+    page: Page, rng: random.Random
+) -> None:
     async with serving(debug=False) as api:
         world = fill(api.view, rng, 40, api.now_ms)
         api.catch_up_to(world.transaction)
         await show(page, api, LIST)
         rows = page.locator("tr[data-campaign]")
         await expect(rows).to_have_count(40)
+        listed = (await told(api, "/campaigns"))["campaigns"]
+        for label, member, chosen in (("Status", "status", "running"), ("Tag", "tags", "autumn")):
+            right = {one["campaign"] for one in listed if chosen in (one[member] or ())}
+            assert 0 < len(right) < 40
+            await page.get_by_label(label).select_option(chosen)
+            await expect(rows).to_have_count(len(right))
+            assert {await row.get_attribute("data-campaign") for row in await rows.all()} == right
+            await page.reload()
+            await expect(rows).to_have_count(len(right))
+            await page.get_by_label(label).select_option("all")
+            await expect(rows).to_have_count(40)
         await page.get_by_label("Filter by name").fill("campaign 00")
         await expect(rows).to_have_count(4)
         await page.get_by_label("Channel").select_option("voice")
         await expect(rows).to_have_count(1)
+        await page.get_by_label("Filter by name").fill("no such name")
+        await expect(page.locator("main")).to_contain_text("No campaign fits this filter")
         await page.get_by_label("Filter by name").fill("")
         await page.get_by_label("Order").select_option("name")
         await expect(rows).to_have_count(10)
@@ -207,7 +235,38 @@ async def test_the_list_is_filtered_and_ordered_by_keyboard(page: Page, rng: ran
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("path", [LIST, WALL, path_of(CAMPAIGN), path_of(VOICE)])
+async def test_red_is_who_surely_fails_too_much_and_each_row_says_the_top_reason(
+    page: Page, rng: random.Random
+) -> None:
+    async with serving(debug=False) as api:
+        world = fill(api.view, rng, 40, api.now_ms)
+        for nth, (failed, accepted) in enumerate(((30, 70), (10, 90), (49, 0), (0, 0))):
+            counts = {"attempts": 100, "accepted": accepted, "failed_at_send": failed}
+            counts |= (
+                {"errors.meta:131026": failed // 2 + 1, "errors.meta:131049": failed // 2} if failed else {}
+            )
+            put(api.view, RowKey(TENANT, f"judged {nth}", PROMO), counts, channels=("whatsapp",))
+        api.catch_up_to(world.transaction)
+        await show(page, api, LIST)
+        rows = page.locator("tr[data-campaign]")
+        await expect(rows).to_have_count(44)
+        right = {
+            one["campaign"]: one["failure_share"]["is_high"]
+            for one in (await told(api, "/campaigns"))["campaigns"]
+        }
+        assert [right[f"judged {nth}"] for nth in range(4)] == [True, False, False, False]
+        for row in await rows.all():
+            name = await row.get_attribute("data-campaign") or ""
+            is_red = await row.locator("[data-name='failed'].bad").count() == 1
+            assert is_red == right[name], name
+        first = page.locator("tr[data-campaign='judged 0']")
+        await expect(first.locator(".why")).to_have_text("cannot be delivered")
+        high = sum(right.values())
+        await expect(page.locator(".sub .bad")).to_contain_text(f"{high} with surely more than 10 % failed")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", [LIST, WALL, COMPARE, path_of(CAMPAIGN), path_of(VOICE)])
 async def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(
     page: Page, rng: random.Random, path: str
 ) -> None:
@@ -216,7 +275,7 @@ async def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(
         api.catch_up_to(world.transaction)
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            await show(page, api, path)
+            await show(page, api, path, a=CAMPAIGN, b=VOICE)
             await expect(page.locator("[data-number]").first).to_be_visible()
             found = await Axe().run(page)
             impacts = {one["impact"] for one in found.response["violations"]}

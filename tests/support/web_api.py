@@ -111,7 +111,12 @@ class Api:
 
 @asynccontextmanager
 async def serving(
-    *, debug: bool, partitions: int = 2, port: int = 0, limit: Limit = UNBOUND
+    *,
+    debug: bool,
+    partitions: int = 2,
+    port: int = 0,
+    limit: Limit = UNBOUND,
+    dsn: str = NO_POSTGRES,
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
     port, metrics = port or free_port(0), Metrics("0.0.0")
@@ -125,7 +130,7 @@ async def serving(
         debug=debug,
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
-        database = await Database.open(NO_POSTGRES, deadline_seconds=2.0)
+        database = await Database.open(dsn, deadline_seconds=2.0)
         running = Api(port, http, metrics, partitions, limit, database)
         register(app, running.queries(), running.admission, Journal(metrics, NEEDED))
         await app.web.start()

@@ -1,4 +1,4 @@
-"""The scripts of the pages: those of others come from npm by a lock, are packed with their licence, and all are small."""
+"""The scripts of the pages: those of others are locked and packed with their licence, and all are small."""
 
 import re
 import subprocess
@@ -36,7 +36,7 @@ def test_the_script_that_is_served_is_the_locks() -> None:
 @pytest.mark.timeout(120)
 def test_a_wheel_has_the_scripts_and_their_licence_so_that_it_needs_no_npm(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={"PATH": "/nonexistent"})
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={"PATH": "/none"})  # noqa: S603
     (wheel,) = tmp_path.glob("*.whl")
     packed = {Path(name).name for name in ZipFile(wheel).namelist() if name.startswith(PAGES)}
     assert packed == {one.name for one in FOLDER.iterdir()}
@@ -58,6 +58,10 @@ def test_all_scripts_together_are_small_on_the_wire_and_none_is_forgotten() -> N
     assert sum(len(one.packed) for one in scripts.values()) < MOST_BYTES
     bodies = {name: one.body for name, one in scripts.items()}
     reached = {name for module in MODULES.values() for name in loaded(module, bodies)}
-    lazily = {name for body in bodies.values() for name in re.findall(r'import\("\./([a-z_]+\.js)"\)', body.decode())}
+    lazily = {
+        name
+        for body in bodies.values()
+        for name in re.findall(r'import\("\./([a-z_]+\.js)"\)', body.decode())
+    }
     nested = {name for one in lazily for name in loaded(one, bodies)}
     assert reached | lazily | nested == scripts.keys()

@@ -36,8 +36,8 @@ DIGITS = 4
 """Decimal digits that rates are rounded to."""
 
 LATEST_NEWS_MS = (30 + 7) * 86_400_000
-"""How long after the last activity of a WhatsApp campaign its numbers may change: Meta tries for 30 days to deliver
-a message, and for 7 days to deliver a webhook."""
+"""How long after the last activity of a WhatsApp campaign its numbers may change: Meta tries for 30 days to
+deliver a message, and for 7 days to deliver a webhook."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -145,7 +145,7 @@ def rates(shown: Mapping[str, Any]) -> Json:
 
 
 def failing(counts: Mapping[str, int]) -> FailureShare:
-    """Return the share of failures in a campaign's sends: messages that were taken, calls, and what failed before."""
+    """Return the share of failures in what a campaign sent: messages taken, calls, and what failed before."""
     at_send, after = counts.get("failed_at_send", 0), counts.get("failed_after_send", 0)
     return failure_share(at_send + after, counts.get("accepted", 0) + counts.get("attempted", 0) + at_send)
 

@@ -1,4 +1,4 @@
-"""Which campaigns fail too much: judged again when their rows have changed, so that a metric may tell how many."""
+"""Which campaigns fail too much, judged again when rows have changed: a metric tells how many."""
 
 import asyncio
 from collections.abc import Callable

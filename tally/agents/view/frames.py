@@ -87,8 +87,8 @@ class Contents(Struct, frozen=True):
     more: Mapping[Part, bool] = {}
     """For each list whether there are further entries that the feed does not show."""
     progress: Json | None = None
-    """Where the campaign that is shown stands and how fast it goes: it changes with the clock, so it is in each
-    frame; None where none is shown."""
+    """Where the campaign that is shown stands and how fast it goes: it changes with the clock, so it is in
+    each frame; None where none is shown."""
 
 
 class Frame(NamedTuple):

@@ -23,7 +23,8 @@ from tally.tables.postgres.series import instant
 HOUR_SECONDS = 3_600
 HOURS = 24
 SENT = """
-SELECT campaign, width_bucket(quarter, $2::timestamptz[]) - 1 AS nth, sum(accepted + attempted)::bigint AS sent
+SELECT campaign, width_bucket(quarter, $2::timestamptz[]) - 1 AS nth,
+    sum(accepted + attempted)::bigint AS sent
 FROM tally.activity_sums
 WHERE generation = $1 AND tenant = $4 AND campaign = ANY($5::text[])
     AND quarter >= ($2::timestamptz[])[1] AND quarter < $3
@@ -53,14 +54,16 @@ class ActivityView(View):
     """How much each campaign sends, hour by hour."""
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
-        """Answer with 24 numbers of each campaign that was active in the last 24 hours, the newest 500 of them."""
+        """Answer with 24 numbers of each campaign of the last 24 hours, of the newest 500."""
         queries, tenant = request.app[QUERIES], read_id("tenant", tenant)
         hours = last_hours(unix_ms() // 1000)
         await queries.in_pieces(queries.view.narrowing(tenant))
         since_ms = hours[0].from_s * 1000
         active = takewhile(lambda one: one.last_ms >= since_ms, queries.view.recent(tenant))
         campaigns = [one.campaign for one in islice(active, CAMPAIGNS_SHOWN.most)]
-        query = Query(SENT, ([instant(one.from_s) for one in hours], instant(hours[-1].to_s), tenant, campaigns))
+        query = Query(
+            SENT, ([instant(one.from_s) for one in hours], instant(hours[-1].to_s), tenant, campaigns)
+        )
         receipt, (found,) = await queries.stored(tenant, "", lambda _: [query])
         body = answered(campaigns, hours, found)
         return json_response({"tenant": tenant, **body, "receipt": receipt.answer()})
@@ -74,7 +77,7 @@ def last_hours(now_s: int) -> tuple[Bucket, ...]:
 
 
 def answered(campaigns: Sequence[str], hours: Sequence[Bucket], found: Records) -> Json:
-    """Return the body of an answer, without tenant and receipt; hours in which nothing was sent are 0. Pure."""
+    """Return the body of an answer, without tenant and receipt; hours without a send are 0. Pure."""
     sent = {campaign: [0] * len(hours) for campaign in campaigns}
     for one in found:
         sent[one["campaign"]][one["nth"]] = one["sent"]

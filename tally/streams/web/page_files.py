@@ -48,7 +48,7 @@ class File(Struct, frozen=True):
 
 
 def read_files() -> Mapping[str, File]:
-    """Return all files of the pages by name, and each page by its path: `page.html` with its scripts in its head."""
+    """Return all files of the pages by name, and each page by its path: `page.html` naming its scripts."""
     bodies = {one.name: one.read_bytes() for one in files("tally.streams.web").joinpath("pages").iterdir()}
     found = {name: _file(name, body) for name, body in bodies.items() if name != PAGE}
     for page, module in MODULES.items():
@@ -57,7 +57,7 @@ def read_files() -> Mapping[str, File]:
 
 
 def loaded(module: str, bodies: Mapping[str, bytes]) -> list[str]:
-    """Return the scripts that a page loads before it shows anything: a module, what it imports, and main. Pure."""
+    """Return the scripts that a page loads before it shows anything: main, a module, their imports. Pure."""
     names = [MAIN, *_reached(module, bodies)]
     return [*dict.fromkeys((*names, *_reached(MAIN, bodies)))]
 
@@ -69,7 +69,7 @@ def _reached(module: str, bodies: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def with_scripts(page: bytes, names: list[str]) -> bytes:
-    """Return a page that asks for all its scripts at once; else each would be found only in the one before. Pure."""
+    """Return a page that asks for all scripts at once: each would be found only in the one before. Pure."""
     links = "".join(f'<link rel="modulepreload" href="/pages/{name}">\n' for name in names)
     return page.replace(b"</head>", links.encode() + b"</head>", 1)
 

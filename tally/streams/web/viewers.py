@@ -92,7 +92,7 @@ class _Watch:
         self._news = asyncio.Event()
 
     async def look(self, queries: Queries, *, is_first: bool = False) -> None:
-        """Take the look of a tick, and wake the viewers; of many who come at once one takes the first look."""
+        """Take the look of a tick, and wake the viewers; of many who come at once one takes the first."""
         async with self._looking:
             if is_first and (self.feed.tick or self.has_failed):
                 return

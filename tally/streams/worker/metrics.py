@@ -160,7 +160,11 @@ _GROUPS = ("tally_rebalances_total", "tally_partitions_owned")
 _VIEWS = (
     *("tally_lag_records", "tally_lag_seconds", "tally_waiting_states", "tally_contested_messages"),
     *("tally_incomplete", "tally_incomplete_acknowledged", "tally_campaigns_beyond_shown"),
-    *("tally_campaigns_failing", "tally_facts_quarantined", *(one.name for one in (*CONNECTION_METRICS, *JOURNAL_METRICS))),
+    *(
+        "tally_campaigns_failing",
+        "tally_facts_quarantined",
+        *(one.name for one in (*CONNECTION_METRICS, *JOURNAL_METRICS)),
+    ),
 )
 MOVED_BY: Mapping[str, frozenset[Role]] = {
     **dict.fromkeys(_ROUTES, frozenset[Role]({"route"})),

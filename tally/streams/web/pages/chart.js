@@ -3,10 +3,15 @@
 import { count } from "./format.js";
 
 const HEIGHT = 208;
+const WHOLE = [1, 100, 1e4, 1e6, 1e8].flatMap((power) => [1, 2, 5, 10, 20, 50].map((one) => one * power));
+const SHARES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5];
 const drawn = new Set();
 let library = null;
 
-/** Paint lines into an element: `data` is {labels, lines: [{name, tone, values}], whole}; from `whole` on they are dashed. */
+/**
+ * Paint lines into an element: `data` is {labels: [{axis, full}], lines: [{name, tone, values}], whole, say, band}. From
+ * `whole` on lines are dashed, `say` makes text of a value, and `band` fills what lies between two lines, by number.
+ */
 export async function paintChart(element, data) {
   element.tallyChart = data;
   library ??= import("./uplot.js").then((module) => module.default);
@@ -62,14 +67,14 @@ function points({ labels, lines, whole }) {
   return [places, ...upTo, ...rest];
 }
 
-function options(element, { lines }) {
+function options(element, { lines, say, band }) {
   const style = tones(element);
   const tone = (name) => style.getPropertyValue(`--${name}`).trim();
   const line = (one, index, dash) => ({
     label: one.name,
     stroke: tone(one.tone),
     width: one.tone === "grey" ? 1 : 2,
-    fill: index === 0 && !dash ? `${tone(one.tone)}1c` : undefined,
+    fill: index === 0 && !dash && !band ? `${tone(one.tone)}1c` : undefined,
     dash,
     points: { show: (plot) => plot.data[0].length < 3, size: 6 },
   });
@@ -80,10 +85,11 @@ function options(element, { lines }) {
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false }, points: { show: false } },
     padding: [10, 8, 0, 0],
-    scales: { x: { time: false, range: (plot, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) }, y: { range: (plot, min, max) => [0, Math.max(1, max * 1.06)] } },
+    bands: band ? [{ series: band.map((place) => place + 1), fill: `${tone("grey")}2a` }] : [],
+    scales: { x: { time: false, range: (plot, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) }, y: { range: (plot, min, max) => [0, say === count ? Math.max(1, max * 1.06) : Math.min(1, Math.max(0.05, max * 1.06))] } },
     axes: [
       { ...axis, grid: { show: false }, space: 90, incrs: [1, 2, 3, 4, 6, 12, 24, 48, 96, 168, 336, 720, 1440], values: (plot, places) => places.map((place) => element.tallyChart.labels[place]?.axis ?? "") },
-      { ...axis, size: 62, grid: { stroke: tone("line"), width: 1 }, incrs: [1, 2, 5, 10, 20, 50].flatMap((one) => [1, 100, 1e4, 1e6, 1e8].map((power) => one * power)).sort((a, b) => a - b), values: (plot, values) => values.map(count) },
+      { ...axis, size: 62, grid: { stroke: tone("line"), width: 1 }, incrs: say === count ? WHOLE : SHARES, values: (plot, values) => values.map(say) },
     ],
     series: [{}, ...lines.map((one, index) => line(one, index)), ...lines.map((one, index) => line(one, index, [3, 4]))],
     hooks: { setCursor: [(plot) => tell(element, plot.cursor.idx)] },
@@ -92,9 +98,9 @@ function options(element, { lines }) {
 
 /** Say the numbers under the pointer, or the last ones. */
 function tell(element, index) {
-  const { labels, lines, whole } = element.tallyChart;
+  const { labels, lines, whole, say } = element.tallyChart;
   const place = index ?? labels.length - 1;
-  const said = lines.map(({ name, values }) => `${count(values[place])} ${name}`).join(" · ");
+  const said = lines.map(({ name, values }) => `${say(values[place])} ${name}`).join(" · ");
   const text = labels.length ? `${labels[place].full}${place >= whole ? ", so far" : ""} · ${said}` : "";
   const readout = element.lastElementChild;
   if (readout.textContent !== text) readout.textContent = text;

@@ -3,7 +3,7 @@
 import { paintChart } from "./chart.js";
 import { h } from "./dom.js";
 import { count, zone } from "./format.js";
-import { age, excuse, Panel } from "./panel.js";
+import { age, excuse, numbers, Panel, toggle } from "./panel.js";
 
 const HOUR_MS = 3600000;
 const DAY_MS = 24 * HOUR_MS;
@@ -49,7 +49,7 @@ export class OverTime {
         pick("Time", ATTRIBUTIONS, this.attribution, (attribution) => this.choose({ attribution })),
         pick("Interval", INTERVALS, this.interval, (interval) => this.choose({ interval })),
         this.#zones(),
-        h("button", { type: "button", class: "quiet", "aria-expanded": String(this.isTable), onclick: () => this.choose({ isTable: !this.isTable }) }, this.isTable ? "hide numbers" : "show numbers"),
+        toggle(this.isTable, () => this.choose({ isTable: !this.isTable })),
         age(this.panel, nowMs),
       ),
       answer
@@ -74,7 +74,7 @@ export class OverTime {
       const { buckets } = answer;
       const whole = buckets.findIndex((one) => !one.is_complete && Date.parse(one.to) > Date.parse(answer.receipt.as_of ?? 0));
       const lines = this.lines.map(({ name, label, tone }) => ({ name: label, tone, values: buckets.map(({ counters }) => counters[name]) }));
-      this.#kept = { answer, data: { labels: buckets.map((one) => labelled(one, answer.interval)), lines, whole: whole < 0 ? buckets.length : whole } };
+      this.#kept = { answer, data: { labels: buckets.map((one) => labelled(one, answer.interval)), lines, whole: whole < 0 ? buckets.length : whole, say: count } };
     }
     return this.#kept.data;
   }
@@ -137,15 +137,10 @@ function labelled({ from, to }, interval) {
 
 function table({ buckets, totals, interval }, lines) {
   const cells = (counters) => lines.map(({ name }) => h("td", { "data-counter": name }, count(counters[name])));
-  return h(
-    "div",
-    { class: "numbers", tabindex: "0", role: "region", "aria-label": "Numbers over time" },
-    h(
-      "table",
-      {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, interval), lines.map(({ label }) => h("th", { scope: "col" }, label)))),
-      h("tbody", {}, buckets.map((one) => h("tr", { key: one.from, "data-bucket": one.from, class: one.is_complete ? "" : "so-far" }, h("th", { scope: "row" }, labelled(one, interval).full, !one.is_complete && h("small", {}, "so far")), cells(one.counters)))),
-      h("tfoot", {}, h("tr", { "data-bucket": "all" }, h("th", { scope: "row" }, "in all"), cells(totals))),
-    ),
+  return numbers(
+    "Numbers over time",
+    [interval, ...lines.map(({ label }) => label)],
+    buckets.map((one) => h("tr", { key: one.from, "data-bucket": one.from, class: one.is_complete ? "" : "so-far" }, h("th", { scope: "row" }, labelled(one, interval).full, !one.is_complete && h("small", {}, "so far")), cells(one.counters))),
+    h("tr", { "data-bucket": "all" }, h("th", { scope: "row" }, "in all"), cells(totals)),
   );
 }

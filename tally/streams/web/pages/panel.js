@@ -61,13 +61,13 @@ async function asked(url) {
 /** When a panel's numbers were true, and how old they are by now. */
 export function age(panel, nowMs) {
   const { answer, problem } = panel;
-  if (problem && problem.status !== 404) return h("span", { class: "age late", title: problem.message }, answer ? `not renewed · ${age_of(answer, nowMs)}` : "not there");
+  if (problem && problem.status !== 404) return h("span", { class: "age late", title: problem.message }, answer ? `not renewed · ${ageOf(answer, nowMs)}` : "not there");
   if (answer === null) return h("span", { class: "age" }, problem ? "" : "asking …");
   const isLate = answer.receipt.state === "catching_up";
-  return h("span", { class: `age ${isLate ? "late" : ""}`, "data-as-of": answer.receipt.as_of }, `${isLate ? "catching up · " : ""}${age_of(answer, nowMs)}`);
+  return h("span", { class: `age ${isLate ? "late" : ""}`, "data-as-of": answer.receipt.as_of }, `${isLate ? "catching up · " : ""}${ageOf(answer, nowMs)}`);
 }
 
-function age_of({ receipt }, nowMs) {
+function ageOf({ receipt }, nowMs) {
   if (receipt.as_of === null) return "as of no moment yet";
   const asOfMs = Date.parse(receipt.as_of);
   return `${time(asOfMs)} · ${duration(Math.max(0, 1000 * Math.round((nowMs - asOfMs) / 1000)))} old`;
@@ -77,4 +77,16 @@ function age_of({ receipt }, nowMs) {
 export function excuse({ answer, problem }) {
   if (answer !== null) return null;
   return h("p", { class: "nothing" }, problem ? problem.message : "Asking Postgres …");
+}
+
+/** The button that shows a chart's numbers. */
+export const toggle = (isShown, turn) => h("button", { type: "button", class: "quiet", "aria-expanded": String(isShown), onclick: turn }, isShown ? "hide numbers" : "show numbers");
+
+/** A chart's numbers: the names of the columns, the rows, and a last one. */
+export function numbers(label, columns, rows, last) {
+  return h(
+    "div",
+    { class: "numbers", tabindex: "0", role: "region", "aria-label": label },
+    h("table", {}, h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col" }, one)))), h("tbody", {}, rows), last && h("tfoot", {}, last)),
+  );
 }

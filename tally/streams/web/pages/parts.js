@@ -112,8 +112,11 @@ function why([key, value]) {
   return h("li", { key }, h("span", { class: `tag ${kind}` }, kind), h("span", {}, code && h("code", {}, code), ` ${words}`), number(`errors.${key}`, value), advice && h("small", {}, advice));
 }
 
-/** The table of templates: `columns` are {name, label, of, atLeast}. The last line is their sum where it is one. */
-export function templates(campaign, columns, what) {
+/**
+ * The table of templates: `columns` are {name, label, of, atLeast}. The last line is their sum where it is one. `cost`
+ * returns what a template costs, where somebody knows: {text, micros}.
+ */
+export function templates(campaign, columns, what, cost = () => undefined) {
   const all = [...campaign.templates].sort((a, b) => b.counters.attempts - a.counters.attempts);
   const shown = all.slice(0, MOST);
   const cells = (counters) =>
@@ -123,6 +126,7 @@ export function templates(campaign, columns, what) {
         : h("td", {}, number(name, counters[name]), of && h("small", {}, `${atLeast && counters[of] ? "≥ " : ""}${percent(counters[name], counters[of])}`)),
     );
   const more = campaign.templates_more;
+  const costs = new Map(shown.map(({ template }) => [template, cost(template)]).filter(([, one]) => one));
   return h(
     "section",
     { class: "card wide scroll", tabindex: "0", "aria-label": what },
@@ -130,7 +134,7 @@ export function templates(campaign, columns, what) {
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, what === "Scripts" ? "script" : "template"), columns.map(({ label }) => h("th", { scope: "col" }, label)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, what === "Scripts" ? "script" : "template"), columns.map(({ label }) => h("th", { scope: "col" }, label)), costs.size > 0 && h("th", { scope: "col" }, "cost"))),
       h(
         "tbody",
         {},
@@ -140,6 +144,7 @@ export function templates(campaign, columns, what) {
             { key: JSON.stringify([template.name, template.language]), "data-template": JSON.stringify([template.name, template.language]) },
             h("th", { scope: "row", title: template.name }, h("bdi", { class: "cut" }, template.name || "(no template)"), h("small", {}, template.language)),
             cells(counters),
+            costs.size > 0 && h("td", { "data-micros": costs.get(template)?.micros }, costs.get(template)?.text),
           ),
         ),
         more && h("tr", {}, h("th", { scope: "row" }, `${count(more.templates)} more`), cells(more.counters)),

@@ -1,5 +1,6 @@
 // The page of a voice campaign.
 
+import { Breakdown } from "./breakdown.js";
 import { h } from "./dom.js";
 import { count, duration, percent } from "./format.js";
 import { OverTime } from "./over_time.js";
@@ -67,6 +68,11 @@ const PARTS = {
   hold_ms: "held",
 };
 
+const PLACES = [
+  { name: "attempted", label: "dialled" },
+  { name: "answered", label: "answered", of: "attempted" },
+  { name: "dropped", label: "dropped", of: "answered_human" },
+];
 const LINES = [
   { name: "answered", label: "answered", tone: "teal" },
   { name: "connects", label: "connects", tone: "violet" },
@@ -77,6 +83,8 @@ const LINES = [
 export class VoicePage {
   constructor(path, again) {
     this.overTime = new OverTime(path, LINES, again);
+    this.numbers = new Breakdown(path, "number", PLACES, again);
+    this.markets = new Breakdown(path, "market", PLACES, again);
   }
 
   draw(live) {
@@ -99,6 +107,8 @@ export class VoicePage {
         causes(totals),
         queues(totals.queues),
         templates(campaign, COLUMNS, "Scripts"),
+        this.markets.draw(now),
+        this.numbers.draw(now),
         card(
           "Time",
           "in all, and a call",

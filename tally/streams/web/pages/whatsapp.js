@@ -1,9 +1,12 @@
 // The page of a WhatsApp campaign.
 
+import { Breakdown } from "./breakdown.js";
+import { Costs } from "./cost.js";
 import { h } from "./dom.js";
 import { count, percent } from "./format.js";
 import { OverTime } from "./over_time.js";
 import { card, closing, funnel, headed, notes, number, reasons, templates, times } from "./parts.js";
+import { SameAge } from "./same_age.js";
 
 const COLUMNS = [
   { name: "attempts", label: "attempts" },
@@ -15,6 +18,12 @@ const COLUMNS = [
   { name: "failed", label: "failed", of: "attempts" },
 ];
 
+const PLACES = [
+  { name: "accepted", label: "accepted" },
+  { name: "delivered", label: "delivered", of: "accepted" },
+  { name: "read", label: "read", of: "delivered", atLeast: true },
+  { name: "failed", label: "failed", of: "attempts" },
+];
 const LINES = [
   { name: "delivered", label: "delivered", tone: "blue" },
   { name: "read", label: "read", tone: "teal" },
@@ -26,6 +35,10 @@ const LINES = [
 export class WhatsAppPage {
   constructor(path, again) {
     this.overTime = new OverTime(path, LINES, again);
+    this.numbers = new Breakdown(path, "number", PLACES, again);
+    this.markets = new Breakdown(path, "market", PLACES, again);
+    this.sameAge = new SameAge(path, again);
+    this.costs = new Costs(path, again);
   }
 
   draw(live) {
@@ -44,7 +57,11 @@ export class WhatsAppPage {
         card("Funnel", "counts and rates", funnel(steps(totals), Math.max(totals.attempts, totals.accepted)), sums(totals)),
         reasons(campaign),
         this.overTime.draw(progress, now),
-        templates(campaign, COLUMNS, "Templates"),
+        templates(campaign, COLUMNS, "Templates", (template) => this.costs.ofTemplate(template)),
+        this.markets.draw(now),
+        this.numbers.draw(now),
+        this.sameAge.draw(now),
+        this.costs.draw(now),
         card("How long it took", "from the acceptance of a message", times(["half within", "95 % within", "99 % within", "of"], [took("to be delivered", "time_to_deliver", totals), took("to be read", "time_to_read", totals)])),
         people(totals),
         noted(totals, receipt),

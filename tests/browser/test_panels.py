@@ -1,0 +1,185 @@
+"""Panels come from Postgres: their numbers are the API's, and they say how old they are and what is wrong."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import asyncpg
+import pytest
+from playwright.async_api import Page, Response, expect
+
+from tally.agents.clock import unix_ms
+from tally.deploy import migrate
+from tests.browser.reading import path_of, rows, show, told
+from tests.support.page_cells import Sunk
+from tests.support.page_worlds import HOSTILE, fill
+from tests.support.web_api import Api, serving
+
+pytestmark = pytest.mark.alone  # what a page shows is awaited by the browser's clock
+
+WHATSAPP, VOICE = "campaign 006", "campaign 007"
+SECONDS = 10.0
+HIDE = """isHidden => {
+    Object.defineProperty(document, "hidden", {configurable: true, get: () => isHidden});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.fixture
+def migrated(database: str) -> str:
+    migrate.up(database)
+    return database
+
+
+@asynccontextmanager
+async def world_in(dsn: str, campaigns: int = 20) -> AsyncIterator[Api]:
+    """Serve made-up campaigns of today that Postgres holds as well."""
+    async with serving(debug=False, dsn=dsn) as api:
+        api.now_ms = unix_ms()
+        world = fill(api.view, random.Random(20), campaigns, api.now_ms)
+        await Sunk(dsn).write(world)
+        api.catch_up_to(world.transaction)
+        yield api
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], right: Any) -> None:
+    """Wait until a page shows what it should."""
+    async with asyncio.timeout(SECONDS):
+        while await look() != right:
+            await asyncio.sleep(0.05)
+
+
+def asks(part: str, **query: str) -> Callable[[Response], bool]:
+    """Choose the response of a question with these parameters."""
+
+    def is_it(response: Response) -> bool:
+        parts = urlsplit(response.url)
+        asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        return parts.path.endswith(part) and asked.items() >= query.items()
+
+    return is_it
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("campaign", [WHATSAPP, VOICE])
+async def test_the_numbers_over_time_are_the_apis_by_each_time_interval_and_zone(
+    page: Page, migrated: str, campaign: str
+) -> None:
+    async with world_in(migrated) as api:
+        await show(page, api, path_of(campaign))
+        await page.locator(".over-time").get_by_role("button", name="show numbers").click()
+        totals = (await told(api, f"/campaigns/{quote(campaign)}"))["totals"]
+        for label, name, choices in (
+            ("Time", "attribution", ("send", "event")),
+            ("Interval", "interval", ("day", "week", "month", "hour")),
+            ("Zone", "timezone", ("America/St_Johns", "Pacific/Chatham", "UTC")),
+        ):
+            for choice in choices:
+                async with page.expect_response(asks("/series", **{name: choice})) as answered:
+                    await page.locator(".over-time").get_by_label(label, exact=True).select_option(choice)
+                answer = await (await answered.value).json()
+                assert answer["totals"] == {one: totals[one] for one in answer["totals"]}, "the span has all"
+                assert sum(answer["totals"].values()) > 100
+                right = {one["from"]: one["counters"] for one in answer["buckets"]}
+                over_time = page.locator(".over-time")
+                await eventually(lambda: rows(over_time, "bucket"), right | {"all": answer["totals"]})  # noqa: B023
+        await expect(page.locator(".over-time canvas")).to_be_visible()
+        await expect(page.locator(".over-time .readout")).to_contain_text("·")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("campaign", [WHATSAPP, VOICE])
+async def test_numbers_and_markets_are_the_apis(page: Page, migrated: str, campaign: str) -> None:
+    async with world_in(migrated) as api:
+        await show(page, api, path_of(campaign))
+        for by in ("number", "market"):
+            panel = page.locator(f"[data-by='{by}']")
+            await expect(panel.locator("tr[data-group='all']")).to_be_visible()
+            answer = await told(api, f"/campaigns/{quote(campaign)}/breakdown", by=by)
+            found = await rows(panel, "group")
+            right = {one[by]: one["counters"] for one in answer["groups"]} | {"all": answer["totals"]}
+            assert found.keys() == right.keys()
+            assert len(found) > 2
+            for group, counters in found.items():
+                assert counters.items() <= right[group].items()
+                assert len(counters) >= 3
+
+
+@pytest.mark.asyncio
+async def test_shares_at_the_same_age_are_the_apis_with_the_band_of_earlier_campaigns(
+    page: Page, migrated: str
+) -> None:
+    async with world_in(migrated) as api:
+        await show(page, api, path_of(WHATSAPP))
+        panel = page.locator(".same-age")
+        await panel.get_by_role("button", name="show numbers").click()
+        answer = await told(api, f"/campaigns/{quote(WHATSAPP)}/same-age")
+        old_enough = [one for one in answer["ages"] if one["accepted"]]
+        assert old_enough
+        right = {
+            str(one["age_seconds"]): {name: one[name] for name in ("accepted", "delivered", "read")}
+            for one in old_enough
+        }
+        await eventually(lambda: rows(panel, "age"), right)
+        band = old_enough[-1]["earlier"]["delivered_share"]
+        assert band["p25"] is not None
+        said = f"half lay between {100 * band['p25']:.1f} % and {100 * band['p75']:.1f} %"
+        await expect(panel.locator(".close")).to_contain_text(said)
+
+
+@pytest.mark.asyncio
+async def test_the_list_shows_what_each_campaign_sent_in_a_day_and_renews_it_while_it_is_seen(
+    page: Page, migrated: str
+) -> None:
+    async with world_in(migrated) as api:
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url) if "/activity" in one.url else None)
+        await page.clock.install()
+        await show(page, api, "/")
+        answer = await told(api, "/activity")
+        right = {one["campaign"]: ",".join(map(str, one["sent"])) for one in answer["campaigns"]}
+        assert right.keys() & {*HOSTILE}
+        assert sum(map(sum, (one["sent"] for one in answer["campaigns"]))) > 1_000
+
+        async def drawn() -> dict[str, str]:
+            found: dict[str, str] = await page.locator("tr:has([data-sent])").evaluate_all(
+                "all => Object.fromEntries(all.map(row => "
+                "[row.dataset.campaign, row.querySelector('[data-sent]').dataset.sent]))"
+            )
+            return found
+
+        await eventually(drawn, right)
+        await expect(page.locator(".sub .age")).to_have_text(re.compile(r"\d\d:\d\d:\d\d · .* old"))
+        before = len(asked)
+        async with page.expect_request(lambda one: "/activity" in one.url):
+            await page.clock.run_for(11_000)
+        assert len(asked) == before + 1
+        await page.evaluate(HIDE, True)
+        await page.clock.run_for(60_000)
+        assert len(asked) == before + 1, "nobody looks"
+        async with page.expect_request(lambda one: "/activity" in one.url):
+            await page.evaluate(HIDE, False)
+
+
+@pytest.mark.asyncio
+async def test_panels_say_what_is_wrong_while_all_other_numbers_go_on(page: Page, migrated: str) -> None:
+    async with world_in(migrated) as api:
+        connection = await asyncpg.connect(migrated)
+        await connection.execute("UPDATE tally.sink_progress SET is_cut = false")
+        await show(page, api, path_of(WHATSAPP))
+        await expect(page.locator("[data-by='market'] .age.late")).to_contain_text("catching up")
+        await connection.execute("DROP SCHEMA tally CASCADE")
+        await connection.close()
+    async with serving(debug=False) as api:  # without any Postgres
+        api.now_ms = unix_ms()
+        world = fill(api.view, random.Random(20), 20, api.now_ms)
+        api.catch_up_to(world.transaction)
+        await show(page, api, path_of(WHATSAPP))
+        for panel in (".over-time", "[data-by='market']", ".same-age"):
+            await expect(page.locator(f"{panel} .nothing")).to_contain_text("Postgres")
+        await expect(page.locator("html")).to_have_attribute("data-state", "exact")
+        assert await page.locator("[data-number]").count() > 12
