@@ -28,12 +28,12 @@ def lower_bound(part: int, of: int) -> float:
 
     Wilson's score interval (JASA 22, 1927): unlike the normal one it holds for few sends and near 0.
     """
-    if not of:
+    if not part or not of:
         return 0.0
     share = part / of
     middle = share + Z * Z / (2 * of)
     spread = Z * sqrt(share * (1 - share) / of + Z * Z / (4 * of * of))
-    return max(0.0, (middle - spread) / (1 + Z * Z / of))
+    return min(share, max(0.0, (middle - spread) / (1 + Z * Z / of)))
 
 
 def failure_share(failed: int, sends: int) -> FailureShare:

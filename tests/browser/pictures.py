@@ -68,7 +68,7 @@ async def world(dsn: str, number: int) -> AsyncIterator[Api]:
         made = fill(api.view, rng, number, api.now_ms)
         if number:
             move(api.view, made, rng, api.now_ms)
-        await Sunk(dsn).write(made)
+        await Sunk(dsn, 60 if number < 100 else 8).write(made)
         api.catch_up_to(made.transaction)
         yield api
 
@@ -93,11 +93,14 @@ async def main(folder: Path | None, chosen: tuple[str, ...]) -> None:
                 await context.add_init_script(f"sessionStorage.setItem('tally.key', '{PRESENTED.text}')")
                 page = await context.new_page()
                 for number in NUMBERS if folder else (40,):
+                    shots = [one for one in everything(number) if all(part in one[0] for part in chosen)]
+                    if not shots:
+                        continue
                     await execute(server.dsn, f"CREATE DATABASE world_{number}")
-                    async with world(server.dsn.replace("/tally", f"/world_{number}"), number) as api:
-                        for shot in everything(number) if folder else ():
-                            if folder and all(part in shot[0] for part in chosen):
-                                await shoot(page, api, shot, folder, is_whole=True)
+                    dsn = f"{server.dsn.rpartition('/')[0]}/world_{number}"
+                    async with world(dsn, number) as api:
+                        for shot in shots if folder else ():
+                            await shoot(page, api, shot, folder or DOCS, is_whole=True)
                 await browser.close()
         finally:
             server.stop()

@@ -19,14 +19,15 @@ from tests.support.sink_doubles import progress
 GENERATION = 3
 NUMBERS = ("15550001111", "15550002222")
 MARKETS = ("NL", "BR", "IN", "")
-PARTS = 8
 
 
 class Sunk:
     """A world as Postgres holds it, in two partitions of which the first has everything."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, parts: int = 8) -> None:
         self._dsn = dsn
+        self._parts = parts
+        """How many cells a row has."""
         self._written: dict[Key, bytes] = {}
         self._seen: list[SinkProgress | None] = [None, None]
 
@@ -35,7 +36,7 @@ class Sunk:
         database = await Database.open(self._dsn, connections=1)
         try:
             writer = Writer(database, GENERATION)
-            now = dict(_entries(world))
+            now = dict(_entries(world, self._parts))
             gone = dict.fromkeys(self._written.keys() - now.keys())
             for partition, entries in enumerate((now | gone, {})):
                 # As the view of the tests has it: Api.catch_up_to.
@@ -49,12 +50,12 @@ class Sunk:
             await database.close()
 
 
-def _entries(world: MadeUp) -> Iterator[tuple[Key, bytes]]:
+def _entries(world: MadeUp, parts: int) -> Iterator[tuple[Key, bytes]]:
     happened: dict[ActivityCell, Counter[str]] = {}
     for key, counts in world.rows.items():
         filled = {name: value for name, value in sorted(counts.items()) if value}
         yield ("rows", key.encode()), encode(Row(1, *world.spans[key.campaign], [], filled))
-        for cell, part in _cells(key, counts, world.spans[key.campaign]):
+        for cell, part in _cells(key, counts, world.spans[key.campaign], parts):
             yield ("cells", CODES[CELLS] + cell.encode()), encode_counts(dict(sorted(part.items())))
             at = ActivityCell(TENANT, key.campaign, cell.number, "", cell.quarter)
             happened.setdefault(at, Counter()).update(_activity(part, is_campaign=key.template is None))
@@ -62,15 +63,18 @@ def _entries(world: MadeUp) -> Iterator[tuple[Key, bytes]]:
         yield ("activity", CODES[ACTIVITY_TABLE] + at.encode()), encode_counts(dict(sorted((+part).items())))
 
 
-def _cells(key: RowKey, counts: Counter[str], span: tuple[int, int]) -> Iterator[tuple[Cell, Counter[str]]]:
-    """Yield the cells of a row: each counter in as many parts, so that a page has something to show."""
+def _cells(
+    key: RowKey, counts: Counter[str], span: tuple[int, int], number: int
+) -> Iterator[tuple[Cell, Counter[str]]]:
+    """Yield the cells of a row: each counter in as many parts, more of them early than late."""
     rng = random.Random(f"{key.campaign} {key.template}")
     left = Counter({name: value for name, value in counts.items() if BY_NAME[name.partition(".")[0]].cells})
     first, last = (at_ms // QUARTER_MS for at_ms in span)
     parts: dict[Cell, Counter[str]] = {}
-    for others in range(PARTS - 1, -1, -1):
-        cell = Cell(key, rng.choice(NUMBERS), rng.choice(MARKETS), rng.randint(first, last))
-        share = rng.random()
+    for others in range(number - 1, -1, -1):
+        quarter = first + int((last - first) * rng.betavariate(1.3, 2.6)) if others else last
+        cell = Cell(key, rng.choice(NUMBERS), rng.choice(MARKETS), quarter)
+        share = rng.uniform(0.5, 1.5) / (others + 1)
         part = Counter({name: int(value * share) if others else value for name, value in left.items()})
         left -= part
         parts.setdefault(cell, Counter()).update(+part)

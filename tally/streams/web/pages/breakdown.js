@@ -9,7 +9,7 @@ const regions = new Intl.DisplayNames(["en"], { type: "region", fallback: "code"
 
 /** How groups of each kind are named, and what one is called that nobody has named. */
 const KINDS = {
-  number: { title: "Numbers", column: "business number or PBX", nameless: "not said", name: (number) => number },
+  number: { title: "Business numbers", column: "number", nameless: "not said", name: (number) => number },
   market: { title: "Markets", column: "country", nameless: "unknown", name: marketOf },
 };
 

@@ -78,17 +78,17 @@ function options(element, { lines, say, band }) {
     dash,
     points: { show: (plot) => plot.data[0].length < 3, size: 6 },
   });
-  const axis = { stroke: tone("soft"), font: "12px system-ui, sans-serif", ticks: { show: false } };
+  const axis = { stroke: tone("soft"), font: "12px system-ui, sans-serif", gap: 8, ticks: { show: false, size: 0 } };
   return {
     width: element.clientWidth,
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false }, points: { show: false } },
-    padding: [10, 8, 0, 0],
+    padding: [10, 24, 0, 0],
     bands: band ? [{ series: band.map((place) => place + 1), fill: `${tone("grey")}2a` }] : [],
     scales: { x: { time: false, range: (plot, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) }, y: { range: (plot, min, max) => [0, say === count ? Math.max(1, max * 1.06) : Math.min(1, Math.max(0.05, max * 1.06))] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 90, incrs: [1, 2, 3, 4, 6, 12, 24, 48, 96, 168, 336, 720, 1440], values: (plot, places) => places.map((place) => element.tallyChart.labels[place]?.axis ?? "") },
+      { ...axis, size: 30, grid: { show: false }, space: 90, incrs: [1, 2, 3, 4, 6, 12, 24, 48, 96, 168, 336, 720, 1440], values: (plot, places) => places.map((place) => element.tallyChart.labels[place]?.axis ?? "") },
       { ...axis, size: 62, grid: { stroke: tone("line"), width: 1 }, incrs: say === count ? WHOLE : SHARES, values: (plot, values) => values.map(say) },
     ],
     series: [{}, ...lines.map((one, index) => line(one, index)), ...lines.map((one, index) => line(one, index, [3, 4]))],
@@ -100,7 +100,7 @@ function options(element, { lines, say, band }) {
 function tell(element, index) {
   const { labels, lines, whole, say } = element.tallyChart;
   const place = index ?? labels.length - 1;
-  const said = lines.map(({ name, values }) => `${say(values[place])} ${name}`).join(" · ");
+  const said = lines.flatMap(({ name, values }) => (values[place] === null ? [] : `${say(values[place])} ${name}`)).join(" · ");
   const text = labels.length ? `${labels[place].full}${place >= whole ? ", so far" : ""} · ${said}` : "";
   const readout = element.lastElementChild;
   if (readout.textContent !== text) readout.textContent = text;

@@ -70,7 +70,8 @@ export function age(panel, nowMs) {
 function ageOf({ receipt }, nowMs) {
   if (receipt.as_of === null) return "as of no moment yet";
   const asOfMs = Date.parse(receipt.as_of);
-  return `${time(asOfMs)} · ${duration(Math.max(0, 1000 * Math.round((nowMs - asOfMs) / 1000)))} old`;
+  const seconds = Math.max(0, Math.round((nowMs - asOfMs) / 1000));
+  return `${time(asOfMs)} · ${seconds < 60 ? `${seconds} s` : duration(1000 * seconds)} old`;
 }
 
 /** What a panel says while it has nothing to show. */

@@ -16,7 +16,7 @@ export function headed(campaign, live, channel, words) {
     h("div", { class: "headline" }, heading(name ?? campaign.campaign), h("a", { class: "quiet", href: beside(live.tenant, campaign.campaign) }, "Compare")),
     h("p", { class: "sub" }, dotted([channel, ...(stands ? standing(stands, live.now) : []), name && h("bdi", {}, campaign.campaign)])),
     h("p", { class: "sub facts" }, dotted(words), tagged),
-    stands?.planned && h("div", { class: "progress", "aria-hidden": "true" }, h("i", { css: { "--part": Math.min(1, stands.done / stands.planned).toFixed(4) } })),
+    stands?.planned > 0 && h("div", { class: "progress", "aria-hidden": "true" }, h("i", { css: { "--part": Math.min(1, stands.done / stands.planned).toFixed(4) } })),
   ];
 }
 

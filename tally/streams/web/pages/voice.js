@@ -101,24 +101,13 @@ export class VoicePage {
         "div",
         { class: "grid" },
         card("From attempt to person", "counts and rates", funnel(steps(totals), Math.max(totals.attempts, totals.attempted, totals.connects)), sums(totals, ended)),
-        drops(totals),
+        h("div", { class: "stack" }, drops(totals), lengths(totals)),
         this.overTime.draw(progress, now),
         card("Outcomes", "of the attempts that were dialled", h("ul", { class: "bars" }, Object.entries(OUTCOMES).map(([name, words]) => bar(name, words, totals[name], totals.attempted)))),
         causes(totals),
         queues(totals.queues),
         templates(campaign, COLUMNS, "Scripts"),
-        this.markets.draw(now),
-        this.numbers.draw(now),
-        card(
-          "Time",
-          "in all, and a call",
-          times(["in all", "each"], [
-            lasted("connected", totals, "connected_ms", "answered"),
-            lasted("talking with operators", totals, "talk_ms", "connects"),
-            lasted("on hold", totals, "hold_ms", "connects"),
-            lasted("waiting in queues", totals, "queue_wait_ms", "queue_joins"),
-          ]),
-        ),
+        h("div", { class: "wide halves" }, this.markets.draw(now), this.numbers.draw(now)),
         notes(receipt, [
           ["duplicates", totals.duplicates, "further messages of an attempt that was sent more than once"],
           ["ended_unknown", totals.ended_unknown, "calls whose end nobody saw: a restart or a gap of the PBX"],
@@ -161,6 +150,18 @@ function causes({ hangup_causes: found, attempted }) {
       : h("p", { class: "nothing" }, "No call has ended yet."),
   );
 }
+
+const lengths = (totals) =>
+  card(
+    "Time",
+    "in all, and a call",
+    times(["in all", "each"], [
+      lasted("connected", totals, "connected_ms", "answered"),
+      lasted("talking", totals, "talk_ms", "connects"),
+      lasted("on hold", totals, "hold_ms", "connects"),
+      lasted("in queues", totals, "queue_wait_ms", "queue_joins"),
+    ]),
+  );
 
 const lasted = (words, totals, name, of) => ({ name, words, cells: [[name, totals[name]], [`${name} each`, totals[of] ? totals[name] / totals[of] : null]] });
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from tally.agents.lag.tracker import LagTracker
 from tally.agents.view.answer import failing
 from tally.agents.view.failing import ACTIVE_MS, FailingCampaigns
 from tally.agents.view.model import View
+from tally.agents.view.queries import Queries
 from tally.schemas.grains import RowKey
 from tests.support.view_rows import NEWS, PROMO, put
-from tests.unit.agents.view.test_queries import counted_moment, queries_at
 
 NOW_MS = 1_795_000_000_000
 BAD = {"attempts": 900, "queued": 800, "accepted": 60, "failed_at_send": 40}
@@ -23,7 +24,7 @@ def test_what_is_queued_hides_no_failure_and_what_fails_after_the_send_counts_on
 @pytest.mark.asyncio
 async def test_it_counts_campaigns_of_today_that_surely_fail_too_much_over_all_templates() -> None:
     view = View(2)
-    counted = FailingCampaigns(queries_at(view, counted_moment()), lambda: NOW_MS)
+    counted = FailingCampaigns(Queries(view, LagTracker(), 1, lambda: 0.0), lambda: NOW_MS)
     today = (NOW_MS - 1000, NOW_MS)
 
     async def now(campaign: str, counts: dict[str, int], span: tuple[int, int] = today) -> int:
@@ -43,4 +44,3 @@ async def test_it_counts_campaigns_of_today_that_surely_fail_too_much_over_all_t
     view.apply(0, RowKey("t1", "good", PROMO).encode(), None)
     await counted.judge()
     assert len(counted) == 0, "a campaign that is no more does not fail"
-    view.apply(0, RowKey("t1", "", PROMO).encode(), None)
