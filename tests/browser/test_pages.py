@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import Any
 from urllib.parse import quote
 
@@ -43,7 +44,7 @@ class Right(Struct, frozen=True):
 
     whose: Callable[[dict[str, str]], dict[str, Any]]
     """The numbers of the API for what a number of the page belongs to."""
-    scopes: set[str]
+    scopes: AbstractSet[str]
     """What has to be on the page: campaigns, or templates."""
     names: set[str]
     """Which numbers have to be."""

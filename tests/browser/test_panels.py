@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -13,11 +13,13 @@ import pytest
 from playwright.async_api import Page, Response, expect
 
 from tally.agents.clock import unix_ms
+from tally.agents.view.model import View
 from tally.deploy import migrate
 from tests.browser.reading import path_of, rows, show, told
 from tests.support.page_cells import Sunk
-from tests.support.page_worlds import HOSTILE, fill
-from tests.support.web_api import Api, serving
+from tests.support.page_worlds import HOSTILE, MadeUp, fill
+from tests.support.servers import Postgres, empty_database
+from tests.support.web_api import NO_POSTGRES, Api, serving
 
 pytestmark = pytest.mark.alone  # what a page shows is awaited by the browser's clock
 
@@ -29,20 +31,29 @@ HIDE = """isHidden => {
 }"""
 
 
-@pytest.fixture
-def migrated(database: str) -> str:
-    migrate.up(database)
-    return database
+NOW_MS = unix_ms()
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: Postgres) -> Iterator[str]:
+    """A database that holds the made-up campaigns of these tests."""
+    with empty_database(postgres) as dsn:
+        migrate.up(dsn)
+        asyncio.run(Sunk(dsn).write(made_up(View(2))))
+        yield dsn
+
+
+def made_up(view: View) -> MadeUp:
+    """Put the campaigns of these tests into a view."""
+    return fill(view, random.Random(20), 20, NOW_MS)
 
 
 @asynccontextmanager
-async def world_in(dsn: str, campaigns: int = 20) -> AsyncIterator[Api]:
-    """Serve made-up campaigns of today that Postgres holds as well."""
+async def campaigns_in(dsn: str) -> AsyncIterator[Api]:
+    """Serve the campaigns of these tests."""
     async with serving(debug=False, dsn=dsn) as api:
-        api.now_ms = unix_ms()
-        world = fill(api.view, random.Random(20), campaigns, api.now_ms)
-        await Sunk(dsn).write(world)
-        api.catch_up_to(world.transaction)
+        api.now_ms = NOW_MS
+        api.catch_up_to(made_up(api.view).transaction)
         yield api
 
 
@@ -67,9 +78,9 @@ def asks(part: str, **query: str) -> Callable[[Response], bool]:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("campaign", [WHATSAPP, VOICE])
 async def test_the_numbers_over_time_are_the_apis_by_each_time_interval_and_zone(
-    page: Page, migrated: str, campaign: str
+    page: Page, filled: str, campaign: str
 ) -> None:
-    async with world_in(migrated) as api:
+    async with campaigns_in(filled) as api:
         await show(page, api, path_of(campaign))
         await page.locator(".over-time").get_by_role("button", name="show numbers").click()
         totals = (await told(api, f"/campaigns/{quote(campaign)}"))["totals"]
@@ -93,8 +104,8 @@ async def test_the_numbers_over_time_are_the_apis_by_each_time_interval_and_zone
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("campaign", [WHATSAPP, VOICE])
-async def test_numbers_and_markets_are_the_apis(page: Page, migrated: str, campaign: str) -> None:
-    async with world_in(migrated) as api:
+async def test_numbers_and_markets_are_the_apis(page: Page, filled: str, campaign: str) -> None:
+    async with campaigns_in(filled) as api:
         await show(page, api, path_of(campaign))
         for by in ("number", "market"):
             panel = page.locator(f"[data-by='{by}']")
@@ -111,9 +122,9 @@ async def test_numbers_and_markets_are_the_apis(page: Page, migrated: str, campa
 
 @pytest.mark.asyncio
 async def test_shares_at_the_same_age_are_the_apis_with_the_band_of_earlier_campaigns(
-    page: Page, migrated: str
+    page: Page, filled: str
 ) -> None:
-    async with world_in(migrated) as api:
+    async with campaigns_in(filled) as api:
         await show(page, api, path_of(WHATSAPP))
         panel = page.locator(".same-age")
         await panel.get_by_role("button", name="show numbers").click()
@@ -133,9 +144,9 @@ async def test_shares_at_the_same_age_are_the_apis_with_the_band_of_earlier_camp
 
 @pytest.mark.asyncio
 async def test_the_list_shows_what_each_campaign_sent_in_a_day_and_renews_it_while_it_is_seen(
-    page: Page, migrated: str
+    page: Page, filled: str
 ) -> None:
-    async with world_in(migrated) as api:
+    async with campaigns_in(filled) as api:
         asked: list[str] = []
         page.on("request", lambda one: asked.append(one.url) if "/activity" in one.url else None)
         await page.clock.install()
@@ -166,18 +177,15 @@ async def test_the_list_shows_what_each_campaign_sent_in_a_day_and_renews_it_whi
 
 
 @pytest.mark.asyncio
-async def test_panels_say_what_is_wrong_while_all_other_numbers_go_on(page: Page, migrated: str) -> None:
-    async with world_in(migrated) as api:
-        connection = await asyncpg.connect(migrated)
+async def test_panels_say_what_is_wrong_while_all_other_numbers_go_on(page: Page, filled: str) -> None:
+    async with campaigns_in(filled) as api:
+        connection = await asyncpg.connect(filled)
         await connection.execute("UPDATE tally.sink_progress SET is_cut = false")
         await show(page, api, path_of(WHATSAPP))
         await expect(page.locator("[data-by='market'] .age.late")).to_contain_text("catching up")
-        await connection.execute("DROP SCHEMA tally CASCADE")
+        await connection.execute("UPDATE tally.sink_progress SET is_cut = true")
         await connection.close()
-    async with serving(debug=False) as api:  # without any Postgres
-        api.now_ms = unix_ms()
-        world = fill(api.view, random.Random(20), 20, api.now_ms)
-        api.catch_up_to(world.transaction)
+    async with campaigns_in(NO_POSTGRES) as api:
         await show(page, api, path_of(WHATSAPP))
         for panel in (".over-time", "[data-by='market']", ".same-age"):
             await expect(page.locator(f"{panel} .nothing")).to_contain_text("Postgres")
