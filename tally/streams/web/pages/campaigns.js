@@ -139,7 +139,7 @@ function table(shown, live, list, tenant) {
           "tr",
           {},
           h("th", { scope: "col" }, "campaign"),
-          ["contacts", "accepted", "delivered", "read", "replied", "failed"].map((name) => h("th", { scope: "col" }, name)),
+          ["contacts", "accepted", "delivered", "read", "replied", "failed, mostly why"].map((name) => h("th", { scope: "col" }, name)),
           h("th", { scope: "col", class: "spark" }, "24 hours"),
           h("th", { scope: "col" }, "last activity"),
         ),

@@ -104,15 +104,10 @@ export class VoicePage {
         h("div", { class: "stack" }, drops(totals), lengths(totals)),
         this.overTime.draw(progress, now),
         card("Outcomes", "of the attempts that were dialled", h("ul", { class: "bars" }, Object.entries(OUTCOMES).map(([name, words]) => bar(name, words, totals[name], totals.attempted)))),
-        causes(totals),
+        h("div", { class: "stack" }, causes(totals), noted(totals, receipt)),
         queues(totals.queues),
         templates(campaign, COLUMNS, "Scripts"),
         h("div", { class: "wide halves" }, this.markets.draw(now), this.numbers.draw(now)),
-        notes(receipt, [
-          ["duplicates", totals.duplicates, "further messages of an attempt that was sent more than once"],
-          ["ended_unknown", totals.ended_unknown, "calls whose end nobody saw: a restart or a gap of the PBX"],
-          ["ring_no_answer", totals.ring_no_answer, "times that an operator let a queue's call ring"],
-        ]),
         totals.failed > 0 && reasons(campaign),
       ),
     ];
@@ -139,6 +134,13 @@ const sums = (totals, ended) => [
     [totals.answered - totals.answered_human - totals.answered_machine - totals.answered_unknown, "without machine detection"],
   ]),
 ];
+
+const noted = (totals, receipt) =>
+  notes(receipt, [
+    ["duplicates", totals.duplicates, "further messages of an attempt that was sent more than once"],
+    ["ended_unknown", totals.ended_unknown, "calls whose end nobody saw: a restart or a gap of the PBX"],
+    ["ring_no_answer", totals.ring_no_answer, "times that an operator let a queue's call ring"],
+  ]);
 
 function causes({ hangup_causes: found, attempted }) {
   const sorted = Object.entries(found).sort((a, b) => b[1] - a[1]);
