@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 
-from tally.schemas.cells import QUARTER_MS, ActivityCell, Cell, encode_counts
+from tally.schemas.cells import QUARTER_MS, ActivityCell, Cell, Minutes, encode_counts, encode_minutes
 from tally.schemas.counters import ACTIVITY, BY_NAME
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import Row, encode
@@ -60,7 +60,7 @@ def _entries(world: MadeUp, parts: int) -> Iterator[tuple[Key, bytes]]:
             at = ActivityCell(TENANT, key.campaign, cell.number, "", cell.quarter)
             happened.setdefault(at, Counter()).update(_activity(part, is_campaign=key.template is None))
     for at, part in happened.items():
-        yield ("activity", CODES[ACTIVITY_TABLE] + at.encode()), encode_counts(dict(sorted((+part).items())))
+        yield ("activity", CODES[ACTIVITY_TABLE] + at.encode()), encode_minutes(_by_minute(part))
 
 
 def _cells(
@@ -86,3 +86,16 @@ def _activity(part: Counter[str], *, is_campaign: bool) -> Counter[str]:
     failed = part["failed_at_send"] + part["failed_after_send"]
     counted = {**part, "failed": failed}
     return Counter({name: counted.get(name, 0) for name in ACTIVITY if is_campaign == (name == "replied")})
+
+
+def _by_minute(part: Counter[str]) -> Minutes:
+    """Return counts spread over the minutes of their quarter hour, with the rest in the first one."""
+    spread = {
+        name: {minute: value // 15 + (0 if minute else value % 15) for minute in range(15)}
+        for name, value in sorted(part.items())
+    }
+    return {
+        name: counted
+        for name, counts in spread.items()
+        if (counted := {minute: count for minute, count in counts.items() if count})
+    }

@@ -7,9 +7,10 @@ import { age, excuse, numbers, Panel, toggle } from "./panel.js";
 
 const HOUR_MS = 3600000;
 const DAY_MS = 24 * HOUR_MS;
+const KEPT_MS = 47 * HOUR_MS; // minutes of two days are kept
 const MINUTE_MS = 60000;
-const LONGEST_MS = { hour: 14 * DAY_MS, day: 366 * DAY_MS, week: 3 * 366 * DAY_MS, month: 10 * 366 * DAY_MS };
-const INTERVALS = { auto: "by itself", hour: "by hour", day: "by day", week: "by week", month: "by month" };
+const LONGEST_MS = { minute: 6 * HOUR_MS, hour: 14 * DAY_MS, day: 366 * DAY_MS, week: 3 * 366 * DAY_MS, month: 10 * 366 * DAY_MS };
+const INTERVALS = { auto: "by itself", minute: "by minute", hour: "by hour", day: "by day", week: "by week", month: "by month" };
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const ATTRIBUTIONS = { event: "when it happened", send: "when it was sent" };
 
@@ -37,7 +38,7 @@ export class OverTime {
   /** The card: `progress` says from when to when there is anything. */
   draw(progress, nowMs) {
     if (progress === null) return null;
-    this.panel.show(`${this.path}/series?${new URLSearchParams(asked(this, progress))}`);
+    this.panel.show(`${this.path}/series?${new URLSearchParams(asked(this, progress, nowMs))}`);
     const { answer } = this.panel;
     return h(
       "section",
@@ -89,12 +90,18 @@ function pick(label, options, chosen, choose) {
 }
 
 /** The parameters of a question: from the campaign's first activity to its last, in buckets that fit. */
-function asked({ attribution, interval, zone: timezone, lines }, { first_activity: first, last_activity: last }) {
+function asked({ attribution, interval, zone: timezone, lines }, { first_activity: first, last_activity: last }, nowMs) {
   const lastMs = Date.parse(last);
-  const chosen = interval === "auto" ? fitting(lastMs - Date.parse(first)) : interval;
+  const hasMinutes = attribution === "event" && nowMs - lastMs < KEPT_MS;
+  const wanted = interval === "auto" ? fitting(lastMs - Date.parse(first)) : interval;
+  const chosen = wanted === "minute" && !hasMinutes ? "hour" : wanted;
   const firstMs = Math.max(Date.parse(first), lastMs - LONGEST_MS[chosen]);
   const counter = lines.map(({ name }) => name).join();
   const common = { interval: chosen, attribution, timezone, counter };
+  if (chosen === "minute") {
+    const [begin, end] = [firstMs, lastMs + MINUTE_MS].map((ms) => new Date(ms - (ms % MINUTE_MS)).toISOString());
+    return { ...common, from: begin, to: end };
+  }
   if (chosen === "hour") {
     const [begin, end] = [hourOf(firstMs, timezone), hourOf(lastMs, timezone) + HOUR_MS].map((ms) => new Date(ms).toISOString());
     return { ...common, from: begin, to: end };
@@ -103,6 +110,7 @@ function asked({ attribution, interval, zone: timezone, lines }, { first_activit
 }
 
 function fitting(spanMs) {
+  if (spanMs <= 3 * HOUR_MS) return "minute";
   if (spanMs <= 4 * DAY_MS) return "hour";
   return spanMs <= 90 * DAY_MS ? "day" : "week";
 }
@@ -132,7 +140,7 @@ function labelled({ from, to }, interval) {
   if (interval === "month") return { axis: `${MONTHS[Number(from.slice(5, 7)) - 1]} ${from.slice(0, 4)}`, full: `${MONTHS[Number(from.slice(5, 7)) - 1]} ${from.slice(0, 4)}` };
   if (interval === "week") return { axis: day, full: `week of ${day} ${from.slice(0, 4)}` };
   if (interval === "day") return { axis: day, full: `${day} ${from.slice(0, 4)}` };
-  return { axis: clock === "00:00" ? day : clock, full: `${day}, ${clock} to ${to.slice(11, 16)}` };
+  return { axis: clock === "00:00" ? day : clock, full: interval === "minute" ? `${day}, ${clock}` : `${day}, ${clock} to ${to.slice(11, 16)}` };
 }
 
 function table({ buckets, totals, interval }, lines) {
