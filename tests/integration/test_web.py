@@ -10,13 +10,13 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.streams import web
-from tally.streams.web import breakdown, routes, same_age, series
+from tally.streams.web import activity, breakdown, routes, same_age, series
 from tally.streams.web.routes import DESCRIPTION, READ_API, ROUTES, STREAM, WITH_KEY
 from tally.tables.postgres.breakdown import WAYS
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
 
-STORED = (*series.ROUTES, *breakdown.ROUTES, *same_age.ROUTES)
+STORED = (*series.ROUTES, *breakdown.ROUTES, *same_age.ROUTES, *activity.ROUTES)
 """Of Postgres alone, which is away from this server."""
 
 
@@ -108,6 +108,7 @@ async def test_while_postgres_is_away_what_is_there_alone_says_so_and_all_else_g
         "/v1/tenants/t1/queues/q1/series",
         *(f"{campaign}/breakdown?by={by}" for by in WAYS),
         f"{campaign}/same-age",
+        "/v1/tenants/t1/activity",
     ):
         response, body = await api.ask(target)
         assert (response.status, error_code(body)) == (503, "postgres_away"), target

@@ -24,7 +24,17 @@ async def test_a_campaign_is_answered_with_totals_templates_and_a_receipt(api: A
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["Cache-Control"] == "private, no-cache"
     assert list(answer) == [
-        *("tenant", "campaign", "channel", *FIELDS, "totals", "rates", "templates", "receipt")
+        *(
+            "tenant",
+            "campaign",
+            "channel",
+            *FIELDS,
+            "totals",
+            "rates",
+            "failure_share",
+            "templates",
+            "receipt",
+        )
     ]
     assert (answer["tenant"], answer["campaign"], answer["channel"]) == ("t1", UUID, "whatsapp")
     assert (answer["totals"]["accepted"], answer["totals"]["contacts_accepted"]) == (7, 4)

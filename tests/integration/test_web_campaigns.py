@@ -26,7 +26,16 @@ async def test_a_list_is_paged_by_its_cursor_newest_activity_first(api: Api) -> 
     assert names == [f"c{number}" for number in reversed(range(7))]
     entry = page["campaigns"][0]
     assert list(entry) == [
-        *("campaign", "channel", *FIELDS, "totals", "rates", "first_activity", "last_activity")
+        *(
+            "campaign",
+            "channel",
+            *FIELDS,
+            "totals",
+            "rates",
+            "failure_share",
+            "first_activity",
+            "last_activity",
+        )
     ]
     assert entry["first_activity"] == "1970-01-01T00:00:00.500Z"
     assert entry["last_activity"] == "1970-01-01T00:00:01.000Z"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from aiohttp import web
 from faust.web import View
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from tally.agents.clock import unix_ms
 from tally.agents.view.answer import Json, rfc_3339
@@ -40,11 +40,11 @@ class CampaignActivity(Struct, frozen=True):
     sent: Annotated[list[Count], Meta(min_length=HOURS, max_length=HOURS)]
 
 
-class ActivityAnswer(Struct, frozen=True, rename={"from_": "from"}):
+class ActivityAnswer(Struct, frozen=True):
     """How much each campaign sent in the last 24 hours."""
 
     tenant: str
-    from_: Time
+    from_: Time = field(name="from")
     to: Time
     campaigns: list[CampaignActivity]
     receipt: ReceiptShown

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
 from tally.agents.view.receipt import State as ReceiptState
+from tally.schemas.confidence import FailureShare
 from tally.schemas.counters import API_ORDER, BY_NAME, DERIVED_BY_NAME, RATES
 
 Time = Annotated[str, Meta(description="RFC 3339 in UTC, or of a series' buckets in its zone")]
@@ -155,3 +156,4 @@ class Described(Struct, frozen=True, kw_only=True):
     limits: dict[str, int]
     totals: Numbers  # type: ignore[valid-type]
     rates: Rates  # type: ignore[valid-type]
+    failure_share: FailureShare

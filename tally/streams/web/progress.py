@@ -4,7 +4,7 @@ from aiohttp import web
 from faust.web import View
 from msgspec import Struct
 
-from tally.streams.web.answers import Count, ReceiptShown
+from tally.streams.web.answers import Count, ReceiptShown, Time
 from tally.streams.web.endpoints import QUERIES
 from tally.streams.web.parameters import read_id
 from tally.streams.web.responses import error_response, json_response
@@ -26,6 +26,9 @@ class ProgressAnswer(Struct, frozen=True):
     per_second_1m: float | None
     elapsed_seconds: float
     left_seconds: float | None
+    first_activity: Time
+    last_activity: Time
+    may_change_until: Time | None
     receipt: ReceiptShown
 
 

@@ -19,10 +19,16 @@ ENTRY = {
 def test_a_campaign_stands_where_its_numbers_and_its_description_say() -> None:
     assert progress_of(ENTRY) == Progress("November", "running", 25_000, 1_250, 12, 1_260)
     assert progress_of(ENTRY).left == 23_740
-    unnamed = {**ENTRY, "name": None, "status": None, "planned": None, "channel": "voice"}
-    assert progress_of(unnamed) == Progress("c1", "", None, 0, 12, 1_260)
+    unnamed = {**ENTRY, "name": None, "status": None, "planned": None}
+    assert progress_of(unnamed) == Progress("c1", "", None, 1_250, 12, 1_260)
     assert progress_of(unnamed).left is None
     assert progress_of({**ENTRY, "planned": 7}).left == 0
+
+
+def test_of_a_voice_campaign_what_was_dialled_is_done_though_it_stays_queued() -> None:
+    totals = TOTALS | {"queued": 1_300, "attempted": 900}
+    found = progress_of({**ENTRY, "channel": "voice", "totals": totals})
+    assert (found.sent, found.done, found.left) == (900, 900, 24_100)
 
 
 def test_the_pace_is_that_of_the_last_seconds_and_minute() -> None:
