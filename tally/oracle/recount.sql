@@ -1119,17 +1119,19 @@ WITH bounded AS (
             SELECT FROM recount.listed_price WHERE part = 'category' AND name = category
         ) THEN category ELSE 'other' END || '/' || CASE WHEN type = '' THEN 'unknown' WHEN EXISTS (
             SELECT FROM recount.listed_price WHERE part = 'type' AND name = type
-        ) THEN type ELSE 'other' END AS key
+        ) THEN type ELSE 'other' END AS key,
+        is_delivered
     FROM recount.message
     WHERE category IS NOT NULL
 ), counted AS (
     SELECT tenant, campaign, grouping(template_name) = 1 AS is_total,
         coalesce(template_name, '') AS template_name, coalesce(template_language, '') AS template_language,
-        key, count(*) AS n
+        key, count(*) AS n, count(*) FILTER (WHERE is_delivered) AS delivered_n
     FROM bounded
     GROUP BY GROUPING SETS ((tenant, campaign, template_name, template_language, key), (tenant, campaign, key))
 )
-SELECT tenant, campaign, is_total, template_name, template_language, jsonb_object_agg(key, n) AS pricing
+SELECT tenant, campaign, is_total, template_name, template_language, jsonb_object_agg(key, n) AS pricing,
+    jsonb_object_agg(key, delivered_n) FILTER (WHERE delivered_n > 0) AS pricing_delivered
 FROM counted
 GROUP BY tenant, campaign, is_total, template_name, template_language;
 
@@ -1176,6 +1178,7 @@ SELECT
     coalesce(clicked_implied, 0) AS clicked_implied,
     coalesce(errors, '{}') AS errors,
     coalesce(pricing, '{}') AS pricing,
+    coalesce(pricing_delivered, '{}') AS pricing_delivered,
     jsonb_build_object(
         'count', coalesce(deliver_count, 0), 'p50_ms', deliver_percentiles[1], 'p95_ms', deliver_percentiles[2],
         'p99_ms', deliver_percentiles[3], 'negative', coalesce(deliver_negative, 0)) AS time_to_deliver,
@@ -1197,7 +1200,7 @@ SELECT
     sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered,
     failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
-    errors, pricing, time_to_deliver, time_to_read
+    errors, pricing, pricing_delivered, time_to_deliver, time_to_read
 FROM recount.stats WHERE NOT is_total;
 
 CREATE VIEW recount.campaign_stats AS
@@ -1215,6 +1218,6 @@ SELECT
     sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered,
     failed, in_flight,
     contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied,
-    errors, pricing, time_to_deliver, time_to_read
+    errors, pricing, pricing_delivered, time_to_deliver, time_to_read
 FROM recount.stats LEFT JOIN recount.description USING (tenant, campaign)
 WHERE is_total;

@@ -172,7 +172,8 @@ WITH each (tenant, campaign, is_total, template_name, template_language, number,
             ('clicked', (pressed.message_id IS NOT NULL)::int), ('clicked_implied', coalesce(is_implied, false)::int),
             ('time_to_deliver', (deliver_ms IS NOT NULL)::int), ('time_to_read', (read_ms IS NOT NULL)::int),
             ('errors.' || recount.error_name(error_key), (is_failed AND NOT is_delivered)::int),
-            ('pricing.' || recount.price_name(category, type), (category IS NOT NULL)::int)
+            ('pricing.' || recount.price_name(category, type), (category IS NOT NULL)::int),
+            ('pricing_delivered.' || recount.price_name(category, type), (category IS NOT NULL AND is_delivered)::int)
         ) AS counted (counter, n)
     UNION ALL
     SELECT tenant, campaign, false, template_name, template_language, number, market, recount.quarter(at_ms),

@@ -170,6 +170,7 @@ def test_the_example_of_the_read_api(recount: Recount) -> None:
         "clicked_implied": 0,
         "errors": {"meta:131026": 1, "meta:132000": 1},
         "pricing": {"marketing/regular": 2},
+        "pricing_delivered": {"marketing/regular": 2},
         "time_to_deliver": {"count": 2, "p50_ms": 2000, "p95_ms": 4000, "p99_ms": 4000, "negative": 0},
         "time_to_read": {"count": 2, "p50_ms": 8000, "p95_ms": 9000, "p99_ms": 9000, "negative": 0},
     }
@@ -741,6 +742,8 @@ def test_pricing_is_the_last_by_rank_of_status_then_time(recount: Recount) -> No
         "marketing/free_entry_point": 1,
         "group_utility/unknown": 1,
     }
+    delivered = {"marketing/regular": 1, "authentication-international/unknown": 1, "group_utility/unknown": 1}
+    assert stats["c1"]["pricing_delivered"] == delivered
 
 
 def test_times_are_from_the_whole_second_of_acceptance_by_nearest_rank(recount: Recount) -> None:
