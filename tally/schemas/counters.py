@@ -148,6 +148,12 @@ COUNTERS: tuple[Counter, ...] = (
         only=BOTH,
     ),
     Counter("pricing", "message", "messages by category/type of their last pricing", kind="map"),
+    Counter(
+        "pricing_delivered",
+        "message",
+        "of pricing, messages that are delivered: Meta bills those",
+        kind="map",
+    ),
     Counter("requested", "recipient", "voice attempts that the PBX was asked for", only=VOICE),
     Counter("attempted", "call", "attempts of which the PBX shows a dial towards the customer"),
     Counter("answered", "call", "attempts whose customer's leg came up, machines and early media included"),

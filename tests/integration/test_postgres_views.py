@@ -105,6 +105,7 @@ async def test_the_numbers_of_a_campaign_worked_out_by_hand(migrated: str) -> No
         **{"contacts": 4, "attempts": 4, "accepted": 3, "failed_at_send": 1, "sent": 3, "delivered": 2},
         **{"read": 2, "failed_after_send": 1, "contacts_accepted": 2, "replied": 1},
         **{"errors.meta:131026": 1, "errors.meta:132000": 1, "pricing.marketing/regular": 2},
+        **{"pricing_delivered.marketing/regular": 1},
         **{"time_to_deliver.1": 1, "time_to_deliver.3": 1, "time_to_read.negative": 1, "time_to_read.40": 1},
     )
     elsewhere = row(1, accepted=2, delivered=1, sent=1, **{"time_to_deliver.120": 1, "errors.other": 0})
@@ -124,6 +125,7 @@ async def test_the_numbers_of_a_campaign_worked_out_by_hand(migrated: str) -> No
         **{"contacts_accepted": 2, "replied": 1, "replied_last_touch": 1},
         "errors": {"meta:131026": 1, "meta:132000": 1},
         "pricing": {"marketing/regular": 2},
+        "pricing_delivered": {"marketing/regular": 1},
         **{"hangup_causes": {}, "queues": {}, "queue_waits": {}},
         "time_to_deliver": {"count": 3, "p50_ms": 3000, "p95_ms": 120_000, "p99_ms": 120_000, "negative": 0},
         "time_to_read": {"count": 1, "p50_ms": 40_000, "p95_ms": 40_000, "p99_ms": 40_000, "negative": 1},

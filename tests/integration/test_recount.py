@@ -742,7 +742,11 @@ def test_pricing_is_the_last_by_rank_of_status_then_time(recount: Recount) -> No
         "marketing/free_entry_point": 1,
         "group_utility/unknown": 1,
     }
-    delivered = {"marketing/regular": 1, "authentication-international/unknown": 1, "group_utility/unknown": 1}
+    delivered = {
+        "marketing/regular": 1,
+        "authentication-international/unknown": 1,
+        "group_utility/unknown": 1,
+    }
     assert stats["c1"]["pricing_delivered"] == delivered
 
 

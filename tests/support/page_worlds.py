@@ -101,6 +101,7 @@ def _messages(rng: random.Random, attempts: int) -> Counter[str]:
         counts["sent"] += times
         counts["delivered"] += times
         counts["pricing.marketing/regular"] += times
+        counts["pricing_delivered.marketing/regular"] += times
         counts[f"time_to_deliver.{bucket(rng.randrange(1, 90))}"] += times
         if outcome < 0.7:
             counts["read"] += times

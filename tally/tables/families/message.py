@@ -221,7 +221,10 @@ def _counts(state: Message, accepted_s: int) -> Counts:
     if state.clicked_s is not None:
         counts["clicked"] = 1
     if state.pricing is not None:
-        counts[_pricing_name(state.pricing.category, state.pricing.kind)] = 1
+        priced, billed = _pricing_names(state.pricing.category, state.pricing.kind)
+        counts[priced] = 1
+        if reached:
+            counts[billed] = 1
     return counts
 
 
@@ -236,5 +239,7 @@ def _time_name(distribution: str, seconds: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _pricing_name(category: str, kind: str) -> str:
-    return f"pricing.{pricing_key(category, kind)}"
+def _pricing_names(category: str, kind: str) -> tuple[str, str]:
+    """Return the counted names of a price: of any message, and of one that is delivered."""
+    priced_as = pricing_key(category, kind)
+    return f"pricing.{priced_as}", f"pricing_delivered.{priced_as}"

@@ -36,7 +36,8 @@ WHATSAPP = (
         "failed_then_delivered",
     ),
     *("failed", "in_flight", "contacts_accepted", "replied", "replied_last_touch", "replied_quoted"),
-    *("clicked", "clicked_implied", "errors", "pricing", "time_to_deliver", "time_to_read"),
+    *("clicked", "clicked_implied", "errors", "pricing", "pricing_delivered", "time_to_deliver"),
+    "time_to_read",
 )
 VOICE = (
     *("contacts", "attempts", "queued", "failed_at_send", "skipped", "cancelled", "duplicates", "failed"),
@@ -64,6 +65,7 @@ EXAMPLE = {
     },
     **{"failed_after_send": 1, "contacts_accepted": 3, "replied": 1, "replied_last_touch": 1},
     **{"errors.meta:131026": 1, "errors.meta:132000": 1, "pricing.marketing/regular": 2},
+    "pricing_delivered.marketing/regular": 2,
     **{"time_to_deliver.3": 1, "time_to_deliver.negative": 1, "time_to_read.35": 2},
 }
 """The example of the contract, as one template's row."""
@@ -115,6 +117,7 @@ def test_the_contracts_example_is_answered_as_the_contract_says() -> None:
         "clicked_implied": 0,
         "errors": {"meta:131026": 1, "meta:132000": 1},
         "pricing": {"marketing/regular": 2},
+        "pricing_delivered": {"marketing/regular": 2},
         "time_to_deliver": {"count": 1, "p50_ms": 3000, "p95_ms": 3000, "p99_ms": 3000, "negative": 1},
         "time_to_read": {"count": 2, "p50_ms": 35000, "p95_ms": 35000, "p99_ms": 35000, "negative": 0},
     }
