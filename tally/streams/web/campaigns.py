@@ -8,11 +8,12 @@ from msgspec import UNSET, Struct, UnsetType
 from tally.agents.view.queries import entity_tag
 from tally.streams.web.answers import Described, OtherTemplates, ReceiptShown, TemplateShown, Time
 from tally.streams.web.campaign_list import PARAMETERS, read_list_query
+from tally.streams.web.counted import counted
 from tally.streams.web.cursors import of_campaign
 from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.parameters import read_id
 from tally.streams.web.progress import ProgressAnswer, ProgressView
-from tally.streams.web.responses import error_response, json_response, tagged, unchanged, with_receipt
+from tally.streams.web.responses import json_response, tagged, unchanged, with_receipt
 
 
 class CampaignAnswer(Described, frozen=True, kw_only=True):
@@ -45,15 +46,7 @@ class CampaignView(View):
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with totals, rates, templates and a receipt; 404 if nothing is counted."""
-        queries = request.app[QUERIES]
-        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
-        receipt = queries.receipt(tenant, campaign)
-        found = queries.campaign(tenant, campaign)
-        if found is None:
-            return error_response(
-                404, "unknown_campaign", "nothing is counted for this campaign", receipt=receipt.answer()
-            )
-        # Read after the receipt: an answer may be newer than its receipt and tag say, never older.
+        queries, _, _, found, receipt = counted(request, tenant, campaign)
         version = await queries.version(found)
         if response := unchanged(request, entity_tag(receipt, [version])):
             return response

@@ -23,6 +23,14 @@ class NotTold(Exception):
     """A request can be read, and no number that is kept can answer it; the message says what is possible."""
 
 
+class NotCounted(Exception):
+    """Nothing is counted for the campaign that a request names; `receipt` says up to when, as answers do."""
+
+    def __init__(self, receipt: object) -> None:
+        super().__init__("nothing is counted for this campaign")
+        self.receipt = receipt
+
+
 Query = Mapping[str, Sequence[str]]
 """All values of each parameter of a request, as they came."""
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[^\\u0000]*$")]

@@ -5,9 +5,8 @@ from faust.web import View
 from msgspec import Struct
 
 from tally.streams.web.answers import Count, ReceiptShown, Time
-from tally.streams.web.endpoints import QUERIES
-from tally.streams.web.parameters import read_id
-from tally.streams.web.responses import error_response, json_response
+from tally.streams.web.counted import counted
+from tally.streams.web.responses import json_response
 
 
 class ProgressAnswer(Struct, frozen=True):
@@ -40,14 +39,7 @@ class ProgressView(View):
 
         There is no tag: rates change with the clock.
         """
-        queries = request.app[QUERIES]
-        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
-        receipt = queries.receipt(tenant, campaign)
-        found = queries.campaign(tenant, campaign)
-        if found is None:
-            return error_response(
-                404, "unknown_campaign", "nothing is counted for this campaign", receipt=receipt.answer()
-            )
+        queries, tenant, campaign, found, receipt = counted(request, tenant, campaign)
         progress = await queries.progress(found)
         return json_response(
             {"tenant": tenant, "campaign": campaign, **progress, "receipt": receipt.answer()}

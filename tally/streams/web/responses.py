@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import MetricSet
-from tally.streams.web.parameters import BadParameter, NotTold, checked_target
+from tally.streams.web.parameters import BadParameter, NotCounted, NotTold, checked_target
 from tally.tables.postgres.failures import PostgresFailure
 
 NO_CACHE = {"Cache-Control": "private, no-cache"}
@@ -90,10 +90,11 @@ async def in_one_shape(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         checked_target(request.raw_path)
         return await handler(request)
-    except BadParameter as error:
-        return error_response(400, "bad_parameter", str(error))
-    except NotTold as error:
-        return error_response(422, "not_told", str(error))
+    except (BadParameter, NotTold) as error:
+        status, code = (400, "bad_parameter") if isinstance(error, BadParameter) else (422, "not_told")
+        return error_response(status, code, str(error))
+    except NotCounted as error:
+        return error_response(404, "unknown_campaign", str(error), receipt=error.receipt)
     except PostgresFailure as failure:
         log.warning("Postgres does not answer", sqlstate=failure.sqlstate, group=failure.group)
         return error_response(503, "postgres_away", AWAY)

@@ -7,10 +7,11 @@ from msgspec import Struct
 from tally.agents.view.queries import entity_tag
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.streams.web.answers import ReceiptShown, TemplateShown
+from tally.streams.web.counted import counted
 from tally.streams.web.cursors import of_pair, read_pair
-from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.parameters import CURSOR, limit_parameter, read_id, single
-from tally.streams.web.responses import error_response, json_response, tagged, unchanged
+from tally.streams.web.endpoints import Endpoint
+from tally.streams.web.parameters import CURSOR, limit_parameter, single
+from tally.streams.web.responses import json_response, tagged, unchanged
 
 PARAMETERS = (CURSOR, limit_parameter(TEMPLATES_SHOWN.most, TEMPLATES_SHOWN.most))
 
@@ -30,17 +31,10 @@ class TemplatesView(View):
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with one page of templates, the cursor of the next one and a receipt."""
-        queries = request.app[QUERIES]
-        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
         query = {name: request.query.getall(name) for name in request.query}
         cursor, limit = single(query, "cursor"), single(query, "limit")
         after = None if cursor is None else read_pair(cursor)
-        receipt = queries.receipt(tenant, campaign)
-        found = queries.campaign(tenant, campaign)
-        if found is None:
-            return error_response(
-                404, "unknown_campaign", "nothing is counted for this campaign", receipt=receipt.answer()
-            )
+        queries, tenant, campaign, found, receipt = counted(request, tenant, campaign)
         page = await queries.templates(found, after, int(limit or TEMPLATES_SHOWN.most))
         following = of_pair(page.following)
         tag = entity_tag(receipt, [page.version], cursor, following)
