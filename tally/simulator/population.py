@@ -22,6 +22,8 @@ KINDS: dict[Kind, int] = {
 DAY_S = 86_400
 CAMPAIGN_EVERY_S = 2 * DAY_S
 ZONE_CODES = ("BR", "NL", "US", "MX")
+MOBILE = ("316", "49151", "9198", "6281", "346", "278", "4477")
+"""How numbers of mobile phones begin in several countries; eight digits follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def person(rng: Random, scope: int, serial: int) -> Person:
     dialled, wa_id = {
         "ninth_digit": (f"+55539{local}", f"5553{local}"),
         "prefixed": (f"+5255{local}", f"52155{local}"),
-    }.get(kind, (f"+316{local}", f"316{local}"))
+    }.get(kind, (f"+{MOBILE[serial % len(MOBILE)]}{local}", f"{MOBILE[serial % len(MOBILE)]}{local}"))
     zone = rng.choice(ZONE_CODES)
     return Person(
         kind=kind,

@@ -52,7 +52,7 @@ def calls(console: Console, scripts: Iterable[Row]) -> None:
 
 def operators(console: Console, rows: Iterable[Row]) -> None:
     """Print every operator with state and counts."""
-    table = _table("Operators")
+    table = titled("Operators")
     for name in ("tenant", "pbx", "operator", "state"):
         table.add_column(name, no_wrap=True)
     for title in OPERATORS.values():
@@ -63,7 +63,8 @@ def operators(console: Console, rows: Iterable[Row]) -> None:
     console.print(table)
 
 
-def _table(title: str) -> Table:
+def titled(title: str) -> Table:
+    """Return an empty table of the output."""
     return Table(box=None, header_style="bold", title=title, title_justify="left")
 
 
@@ -76,7 +77,7 @@ def _print(
     cells: Callable[[Row], list[str]],
 ) -> None:
     """Print rows of templates or scripts, naming each campaign once."""
-    table = _table(title)
+    table = titled(title)
     for name in ("tenant", "campaign", what):
         table.add_column(name, no_wrap=True)
     for name in columns:
@@ -127,7 +128,7 @@ def counts(
     only: Container[str] | None = None,
 ) -> None:
     """Print counters, all or some, as the view, Postgres, the recount and the former system have them."""
-    table = _table("")
+    table = titled("")
     table.add_column("counter", no_wrap=True)
     for name in ("Tally view", "Tally in Postgres", "recount by plain SQL", "old per-status counting"):
         table.add_column(name, justify="right")

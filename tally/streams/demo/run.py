@@ -20,16 +20,18 @@ from rich.text import Text
 from tally.oracle.api import Answers, quantile
 from tally.oracle.comparison import summed
 from tally.oracle.judgement import Judgement, operators, templates, totals
+from tally.schemas.rates.reading import read_card
 from tally.simulator.campaign import past_start_s
 from tally.simulator.live import PER_SECOND, SENDS, Due, live
 from tally.simulator.mixed import mixed
 from tally.simulator.population import Size
 from tally.simulator.records import RawRecord
-from tally.streams.demo import report
+from tally.streams.demo import report, shows
 from tally.streams.dev.gateway import App, Meta
 from tally.streams.dev.judging import judged
 from tally.streams.dev.publisher import Publisher
 from tally.streams.dev.supervisor import Supervisor
+from tally.streams.operations import rates
 from tally.streams.runtime.exposure import PRIVATE_FILE
 from tally.streams.settings import Settings
 
@@ -39,6 +41,8 @@ KILL_AT = 0.3
 """Share of the burst that is published before the worker is killed."""
 LATE_SECONDS = 60
 """Bound on shuffling events; without it the former way of counting would look worse than it was."""
+SHOWN_TENANT = "tenant-0"
+"""Whose numbers are shown over time, by market and in money; it has queues too."""
 
 
 class RateColumn(ProgressColumn):
@@ -153,6 +157,8 @@ class Demo:
         )
         report.differences(self._console, "The view differs from the recount", found.in_view)
         report.differences(self._console, "Postgres differs from the recount", found.in_postgres)
+        await rates.load(self._settings.postgres_dsn.get_secret_value(), read_card(shows.CARD.read_bytes()))
+        await shows.show(self._console, answers, SHOWN_TENANT)
         return found
 
 
