@@ -41,6 +41,9 @@ OPERATORS_SHOWN = Bound(
     "operators_shown", "shown", 1_000, "operators in one answer", "the next page: `next_cursor`"
 )
 QUEUES_SHOWN = Bound("queues_shown", "shown", 1_000, "queues in one answer", "the next page: `next_cursor`")
+NUMBERS_SHOWN = Bound(
+    "numbers_shown", "shown", 1_000, "business numbers in one answer", "the next page: `next_cursor`"
+)
 
 BATCH_BEYOND = "one dead letter `too_large` of the whole batch; what follows it counts"
 BATCH = Bound(
@@ -187,6 +190,7 @@ BOUNDS: tuple[Bound, ...] = (
     CAMPAIGNS_SHOWN,
     OPERATORS_SHOWN,
     QUEUES_SHOWN,
+    NUMBERS_SHOWN,
 )
 
 BY_NAME: dict[str, Bound] = {bound.name: bound for bound in BOUNDS}

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from tally.schemas.buckets import zone_names
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, checked_text, producer_id
+
+MOST_PER_SECOND = 1_000_000
 
 
 class Number(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -17,6 +20,21 @@ class Number(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     """The id that the number had before: it counts as that one."""
     name: str | None = None
     """What people call it."""
+    per_second: int | None = None
+    """How many messages a second the provider lets it send; nothing is counted by it."""
+    timezone: str | None = None
+    """The zone of its account, by its IANA name: whose days decide on rates."""
+
+    def over(self, former: "Number | None") -> "Number":
+        """Return what is said of a number by this id, and where that is silent by a former one."""
+        if former is None:
+            return self
+        return structs.replace(
+            self,
+            name=self.name or former.name,
+            per_second=self.per_second or former.per_second,
+            timezone=self.timezone or former.timezone,
+        )
 
 
 class Numbers(Struct, frozen=True):
@@ -26,6 +44,27 @@ class Numbers(Struct, frozen=True):
     """The tenant of each phone_number_id; every tenant may send from a number that is not named."""
     first_ids: Mapping[str, str] = {}
     """The id that a number had first, by each of its later ids."""
+    known: Mapping[str, Number] = {}
+    """What is said of each id."""
+
+    def of_tenant(self, tenant: str) -> dict[str, Number]:
+        """Return a tenant's numbers by the ids that they had first.
+
+        Of a number with several ids each field is that of the latest id which has it.
+        """
+        found: dict[str, Number] = {}
+        for number_id, number in sorted(self.known.items(), key=lambda one: self._place(one[0])):
+            if number.tenant == tenant:
+                first = self.first_id(number_id)
+                found[first] = number.over(found.get(first))
+        return found
+
+    def _place(self, number_id: str) -> tuple[int, str]:
+        """Return how many ids of a number come before one; the ids break ties."""
+        before, at = 0, number_id
+        while before < len(self.known) and (number := self.known.get(at)) is not None and number.successor_of:
+            before, at = before + 1, number.successor_of
+        return before, number_id
 
     def first_id(self, number_id: str) -> str:
         """Return the id by which a number is known in keys: the one that it had first."""
@@ -45,6 +84,7 @@ def numbers_of(known: Mapping[str, Number]) -> Numbers:
     return Numbers(
         {number_id: number.tenant for number_id, number in known.items()},
         {number_id: found for number_id, found in first.items() if found not in (None, number_id)},
+        dict(known),
     )
 
 
@@ -74,13 +114,20 @@ class BadNumber(ValueError):
 
 
 def checked_number(number_id: str, number: Number) -> Number:
-    """Return a number as it may be kept, its tenant as send results are read. Raises BadEvent `bad_id`."""
+    """Return a number as it may be kept, its tenant as send results are read.
+
+    Raises BadEvent `bad_id` or `wrong_type`.
+    """
     checked_text(number_id, "$.phone_number_id", MAX_META_ID)
     if number.successor_of is not None:
         checked_text(number.successor_of, "$.successor_of", MAX_META_ID)
     if number.name is not None:
         checked_text(number.name, "$.name", MAX_ID)
-    return Number(producer_id(number.tenant, "$.tenant"), number.successor_of, number.name)
+    if number.per_second is not None and not 1 <= number.per_second <= MOST_PER_SECOND:
+        raise BadEvent("wrong_type", "$.per_second", f"a whole number from 1 to {MOST_PER_SECOND}")
+    if number.timezone is not None and number.timezone not in zone_names():
+        raise BadEvent("wrong_type", "$.timezone", "an IANA name such as Europe/Amsterdam")
+    return structs.replace(number, tenant=producer_id(number.tenant, "$.tenant"))
 
 
 def read_number(key: bytes | None, value: bytes | None) -> tuple[str, Number | None]:

@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from tally.deploy import migrate
+from tally.schemas.rates.card import Card
 from tally.streams.cli.main import application
-from tally.streams.operations import rates
 from tally.streams.settings import variable
+from tally.tables.postgres.rates import HELD, rate_of
 from tests.unit.schemas.rates.test_reading import EUROS, META, SIMPLE
 
 OCTOBER = date(2026, 10, 1)
@@ -45,6 +46,14 @@ async def held(dsn: str) -> list[tuple[Any, ...]]:
         await connection.close()
 
 
+async def card(dsn: str, currency: str) -> Card:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return Card(currency, map(rate_of, await connection.fetch(HELD, [currency])))
+    finally:
+        await connection.close()
+
+
 @pytest.mark.asyncio
 async def test_cards_of_two_currencies_and_two_quarters_load_and_load_again(run: Any, dsn: str) -> None:
     load = [("load", META, "--from", "2026-07-01"), ("load", EUROS, "--from", "2026-07-01")]
@@ -53,7 +62,7 @@ async def test_cards_of_two_currencies_and_two_quarters_load_and_load_again(run:
     assert [code for code, _ in codes] == [0, 0, 0]
     assert "30 rates in USD, 6 markets, from 2026-07-01 on; 30 rates added" in codes[0][1]
 
-    dollars, euros = await rates.held(dsn, "USD"), await rates.held(dsn, "EUR")
+    dollars, euros = await card(dsn, "USD"), await card(dsn, "EUR")
     assert dollars.micros("BR", "marketing", date(2026, 9, 30)) == 62_500
     assert dollars.micros("BR", "marketing", OCTOBER) == 70_000
     assert dollars.micros("AR", "marketing", date(2026, 9, 30)) == 61_800

@@ -10,13 +10,15 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.streams import web
-from tally.streams.web import activity, breakdown, routes, same_age, series
+from tally.streams.web import activity, breakdown, cost, numbers, routes, same_age, series
 from tally.streams.web.routes import DESCRIPTION, READ_API, ROUTES, STREAM, WITH_KEY
 from tally.tables.postgres.breakdown import WAYS
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
 
-STORED = (*series.ROUTES, *breakdown.ROUTES, *same_age.ROUTES, *activity.ROUTES)
+STORED = tuple(
+    one for module in (series, breakdown, same_age, activity, cost, numbers) for one in module.ROUTES
+)
 """Of Postgres alone, which is away from this server."""
 
 

@@ -7,10 +7,12 @@ writes them again. Those of numbers that are in Postgres alone stay as they are:
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import orjson
 import pytest
+import structlog
 
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
@@ -99,4 +101,5 @@ async def test_each_example_is_what_is_answered() -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     print(json.dumps(dict(sorted({**EXAMPLES, **asyncio.run(answers())}.items())), indent=1))  # noqa: T201

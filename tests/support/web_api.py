@@ -75,6 +75,8 @@ class Api:
         self.admission = Admission(self.keyring, NEEDED, without_key=WITHOUT_KEY, limit=limit)
         self.now_ms = 1_795_350_900_000
         self.port = port
+        self.served: Queries
+        """What the server answers from."""
         self._base = f"http://127.0.0.1:{port}"
         self._http = http
         self._database = database
@@ -93,9 +95,11 @@ class Api:
         self.catch_up()
         put_progress(self.view, 0, 10 + transaction, seq=transaction)
 
-    def queries(self) -> Queries:
-        postgres = MomentReader(self._database, 3)
-        return Queries(self.view, self.lag, 3, time.monotonic, 60, lambda: self.now_ms, postgres=postgres)
+    def queries(self, generation: int = 3) -> Queries:
+        postgres = MomentReader(self._database, generation)
+        return Queries(
+            self.view, self.lag, generation, time.monotonic, 60, lambda: self.now_ms, postgres=postgres
+        )
 
     async def ask(
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None
@@ -117,6 +121,7 @@ async def serving(
     port: int = 0,
     limit: Limit = UNBOUND,
     dsn: str = NO_POSTGRES,
+    generation: int = 3,
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
     port, metrics = port or free_port(0), Metrics("0.0.0")
@@ -132,7 +137,8 @@ async def serving(
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         database = await Database.open(dsn, deadline_seconds=2.0)
         running = Api(port, http, metrics, partitions, limit, database)
-        register(app, running.queries(), running.admission, Journal(metrics, NEEDED))
+        running.served = running.queries(generation)
+        register(app, running.served, running.admission, Journal(metrics, NEEDED))
         await app.web.start()
         router = app.web.web_app.router  # type: ignore[attr-defined]
         running.paths = {resource.canonical for resource in router.resources()}

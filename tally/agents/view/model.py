@@ -185,6 +185,10 @@ class View:
                 if found := self.find(tenant, rank.campaign):
                     yield found
 
+    def tenants(self) -> list[str]:
+        """Return the tenants that have had a campaign."""
+        return list(self._recent)
+
     def narrowing(self, tenant: str) -> Steps[None]:
         """Recompute the spans of a tenant's campaigns in which the span of a row has become shorter."""
         for campaign in list(self._too_wide.get(tenant, {}).values()):

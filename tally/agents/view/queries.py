@@ -30,6 +30,7 @@ from tally.agents.view.campaign import Campaign, Look, Slots, SlotsByTemplate
 from tally.agents.view.frames import Vector
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
+from tally.agents.view.number_pace import NumberPaces
 from tally.agents.view.operator_rows import Operator, Shown
 from tally.agents.view.operators import show
 from tally.agents.view.pace import LONG_SECONDS, SHORT_SECONDS, Paces, progress_of
@@ -47,6 +48,7 @@ from tally.agents.view.recent import Rank
 from tally.schemas.bounds import OPERATORS_SHOWN, QUEUES_SHOWN, TEMPLATES_SHOWN
 from tally.schemas.counters import channels_named, numbers_of
 from tally.schemas.keys import Template
+from tally.schemas.numbers import NO_NUMBERS, Numbers
 from tally.schemas.rows import decode_outline
 from tally.tables.pieces import Steps, in_pieces
 from tally.tables.postgres.failures import Refused
@@ -113,6 +115,9 @@ class Queries:
         postgres: MomentReader | None = None,
     ) -> None:
         self._postgres = postgres
+        self.numbers: Numbers = NO_NUMBERS
+        """What is said of business numbers; replaced when it changes."""
+        self.number_paces = NumberPaces()
         self.view = view
         self._lag = lag
         self._generation = generation

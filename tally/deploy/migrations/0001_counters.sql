@@ -480,6 +480,7 @@ DROP FUNCTION tally.withheld_of(text, text);
 DROP FUNCTION tally.days(text, date, date);
 DROP FUNCTION tally.zone(text);
 DROP TABLE tally.zones;
+DROP FUNCTION IF EXISTS tally.rate(text, text, text, date);
 DROP FUNCTION tally.summarise_seconds(jsonb);
 DROP FUNCTION tally.smallest_of(jsonb, integer);
 DROP FUNCTION tally.entries_of(jsonb, text);

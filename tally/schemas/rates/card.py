@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from tally.schemas.rates.areas import AREA_OF, OTHER
 
 SAME_AS = {"authentication-international": "authentication_international", "marketing_lite": "marketing"}
-"""Categories of webhooks that a card has under another name."""
+"""Categories of webhooks that a card may have under another name."""
 
 
 class Key(Struct, frozen=True, order=True):
@@ -67,24 +67,41 @@ class Card:
         self.currency = currency
         self._rates = _by_key(rate for rate in rates if rate.key.currency == currency)
 
-    def micros(self, market: str, category: str, day: date) -> int | None:
-        """Return the list price of one message; None where the card has none for it on that day.
+    @property
+    def changes(self) -> list[date]:
+        """The days on which a rate begins or ends, sorted: from one to the next all rates hold."""
+        rates = [rate for of_key in self._rates.values() for rate in of_key]
+        return sorted(
+            {rate.since for rate in rates} | {rate.until for rate in rates if rate.until is not None}
+        )
+
+    def rate(self, market: str, category: str, day: date) -> Rate | None:
+        """Return what decides on the price of a message on a day; None where the card says nothing of it.
 
         A country's own line decides, even one that says that there is no rate; else that of its area, else
         `Other`. An empty market has no price.
         """
-        category = SAME_AS.get(category, category)
-        for name in (market, AREA_OF.get(market), OTHER) if market else ():
-            rate = None if name is None else self._on(Key(self.currency, name, category), day)
-            if rate is not None:
-                return rate.micros
+        names = [name for name in (market, AREA_OF.get(market), OTHER) if name] if market else []
+        for key in (Key(self.currency, name, one) for name in names for one in _categories(category)):
+            if (rate := self._on(key, day)) is not None:
+                return rate
         return None
+
+    def micros(self, market: str, category: str, day: date) -> int | None:
+        """Return the list price of one message; None where the card has none for it on that day."""
+        rate = self.rate(market, category, day)
+        return None if rate is None else rate.micros
 
     def _on(self, key: Key, day: date) -> Rate | None:
         started = [rate for rate in self._rates.get(key, ()) if rate.since <= day]
         if not started or ((until := started[-1].until) is not None and until <= day):
             return None
         return started[-1]
+
+
+def _categories(category: str) -> tuple[str, ...]:
+    """Return the names under which a card may have a category, its own first."""
+    return (category, SAME_AS[category]) if category in SAME_AS else (category,)
 
 
 def ended(loaded: Sequence[Rate], since: date, currency: str) -> list[Rate]:

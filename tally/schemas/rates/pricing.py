@@ -1,16 +1,14 @@
-"""What messages cost: counts by market, category, type and quarter hour, times the rates of their days. Pure.
+"""What messages cost: counts by market, category, type and day, times the rates of their days. Pure.
 
 Money is never counted: it is derived when somebody asks, so that a mended card needs no recount.
 """
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable
-from datetime import date, datetime, tzinfo
-from typing import TypeVar
+from datetime import date
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from tally.schemas.cells import QUARTER_SECONDS
+from tally.schemas.buckets import day_start_s
 from tally.schemas.rates.card import Card
 from tally.schemas.rates.reading import MICROS
 
@@ -18,17 +16,15 @@ REGULAR = "regular"
 FREE = frozenset({"free_customer_service", "free_entry_point"})
 """Types of messages that cost nothing, whatever the card says."""
 
-K = TypeVar("K", bound=Hashable)
-
 
 class Counted(Struct, frozen=True):
-    """So many messages of one market, category and type, sent within one quarter hour."""
+    """So many messages of one market, category and type, sent on days on which the same rates hold."""
 
     market: str
     category: str
     kind: str
-    quarter: int
-    """Quarter hours since 1970, UTC."""
+    day: date
+    """One of these days, in the account's own zone."""
     count: int
 
 
@@ -56,32 +52,30 @@ class Cost(Struct, frozen=True):
         return (2 * self.micros + count) // (2 * count) if count > 0 else None
 
 
-def cost(counted: Counted, card: Card, zone: tzinfo) -> Cost:
-    """Return what counted messages cost at the list price of the day on which they were sent.
-
-    Days begin at midnight in the account's own zone, `zone`, which is always at a quarter hour UTC.
-    """
+def cost(counted: Counted, card: Card) -> Cost:
+    """Return what counted messages cost at the list price of their day."""
     if counted.kind in FREE:
         return Cost(free=counted.count)
     micros = None
     if counted.kind == REGULAR:
-        micros = card.micros(counted.market, counted.category, day_of(counted.quarter, zone))
+        micros = card.micros(counted.market, counted.category, counted.day)
     if micros is None:
         return Cost(unpriced=counted.count)
     return Cost(micros * counted.count, counted.count)
 
 
-def cost_by(counts: Iterable[tuple[K, Counted]], card: Card, zone: tzinfo) -> dict[K, Cost]:
-    """Return what messages cost by whatever they are named with: a template, a market, a day."""
-    found: defaultdict[K, Cost] = defaultdict(Cost)
-    for name, counted in counts:
-        found[name] += cost(counted, card, zone)
-    return dict(found)
+class Period(Struct, frozen=True):
+    """The time from one change of a card to the next, for the accounts of one zone."""
+
+    day: date
+    """Its first day."""
+    start_s: int
+    """Its first instant, in unix seconds: midnight there, which is always at a quarter hour UTC."""
 
 
-def day_of(quarter: int, zone: tzinfo) -> date:
-    """Return the day on which a quarter hour begins in a zone."""
-    return datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).date()
+def periods(card: Card, zone: ZoneInfo) -> list[Period]:
+    """Return the periods in which the rates of a card hold, for accounts whose days are those of a zone."""
+    return [Period(day, day_start_s(day, zone)) for day in card.changes]
 
 
 def shown(micros: int) -> str:

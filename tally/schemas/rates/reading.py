@@ -31,11 +31,13 @@ CATEGORIES = frozenset(
 )
 NO_RATE = frozenset({"", "n/a", "-"})
 MICROS = 1_000_000
+FIRST_DAY, LAST_DAY = date(2009, 1, 1), date(9998, 12, 31)
+"""No message is sent before WhatsApp began; the last year has no days in zones east of UTC."""
 A_RATE = "a rate such as 0.0625, with at most six decimals"
 _RATE = re.compile(r"\d{1,9}(?:\.(\d{1,6}))?", re.ASCII)
 _COMMA = re.compile(r"[\d.]+,\d+", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 class BadCard(ValueError):
@@ -154,7 +156,10 @@ class _MetaRows(_Rows):
         super().__init__(header)
         if since is None:
             raise BadCard([Complaint(1, "Meta's cards do not say from when on they hold: say it (--from)")])
-        self._since = since
+        try:
+            self._since = _checked_day(since, "--from")
+        except ValueError as error:
+            raise BadCard([Complaint(1, str(error))]) from None
         unknown = [name for name in header[2:] if name and name not in META_COLUMNS]
         if unknown:
             raise BadCard([Complaint(1, f"unknown column {unknown[0]}: expected {', '.join(META_COLUMNS)}")])
@@ -201,7 +206,7 @@ def _market(written: str) -> str:
 def _currency(written: str) -> str:
     """Return the ISO code of a currency; Meta's oldest cards write $US."""
     currency = "USD" if written == "$US" else written
-    if not _CURRENCY.fullmatch(currency):
+    if not CURRENCY.fullmatch(currency):
         raise ValueError(f"currency {written}: expected three capital letters, such as USD")
     return currency
 
@@ -219,14 +224,16 @@ def _micros(written: str) -> int | None:
 
 def _day(written: str, column: str) -> date:
     try:
-        return (
-            date.fromisoformat(written)
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", written, re.ASCII)
-            else _no_day(written)
-        )
+        day = date.fromisoformat(written) if _DAY.fullmatch(written) else None
     except ValueError:
-        raise ValueError(f"{column} {written}: expected a day such as 2026-10-01") from None
+        day = None
+    if day is None:
+        raise ValueError(f"{column} {written}: expected a day such as 2026-10-01")
+    return _checked_day(day, column)
 
 
-def _no_day(written: str) -> date:
-    raise ValueError(written)
+def _checked_day(day: date, column: str) -> date:
+    """Return a day on which messages may be sent. Raises ValueError."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(f"{column} {day}: expected a day from {FIRST_DAY} to {LAST_DAY}")
+    return day

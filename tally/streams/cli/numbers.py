@@ -39,9 +39,16 @@ def set_number(
     successor_of: Annotated[
         str | None, typer.Option(help="the id that it had before: both are one number")
     ] = None,
+    per_second: Annotated[
+        int | None, typer.Option(help="messages a second that the provider lets it send, such as 80")
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="the zone of its account, such as America/Sao_Paulo: rates go by its days"),
+    ] = None,
 ) -> None:
     """Say whose a number is; send results of other tenants become dead letters `foreign_number`."""
-    _asked(numbers.set_number(load(), number_id, Number(tenant, successor_of, name)))
+    _asked(numbers.set_number(load(), number_id, Number(tenant, successor_of, name, per_second, timezone)))
     console.print(f"{number_id} is {tenant}'s", highlight=False, markup=False)
 
 
@@ -64,12 +71,18 @@ def list_numbers(json: Json = False) -> None:
                     "tenant": number.tenant,
                     "successor_of": number.successor_of,
                     "name": number.name,
+                    "per_second": number.per_second,
+                    "timezone": number.timezone,
                 }
                 for number_id, number in found
             ]
         )
         return
     print_table(
-        ("phone_number_id", "tenant", "successor of", "name"),
-        [(number_id, one.tenant, one.successor_of or "-", one.name or "-") for number_id, one in found],
+        ("phone_number_id", "tenant", "successor of", "name", "messages/s", "timezone"),
+        [(number_id, one.tenant, *(str(said or "-") for said in _said(one))) for number_id, one in found],
     )
+
+
+def _said(number: Number) -> tuple[str | int | None, ...]:
+    return number.successor_of, number.name, number.per_second, number.timezone

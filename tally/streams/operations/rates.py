@@ -2,19 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import asyncpg
 from msgspec import Struct
 
-from tally.schemas.rates.card import Card, Complaint, Key, Rate, ended, overlaps
+from tally.schemas.rates.card import Complaint, Rate, ended, overlaps
 from tally.schemas.rates.reading import BadCard, ReadCard
+from tally.tables.postgres.rates import HELD, rate_of
 
 DEADLINE_SECONDS = 30.0
-_HELD = """
-SELECT currency, market, category, effective_from, effective_until, micros FROM tally.rates
-WHERE currency = ANY($1) ORDER BY currency, market, category, effective_from
-"""
 _END = """
 UPDATE tally.rates SET effective_until = $1
 WHERE currency = $2 AND effective_until IS NULL AND effective_from < $1
@@ -72,29 +68,14 @@ async def load(dsn: str, card: ReadCard) -> Loaded:
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE tally.rates IN EXCLUSIVE MODE")
-            new = added(card, await _held(connection, card.currencies))
+            held = await connection.fetch(HELD, card.currencies)
+            new = added(card, [rate_of(record) for record in held])
             for currency, since in _begins(card) if new else ():
                 await connection.execute(_END, since, currency)
             await connection.executemany(_ADD, [_row(rate) for rate in new])
             return Loaded(len(new), len(card.rates) - len(new))
     finally:
         await connection.close()
-
-
-async def held(dsn: str, currency: str) -> Card:
-    """Return the loaded rates of a currency. Raises OSError, asyncpg.PostgresError."""
-    connection = await asyncpg.connect(dsn, timeout=DEADLINE_SECONDS, command_timeout=DEADLINE_SECONDS)
-    try:
-        return Card(currency, await _held(connection, [currency]))
-    finally:
-        await connection.close()
-
-
-async def _held(connection: Any, currencies: Sequence[str]) -> list[Rate]:
-    return [
-        Rate(Key(row["currency"], row["market"], row["category"]), row[3], row["micros"], row[4])
-        for row in await connection.fetch(_HELD, currencies)
-    ]
 
 
 def _row(rate: Rate) -> tuple[object, ...]:

@@ -77,7 +77,8 @@ def needed(roles: Iterable[str], names: Names) -> Needed:
             groups.add(names.group("sink"))
         else:
             topics[names.changelog(COUNTERS)].add(Operation.READ)
-            topics[names.raw(API_KEYS)].add(Operation.READ)
+            for topic in (API_KEYS, NUMBERS):
+                topics[names.raw(topic)].add(Operation.READ)
     return Needed({name: frozenset(wanted) for name, wanted in topics.items()}, frozenset(groups))
 
 

@@ -12,6 +12,8 @@ from tally.streams.web import (
     activity,
     breakdown,
     campaigns,
+    cost,
+    numbers,
     operators,
     page_files,
     published,
@@ -39,6 +41,8 @@ READ_API: tuple[Endpoint, ...] = (
     *same_age.ROUTES,
     *templates.ROUTES,
     *activity.ROUTES,
+    *cost.ROUTES,
+    *numbers.ROUTES,
 )
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES

@@ -23,8 +23,10 @@ from tally.agents.route.loop import Route
 from tally.agents.view.failing import FailingCampaigns
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
+from tally.agents.view.number_looks import NumberLooks
 from tally.agents.view.queries import Queries
 from tally.agents.view.receipt import Opening, Openings
+from tally.schemas.numbers import Numbers
 from tally.schemas.rows import Progress
 from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS, DEAD_LETTERS
@@ -204,6 +206,12 @@ class Process:
         failing = FailingCampaigns(queries, unix_ms)
         self._services["failing campaigns"] = failing.run
         self._metrics.follow("tally_campaigns_failing", lambda: float(len(failing)))
+
+        def known(numbers: Numbers) -> None:
+            queries.numbers = numbers
+
+        self._services["known numbers"] = numbers_follower(settings, known).run
+        self._services["paces of numbers"] = NumberLooks(queries, time.monotonic, time.time).run
         return queries
 
     def _serve(self, queries: Queries | None) -> None:

@@ -20,6 +20,7 @@ from tally.schemas.grains import CAMPAIGN, GRAINS, KEY_COLUMNS, TEMPLATE, Grain
 from tally.schemas.rows import LABELS
 from tally.tables.postgres.columns import CELLED, COUNTED, KEY, SUMMED, VALUES
 from tally.tables.postgres.day_functions import DAY_FUNCTIONS
+from tally.tables.postgres.rate_function import RATE_FUNCTION
 from tally.tables.postgres.rollups import OF_CELLS
 
 WIDTH = 100
@@ -140,7 +141,7 @@ def rendered() -> str:
         key=_wrapped([f"'{name}'" for name in PRIMARY_KEY], 8), listed=_wrapped(PRIMARY_KEY, 12)
     )
     parts = [before, _columns(), key, _drops(), _CUTS, *(_view(grain) for grain in GRAINS)]
-    parts += [one.sql for one in DAY_FUNCTIONS]
+    parts += [*(one.sql for one in DAY_FUNCTIONS), RATE_FUNCTION]
     return "\n".join(parts).rstrip("\n")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tally.schemas.conventions import Conventions
 from tally.schemas.grains import RowKey
-from tally.schemas.numbers import BadNumber, Number, Numbers, encode, read_number
+from tally.schemas.numbers import BadNumber, Number, Numbers, encode, numbers_of, read_number
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
@@ -96,3 +96,43 @@ def test_a_number_reads_back_and_its_tenant_is_written_as_in_send_results() -> N
 def test_what_is_no_number_says_so(key: bytes | None, value: bytes) -> None:
     with pytest.raises(BadNumber):
         read_number(key, value)
+
+
+def test_a_number_may_have_a_limit_and_the_zone_of_its_account() -> None:
+    said = Number("a", per_second=80, timezone="America/Sao_Paulo")
+
+    assert read_number(b"1", encode(said)) == ("1", said)
+    for value in (
+        b'{"tenant":"a","per_second":0}',
+        b'{"tenant":"a","per_second":1000001}',
+        b'{"tenant":"a","per_second":"80"}',
+        b'{"tenant":"a","timezone":"CEST"}',
+        b'{"tenant":"a","timezone":""}',
+    ):
+        with pytest.raises(BadNumber):
+            read_number(b"1", value)
+
+
+def test_of_a_number_with_several_ids_the_latest_id_that_says_something_is_believed() -> None:
+    known = {
+        "1": Number("a", name="Sales", per_second=80, timezone="Europe/Amsterdam"),
+        "2": Number("a", successor_of="1", per_second=500),
+        "3": Number("a", successor_of="2", name="Shop"),
+        "9": Number("b", per_second=7),
+    }
+
+    numbers = numbers_of(known)
+    assert list(numbers.of_tenant("a")) == ["1"]
+    of_it = numbers.of_tenant("a")["1"]
+    assert (of_it.name, of_it.per_second, of_it.timezone) == ("Shop", 500, "Europe/Amsterdam")
+    assert numbers.of_tenant("b") == {"9": Number("b", per_second=7)}
+    assert numbers.of_tenant("c") == {}
+
+
+def test_ids_that_come_back_to_themselves_are_numbers_of_their_own() -> None:
+    known = {"1": Number("a", successor_of="2", name="One"), "2": Number("a", successor_of="1", name="Two")}
+
+    assert {one: number.name for one, number in numbers_of(known).of_tenant("a").items()} == {
+        "1": "One",
+        "2": "Two",
+    }

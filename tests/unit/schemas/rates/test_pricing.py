@@ -1,15 +1,14 @@
 """Money is counts times the rate of the day; its sums are exact, and nothing unpriced is called free."""
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from tally.schemas.buckets import zone_names
+from tally.schemas.cells import QUARTER_SECONDS
 from tally.schemas.rates.card import Card, Key, Rate, ended, overlaps
-from tally.schemas.rates.pricing import Cost, Counted, cost, cost_by, day_of, shown
+from tally.schemas.rates.pricing import Cost, Counted, cost, periods, shown
 
 CARD = Card(
     "USD",
@@ -19,28 +18,26 @@ CARD = Card(
         Rate(Key("USD", "Other", "utility"), date(2026, 7, 1), 7),
     ],
 )
-AUCKLAND, SAO_PAULO = ZoneInfo("Pacific/Auckland"), ZoneInfo("America/Sao_Paulo")
+NOVEMBER = date(2026, 11, 1)
 
 
-def quarter(*at: int) -> int:
-    return int(datetime(*at, tzinfo=UTC).timestamp()) // 900  # type: ignore[arg-type,misc]  # year to minute
+def day_of(quarter: int, zone: tzinfo) -> date:
+    """The definition: the day on which a quarter hour begins in the account's zone."""
+    return datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone).date()
 
 
-def total(costs: Iterable[Cost]) -> Cost:
-    return sum(costs, Cost())
+def test_a_period_begins_at_the_first_quarter_hour_of_its_day_in_every_zone() -> None:
+    for zone in map(ZoneInfo, zone_names()):
+        for period in periods(CARD, zone):
+            assert period.start_s % QUARTER_SECONDS == 0
+            first = period.start_s // QUARTER_SECONDS
+            assert day_of(first - 1, zone) < period.day <= day_of(first, zone)
 
 
-def test_a_campaign_over_midnight_of_a_change_is_priced_by_the_days_of_the_accounts_zone() -> None:
-    # Midnight of 1 October is 03:00 UTC in São Paulo, and 11:00 UTC on 30 September in Auckland.
-    sent = [
-        Counted("BR", "marketing", "regular", quarter(2026, 9, 30, 10, 45), 100),
-        Counted("BR", "marketing", "regular", quarter(2026, 9, 30, 11, 0), 10),
-        Counted("BR", "marketing", "regular", quarter(2026, 10, 1, 2, 45), 3),
-        Counted("BR", "marketing", "regular", quarter(2026, 10, 1, 3, 0), 2),
-    ]
-
-    assert total(cost(one, CARD, SAO_PAULO) for one in sent) == Cost(113 * 60_000 + 2 * 62_501, 115)
-    assert total(cost(one, CARD, AUCKLAND) for one in sent) == Cost(100 * 60_000 + 15 * 62_501, 115)
+def test_rates_hold_from_one_change_of_a_card_to_the_next() -> None:
+    assert CARD.changes == [date(2026, 7, 1), date(2026, 10, 1)]
+    ends = Rate(Key("USD", "DE", "utility"), date(2026, 8, 1), 9, until=date(2026, 8, 3))
+    assert Card("USD", [ends]).changes == [date(2026, 8, 1), date(2026, 8, 3)]
 
 
 @pytest.mark.parametrize(
@@ -59,31 +56,7 @@ def test_a_campaign_over_midnight_of_a_change_is_priced_by_the_days_of_the_accou
     ],
 )
 def test_messages_are_priced_free_or_unpriced(market: str, category: str, kind: str, expected: Cost) -> None:
-    assert cost(Counted(market, category, kind, quarter(2026, 11, 1, 0, 0), 4), CARD, UTC) == expected
-
-
-COUNTED = st.builds(
-    Counted,
-    st.sampled_from(["BR", "AR", ""]),
-    st.sampled_from(["marketing", "utility", "service"]),
-    st.sampled_from(["regular", "free_entry_point", "unknown"]),
-    st.integers(quarter(2026, 6, 28, 0, 0), quarter(2026, 10, 3, 0, 0)),
-    st.integers(0, 1_000_000),
-)
-
-
-@given(st.lists(st.tuples(st.sampled_from(["promo", "news"]), COUNTED)))
-def test_by_template_by_market_and_by_day_costs_sum_up_to_the_same_to_the_unit(
-    sent: list[tuple[str, Counted]],
-) -> None:
-    whole = total(cost(counted, CARD, SAO_PAULO) for _, counted in sent)
-
-    by_template = cost_by(sent, CARD, SAO_PAULO)
-    by_market = cost_by(((counted.market, counted) for _, counted in sent), CARD, SAO_PAULO)
-    by_day = cost_by(((day_of(counted.quarter, SAO_PAULO), counted) for _, counted in sent), CARD, SAO_PAULO)
-    for split in (by_template, by_market, by_day):
-        assert total(split.values()) == whole
-    assert whole.priced + whole.free + whole.unpriced == sum(counted.count for _, counted in sent)
+    assert cost(Counted(market, category, kind, NOVEMBER, 4), CARD) == expected
 
 
 def test_a_whole_new_card_ends_the_former_one_of_its_currency() -> None:

@@ -68,6 +68,13 @@ def test_a_simple_card_has_a_rate_a_line_which_holds_until_the_next_one_begins()
     assert card.micros("BR", "marketing_lite", OCTOBER) == 62_500
 
 
+def test_a_category_that_a_card_names_itself_has_its_own_rate() -> None:
+    own = read_card((SIMPLE + "2026-10-01,USD,BR,marketing_lite,0.05\n").encode()).card("USD")
+
+    assert own.micros("BR", "marketing_lite", OCTOBER) == 50_000
+    assert own.micros("BR", "marketing_lite", date(2026, 9, 30)) == 60_000
+
+
 def test_a_rate_that_ends_leaves_days_without_one() -> None:
     header = "effective_from,effective_until,currency,market,category,rate\n"
     text = f"{header}2026-10-01,2026-10-03,EUR,DE,utility,0.1\n"
@@ -115,6 +122,10 @@ def test_a_rate_that_ends_leaves_days_without_one() -> None:
         (SIMPLE.replace("2026-07-01", "2026-7-1"), "line 2: effective_from 2026-7-1: expected a day such as"),
         (SIMPLE.replace("2026-07-01", "2026-02-30"), "line 2: effective_from 2026-02-30: expected a day"),
         (
+            SIMPLE.replace("2026-07-01", "0026-07-01"),
+            "line 2: effective_from 0026-07-01: expected a day from",
+        ),
+        (
             SIMPLE.replace("BR,utility", "BR,x").replace("Other,utility", "Other,x"),
             "line 4: unknown category x",
         ),
@@ -151,6 +162,11 @@ def test_a_card_in_another_encoding_is_refused_at_its_line() -> None:
 
 def test_a_card_of_metas_needs_its_day() -> None:
     assert refused(META, None) == ["line 1: Meta's cards do not say from when on they hold: say it (--from)"]
+
+
+def test_a_card_of_metas_holds_from_a_day_on_which_messages_may_be_sent() -> None:
+    said = "line 1: --from 9999-12-31: expected a day from 2009-01-01 to 9998-12-31"
+    assert refused(META, date(9999, 12, 31)) == [said]
 
 
 def test_the_oldest_cards_write_dollars_in_their_own_way() -> None:
