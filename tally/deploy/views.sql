@@ -27,8 +27,8 @@ BEGIN
             'ended_unknown', 'answered_human', 'answered_machine', 'answered_unknown', 'dropped',
             'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms', 'queue_joins', 'queue_abandoned',
             'queue_timeouts', 'queue_waiting', 'connects', 'ring_no_answer', 'errors', 'pricing',
-            'hangup_causes', 'queues', 'queue_waits', 'memberships', 'legs', 'description',
-            'time_to_deliver', 'time_to_read', 'epoch', 'updated_at'
+            'pricing_delivered', 'hangup_causes', 'queues', 'queue_waits', 'memberships', 'legs',
+            'description', 'time_to_deliver', 'time_to_read', 'epoch', 'updated_at'
         );
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'tally.counters has columns that this version of Tally does not know: %', unknown
@@ -49,8 +49,8 @@ WHERE EXISTS (
         'call_cancelled', 'call_failed', 'ended_unknown', 'answered_human', 'answered_machine',
         'answered_unknown', 'dropped', 'connected_ms', 'talk_ms', 'hold_ms', 'queue_wait_ms',
         'queue_joins', 'queue_abandoned', 'queue_timeouts', 'queue_waiting', 'connects',
-        'ring_no_answer', 'errors', 'pricing', 'hangup_causes', 'queues', 'queue_waits',
-        'memberships', 'legs', 'description', 'time_to_deliver', 'time_to_read'
+        'ring_no_answer', 'errors', 'pricing', 'pricing_delivered', 'hangup_causes', 'queues',
+        'queue_waits', 'memberships', 'legs', 'description', 'time_to_deliver', 'time_to_read'
     ]) AS wanted (name)
     WHERE NOT EXISTS (
         SELECT FROM pg_attribute
@@ -114,6 +114,7 @@ ALTER TABLE tally.counters
     ADD COLUMN IF NOT EXISTS ring_no_answer bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS errors jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS pricing jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS pricing_delivered jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS hangup_causes jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS queues jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS queue_waits jsonb NOT NULL DEFAULT '{}',
@@ -174,6 +175,7 @@ ALTER TABLE tally.cells
     ADD COLUMN IF NOT EXISTS ring_no_answer bigint,
     ADD COLUMN IF NOT EXISTS errors jsonb,
     ADD COLUMN IF NOT EXISTS pricing jsonb,
+    ADD COLUMN IF NOT EXISTS pricing_delivered jsonb,
     ADD COLUMN IF NOT EXISTS hangup_causes jsonb,
     ADD COLUMN IF NOT EXISTS queues jsonb,
     ADD COLUMN IF NOT EXISTS queue_waits jsonb,
@@ -488,6 +490,7 @@ SELECT
     sum(ring_no_answer)::bigint AS ring_no_answer,
     tally.sum_entries(jsonb_agg(errors)) AS errors,
     tally.sum_entries(jsonb_agg(pricing)) AS pricing,
+    tally.sum_entries(jsonb_agg(pricing_delivered)) AS pricing_delivered,
     tally.sum_entries(jsonb_agg(hangup_causes)) AS hangup_causes,
     tally.sum_entries(jsonb_agg(queues)) AS queues,
     tally.sum_entries(jsonb_agg(queue_waits)) AS queue_waits,
@@ -534,8 +537,8 @@ HAVING bool_or(
         queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
         ring_no_answer
     ) > 0
-    OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR queue_waits
-    <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
+    OR errors <> '{}' OR pricing <> '{}' OR pricing_delivered <> '{}' OR hangup_causes <> '{}' OR
+    queues <> '{}' OR queue_waits <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
 );
 
 -- Each row is of a campaign.
@@ -609,6 +612,7 @@ SELECT
     coalesce(sum(ring_no_answer) FILTER (WHERE grain = 'template'), 0)::bigint AS ring_no_answer,
     tally.sum_entries(jsonb_agg(errors) FILTER (WHERE grain = 'template')) AS errors,
     tally.sum_entries(jsonb_agg(pricing) FILTER (WHERE grain = 'template')) AS pricing,
+    tally.sum_entries(jsonb_agg(pricing_delivered) FILTER (WHERE grain = 'template')) AS pricing_delivered,
     tally.sum_entries(jsonb_agg(hangup_causes) FILTER (WHERE grain = 'template')) AS hangup_causes,
     tally.sum_entries(jsonb_agg(queues) FILTER (WHERE grain = 'template')) AS queues,
     tally.sum_entries(jsonb_agg(queue_waits) FILTER (WHERE grain = 'template')) AS queue_waits,
@@ -655,8 +659,9 @@ HAVING bool_or(
         queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
         ring_no_answer
     ) > 0
-    OR errors <> '{}' OR pricing <> '{}' OR hangup_causes <> '{}' OR queues <> '{}' OR queue_waits
-    <> '{}' OR description <> '{}' OR time_to_deliver <> '{}' OR time_to_read <> '{}'
+    OR errors <> '{}' OR pricing <> '{}' OR pricing_delivered <> '{}' OR hangup_causes <> '{}' OR
+    queues <> '{}' OR queue_waits <> '{}' OR description <> '{}' OR time_to_deliver <> '{}' OR
+    time_to_read <> '{}'
 );
 
 -- Each row is of an operator at one PBX; the tenant is empty where nobody said whose PBX it is.
@@ -1279,5 +1284,51 @@ AS $$
     FROM (SELECT *, row_number() OVER (ORDER BY days.begins) AS nth FROM days) AS known
     LEFT JOIN counted USING (nth)
     ORDER BY known.day
+$$;
+
+-- What decides on the list price of a message on a day of the account's own zone: a country's own
+-- rate, even one that says that there is none, else that of its area, else Other. No row where the
+-- cards say nothing of it.
+CREATE OR REPLACE FUNCTION tally.rate(currency text, market text, category text, day date)
+RETURNS TABLE (effective_from date, micros bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+AS $$
+    SELECT rates.effective_from, rates.micros
+    FROM (
+        VALUES (1, $2), (3, 'Other'), (2, CASE
+            WHEN $2 IN (
+                'CA', 'US'
+            ) THEN 'North America'
+            WHEN $2 IN (
+                'AO', 'BF', 'BI', 'BJ', 'BW', 'CG', 'CI', 'CM', 'DZ', 'ER', 'ET', 'GA', 'GH', 'GM',
+                'GW', 'KE', 'LR', 'LS', 'LY', 'MA', 'MG', 'ML', 'MR', 'MW', 'MZ', 'NA', 'NE', 'RW',
+                'SD', 'SL', 'SN', 'SO', 'SS', 'SZ', 'TD', 'TG', 'TN', 'TZ', 'UG', 'ZM'
+            ) THEN 'Rest of Africa'
+            WHEN $2 IN (
+                'AF', 'AU', 'BD', 'CN', 'HK', 'JP', 'KH', 'LA', 'LK', 'MN', 'NP', 'NZ', 'PG', 'PH',
+                'SG', 'TH', 'TJ', 'TM', 'TW', 'UZ', 'VN'
+            ) THEN 'Rest of Asia Pacific'
+            WHEN $2 IN (
+                'AL', 'AM', 'AZ', 'BG', 'BY', 'CZ', 'GE', 'GR', 'HR', 'HU', 'LT', 'LV', 'MD', 'MK',
+                'PL', 'RO', 'RS', 'SI', 'SK', 'UA'
+            ) THEN 'Rest of Central & Eastern Europe'
+            WHEN $2 IN (
+                'BO', 'CR', 'DO', 'EC', 'GT', 'HN', 'HT', 'JM', 'NI', 'PA', 'PR', 'PY', 'SV', 'UY',
+                'VE'
+            ) THEN 'Rest of Latin America'
+            WHEN $2 IN (
+                'BH', 'IQ', 'JO', 'KW', 'LB', 'OM', 'QA', 'YE'
+            ) THEN 'Rest of Middle East'
+            WHEN $2 IN (
+                'AT', 'BE', 'CH', 'DK', 'FI', 'IE', 'NO', 'PT', 'SE'
+            ) THEN 'Rest of Western Europe'
+        END)
+    ) AS named (place, market)
+    JOIN tally.rates ON rates.market = named.market
+    WHERE $2 <> '' AND rates.currency = $1
+        AND rates.category IN ($3, CASE $3 WHEN 'authentication-international' THEN 'authentication_international' WHEN 'marketing_lite' THEN 'marketing' END)
+        AND rates.effective_from <= $4 AND coalesce(rates.effective_until > $4, true)
+    ORDER BY named.place, rates.category = $3 DESC, rates.effective_from DESC
+    LIMIT 1
 $$;
 -- [[[end]]]
