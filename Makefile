@@ -21,7 +21,7 @@ NEED_PYTHON = "$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
 	install one, or say where it is: make PYTHON=/path/to/python3.12" | tr -s '\t ' ' ' >&2; exit 2; }
 COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --only-binary :all:
 
-.PHONY: help anew demo test asterisk faults certificate bench lint up docs lock clean
+.PHONY: help anew demo test asterisk faults outage certificate bench gateway-bench lint up docs lock clean
 
 help: ## list the targets
 	@( $(NEED_PYTHON) ) || true
@@ -42,11 +42,17 @@ faults: $(READY) ## every fault test: workers, broker, Postgres and events, each
 	$(BIN)/pytest -m alone --durations=0 --durations-min=1 tests/faults
 	$(BIN)/pytest -m "not alone" -n 2 --dist loadfile --durations=0 --durations-min=1 tests/faults
 
+outage: $(READY) ## ten minutes without brokers under load: what a gateway answers and remembers
+	@$(BIN)/python -m tests.faults.gateway_away
+
 certificate: $(READY) ## 200,000 events under 50 kills and 25 other faults, four seeds, and long outages; writes docs/certificate.md
 	@$(BIN)/python -m tests.faults.certificate --write
 
 bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, time to a number, growth; 25 minutes; writes docs/benchmarks.md
 	@$(BIN)/python -m bench --peers $(PEERS)/bin/python --write docs/benchmarks.md
+
+gateway-bench: $(READY) ## POST/s of a gateway beside a bare aiohttp app, and how late an event over it shows; 3 minutes
+	@$(BIN)/python -m bench.gateway
 
 lint: $(READY) ## ruff, mypy strict, import direction, the lock for each Python, generated parts of the docs
 	$(BIN)/ruff check tally tests bench examples hatch_build.py

@@ -63,6 +63,7 @@ class Api:
         partitions: int,
         limit: Limit,
         database: Database,
+        hosts: tuple[str, ...] = (),
     ) -> None:
         self.view = View(partitions)
         self.lag = LagTracker()
@@ -72,7 +73,7 @@ class Api:
         self.keyring = Keyring()
         self.keyring.put(PRESENTED.key_id, KEY)
         self.keyring.known()
-        self.admission = Admission(self.keyring, NEEDED, without_key=WITHOUT_KEY, limit=limit)
+        self.admission = Admission(self.keyring, NEEDED, hosts, without_key=WITHOUT_KEY, limit=limit)
         self.now_ms = 1_795_350_900_000
         self.port = port
         self.served: Queries
@@ -122,6 +123,7 @@ async def serving(
     limit: Limit = UNBOUND,
     dsn: str = NO_POSTGRES,
     generation: int = 3,
+    hosts: tuple[str, ...] = (),
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
     port, metrics = port or free_port(0), Metrics("0.0.0")
@@ -136,7 +138,7 @@ async def serving(
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         database = await Database.open(dsn, deadline_seconds=2.0)
-        running = Api(port, http, metrics, partitions, limit, database)
+        running = Api(port, http, metrics, partitions, limit, database, hosts)
         running.served = running.queries(generation)
         register(app, running.served, running.admission, Journal(metrics, NEEDED))
         await app.web.start()

@@ -14,7 +14,7 @@ from tally.streams.ami.buffer import Buffer, ReceivedPacket
 from tally.streams.ami.observer import PbxObserver
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.ports import CollectorPorts
-from tally.streams.operations import topics
+from tally.streams.operations import rights, topics
 from tally.streams.settings import Settings
 
 TOPIC = "ami-events"
@@ -68,8 +68,19 @@ class KafkaSink:
 
 
 async def open_sink(settings: Settings, pbx: Pbx) -> KafkaSink:
-    """Declare the topic if missing and connect a producer. Raises KafkaError, TopicsError or TimeoutError."""
+    """Check rights, declare the topic if missing and connect a producer.
+
+    Raises NoBroker, RightsMissing, KafkaError, TopicsError or TimeoutError.
+    """
+    try:
+        return await _open(settings, pbx)
+    except (KafkaError, topics.TopicsError) as error:
+        raise await rights.explained(settings, "ami", error) from None
+
+
+async def _open(settings: Settings, pbx: Pbx) -> KafkaSink:
     async with asyncio.timeout(OPEN_SECONDS):
+        await rights.check(settings, ["ami"])
         # Otherwise the first event would let the brokers create the topic with their defaults.
         await topics.declare(settings, only={settings.names.raw(TOPIC)})
         producer = settings.kafka.producer(max_batch_size=BATCH_BYTES, request_timeout_ms=REQUEST_MS)

@@ -15,13 +15,15 @@ from tally.streams.audit.raw import counted_from_raw, partitions_of_facts, raw_o
 from tally.streams.audit.recheck import rechecked
 from tally.streams.audit.stored import broken_in_postgres, stored_rows
 from tally.streams.audit.view import NoAnswer, against_view
+from tally.streams.operations.rights import explained
+from tally.streams.runtime.exit import Unavailable
 from tally.streams.settings import Settings
 from tally.tables.postgres.failures import PostgresFailure
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore
 
-AWAY = (OSError, TimeoutError, KafkaError, PostgresFailure, NoAnswer)
-"""Errors that end an audit because a server is away; they say nothing about the numbers."""
+AWAY = (OSError, TimeoutError, KafkaError, PostgresFailure, NoAnswer, Unavailable)
+"""Errors that end an audit because a server is away or refuses; they say nothing about the numbers."""
 
 
 class Audit(Struct):
@@ -41,6 +43,13 @@ class Audit(Struct):
 
 async def examine(settings: Settings, with_raw: bool, view: str = "") -> Audit:
     """Audit all partitions, and a worker's view if `view` is its address. Raises the errors in AWAY."""
+    try:
+        return await _examine(settings, with_raw, view)
+    except KafkaError as error:
+        raise await explained(settings, "audit --raw" if with_raw else "audit", error) from None
+
+
+async def _examine(settings: Settings, with_raw: bool, view: str) -> Audit:
     found = Audit()
     with copies(settings) as kept:
         partitions = await partitions_of_facts(settings)

@@ -1,18 +1,24 @@
 """Output of commands: tables for people, JSON for programs, errors in one line."""
 
+import asyncio
 import re
 import socket
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NoReturn
 
+import click
 import orjson
 import typer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tally.streams.operations.rights import explained
+from tally.streams.operations.rights_needed import command_of
+from tally.streams.operations.topics import TopicsError
+from tally.streams.runtime.exit import Unavailable, describe
 from tally.streams.settings import load
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
@@ -88,12 +94,23 @@ def need_port(host: str, port: int, setting: str) -> None:
             fail(f"port {port} of {host} ({setting}) cannot be served on: {error.strerror}", code=2)
 
 
-def in_words(error: BaseException) -> str:
-    """Return an error of a command as one line; if a server is away, name the setting of its address."""
-    if isinstance(error, KafkaConnectionError):
-        return f"no broker answers at {load().kafka_bootstrap} (TALLY_KAFKA_BOOTSTRAP)"
+def in_words(error: Exception) -> str:
+    """Return an error of a command as one line; if a server lets nobody in, or refuses a right, say which."""
+    if isinstance(error, (KafkaError, TopicsError)):
+        error = asyncio.run(explained(load(), _command(), error))
+    if isinstance(error, Unavailable):
+        return str(error)
     if isinstance(error, ConnectionRefusedError):
         return "Postgres does not answer where TALLY_POSTGRES_DSN says it is: connection refused"
     if isinstance(error, TimeoutError) and not str(error):
         return "timed out: no answer within the deadline"
-    return f"{type(error).__name__}: {error}"
+    return describe(error)
+
+
+def _command() -> str | None:
+    """Return the running command as the list of rights names it."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return None
+    path = context.command_path.partition(" ")[2]
+    return command_of(path, [name for name, given in context.params.items() if given is True])

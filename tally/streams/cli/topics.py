@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from tally.streams.cli.output import Json, console, fail, in_words, print_json, print_table
 from tally.streams.operations import topics
 from tally.streams.operations.asyncapi import asyncapi
+from tally.streams.operations.rights_needed import PROCESSES, kafka_acls, rights_of
 from tally.streams.operations.topic_problems import Wanted
 from tally.streams.settings import load
 
@@ -70,6 +71,34 @@ def show(json: Json = False) -> None:
         )
     if any(state.problems for state in states):
         raise typer.Exit(1)
+
+
+@app.command("rights")
+def show_rights(
+    who: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WHO]...", help="roles of a worker, or commands such as 'audit --raw'"),
+    ] = None,
+    principal: Annotated[
+        str, typer.Option(help="print what gives them to this user, such as User:tally-gateway")
+    ] = "",
+) -> None:
+    """Show the rights at the brokers that processes and commands need, with the names of these settings.
+
+    With --principal as calls of Kafka's own `kafka-acls`, one for each topic, group or transactional id.
+    """
+    settings = load()
+    chosen = who or list(PROCESSES)
+    if unknown := [one for one in chosen if one not in PROCESSES]:
+        fail(f"no rights are listed of {', '.join(unknown)}; there are {', '.join(PROCESSES)}", code=2)
+    if principal:
+        for line in kafka_acls(rights_of(chosen, settings.names), settings.kafka_bootstrap, principal):
+            console.print(line, highlight=False, soft_wrap=True)
+        return
+    print_table(
+        ("who", "right"),
+        [(one, str(right)) for one in chosen for right in rights_of([one], settings.names)],
+    )
 
 
 def _kept(retention_ms: int | None) -> str:

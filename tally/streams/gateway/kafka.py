@@ -15,7 +15,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from tally.schemas.topics import RAW_LIMIT_BYTES
 from tally.streams.gateway.publishing import BATCH_BYTES, SEND_SECONDS, Record
-from tally.streams.operations import topics
+from tally.streams.operations import rights, topics
 from tally.streams.settings import Settings
 from tally.tables.kafka.batches import Sent, acknowledged, send_entries
 
@@ -68,11 +68,20 @@ class KafkaConnection:
 
 
 async def connect(settings: Settings, names: Collection[str]) -> KafkaConnection:
-    """Declare those of these topics that are missing, and connect.
+    """Check the gateway's rights, declare those of these topics that are missing, and connect.
 
-    Raises KafkaError, TopicsError, TimeoutError.
+    Raises NoBroker, RightsMissing, KafkaError, TopicsError, TimeoutError.
     """
+    try:
+        return await _connect(settings, names)
+    except (KafkaError, topics.TopicsError) as error:
+        raise await rights.explained(settings, "gateway", error) from None
+
+
+async def _connect(settings: Settings, names: Collection[str]) -> KafkaConnection:
     async with asyncio.timeout(OPEN_SECONDS):
+        # Else who may not write a topic would learn of it when somebody posts, not now.
+        await rights.check(settings, ["gateway"])
         # Otherwise the first record would let the brokers create the topic with their defaults.
         await topics.declare(settings, only=set(names))
         connection = KafkaConnection(

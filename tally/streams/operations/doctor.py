@@ -12,8 +12,18 @@ from msgspec import Struct
 from tally.deploy import migrate
 from tally.schemas.bounds import BY_NAME, IDENTIFIER_LINKS, TEMPLATES_SHOWN
 from tally.schemas.notices import UNITS
-from tally.streams.operations import beyond, dead_tuples, deployment, generation, incomplete, topics, zones
+from tally.streams.operations import (
+    beyond,
+    dead_tuples,
+    deployment,
+    generation,
+    incomplete,
+    rights,
+    topics,
+    zones,
+)
 from tally.streams.operations.looks import SHOWN, Looks
+from tally.streams.runtime.exit import describe
 from tally.streams.settings import Settings
 
 DEADLINE_SECONDS = 20.0
@@ -48,6 +58,7 @@ async def examine(settings: Settings) -> list[Finding]:
     looks = Looks(settings)
     checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("kafka", partial(_kafka, settings)),
+        ("rights", partial(_rights, settings)),
         ("topics", partial(_topics, settings)),
         ("postgres", partial(_postgres, settings)),
         ("migrations", partial(_migrations, settings)),
@@ -71,7 +82,7 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
     try:
         return Finding(name, True, await check())
     except Exception as error:
-        return Finding(name, False, f"{type(error).__name__}: {error}")
+        return Finding(name, False, describe(error))
 
 
 async def _kafka(settings: Settings) -> str:
@@ -79,6 +90,11 @@ async def _kafka(settings: Settings) -> str:
     return (
         f"{settings.kafka_bootstrap} answers, {sum(s.partitions is not None for s in states)} of our topics"
     )
+
+
+async def _rights(settings: Settings) -> str:
+    await rights.check(settings, ["doctor"])
+    return "those that this needs"
 
 
 async def _topics(settings: Settings) -> str:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from tally.agents.clock import Backoff
 from tally.streams.operations.topics import admin
-from tally.streams.runtime.exit import Unavailable
+from tally.streams.operations.unreached import NoBroker, explained
 from tally.streams.settings import Settings
 
 log = structlog.get_logger()
@@ -34,24 +34,6 @@ class BrokerWait(Struct, frozen=True):
     random: Callable[[], float] = random.random
 
 
-class LastMessage(logging.Filter):
-    """Keeps the last message of a logger instead of writing it.
-
-    The client logs why an address failed (refused, unknown host, bad certificate) and does not raise it.
-    """
-
-    text = ""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep a message; it is not written."""
-        self.text = record.getMessage()
-        return False
-
-
-class NoBroker(Unavailable):
-    """No broker has answered within the deadline."""
-
-
 async def wait_for_brokers(settings: Settings) -> None:
     """Return once a broker answers. Raises NoBroker."""
 
@@ -59,21 +41,19 @@ async def wait_for_brokers(settings: Settings) -> None:
         async with admin(settings):
             return
 
-    client, said = logging.getLogger("aiokafka"), LastMessage()
-    client.addFilter(said)
+    # The client logs each address that fails, and less well than we do.
+    client, kept = logging.getLogger("aiokafka"), logging.Filter("-")
+    client.addFilter(kept)
     try:
-        await until_answered(answered, BrokerWait(), str(settings.kafka_bootstrap), lambda: said.text)
+        await until_answered(answered, BrokerWait(), lambda: explained(settings))
     finally:
-        client.removeFilter(said)
+        client.removeFilter(kept)
 
 
 async def until_answered(
-    attempt: Callable[[], Awaitable[None]], wait: BrokerWait, bootstrap: str, said: Callable[[], str] = str
+    attempt: Callable[[], Awaitable[None]], wait: BrokerWait, why: Callable[[], Awaitable[NoBroker]]
 ) -> None:
-    """Try until an attempt succeeds; log each failure with the brokers' addresses. Raises NoBroker.
-
-    `said` returns what the client said last of an address that cannot be connected to.
-    """
+    """Try until an attempt succeeds; log why each failed. Raises NoBroker once the deadline is over."""
     deadline_s = wait.monotonic() + wait.deadline_seconds
     backoff = Backoff(*wait.pause_seconds)
     while True:
@@ -81,22 +61,9 @@ async def until_answered(
             async with asyncio.timeout(wait.attempt_seconds):
                 return await attempt()
         except (KafkaError, TimeoutError) as error:
+            reason = await why()
             if wait.monotonic() >= deadline_s:
-                raise NoBroker(
-                    f"no broker answers at {bootstrap} (TALLY_KAFKA_BOOTSTRAP): {_reason(error, said())}"
-                ) from error
+                raise reason from error
             pause_s = backoff.failed(wait.random())
-            log.warning(
-                "no broker answers yet",
-                brokers=bootstrap,
-                error=_reason(error, said()),
-                retry_in_s=round(pause_s, 1),
-            )
+            log.warning("no broker answers yet", error=str(reason), retry_in_s=round(pause_s, 1))
         await wait.sleep(pause_s)
-
-
-def _reason(error: Exception, said: str) -> str:
-    """Return why an attempt failed; of a refused connection the client's own error is a list of tuples."""
-    if isinstance(error, KafkaConnectionError):
-        return said or "connection failed"
-    return f"{type(error).__name__}: {error}" if str(error) else "no answer in time"

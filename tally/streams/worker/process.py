@@ -95,8 +95,9 @@ class Process:
         """Wait for brokers, declare topics, check rights, connect what roles need; return the parts."""
         settings, roles = self._settings, self._settings.roles
         await wait_for_brokers(settings)
+        # First: who may not see a topic would be told that it could not be declared.
+        await rights.check(settings, roles)
         declared = await topics.declare(settings)
-        await rights.check(settings)
         self._partitions = declared.facts_partitions
         await self._closing.enter_async_context(self._beating())
         logs = TopicLogs(settings.kafka, log_topics(settings.names))

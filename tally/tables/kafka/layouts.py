@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -58,10 +63,11 @@ async def present_layouts(client: Any, names: Sequence[str]) -> dict[str, Layout
 async def allowed_on_topics(client: Any, names: Sequence[str]) -> dict[str, int]:
     """Return the operations that the client's user may do on each topic: one bit per Kafka operation.
 
-    A topic that does not exist is left out. Raises KafkaError.
+    None on a topic that this user may not even see. One that does not exist is left out. Raises KafkaError.
     """
     answer = await client.send(client.get_random_node(), DescribeTopics(names, tells_rights=True))
-    return {topic[1]: topic[5] for topic in answer.topics if not topic[0]}
+    seen = {topic[1]: topic[5] for topic in answer.topics if not topic[0]}
+    return seen | {topic[1]: 0 for topic in answer.topics if topic[0] == TopicAuthorizationFailedError.errno}
 
 
 def _layout(topic: Any) -> "Layout | KafkaError":

@@ -2,10 +2,7 @@
 
 import asyncio
 import os
-import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,46 +10,25 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tally.deploy.local import LocalKafka
 from tally.streams.dev.free_port import free_port
-from tally.streams.settings import load, variable
+from tally.streams.settings import load
+from tests.faults.gateway_away import NO_POSTGRES, How, stay_away, wired
 from tests.faults.stack import until
-from tests.faults.wire import Wire, wire
-from tests.faults.wired_kafka import wired_kafka
 from tests.support.gateway import Gateway, gateway, records_of
 from tests.support.servers import Kafka
 from tests.support.workers import environment_of
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(600)]
 
-NO_POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
 DELAY_SECONDS = 2.0
-REFUSED_SECONDS = 3.0
-BACK_SECONDS = 5.0
-MEMORY_BYTES = 64 << 20
+AWAY_SECONDS = 20.0
+"""`make outage` is ten minutes of it."""
 KILLS = int(os.environ.get("TALLY_TEST_KILLS", "50"))
 SENDERS = 30
-BODY_BYTES = 20_000
 
 
 def body_of(number: int) -> bytes:
     return b"%d:" % number + os.urandom(300)
-
-
-@asynccontextmanager
-async def wired(folder: Path) -> AsyncIterator[tuple[Gateway, LocalKafka, Wire]]:
-    """Run a broker of the test's own, and a gateway that reaches it through a wire."""
-    ports = free_port(0), free_port(0)
-    kafka = await asyncio.to_thread(wired_kafka((ports,)).start, folder / "servers", 0)
-    try:
-        direct = environment_of(kafka.bootstrap, NO_POSTGRES, "g-")
-        through = direct | {variable("kafka_bootstrap"): f"127.0.0.1:{ports[0]}"}
-        async with wire(*ports) as between, gateway(through, folder / "gateway.log") as running:
-            await running.ready()
-            running.settings = load(direct)
-            yield running, kafka, between
-    finally:
-        await asyncio.to_thread(kafka.stop)
 
 
 async def test_no_answer_comes_before_the_acknowledgement(tmp_path: Path) -> None:
@@ -77,55 +53,9 @@ async def test_no_answer_comes_before_the_acknowledgement(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])
 async def test_while_brokers_are_away_each_answer_is_503_and_memory_is_bounded(
-    tmp_path: Path, how: str
+    tmp_path: Path, how: How
 ) -> None:
-    away_seconds = float(os.environ.get("TALLY_TEST_AWAY_SECONDS", "20"))
-    answers: list[tuple[float, int, str]] = []
-    sent: dict[bytes, int] = {}
-
-    async def sender(running: Gateway, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            body = os.urandom(BODY_BYTES)
-            began_s = time.monotonic()
-            response = await running.post(body)
-            answers.append(
-                (time.monotonic() - began_s, response.status, response.headers.get("Retry-After", ""))
-            )
-            sent[sha256(body).digest()] = response.status
-            if response.status != 200:
-                await asyncio.sleep(0.05)
-
-    async with wired(tmp_path) as (running, kafka, _):
-        stop = asyncio.Event()
-        senders = [asyncio.create_task(sender(running, stop)) for _ in range(3 * SENDERS)]
-        await until(lambda: len(answers) > 1_000, 30, "requests are answered")
-        assert {status for _, status, _ in answers} == {200}
-        before_bytes = resident_bytes(running)
-        await asyncio.to_thread(kafka.kill) if how == "kill" else os.kill(kafka.pid, signal.SIGSTOP)
-        await asyncio.sleep(REFUSED_SECONDS + 1)
-        answers.clear()
-        most_bytes, until_s = 0, time.monotonic() + away_seconds
-        while time.monotonic() < until_s:
-            most_bytes = max(most_bytes, resident_bytes(running))
-            await asyncio.sleep(0.1)
-        while_away = list(answers)
-        await asyncio.to_thread(kafka.restart) if how == "kill" else os.kill(kafka.pid, signal.SIGCONT)
-        back_s = time.monotonic()
-        answers.clear()
-        await until(lambda: any(status == 200 for _, status, _ in answers), 30, "a request is accepted")
-        took_s = time.monotonic() - back_s
-        stop.set()
-        await asyncio.gather(*senders)
-        kept = {
-            sha256(record.value).digest() for record in await records_of(running.settings, "webhook-events")
-        }
-
-    assert len(while_away) > SENDERS
-    assert {(status, bool(after)) for _, status, after in while_away} == {(503, True)}
-    assert max(seconds for seconds, _, _ in while_away) <= REFUSED_SECONDS
-    assert most_bytes - before_bytes <= MEMORY_BYTES
-    assert took_s <= BACK_SECONDS
-    assert {digest for digest, status in sent.items() if status == 200} <= kept
+    (await stay_away(tmp_path, how, AWAY_SECONDS)).check()
 
 
 async def test_every_body_that_got_200_survives_fifty_kills_under_load(kafka: Kafka, tmp_path: Path) -> None:
@@ -164,8 +94,3 @@ async def test_every_body_that_got_200_survives_fifty_kills_under_load(kafka: Ka
 
 def reached(safe: set[bytes], wanted: int) -> bool:
     return len(safe) >= wanted
-
-
-def resident_bytes(running: Gateway) -> int:
-    status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="ascii")
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) << 10
