@@ -8,12 +8,14 @@ import pytest
 import trustme
 
 from tally.streams.dev.free_port import free_port
+from tally.streams.dev.judging import judged
 from tally.streams.operations.unreached import explained
 from tally.streams.settings import load, variable
 from tests.support.gateway import records_of
 from tests.support.guarded_kafka import GuardedKafka, guarded_kafka, make_users, password_of
 from tests.support.guarded_whole import BURST, ROLES, Guarded, publish_through_doors, whole
-from tests.support.judge import counted, simulated, verdict
+from tests.support.judge import counted, simulated
+from tests.support.keys import answers_of
 from tests.support.waiting import until
 from tests.support.workers import said, tally_process
 
@@ -53,7 +55,9 @@ async def test_the_whole_counts_with_exactly_the_rights_that_the_list_names(
         await counted(running.view)
         for who, arguments in COMMANDS.items():
             await guarded.says(tmp_path / f"{who}.log", who, *arguments)
-        assert await verdict(running.view) == []
+        async with answers_of(running.view) as answers:
+            judgement = await judged(guarded.settings, answers)
+        assert [*judgement.in_view, *judgement.in_postgres] == []
         raw = await records_of(guarded.settings, "ami-events")
         assert set(running.pbx.sent) <= {record.value for record in raw}
         view = running.view.url

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -58,7 +59,7 @@ class Behind:
     async def posted(self, body: bytes, headers: dict[str, str] | None = None) -> int:
         """Post a webhook."""
         shown = signed(body) if headers is None else headers
-        async with self.asked(HOOKS, "POST", "/webhooks/shop", shown, data=body) as response:
+        async with self.asked(HOOKS, "POST", "/webhooks/shop", shown, data=BytesIO(body)) as response:
             await response.read()
             return response.status
 

@@ -194,7 +194,7 @@ def password_of(user: str) -> str:
 
 async def make_users(bootstrap: str, users: Iterable[str]) -> None:
     """Make users as `kafka-configs --alter --entity-type users` does. Raises KafkaError."""
-    salted = []
+    salted: list[tuple[str, int, int, bytes, bytes, dict[int, bytes]]] = []
     for user in users:
         salt = os.urandom(16)
         digest = pbkdf2_hmac("sha512", password_of(user).encode(), salt, ITERATIONS)

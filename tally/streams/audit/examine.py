@@ -15,7 +15,7 @@ from tally.streams.audit.raw import counted_from_raw, partitions_of_facts, raw_o
 from tally.streams.audit.recheck import rechecked
 from tally.streams.audit.stored import broken_in_postgres, stored_rows
 from tally.streams.audit.view import NoAnswer, against_view
-from tally.streams.operations.rights import explained
+from tally.streams.operations.rights import check, explained
 from tally.streams.runtime.exit import Unavailable
 from tally.streams.settings import Settings
 from tally.tables.postgres.failures import PostgresFailure
@@ -43,10 +43,13 @@ class Audit(Struct):
 
 async def examine(settings: Settings, with_raw: bool, view: str = "") -> Audit:
     """Audit all partitions, and a worker's view if `view` is its address. Raises the errors in AWAY."""
+    who = "audit --raw" if with_raw else "audit"
     try:
+        # Who may not see a topic is told so by a time-out of 40 s otherwise.
+        await check(settings, [who])
         return await _examine(settings, with_raw, view)
     except KafkaError as error:
-        raise await explained(settings, "audit --raw" if with_raw else "audit", error) from None
+        raise await explained(settings, who, error) from None
 
 
 async def _examine(settings: Settings, with_raw: bool, view: str) -> Audit:

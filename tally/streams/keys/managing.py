@@ -86,8 +86,8 @@ async def publish(settings: Settings, key_id: str, key: Key) -> None:
     """Put a key into the topic, as it is from now on. Raises KafkaError, TimeoutError."""
     producer = settings.kafka.producer()
     async with asyncio.timeout(DEADLINE_SECONDS):
-        await producer.start()
         try:
+            await producer.start()
             await producer.send_and_wait(
                 settings.names.raw(API_KEYS), encode(key), key_id.encode(), partition=0
             )

@@ -196,8 +196,8 @@ def _now() -> bytes:
 
 async def _write(settings: Settings, entries: dict[str, bytes | None]) -> None:
     producer = settings.kafka.producer()
-    await producer.start()
     try:
+        await producer.start()
         for key, value in entries.items():
             await producer.send_and_wait(settings.names.raw(DEPLOYMENT), key=key.encode(), value=value)
     finally:

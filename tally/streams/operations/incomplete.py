@@ -93,8 +93,8 @@ async def acknowledge(settings: Settings, name: str, note: str) -> Line:
     if line is None:
         raise NotMissing(f"nothing is missing under {name}; `tally incomplete list` shows what is")
     facts = FactsLog(settings.kafka, settings.names.facts)
-    await facts.start()
     try:
+        await facts.start()
         await facts.tell(acknowledgements(line, note), time.time_ns() // 1_000_000)
     finally:
         await facts.close()

@@ -77,8 +77,8 @@ def _apply(numbers: dict[str, Number], record: Any) -> None:
 async def _publish(settings: Settings, number_id: str, value: bytes | None) -> None:
     producer = settings.kafka.producer()
     async with asyncio.timeout(DEADLINE_SECONDS):
-        await producer.start()
         try:
+            await producer.start()
             await producer.send_and_wait(settings.names.raw(NUMBERS), value, number_id.encode(), partition=0)
         finally:
             await producer.stop()

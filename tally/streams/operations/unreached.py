@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import (
     AuthenticationFailedError,
     IllegalSaslStateError,
@@ -27,6 +27,7 @@ from tally.streams.settings import Settings, variable
 from tally.tables.kafka.clients import KafkaClients
 
 STEP_SECONDS = 5.0
+CLOSE_SECONDS = 1.0
 WHERE = variable("kafka_bootstrap")
 SECURITY = variable("kafka_security")
 LOGIN = f"{variable('kafka_username')}, {variable('kafka_password')}"
@@ -78,7 +79,8 @@ async def _enter(settings: Settings, host: str, port: int) -> None:
             ) from None
         except UnsupportedSaslMechanismError:
             raise Unreached(
-                f"takes no login by {kafka.sasl_mechanism}: expected another {variable('kafka_sasl_mechanism')}"
+                f"takes no login by {kafka.sasl_mechanism}: expected another"
+                f" {variable('kafka_sasl_mechanism')}"
             ) from None
         except IllegalSaslStateError:
             raise Unreached(f"asks for no login: expected {SECURITY} {_without_login(kafka)}") from None
@@ -89,16 +91,21 @@ async def _enter(settings: Settings, host: str, port: int) -> None:
 
 async def _connect(host: str, port: int) -> None:
     with _said("no answer"):
-        async with asyncio.timeout(STEP_SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
-        writer.close()
+        await _opened(host, port, None)
+
+
+async def _opened(host: str, port: int, context: ssl.SSLContext | None) -> None:
+    """Open a connection, with TLS where there is a context, and close it. Raises OSError, TimeoutError."""
+    async with asyncio.timeout(STEP_SECONDS):
+        _, writer = await asyncio.open_connection(host, port, ssl=context)
+    writer.transport.abort()
+    with suppress(OSError, TimeoutError):
+        await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
 
 
 async def _shake_hands(context: ssl.SSLContext, host: str, port: int) -> None:
     try:
-        async with asyncio.timeout(STEP_SECONDS):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
-        writer.close()
+        await _opened(host, port, context)
     except ssl.SSLCertVerificationError as error:
         raise Unreached(
             f"shows a certificate that does not hold: {error.verify_message} (expected one for this name,"
@@ -114,13 +121,17 @@ async def _log_in(kafka: KafkaClients, host: str, port: int) -> None:
     """Connect as the client does, and ask for what it asks first."""
     options = kafka.client()
     options.pop("bootstrap_servers")
-    connection = await create_conn(
+    connection = AIOKafkaConnection(
         host, port, client_id="tally", request_timeout_ms=round(STEP_SECONDS * 1_000), **options
     )
     try:
+        await connection.connect()
         await connection.send(MetadataRequest([]))
     finally:
-        connection.close()
+        closed = connection.close()
+        if connection._protocol is not None:  # else nothing was opened
+            with suppress(TimeoutError):
+                await asyncio.wait_for(closed, CLOSE_SECONDS)
 
 
 async def _explain_closed(kafka: KafkaClients, host: str, port: int) -> None:
@@ -142,12 +153,11 @@ async def _speaks_tls(host: str, port: int) -> bool:
     # Nothing is sent over it: whether a certificate holds is no question yet.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(STEP_SECONDS):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
-        writer.close()
-        return True
-    return False
+    try:
+        await _opened(host, port, context)
+    except (OSError, TimeoutError):
+        return False
+    return True
 
 
 def _has_login(kafka: KafkaClients) -> bool:
@@ -169,7 +179,8 @@ def _said(otherwise: str) -> Iterator[None]:
         raise Unreached("no answer in time") from None
     except OSError as error:
         # A host that is not known has codes of its own.
-        said = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        raise Unreached(said.lower() if error.errno else otherwise) from None
+        is_code_of_names = isinstance(error, socket.gaierror)
+        said = error.strerror if is_code_of_names else os.strerror(error.errno) if error.errno else ""
+        raise Unreached((said or otherwise).lower()) from None
     except KafkaError:
         raise Unreached(otherwise) from None

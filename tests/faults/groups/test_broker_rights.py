@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from msgspec import Struct
-from pydantic import SecretStr
 
 from tally.deploy import migrate
 from tally.schemas.notices import Acknowledged
@@ -23,6 +22,7 @@ from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.sink import open_sink
 from tally.streams.audit.examine import examine as audited
 from tally.streams.dev.free_port import free_port
+from tally.streams.dev.judging import judged
 from tally.streams.dev.publisher import Publisher
 from tally.streams.gateway import process as gateway
 from tally.streams.gateway.kafka import connect
@@ -37,7 +37,8 @@ from tally.tables.store.partition import PartitionStore
 from tests.faults.stack import until
 from tests.support.guarded_kafka import GuardedKafka, allow, decisions, guarded_kafka, make_users
 from tests.support.guarded_whole import BURST, ROLES, Guarded, publish_through_doors, user_of, whole
-from tests.support.judge import counted, simulated, verdict
+from tests.support.judge import counted, simulated
+from tests.support.keys import answers_of
 from tests.support.stored_partition import store_settings
 from tests.support.workers import WorkerProcess, said
 
@@ -96,7 +97,9 @@ async def test_the_listed_rights_do_and_each_of_them_is_used(tmp_path: Path, dat
                 assert "lacks" not in printed
                 assert "Authorization" not in printed
             await counted(running.view)
-            assert await verdict(running.view) == []
+            async with answers_of(running.view) as answers:
+                judgement = await judged(guarded.settings, answers)
+            assert [*judgement.in_view, *judgement.in_postgres] == []
             await guarded.says(tmp_path / "raw.log", "audit --raw", "audit", "--raw")
         found = decisions(kafka)
 
@@ -140,7 +143,7 @@ async def started(settings: Settings, right: Right, who: str) -> None:
 
 
 async def collected(settings: Settings, _right: Right, _who: str) -> None:
-    pbx = Pbx(name="pbx01", host="127.0.0.1", username="x", secret=SecretStr("x"))
+    pbx = Pbx.model_validate({"name": "pbx01", "host": "127.0.0.1", "username": "x", "secret": "x"})
     await (await open_sink(settings, pbx)).close()
 
 
