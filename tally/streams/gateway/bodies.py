@@ -48,6 +48,9 @@ async def read_body(request: web.Request, share: Share, expected: frozenset[str]
     size_bytes = 0
     try:
         share.grow_to(length or 0)
+        if length is not None and request.content.is_eof():
+            # It came with its head, as most do: there is nothing to wait for.
+            return request.content.read_nowait()
         async with asyncio.timeout(BODY_SECONDS):
             async for part in request.content.iter_any():
                 size_bytes += len(part)

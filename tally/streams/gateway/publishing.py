@@ -20,6 +20,8 @@ from tally.tables.kafka.batches import Headers
 BATCH_BYTES = 512 << 10
 SENDERS = 4
 """Batches of a topic under way at once. One sender would leave its partitions idle between two answers."""
+LINGER_SECONDS = 0.003
+"""How long a sender gathers records while another one is at work. A batch costs as much as twenty records."""
 SEND_SECONDS = 3.0
 """How long a batch may be under way, as long as a request waits for it."""
 FIRST_PAUSE_SECONDS = 0.2
@@ -84,15 +86,21 @@ class _Queue:
     def __init__(self) -> None:
         self._parts: deque[_Part] = deque()
         self._filled = asyncio.Event()
+        self.senders_at_work = 0
 
     def put(self, part: _Part) -> None:
         self._parts.append(part)
         self._filled.set()
 
     async def next_parts(self) -> list[_Part]:
-        """Return the first parts, one or as many as a batch holds, without those that were given up."""
+        """Return the first parts, one or as many as a batch holds, without those that were given up.
+
+        Where nothing is under way a part waits for no other.
+        """
         while True:
             await self._filled.wait()
+            if self.senders_at_work:
+                await asyncio.sleep(LINGER_SECONDS)
             taken: list[_Part] = []
             size_bytes = 0
             while self._parts and (not taken or size_bytes + self._parts[0].size_bytes <= BATCH_BYTES):
@@ -140,7 +148,8 @@ class Publishing:
             self._queues[topic].put(part)
         try:
             async with asyncio.timeout(within_seconds):
-                await asyncio.gather(*(part.future for part in parts))
+                # Nearly all have one part, and gathering would cost as much as the wait itself.
+                await (parts[0].future if len(parts) == 1 else asyncio.gather(*(one.future for one in parts)))
         finally:
             for part in parts:
                 part.future.cancel()
@@ -189,6 +198,7 @@ class Publishing:
             connection = self._connection
             if connection is None or not parts:
                 continue
+            queue.senders_at_work += 1
             try:
                 await self._send(connection, topic, parts)
             except Exception as error:
@@ -198,6 +208,8 @@ class Publishing:
             else:
                 self._backoff.succeeded()
                 self._observer.up()
+            finally:
+                queue.senders_at_work -= 1
 
     async def _send(self, connection: Connection, topic: str, parts: Sequence[_Part]) -> None:
         """Send parts together; if the brokers refuse that for its size, one by one."""
