@@ -7,7 +7,7 @@ from aiohttp import web
 PORT = "BARE_PORT"
 
 
-async def take(request: web.Request) -> web.Response:
+async def accept(request: web.Request) -> web.Response:
     """Read a body, and do nothing with it."""
     await request.read()
     return web.Response()
@@ -16,7 +16,7 @@ async def take(request: web.Request) -> web.Response:
 def main() -> None:
     """Serve until the end."""
     app = web.Application()
-    app.router.add_post("/webhooks/{app}", take)
+    app.router.add_post("/webhooks/{app}", accept)
     web.run_app(app, host="127.0.0.1", port=int(os.environ[PORT]), access_log=None, print=None)
 
 
