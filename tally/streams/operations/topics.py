@@ -66,7 +66,9 @@ async def declare(settings: Settings, *, mend: bool = False, only: Collection[st
     async with asyncio.timeout(DEADLINE_SECONDS), admin(settings) as client:
         topics = [topic for topic in wanted(settings) if only is None or topic.name in only]
         found = await _found(client, topics)
-        facts = await _facts_partitions(client, settings)
+        # Who declares topics of another kind need not see the facts log.
+        is_asked = any(topic.as_facts or topic.name == settings.names.facts for topic in topics)
+        facts = await _facts_partitions(client, settings) if is_asked else settings.partitions
         missing = [topic for topic in topics if is_missing(found[topic.name])]
         if missing:
             await _create(client, [_as_facts(topic, facts) for topic in missing], settings)

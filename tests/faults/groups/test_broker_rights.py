@@ -17,6 +17,7 @@ from tally.deploy import migrate
 from tally.schemas.notices import Acknowledged
 from tally.schemas.numbers import Number
 from tally.schemas.sources import READERS
+from tally.schemas.topics import CHANGELOGS, DEAD_LETTERS
 from tally.simulator.records import RawRecord
 from tally.streams.ami.pbx import Pbx
 from tally.streams.ami.sink import open_sink
@@ -46,8 +47,9 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(600)]
 
 EXIT_SECONDS = 60.0
 EXIT_CODE = 70
-AT_ONCE = 4
+AT_ONCE = 2
 """Tries side by side: each waits for the brokers most of the time."""
+TRY_SECONDS = 120.0
 UNDECLARED = "c-"
 """Prefix of topics that nobody has declared."""
 COMMANDS = (
@@ -103,8 +105,7 @@ async def test_the_listed_rights_do_and_each_of_them_is_used(tmp_path: Path, dat
             await guarded.says(tmp_path / "raw.log", "audit --raw", "audit", "--raw")
         found = decisions(kafka)
 
-    refused = [one for one in found if not one.is_allowed]
-    assert refused == []
+    assert sorted(f"{one.user}: {one.right}" for one in found if not one.is_allowed) == []
     used = {(one.user, prefix_of(one.right)) for one in found}
     needless = [
         f"{who}: {right}"
@@ -242,6 +243,7 @@ async def test_each_right_that_is_taken_away_stops_something_that_says_so(
     async with guarded_brokers(tmp_path) as kafka:
         guarded, undeclared = Guarded(kafka, database), Guarded(kafka, database, UNDECLARED)
         await topics.declare(guarded.settings)
+        await fill(guarded.settings)
         await make_unfit(guarded.settings)
         taken = [
             *each_taken(guarded, PROCESSES, lambda right: right.operation is not Operation.CREATE),
@@ -300,12 +302,23 @@ def each_taken(guarded: Guarded, whos: Iterable[str], which: Callable[[Right], b
 async def said_without(taken: Taken, gate: asyncio.Semaphore) -> str:
     """Do what needs the right that was taken away, as a command would; return what is said."""
     settings = load(taken.guarded.as_user(taken.user))
-    async with gate, asyncio.timeout(60):
+    async with gate, asyncio.timeout(TRY_SECONDS):
         try:
             await TRIES[taken.who](settings, taken.right, taken.who)
         except Exception as error:
             return describe(await at_brokers.explained(settings, taken.who, error))
     return "nothing failed"
+
+
+async def fill(settings: Settings) -> None:
+    """Put something into the topics that commands read: nothing is fetched from an empty one."""
+    await numbers.set_number(settings, "100", Number("t1"))
+    await managing.add(settings, ("read",), ("t1",), 1)
+    await deployment._write(settings, {"1" * 32: b"1"})
+    names = settings.names
+    async with settings.kafka.producer() as producer:
+        for topic in (names.raw(DEAD_LETTERS), names.facts, *map(names.changelog, CHANGELOGS)):
+            await producer.send_and_wait(topic, b"", key=b"k")
 
 
 async def make_unfit(settings: Settings) -> None:
