@@ -5,7 +5,6 @@ records out of the queue, unless they are on their way already.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import cycle
 from typing import Protocol
@@ -81,19 +80,23 @@ class _Part:
 
 
 class _Queue:
-    """The parts of one topic that no sender has taken yet."""
+    """The parts of one topic that no sender has taken yet, and nobody has given up."""
 
     def __init__(self) -> None:
-        self._parts: deque[_Part] = deque()
+        self._parts: dict[_Part, None] = {}
         self._filled = asyncio.Event()
         self.senders_at_work = 0
 
     def put(self, part: _Part) -> None:
-        self._parts.append(part)
+        self._parts[part] = None
         self._filled.set()
 
+    def drop(self, part: _Part) -> None:
+        """Forget a part that was given up: while the brokers are away no sender takes any."""
+        self._parts.pop(part, None)
+
     async def next_parts(self) -> list[_Part]:
-        """Return the first parts, one or as many as a batch holds, without those that were given up.
+        """Return the first parts, one or as many as a batch holds.
 
         Where nothing is under way a part waits for no other.
         """
@@ -103,11 +106,13 @@ class _Queue:
                 await asyncio.sleep(LINGER_SECONDS)
             taken: list[_Part] = []
             size_bytes = 0
-            while self._parts and (not taken or size_bytes + self._parts[0].size_bytes <= BATCH_BYTES):
-                part = self._parts.popleft()
-                if not part.future.done():
-                    taken.append(part)
-                    size_bytes += part.size_bytes
+            for part in self._parts:
+                if taken and size_bytes + part.size_bytes > BATCH_BYTES:
+                    break
+                taken.append(part)
+                size_bytes += part.size_bytes
+            for part in taken:
+                del self._parts[part]
             if not self._parts:
                 self._filled.clear()
             if taken:
@@ -152,6 +157,7 @@ class Publishing:
                 await (parts[0].future if len(parts) == 1 else asyncio.gather(*(one.future for one in parts)))
         finally:
             for part in parts:
+                self._queues[topic].drop(part)
                 part.future.cancel()
 
     async def run(self) -> None:

@@ -13,7 +13,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResp
 from aiokafka.protocol.api import Request, RequestStruct
 
 from tally.streams.operations import topics, unreached
-from tally.streams.operations.rights_needed import Right, rights_of
+from tally.streams.operations.rights_needed import IMPLIED, Operation, Right, rights_of
 from tally.streams.runtime.exit import RIGHTS, Unavailable
 from tally.streams.settings import Settings
 from tally.tables.kafka.layouts import allowed_on_topics
@@ -21,6 +21,8 @@ from tally.tables.kafka.layouts import allowed_on_topics
 DEADLINE_SECONDS = 30.0
 NOT_SAID = -(1 << 31)
 """The answer of a broker that does not report the allowed operations."""
+SHOWING = (Operation.DESCRIBE, *IMPLIED[Operation.DESCRIBE])
+"""Whoever may do one of these sees a topic."""
 
 
 class RightsMissing(Unavailable):
@@ -32,7 +34,8 @@ def lacking(
 ) -> list[Right]:
     """Return the missing rights; one that a broker does not report counts as granted. Pure.
 
-    Allowed operations are a bit set, one bit for each operation. Of transactional ids brokers report nothing.
+    Allowed operations are a bit set, one bit for each operation. Of transactional ids brokers report nothing,
+    and of a topic that this user may not see only that: then what would let it see the topic is missing.
     """
     allowed = {"topic": on_topics, "group": on_groups}
     return [
@@ -42,8 +45,10 @@ def lacking(
     ]
 
 
-def _allows(bits: int, operation: int) -> bool:
-    return bits == NOT_SAID or bool(bits >> operation & 1)
+def _allows(bits: int, operation: Operation) -> bool:
+    if bits == NOT_SAID:
+        return True
+    return operation not in SHOWING if bits == 0 else bool(bits >> operation & 1)
 
 
 async def missing(settings: Settings, who: Iterable[str]) -> list[Right]:

@@ -1,16 +1,26 @@
 """Laws of publishing: done means safe, a lost connection is replaced, nobody waits for another's failure."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from tally.streams.gateway.publishing import BATCH_BYTES, Publishing, Record, TooLargeForBrokers, in_parts
+from tally.streams.gateway.publishing import (
+    BATCH_BYTES,
+    SENDERS,
+    Publishing,
+    Record,
+    TooLargeForBrokers,
+    in_parts,
+)
 
 TOPIC = "webhook-events"
 SECONDS = 5.0
+GIVEN_UP = 40
 
 
 class Brokers:
@@ -92,6 +102,24 @@ async def test_who_gave_up_is_not_published_later() -> None:
         brokers.is_away = False
         await publish(b"after")
     assert brokers.safe == [b"after"]
+
+
+@pytest.mark.asyncio
+async def test_what_was_given_up_is_forgotten_while_brokers_are_away() -> None:
+    brokers = Brokers()
+    brokers.is_away = True
+    async with publishing(brokers) as publish:
+        tracemalloc.start()
+        try:
+            for number in range(GIVEN_UP):
+                with pytest.raises(TimeoutError):
+                    await publish(bytes([number]) * BATCH_BYTES, within_seconds=0.005)
+            gc.collect()  # a time-out of a task is in a cycle with it
+            held_bytes, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    # Each sender holds what it has taken.
+    assert held_bytes < (SENDERS + 2) * BATCH_BYTES
 
 
 @pytest.mark.asyncio
