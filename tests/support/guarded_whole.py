@@ -15,11 +15,13 @@ from tests.support.ami_server import SECRET as AMI_SECRET
 from tests.support.ami_server import AmiServer, Plan, ami_server, events
 from tests.support.gateway import Gateway, gateway
 from tests.support.guarded_kafka import GuardedKafka, allow, make_users
-from tests.support.keys import SHOWN, put_key
+from tests.support.keys import SHOWN, answers_of, put_key
 from tests.support.workers import WorkerProcess, environment_of, said, tally_process
 
 PREFIX = "w-"
 BURST = events("ast22__campaign-burst-10")
+READY_SECONDS = 150.0
+"""For as many workers as there are roles, on as few cores as there may be."""
 POSTED = {
     "campaigns": [{"tenant": "t1", "campaign": "c1", "name": "November", "time": 1_795_350_900_000}],
     "send-results": [
@@ -124,6 +126,8 @@ async def whole(
         await closing.enter_async_context(tally_process(collector, folder / "ami.log", "ami"))
         door = await closing.enter_async_context(gateway(guarded.as_user("gateway"), folder / "gateway.log"))
         running = Running(workers, door, server)
+        async with answers_of(running.view) as answers:
+            await answers.wait_until_ready(READY_SECONDS)
         await running.view.ready()
         await door.ready()
         yield running

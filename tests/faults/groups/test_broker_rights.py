@@ -277,7 +277,12 @@ class Taken(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """What has to be said. Of transactional ids brokers say no more than that one is refused."""
+        """What has to be said.
+
+        Of transactional ids and of topics that are not there brokers say no more than that one is refused.
+        """
+        if self.right.operation is Operation.CREATE:
+            return f"could not declare {self.right.name}: TopicAuthorizationFailedError"
         if self.right.kind == "transactional id":
             return "grant Write and Describe on this transactional id"
         return f"{self.user} lacks {self.right}"
