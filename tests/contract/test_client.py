@@ -1,6 +1,5 @@
 """The client of examples/ asks what the descriptions say, in the form that they say."""
 
-import importlib.util
 import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from tally.streams.gateway import described
 from tally.streams.web import routes
 from tally.streams.web.openapi import JSON, Json
+from tests.support.client import load_client
 from tests.support.described import Described
 
 EXAMPLES = Path(__file__).parents[2] / "tally" / "schemas" / "examples"
@@ -42,12 +42,7 @@ def events(topic: str) -> Iterable[Json]:
 
 @pytest.fixture
 def module() -> Any:
-    spec = importlib.util.spec_from_file_location("client", EXAMPLES.parents[2] / "examples" / "client.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return load_client()
 
 
 @pytest.mark.parametrize("name", CALLS)
