@@ -21,7 +21,7 @@ NEED_PYTHON = "$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
 	install one, or say where it is: make PYTHON=/path/to/python3.12" | tr -s '\t ' ' ' >&2; exit 2; }
 COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --only-binary :all:
 
-.PHONY: help anew demo test asterisk faults outage certificate bench gateway-bench lint up docs lock clean
+.PHONY: help anew demo test fuzz asterisk faults outage certificate bench gateway-bench lint up docs lock clean
 
 help: ## list the targets
 	@( $(NEED_PYTHON) ) || true
@@ -33,6 +33,9 @@ demo: $(READY) ## run the main job on embedded Kafka and Postgres, with a kill -
 test: $(READY) lint ## lint, types, import direction, docs and tests, on real Kafka and Postgres (not: faults, asterisk)
 	$(BIN)/pytest -m alone --ignore=tests/asterisk --ignore=tests/faults/groups
 	$(BIN)/pytest -m "not alone" -n 3 --dist worksteal --ignore=tests/asterisk --ignore=tests/faults/groups
+
+fuzz: $(READY) ## ten minutes of made-up requests against a worker and a gateway, by their own descriptions
+	FUZZED_SECONDS=300 $(BIN)/pytest tests/integration/test_fuzzed.py
 
 asterisk: $(READY) ## calls of real Asterisk releases, fetched into the user's cache by the machine's apt
 	@$(BIN)/python -m tests.asterisk.fetch

@@ -12,8 +12,10 @@ import pytest_asyncio
 
 from tally.schemas.bounds import MIB
 from tally.schemas.sources import key_of
+from tally.streams.gateway import described
 from tally.streams.keys import managing
 from tally.streams.settings import load
+from tests.support.described import Described
 from tests.support.gateway import Gateway, gateway, records_of
 from tests.support.keys import PRESENTED, SHOWN, put_key
 from tests.support.servers import Kafka
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.asyncio
 
 NO_POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
 PATH = "/v1/tenants/t1/send-results"
+DESCRIBED = Described(described.description().document)
 ARRAY = SHOWN | {"Content-Type": "application/json"}
 LINES = SHOWN | {"Content-Type": "application/x-ndjson"}
 
@@ -59,8 +62,11 @@ def array(*items: dict[str, Any]) -> bytes:
 
 
 async def posted(running: Gateway, body: bytes, headers: dict[str, str], path: str = PATH) -> tuple[int, Any]:
+    """Post a body, and hold the answer against the description of the gateway."""
     async with running.http.post(running.url + path, data=body, headers=headers) as response:
-        return response.status, await response.json()
+        answer = await response.read()
+    DESCRIBED.check("POST", path.partition("?")[0], response.status, response.headers, answer)
+    return response.status, json.loads(answer)
 
 
 async def test_all_items_are_in_the_topic_as_they_came(running: Gateway) -> None:

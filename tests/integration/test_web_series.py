@@ -19,7 +19,7 @@ from tally.tables.postgres.breakdown import WAYS
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.keys import SHOWN
 from tests.support.servers import Kafka
-from tests.support.web_api import Api
+from tests.support.web_api import DESCRIBED, Api
 from tests.support.workers import WorkerProcess, environment_of, workers
 
 ZONES = ("UTC", "Europe/Amsterdam", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
@@ -58,10 +58,13 @@ class Asked:
         self._since = datetime.now(UTC)
 
     async def get(self, path: str, query: dict[str, str] | None = None) -> Answer:
+        """Return an answer that is as the description says."""
         async with self._http.get(f"{self._url}{path}?{urlencode(query or {})}") as response:
-            answer: Answer = await response.json()
-            assert response.status == 200, answer
-            return answer
+            body = await response.read()
+        DESCRIBED.check("GET", response.url.raw_path, response.status, response.headers, body)
+        assert response.status == 200, body
+        answer: Answer = orjson.loads(body)
+        return answer
 
     async def live(self, path: str, query: dict[str, str]) -> Answer:
         """Ask until Postgres has everything that was there when this client came."""

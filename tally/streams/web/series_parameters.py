@@ -33,9 +33,10 @@ from tally.tables.postgres.series import ATTRIBUTIONS, GROUPED, Attribution, Gro
 COMPARED = "previous_period"
 MOST_COUNTERS = 100
 DAY_OR_INSTANT = Annotated[
-    str, Meta(extra_json_schema={"anyOf": [{"format": "date"}, {"format": "date-time"}]})
+    str,
+    Meta(extra_json_schema={"anyOf": [{"format": "date"}, {"format": "date-time"}, {"pattern": "^[0-9]+$"}]}),
 ]
-DAY_EXPECTED = "a date, or an instant with a zone"
+DAY_EXPECTED = "a date, or an instant: unix milliseconds, or RFC 3339 with a zone"
 TIMEZONE = Parameter("timezone", str, "a name of IANA's list; UTC if not given", "an IANA name")
 COUNTER = Parameter(
     "counter", str, "numbers; all that are told if not given", "names", MOST_COUNTERS, has_commas=True
