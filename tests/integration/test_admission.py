@@ -1,6 +1,7 @@
 """Nobody is let in without a key, under a foreign name, or for another tenant, whatever the address."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -48,7 +49,9 @@ def targets(tenant: str) -> Iterator[str]:
 
 async def test_the_router_has_no_address_without_a_rule(api: Api) -> None:
     assert api.paths == {*NEEDED, *WITHOUT_KEY}, "a new address needs a rule: what it asks of a key"
-    assert set(WITHOUT_KEY) == {"/", "/c/{campaign}", "/wall", "/pages/{file}"}, "listed in docs/security.md"
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    for path in WITHOUT_KEY:
+        assert f"`{path}`" in page, f"{path} needs no key: docs/security.md must list it"
 
 
 async def test_without_a_valid_key_every_address_and_method_is_401_and_says_the_same(api: Api) -> None:
