@@ -30,7 +30,7 @@ from tally.tables.postgres.columns import CELLED, SUMMED
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.kind import columns_of
 from tally.tables.postgres.moment import MomentReader
-from tally.tables.postgres.rollups import ROLLUPS
+from tally.tables.postgres.rollups import OF_CELLS, Rollup
 
 TEMPLATES, NUMBERS, MARKETS = 50, 5, 20
 PARTITIONS = 2
@@ -84,30 +84,20 @@ FROM tally.cells GROUP BY generation, tenant, campaign, template_name, template_
 """  # noqa: S608
 
 
-def _sums(table: str, key: dict[str, str]) -> str:
-    names, parts = columns_of(tuple(key)), columns_of(tuple(key.values()))
+def _sums(rollup: Rollup) -> str:
+    """Return the SQL that makes a roll-up of the cells that are there."""
+    by_number = f"(extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS})"
+    parts = columns_of([sql.replace("quarter", by_number) for sql in rollup.key.values()])
     return f"""
-INSERT INTO {table} (generation, partition, {names}, {columns_of(SUMMED)})
-SELECT generation, partition, {parts}, {columns_of([f"sum({name})" for name in SUMMED])}
+INSERT INTO {rollup.name} (
+    generation, partition, {columns_of(tuple(rollup.key))}, {columns_of(tuple(rollup.values))}
+)
+SELECT generation, partition, {parts}, {columns_of(tuple(rollup.values.values()))}
 FROM tally.cells GROUP BY generation, partition, {parts}
 """  # noqa: S608
 
 
-FILLS = (
-    FILL_ROWS,
-    _sums("tally.cell_sums", {name: name for name in ("tenant", "campaign", "quarter", "grain")}),
-    *(
-        _sums(
-            rollup.name,
-            {
-                name: sql.replace("quarter", f"(extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS})")
-                for name, sql in rollup.key.items()
-            },
-        )
-        for rollup in ROLLUPS
-    ),
-    "ANALYZE",
-)
+FILLS = (FILL_ROWS, *map(_sums, OF_CELLS), "ANALYZE")
 
 
 async def fill(postgres: asyncpg.Connection) -> None:

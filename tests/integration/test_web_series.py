@@ -1,6 +1,8 @@
 """Numbers over time on a real worker: in every zone and grouping they are what the campaign counts."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ import orjson
 import pytest
 
 from tally.schemas.counters import ACTIVITY
+from tally.simulator.records import SEND_RESULTS, RawRecord
 from tally.tables.postgres.breakdown import WAYS
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.keys import SHOWN
@@ -66,8 +69,12 @@ class Asked:
         answer: Answer = orjson.loads(body)
         return answer
 
+    def renew(self) -> None:
+        """Wait from now on for what is there at this moment."""
+        self._since = datetime.now(UTC)
+
     async def live(self, path: str, query: dict[str, str]) -> Answer:
-        """Ask until Postgres has everything that was there when this client came."""
+        """Ask until Postgres has everything that was there when this client came, or renewed."""
         for _ in range(60):
             answer = await self.get(path, query)
             receipt = answer["receipt"]
@@ -114,6 +121,7 @@ async def test_numbers_over_time_are_those_of_the_campaign_in_every_zone_and_gro
         accepted = [await _check_campaign(asked, campaign) for campaign in campaigns]
         tenant = await asked.live("/series", {**WHOLE, "counter": "accepted"})
         assert tenant["totals"] == {"accepted": sum(accepted)}
+        await _check_minutes(asked, environment, worker)
         operators = (await asked.get("/operators"))["operators"]
         assert operators
         for one in operators:
@@ -141,6 +149,39 @@ async def _check_campaign(asked: Asked, campaign: str) -> int:
         if days := await asked.days(zone, campaign):
             await _check_days(asked, f"{path}/series", zone, days)
     return int(right.get("accepted", 0))
+
+
+async def _check_minutes(asked: Asked, environment: dict[str, str], worker: WorkerProcess) -> None:
+    """Send messages of now, and find each in its minute."""
+    now_ms = time.time_ns() // 1_000_000
+    ages = (0, 60, 60, 3 * 60, 3_500, 47 * 3_600)
+    await publish(environment, [_sent_at(now_ms - seconds * 1000, nth) for nth, seconds in enumerate(ages)])
+    await counted(worker)
+    asked.renew()
+    right = Counter((now_ms // 1000 - seconds) // 60 * 60 for seconds in ages)
+    for hours, minutes in ((48, None), (1, 60)):
+        since_s = now_ms // 60_000 * 60 - hours * 3_600 + 120
+        span = {} if minutes else {"from": str(since_s * 1000)}
+        answer = await asked.live("/campaigns/minutes/series", {"interval": "minute", **span})
+        shown = {
+            int(datetime.fromisoformat(one["from"]).timestamp()): one["counters"]["accepted"]
+            for one in answer["buckets"]
+        }
+        assert {at_s: n for at_s, n in shown.items() if n} == {
+            at_s: n for at_s, n in right.items() if at_s in shown
+        }
+        assert len(shown) >= 60
+    by_quarter = await asked.live("/campaigns/minutes/series", {"attribution": "event", "interval": "hour"})
+    assert by_quarter["totals"]["accepted"] == len(ages)
+
+
+def _sent_at(at_ms: int, nth: int) -> RawRecord:
+    sent = {
+        **{"tenant": TENANT, "channel": "whatsapp", "campaign": "minutes", "outcome": "accepted"},
+        **{"contact": {"id": f"m{nth}", "phone": f"551199999{nth:04}"}, "phone_number_id": "106540352242922"},
+        **{"message_id": f"wamid.minutes{nth}", "time": at_ms},
+    }
+    return RawRecord(SEND_RESULTS, None, orjson.dumps(sent))
 
 
 async def _check_breakdowns(asked: Asked, campaign: str) -> None:
