@@ -23,6 +23,7 @@ _OLDEST = (
     f"to_timestamp(floor(extract(epoch FROM now() - interval '{REMOVED_HOURS} hours') / {QUARTER_SECONDS})"
     f" * {QUARTER_SECONDS})"
 )
+_SAME = " AND ".join(f"each.{name} = held.{name}" for name in _KEY)
 _AT = f"to_timestamp((sent.quarter * {QUARTER_MINUTES} + one.minute) * {MINUTE_SECONDS})"
 REPLACE_MINUTES = f"""
 WITH sent AS MATERIALIZED (
@@ -33,20 +34,31 @@ WITH sent AS MATERIALIZED (
     FROM sent CROSS JOIN LATERAL jsonb_to_recordset(minutes)
         AS one (minute integer, {columns_of([f"{name} {kind}" for name, kind in ACTIVE.items()])})
     WHERE begins >= {_OLDEST}
+), held AS MATERIALIZED (
+    SELECT minutes.ctid AS place, minutes.*
+    FROM sent JOIN {TABLE} AS minutes
+        ON minutes.generation = $1 AND minutes.partition = $2
+        AND {" AND ".join(f"minutes.{name} = sent.{name}" for name in _NAMED)}
+        AND minutes.minute >= begins AND minutes.minute < begins + interval '{QUARTER_SECONDS} seconds'
 ), gone AS (
-    DELETE FROM {TABLE} AS held USING sent
-    WHERE held.generation = $1 AND held.partition = $2
-        AND {" AND ".join(f"held.{name} = sent.{name}" for name in _NAMED)}
-        AND held.minute >= begins AND held.minute < begins + interval '{QUARTER_SECONDS} seconds'
-        AND NOT EXISTS (SELECT FROM each WHERE {" AND ".join(f"each.{name} = held.{name}" for name in _KEY)})
+    DELETE FROM {TABLE} WHERE ctid = ANY (ARRAY(
+        SELECT place FROM held WHERE NOT EXISTS (SELECT FROM each WHERE {_SAME})
+    ))
 ), old AS (
     DELETE FROM {TABLE} WHERE generation = $1 AND partition = $2 AND minute < {_OLDEST}
 )
 INSERT INTO {TABLE} AS held (generation, partition, epoch, {columns_of(_KEY)}, {_COUNTED})
-SELECT $1, $2, $3, {columns_of(_KEY)}, {_COUNTED} FROM each ORDER BY {columns_of(_KEY)}
+SELECT $1, $2, $3, {columns_of(_KEY)}, {_COUNTED} FROM each
+WHERE NOT EXISTS (
+    SELECT FROM held WHERE {_SAME} AND held.epoch = $3
+        AND ({columns_of(tuple(ACTIVE), "held.")}) = ({columns_of(tuple(ACTIVE), "each.")})
+)
+ORDER BY {columns_of(_KEY)}
 ON CONFLICT (generation, partition, {columns_of(_KEY)}) DO UPDATE
 SET {columns_of([f"{name} = excluded.{name}" for name in ACTIVE])}, epoch = excluded.epoch
-WHERE ({columns_of(("epoch", *ACTIVE), "held.")})
-    IS DISTINCT FROM ({columns_of(("epoch", *ACTIVE), "excluded.")})
 """  # noqa: S608 - names of the registry are put into the text
-"""Replace the minutes of the cells that are sent; a cell that is gone has none."""
+"""Replace the minutes of the cells that are sent; a cell that is gone has none.
+
+Minutes that stay as they are, which most do, are left out before the insertion: a conflict would lock each of
+them, and write that to the log of Postgres, once a second.
+"""
