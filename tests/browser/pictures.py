@@ -18,9 +18,11 @@ from playwright.async_api import Page, async_playwright
 from tally.agents.clock import unix_ms
 from tally.deploy import migrate
 from tally.deploy.local import LocalPostgres
+from tally.schemas.rates.reading import read_card
+from tally.streams.operations import rates
 from tests.browser.conftest import CHROMIUM
 from tests.support.keys import PRESENTED
-from tests.support.page_cells import Sunk
+from tests.support.page_cells import CARD, Sunk
 from tests.support.page_worlds import HOSTILE, TENANT, fill, move
 from tests.support.servers import execute
 from tests.support.web_api import Api, serving
@@ -62,6 +64,7 @@ def everything(number: int) -> Iterator[Shot]:
 async def world(dsn: str, number: int) -> AsyncIterator[Api]:
     """Serve so many campaigns, as of now."""
     migrate.up(dsn)
+    await rates.load(dsn, read_card(CARD))
     rng = random.Random(20)
     async with serving(debug=False, dsn=dsn) as api:
         api.now_ms = unix_ms()

@@ -1,6 +1,7 @@
 """Panels come from Postgres: their numbers are the API's, and they say how old they are and what is wrong."""
 
 import asyncio
+import json
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,8 +16,10 @@ from playwright.async_api import Page, Response, expect
 from tally.agents.clock import unix_ms
 from tally.agents.view.model import View
 from tally.deploy import migrate
-from tests.browser.reading import path_of, rows, show, told
-from tests.support.page_cells import Sunk
+from tally.schemas.rates.reading import read_card
+from tally.streams.operations import rates
+from tests.browser.reading import path_of, rows, show, told, whole
+from tests.support.page_cells import CARD, Sunk
 from tests.support.page_worlds import HOSTILE, MadeUp, fill
 from tests.support.servers import Postgres, empty_database
 from tests.support.web_api import NO_POSTGRES, Api, serving
@@ -39,6 +42,7 @@ def filled(postgres: Postgres) -> Iterator[str]:
     """A database that holds the made-up campaigns of these tests."""
     with empty_database(postgres) as dsn:
         migrate.up(dsn)
+        asyncio.run(rates.load(dsn, read_card(CARD)))
         asyncio.run(Sunk(dsn).write(made_up(View(2))))
         yield dsn
 
@@ -141,6 +145,43 @@ async def test_shares_at_the_same_age_are_the_apis_with_the_band_of_earlier_camp
         assert band["p25"] is not None
         said = f"half lay between {100 * band['p25']:.1f} % and {100 * band['p75']:.1f} %"
         await expect(panel.locator(".close")).to_contain_text(said)
+
+
+@pytest.mark.asyncio
+async def test_what_a_campaign_costs_is_the_apis_to_the_millionth(page: Page, filled: str) -> None:
+    async with campaigns_in(filled) as api:
+        await show(page, api, path_of(WHATSAPP))
+        panel = page.locator(".cost")
+        for by in ("template", "number", "rate", "market"):
+            async with page.expect_response(asks("/cost", group_by=by)) as answered:
+                # The page begins with countries.
+                await panel.get_by_label("Cost by").select_option(by)
+            answer = await (await answered.value).json()
+            right = {
+                json.dumps(one[by], separators=(",", ":"), ensure_ascii=False): one["cost_micros"]
+                for one in answer["groups"]
+            }
+            assert sum(right.values()) == answer["total"]["cost_micros"] > 0
+
+            async def drawn() -> dict[str, int]:
+                found: dict[str, int] = await panel.locator("tr[data-group]").evaluate_all(
+                    "all => Object.fromEntries(all.map(row => "
+                    "[row.dataset.group, Number(row.querySelector('[data-micros]').dataset.micros)]))"
+                )
+                return found
+
+            await eventually(drawn, right)
+        total = answer["total"]
+        big = panel.locator(".big [data-micros]")
+        assert await big.get_attribute("data-micros") == str(total["cost_micros"])
+        assert await big.inner_text() == f"≥ €{total['cost_micros'] / 1e6:,.2f}", "India has no price"
+        for name in ("delivered", "priced", "free", "unpriced"):
+            assert whole(await panel.locator(f"[data-cost='{name}']").inner_text()) == total[name]
+        by_template = (await told(api, f"/campaigns/{quote(WHATSAPP)}/cost", group_by="template"))["groups"]
+        for one in by_template:
+            name = json.dumps([one["template"]["name"], one["template"]["language"]], separators=(",", ":"))
+            row = page.locator(f"tr[data-template='{name}'] [data-micros]")
+            assert await row.get_attribute("data-micros") == str(one["cost_micros"])
 
 
 @pytest.mark.asyncio

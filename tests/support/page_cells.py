@@ -17,6 +17,12 @@ from tests.support.page_worlds import TENANT, MadeUp
 from tests.support.sink_doubles import progress
 
 GENERATION = 3
+CARD = b"""\
+effective_from,currency,market,category,rate
+2025-01-01,EUR,NL,marketing,0.1323
+2025-01-01,EUR,BR,marketing,0.0517
+"""
+"""Of made-up prices, without one for India."""
 NUMBERS = ("15550001111", "15550002222")
 MARKETS = ("NL", "BR", "IN", "")
 
