@@ -30,6 +30,8 @@ from tests.support.web_api import Api, serving
 DOCS = Path(__file__).parents[2] / "docs" / "pages"
 WIDTHS, SCHEMES, NUMBERS = (390, 820, 1240), ("light", "dark"), (0, 1, 10, 500)
 WHATSAPP, VOICE = "campaign 006", "campaign 007"
+MANY = 100
+"""Campaigns of which Postgres is not told: it would take minutes."""
 SHOWN_MS = 4_000
 """For panels and charts, which are asked for once the page is there."""
 Shot = tuple[str, str, int, str]
@@ -60,6 +62,18 @@ def everything(number: int) -> Iterator[Shot]:
                 yield f"{name}-{number}-{width}-{scheme}", path, width, scheme
 
 
+def documented() -> Iterator[Shot]:
+    """The pictures of docs/pages; that of the wallboard is made beside its test."""
+    found = pages(10)
+    for name, page, scheme in (
+        ("campaign", "whatsapp", "light"),
+        ("campaigns", "campaigns", "dark"),
+        ("voice", "voice", "light"),
+        ("compare", "compare", "dark"),
+    ):
+        yield name, found[page], 1240, scheme
+
+
 @asynccontextmanager
 async def world(dsn: str, number: int) -> AsyncIterator[Api]:
     """Serve so many campaigns, as of now."""
@@ -71,14 +85,15 @@ async def world(dsn: str, number: int) -> AsyncIterator[Api]:
         made = fill(api.view, rng, number, api.now_ms)
         if number:
             move(api.view, made, rng, api.now_ms)
-        await Sunk(dsn, 60 if number < 100 else 8).write(made)
+        if number < MANY:
+            await Sunk(dsn, 60).write(made)
         api.catch_up_to(made.transaction)
         yield api
 
 
 async def shoot(page: Page, api: Api, shot: Shot, folder: Path, *, is_whole: bool) -> None:
     name, path, width, scheme = shot
-    await page.set_viewport_size({"width": width, "height": 900})
+    await page.set_viewport_size({"width": width, "height": 1000})
     await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     await page.goto(f"http://127.0.0.1:{api.port}{path}")
     await page.wait_for_timeout(SHOWN_MS)
@@ -96,14 +111,15 @@ async def main(folder: Path | None, chosen: tuple[str, ...]) -> None:
                 await context.add_init_script(f"sessionStorage.setItem('tally.key', '{PRESENTED.text}')")
                 page = await context.new_page()
                 for number in NUMBERS if folder else (40,):
-                    shots = [one for one in everything(number) if all(part in one[0] for part in chosen)]
+                    found = everything(number) if folder else documented()
+                    shots = [one for one in found if all(part in one[0] for part in chosen)]
                     if not shots:
                         continue
                     await execute(server.dsn, f"CREATE DATABASE world_{number}")
                     dsn = f"{server.dsn.rpartition('/')[0]}/world_{number}"
                     async with world(dsn, number) as api:
-                        for shot in shots if folder else ():
-                            await shoot(page, api, shot, folder or DOCS, is_whole=True)
+                        for shot in shots:
+                            await shoot(page, api, shot, folder or DOCS, is_whole=folder is not None)
                 await browser.close()
         finally:
             server.stop()

@@ -39,7 +39,7 @@ class Sunk:
 
     async def write(self, world: MadeUp) -> None:
         """Bring Postgres to where the world is."""
-        database = await Database.open(self._dsn, connections=1)
+        database = await Database.open(self._dsn, connections=1, deadline_seconds=120)
         try:
             writer = Writer(database, GENERATION)
             now = dict(_entries(world, self._parts))

@@ -17,6 +17,14 @@ export function money(micros, currency) {
   return new Intl.NumberFormat("en", style).format(micros / 1e6);
 }
 
+/** What something costs, and that it may be more; what nobody knows is not 0. */
+function costOf({ cost_micros: micros, priced, free, unpriced }, currency) {
+  if (unpriced && !priced && !free) return "no price";
+  return `${unpriced ? "≥ " : ""}${money(micros, currency)}`;
+}
+
+const NOTHING = { cost_micros: 0, priced: 0, free: 0, unpriced: 0 };
+
 export class Costs {
   by = "market";
   currency = null;
@@ -44,7 +52,7 @@ export class Costs {
     this.ofTemplates.show(this.#url("template"));
     const { answer } = this.ofTemplates;
     const found = answer?.groups.find(({ template }) => template.name === name && template.language === language);
-    return answer && { text: money(found?.cost_micros ?? 0, answer.currency), micros: found?.cost_micros ?? 0 };
+    return answer && { text: costOf(found ?? NOTHING, answer.currency), micros: (found ?? NOTHING).cost_micros };
   }
 
   draw(nowMs) {
@@ -63,7 +71,7 @@ export class Costs {
   #told({ currency, timezone, total, groups }) {
     const shown = [...groups].sort((a, b) => b.cost_micros - a.cost_micros).slice(0, SHOWN);
     return [
-      h("p", { class: "big" }, h("span", { "data-micros": total.cost_micros, title: `${total.cost} ${currency}` }, total.unpriced ? "≥ " : "", money(total.cost_micros, currency))),
+      h("p", { class: "big" }, h("span", { "data-micros": total.cost_micros, title: `${total.cost} ${currency}` }, costOf(total, currency))),
       h("ul", { class: "notes" }, Object.entries(EACH).map(([name, words]) => h("li", { key: name }, h("b", { "data-micros-per": name }, money(total[`micros_per_${name}`], currency)), ` ${words}`))),
       h("p", { class: "close" }, h("b", { "data-cost": "delivered" }, count(total.delivered)), " delivered = ", h("span", { "data-cost": "priced" }, count(total.priced)), " priced + ", h("span", { "data-cost": "free" }, count(total.free)), " free + ", h("span", { "data-cost": "unpriced" }, count(total.unpriced)), " without a price"),
       h(
@@ -86,7 +94,7 @@ function row(group, currency) {
     { key: named, "data-group": named },
     h("th", { scope: "row" }, h("bdi", { class: "cut" }, nameOf(group))),
     h("td", {}, h("small", {}, [priced && `${count(priced)} priced`, free && `${count(free)} free`, unpriced && `${count(unpriced)} without a price`].filter(Boolean).join(" · "))),
-    h("td", { "data-micros": micros }, money(micros, currency)),
+    h("td", { "data-micros": micros }, costOf(group, currency)),
   );
 }
 
