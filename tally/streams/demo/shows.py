@@ -10,10 +10,13 @@ from rich.console import Console
 
 import tally.simulator
 from tally.oracle.api import Answers
+from tally.schemas.rates.reading import MICROS
 from tally.streams.demo.report import titled
 
 CARD = Path(tally.simulator.__file__).parent / "rates.csv"
 """A sample card; its rates are near those of Meta's cards, and nobody's."""
+DECIMALS = 4
+"""Those of its rates."""
 BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "·"
 MOST_DAYS = 4
@@ -75,14 +78,15 @@ def markets(console: Console, title: str, counted: Iterable[Json], priced: Json)
     for group in counted:
         counters = group["counters"]
         sums = {name: sums[name] + counters[name] for name in names}
-        cost = costs.get(group["market"], {"cost": "0.00", "free": 0, "unpriced": 0})
+        cost = costs.get(group["market"], {"cost_micros": 0, "free": 0, "unpriced": 0})
         lines.add_row(group["market"] or "-", *(str(counters[name]) for name in names), *_money(cost))
     lines.add_row("all", *(str(sums[name]) for name in names), *_money(priced["total"]))
     console.print(lines)
 
 
 def _money(cost: Json) -> tuple[str, str, str]:
-    return cost["cost"], str(cost["free"]), str(cost["unpriced"])
+    # Exact: no rate of the sample card has more decimals.
+    return f"{cost['cost_micros'] / MICROS:.{DECIMALS}f}", str(cost["free"]), str(cost["unpriced"])
 
 
 def queues(console: Console, found: Iterable[Json]) -> None:

@@ -48,13 +48,15 @@ def test_a_market_without_a_cost_is_shown_as_well_and_totals_end_the_table() -> 
         {"market": "BR", "counters": {"accepted": 5, "delivered": 4, "read": 2, "replied": 1}},
         {"market": "", "counters": {"accepted": 1, "delivered": 0, "read": 0, "replied": 0}},
     ]
-    cost = {"market": "BR", "cost": "0.25", "free": 1, "unpriced": 2}
+    cost = {"market": "BR", "cost_micros": 250_000, "free": 1, "unpriced": 2}
     lines = printed(shows.markets, "Markets", counted, {"currency": "USD", "groups": [cost], "total": cost})
-    assert lines[2:] == ["BR 5 4 2 1 0.25 1 2", "- 1 0 0 0 0.00 0 0", "all 6 4 2 1 0.25 1 2"]
+    assert lines[2:] == ["BR 5 4 2 1 0.2500 1 2", "- 1 0 0 0 0.0000 0 0", "all 6 4 2 1 0.2500 1 2"]
 
 
 def test_the_sample_card_has_a_rate_for_every_market_that_is_simulated() -> None:
     card = read_card(shows.CARD.read_bytes()).card("USD")
     for market in ("BR", "MX", "US", *(market_of(f"+{prefix}80000001") for prefix in MOBILE)):
         assert market
-        assert card.micros(market, "marketing", card.changes[0])
+        rate = card.micros(market, "marketing", card.changes[0])
+        assert rate
+        assert rate % 10 ** (6 - shows.DECIMALS) == 0
