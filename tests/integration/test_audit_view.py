@@ -83,6 +83,10 @@ async def test_answers_are_what_rows_come_to_and_a_wrong_one_is_found(
         exit_code, output = await said(environment, tmp_path / "log", "audit", "--view", view.url)
         assert exit_code == 1, output
         assert "1 counters differ" in output
+        keyless = environment | {variable("api_key"): ""}
+        exit_code, output = await said(keyless, tmp_path / "keyless", "audit", "--view", worker.url)
+        assert exit_code != 0
+        assert "TALLY_API_KEY must be a key with `read` for all tenants" in " ".join(output.split())
         await audited_again_and_again(environment, view, tmp_path / "log")
     logged = (tmp_path / "log").read_text()
     assert "a counter differs" in logged
