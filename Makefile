@@ -21,7 +21,7 @@ NEED_PYTHON = "$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
 	install one, or say where it is: make PYTHON=/path/to/python3.12" | tr -s '\t ' ' ' >&2; exit 2; }
 COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --only-binary :all:
 
-.PHONY: help anew demo test fuzz asterisk faults outage certificate bench gateway-bench lint up docs lock clean
+.PHONY: help anew demo test fuzz asterisk faults outage certificate bench gateway-bench figures lint up docs lock clean
 
 help: ## list the targets
 	@( $(NEED_PYTHON) ) || true
@@ -56,6 +56,10 @@ bench: $(READY) $(PEERS)/.ready ## throughput beside Faust and quixstreams, time
 
 gateway-bench: $(READY) ## POST/s of a gateway beside a bare aiohttp app, and how late an event over it shows; 3 minutes
 	@$(BIN)/python -m bench.gateway
+
+figures: $(READY) ## queries of a year in Postgres beside their bounds, and dead tuples after an hour of events in ten minutes
+	@$(BIN)/python -m bench.query_times
+	@$(BIN)/python -m bench.dead_tuples --faster 6
 
 lint: $(READY) ## ruff, mypy strict, import direction, the lock for each Python, generated parts of the docs
 	$(BIN)/ruff check tally tests bench examples hatch_build.py

@@ -3,7 +3,7 @@
 import gc
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,6 +61,16 @@ class Tables:
         """Apply the changes of a batch."""
         for table, entries in writes.items():
             self._tables[table].update(entries)
+
+    def keys_of(self, *without: str) -> dict[str, set[bytes]]:
+        """Return the keys that are there, without those of some tables."""
+        return {table: set(entries) for table, entries in self._tables.items() if table not in without}
+
+    def drop(self, keys: Mapping[str, Iterable[bytes]]) -> None:
+        """Forget keys."""
+        for table, gone in keys.items():
+            for key in gone:
+                self._tables[table].pop(key, None)
 
 
 class InMemory(NamedTuple):

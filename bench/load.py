@@ -40,6 +40,10 @@ NUMBER, PHONE, ID, AT_S = "<number>", "<phone>", "<id>", "<at>"
 """What of a body differs from message to message, as it stands in the form of one."""
 
 
+Timed = tuple[float, int, RawRecord]
+"""When a record is published, unix seconds; a number that tells those of one moment apart; the record."""
+
+
 class Size(NamedTuple):
     """The size of a load: `messages` over campaigns of tenants, each tenant with its own business numbers."""
 
@@ -48,6 +52,9 @@ class Size(NamedTuple):
     campaigns_per_tenant: int = 5
     numbers_per_tenant: int = 4
     messages_per_second: int = 300
+    first: int = 0
+    """The number of the first message: a later part of a longer load begins later."""
+    start_s: int = START_S
 
     @classmethod
     def of_events(cls, events: float) -> "Size":
@@ -70,15 +77,20 @@ class Message(NamedTuple):
 
 def load(size: Size, seed: int) -> list[RawRecord]:
     """Return raw records in the order in which they would be published; about 3.9 a message."""
+    return [record for _, _, record in timed(size, seed)]
+
+
+def timed(size: Size, seed: int) -> list[Timed]:
+    """Return the records of a load with their times, in order."""
     rng = Random(seed)
-    timed: list[tuple[float, int, RawRecord]] = []
-    for nth in range(size.messages):
+    found: list[Timed] = []
+    for nth in range(size.first, size.first + size.messages):
         for at_s, record in _of(rng, _message(rng, size, nth)):
-            timed.append((at_s + rng.random(), len(timed), record))
+            found.append((at_s + rng.random(), len(found), record))
             if rng.random() < DUPLICATE_SHARE:
-                timed.append((at_s + DUPLICATE_LATER_S, len(timed), record))
-    timed.sort(key=lambda one: one[:2])
-    return [record for _, _, record in timed]
+                found.append((at_s + DUPLICATE_LATER_S, len(found), record))
+    found.sort(key=lambda one: one[:2])
+    return found
 
 
 def _message(rng: Random, size: Size, nth: int) -> Message:
@@ -96,7 +108,7 @@ def _message(rng: Random, size: Size, nth: int) -> Message:
         f"10654035{tenant:03d}{number:04d}",
         phone,
         "wamid." + b64encode(raw).decode(),
-        START_S + nth // size.messages_per_second,
+        size.start_s + nth // size.messages_per_second,
     )
 
 

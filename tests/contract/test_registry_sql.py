@@ -1,6 +1,7 @@
 """The counter registry and the SQL schema name the same counters, in both directions."""
 
 import asyncio
+import re
 
 import asyncpg
 import pytest
@@ -10,6 +11,7 @@ from tally.schemas.counters import API_ORDER, COUNTERS, RATES
 from tally.schemas.descriptions import FIELDS
 from tally.schemas.grains import GRAINS, KEY_COLUMNS
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES
+from tally.tables.postgres.kinds import KINDS
 
 OWN = {"generation", "partition", "epoch", "updated_at"}
 TRUST = ("first_activity", "last_activity", "updated_at", "catching_up", "withheld")
@@ -101,3 +103,14 @@ def test_the_primary_key_of_the_table_is_that_of_the_registry(migrated: str) -> 
     WHERE conrelid = 'tally.counters'::regclass AND contype = 'p'
     """
     assert execute_all(migrated, keyed) == {"generation", "partition", *KEY_COLUMNS}
+
+
+def test_every_table_that_the_sink_rewrites_has_room_on_its_pages(migrated: str) -> None:
+    rewritten = set(
+        re.findall(r"DELETE FROM tally\.(\w+)", "".join(sql for kind in KINDS for sql in kind.prunes))
+    )
+    roomy = """
+    SELECT relname FROM pg_class, unnest(reloptions) AS option
+    WHERE relnamespace = 'tally'::regnamespace AND option LIKE 'fillfactor=%'
+    """
+    assert execute_all(migrated, roomy) == rewritten | {"sink_progress", "withheld"}

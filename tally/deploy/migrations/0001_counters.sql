@@ -295,7 +295,8 @@ CREATE TABLE tally.withheld (
     epoch      bigint  NOT NULL,
     since      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (generation, partition, kind, digest)
-);
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
 COMMENT ON COLUMN tally.withheld.digest IS 'Of the key, which may be too long for an index';
 
