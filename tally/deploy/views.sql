@@ -282,6 +282,106 @@ ALTER TABLE tally.tenant_sums
     ADD COLUMN IF NOT EXISTS connects bigint,
     ADD COLUMN IF NOT EXISTS ring_no_answer bigint;
 
+ALTER TABLE tally.cell_hours
+    ADD COLUMN IF NOT EXISTS contacts bigint,
+    ADD COLUMN IF NOT EXISTS attempts bigint,
+    ADD COLUMN IF NOT EXISTS queued bigint,
+    ADD COLUMN IF NOT EXISTS accepted bigint,
+    ADD COLUMN IF NOT EXISTS failed_at_send bigint,
+    ADD COLUMN IF NOT EXISTS skipped bigint,
+    ADD COLUMN IF NOT EXISTS cancelled bigint,
+    ADD COLUMN IF NOT EXISTS duplicates bigint,
+    ADD COLUMN IF NOT EXISTS claimed_elsewhere bigint,
+    ADD COLUMN IF NOT EXISTS sent bigint,
+    ADD COLUMN IF NOT EXISTS delivered bigint,
+    ADD COLUMN IF NOT EXISTS delivered_implied bigint,
+    ADD COLUMN IF NOT EXISTS delivered_late bigint,
+    ADD COLUMN IF NOT EXISTS read bigint,
+    ADD COLUMN IF NOT EXISTS read_late bigint,
+    ADD COLUMN IF NOT EXISTS failed_after_send bigint,
+    ADD COLUMN IF NOT EXISTS failed_then_delivered bigint,
+    ADD COLUMN IF NOT EXISTS contacts_accepted bigint,
+    ADD COLUMN IF NOT EXISTS replied bigint,
+    ADD COLUMN IF NOT EXISTS replied_last_touch bigint,
+    ADD COLUMN IF NOT EXISTS replied_quoted bigint,
+    ADD COLUMN IF NOT EXISTS clicked bigint,
+    ADD COLUMN IF NOT EXISTS clicked_implied bigint,
+    ADD COLUMN IF NOT EXISTS requested bigint,
+    ADD COLUMN IF NOT EXISTS attempted bigint,
+    ADD COLUMN IF NOT EXISTS answered bigint,
+    ADD COLUMN IF NOT EXISTS busy bigint,
+    ADD COLUMN IF NOT EXISTS no_answer bigint,
+    ADD COLUMN IF NOT EXISTS rejected bigint,
+    ADD COLUMN IF NOT EXISTS unreachable bigint,
+    ADD COLUMN IF NOT EXISTS congestion bigint,
+    ADD COLUMN IF NOT EXISTS call_cancelled bigint,
+    ADD COLUMN IF NOT EXISTS call_failed bigint,
+    ADD COLUMN IF NOT EXISTS ended_unknown bigint,
+    ADD COLUMN IF NOT EXISTS answered_human bigint,
+    ADD COLUMN IF NOT EXISTS answered_machine bigint,
+    ADD COLUMN IF NOT EXISTS answered_unknown bigint,
+    ADD COLUMN IF NOT EXISTS dropped bigint,
+    ADD COLUMN IF NOT EXISTS connected_ms bigint,
+    ADD COLUMN IF NOT EXISTS talk_ms bigint,
+    ADD COLUMN IF NOT EXISTS hold_ms bigint,
+    ADD COLUMN IF NOT EXISTS queue_wait_ms bigint,
+    ADD COLUMN IF NOT EXISTS queue_joins bigint,
+    ADD COLUMN IF NOT EXISTS queue_abandoned bigint,
+    ADD COLUMN IF NOT EXISTS queue_timeouts bigint,
+    ADD COLUMN IF NOT EXISTS queue_waiting bigint,
+    ADD COLUMN IF NOT EXISTS connects bigint,
+    ADD COLUMN IF NOT EXISTS ring_no_answer bigint;
+
+ALTER TABLE tally.tenant_hours
+    ADD COLUMN IF NOT EXISTS contacts bigint,
+    ADD COLUMN IF NOT EXISTS attempts bigint,
+    ADD COLUMN IF NOT EXISTS queued bigint,
+    ADD COLUMN IF NOT EXISTS accepted bigint,
+    ADD COLUMN IF NOT EXISTS failed_at_send bigint,
+    ADD COLUMN IF NOT EXISTS skipped bigint,
+    ADD COLUMN IF NOT EXISTS cancelled bigint,
+    ADD COLUMN IF NOT EXISTS duplicates bigint,
+    ADD COLUMN IF NOT EXISTS claimed_elsewhere bigint,
+    ADD COLUMN IF NOT EXISTS sent bigint,
+    ADD COLUMN IF NOT EXISTS delivered bigint,
+    ADD COLUMN IF NOT EXISTS delivered_implied bigint,
+    ADD COLUMN IF NOT EXISTS delivered_late bigint,
+    ADD COLUMN IF NOT EXISTS read bigint,
+    ADD COLUMN IF NOT EXISTS read_late bigint,
+    ADD COLUMN IF NOT EXISTS failed_after_send bigint,
+    ADD COLUMN IF NOT EXISTS failed_then_delivered bigint,
+    ADD COLUMN IF NOT EXISTS contacts_accepted bigint,
+    ADD COLUMN IF NOT EXISTS replied bigint,
+    ADD COLUMN IF NOT EXISTS replied_last_touch bigint,
+    ADD COLUMN IF NOT EXISTS replied_quoted bigint,
+    ADD COLUMN IF NOT EXISTS clicked bigint,
+    ADD COLUMN IF NOT EXISTS clicked_implied bigint,
+    ADD COLUMN IF NOT EXISTS requested bigint,
+    ADD COLUMN IF NOT EXISTS attempted bigint,
+    ADD COLUMN IF NOT EXISTS answered bigint,
+    ADD COLUMN IF NOT EXISTS busy bigint,
+    ADD COLUMN IF NOT EXISTS no_answer bigint,
+    ADD COLUMN IF NOT EXISTS rejected bigint,
+    ADD COLUMN IF NOT EXISTS unreachable bigint,
+    ADD COLUMN IF NOT EXISTS congestion bigint,
+    ADD COLUMN IF NOT EXISTS call_cancelled bigint,
+    ADD COLUMN IF NOT EXISTS call_failed bigint,
+    ADD COLUMN IF NOT EXISTS ended_unknown bigint,
+    ADD COLUMN IF NOT EXISTS answered_human bigint,
+    ADD COLUMN IF NOT EXISTS answered_machine bigint,
+    ADD COLUMN IF NOT EXISTS answered_unknown bigint,
+    ADD COLUMN IF NOT EXISTS dropped bigint,
+    ADD COLUMN IF NOT EXISTS connected_ms bigint,
+    ADD COLUMN IF NOT EXISTS talk_ms bigint,
+    ADD COLUMN IF NOT EXISTS hold_ms bigint,
+    ADD COLUMN IF NOT EXISTS queue_wait_ms bigint,
+    ADD COLUMN IF NOT EXISTS queue_joins bigint,
+    ADD COLUMN IF NOT EXISTS queue_abandoned bigint,
+    ADD COLUMN IF NOT EXISTS queue_timeouts bigint,
+    ADD COLUMN IF NOT EXISTS queue_waiting bigint,
+    ADD COLUMN IF NOT EXISTS connects bigint,
+    ADD COLUMN IF NOT EXISTS ring_no_answer bigint;
+
 ALTER TABLE tally.cells_by_market
     ADD COLUMN IF NOT EXISTS contacts bigint,
     ADD COLUMN IF NOT EXISTS attempts bigint,
@@ -760,6 +860,10 @@ AS $$
         SELECT * FROM tally.days($3, $4, $5)
     ), span AS MATERIALIZED (
         SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), split AS MATERIALIZED (
+        SELECT DISTINCT date_trunc('hour', edge, 'UTC') AS at
+        FROM days, unnest(ARRAY[days.begins, days.ends]) AS edge
+        WHERE edge <> date_trunc('hour', edge, 'UTC')
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
@@ -813,11 +917,15 @@ AS $$
             coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer,
             coalesce(sum(failed_at_send), 0)::bigint + coalesce(sum(failed_after_send), 0)::bigint AS failed,
             coalesce(sum(accepted), 0)::bigint - coalesce(sum(delivered), 0)::bigint - coalesce(sum(failed_after_send), 0)::bigint AS in_flight
-        FROM tally.cell_sums AS held
-        WHERE held.generation = (SELECT generation FROM tally.current_generation)
-            AND held.tenant = $1 AND held.campaign = $2
-            AND held.quarter >= (SELECT span.begins[1] FROM span)
-            AND held.quarter < (SELECT span.ends FROM span)
+        FROM (
+    SELECT hour AS quarter, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects, ring_no_answer FROM tally.cell_hours
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND campaign = $2 AND hour >= (SELECT span.begins[1] FROM span) AND hour < (SELECT span.ends FROM span)
+        AND NOT EXISTS (SELECT FROM (SELECT split.at FROM split) AS split (at) WHERE at = hour)
+    UNION ALL
+    SELECT quarter, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects, ring_no_answer
+    FROM (SELECT split.at FROM split) AS split (at) JOIN tally.cell_sums ON quarter >= at AND quarter < at + interval '1 hour'
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND campaign = $2 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
+) AS held
         GROUP BY 1
     )
     SELECT
@@ -906,6 +1014,10 @@ AS $$
         SELECT * FROM tally.days($3, $4, $5)
     ), span AS MATERIALIZED (
         SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), split AS MATERIALIZED (
+        SELECT DISTINCT date_trunc('hour', edge, 'UTC') AS at
+        FROM days, unnest(ARRAY[days.begins, days.ends]) AS edge
+        WHERE edge <> date_trunc('hour', edge, 'UTC')
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
@@ -921,11 +1033,7 @@ AS $$
             sum(dropped)::bigint AS dropped,
             sum(connects)::bigint AS connects,
             sum(queue_abandoned)::bigint AS queue_abandoned
-        FROM tally.activity_sums AS held
-        WHERE held.generation = (SELECT generation FROM tally.current_generation)
-            AND held.tenant = $1 AND held.campaign = $2
-            AND held.quarter >= (SELECT span.begins[1] FROM span)
-            AND held.quarter < (SELECT span.ends FROM span)
+        FROM tally.activity_sums AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND campaign = $2 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
         GROUP BY 1
     )
     SELECT
@@ -1014,6 +1122,10 @@ AS $$
         SELECT * FROM tally.days($2, $3, $4)
     ), span AS MATERIALIZED (
         SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), split AS MATERIALIZED (
+        SELECT DISTINCT date_trunc('hour', edge, 'UTC') AS at
+        FROM days, unnest(ARRAY[days.begins, days.ends]) AS edge
+        WHERE edge <> date_trunc('hour', edge, 'UTC')
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
@@ -1067,11 +1179,15 @@ AS $$
             coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer,
             coalesce(sum(failed_at_send), 0)::bigint + coalesce(sum(failed_after_send), 0)::bigint AS failed,
             coalesce(sum(accepted), 0)::bigint - coalesce(sum(delivered), 0)::bigint - coalesce(sum(failed_after_send), 0)::bigint AS in_flight
-        FROM tally.tenant_sums AS held
-        WHERE held.generation = (SELECT generation FROM tally.current_generation)
-            AND held.tenant = $1
-            AND held.quarter >= (SELECT span.begins[1] FROM span)
-            AND held.quarter < (SELECT span.ends FROM span)
+        FROM (
+    SELECT hour AS quarter, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects, ring_no_answer FROM tally.tenant_hours
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND hour >= (SELECT span.begins[1] FROM span) AND hour < (SELECT span.ends FROM span)
+        AND NOT EXISTS (SELECT FROM (SELECT split.at FROM split) AS split (at) WHERE at = hour)
+    UNION ALL
+    SELECT quarter, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects, ring_no_answer
+    FROM (SELECT split.at FROM split) AS split (at) JOIN tally.tenant_sums ON quarter >= at AND quarter < at + interval '1 hour'
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
+) AS held
         GROUP BY 1
     )
     SELECT
@@ -1160,6 +1276,10 @@ AS $$
         SELECT * FROM tally.days($2, $3, $4)
     ), span AS MATERIALIZED (
         SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), split AS MATERIALIZED (
+        SELECT DISTINCT date_trunc('hour', edge, 'UTC') AS at
+        FROM days, unnest(ARRAY[days.begins, days.ends]) AS edge
+        WHERE edge <> date_trunc('hour', edge, 'UTC')
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
@@ -1175,11 +1295,7 @@ AS $$
             sum(dropped)::bigint AS dropped,
             sum(connects)::bigint AS connects,
             sum(queue_abandoned)::bigint AS queue_abandoned
-        FROM tally.tenant_activity_sums AS held
-        WHERE held.generation = (SELECT generation FROM tally.current_generation)
-            AND held.tenant = $1
-            AND held.quarter >= (SELECT span.begins[1] FROM span)
-            AND held.quarter < (SELECT span.ends FROM span)
+        FROM tally.tenant_activity_sums AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
         GROUP BY 1
     )
     SELECT
@@ -1221,17 +1337,17 @@ AS $$
         SELECT * FROM tally.days($4, $5, $6)
     ), span AS MATERIALIZED (
         SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), split AS MATERIALIZED (
+        SELECT DISTINCT date_trunc('hour', edge, 'UTC') AS at
+        FROM days, unnest(ARRAY[days.begins, days.ends]) AS edge
+        WHERE edge <> date_trunc('hour', edge, 'UTC')
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
             coalesce(sum(talk_ms) FILTER (WHERE grain = 'operator'), 0)::bigint AS talk_ms,
             coalesce(sum(connects) FILTER (WHERE grain = 'operator'), 0)::bigint AS connects,
             coalesce(sum(ring_no_answer) FILTER (WHERE grain = 'operator'), 0)::bigint AS ring_no_answer
-        FROM tally.cells AS held
-        WHERE held.generation = (SELECT generation FROM tally.current_generation)
-            AND held.tenant = $1 AND held.template_name = $2 AND held.template_language = $3 AND held.grain = 'operator'
-            AND held.quarter >= (SELECT span.begins[1] FROM span)
-            AND held.quarter < (SELECT span.ends FROM span)
+        FROM tally.cells AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND template_name = $2 AND template_language = $3 AND grain = 'operator' AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
         GROUP BY 1
     )
     SELECT
@@ -1263,16 +1379,16 @@ AS $$
         SELECT * FROM tally.days($3, $4, $5)
     ), span AS MATERIALIZED (
         SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), split AS MATERIALIZED (
+        SELECT DISTINCT date_trunc('hour', edge, 'UTC') AS at
+        FROM days, unnest(ARRAY[days.begins, days.ends]) AS edge
+        WHERE edge <> date_trunc('hour', edge, 'UTC')
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
             sum(connects)::bigint AS connects,
             sum(queue_abandoned)::bigint AS queue_abandoned
-        FROM tally.activity AS held
-        WHERE held.generation = (SELECT generation FROM tally.current_generation)
-            AND held.tenant = $1 AND held.queue = $2 AND held.queue <> '' AND held.campaign <> ''
-            AND held.quarter >= (SELECT span.begins[1] FROM span)
-            AND held.quarter < (SELECT span.ends FROM span)
+        FROM tally.activity AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND queue = $2 AND queue <> '' AND campaign <> '' AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
         GROUP BY 1
     )
     SELECT

@@ -13,6 +13,7 @@ import pytest
 
 from tally.deploy import migrate
 from tally.schemas.buckets import Span, buckets, day_start_s, zone_names, zone_of
+from tally.schemas.cells import QUARTER_SECONDS
 from tally.streams.operations.zones import NOT_PLACES, differing, shown
 from tally.streams.web.series import answered, within
 from tally.streams.web.series_parameters import (
@@ -25,7 +26,7 @@ from tally.streams.web.series_parameters import (
 from tally.tables.postgres import series
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.moment import MomentReader
-from tally.tables.postgres.series import Attribution, Wanted
+from tally.tables.postgres.series import HOURS, Attribution, Wanted
 from tests.support.servers import execute
 
 pytestmark = pytest.mark.asyncio
@@ -53,14 +54,20 @@ FROM unnest($1::text[]) AS name, unnest($2::date[]) AS change,
     LATERAL tally.days(name, change - 2, change + 2)
 GROUP BY name
 """
+FILLED_S = int(datetime(2025, 12, 20, tzinfo=UTC).timestamp())
 FILL = """
 INSERT INTO tally.current_generation (generation) VALUES (1) ON CONFLICT DO NOTHING;
 INSERT INTO tally.{table} (generation, tenant, quarter, partition{columns}, {counter})
 SELECT 1, 't1', quarter, nth % 2{values}, nth
-FROM generate_series('2025-12-20'::timestamptz, '{last}'::timestamptz, interval '15 minutes')
+FROM generate_series('2025-12-20+00'::timestamptz, '{last}'::timestamptz, interval '15 minutes')
     WITH ORDINALITY AS quarters (quarter, nth);
 """
 """A number of its own in each quarter hour, so that a sum tells which it is of."""
+HOURS_OF = """
+INSERT INTO tally.{hours} (generation, tenant, hour, partition{columns}, {counter})
+SELECT 1, tenant, date_trunc('hour', quarter, 'UTC'), partition{columns}, sum({counter})
+FROM tally.{table} GROUP BY tenant, 3, partition{columns};
+"""
 REST = {
     "cells": {"campaign": "", "grain": "operator", "number": "", "market": ""},
     "activity": {"campaign": "c1", "number": "n1"},
@@ -165,8 +172,19 @@ async def fill(dsn: str, one: Case, last: date) -> None:
     values = "".join(f", '{value}'" for value in one.columns.values())
     for name, value in REST.get(one.table, {}).items():
         columns, values = f"{columns}, {name}", f"{values}, '{value}'"
+    if hours := HOURS.get(one.table):
+        columns_ = "".join(f", {name}" for name in one.columns)
+        of_hours = HOURS_OF.format(hours=hours, table=one.table, counter=one.counter, columns=columns_)
+    else:
+        of_hours = ""
     named = {"table": one.table, "counter": one.counter, "columns": columns, "values": values}
-    await execute(dsn, FILL.format(**named, last=last + 10 * DAY))
+    await execute(dsn, FILL.format(**named, last=last + 10 * DAY) + of_hours)
+
+
+def summed(begins_s: int, ends_s: int) -> int:
+    """The sum of the numbers of a span's quarter hours."""
+    first, end = ((at_s - FILLED_S) // QUARTER_SECONDS + 1 for at_s in (begins_s, ends_s))
+    return sum(range(first, end))
 
 
 @cache
@@ -239,7 +257,9 @@ async def test_numbers_by_day_are_those_of_the_api(migrated: str, one: Case) -> 
                 span = (day - DAY, day + DAY)
                 right = await asked.api(one, zone, *span)
                 assert len(right) == 3
-                assert all(n for _, _, n in right)
+                assert right == [
+                    (begins_s, ends_s, summed(begins_s, ends_s)) for begins_s, ends_s, _ in right
+                ]
                 assert await asked.function(one, zone, *span) == right, (zone, day)
 
 

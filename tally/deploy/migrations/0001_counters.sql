@@ -73,7 +73,7 @@ COMMENT ON COLUMN tally.cells.quarter IS
     'The beginning of the quarter hour of the send, or of an operator''s leg';
 
 -- Sums of the cells of campaigns in one partition, to which changes are added: a campaign's own numbers and a
--- tenant's by quarter hour of the send, and a campaign's over all time by number and market and by hour of the day.
+-- tenant's by quarter hour and by hour (UTC) of the send, and a campaign's over all time by number and market and by hour of the day.
 -- A year or a breakdown reads few rows of them. The columns of counters are rendered as those of cells are.
 CREATE TABLE tally.cell_sums (
     generation bigint NOT NULL,
@@ -93,6 +93,27 @@ CREATE TABLE tally.tenant_sums (
     partition integer NOT NULL,
     epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, quarter, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE tally.cell_hours (
+    generation bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    hour timestamptz NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, hour, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE tally.tenant_hours (
+    generation bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    hour timestamptz NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, hour, partition)
 )
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
@@ -475,6 +496,8 @@ DROP TABLE tally.tenant_activity_sums;
 DROP TABLE tally.minutes;
 DROP TABLE tally.cell_sums;
 DROP TABLE tally.tenant_sums;
+DROP TABLE tally.cell_hours;
+DROP TABLE tally.tenant_hours;
 DROP TABLE tally.cells_by_market;
 DROP TABLE tally.cells_by_hour;
 DROP FUNCTION tally.withheld_of(text, text);

@@ -6,10 +6,11 @@ with `interval=day` (`streams/web/series.py`).
 
 from msgspec import Struct
 
-from tally.schemas.counters import ACTIVITY, BY_QUEUE
+from tally.schemas.counters import ACTIVITY, BY_QUEUE, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR
-from tally.tables.postgres.series import Attribution, possible, summed
+from tally.tables.postgres.series import HOURS, Attribution, by_hour, possible, summed
 
+_SPAN = ("(SELECT span.begins[1] FROM span)", "(SELECT span.ends FROM span)")
 SPAN = ("timezone text", "from_day date", "to_day date")
 
 
@@ -37,6 +38,21 @@ class DayFunction(Struct, frozen=True):
     def _arguments(self) -> tuple[str, ...]:
         return (*(f"{name} text" for name in self.subject), *SPAN)
 
+    @property
+    def _held(self) -> str:
+        """Return the SQL of the rows that are summed."""
+        where = [f"{column} = ${n}" for n, column in enumerate(self.columns, 1)]
+        where = [
+            "generation = (SELECT generation FROM tally.current_generation)",
+            *where,
+            *([self.only] if self.only else []),
+        ]
+        if hours := HOURS.get(self.table):
+            parts = tuple(dict.fromkeys(part.name for name in self.counters for part in counters_of(name)))
+            return by_hour(self.table, hours, " AND ".join(where), _SPAN, "SELECT split.at FROM split", parts)
+        where += [f"quarter >= {_SPAN[0]}", f"quarter < {_SPAN[1]}"]
+        return f"tally.{self.table} AS held WHERE {' AND '.join(where)}"
+
     def _summed(self, name: str) -> str:
         if self.attribution == "event":
             return f"sum({name})::bigint"
@@ -49,7 +65,6 @@ class DayFunction(Struct, frozen=True):
         returned = ["day date", "begins timestamptz", "ends timestamptz"]
         returned += [f"{name} bigint" for name in self.counters]
         returned += ["catching_up boolean", "withheld bigint"]
-        where = [f"{column} = ${n}" for n, column in enumerate(self.columns, 1)]
         campaign = f"${self.subject.index('campaign') + 1}" if "campaign" in self.subject else "''"
         selected = [f"coalesce(counted.{name}, 0)" for name in self.counters]
         selected.append("(SELECT coalesce(bool_or(cuts.catching_up), true) FROM tally.cuts)")
@@ -66,15 +81,15 @@ AS $$
         SELECT * FROM tally.days(${nth + 1}, ${nth + 2}, ${nth + 3})
     ), span AS MATERIALIZED (
         SELECT array_agg(days.begins ORDER BY days.begins) AS begins, max(days.ends) AS ends FROM days
+    ), split AS MATERIALIZED (
+        SELECT DISTINCT date_trunc('hour', edge, 'UTC') AS at
+        FROM days, unnest(ARRAY[days.begins, days.ends]) AS edge
+        WHERE edge <> date_trunc('hour', edge, 'UTC')
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
             {_lines([f"{self._summed(name)} AS {name}" for name in self.counters], 12)}
-        FROM tally.{self.table} AS held
-        WHERE held.generation = (SELECT generation FROM tally.current_generation)
-            AND {" AND ".join([f"held.{one}" for one in where])}{self.only and f" AND held.{self.only}"}
-            AND held.quarter >= (SELECT span.begins[1] FROM span)
-            AND held.quarter < (SELECT span.ends FROM span)
+        FROM {self._held}
         GROUP BY 1
     )
     SELECT
@@ -140,7 +155,7 @@ DAY_FUNCTIONS = (
         "activity",
         ("tenant", "queue"),
         BY_QUEUE,
-        "queue <> '' AND held.campaign <> ''",
+        "queue <> '' AND campaign <> ''",
     ),
 )
 """The condition beside the subject is that of the index by which the rows are found."""

@@ -1,4 +1,4 @@
-"""Sums of cells and of activity as SQL: by quarter hour, by market, by hour of the day. Pure.
+"""Sums of cells and of activity as SQL: by quarter hour and hour, by market, by hour of the day. Pure.
 
 A year is read from them, and a breakdown. Changes are added to them: what a cell comes to, less what its
 table holds of it, read in the same transaction before the cell is written. To sum them anew would be to read
@@ -16,7 +16,8 @@ from tally.schemas.grains import CAMPAIGN
 from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, SUMMED
 from tally.tables.postgres.kind import columns_of
 
-QUARTERS_A_DAY = 24 * 3_600 // QUARTER_SECONDS
+QUARTERS_AN_HOUR = 3_600 // QUARTER_SECONDS
+QUARTERS_A_DAY = 24 * QUARTERS_AN_HOUR
 
 
 class Rollup(Struct, frozen=True):
@@ -71,6 +72,9 @@ _COUNTED = {name: _of_campaign(name) for name in SUMMED}
 _ACTIVE = {name: f"sum({name})" for name in ACTIVE}
 CELL_SUMS = Rollup("tally.cell_sums", "tally.cells", _CAMPAIGN | _QUARTER, _COUNTED, is_sparse=True)
 TENANT_SUMS = Rollup("tally.tenant_sums", "tally.cells", _TENANT | _QUARTER, _COUNTED, is_sparse=True)
+_HOUR = {"hour": f"to_timestamp(quarter / {QUARTERS_AN_HOUR} * 3600)"}
+CELL_HOURS = Rollup("tally.cell_hours", "tally.cells", _CAMPAIGN | _HOUR, _COUNTED, is_sparse=True)
+TENANT_HOURS = Rollup("tally.tenant_hours", "tally.cells", _TENANT | _HOUR, _COUNTED, is_sparse=True)
 BY_MARKET = Rollup(
     "tally.cells_by_market",
     "tally.cells",
@@ -94,7 +98,7 @@ change of clocks."""
 ACTIVITY_SUMS = Rollup("tally.activity_sums", "tally.activity", _CAMPAIGN | _QUARTER, _ACTIVE)
 TENANT_ACTIVITY_SUMS = Rollup("tally.tenant_activity_sums", "tally.activity", _TENANT | _QUARTER, _ACTIVE)
 
-OF_CELLS = (CELL_SUMS, TENANT_SUMS, BY_MARKET, BY_HOUR)
+OF_CELLS = (CELL_SUMS, TENANT_SUMS, CELL_HOURS, TENANT_HOURS, BY_MARKET, BY_HOUR)
 OF_ACTIVITY = (ACTIVITY_SUMS, TENANT_ACTIVITY_SUMS)
 ROLLUPS = OF_CELLS + OF_ACTIVITY
 

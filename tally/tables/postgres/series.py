@@ -24,6 +24,9 @@ GROUPED: Mapping[GroupBy, tuple[str, ...]] = {
     "market": ("market",),
 }
 """The columns that tell groups apart."""
+HOURS: Mapping[str, str] = {"cell_sums": "cell_hours", "tenant_sums": "tenant_hours"}
+"""The sums by hour of each table of sums by quarter hour that has any."""
+_BEGINS = "($2::timestamptz[])[1]"
 _FINE = ("cells", "activity", "minutes")
 """The tables that have more than sums of campaigns."""
 MOST_POINTS = MOST_BUCKETS + 1
@@ -75,7 +78,7 @@ def _tells(counter: Any, grain: Grain) -> bool:
 
 
 def query(wanted: Wanted) -> tuple[str, list[Any]]:
-    """Return the SQL of a series, and its arguments from $4 on.
+    """Return the SQL of a series, and its arguments from $4 on; sums by hour have `split_hours` as the last.
 
     $1 is the generation, $2 a list of the beginnings of buckets, $3 the end of the last one. At most
     `MOST_POINTS` points are read.
@@ -87,12 +90,34 @@ def query(wanted: Wanted) -> tuple[str, list[Any]]:
     at = "minute" if wanted.is_by_minute else "quarter"
     columns = ", ".join((f"width_bucket({at}, $2::timestamptz[]) - 1 AS nth", *grouped))
     keys = ", ".join(str(nth) for nth in range(1, 2 + len(grouped)))
-    sql = (
-        f"SELECT {columns}, {sums} FROM tally.{_table(wanted)}"  # noqa: S608 - names of the registry
-        f" WHERE generation = $1 AND {at} >= ($2::timestamptz[])[1] AND {at} < $3{_only(wanted)}{where}"
-        f" GROUP BY {keys} ORDER BY {keys} LIMIT {MOST_POINTS}"
-    )
+    table, told = _table(wanted), f"generation = $1{_only(wanted)}{where}"
+    if hours := HOURS.get(table):
+        parts = tuple(dict.fromkeys(part.name for name in wanted.counters for part in counters_of(name)))
+        split = f"SELECT unnest(${len(conditions) + 4}::timestamptz[])"
+        held = by_hour(table, hours, told, (_BEGINS, "$3"), split, parts)
+    else:
+        held = f"tally.{table} WHERE {told} AND {at} >= {_BEGINS} AND {at} < $3"
+    sql = f"SELECT {columns}, {sums} FROM {held} GROUP BY {keys} ORDER BY {keys} LIMIT {MOST_POINTS}"  # noqa: S608 - names of the registry
     return sql, [value for _, value in conditions]
+
+
+def by_hour(
+    sums: str, hours: str, where: str, span: tuple[str, str], split: str, counters: Sequence[str]
+) -> str:
+    """Return the SQL of sums within a span, in few rows: by hour, and where hours are split by quarter hour.
+
+    `split` is SQL of the hours (UTC) within which a bucket begins or ends.
+    """
+    columns, (begins, ends) = ", ".join(counters), span
+    return f"""(
+    SELECT hour AS quarter, {columns} FROM tally.{hours}
+    WHERE {where} AND hour >= {begins} AND hour < {ends}
+        AND NOT EXISTS (SELECT FROM ({split}) AS split (at) WHERE at = hour)
+    UNION ALL
+    SELECT quarter, {columns}
+    FROM ({split}) AS split (at) JOIN tally.{sums} ON quarter >= at AND quarter < at + interval '1 hour'
+    WHERE {where} AND quarter >= {begins} AND quarter < {ends}
+) AS held"""  # noqa: S608
 
 
 def _only(wanted: Wanted) -> str:
@@ -151,7 +176,17 @@ def _of_grain(name: str, grain: Grain | None) -> str:
 def queries(wanted: Wanted, spans: Sequence[Sequence[Bucket]]) -> list[Query]:
     """Return the queries of a series, one for each list of buckets. Pure."""
     sql, arguments = query(wanted)
-    return [Query(sql, (*_bounds(buckets), *arguments)) for buckets in spans]
+    is_by_hour = _table(wanted) in HOURS
+    return [
+        Query(sql, (*_bounds(buckets), *arguments, *([split_hours(buckets)] if is_by_hour else [])))
+        for buckets in spans
+    ]
+
+
+def split_hours(buckets: Sequence[Bucket]) -> list[datetime]:
+    """Return the hours (UTC) within which a bucket begins or ends. Pure."""
+    edges = {edge for bucket in buckets for edge in bucket}
+    return [instant(hour) for hour in sorted({edge - edge % 3_600 for edge in edges if edge % 3_600})]
 
 
 def points(records: Records, wanted: Wanted) -> list[Point]:
