@@ -9,6 +9,7 @@ from tally.streams.gateway.room import NoRoom, Share
 
 BODY_SECONDS = 10.0
 """How long a client may take to send a body."""
+PLAINLY_WRITTEN = frozenset({"application/json", "application/x-ndjson"})
 UNENCODED = frozenset({"", "identity"})
 
 
@@ -67,4 +68,6 @@ async def read_body(request: web.Request, share: Share, expected: frozenset[str]
 
 def _type(request: web.Request) -> str:
     """Return the media type; empty without the header, where aiohttp would say application/octet-stream."""
-    return request.content_type.lower() if "Content-Type" in request.headers else ""
+    written = request.headers.get("Content-Type", "")
+    # What nearly all write is what it says; taking a header apart costs more than the signature.
+    return written if written in PLAINLY_WRITTEN or not written else request.content_type.lower()

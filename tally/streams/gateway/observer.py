@@ -115,8 +115,8 @@ class GatewayObserver:
 
     def up(self) -> None:
         """Note that the brokers take records."""
-        self._metrics.set("tally_gateway_up", 1)
         if self._trouble:
+            self._metrics.set("tally_gateway_up", 1)
             log.info("the brokers take records")
             self._trouble = ""
 

@@ -33,6 +33,7 @@ class Webhooks:
         self, apps: Sequence[App], intake: Intake, observer: GatewayObserver, clocks: Clocks
     ) -> None:
         self._apps = {app.name: app for app in apps}
+        self._keys = {app.name: app.keys for app in apps}
         self._intake = intake
         self._observer = observer
         self._clocks = clocks
@@ -53,7 +54,7 @@ class Webhooks:
             try:
                 body = await read_body(request, share, JSON)
                 signatures = request.headers.getall(SIGNATURE, [])
-                if not is_signed(body, signatures, app.keys):
+                if not is_signed(body, signatures, self._keys[app.name]):
                     raise Unread(401, "unsigned", f"{SIGNATURE} is missing or not that of this body")
                 headers = headers_of(app, signatures[0], self._clocks.now_ms())
                 await self._intake.publish(TOPIC, [Record(body, headers)])
