@@ -142,6 +142,8 @@ def _route(names: Names) -> Rights:
     return (
         _compared(names)
         | _topics(Operation.READ, *_raw(names), names.raw(NUMBERS))
+        # How far facts were counted, and by which logs: a facts log that was replaced ends it.
+        | _topics(Operation.READ, names.changelog(COUNTERS))
         | _topics(Operation.WRITE, names.facts, names.raw(DEAD_LETTERS))
         | _group(Operation.READ, names.group("route"))
     )
