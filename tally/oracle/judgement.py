@@ -9,7 +9,17 @@ from msgspec import Struct
 
 from tally.oracle.api import Answers
 from tally.oracle.comparison import CAMPAIGN_PARTS, SAID, Deviation, Difference, deviation, differences
-from tally.oracle.recount import RawTopics, Row, connect, copy_raw, fetch, recount
+from tally.oracle.recount import (
+    RawTopics,
+    Row,
+    connect,
+    copy_raw,
+    count_of_cells,
+    differing_cells,
+    fetch,
+    recount,
+    recount_cells,
+)
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.counters import API_ORDER
 
@@ -33,6 +43,10 @@ class Judgement(Struct, frozen=True):
     old: list[Row]
     in_view: list[Difference]
     in_postgres: list[Difference]
+    cells: int = 0
+    """How many counters of cells were recounted; 0 where cells were not asked for."""
+    in_cells: list[Difference] = []
+    """Where the cells in Postgres differ."""
 
     @property
     def deviation(self) -> Deviation:
@@ -42,13 +56,14 @@ class Judgement(Struct, frozen=True):
     @property
     def is_exact(self) -> bool:
         """Whether view, Postgres and recount agree on everything."""
-        return not self.in_view and not self.in_postgres
+        return not self.in_view and not self.in_postgres and not self.in_cells
 
 
-async def judge(dsn: str, raw: RawTopics, answers: Answers) -> Judgement:
+async def judge(dsn: str, raw: RawTopics, answers: Answers, by_cell: bool) -> Judgement:
     """Recount all raw topics in a database, and compare the result with the view and with its counters.
 
-    No producer may publish meanwhile.
+    By cell it also recounts what stands in `tally.cells` and `tally.activity`, which takes as long again. No
+    producer may publish meanwhile.
     """
     connection = await connect(dsn)
     try:
@@ -58,10 +73,30 @@ async def judge(dsn: str, raw: RawTopics, answers: Answers) -> Judgement:
         old = await fetch(connection, "recount.old_way")
         view = await view_table(answers, {key[0] for key in recounted})
         in_postgres, postgres = await postgres_table(connection, recounted)
+        cells, in_cells = await cells_judged(connection) if by_cell else (0, [])
     finally:
         await connection.close()
     in_view = differences(as_shown(recounted), view)
-    return Judgement(raw_events, recounted, view, postgres, old, in_view, in_postgres)
+    return Judgement(raw_events, recounted, view, postgres, old, in_view, in_postgres, cells, in_cells)
+
+
+async def cells_judged(connection: Any) -> tuple[int, list[Difference]]:
+    """Recount by cell; return how many counters of cells there are, and where those in Postgres differ.
+
+    Waits for them as for rows.
+    """
+    await recount_cells(connection)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + ARRIVED_SECONDS
+    while True:
+        found = await differing_cells(connection)
+        if not found or loop.time() > deadline:
+            break
+        await asyncio.sleep(POLL_SECONDS)
+    differing = [
+        Difference(tuple(row["cell"]), row["counter"], row["recounted"], row["found"]) for row in found
+    ]
+    return await count_of_cells(connection), differing
 
 
 async def recounted_tables(connection: Any) -> Table:

@@ -14,6 +14,7 @@ from tally.schemas.numbers import Number
 from tally.tables.kafka.unread import stands_in
 
 SQL_FILES = ("recount.sql", "recount_calls.sql", "recount_old.sql")
+CELL_FILES = ("recount_cells.sql", "recount_call_cells.sql")
 COPY_ROWS = 5_000
 DEADLINE_SECONDS = 300.0
 RAW = ("webhook-events", "send-results", "ami-events", "campaigns")
@@ -121,12 +122,27 @@ async def recount(connection: Any) -> None:
 
 async def recount_cells(connection: Any) -> None:
     """Count by cell what `recount` has counted."""
-    await _execute(connection, "recount_cells.sql")
+    for name in CELL_FILES:
+        await _execute(connection, name)
+
+
+async def count_of_cells(connection: Any) -> int:
+    """Return how many counters of cells were recounted."""
+    tables = ("recount.cell", "recount.activity", "recount.call_operator_cell")
+    return sum([await connection.fetchval(f"SELECT count(*) FROM {table}") for table in tables])  # noqa: S608
+
+
+async def differing_cells(connection: Any) -> list[Row]:
+    """Return where the cells in Postgres differ from the recount: cell, counter, recounted and found."""
+    return [dict(row) for row in await connection.fetch(await _sql("differing_cells.sql"))]
 
 
 async def _execute(connection: Any, name: str) -> None:
-    sql = await asyncio.to_thread(Path(__file__).with_name(name).read_text, encoding="utf-8")
-    await connection.execute(sql)
+    await connection.execute(await _sql(name))
+
+
+async def _sql(name: str) -> str:
+    return await asyncio.to_thread(Path(__file__).with_name(name).read_text, encoding="utf-8")
 
 
 async def fetch(connection: Any, table: str) -> list[Row]:

@@ -4,7 +4,8 @@
 -- wrongly. It is written to be checked by eye, not to be fast.
 --
 -- Execute recount.sql first, whose functions this file uses. The column headers of recount.raw is a jsonb object
--- (name -> text). Results: recount.call_template_stats, recount.call_stats, recount.operator_stats.
+-- (name -> text). Results: recount.call_template_stats, recount.call_stats, recount.operator_stats; by cell:
+-- recount_call_cells.sql.
 -- Times are microseconds since 1970. All names here begin with call_, except operator_stats.
 
 DO $$
@@ -458,6 +459,9 @@ WITH field AS MATERIALIZED (
         recount.short_name(replace(coalesce(body #>> '{template,language}', ''), '-', '_')) COLLATE "C"
             AS template_language,
         recount.name(body -> 'pbx') COLLATE "C" AS pbx,
+        recount.phone(recount.name(body #> '{contact,phone}')) AS phone,
+        recount.phone(recount.name(body #> '{contact,wa_id}')) AS wa_id,
+        recount.user_id(recount.name(body #> '{contact,user_id}')) AS user_id,
         recount.name(body #> '{call,action_id}') COLLATE "C" AS action_id,
         recount.name(body #> '{call,channel_id}') COLLATE "C" AS channel_id,
         recount.name(body #> '{call,unique_id}') COLLATE "C" AS unique_id,
@@ -475,7 +479,7 @@ WITH field AS MATERIALIZED (
 )
 SELECT
     tenant, campaign, contact, attempt, outcome, template_name, template_language, at_ms, pbx,
-    action_id, channel_id, unique_id, linked_id, (customer_leg = 'second') IS TRUE AS is_second
+    phone, wa_id, user_id, action_id, channel_id, unique_id, linked_id, (customer_leg = 'second') IS TRUE AS is_second
 FROM field
 WHERE has_call
     AND coalesce((body -> 'v')::text, 'null') IN ('null', '1')
@@ -1316,7 +1320,7 @@ WHERE event = 'QueueCallerJoin';
 
 -- Asterisk also sends the event when the queue times out, so the customer must have requested the hang-up.
 CREATE UNLOGGED TABLE recount.call_abandon AS
-SELECT own.id, queue
+SELECT own.id, queue, at_us
 FROM recount.call_queue_event AS abandoned
     JOIN recount.call_own AS own USING (pbx, uniqueid)
     JOIN recount.call_customer AS customer ON customer.id = own.id

@@ -1,9 +1,11 @@
 -- The recount by cell: the counters of WhatsApp, and of the attempts of voice campaigns, by business number or PBX,
--- market and quarter hour, and what happened to campaigns by quarter hour, in plain SQL (docs/cells.md).
+-- market and quarter hour, and what happened to campaigns by minute, in plain SQL (docs/cells.md). Calls and
+-- operators: recount_call_cells.sql.
 --
 -- Execute it after recount.sql, which drops what it makes, with recount.market_prefix filled. Results: recount.cell
 -- and recount.activity, each with one row for every counter of every cell that is not zero.
 
+CREATE FUNCTION recount.minute(at_ms bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT at_ms / 60000 $$;
 CREATE FUNCTION recount.quarter(at_ms bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT at_ms / 900000 $$;
 
 -- The region of a phone's longest known prefix.
@@ -193,12 +195,12 @@ GROUP BY tenant, campaign, is_total, template_name, template_language, number, m
 HAVING sum(n) <> 0;
 
 CREATE TABLE recount.activity AS
-WITH each (tenant, campaign, number, quarter, counter) AS (
-    SELECT tenant, campaign, number, recount.quarter(failed_ms), 'failed'
+WITH each (tenant, campaign, number, minute, counter) AS (
+    SELECT tenant, campaign, number, recount.minute(failed_ms), 'failed'
     FROM recount.attempt JOIN recount.attempt_place USING (tenant, campaign, contact, attempt)
     WHERE outcome = 'failed'
     UNION ALL
-    SELECT tenant, campaign, number, recount.quarter(happened_ms), counter
+    SELECT tenant, campaign, number, recount.minute(happened_ms), counter
     FROM recount.message
         JOIN recount.claim_place USING (number_id, message_id)
         LEFT JOIN recount.reached USING (number_id, message_id)
@@ -212,10 +214,10 @@ WITH each (tenant, campaign, number, quarter, counter) AS (
         ) AS happened (counter, happened_ms)
     WHERE happened_ms IS NOT NULL
     UNION ALL
-    SELECT tenant, campaign, number, recount.quarter(1000 * replied_s), 'replied'
+    SELECT tenant, campaign, number, recount.minute(1000 * replied_s), 'replied'
     FROM recount.send_of_customer
     WHERE is_total AND replied_s IS NOT NULL
 )
-SELECT tenant, campaign, number, quarter, counter, count(*) AS n
+SELECT tenant, campaign, number, '' AS queue, minute, counter, count(*) AS n
 FROM each
-GROUP BY tenant, campaign, number, quarter, counter;
+GROUP BY tenant, campaign, number, minute, counter;

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from tests.support.call_judges import OF_CALLS, Counters, Recount, Recounted, counted
+from tests.support.call_judges import OF_CALLS, Counters, Recount, Recounted, by_sql, counted, folded
 from tests.support.call_packets import (
     CUSTOMER,
     PBX,
@@ -31,6 +31,7 @@ from tests.support.call_packets import (
     rings,
     send,
 )
+from tests.support.cells import differing, folded_cells, recounted_cells
 
 RESYNCS: dict[str, tuple[list[Event], dict[str, int]]] = {
     "a restart": ([fully_booted(100, 80)], {"ended_unknown": 1}),
@@ -184,9 +185,10 @@ def recorded(file: str, received_at: int, pbx: str, step_ms: int = 0) -> Iterato
         yield "ami-events", body, {"pbx": pbx, "received_at": str(received_at + nth * step_ms)}
 
 
-def played(expected: Body) -> list[Event]:
-    sends: list[Event] = [("send-results", json.dumps(body).encode(), {}) for body in expected["sends"]]
-    return [*sends, *(event for one in expected["recordings"] for event in recorded(**one, pbx=PBX))]
+def played(expected: Body, pbx: str = PBX) -> list[Event]:
+    bodies = [{**body, "pbx": pbx} if body.get("pbx") == PBX else body for body in expected["sends"]]
+    sends: list[Event] = [("send-results", json.dumps(body).encode(), {}) for body in bodies]
+    return [*sends, *(event for one in expected["recordings"] for event in recorded(**one, pbx=pbx))]
 
 
 def flat(counters: Counters) -> Counters:
@@ -211,6 +213,18 @@ def test_a_recorded_session_counts_what_its_story_says(recount: Recount, path: P
 
     assert by_script(stats) == {name: flat(row) for name, row in expected["campaigns"].items()}
     assert stats.operators == {name: counted(row) for name, row in expected["operators"].items()}
+
+
+@pytest.mark.asyncio
+async def test_every_cell_of_recorded_sessions_is_what_plain_sql_counts(recount_database: str) -> None:
+    sessions = [json.loads(path.read_bytes()) for path in EXPECTED]
+    events = [event for nth, one in enumerate(sessions) for event in played(one, f"pbx{nth:02}")]
+    await by_sql(recount_database, events)
+    expected = await recounted_cells(recount_database)
+
+    assert expected.of_operators
+    assert len({key[2] for key in expected.activity}) > 10
+    assert differing(folded_cells([folded(events)]), expected) == []
 
 
 def test_all_sessions_of_one_pbx_together_are_the_sum_of_each(recount: Recount) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.call_judges import OF_CALLS, Counters, by_fold, by_sql
+from tests.support.call_judges import OF_CALLS, Counters, by_sql, counted_in, folded
 from tests.support.call_packets import (
     Channel,
     Event,
@@ -31,6 +31,7 @@ from tests.support.call_packets import (
     talk,
     waits,
 )
+from tests.support.cells import differing, folded_cells, recounted_cells
 
 STORIES = 60
 SEEDS = (1, 2, 100)
@@ -149,11 +150,13 @@ def named(rows: list[Counters]) -> dict[tuple[str, ...], Counters]:
 @pytest.mark.asyncio
 async def test_both_judges_count_the_same_of_odd_calls(recount_database: str, seed: int) -> None:
     events = [apart(nth, event) for nth in range(STORIES) for event in story(random.Random(f"{seed}/{nth}"))]
-    fold, sql = by_fold(events), await by_sql(recount_database, events)
+    partition, sql = folded(events), await by_sql(recount_database, events)
+    fold = counted_in(partition)
 
     for theirs, ours in zip(sql.everything, fold.everything, strict=True):
         assert named(ours) == named(theirs)
     assert fold.waiting == sql.waiting
+    assert differing(folded_cells([partition]), await recounted_cells(recount_database)) == []
     adds_up(fold.campaigns.values())
 
 

@@ -95,6 +95,11 @@ async def by_sql(
 
 def by_fold(events: list[Event], published_ms: int | None = None, rules: Rules = RULES) -> Recounted:
     """Count records as Tally does, in one partition and two batches."""
+    return counted_in(folded(events, published_ms, rules))
+
+
+def folded(events: list[Event], published_ms: int | None = None, rules: Rules = RULES) -> MemoryPartition:
+    """Return one partition that records were folded into, in two batches."""
     partition = MemoryPartition()
     facts = [
         keyed
@@ -103,6 +108,11 @@ def by_fold(events: list[Event], published_ms: int | None = None, rules: Rules =
     ]
     for some in (facts[::2], facts[1::2]):
         partition.fold(some, rules)
+    return partition
+
+
+def counted_in(partition: MemoryPartition) -> Recounted:
+    """Return the counters of calls in a partition's rows."""
     scripts: list[Counters] = []
     operators: list[Counters] = []
     for key, counts in partition.counts().items():

@@ -62,5 +62,5 @@ async def counted(worker: WorkerProcess, deadline_seconds: float = COUNTED_SECON
 async def verdict(worker: WorkerProcess) -> list[Difference]:
     """Return every difference between the recount and the view or Postgres."""
     async with answers_of(worker) as answers:
-        judgement = await judged(worker.settings, answers)
-    return [*judgement.in_view, *judgement.in_postgres]
+        judgement = await judged(worker.settings, answers, by_cell=True)
+    return [*judgement.in_view, *judgement.in_postgres, *judgement.in_cells]

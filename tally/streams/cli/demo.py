@@ -114,7 +114,8 @@ def _print_verdict(verdict: Judgement) -> None:
     counters = len(summed(totals(verdict.recounted)))
     console.print(
         f"lost {deviation.lost}, doubled {deviation.doubled}: {counters} counters and all maps of"
-        f" {len(totals(verdict.recounted))} campaigns, their templates and operators",
+        f" {len(totals(verdict.recounted))} campaigns, their templates and operators;"
+        f" of {verdict.cells} counters by quarter hour, number and market {len(verdict.in_cells)} differ",
         style="bold green" if verdict.is_exact else "bold red",
         highlight=False,
     )

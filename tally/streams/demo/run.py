@@ -140,7 +140,7 @@ class Demo:
 
         `again` are posts of webhooks after the first of a body, each of which may have been published.
         """
-        found = await judged(self._settings, answers)
+        found = await judged(self._settings, answers, by_cell=True)
         if not published <= found.raw_events <= published + again:
             raise RuntimeError(f"{published} events were published, the topics hold {found.raw_events}")
         if self._shows_tables:
@@ -157,6 +157,7 @@ class Demo:
         )
         report.differences(self._console, "The view differs from the recount", found.in_view)
         report.differences(self._console, "Postgres differs from the recount", found.in_postgres)
+        report.differences(self._console, "Cells in Postgres differ from the recount", found.in_cells)
         await rates.load(self._settings.postgres_dsn.get_secret_value(), read_card(shows.CARD.read_bytes()))
         await shows.show(self._console, answers, SHOWN_TENANT)
         return found

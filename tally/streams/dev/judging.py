@@ -28,6 +28,9 @@ class RawTopics:
         return await all_numbers(self._settings)
 
 
-async def judged(settings: Settings, answers: Answers) -> Judgement:
-    """Recount all events in the raw topics and compare. Nothing may be published meanwhile."""
-    return await judge(settings.postgres_dsn.get_secret_value(), RawTopics(settings), answers)
+async def judged(settings: Settings, answers: Answers, by_cell: bool = False) -> Judgement:
+    """Recount all events in the raw topics, by cell too if asked, and compare.
+
+    Nothing may be published meanwhile.
+    """
+    return await judge(settings.postgres_dsn.get_secret_value(), RawTopics(settings), answers, by_cell)
