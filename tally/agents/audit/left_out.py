@@ -5,20 +5,20 @@ or when the state grew too large. Subjects beyond a bound are compared like all 
 decides a bound. Pure.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
+from tally.agents.audit.counting import State, counted_from_states, states_of
+from tally.agents.audit.drift import Counted
 from tally.agents.fold.missing import is_marked
-from tally.agents.fold.rows import recount
 from tally.schemas.notices import CODE_FAILURE, TOO_LARGE
 from tally.schemas.tables import INCOMPLETE
 from tally.tables.families.family import ConnectedFamily
-from tally.tables.families.registry import FAMILIES, AnyFamily
+from tally.tables.families.registry import AnyFamily
 from tally.tables.rules import Rules
 from tally.tables.store.local import LocalStore
 
 Names = dict[bytes, set[bytes]]
 """By family: every key under which a subject that is left out is known."""
-State = tuple[AnyFamily, bytes, bytes]
 
 
 def left_out(*stores: LocalStore) -> Names:
@@ -36,22 +36,22 @@ def left_out(*stores: LocalStore) -> Names:
     while names and (size := sum(map(len, names.values()))) > known:
         known = size
         for store in stores:
-            for family, key, value in _states(store):
+            for family, key, value in states_of(store):
                 mine = names.get(family.code)
                 if mine and not mine.isdisjoint(members := _names_of(family, key, value)):
                     mine.update(members)
     return names
 
 
-def counted_without(store: LocalStore, names: Names, rules: Rules) -> dict[bytes, dict[str, int]]:
-    """Return the rows that a store's states come to without those that are left out."""
-    kept = (state for state in _states(store) if not _is_named(state, names))
-    return {key: row.counts for key, row in recount(kept, rules, next_offset=0).rows.items()}
+def counted_without(store: LocalStore, names: Names, rules: Rules) -> Counted:
+    """Return the rows and cells that a store's states come to without those that are left out."""
+    kept = (state for state in states_of(store) if not _is_named(state, names))
+    return counted_from_states(kept, rules)
 
 
 def count_of(store: LocalStore, names: Names) -> int:
     """Return how many subjects of a store are left out."""
-    return sum(_is_named(state, names) for state in _states(store))
+    return sum(_is_named(state, names) for state in states_of(store))
 
 
 def _is_named(state: State, names: Names) -> bool:
@@ -62,7 +62,3 @@ def _is_named(state: State, names: Names) -> bool:
 
 def _names_of(family: AnyFamily, key: bytes, value: bytes) -> Sequence[bytes]:
     return family.members(key, family.decode(value)) if isinstance(family, ConnectedFamily) else (key,)
-
-
-def _states(store: LocalStore, families: Iterable[AnyFamily] = FAMILIES) -> Iterator[State]:
-    return ((family, key, value) for family in families for key, value in store.items(family.table))

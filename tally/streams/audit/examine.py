@@ -1,14 +1,13 @@
 """The audit: compares rows with their states, Postgres, the view and the raw topics."""
 
 import asyncio
-from collections.abc import Mapping
 
 from aiokafka.errors import KafkaError
 from msgspec import Struct, field
 
 from tally.agents.audit.cells import broken_laws
-from tally.agents.audit.counting import counted_from_states, rows_of
-from tally.agents.audit.drift import Counts, Drift, Source, comparable, drift
+from tally.agents.audit.counting import counted_from_states, held_in, rows_of, states_of
+from tally.agents.audit.drift import Drift, Source, comparable, drift, drift_of_all
 from tally.agents.audit.left_out import count_of, counted_without, left_out
 from tally.streams.audit.copies import Copies, copies
 from tally.streams.audit.raw import counted_from_raw, partitions_of_facts, raw_offsets
@@ -72,12 +71,15 @@ async def _against_states(settings: Settings, kept: Copies, partitions: int, fou
 
 
 async def _states_drift(kept: Copies, partition: int, rules: Rules) -> list[Drift]:
-    """Compare rows with the states that they are counted from, and with the sums of their cells."""
+    """Compare rows and cells with the states that they are counted from, and rows with the sums of cells."""
     local = await kept.refreshed(partition)
-    counted = await asyncio.to_thread(counted_from_states, local, rules)
-    rows = _counts(rows_of(local))
-    by_states = list(drift("states", partition, rows, counted))
-    return by_states + await asyncio.to_thread(lambda: list(broken_laws(local, partition, rows)))
+
+    def compared() -> list[Drift]:
+        held, counted = held_in(local), counted_from_states(states_of(local), rules)
+        by_states = drift_of_all("states", partition, held, counted)
+        return [*by_states, *broken_laws(local, partition, held.rows)]
+
+    return await asyncio.to_thread(compared)
 
 
 async def _against_postgres(settings: Settings, kept: Copies, partitions: int, found: Audit) -> None:
@@ -120,14 +122,10 @@ async def _against_raw(settings: Settings, kept: Copies, partitions: int, found:
 
 
 async def _raw_drift(settings: Settings, kept: Copies, partition: int, store: LocalStore) -> list[Drift]:
-    """Compare rows with the count from raw events; the latest events may still be under way."""
+    """Compare rows and cells with the count from raw events; the latest events may still be under way."""
     held = await kept.refreshed(partition)
-    names = left_out(held, store)
-    if not names:
-        return list(drift("raw", partition, _counts(rows_of(held)), _counts(rows_of(store))))
-    ours, theirs = (counted_without(one, names, settings.rules) for one in (held, store))
-    return list(drift("raw", partition, ours, theirs))
-
-
-def _counts(rows: Mapping[bytes, tuple[int, Counts]]) -> dict[bytes, Counts]:
-    return {key: counts for key, (_, counts) in rows.items()}
+    if names := left_out(held, store):
+        ours, theirs = (counted_without(one, names, settings.rules) for one in (held, store))
+    else:
+        ours, theirs = held_in(held), held_in(store)
+    return list(drift_of_all("raw", partition, ours, theirs))

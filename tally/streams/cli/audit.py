@@ -19,7 +19,17 @@ from tally.streams.settings import load, variable
 
 SHOWN = 50
 NOT_MADE = 2
-COLUMNS = ("counted from", "tenant", "campaign", "template", "partition", "counter", "row", "counted")
+COLUMNS = (
+    "counted from",
+    "tenant",
+    "campaign",
+    "template",
+    "cell",
+    "partition",
+    "counter",
+    "held",
+    "counted",
+)
 
 
 def audit(
@@ -104,6 +114,7 @@ def _line(one: Drift) -> tuple[str, ...]:
         one.row.tenant,
         one.row.campaign,
         "*" if template is None else f"{template.name} {template.language}".rstrip(),
+        one.cell,
         "all" if one.partition is None else str(one.partition),
         one.counter,
         str(one.held),

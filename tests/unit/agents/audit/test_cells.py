@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tally.agents.audit.cells import broken_laws
-from tally.agents.audit.drift import Drift
+from tally.agents.audit.drift import Counted, Drift, drift_of_all
 from tally.schemas.cells import encode_counts, encode_minutes
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
@@ -70,3 +70,26 @@ def test_activity_that_is_gone_or_wrong_is_named_by_its_campaign(
     (wrong,) = audited(made)
     assert (wrong.row, wrong.counter, wrong.held) == (CAMPAIGN, "accepted", 8)
     assert wrong.counted != 8
+
+
+@pytest.mark.parametrize(("table", "named"), [(CELLS, "cells 1 BR"), (ACTIVITY, "activity 1 -")])
+def test_what_counts_in_another_quarter_hour_is_found_by_a_second_count_though_all_sums_are_right(
+    table: str, named: str
+) -> None:
+    made, right = partition(), partition()
+    key = min(made.tables[table])
+    value = made.tables[table].pop(key)
+    made.tables[table][key[:-1] + bytes([key[-1] ^ 1 << 7])] = value
+    assert audited(made) == []
+
+    found = list(drift_of_all("raw", 3, counted(made), counted(right)))
+    assert {(one.source, one.partition) for one in found} == {("raw", 3)}
+    assert len({one.cell for one in found}) == 2
+    assert all(one.cell.startswith(f"{named} 2026-11-") for one in found)
+    assert sum(one.held - one.counted for one in found) == 0
+    assert list(drift_of_all("raw", 3, counted(right), counted(right))) == []
+
+
+def counted(tables: MemoryPartition) -> Counted:
+    rows = {key: decode_row(value).counts for key, value in tables.rows()}
+    return Counted(rows, {table: dict(tables.tables[table]) for table in (CELLS, ACTIVITY)})
