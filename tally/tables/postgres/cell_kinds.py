@@ -20,7 +20,7 @@ from tally.schemas.tables import CODES
 from tally.schemas.topics import STATES
 from tally.tables.pieces import Steps
 from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED, Record, celled
-from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, prune_of
+from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, on_conflict, prune_of
 from tally.tables.postgres.minutes import REPLACE_MINUTES
 from tally.tables.postgres.minutes import TABLE as MINUTES
 from tally.tables.postgres.rollups import ADD_ACTIVITY, ADD_CELLS, OF_ACTIVITY, OF_CELLS
@@ -38,16 +38,13 @@ class Table(Struct, frozen=True):
 
     @property
     def upsert(self) -> str:
-        """Return the SQL that writes cells; an equal one of the same epoch is not written."""
+        """Return the SQL that writes cells."""
         sent = {**self.key, **self.values}
         return f"""
 INSERT INTO {self.name} AS held (generation, partition, epoch, {columns_of(tuple(sent))})
 SELECT $1, $2, $3, {columns_of([_expression(name) for name in sent])}
 FROM jsonb_to_recordset($4) AS sent ({columns_of([f"{name} {kind}" for name, kind in sent.items()])})
-ON CONFLICT (generation, partition, {columns_of(tuple(self.key))}) DO UPDATE
-SET {columns_of([f"{name} = excluded.{name}" for name in self.values])}, epoch = excluded.epoch
-WHERE ({columns_of(("epoch", *self.values), "held.")})
-    IS DISTINCT FROM ({columns_of(("epoch", *self.values), "excluded.")})
+{on_conflict(tuple(self.key), tuple(self.values))}
 """  # noqa: S608 - names of the registry are put into the text
 
     @property

@@ -50,6 +50,15 @@ def columns_of(names: Sequence[str], prefix: str = "") -> str:
     return ", ".join(prefix + name for name in names)
 
 
+def on_conflict(key: Sequence[str], values: Sequence[str], more: str = "") -> str:
+    """Return the SQL that overwrites what is there, unless it is equal and of the same epoch."""
+    kept = ("epoch", *values)
+    return f"""\
+ON CONFLICT (generation, partition, {columns_of(key)}) DO UPDATE
+SET {columns_of([f"{name} = excluded.{name}" for name in kept])}{more}
+WHERE ({columns_of(kept, "held.")}) IS DISTINCT FROM ({columns_of(kept, "excluded.")})"""
+
+
 def prune_of(table: str) -> str:
     """Return the SQL that deletes some of what other epochs have written."""
     return f"""

@@ -10,7 +10,7 @@ from tally.schemas.topics import COUNTERS, Changelog
 from tally.tables.pieces import Steps
 from tally.tables.postgres.cell_kinds import ACTIVITY, CELLS
 from tally.tables.postgres.columns import KEY, VALUES, record
-from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, prune_of
+from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, on_conflict, prune_of
 
 _SENT = (*KEY, *VALUES)
 # S608: only column names of the registry are put into the text.
@@ -18,12 +18,8 @@ UPSERT_ROWS = f"""
 INSERT INTO tally.counters AS held (generation, partition, epoch, {columns_of(_SENT)})
 SELECT $1, $2, $3, {columns_of(_SENT)}
 FROM jsonb_to_recordset($4) AS sent ({", ".join(f"{name} {kind}" for name, kind in (KEY | VALUES).items())})
-ON CONFLICT (generation, partition, {columns_of(tuple(KEY))}) DO UPDATE
-SET {", ".join(f"{name} = excluded.{name}" for name in VALUES)}, epoch = excluded.epoch, updated_at = now()
-WHERE ({columns_of(("epoch", *VALUES), "held.")})
-    IS DISTINCT FROM ({columns_of(("epoch", *VALUES), "excluded.")})
+{on_conflict(tuple(KEY), tuple(VALUES), ", updated_at = now()")}
 """  # noqa: S608
-"""Write rows. An equal row of the same epoch is not written."""
 
 DELETE_ROWS = f"""
 DELETE FROM tally.counters AS held
