@@ -115,9 +115,10 @@ async def until_read(
         try:
             if what(await read(worker)):
                 return time.monotonic() - began
-        except (aiohttp.ClientError, TimeoutError):
-            pass
-        assert time.monotonic() - began < timeout_seconds, f"not within {timeout_seconds:g} s: {why}"
+            last = "the worker answered otherwise"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            last = f"the worker did not answer: {error!r}"
+        assert time.monotonic() - began < timeout_seconds, f"not within {timeout_seconds:g} s: {why}; {last}"
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -156,7 +156,12 @@ async def test_rows_that_somebody_rolled_back_come_again_when_their_progress_is_
         await ours.sql("UPDATE tally.counters SET accepted = 9 WHERE campaign = 'a'")
         await ours.sql("UPDATE tally.counters SET campaign = 'stray' WHERE campaign = 'b'")
         await ours.sql("DELETE FROM tally.sink_progress")
+        assert not await ours.is_exact()
         await ours.run_until_exact()
+        assert await ours.sql("SELECT campaign, accepted FROM tally.counters ORDER BY campaign") == [
+            ("a", 1),
+            ("b", 1),
+        ]
 
 
 async def test_a_restart_writes_what_has_changed_and_nothing_else(migrated: str) -> None:
@@ -308,7 +313,9 @@ async def test_rows_of_an_older_writer_are_written_again_by_one_that_knows_more_
         await ours.run_until_exact()
         await ours.sql("UPDATE tally.counters SET clicked = 0, accepted = 0")
         await ours.sql("UPDATE tally.sink_progress SET columns = '0001-of-an-older-writer'")
+        assert not await ours.is_exact()
         await ours.run_until_exact()
+        assert await ours.sql(HELD, 0) == [("a", 1)]
 
 
 async def test_a_newer_writer_is_not_undone_by_an_older_one(migrated: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -56,15 +57,21 @@ class Gateway:
             return response
 
     async def ready(self) -> None:
-        async with asyncio.timeout(STARTED_SECONDS):
-            while True:
-                try:
-                    async with self.http.get(f"{self.metrics_url}/health/ready") as response:
-                        if response.status == 200:
-                            return
-                except aiohttp.ClientError:
-                    pass
-                await asyncio.sleep(0.05)
+        """Wait until the gateway says that it is ready. Raises AssertionError with its last answer."""
+        url = f"{self.metrics_url}/health/ready"
+        began = time.monotonic()
+        while True:
+            try:
+                async with self.http.get(url) as response:
+                    if response.status == 200:
+                        return
+                    last = f"status {response.status}"
+            except aiohttp.ClientError as error:
+                last = repr(error)
+            ended = self.process.returncode
+            assert ended is None, f"the gateway ended with {ended}; last from {url}: {last}"
+            assert time.monotonic() - began < STARTED_SECONDS, f"no 200 from {url}; last: {last}"
+            await asyncio.sleep(0.05)
 
     async def metric(self, line: str) -> float:
         """Return the value of a series, written as in the exposition."""
