@@ -115,8 +115,8 @@ def _facts(records: Sequence[RawRecord], settings: Settings) -> dict[int, list[F
     links = SeenLinks()
     for first in range(0, len(records), settings.batch_records):
         by_topic: dict[str, list[Raw]] = defaultdict(list)
-        for record in records[first : first + settings.batch_records]:
-            by_topic[record.topic].append(Raw(record.value, record.headers))
+        for offset, record in enumerate(records[first : first + settings.batch_records], start=first):
+            by_topic[record.topic].append(Raw(record.value, record.headers, AT_MS, offset))
         runs = [route_records(topic, raw) for topic, raw in by_topic.items()]
         facts, said = links.filter_new(event for run in runs for event in run.facts)
         links.remember(said)

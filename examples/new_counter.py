@@ -31,7 +31,7 @@ class Counting(MessageFamily):
     def contribution(self, key: bytes, state: Message, rules: Rules) -> list[Part]:
         """Count a message that is delivered and not read, in the part that counts it as accepted."""
         parts = super().contribution(key, state, rules)
-        if state.delivered_s is None or state.read_s is not None:
+        if state.delivered is None or state.read is not None:
             return parts
         return [
             replace(part, counts={**part.counts, NAME: 1}) if "accepted" in part.counts else part

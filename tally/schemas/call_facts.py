@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tally.schemas.keys import Template
+from tally.schemas.places import NOWHERE
 
 CALL = b"v"
 OPERATOR = b"o"
@@ -64,6 +65,7 @@ class ChannelsSeen(Struct, frozen=True, array_like=True, tag=1):
     cause: int = 0
     digest: bytes = b""
     """Digest of the event's content where it has no Timestamp of its own: copies of it are one event."""
+    place: int = NOWHERE
 
 
 class Originated(Struct, frozen=True, array_like=True, tag=2):
@@ -77,6 +79,7 @@ class Originated(Struct, frozen=True, array_like=True, tag=2):
     """-1 where it gives none, and so says nothing of an outcome."""
     bound: str = ""
     """The tenant that the PBX is bound to."""
+    place: int = NOWHERE
 
 
 class Dialled(Struct, frozen=True, array_like=True, tag=3):
@@ -97,12 +100,14 @@ class Dialled(Struct, frozen=True, array_like=True, tag=3):
     """The market of the customer (schemas/markets.py); empty if unknown."""
     phone: str = ""
     """The customer's phone, in digits; empty if unknown."""
+    place: int = NOWHERE
 
 
 class Resynced(Struct, frozen=True, array_like=True, tag=4):
     """Whatever of this PBX was last heard of before this moment is over."""
 
     at_us: int
+    place: int = NOWHERE
 
 
 CallFact = ChannelsSeen | Originated | Dialled | Resynced
@@ -125,6 +130,7 @@ class MemberSeen(Struct, frozen=True, array_like=True, tag=1):
     last_call_s: int
     wrapup_s: int
     removed: bool
+    place: int = NOWHERE
 
 
 OperatorFact = MemberSeen | Resynced

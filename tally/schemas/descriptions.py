@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from tally.schemas.places import NOWHERE
+
 DESCRIPTION = b"d"
 COUNTED_AS = "description."
 """Begins the names of a description's counts."""
@@ -35,6 +37,7 @@ class Described(Struct, frozen=True, array_like=True, gc=False):
 
     at_ms: int
     fields: dict[str, list[str]]
+    place: int = NOWHERE
 
 
 def counts_of(entries: Mapping[str, list[str]]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Facts: normalised statements about one subject."""
+"""Facts: normalised statements about one subject; each ends with the place of its raw record."""
 
 from typing import Literal
 
@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 from tally.schemas.call_facts import CallFact, OperatorFact
 from tally.schemas.descriptions import Described
 from tally.schemas.keys import FREE_FORM, Template
+from tally.schemas.places import NOWHERE
 
 Outcome = Literal["queued", "requested", "accepted", "failed", "skipped", "cancelled"]
 Channel = Literal["whatsapp", "voice"]
@@ -35,6 +36,12 @@ class Claim(Struct, frozen=True, array_like=True, gc=False):
     """The market of the customer (schemas/markets.py); empty if unknown."""
     phone: str = ""
     """The customer's phone, in digits; empty if unknown."""
+    place: int = NOWHERE
+    """Of a raw record that says so, the first by place; in a fact it stands at the fact's end instead."""
+
+    def placed(self, place: int) -> "Claim":
+        """Return the claim with its place."""
+        return structs.replace(self, place=place) if place else self
 
     @property
     def scope(self) -> tuple[str, str]:
@@ -68,6 +75,7 @@ class Claim(Struct, frozen=True, array_like=True, gc=False):
             template=min(self.template, other.template),
             market=least_known(self.market, other.market),
             phone=least_known(self.phone, other.phone),
+            place=min(self.place, other.place),
         )
 
 
@@ -85,6 +93,7 @@ class Claimed(Struct, frozen=True, array_like=True, gc=False, tag=1):
 
     claim: Claim
     spelling: bytes = b""
+    place: int = NOWHERE
 
 
 class StatusSeen(Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -96,6 +105,7 @@ class StatusSeen(Struct, frozen=True, array_like=True, gc=False, tag=2):
     """The smallest raw `source:code` of a failed status."""
     pricing: Pricing | None = None
     spelling: bytes = b""
+    place: int = NOWHERE
 
 
 class Quoted(Struct, frozen=True, array_like=True, gc=False, tag=3):
@@ -104,6 +114,7 @@ class Quoted(Struct, frozen=True, array_like=True, gc=False, tag=3):
     at_s: int
     clicked: bool = False
     spelling: bytes = b""
+    place: int = NOWHERE
 
 
 MessageFact = Claimed | StatusSeen | Quoted
@@ -129,6 +140,7 @@ class AttemptResult(Struct, frozen=True, array_like=True, gc=False):
     """The market of the customer (schemas/markets.py); empty if unknown."""
     phone: str = ""
     """The customer's phone, in digits; empty if unknown."""
+    place: int = NOWHERE
 
 
 class Send(Struct, frozen=True, array_like=True, gc=False):
@@ -163,6 +175,7 @@ class CustomerSeen(Struct, frozen=True, array_like=True, gc=False):
     inbound: Inbound | None = None
     is_pressed: bool = False
     """Whether a press of a quick reply names the message."""
+    place: int = NOWHERE
 
 
 Fact = MessageFact | AttemptResult | CustomerSeen | CallFact | OperatorFact | Described

@@ -1,12 +1,13 @@
 """Keyed facts, how the facts log carries them, and what one raw event comes to.
 
 A fact's record key is its partition key; the value is family, version, the raw event's Kafka time and
-the fact itself, in that order, so that a fold finds the family without decoding.
+the fact itself, in that order, so that a fold finds the family without decoding. The fact ends with the
+place of its raw event, which its reader does not know: it is put there as the fact is written.
 """
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 import orjson
@@ -17,6 +18,7 @@ from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.facts import CUSTOMER, CustomerSeen, Fact, Inbound, Send
 from tally.schemas.fields import OBJECT, message_identifier
 from tally.schemas.notices import NOTICE, Notice
+from tally.schemas.places import NOWHERE
 from tally.schemas.scan import check_size
 from tally.schemas.wamids import MessageId
 
@@ -65,13 +67,27 @@ class KeyedCustomerSeen(Struct, gc=False):
 
 
 Keyed = KeyedFact | KeyedCustomerSeen
-Timed = tuple[Keyed, int]
-"""A keyed fact with Kafka's time of its raw event, in ms."""
 
 
-def record_value(family: bytes, raw_at_ms: int, fact: Fact | Notice) -> bytes:
+class Origin(NamedTuple):
+    """Kafka's time of a raw event, in ms, and its place; notices have none."""
+
+    at_ms: int
+    place: int = NOWHERE
+
+
+Traced = tuple[Keyed, Origin]
+"""A keyed fact with the origin of its raw event."""
+
+
+def record_value(family: bytes, origin: Origin, fact: Fact | Notice) -> bytes:
     """Return the value of a fact's record."""
-    return _head(family, raw_at_ms) + packed(fact)
+    at_ms, place = origin
+    value = packed(fact)
+    if place:
+        # `NOWHERE`, the last field of every fact, is its last byte.
+        value = value[:-1] + packed(place)
+    return _head(family, at_ms) + value
 
 
 @lru_cache(maxsize=1024)

@@ -2,9 +2,12 @@
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import permutations
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,10 +16,12 @@ from tally.schemas.cells import ActivityCell, Cell, decode_counts, decode_minute
 from tally.schemas.counters import ACTIVITY as NUMBERS
 from tally.schemas.counters import BY_NAME, counters_of
 from tally.schemas.grains import CAMPAIGN, OPERATOR, RowKey
-from tally.schemas.records import Keyed
+from tally.schemas.places import place_number
+from tally.schemas.records import Keyed, Origin, Traced
 from tally.schemas.sends.full import read_send
 from tally.schemas.tables import ACTIVITY, CELLS
 from tally.schemas.topics import COUNTERS
+from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tests.support.partition import MemoryPartition
 from tests.unit.agents.fold.test_batch import FACTS, folded
@@ -139,6 +144,59 @@ def test_a_send_that_is_published_in_other_words_is_one_send_in_one_cell(
     }
     assert len({cell.row for cell in cells if cell.row.template is not None}) == 1
     assert len({cell.quarter for cell in cells}) == 1
+
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "an accepted send": {"outcome": "accepted", "message_id": "wamid.1"},
+    "a send that failed": {"outcome": "failed", "error": {"source": "meta", "code": 131026}},
+    "a call": CALL,
+    "a call that waits": {"channel": "voice", "outcome": "queued", "pbx": "pbx1"},
+}
+OMITTED = [(), ("phone",), ("template",), ("number",), ("phone", "template", "number")]
+"""What a copy of a send leaves out; its number only of a call that no PBX was asked for: the PBX."""
+
+
+@pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED)
+def test_a_send_with_and_without_phone_number_and_template_is_one_in_every_order(
+    published: dict[str, Any],
+) -> None:
+    """One state of each family, byte for byte with its places, one row of a template, and one cell of it."""
+    copies = [_copy(published, omitted) for omitted in OMITTED]
+    traced = [
+        [(keyed, Origin(1, place_number("send-results", 2, nth))) for keyed in read_send(copy).facts]
+        for nth, copy in enumerate(copies)
+    ]
+    assert all(traced)
+    once = _published(traced)
+
+    assert all(stored(_published(order)) == stored(once) for order in permutations(traced))
+    assert all(len(once.tables[family.table]) <= 1 for family in FAMILIES)
+    (row,) = {cell.row for key in once.tables[CELLS] if (cell := Cell.decode(key)).row.template is not None}
+    (only,) = {cell for key in once.tables[CELLS] if (cell := Cell.decode(key)).row == row}
+    assert only.market == "BR"
+    assert only.number == ("pbx1" if "pbx" in published else NUMBER)
+    assert once.counts()[row.encode()]["attempts"] == 1
+
+
+def _copy(published: dict[str, Any], omitted: tuple[str, ...]) -> bytes:
+    contact = {"id": "8", "user_id": "someone"} | ({} if "phone" in omitted else {"phone": "+5511999990000"})
+    copy = SEND | published | {"contact": contact}
+    if published["outcome"] != "accepted":
+        del copy["message_id"]
+    if "template" not in omitted:
+        copy["template"] = {"name": "promo", "language": "pt_BR"}
+    if copy["channel"] == "voice":
+        del copy["phone_number_id"]
+    if "number" in omitted and published["outcome"] == "queued":
+        del copy["pbx"]
+    return orjson.dumps(copy)
+
+
+def _published(order: Iterable[list[Traced]]) -> MemoryPartition:
+    partition = MemoryPartition()
+    for facts in order:
+        partition.fold_traced(facts, Rules())
+    return partition
 
 
 def stored(partition: MemoryPartition) -> dict[str, dict[bytes, bytes]]:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import tally.schemas
-from tally.schemas.records import Keyed
+from tally.schemas.places import place_number
+from tally.schemas.records import Keyed, Origin
 from tally.schemas.rows import PROGRESS_KEY, Failure, LogMark, Progress, encode
 from tally.schemas.sources import READERS
 from tally.schemas.topics import CHANGELOGS, COUNTERS, STATES
@@ -29,6 +30,7 @@ from tests.support.recordings import facts_of, read_recording, recordings
 EXAMPLES = Path(tally.schemas.__file__).parent / "examples"
 GOLDEN = Path(__file__).with_name("golden_records.json")
 RAW_AT_MS = 1_795_400_000_000
+PLACE = place_number("webhook-events", 5, 1 << 30)
 
 
 @cache
@@ -44,9 +46,10 @@ def examples() -> dict[str, list[Keyed]]:
 
 def digests(facts: list[Keyed]) -> dict[str, str]:
     """Return digests of the facts' records, and of each table that they are folded into."""
-    records = by_partition(((keyed, RAW_AT_MS) for keyed in facts), 1)[0]
+    traced = [(keyed, Origin(RAW_AT_MS, PLACE + nth)) for nth, keyed in enumerate(facts)]
+    records = by_partition(traced, 1)[0]
     partition = MemoryPartition()
-    partition.fold(facts, Rules())
+    partition.fold_traced(traced, Rules())
     tables = {name: _digest(_stored(name, entries)) for name, entries in partition.tables.items() if entries}
     return {"facts": _digest(records)} | {name: tables[name] for name in sorted(tables)}
 

@@ -8,8 +8,12 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from tally.schemas.places import place_of
+from tally.streams.audit.copies import copies
 from tally.streams.audit.examine import Audit, examine
+from tally.streams.audit.raw import counted_from_raw, partitions_of_facts
 from tally.streams.settings import load
+from tally.tables.families.registry import FAMILIES
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, said, workers
@@ -46,6 +50,28 @@ async def audited(environment: dict[str, str], with_raw: bool) -> Audit:
     raise AssertionError(f"{found.behind} rows are not in Postgres")
 
 
+async def differing_states(environment: dict[str, str]) -> list[tuple[str, bytes]]:
+    """Return the states that are not, byte for byte, with all places, what the raw topics come to."""
+    settings = load(environment)
+    differing = []
+    with copies(settings) as kept:
+        stores = await counted_from_raw(settings, kept, await partitions_of_facts(settings))
+        for partition, store in stores.items():
+            held = await kept.refreshed(partition)
+            for family in FAMILIES:
+                ours, theirs = dict(held.items(family.table)), dict(store.items(family.table))
+                assert all(
+                    place_of(placed.place) is not None
+                    for state in map(family.decode, ours.values())
+                    for placed in family.places(state)
+                )
+                differing += [
+                    (family.table, key) for key in ours | theirs if ours.get(key) != theirs.get(key)
+                ]
+            store.close()
+    return differing
+
+
 async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_is_found(
     environment: dict[str, str], worker: WorkerProcess, database: str, tmp_path: Path
 ) -> None:
@@ -58,6 +84,7 @@ async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_
     found = await audited(environment, with_raw=True)
     assert (found.drift, found.raw) == ([], "counted again")
     assert found.rows > 50
+    assert await differing_states(environment) == []
 
     one = "(SELECT ctid FROM tally.counters WHERE attempts > 0 AND campaign = 'v7000' LIMIT 1)"
     await change(database, f"UPDATE tally.counters SET attempts = attempts + 7 WHERE ctid = {one}")  # noqa: S608

@@ -14,6 +14,7 @@ from tally.streams.settings import Settings
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.store.interface import Writes, by_changelog
 from tally.tables.store.marks import moved as marks_moved
+from tests.support.partition import NO_ORIGIN
 from tests.support.stored_partition import CLAIM, ROW, Opener, moved
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
@@ -42,7 +43,7 @@ async def test_a_transaction_that_shows_in_one_changelog_alone_is_not_in_the_cop
     facts: FactsLog, opened: Opener, settings: Settings, kept: Copies, first: Changelog
 ) -> None:
     assert list((await kept.refreshed(0)).items("messages")) == []
-    await facts.append([(CLAIM, 0)] * 5)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 5)
     store = await opened("a")
     await store.commit({"messages": {b"k": b"1"}}, moved(store, 1))
     await store.commit({"messages": {b"k": b"2"}, COUNTERS: {b"t/c": ROW}}, moved(store, 2))

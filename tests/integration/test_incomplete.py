@@ -15,7 +15,7 @@ from tally.agents.view.model import View
 from tally.schemas.facts import MESSAGE
 from tally.schemas.missing import is_missing
 from tally.schemas.notices import CODE_FAILURE, LOST_RECORDS, NOTICE, Reading
-from tally.schemas.records import KeyedFact
+from tally.schemas.records import KeyedFact, Origin
 from tally.schemas.topics import COUNTERS
 from tally.streams.cli.main import application
 from tally.streams.operations.doctor import SomethingMissing, what_is_missing
@@ -81,7 +81,7 @@ async def test_what_is_missing_is_listed_and_can_be_acknowledged_and_what_is_new
 ) -> None:
     assert await listed(settings) == []
     assert await what_is_missing(Looks(settings)) == "nothing"
-    await facts.append([(lost(30, 100), 1_795_000_000_000)])
+    await facts.append([(lost(30, 100), Origin(1_795_000_000_000))])
     await fold(settings, tmp_path / "a")
     (line,) = await listed(settings)
     assert line == {
@@ -105,7 +105,7 @@ async def test_what_is_missing_is_listed_and_can_be_acknowledged_and_what_is_new
     assert await lack(settings) == Lack({}, {LOST_RECORDS: 70})
     assert "acknowledged" in await what_is_missing(Looks(settings))
 
-    await facts.append([(lost(200, 205), 1_795_000_000_001)])
+    await facts.append([(lost(200, 205), Origin(1_795_000_000_001))])
     await fold(settings, tmp_path / "b")
     (line,) = await listed(settings)
     assert (line["count"], line["acknowledged"], line["note"]) == (75, 70, "a disk of november")
@@ -117,7 +117,7 @@ async def test_what_is_missing_is_listed_and_can_be_acknowledged_and_what_is_new
 async def test_subjects_are_listed_by_whose_they_are(
     facts: FactsLog, settings: Settings, tmp_path: Path
 ) -> None:
-    await facts.append([(KeyedFact(MESSAGE, KEY, "no fact of ours"), 1_795_000_000_000)])  # type: ignore[arg-type]
+    await facts.append([(KeyedFact(MESSAGE, KEY, "no fact of ours"), Origin(1_795_000_000_000))])  # type: ignore[arg-type]
     await fold(settings, tmp_path / "a")
     (line,) = await listed(settings)
     assert (line["id"], line["kind"], line["scope"]) == ("code_failure//", CODE_FAILURE, "everybody")

@@ -14,7 +14,7 @@ from tally.tables.rules import Rules
 from tally.tables.store.errors import Rebuilt, StatesMissing
 from tally.tables.store.local import LocalStore, Meta
 from tally.tables.store.partition import PartitionStore
-from tests.support.partition import record
+from tests.support.partition import NO_ORIGIN, record
 from tests.support.stored_partition import CLAIM, Opener, fold_once, moved, store_settings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
@@ -31,7 +31,7 @@ def watched(settings: Settings, folder: Path) -> tuple[PartitionStore, list[Rebu
 
 
 async def folded_once(settings: Settings, folder: Path, facts: FactsLog) -> None:
-    await facts.append([(CLAIM, 0)] * 2)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 2)
     await fold_once(PartitionStore(store_settings(settings, folder), 0), [record(0, CLAIM)], [])
 
 

@@ -17,7 +17,7 @@ from tally.streams.settings import Settings
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore
-from tests.support.partition import record
+from tests.support.partition import NO_ORIGIN, record
 from tests.support.stored_partition import CLAIM, KEY, fold_once, moved, store_settings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
@@ -27,7 +27,7 @@ async def test_a_fact_that_our_code_cannot_take_is_quarantined_at_the_third_life
     facts: FactsLog, settings: Settings, tmp_path: Path
 ) -> None:
     good = [CLAIM, KeyedFact(MESSAGE, KEY, StatusSeen("read", 1_795_000_009))]
-    await facts.append([(fact, 0) for fact in (good[0], good[0], good[1])])
+    await facts.append([(fact, NO_ORIGIN) for fact in (good[0], good[0], good[1])])
     records = [record(0, good[0]), record(1, good[0]), record(2, good[1])]
     records[1] = records[1]._replace(value=records[1].value[:8] + b"no fact of ours")
     kept: list[tuple[int, str]] = []
@@ -70,7 +70,7 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
         CUSTOMER, number, CustomerSeen([b"wother", b"p1"], Send(b"other", Claim(1, "t", "c", "x")))
     )
     together = [*sends[:20], CLAIM, *sends[20:], other]
-    await facts.append([(fact, 0) for fact in together])
+    await facts.append([(fact, NO_ORIGIN) for fact in together])
     kept: list[tuple[int, str]] = []
     store = PartitionStore(store_settings(settings, tmp_path / "a"), 0)
     await fold_once(store, [record(n, fact) for n, fact in enumerate(together)], kept)
@@ -91,7 +91,7 @@ async def test_a_subject_that_outgrows_a_record_is_given_up_on_without_an_exit_a
 async def test_a_partition_recounts_its_rows_when_the_rules_have_changed(
     facts: FactsLog, settings: Settings, tmp_path: Path
 ) -> None:
-    await facts.append([(CLAIM, 0)])
+    await facts.append([(CLAIM, NO_ORIGIN)])
     store = PartitionStore(store_settings(settings, tmp_path / "a"), 0)
     await fold_once(store, [record(0, CLAIM)], [])
     # As if other rules had counted: a row that the states do not come to.

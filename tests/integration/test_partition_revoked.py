@@ -15,7 +15,7 @@ from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.rules import Rules
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter
-from tests.support.partition import record
+from tests.support.partition import NO_ORIGIN, record
 from tests.support.stored_partition import CLAIM, OneRun, Quiet, moved, store_settings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
 async def test_a_partition_that_is_revoked_while_it_opens_does_not_fence_its_new_owner(
     facts: FactsLog, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await facts.append([(CLAIM, 0)])
+    await facts.append([(CLAIM, NO_ORIGIN)])
     slow = asyncio.Event()
     start = ChangelogWriter.start
 
@@ -68,7 +68,7 @@ class RevokedMeanwhile(ComputeGate):
 async def test_a_partition_that_is_revoked_while_it_waits_for_its_turn_counts_nothing_more(
     facts: FactsLog, settings: Settings, tmp_path: Path
 ) -> None:
-    await facts.append([(CLAIM, 0)])
+    await facts.append([(CLAIM, NO_ORIGIN)])
     failures: list[BaseException] = []
     run = OneRun([record(0, CLAIM)])
     gate = RevokedMeanwhile(lambda: folds.revoke({0}))

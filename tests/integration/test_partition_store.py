@@ -19,6 +19,7 @@ from tally.tables.store.errors import ProgressOutsideLog, StoreBroken
 from tally.tables.store.interface import Writes
 from tally.tables.store.partition import PartitionStore
 from tally.tables.store.transaction import ChangelogWriter
+from tests.support.partition import NO_ORIGIN
 from tests.support.stored_partition import CLAIM, ROW, Opener, moved, store_settings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(90)]
 async def test_what_is_committed_is_there_after_a_restart_and_after_the_disk_is_gone(
     facts: FactsLog, opened: Opener, tmp_path: Path
 ) -> None:
-    await facts.append([(CLAIM, 0)] * 5)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 5)
     store = await opened("a")
     await store.commit({"messages": {b"k": b"1", b"gone": b"x"}}, moved(store, 3))
     await store.commit({"messages": {b"k": b"2", b"gone": None}, COUNTERS: {b"t/c": ROW}}, moved(store, 5))
@@ -47,7 +48,7 @@ async def test_each_transaction_ends_in_both_changelogs_with_the_same_progress(
     facts: FactsLog, opened: Opener, settings: Settings
 ) -> None:
     """What a reader of both may rely on, whatever a transaction changes, and whoever wrote the former one."""
-    await facts.append([(CLAIM, 0)] * 5)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 5)
     written: list[Writes] = [
         {"messages": {b"k": b"1", b"l": b"1"}, "aliases": {b"cm": b"k"}, COUNTERS: {b"t/c": ROW}},
         {"messages": {b"k": None}},
@@ -88,7 +89,7 @@ async def transactions(settings: Settings, log: Changelog) -> list[tuple[list[tu
 async def test_a_former_owner_that_was_fenced_changes_nothing_and_is_broken_for_good(
     facts: FactsLog, opened: Opener
 ) -> None:
-    await facts.append([(CLAIM, 0)] * 5)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 5)
     zombie = await opened("zombie")
     await zombie.commit({"messages": {b"k": b"old"}}, moved(zombie, 1))
     owner = await opened("owner")
@@ -107,7 +108,7 @@ async def test_a_former_owner_that_was_fenced_changes_nothing_and_is_broken_for_
 async def test_a_batch_that_fails_between_its_records_and_its_commit_never_happened(
     facts: FactsLog, opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await facts.append([(CLAIM, 0)] * 5)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 5)
     store = await opened("a")
     await store.commit({"messages": {b"k": b"1"}}, moved(store, 1))
 
@@ -129,7 +130,7 @@ async def test_a_batch_that_fails_between_its_records_and_its_commit_never_happe
 
 
 async def test_a_cancelled_batch_still_ends_one_way_or_the_other(facts: FactsLog, opened: Opener) -> None:
-    await facts.append([(CLAIM, 0)] * 5)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 5)
     store = await opened("a")
     committing = asyncio.ensure_future(store.commit({"messages": {b"k": b"1"}}, moved(store, 1)))
     await asyncio.sleep(0)
@@ -156,7 +157,7 @@ async def test_progress_beyond_the_log_is_a_named_error_and_never_a_jump(
 async def test_two_deployments_may_share_a_folder(
     facts: FactsLog, opened: Opener, settings: Settings, tmp_path: Path
 ) -> None:
-    await facts.append([(CLAIM, 0)] * 5)
+    await facts.append([(CLAIM, NO_ORIGIN)] * 5)
     store = await opened("a")
     await store.commit({"messages": {b"k": b"theirs"}}, moved(store, 1))
     other = settings.model_copy(update={"topic_prefix": settings.topic_prefix + "other-"})
@@ -173,7 +174,7 @@ async def test_two_deployments_may_share_a_folder(
 async def test_a_copy_is_known_by_its_store_id_however_far_back_that_stands(
     facts: FactsLog, opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await facts.append([(CLAIM, 0)])
+    await facts.append([(CLAIM, NO_ORIGIN)])
     store = await opened("a")
     await store.commit({"messages": {b"k": b"1"}}, moved(store, 1))
     await store.close()

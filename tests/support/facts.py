@@ -3,6 +3,7 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tally.schemas.call_facts import ChannelSnapshot, ChannelsSeen, Dialled, MemberSeen, Originated, Resynced
 from tally.schemas.descriptions import Described
@@ -18,9 +19,11 @@ from tally.schemas.facts import (
     StatusSeen,
 )
 from tally.schemas.keys import FREE_FORM, Template, join_parts
+from tally.schemas.places import NOWHERE, place_number
 from tally.schemas.wamids import message_key
 
 # Few values, so that facts meet often.
+PLACES = st.sampled_from([NOWHERE, *(place_number("webhook-events", 3, offset) for offset in (7, 8, 9))])
 SECONDS = st.integers(1_795_000_000, 1_795_000_009) | st.sampled_from([0, 1_763_000_000, 1_796_000_000])
 MILLISECONDS = SECONDS.flatmap(lambda at_s: st.integers(at_s * 1000, at_s * 1000 + 999))
 TEMPLATES = st.sampled_from([FREE_FORM, Template("promo", "pt_BR"), Template("promo", "en_US")])
@@ -186,13 +189,22 @@ MEMBERS_SEEN = st.builds(
 
 RESYNCS = st.builds(Resynced, MICROSECONDS)
 
+
+def placed(facts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return facts as the facts log has them, with the places of their raw records."""
+    return st.builds(lambda fact, place: structs.replace(fact, place=place), facts, PLACES)
+
+
 FACTS: dict[str, st.SearchStrategy[Any]] = {
-    "messages": MESSAGE_FACTS,
-    "recipients": RESULTS,
-    "customers": CUSTOMERS_SEEN,
-    "calls": CALL_FACTS,
-    "operators": MEMBERS_SEEN,
-    "descriptions": DESCRIBED,
+    table: placed(facts)
+    for table, facts in {
+        "messages": MESSAGE_FACTS,
+        "recipients": RESULTS,
+        "customers": CUSTOMERS_SEEN,
+        "calls": CALL_FACTS,
+        "operators": MEMBERS_SEEN,
+        "descriptions": DESCRIBED,
+    }.items()
 }
 KEYS = {
     "messages": message_key("106540352242922", "wamid.x/y=="),

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.rows import recount
 from tally.schemas.missing import NO_ROW
-from tally.schemas.records import Keyed, record_value
+from tally.schemas.records import Keyed, Origin, Traced, record_value
 from tally.schemas.rows import decode_row
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
 from tally.tables.rules import Rules
 from tally.tables.store.memory import MemoryTables
+
+NO_ORIGIN = Origin(0)
 
 
 class Record(NamedTuple):
@@ -21,8 +23,8 @@ class Record(NamedTuple):
     value: bytes
 
 
-def record(offset: int, keyed: Keyed, raw_at_ms: int = 0) -> Record:
-    return Record(offset, keyed.key, record_value(keyed.family, raw_at_ms, keyed.fact))
+def record(offset: int, keyed: Keyed, origin: Origin = NO_ORIGIN) -> Record:
+    return Record(offset, keyed.key, record_value(keyed.family, origin, keyed.fact))
 
 
 class MemoryPartition(MemoryTables):
@@ -33,7 +35,10 @@ class MemoryPartition(MemoryTables):
         self.next_offset = 0
 
     def fold(self, facts: Sequence[Keyed], rules: Rules) -> None:
-        records = [record(self.next_offset + i, keyed) for i, keyed in enumerate(facts)]
+        self.fold_traced([(keyed, NO_ORIGIN) for keyed in facts], rules)
+
+    def fold_traced(self, facts: Sequence[Traced], rules: Rules) -> None:
+        records = [record(self.next_offset + i, *traced) for i, traced in enumerate(facts)]
         self.apply(fold_batch(records, self, rules).writes)
         self.next_offset += len(facts)
 

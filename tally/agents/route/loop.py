@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from tally.agents.compute_gate import Computation, ComputeGate
@@ -146,13 +147,17 @@ class Route:
         reading is paid once.
         """
         found = RoutedRecords()
+        # Records do not know their partition. Every piece takes as many as it has records.
+        partitions = iter([run.partition for run in runs for _ in run.records])
         for piece in pieces([record for run in runs for record in run.records]):
             if is_long(piece[0]):
                 computation.end()
-                await asyncio.to_thread(route_records, source, piece, self._conventions, found)
+                await asyncio.to_thread(
+                    route_records, source, piece, self._conventions, found, islice(partitions, len(piece))
+                )
                 await computation.begin()
             else:
-                route_records(source, piece, self._conventions, found)
+                route_records(source, piece, self._conventions, found, islice(partitions, len(piece)))
                 await computation.pause()
             for portion in portions(found.facts):
                 fresh, _ = self._links.filter_new(portion, links)

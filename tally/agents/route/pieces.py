@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from tally.schemas.bounds import KIB
-from tally.schemas.records import Keyed
+from tally.schemas.records import Keyed, Origin
 from tally.schemas.scan import elements
 from tally.tables.kafka.delivered import RawRecord
 
@@ -16,8 +16,8 @@ LONG_BYTES, LONG_ELEMENTS = 256 * KIB, 8_000
 PORTION_FACTS = 2_000
 """Facts that one step encodes, in some 5 ms; a single record may hold a hundred thousand statuses."""
 
-Event = tuple[list[Keyed], int]
-"""The facts of one raw event, and Kafka's timestamp of it."""
+Event = tuple[list[Keyed], Origin]
+"""The facts of one raw event, and its origin."""
 
 
 def is_long(record: RawRecord) -> bool:
@@ -54,10 +54,10 @@ def portions(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     if sum(len(facts) for facts, _ in events) <= PORTION_FACTS:
         yield events
         return
-    for facts, at_ms in events:
+    for facts, origin in events:
         rest = iter(facts)
         while some := list(islice(rest, PORTION_FACTS)):
-            yield [(some, at_ms)]
+            yield [(some, origin)]
 
 
 def _size(record: RawRecord) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from tally.schemas.bounds import REMEMBERED_LINKS
-from tally.schemas.records import Keyed, KeyedCustomerSeen, Timed
+from tally.schemas.records import Keyed, KeyedCustomerSeen, Origin, Traced
 
 LINK_BYTES = 120
 """Memory that remembering a link takes in addition to its bytes."""
@@ -27,17 +27,17 @@ class SeenLinks:
         self._old: set[bytes] = set()
 
     def filter_new(
-        self, read: Iterable[tuple[Iterable[Keyed], int]], said: set[bytes] | None = None
-    ) -> tuple[list[Timed], set[bytes]]:
+        self, read: Iterable[tuple[Iterable[Keyed], Origin]], said: set[bytes] | None = None
+    ) -> tuple[list[Traced], set[bytes]]:
         """Return the facts that say something new, and their links, to be remembered once acknowledged.
 
-        `read` holds the facts of each raw event with its time. Links in `said` count as known, and new ones
+        `read` holds the facts of each raw event with its origin. Links in `said` count as known, and new ones
         are added to it.
         """
-        kept: list[Timed] = []
+        kept: list[Traced] = []
         said = set() if said is None else said
         young, old = self._young, self._old
-        for facts, raw_at_ms in read:
+        for facts, origin in read:
             for keyed in facts:
                 if type(keyed) is KeyedCustomerSeen:
                     says_more = keyed.send is not None or keyed.inbound is not None or keyed.is_pressed
@@ -47,7 +47,7 @@ class SeenLinks:
                             says_more = True
                     if not says_more:
                         continue
-                kept.append((keyed, raw_at_ms))
+                kept.append((keyed, origin))
         return kept, said
 
     def remember(self, links: set[bytes]) -> None:

@@ -3,7 +3,7 @@
 from tally.schemas.keys import join_parts
 from tally.schemas.missing import union
 from tally.schemas.notices import NOTICE, Reading
-from tally.schemas.records import KeyedFact, Timed
+from tally.schemas.records import KeyedFact, Origin, Traced
 from tally.schemas.starts import Start
 
 
@@ -23,10 +23,10 @@ def reading_of(source: str, partition: int, start: Start, generation: int) -> Re
     return Reading(source, partition, start.topic_id, start.at_ms, begun_at, lost)
 
 
-def notice_of(reading: Reading) -> Timed:
+def notice_of(reading: Reading) -> Traced:
     """Return a reading as it goes into the facts log."""
     key = join_parts(reading.topic, str(reading.partition))
-    return KeyedFact(NOTICE, key, reading), reading.at_ms
+    return KeyedFact(NOTICE, key, reading), Origin(reading.at_ms)
 
 
 def _begun_at(start: Start) -> int:

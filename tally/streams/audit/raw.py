@@ -77,9 +77,10 @@ async def counted_from_raw(settings: Settings, copies: Copies, partitions: int) 
     async for record in read_to_end(settings.kafka, list(logical), DEADLINE_SECONDS):
         if stands_in(record):
             continue
-        for keyed in read_record(logical[record.topic], record, conventions)[0].facts:
+        routed, origin = read_record(logical[record.topic], record, record.partition, conventions)
+        for keyed in routed.facts:
             facts = waiting[partition_of(keyed.key, partitions)]
-            facts.append(Fact(len(facts), keyed.key, record_value(keyed.family, 0, keyed.fact)))
+            facts.append(Fact(len(facts), keyed.key, record_value(keyed.family, origin, keyed.fact)))
         for partition in [p for p, facts in waiting.items() if len(facts) >= BATCH_FACTS]:
             _fold(waiting.pop(partition), stores[partition], settings)
     for partition, facts in waiting.items():

@@ -13,7 +13,7 @@ from tally.schemas.conventions import Conventions
 from tally.schemas.errors import Bad
 from tally.schemas.grains import RowKey
 from tally.schemas.missing import NO_ROW
-from tally.schemas.records import Keyed, record_value
+from tally.schemas.records import Keyed, Origin, record_value
 from tally.schemas.rows import decode_row
 from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS
@@ -85,7 +85,7 @@ def check(
 
 def _log(offset: int, facts: Sequence[Keyed], now_ms: int) -> list[_Fact]:
     return [
-        _Fact(offset + index, keyed.key, record_value(keyed.family, now_ms, keyed.fact))
+        _Fact(offset + index, keyed.key, record_value(keyed.family, Origin(now_ms), keyed.fact))
         for index, keyed in enumerate(facts)
     ]
 

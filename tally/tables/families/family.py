@@ -1,17 +1,32 @@
 """The interface of families, which is all that the fold knows of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from tally.schemas.bounds import Bound
 from tally.schemas.notices import Scope
+from tally.schemas.places import First
 from tally.schemas.records import packed
 from tally.tables.contribution import Part
 from tally.tables.rules import Rules
 
 F = TypeVar("F")
 S = TypeVar("S")
+
+
+class Placed(NamedTuple):
+    """Something that a state knows, and where it came from: the raw record that a list can show of it."""
+
+    of: str
+    """The attempt (with tenant, campaign and contact if they are not the subject's), the message's digest in
+    hex, the channel or the ActionID; empty where it is the subject itself."""
+    kind: str
+    """What happened, as docs/places.md lists it."""
+    at_us: int
+    """When it happened first, in unix microseconds."""
+    place: int
+    """The number of the raw record's place (schemas/places.py)."""
 
 
 class Family(ABC, Generic[F, S]):
@@ -54,6 +69,10 @@ class Family(ABC, Generic[F, S]):
     def owners(self, state: S) -> Sequence[Scope]:
         """Return the certain owners of a subject, whether or not it already counts for them."""
         return ()
+
+    def places(self, state: S) -> Iterator[Placed]:
+        """Yield the first event of each kind that the state knows, with its place."""
+        yield from ()
 
     @abstractmethod
     def contribution(self, key: bytes, state: S, rules: Rules) -> list[Part]:
@@ -155,6 +174,7 @@ class Listing(Family[F, S]):
 
 K = TypeVar("K", str, bytes)
 V = TypeVar("V")
+T = TypeVar("T", int, First, tuple[int, str])
 
 
 def ordered(entries: dict[K, V]) -> dict[K, V]:
@@ -162,8 +182,8 @@ def ordered(entries: dict[K, V]) -> dict[K, V]:
     return dict(sorted(entries.items())) if len(entries) > 1 else entries
 
 
-def earliest(left: int | None, right: int | None) -> int | None:
-    """Return the smaller of two times, where None is unknown."""
+def earliest(left: T | None, right: T | None) -> T | None:
+    """Return the smaller of two times, alone or each with what belongs to it, where None is unknown."""
     if left is None or right is None:
         return right if left is None else left
     return min(left, right)

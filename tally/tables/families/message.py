@@ -1,6 +1,6 @@
 """The family of messages: the fate of each WhatsApp message, by business number and wamid."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from functools import lru_cache
 from operator import attrgetter
@@ -13,28 +13,30 @@ from tally.schemas.bounds import CLAIMANTS, Bound
 from tally.schemas.cells import MINUTE_MS, MINUTE_SECONDS, QUARTER_MS, Cell, number_of
 from tally.schemas.facts import MESSAGE, Claim, Claimed, MessageFact, Pricing, StatusSeen
 from tally.schemas.grains import RowKey
+from tally.schemas.keys import join_parts
 from tally.schemas.notices import Scope
+from tally.schemas.places import First
 from tally.schemas.wamids import smaller_spelling
 from tally.tables.contribution import Counts, Moment, Part, is_contested
 from tally.tables.durations import bucket
-from tally.tables.families.family import PlainFamily, earliest
+from tally.tables.families.family import Placed, PlainFamily, earliest
 from tally.tables.rules import Rules
 
 
 class Message(Struct, array_like=True, gc=False):
-    """Everything known of one message; each time is the first one, in unix seconds.
+    """Everything known of one message; each time is the first one, in unix seconds, with its place.
 
     Without a campaign's claim it waits and contributes nothing. Only `merge` mutates a message: its own copy.
     """
 
     claim: Claim | None = None
-    sent_s: int | None = None
-    delivered_s: int | None = None
-    read_s: int | None = None
+    sent: First | None = None
+    delivered: First | None = None
+    read: First | None = None
     """First read or played."""
-    failed_s: int | None = None
-    quoted_s: int | None = None
-    clicked_s: int | None = None
+    failed: First | None = None
+    quoted: First | None = None
+    clicked: First | None = None
     error: tuple[int, str] | None = None
     """The smallest (seconds, raw `source:code`)."""
     pricing: Pricing | None = None
@@ -44,6 +46,7 @@ class Message(Struct, array_like=True, gc=False):
     """Of the smallest id that was written for it; empty where the id is in the key (wamids.py)."""
 
 
+STAGES = ("sent", "delivered", "read", "failed", "quoted", "clicked")
 LATE_SECONDS = 86_400
 """News of a message that came later than a day after it was accepted are late."""
 
@@ -69,15 +72,17 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
             if isinstance(fact, StatusSeen):
                 _apply_status(after, fact)
             elif isinstance(fact, Claimed):
+                claim = fact.claim.placed(fact.place)
                 if after.claim is None:
-                    after.claim = fact.claim
-                elif after.claim != fact.claim:
+                    after.claim = claim
+                elif after.claim != claim:
                     contested = [] if contested is None else contested
-                    contested.append(fact.claim)
+                    contested.append(claim)
             else:
-                after.quoted_s = earliest(after.quoted_s, fact.at_s)
+                first = (fact.at_s, fact.place)
+                after.quoted = earliest(after.quoted, first)
                 if fact.clicked:
-                    after.clicked_s = earliest(after.clicked_s, fact.at_s)
+                    after.clicked = earliest(after.clicked, first)
         if contested is not None:
             _choose_claim(after, contested)
         return after
@@ -93,6 +98,18 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
 
     def is_contested(self, parts: Sequence[Part]) -> bool:
         return is_contested(parts)
+
+    def places(self, state: Message) -> Iterator[Placed]:
+        if state.claim is not None:
+            yield Placed("", "accepted", state.claim.at_ms * 1_000, state.claim.place)
+        for claim in state.others:
+            attempt = join_parts(claim.tenant, claim.campaign, claim.contact, claim.attempt).decode()
+            yield Placed(attempt, "claimed_elsewhere", claim.at_ms * 1_000, claim.place)
+        for kind in STAGES:
+            first: First | None = getattr(state, kind)
+            if first is not None:
+                at_s, place = first
+                yield Placed("", kind, at_s * 1_000_000, place)
 
     def contribution(self, key: bytes, state: Message, rules: Rules) -> list[Part]:
         claim = state.claim
@@ -114,30 +131,30 @@ def _cell(claim: Claim, number: str) -> Cell:
 def _happened(state: Message, claim: Claim) -> tuple[Moment, ...]:
     """Return when the message reached each stage: at its own time, or at that of a later stage before it."""
     happened: list[Moment] = [("accepted", claim.at_ms // MINUTE_MS, "", 1)]
-    sent_s, delivered_s, read_s = state.sent_s, state.delivered_s, state.read_s
-    if read_s is not None:
-        happened.append(("read", read_s // MINUTE_SECONDS, "", 1))
-        if delivered_s is None or read_s < delivered_s:
-            delivered_s = read_s
-    if delivered_s is not None:
-        happened.append(("delivered", delivered_s // MINUTE_SECONDS, "", 1))
-        if sent_s is None or delivered_s < sent_s:
-            sent_s = delivered_s
-    elif state.failed_s is not None:
-        happened.append(("failed", state.failed_s // MINUTE_SECONDS, "", 1))
-    if sent_s is not None:
-        happened.append(("sent", sent_s // MINUTE_SECONDS, "", 1))
-    if state.clicked_s is not None:
-        happened.append(("clicked", state.clicked_s // MINUTE_SECONDS, "", 1))
+    sent, delivered, read = state.sent, state.delivered, state.read
+    if read is not None:
+        happened.append(("read", read[0] // MINUTE_SECONDS, "", 1))
+        if delivered is None or read < delivered:
+            delivered = read
+    if delivered is not None:
+        happened.append(("delivered", delivered[0] // MINUTE_SECONDS, "", 1))
+        if sent is None or delivered < sent:
+            sent = delivered
+    elif state.failed is not None:
+        happened.append(("failed", state.failed[0] // MINUTE_SECONDS, "", 1))
+    if sent is not None:
+        happened.append(("sent", sent[0] // MINUTE_SECONDS, "", 1))
+    if state.clicked is not None:
+        happened.append(("clicked", state.clicked[0] // MINUTE_SECONDS, "", 1))
     return tuple(happened)
 
 
 def _span(state: Message, accepted_ms: int) -> tuple[int, int]:
     """Return the first and the last time of a claimed message, in unix ms."""
     first_ms = last_ms = accepted_ms
-    for at_s in (state.sent_s, state.delivered_s, state.read_s, state.failed_s, state.quoted_s):
-        if at_s is not None:
-            at_ms = at_s * 1000
+    for first in (state.sent, state.delivered, state.read, state.failed, state.quoted):
+        if first is not None:
+            at_ms = first[0] * 1000
             if at_ms > last_ms:
                 last_ms = at_ms
             elif at_ms < first_ms:
@@ -146,25 +163,19 @@ def _span(state: Message, accepted_ms: int) -> tuple[int, int]:
 
 
 def _apply_status(message: Message, fact: StatusSeen) -> None:
-    status, at_s = fact.status, fact.at_s
+    status, first = fact.status, (fact.at_s, fact.place)
     if status == "sent":
-        message.sent_s = earliest(message.sent_s, at_s)
+        message.sent = earliest(message.sent, first)
     elif status == "delivered":
-        message.delivered_s = earliest(message.delivered_s, at_s)
+        message.delivered = earliest(message.delivered, first)
     elif status in {"read", "played"}:
-        message.read_s = earliest(message.read_s, at_s)
+        message.read = earliest(message.read, first)
     elif status == "failed":
-        message.failed_s = earliest(message.failed_s, at_s)
+        message.failed = earliest(message.failed, first)
     if fact.error is not None:
-        message.error = _smaller_error(message.error, (at_s, fact.error))
+        message.error = earliest(message.error, (fact.at_s, fact.error))
     if fact.pricing is not None:
         message.pricing = _later_pricing(message.pricing, fact.pricing)
-
-
-def _smaller_error(left: tuple[int, str] | None, right: tuple[int, str] | None) -> tuple[int, str] | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return min(left, right)
 
 
 def _later_pricing(left: Pricing | None, right: Pricing | None) -> Pricing | None:
@@ -195,30 +206,30 @@ def _elsewhere(claim: Claim, number: str) -> Part:
 def _counts(state: Message, accepted_s: int) -> Counts:
     """Return the counters of one claimed message (docs/counters.md)."""
     counts: Counts = {"accepted": 1}
-    reached_s = earliest(state.delivered_s, state.read_s)
-    reached = reached_s is not None
-    if reached or state.sent_s is not None:
+    reached = earliest(state.delivered, state.read)
+    if reached is not None:
+        counts["sent"] = counts["delivered"] = 1
+        _add_late(counts, "delivered_late", reached[0] - accepted_s)
+    elif state.sent is not None:
         counts["sent"] = 1
-    if reached_s is not None:
-        counts["delivered"] = 1
-        _add_late(counts, "delivered_late", reached_s - accepted_s)
-    if state.read_s is not None:
+    if state.read is not None:
+        read_s = state.read[0]
         counts["read"] = 1
-        _add_late(counts, "read_late", state.read_s - accepted_s)
-        counts[_time_name("time_to_read", state.read_s - accepted_s)] = 1
-    if state.delivered_s is not None:
-        counts[_time_name("time_to_deliver", state.delivered_s - accepted_s)] = 1
-    elif reached:
+        _add_late(counts, "read_late", read_s - accepted_s)
+        counts[_time_name("time_to_read", read_s - accepted_s)] = 1
+    if state.delivered is not None:
+        counts[_time_name("time_to_deliver", state.delivered[0] - accepted_s)] = 1
+    elif reached is not None:
         counts["delivered_implied"] = 1
-    if state.failed_s is not None:
-        if reached:
+    if state.failed is not None:
+        if reached is not None:
             counts["failed_then_delivered"] = 1
         else:
             counts["failed_after_send"] = 1
             counts[f"errors.{error_key(state.error[1] if state.error else None)}"] = 1
-    if state.quoted_s is not None:
+    if state.quoted is not None:
         counts["replied_quoted"] = 1
-    if state.clicked_s is not None:
+    if state.clicked is not None:
         counts["clicked"] = 1
     if state.pricing is not None:
         priced, billed = _pricing_names(state.pricing.category, state.pricing.kind)

@@ -1,6 +1,6 @@
 """The family of recipients: the producer's contacts in one campaign, with their attempts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from itertools import islice
 
@@ -14,8 +14,9 @@ from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, bounded_name, split_parts
 from tally.schemas.notices import Scope
+from tally.schemas.places import First
 from tally.tables.contribution import Counts, Moment, Part
-from tally.tables.families.family import PlainFamily, ordered
+from tally.tables.families.family import Placed, PlainFamily, earliest, ordered
 from tally.tables.rules import Rules
 
 RANKED = ("accepted", "failed", "cancelled", "skipped", "requested", "queued")
@@ -55,8 +56,8 @@ UNTOLD: Told = (len(RANKED), "")
 class Attempt(Struct, array_like=True, gc=False):
     """What is known of one attempt to reach the contact. Only `merge` mutates an attempt: its own copy."""
 
-    first_ms: dict[str, int]
-    """When each outcome was first seen, in unix ms."""
+    first: dict[str, First]
+    """When each outcome was first seen, in unix ms, and where."""
     named: Named
     error: tuple[int, str] | None
     """The smallest (milliseconds, raw `source:code`)."""
@@ -116,6 +117,11 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
         tenant, campaign, _ = split_parts(key)
         return [(tenant, campaign)]
 
+    def places(self, state: Recipient) -> Iterator[Placed]:
+        for name, attempt in state.attempts.items():
+            for outcome, (at_ms, place) in attempt.first.items():
+                yield Placed(name, outcome, at_ms * 1_000, place)
+
     def contribution(self, key: bytes, state: Recipient, rules: Rules) -> list[Part]:
         tenant, campaign, _ = split_parts(key)
         attempts = state.attempts
@@ -130,8 +136,9 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
             counts = _counts(attempt, messages)
             if name == latest:
                 counts["contacts"] = 1
-            times, named = attempt.first_ms.values(), attempt.named
-            first_ms, row = min(times), RowKey(tenant, campaign, named.template)
+            times = [at_ms for at_ms, _ in attempt.first.values()]
+            first_ms, named = min(times), attempt.named
+            row = RowKey(tenant, campaign, named.template)
             cell = Cell(row, bounded_name(attempt.number[1]), attempt.market[1], first_ms // QUARTER_MS)
             happened = _happened(attempt)
             parts.append(Part(cell, counts, first_ms, max(times), named.label, attempt.channel, happened))
@@ -141,21 +148,21 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
 def _happened(attempt: Attempt) -> tuple[Moment, ...]:
     if RANKED[attempt.named.rank] != "failed":
         return ()
-    return (("failed", attempt.first_ms["failed"] // MINUTE_MS, "", 1),)
+    return (("failed", attempt.first["failed"][0] // MINUTE_MS, "", 1),)
 
 
 def _latest(attempts: dict[str, Attempt]) -> str:
     """Return the attempt that began last; of several, the one that is largest as text."""
     if len(attempts) == 1:
         return next(iter(attempts))
-    return max((min(attempt.first_ms.values()), name) for name, attempt in attempts.items())[1]
+    return max((min(attempt.first.values())[0], name) for name, attempt in attempts.items())[1]
 
 
 def _recipient(known: dict[str, Attempt], own: dict[str, Attempt]) -> Recipient:
     """Return a state in canonical form, with at most one item beyond each bound."""
     for attempt in own.values():
-        if len(attempt.first_ms) > 1:
-            attempt.first_ms = ordered(attempt.first_ms)
+        if len(attempt.first) > 1:
+            attempt.first = ordered(attempt.first)
         if len(attempt.messages) > 1:
             attempt.messages = sorted(set(attempt.messages))
     known.update(own)
@@ -176,7 +183,7 @@ def _begun(fact: AttemptResult) -> Attempt:
     """Return an attempt with only this fact."""
     rank = RANK_OF[fact.outcome]
     return Attempt(
-        {fact.outcome: fact.at_ms},
+        {fact.outcome: (fact.at_ms, fact.place)},
         Named(rank, fact.template, not fact.label, fact.label),
         None if fact.error is None else (fact.at_ms, fact.error),
         [fact.message] if fact.message else [],
@@ -189,21 +196,21 @@ def _begun(fact: AttemptResult) -> Attempt:
 
 def _copied(attempt: Attempt) -> Attempt:
     mine = copy(attempt)
-    mine.first_ms, mine.messages = dict(attempt.first_ms), list(attempt.messages)
+    mine.first, mine.messages = dict(attempt.first), list(attempt.messages)
     return mine
 
 
 def _apply(attempt: Attempt, fact: AttemptResult) -> None:
     """Merge a fact into an attempt, which must be a copy; messages are sorted once, by `_recipient`."""
     outcome, at_ms = fact.outcome, fact.at_ms
-    seen_ms = attempt.first_ms.get(outcome)
-    if seen_ms is None or at_ms < seen_ms:
-        attempt.first_ms[outcome] = at_ms
+    first, seen = (at_ms, fact.place), attempt.first.get(outcome)
+    if seen is None or first < seen:
+        attempt.first[outcome] = first
     rank = RANK_OF[outcome]
     if rank <= attempt.named.rank:
         attempt.named = min(attempt.named, Named(rank, fact.template, not fact.label, fact.label))
     if fact.error is not None:
-        attempt.error = _smaller_error(attempt.error, (at_ms, fact.error))
+        attempt.error = earliest(attempt.error, (at_ms, fact.error))
     if fact.message:
         attempt.messages.append(fact.message)
     if fact.number:
@@ -216,16 +223,10 @@ def _apply(attempt: Attempt, fact: AttemptResult) -> None:
         attempt.channel = max(attempt.channel, fact.channel)
 
 
-def _smaller_error(left: tuple[int, str] | None, right: tuple[int, str] | None) -> tuple[int, str] | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return min(left, right)
-
-
 def _counts(attempt: Attempt, messages: int) -> Counts:
     """Return the counters of one attempt (docs/counters.md), of which `messages` messages count."""
     counts: Counts = {"attempts": 1}
-    if attempt.channel == "voice" and not attempt.first_ms.keys().isdisjoint(REQUESTED):
+    if attempt.channel == "voice" and not attempt.first.keys().isdisjoint(REQUESTED):
         counts["requested"] = 1
     outcome = RANKED[attempt.named.rank]
     if name := COUNTED_AS.get(outcome):

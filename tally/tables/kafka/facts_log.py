@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from tally.schemas.keys import partition_of
 from tally.schemas.notices import NOTICE, Notice
-from tally.schemas.records import Timed, record_value
+from tally.schemas.records import Origin, Traced, record_value
 from tally.schemas.topics import FACT_LIMIT_BYTES
 from tally.tables.kafka.batches import acknowledged, send_entries
 from tally.tables.kafka.clients import KafkaClients
@@ -24,12 +24,12 @@ Grouped = defaultdict[int, list[Entry]]
 """Records by partition."""
 
 
-def by_partition(facts: Iterable[Timed], partitions: int, more: Grouped | None = None) -> Grouped:
-    """Encode facts with the Kafka times of their raw events, and append the records to `more`. Pure."""
+def by_partition(facts: Iterable[Traced], partitions: int, more: Grouped | None = None) -> Grouped:
+    """Encode facts with the origins of their raw events, and append the records to `more`. Pure."""
     grouped: Grouped = defaultdict(list) if more is None else more
-    for keyed, raw_at_ms in facts:
+    for keyed, origin in facts:
         key = keyed.key
-        value = record_value(keyed.family, raw_at_ms, keyed.fact)
+        value = record_value(keyed.family, origin, keyed.fact)
         grouped[partition_of(key, partitions)].append((key, value))
     return grouped
 
@@ -105,7 +105,7 @@ class FactsLog:
             PartitionAppender(self._producer, self._topic, partition) for partition in range(count)
         ]
 
-    def append(self, facts: Iterable[Timed]) -> Awaitable[object]:
+    def append(self, facts: Iterable[Traced]) -> Awaitable[object]:
         """Append facts; awaiting the result waits until the brokers have them. It raises KafkaError.
 
         Facts are encoded at once and not kept in memory, since the wait takes far longer.
@@ -123,7 +123,8 @@ class FactsLog:
 
         Raises KafkaError.
         """
-        value_of = {partition: record_value(NOTICE, at_ms, notice) for partition, notice in notices.items()}
+        origin = Origin(at_ms)
+        value_of = {partition: record_value(NOTICE, origin, notice) for partition, notice in notices.items()}
         appenders = self._appenders
         await acknowledged(
             [appenders[partition].append([(NOTICE, value)]) for partition, value in value_of.items()]

@@ -45,7 +45,7 @@ def _crowds(channels: Mapping[str, Channel]) -> Iterable[Crowd]:
         bridges = []
         for key, times in channel.moments.items():
             if key.startswith(MOVES):
-                bridges.append(bridge := moment_key(key).place)
+                bridges.append(bridge := moment_key(key).where)
                 crowd = alone[bridge]
                 crowd.moves += len(times)
                 crowd.channels.add(unique)

@@ -1,6 +1,6 @@
 """The family of calls: channels joined with the send results of their attempts, and their counters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -15,13 +15,14 @@ from tally.tables.families.call.cells import happened_of, send_cell
 from tally.tables.families.call.counting import counts_of
 from tally.tables.families.call.crowds import is_crowded
 from tally.tables.families.call.dial_graph import Graph
-from tally.tables.families.call.from_facts import call_of, half_named, identifiers_of
+from tally.tables.families.call.from_facts import base_of, call_of, half_named, identifiers_of
 from tally.tables.families.call.merge import join_channels, joined, names_of
 from tally.tables.families.call.operator_legs import operator_parts
+from tally.tables.families.call.places import places_of
 from tally.tables.families.call.queueing import may_wait, waiting_of
 from tally.tables.families.call.result import CallResult, results_of
 from tally.tables.families.call.state import Call
-from tally.tables.families.family import ConnectedFamily, Listing, Resyncable
+from tally.tables.families.family import ConnectedFamily, Listing, Placed, Resyncable, earliest
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Call)
@@ -58,7 +59,8 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call], Li
         return [pbx + b"/" + name for name in names_of(join_channels(shown))]
 
     def merge(self, state: Call | None, facts: Sequence[CallFact]) -> Call:
-        known = [call_of(fact) for fact in facts]
+        base = earliest(base_of(facts), None if state is None else state.base)
+        known = [call_of(fact, base) for fact in facts]
         return joined(known if state is None else [state, *known])
 
     def join(self, states: Sequence[Call]) -> Call:
@@ -98,6 +100,9 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call], Li
 
     def is_open(self, state: Call) -> bool:
         return any(not channel.is_over for channel in state.channels.values())
+
+    def places(self, state: Call) -> Iterator[Placed]:
+        return places_of(state)
 
     def contribution(self, key: bytes, state: Call, rules: Rules) -> list[Part]:
         """Return the parts of each attempt and of the operators who took it; a crowded call has none."""

@@ -18,13 +18,9 @@ from tally.schemas.call_facts import (
 from tally.schemas.keys import join_parts
 from tally.tables.families.call.merge import join_channels
 from tally.tables.families.call.state import (
-    ABANDON,
-    ENTER,
     HOLD,
-    JOIN,
-    LEAVE,
+    MOMENTS,
     UNHOLD,
-    UNJOIN,
     Call,
     Channel,
     DialEnd,
@@ -41,15 +37,6 @@ from tally.tables.families.call.state import (
 )
 from tally.tables.families.family import ordered
 
-MOMENTS = {
-    "enter": ENTER,
-    "leave": LEAVE,
-    "hold": HOLD,
-    "unhold": UNHOLD,
-    "join": JOIN,
-    "unjoin": UNJOIN,
-    "abandon": ABANDON,
-}
 DIALS = ("dial", "dial_end")
 OFFERS = ("agent", "ring_no_answer")
 """Kinds of events about the Dest of a queue's call."""
@@ -111,18 +98,29 @@ def half_named(fact: CallFact) -> list[str]:
     ]
 
 
-def call_of(fact: CallFact) -> Call:
-    """Return the state that this fact alone gives its call. Raises TypeError for a resync."""
+def base_of(facts: Iterable[CallFact]) -> int | None:
+    """Return the smallest place of what a PBX said; None where it said nothing."""
+    return min([fact.place for fact in facts if isinstance(fact, ChannelsSeen | Originated)], default=None)
+
+
+def call_of(fact: CallFact, base: int | None = None) -> Call:
+    """Return the state that this fact alone gives its call. Raises TypeError for a resync.
+
+    `base` is what places count from: that of all the facts that it is merged with, or its own.
+    """
     identifiers = sorted(identifiers_of(fact))
+    from_base = fact.place if base is None else base
     match fact:
         case ChannelsSeen():
-            return Call(identifiers, _channels_of(fact))
+            counted = structs.replace(fact, place=fact.place - from_base)
+            return Call(identifiers, _channels_of(counted), base=from_base)
         case Originated(at_us, action_id, unique, reason, bound):
             key = response_key(action_id or f"\0{unique}", reason)
-            return Call(identifiers, responses={key: Response(at_us, unique, reason, bound)})
+            response = Response(at_us, unique, reason, bound, fact.place - from_base)
+            return Call(identifiers, responses={key: response}, base=from_base)
         case Dialled():
             key = join_parts(fact.tenant, fact.campaign, fact.contact, fact.attempt).decode()
-            result = Result(fact.at_ms, fact.template, fact.market, fact.phone)
+            result = Result(fact.at_ms, fact.template, fact.market, fact.phone, fact.place)
             asked = Requested({fact.outcome: result}, sorted(fact.ids), fact.customer_is_second_leg)
             return Call(identifiers, asked={key: asked})
         case Resynced():
@@ -142,10 +140,10 @@ def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
     if fact.kind in DIALS or (others and fact.kind in OFFERS):
         # The dial of an Originate has no calling channel: its only channel is the Dest.
         caller, dest = (main.unique, others[0]) if others else ("", main)
-        shown = [(each.unique, _seen(each, fact.at_us)) for each in (main, *others) if each is not dest]
+        shown = [(each.unique, _seen(each, fact)) for each in (main, *others) if each is not dest]
         shown.append((dest.unique, _dialled(dest, caller, fact)))
     else:
-        shown = [(each.unique, _seen(each, fact.at_us)) for each in others]
+        shown = [(each.unique, _seen(each, fact)) for each in others]
         shown.append((main.unique, _spoken_of(main, fact)))
     known = dict(shown)
     if len(known) < len(shown):
@@ -153,14 +151,15 @@ def _channels_of(fact: ChannelsSeen) -> dict[str, Channel]:
     return ordered(known)
 
 
-def _seen(snapshot: ChannelSnapshot, at_us: int, **more: object) -> Channel:
+def _seen(snapshot: ChannelSnapshot, fact: ChannelsSeen, **more: object) -> Channel:
+    at_us, place = fact.at_us, fact.place
     variables = {role: Shown(at_us, value) for role, value in snapshot.variables.items()}
     named = None
     if "campaign" in variables and "contact" in variables:
         named = Whom(at_us, variables.pop("campaign").value, variables.pop("contact").value)
     fields = {
-        "first": FirstSeen(at_us, snapshot.name),
-        "up_us": at_us if snapshot.state == UP else None,
+        "first": FirstSeen(at_us, snapshot.name, place),
+        "up": (at_us, place) if snapshot.state == UP else None,
         "rang": snapshot.state == RINGING,
         "variables": dict(sorted(variables.items())),
         "named": named,
@@ -173,27 +172,27 @@ def _dialled(dest: ChannelSnapshot, caller: str, fact: ChannelsSeen) -> Channel:
     if fact.kind in DIALS:
         more["callers"] = [caller] if caller else []
         if fact.kind == "dial_end" and fact.detail:
-            more["dial_end"] = DialEnd(fact.at_us, fact.detail)
+            more["dial_end"] = DialEnd(fact.at_us, fact.detail, fact.place)
         if fact.detail == "RINGING" or dest.state == RINGING:
             more["rang"] = True
         if fact.kind == "dial_end" and fact.detail == "ANSWER":
-            more["up_us"] = fact.at_us
+            more["up"] = (fact.at_us, fact.place)
     else:
-        more["agent"] = Offer(fact.at_us, fact.detail, fact.interface)
+        more["agent"] = Offer(fact.at_us, fact.detail, fact.interface, fact.place)
         if fact.kind == "ring_no_answer":
-            more["missed"] = [caller]
-    return _seen(dest, fact.at_us, **more)
+            more["missed"] = {caller: (fact.at_us, fact.place)}
+    return _seen(dest, fact, **more)
 
 
 def _spoken_of(main: ChannelSnapshot, fact: ChannelsSeen) -> Channel:
     if fact.kind == "hangup":
-        return _seen(main, fact.at_us, hangup=Hangup(fact.at_us, fact.cause))
+        return _seen(main, fact, hangup=Hangup(fact.at_us, fact.cause, fact.place))
     if fact.kind == "listed":
-        return _seen(main, fact.at_us, listed_us=fact.at_us)
+        return _seen(main, fact, listed_us=fact.at_us)
     if fact.kind == "request":
-        return _seen(main, fact.at_us, request=Hangup(fact.at_us, fact.cause))
+        return _seen(main, fact, request=Hangup(fact.at_us, fact.cause, fact.place))
     if letter := MOMENTS.get(fact.kind):
         detail = "" if letter in (HOLD, UNHOLD) else fact.detail
         key = MomentKey(letter, detail, fact.digest.hex() if fact.digest else "")
-        return _seen(main, fact.at_us, moments={key.text: [fact.at_us]})
-    return _seen(main, fact.at_us)
+        return _seen(main, fact, moments={key.text: [fact.at_us]}, places={letter: fact.place})
+    return _seen(main, fact)

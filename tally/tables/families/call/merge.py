@@ -14,6 +14,8 @@ from tally.schemas.bounds import CALL_MEMBERS
 from tally.schemas.call_facts import Role
 from tally.schemas.facts import least_known
 from tally.schemas.keys import join_parts
+from tally.schemas.places import First
+from tally.tables.families.call.places import counted_from, join_places
 from tally.tables.families.call.state import (
     Call,
     Channel,
@@ -28,7 +30,7 @@ from tally.tables.families.call.state import (
 )
 from tally.tables.families.family import ordered
 
-Timed = TypeVar("Timed", int, Hangup, DialEnd, Offer, Whom)
+Timed = TypeVar("Timed", First, Hangup, DialEnd, Offer, Whom)
 T = TypeVar("T")
 
 KEPT_IDENTIFIERS = 64
@@ -41,6 +43,8 @@ def joined(states: Sequence[Call]) -> Call:
     identifiers = {identifier for state in states for identifier in state.identifiers}
     if any(state.is_beyond for state in states):
         return _beyond(identifiers)
+    base = min([state.base for state in states if state.base is not None], default=None)
+    states = [counted_from(base, state) for state in states]
     channels: dict[str, Channel] = {}
     for unique, channel, others in _grouped(state.channels for state in states):
         if others:
@@ -54,7 +58,7 @@ def joined(states: Sequence[Call]) -> Call:
         key: min(one, *more) if more else one
         for key, one, more in _grouped(state.responses for state in states)
     }
-    whole = Call(sorted(identifiers), ordered(channels), ordered(asked), ordered(responses))
+    whole = Call(sorted(identifiers), ordered(channels), ordered(asked), ordered(responses), base=base)
     return _beyond(identifiers) if size_of(whole) > CALL_MEMBERS.most else whole
 
 
@@ -98,22 +102,24 @@ def _grouped(maps: Iterable[dict[str, T]]) -> Iterator[tuple[str, T, list[T]]]:
 def join_channels(parts: Sequence[Channel]) -> Channel:
     """Return the join of states of one channel."""
     variables, renamed = _join_variables(parts)
+    moments = _join_moments(parts)
     return Channel(
         min([part.first for part in parts]),
         max([part.listed_us for part in parts]),
         False,  # vanished: the latest resync is applied again after each merge
-        _least([part.up_us for part in parts]),
+        _least([part.up for part in parts]),
         any(part.rang for part in parts),
         _least([part.request for part in parts]),
         _least([part.hangup for part in parts]),
         _least([part.dial_end for part in parts]),
         _union([part.callers for part in parts]),
         _least([part.agent for part in parts]),
-        _union([part.missed for part in parts]),
+        _join_missed([part.missed for part in parts]),
         variables,
-        _join_moments(parts),
+        moments,
         _least([part.named for part in parts]),
         renamed,
+        join_places(parts, moments),
     )
 
 
@@ -124,6 +130,17 @@ def _least(values: list[Timed | None]) -> Timed | None:
 def _union(lists: list[list[str]]) -> list[str]:
     known = [values for values in lists if values]
     return sorted(set().union(*known)) if len(known) > 1 else known[0] if known else []
+
+
+def _join_missed(parts: list[dict[str, First]]) -> dict[str, First]:
+    known = [part for part in parts if part]
+    if len(known) < 2:
+        return known[0] if known else {}
+    missed: dict[str, First] = {}
+    for part in known:
+        for caller, first in part.items():
+            missed[caller] = min(first, missed.get(caller, first))
+    return ordered(missed)
 
 
 def _join_variables(
@@ -178,11 +195,13 @@ def _join_asked(parts: Sequence[Requested]) -> Requested:
     for part in parts[1:]:
         for outcome, one in part.results.items():
             mine = results.get(outcome, one)
+            at_ms, place = min((one.at_ms, one.place), (mine.at_ms, mine.place))
             results[outcome] = Result(
-                min(one.at_ms, mine.at_ms),
+                at_ms,
                 min(one.template, mine.template),
                 least_known(one.market, mine.market),
                 least_known(one.phone, mine.phone),
+                place,
             )
     ids = sorted({one for part in parts for one in part.ids})
     return Requested(ordered(results), ids, any(part.customer_is_second_leg for part in parts))

@@ -146,8 +146,8 @@ def _queue_times(channel: Channel, letter: str) -> dict[str, list[int]]:
     for key, times in channel.moments.items():
         if key.startswith(letter):
             moment = moment_key(key)
-            if not moment.digest or moment.place not in found or found[moment.place] > times:
-                found[moment.place] = times
+            if not moment.digest or moment.where not in found or found[moment.where] > times:
+                found[moment.where] = times
     return found
 
 

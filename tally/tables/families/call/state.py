@@ -1,4 +1,7 @@
-"""The state of one call. Times are unix microseconds, except `at_ms`."""
+"""The state of one call. Times are unix microseconds, except `at_ms`.
+
+Places are those of first events; of what the PBX said they count from `Call.base`.
+"""
 
 from typing import NamedTuple
 
@@ -6,11 +9,22 @@ from msgspec import Struct
 
 from tally.schemas.call_facts import Role
 from tally.schemas.keys import Template
+from tally.schemas.places import NOWHERE, First
 
 LOCAL = "Local/"
 
 ENTER, LEAVE, HOLD, UNHOLD, JOIN, UNJOIN, ABANDON = "elhujqa"
 """The kinds of moments; a moment's key begins with this letter."""
+MOMENTS = {
+    "enter": ENTER,
+    "leave": LEAVE,
+    "hold": HOLD,
+    "unhold": UNHOLD,
+    "join": JOIN,
+    "unjoin": UNJOIN,
+    "abandon": ABANDON,
+}
+"""The same by the kinds of facts."""
 _UNTIMED = "\0"
 """Separates the digest of an event without Timestamp from the rest of its key."""
 
@@ -19,7 +33,7 @@ class MomentKey(NamedTuple):
     """What happened on a channel, and where; a digest distinguishes events without Timestamp."""
 
     letter: str
-    place: str
+    where: str
     """The bridge or the queue; empty for a hold."""
     digest: str = ""
     """Digest of an event without Timestamp. Its copies have times of receipt; the earliest one holds."""
@@ -28,14 +42,14 @@ class MomentKey(NamedTuple):
     def text(self) -> str:
         """Return the key as the state keeps it."""
         return (
-            f"{self.letter}{self.place}{_UNTIMED}{self.digest}" if self.digest else self.letter + self.place
+            f"{self.letter}{self.where}{_UNTIMED}{self.digest}" if self.digest else self.letter + self.where
         )
 
 
 def moment_key(text: str) -> MomentKey:
     """Decode a key of `Channel.moments`."""
-    place, _, digest = text[1:].partition(_UNTIMED)
-    return MomentKey(text[0], place, digest)
+    where, _, digest = text[1:].partition(_UNTIMED)
+    return MomentKey(text[0], where, digest)
 
 
 def is_untimed(text: str) -> bool:
@@ -48,6 +62,7 @@ class FirstSeen(NamedTuple):
 
     at_us: int
     name: str
+    place: int = NOWHERE
 
 
 class Hangup(NamedTuple):
@@ -55,6 +70,7 @@ class Hangup(NamedTuple):
 
     at_us: int
     cause: int
+    place: int = NOWHERE
 
 
 class DialEnd(NamedTuple):
@@ -63,6 +79,7 @@ class DialEnd(NamedTuple):
     at_us: int
     status: str
     """DialStatus."""
+    place: int = NOWHERE
 
 
 class Offer(NamedTuple):
@@ -71,6 +88,7 @@ class Offer(NamedTuple):
     at_us: int
     queue: str
     interface: str
+    place: int = NOWHERE
 
 
 class Shown(NamedTuple):
@@ -96,6 +114,7 @@ class Response(NamedTuple):
     reason: int
     bound: str
     """The tenant that the PBX is bound to."""
+    place: int = NOWHERE
 
 
 NO_REASON = -1
@@ -114,6 +133,8 @@ class Result(NamedTuple):
     template: Template
     market: str = ""
     phone: str = ""
+    place: int = NOWHERE
+    """The whole place, of the first result that names the earliest time."""
 
 
 class Channel(Struct, frozen=True, array_like=True):
@@ -124,7 +145,7 @@ class Channel(Struct, frozen=True, array_like=True):
     """When a list of the PBX's channels last showed it."""
     vanished: bool = False
     """Whether the latest resync did not find it. Facts do not say so: it is set again after each merge."""
-    up_us: int | None = None
+    up: First | None = None
     rang: bool = False
     request: Hangup | None = None
     """The first HangupRequest; one of our own side has no cause."""
@@ -135,8 +156,8 @@ class Channel(Struct, frozen=True, array_like=True):
     """Channels that dialled it."""
     agent: Offer | None = None
     """The first offer of a caller to it."""
-    missed: list[str] = []
-    """Queue callers for whom this leg rang without an answer."""
+    missed: dict[str, First] = {}
+    """Queue callers for whom this leg rang without an answer, and the first event that says so."""
     variables: dict[Role, Shown] = {}
     moments: dict[str, list[int]] = {}
     """All times by `MomentKey`; the key of an event without Timestamp has only one."""
@@ -145,6 +166,13 @@ class Channel(Struct, frozen=True, array_like=True):
     alone."""
     renamed: list[tuple[Role, str]] = []
     """Later campaigns and contacts that came alone. Each pair of those that came alone names the call."""
+    places: dict[str, int] = {}
+    """The place of the first moment of each kind, by the letter with which the keys of `moments` begin."""
+
+    @property
+    def up_us(self) -> int | None:
+        """When it was first known to be up."""
+        return self.up and self.up[0]
 
     @property
     def whom(self) -> tuple[str, ...]:
@@ -204,3 +232,6 @@ class Call(Struct, frozen=True, array_like=True):
     """The first response by ActionID, by NUL and Uniqueid if it has no ActionID; see `response_key`."""
     is_beyond: bool = False
     """Whether it has outgrown its bound; then only its smallest identifiers are kept."""
+    base: int | None = None
+    """The smallest place of its PBX's events, None without any. A call's events lie close together, so that a
+    place takes two or three bytes from here, and nine from nowhere."""

@@ -15,7 +15,7 @@ def times_of(channel: Channel, letter: str, detail: str = "") -> list[int]:
     found = {
         at_us
         for key, times in channel.moments.items()
-        if key.startswith(letter) and moment_key(key).place == detail
+        if key.startswith(letter) and moment_key(key).where == detail
         for at_us in times
     }
     return sorted(found)
@@ -26,7 +26,7 @@ def times_by_detail(channel: Channel, letter: str) -> Mapping[str, list[int]]:
     found: dict[str, set[int]] = defaultdict(set)
     for key, times in channel.moments.items():
         if key.startswith(letter):
-            found[moment_key(key).place].update(times)
+            found[moment_key(key).where].update(times)
     return {detail: sorted(times) for detail, times in found.items()}
 
 

@@ -6,7 +6,7 @@ The state's key is the business number and the smallest identifier.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from operator import attrgetter
 
 import msgspec
@@ -18,13 +18,14 @@ from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.notices import Scope
+from tally.schemas.places import First
 from tally.tables.contribution import Counts, Moment, Part
 from tally.tables.families.customer.merge import known_of
 from tally.tables.families.customer.parting import parted, relieved
 from tally.tables.families.customer.presses import implied_clicks, lone_presses
 from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person
 from tally.tables.families.customer.touch import first_seen, last_touch, touch
-from tally.tables.families.family import PartedFamily
+from tally.tables.families.family import PartedFamily, Placed
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Customer)
@@ -88,6 +89,17 @@ class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
 
     def named(self, key: bytes, fact: CustomerSeen) -> Sequence[Scope]:
         return [fact.send.claim.scope] if fact.send is not None else ()
+
+    def places(self, state: Customer) -> Iterator[Placed]:
+        for digest, sent in state.messages.items():
+            if sent.claim is not None:
+                yield Placed(digest.hex(), "accepted", sent.claim.at_ms * 1_000, sent.claim.place)
+        replies: dict[bytes, First] = {}
+        for person in state.people.values():
+            for digest, first in person.inbound.items():
+                replies[digest] = min(first, replies.get(digest, first))
+        for digest, (at_s, place) in sorted(replies.items()):
+            yield Placed(digest.hex(), "inbound", at_s * 1_000_000, place)
 
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:
         """Count the customer once per template and once per campaign, in row `*`."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from tally.schemas.bounded import is_placeholder
 from tally.schemas.facts import Claim, CustomerSeen
+from tally.schemas.places import First
 from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person, Sent
 from tally.tables.families.family import ordered
 
@@ -21,7 +22,7 @@ class Known(Struct, gc=False):
     messages: dict[bytes, Sent] = {}
     shared: dict[bytes, list[bytes]] = {}
     apart: dict[bytes, bool] = {}
-    heard: dict[bytes, dict[bytes, int]] = {}
+    heard: dict[bytes, dict[bytes, First]] = {}
     """The inbound messages of people who have new ones."""
     pressed: dict[bytes, dict[bytes, bool]] = {}
     """The presses of people who have new ones."""
@@ -32,13 +33,14 @@ class Known(Struct, gc=False):
         first = names[0]
         if first[0] == KIND:
             names = names[1:]
-            self._message(first[1:], names, None if fact.send is None else fact.send.claim, fact.is_pressed)
+            claim = None if fact.send is None else fact.send.claim.placed(fact.place)
+            self._message(first[1:], names, claim, fact.is_pressed)
         for name in names:
             self._person(name, names)
         if (inbound := fact.inbound) is not None:
             presses = {} if inbound.press == "none" else {inbound.message: inbound.press == "named"}
             for name in names:
-                self._inbound(name, {inbound.message: inbound.at_s}, presses)
+                self._inbound(name, {inbound.message: (inbound.at_s, fact.place)}, presses)
 
     def add(self, other: Customer) -> None:
         """Merge another state."""
@@ -90,15 +92,15 @@ class Known(Struct, gc=False):
         elif shown_with is not person.shown_with:
             self.people[name] = Person(shown_with, person.inbound, person.presses)
 
-    def _inbound(self, name: bytes, more: dict[bytes, int], presses: dict[bytes, bool]) -> None:
+    def _inbound(self, name: bytes, more: dict[bytes, First], presses: dict[bytes, bool]) -> None:
         person = self.people.get(name)
         if person is None:  # the identifier stands apart, so the message is no customer's reply
             return
         known = self.heard.get(name)
         if known is None:
             known = self.heard[name] = dict(person.inbound)
-        for digest, at_s in more.items():
-            known[digest] = min(at_s, known.get(digest, at_s))
+        for digest, first in more.items():
+            known[digest] = min(first, known.get(digest, first))
         if presses:
             pressed = self.pressed.get(name)
             if pressed is None:

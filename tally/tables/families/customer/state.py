@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tally.schemas.bounds import CUSTOMER, IDENTIFIER_LINKS, IDENTIFIER_MESSAGES
 from tally.schemas.facts import Claim
+from tally.schemas.places import First
 
 PHONE, USER, NAME, MESSAGE = b"p", b"u", b"n", b"w"
 """The first byte of an identifier: its kind. A name is any text that stands where phones stand."""
@@ -41,8 +42,8 @@ class Person(Struct, frozen=True, array_like=True, gc=False):
 
     shown_with: list[bytes]
     """The phones, user ids and names that it is linked with, sorted, including those that stand apart."""
-    inbound: dict[bytes, int]
-    """The first second of each message from this identifier that counts as a reply, by digest."""
+    inbound: dict[bytes, First]
+    """The first second of each message from it that counts as a reply, and its place, by digest."""
     presses: dict[bytes, bool] = {}
     """Those that press a quick reply, and whether any copy of the press names a message."""
 

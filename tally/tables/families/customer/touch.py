@@ -14,7 +14,7 @@ def first_seen(people: Iterable[Person]) -> dict[bytes, int]:
     """Return the unix second of each inbound message, by digest: the first that any copy of it names."""
     first: dict[bytes, int] = {}
     for inbound in [person.inbound for person in people if person.inbound]:
-        for digest, at_s in inbound.items():
+        for digest, (at_s, _) in inbound.items():
             first[digest] = min(at_s, first.get(digest, at_s))
     return first
 

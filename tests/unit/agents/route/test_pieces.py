@@ -16,6 +16,7 @@ from tally.agents.route.pieces import (
     pieces,
     portions,
 )
+from tally.schemas.records import Origin
 
 
 class Raw:
@@ -65,11 +66,11 @@ def test_a_short_record_is_never_long() -> None:
 
 @given(st.lists(st.integers(0, 3 * PORTION_FACTS), max_size=5))
 def test_portions_are_all_facts_in_order_and_none_is_larger_than_a_step(counts: list[int]) -> None:
-    events: list[tuple[list[Any], int]] = [
-        ([(nth, number) for number in range(count)], nth) for nth, count in enumerate(counts)
+    events: list[tuple[list[Any], Origin]] = [
+        ([(nth, number) for number in range(count)], Origin(nth)) for nth, count in enumerate(counts)
     ]
 
-    found = [(fact, at_ms) for portion in portions(events) for facts, at_ms in portion for fact in facts]
+    found = [(fact, origin) for portion in portions(events) for facts, origin in portion for fact in facts]
 
     assert found == [(fact, at_ms) for facts, at_ms in events for fact in facts]
     for portion in portions(events):

@@ -2,11 +2,12 @@
 
 from tally.agents.route.seen_links import LINK_BYTES, SeenLinks
 from tally.schemas.facts import MESSAGE, Claim, Inbound, Send, StatusSeen
-from tally.schemas.records import Keyed, KeyedCustomerSeen, KeyedFact, Timed
+from tally.schemas.records import Keyed, KeyedCustomerSeen, KeyedFact, Origin, Traced
 
 NUMBER = b"1065403522"
 MINE, OTHER = NUMBER + b"/mine", NUMBER + b"/other"
 PHONE = b"p31600000001"
+ORIGIN = Origin(1)
 
 
 def _seen(message: bytes, *identifiers: bytes, number: bytes = NUMBER) -> KeyedCustomerSeen:
@@ -19,11 +20,11 @@ def _sent(message: bytes, *identifiers: bytes) -> KeyedCustomerSeen:
 
 def _fresh(links: SeenLinks, *keyed: Keyed) -> list[Keyed]:
     """Return what is to be said, without saying it."""
-    return [fact for fact, _ in links.filter_new([(keyed, 1)])[0]]
+    return [fact for fact, _ in links.filter_new([(keyed, ORIGIN)])[0]]
 
 
-def _said(links: SeenLinks, *keyed: Keyed) -> list[Timed]:
-    kept, said = links.filter_new([(keyed, 1)])
+def _said(links: SeenLinks, *keyed: Keyed) -> list[Traced]:
+    kept, said = links.filter_new([(keyed, ORIGIN)])
     links.remember(said)
     return kept
 
@@ -32,7 +33,7 @@ def test_a_repeated_link_is_left_out_within_a_pass_and_after_it() -> None:
     links = SeenLinks()
     mine, other = _seen(MINE, PHONE), _seen(OTHER, PHONE)
 
-    assert _said(links, mine, mine, other) == [(mine, 1), (other, 1)]
+    assert _said(links, mine, mine, other) == [(mine, ORIGIN), (other, ORIGIN)]
     assert _fresh(links, mine, other) == []
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tally.agents.route.starts import notice_of, reading_of
-from tally.schemas.records import KeyedFact
+from tally.schemas.records import KeyedFact, Origin
 from tally.schemas.starts import Start
 
 AT_MS = 1_795_000_000_000
@@ -45,6 +45,6 @@ def test_what_is_gone_before_the_first_start_is_lost_to_the_first_generation_alo
 def test_notices_of_one_partition_share_a_key_and_have_the_time_of_the_start() -> None:
     reading = reading_of("send-results", 3, Start("id", 5, AT_MS, is_first=True), 1)
     assert reading is not None
-    fact, at_ms = notice_of(reading)
+    fact, origin = notice_of(reading)
     assert isinstance(fact, KeyedFact)
-    assert (fact.family, fact.key, fact.fact, at_ms) == (b"n", b"send-results/3", reading, AT_MS)
+    assert (fact.family, fact.key, fact.fact, origin) == (b"n", b"send-results/3", reading, Origin(AT_MS))
