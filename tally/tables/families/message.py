@@ -234,7 +234,7 @@ def _counts(state: Message, accepted_s: int) -> Counts:
     if state.pricing is not None:
         priced, billed = _pricing_names(state.pricing.category, state.pricing.kind)
         counts[priced] = 1
-        if reached:
+        if reached is not None:
             counts[billed] = 1
     return counts
 
