@@ -23,7 +23,7 @@ First = tuple[int, int]
 """When something happened first, and the place of the record that said so; the smallest holds."""
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a raw record lies."""
 
     topic: str
@@ -39,10 +39,10 @@ def place_number(topic: str, partition: int, offset: int) -> int:
     return (PLACED_TOPICS[topic] << _PARTITION_BITS | partition) << _OFFSET_BITS | offset
 
 
-def place_of(number: int) -> Place | None:
+def place_of(number: int) -> RecordPlace | None:
     """Return the place that a number stands for; None for `NOWHERE`. Raises KeyError for no number of one."""
     if number == NOWHERE:
         return None
     log, offset = divmod(number, _OFFSETS)
     topic, partition = divmod(log, _PARTITIONS)
-    return Place(_NAMES[topic], partition, offset)
+    return RecordPlace(_NAMES[topic], partition, offset)

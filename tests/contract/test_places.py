@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.schemas.facts import Claim, Claimed, Fact
-from tally.schemas.places import NOWHERE, PLACED_TOPICS, Place, place_number, place_of
+from tally.schemas.places import NOWHERE, PLACED_TOPICS, RecordPlace, place_number, place_of
 from tally.schemas.records import Keyed, Origin, fact_bytes, packed, record_value
 from tally.schemas.sources import RAW_TOPICS, READERS
 from tally.simulator.mixed import mixed
@@ -83,7 +83,7 @@ def test_a_fact_in_the_log_has_the_place_of_its_raw_record(
     value = record_value(family.code, Origin(1, place_number(*place)), fact)
 
     found = family.decode_fact(fact_bytes(value))
-    assert place_of(found.place) == Place(*place)
+    assert place_of(found.place) == RecordPlace(*place)
     assert (
         nowhere(found) == fact == family.decode_fact(fact_bytes(record_value(family.code, Origin(1), fact)))
     )
