@@ -23,6 +23,7 @@ from tally.agents.fold.batch import fold_batch
 from tally.deploy import migrate
 from tally.deploy.local import LocalPostgres
 from tally.schemas.missing import NO_ROW
+from tally.schemas.records import Origin
 from tally.schemas.sources import READERS
 from tally.schemas.tables import ACTIVITY, CELLS, CODES
 from tally.schemas.topics import COUNTERS
@@ -180,7 +181,7 @@ async def run(
 
 def _facts(records: list[RawRecord]) -> Mapping[int, list[tuple[bytes, bytes]]]:
     facts = (keyed for one in records for keyed in READERS[one.topic](one.value or b"").facts)
-    return by_partition(((keyed, 0) for keyed in facts), PARTITIONS)
+    return by_partition(((keyed, Origin(0)) for keyed in facts), PARTITIONS)
 
 
 async def looked(database: Database) -> list[Looked]:
