@@ -16,6 +16,7 @@ from tally.schemas.conventions import VARIABLES, Conventions
 from tally.schemas.topics import Names
 from tally.streams.ami.pbx import Pbxs
 from tally.streams.gateway.apps import Apps
+from tally.streams.keys.sessions import LEAST_SECRET, MOST_SECRETS
 from tally.tables.kafka.clients import KafkaClients
 from tally.tables.rules import Rules
 
@@ -104,6 +105,11 @@ class Settings(BaseSettings):
     )
     web_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="origins whose pages may ask, such as https://dash.example, separated by commas"
+    )
+    session_secret: SecretStr = Field(
+        SecretStr(""),
+        description="signs log-ins of pages, the same at every view: 32 characters or more; NEW,OLD while"
+        " one replaces the other; without, log-ins end with the process",
     )
     reads_per_second: float = Field(
         100.0, ge=0.1, le=1e6, description="requests to the read API a second for each key, in each process"
@@ -238,6 +244,14 @@ class Settings(BaseSettings):
             raise ValueError("expected postgresql://user:password@host:port/database")
         return value
 
+    @field_validator("session_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr) -> SecretStr:
+        secrets = _secrets_of(value)
+        if len(secrets) > MOST_SECRETS or any(len(one) < LEAST_SECRET for one in secrets):
+            raise ValueError(f"expected {LEAST_SECRET} characters or more, or two such, separated by a comma")
+        return value
+
     @model_validator(mode="after")
     def _can_reach_kafka(self) -> Self:
         """Refuse settings that would otherwise fail a minute later, after the wait for brokers."""
@@ -263,6 +277,11 @@ class Settings(BaseSettings):
     def conventions(self) -> Conventions:
         """The conventions by which route reads AMI events."""
         return Conventions(dict(self.call_variables), self.amd_event)
+
+    @property
+    def session_secrets(self) -> list[str]:
+        """The secrets that sign log-ins: the one in use, then the one before it; none where none is set."""
+        return _secrets_of(self.session_secret)
 
     @property
     def kafka(self) -> KafkaClients:
@@ -317,6 +336,10 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         return Settings.model_validate({**given, **overrides})
     except ValidationError as error:
         raise SettingsError("; ".join(_problems(error))) from None
+
+
+def _secrets_of(value: SecretStr) -> list[str]:
+    return [part for one in value.get_secret_value().split(",") if (part := one.strip())]
 
 
 def _unreadable(name: str, error: OSError) -> str:

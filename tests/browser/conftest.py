@@ -2,12 +2,17 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
+from tally.agents.clock import unix_ms
+from tally.streams.keys.sessions import Sessions
+from tally.streams.web.cookies import COOKIE
 from tests.support.keys import PRESENTED
+from tests.support.web_api import SECRET
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WAIT_MS = 20_000
@@ -28,17 +33,36 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
+    """Open a page whose browser has logged in with the key of tests."""
+    token = Sessions([SECRET]).token(PRESENTED.key_id, unix_ms())
+    async with _watched(browser, token) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def visitor(browser: Browser) -> AsyncIterator[Page]:
+    """Open a page in which nobody has logged in yet."""
+    async with _watched(browser, None) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _watched(browser: Browser, token: str | None) -> AsyncIterator[Page]:
     """Open a page in which an error, a dialog, a refused script or a request to elsewhere fails the test."""
     context = await browser.new_context(timezone_id="Asia/Kathmandu", color_scheme="dark")
-    # As if somebody had typed it.
-    await context.add_init_script(f"sessionStorage.setItem('tally.key', '{PRESENTED.text}')")
-    opened = await context.new_page()
-    opened.set_default_timeout(WAIT_MS)
+    if token is not None:
+        await context.add_cookies([{"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/"}])
     wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    opened.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
-    opened.on("console", lambda line: wrong.append(f"console: {line.text}") if _is_wrong(line) else None)
-    opened.on("request", lambda one: None if "://127.0.0.1:" in one.url else wrong.append(f"to {one.url}"))
+
+    def watch(opened: Page) -> None:
+        opened.set_default_timeout(WAIT_MS)
+        opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        opened.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
+        opened.on("console", lambda line: wrong.append(f"console: {line.text}") if _is_wrong(line) else None)
+        opened.on("request", lambda one: None if "://127.0.0.1:" in one.url else wrong.append(f"to {one.url}"))
+
+    context.on("page", watch)
+    opened = await context.new_page()
     yield opened
     await context.close()
     assert not wrong

@@ -1,7 +1,7 @@
 """A bare client of server-sent events, and a proxy that sends each connection to the next server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -63,13 +63,17 @@ class Stream:
 
 
 @asynccontextmanager
-async def stream(port: int, target: str, last_id: str | None = None) -> AsyncIterator[Stream]:
+async def stream(
+    port: int, target: str, last_id: str | None = None, headers: Mapping[str, str] = SHOWN
+) -> AsyncIterator[Stream]:
     """Open a stream; HTTP/1.0, so that its body comes without framing of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
     try:
-        last = "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
-        key = f"Authorization: {SHOWN['Authorization']}\r\n"
-        writer.write(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n{key}{last}\r\n".encode())
+        sent = {"Host": "localhost", **headers}
+        if last_id is not None:
+            sent["Last-Event-ID"] = last_id
+        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        writer.write(f"GET {target} HTTP/1.0\r\n{lines}\r\n".encode())
         async with asyncio.timeout(SECONDS):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
         yield Stream(int(head.split()[1]), head, reader, writer)

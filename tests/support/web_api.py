@@ -14,6 +14,8 @@ from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
 from tally.streams.dev.free_port import free_port
 from tally.streams.keys.keyring import Keyring
+from tally.streams.keys.sessions import Sessions
+from tally.streams.web import log_in
 from tally.streams.web.admission import UNBOUND, Admission
 from tally.streams.web.app import WebApp
 from tally.streams.web.journal import Journal
@@ -28,6 +30,7 @@ from tests.support.view_rows import put_progress
 
 NO_POSTGRES = "postgresql://127.0.0.1:1/none"
 """Nobody listens there: what is in Postgres alone is away."""
+SECRET = "s" * 32
 OPERATORS = "/v1/tenants/t1/operators"
 ODD_IDS = [
     "a/b",
@@ -63,6 +66,7 @@ class Api:
         partitions: int,
         limit: Limit,
         database: Database,
+        secret: str,
         hosts: tuple[str, ...] = (),
     ) -> None:
         self.view = View(partitions)
@@ -73,7 +77,16 @@ class Api:
         self.keyring = Keyring()
         self.keyring.put(PRESENTED.key_id, KEY)
         self.keyring.known()
-        self.admission = Admission(self.keyring, NEEDED, hosts, without_key=WITHOUT_KEY, limit=limit)
+        self.log_ins = log_in.LogIns(self.keyring, Sessions([secret]))
+        self.admission = Admission(
+            self.keyring,
+            NEEDED,
+            hosts,
+            without_key=WITHOUT_KEY,
+            limit=limit,
+            sessions=self.log_ins.sessions,
+            logs_in=log_in.PATH,
+        )
         self.now_ms = 1_795_350_900_000
         self.port = port
         self.served: Queries
@@ -122,6 +135,7 @@ async def serving(
     port: int = 0,
     limit: Limit = UNBOUND,
     dsn: str = NO_POSTGRES,
+    secret: str = SECRET,
     generation: int = 3,
     hosts: tuple[str, ...] = (),
 ) -> AsyncIterator[Api]:
@@ -138,9 +152,9 @@ async def serving(
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         database = await Database.open(dsn, deadline_seconds=2.0)
-        running = Api(port, http, metrics, partitions, limit, database, hosts)
+        running = Api(port, http, metrics, partitions, limit, database, secret, hosts)
         running.served = running.queries(generation)
-        register(app, running.served, running.admission, Journal(metrics, NEEDED))
+        register(app, running.served, running.admission, Journal(metrics, NEEDED), running.log_ins)
         await app.web.start()
         router = app.web.web_app.router  # type: ignore[attr-defined]
         running.paths = {resource.canonical for resource in router.resources()}

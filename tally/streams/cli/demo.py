@@ -20,7 +20,7 @@ from tally.streams.dev.database import fresh_database
 from tally.streams.dev.free_port import free_port
 from tally.streams.dev.gateway import GATEWAY, new_app
 from tally.streams.dev.key_file import NAME as KEY_FILE
-from tally.streams.dev.key_file import key_in
+from tally.streams.dev.key_file import key_in, signing
 from tally.streams.dev.stack import HalfAStack, running
 from tally.streams.dev.supervisor import Supervisor
 from tally.streams.operations import topics
@@ -69,6 +69,7 @@ async def _demo(folder: Path, contacts: int, seed: int, tables: bool, keep: bool
         variable("state_folder"): str(state),
         variable("web_port"): str(free_port(load().web_port)),
         variable("metrics_port"): str(free_port(load().metrics_port)),
+        **signing(),
     }
     with running(folder, _say, **more) as stack:
         async with fresh_database(stack, name) as environment:

@@ -19,7 +19,7 @@ from tally.streams.demo.run import log_file
 from tally.streams.dev.free_port import free_port
 from tally.streams.dev.gateway import GATEWAY, new_app
 from tally.streams.dev.key_file import NAME as KEY_FILE
-from tally.streams.dev.key_file import key_in
+from tally.streams.dev.key_file import key_in, signing
 from tally.streams.dev.stack import HalfAStack, running
 from tally.streams.dev.supervisor import Supervisor
 from tally.streams.dev.try_it import commands, write_environment
@@ -72,6 +72,7 @@ async def _up(folder: Path) -> None:
     more = {
         variable("web_port"): str(free_port(load().web_port)),
         variable("metrics_port"): str(free_port(load().metrics_port)),
+        **signing(),
         variable("state_folder"): str(_states(folder)),
         **({} if load().gateway_apps else new_app().environment()),
     }

@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tally.streams.keys.key import Key, Scope, read_presented, recognised
+from tally.streams.keys.sessions import Session
 
 SCHEME = "bearer"
 
@@ -45,20 +46,34 @@ def decide(
     tenant: str | None,
     keys: Mapping[str, Key],
     now_ms: int,
+    session: Session | None = None,
 ) -> Granted | Refused:
     """Decide on a request by its Authorization headers, and the tenant in its path.
 
     `needed` is None for an address that there is not: who has any key learns that, nobody else does.
+    `session` is what its page has logged in to; a header of the request comes first.
     """
+    granted = _by_key(authorization, keys, now_ms) if authorization else _by_session(session, keys, now_ms)
+    if granted is None:
+        return NO_KEY
+    if needed is None:
+        return granted
+    if needed.is_tenants and (tenant is None or not granted.key.opens(tenant)):
+        return NOT_THEIRS
+    if needed.scope not in granted.key.scopes:
+        return Refused(403, "missing_scope", f"this key lacks the scope {needed.scope}")
+    return granted
+
+
+def _by_key(authorization: Sequence[str], keys: Mapping[str, Key], now_ms: int) -> Granted | None:
     scheme, _, written = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
     presented = read_presented(written.strip()) if scheme.lower() == SCHEME else None
     key = None if presented is None else recognised(presented, keys, now_ms)
-    if presented is None or key is None:
-        return NO_KEY
-    if needed is None:
-        return Granted(presented.key_id, key)
-    if needed.is_tenants and (tenant is None or not key.opens(tenant)):
-        return NOT_THEIRS
-    if needed.scope not in key.scopes:
-        return Refused(403, "missing_scope", f"this key lacks the scope {needed.scope}")
-    return Granted(presented.key_id, key)
+    return None if presented is None or key is None else Granted(presented.key_id, key)
+
+
+def _by_session(session: Session | None, keys: Mapping[str, Key], now_ms: int) -> Granted | None:
+    key = None if session is None else keys.get(session.key_id)
+    if session is None or key is None or not session.is_open(now_ms) or key.state(now_ms) != "active":
+        return None
+    return Granted(session.key_id, key)

@@ -10,6 +10,8 @@ from aiohttp import web
 from tally.agents.clock import unix_ms
 from tally.streams.keys.access import Granted, Needed, Refused, decide
 from tally.streams.keys.keyring import Keyring
+from tally.streams.keys.sessions import Sessions
+from tally.streams.web.cookies import READS, is_of_our_page, session_of
 from tally.streams.web.hosts import foreign_host, foreign_origin, is_our_host, is_same_origin
 from tally.streams.web.limits import KeyLimits, Limit
 from tally.streams.web.parameters import BadParameter, read_id
@@ -36,6 +38,8 @@ class Admission:
         origins: Iterable[str] = (),
         without_key: Collection[str] = (),
         limit: Limit = UNBOUND,
+        sessions: Sessions | None = None,
+        logs_in: str | None = None,
     ) -> None:
         self._keyring = keyring
         self._needed = needed
@@ -46,6 +50,10 @@ class Admission:
         self._limits = KeyLimits(limit)
         self._without_key = frozenset(without_key)
         """Paths with a proof of their own; browsers and proxies reach them under any name."""
+        self._sessions = sessions
+        """What pages log in to; None where keys alone open."""
+        self._logs_in = logs_in
+        """The path at which they do, and out; of a page of this server it needs no key."""
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -66,10 +74,11 @@ class Admission:
         return await self._by_key(request, path, handler)
 
     async def _by_key(self, request: web.Request, path: str | None, handler: Handler) -> web.StreamResponse:
+        if path is not None and path == self._logs_in and request.method not in READS:
+            return await handler(request) if is_of_our_page(request) else foreign_origin()
         if not self._keyring.is_known:
-            response = error_response(503, "unavailable", "the keys are not known yet")
-            response.headers["Retry-After"] = RETRY_AFTER_SECONDS
-            return response
+            return unknown_keys()
+        session = None if self._sessions is None else session_of(request, self._sessions)
 
         def decided() -> Granted | Refused:
             return decide(
@@ -78,6 +87,7 @@ class Admission:
                 _tenant(request),
                 self._keyring.keys,
                 unix_ms(),
+                session,
             )
 
         decision = decided()
@@ -94,6 +104,13 @@ IS_LET_IN: web.RequestKey[Callable[[], bool]] = web.RequestKey("is_let_in")
 """Whether the request would be let in now: an answer without an end asks it again and again."""
 ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
 """The origin of a page that may read the answer."""
+
+
+def unknown_keys() -> web.Response:
+    """Return the answer of a process that has not read the keys yet. Pure."""
+    response = error_response(503, "unavailable", "the keys are not known yet")
+    response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return response
 
 
 def refusal(refused: Refused) -> web.Response:

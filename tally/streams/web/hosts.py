@@ -32,8 +32,13 @@ def is_our_host(host: str, names: Collection[str]) -> bool:
 
 
 def is_same_origin(request: web.Request, origin: str) -> bool:
-    """Return whether a page is of this server, under the name that the request has as well."""
-    return origin.partition("://")[2] == request.headers.get("Host")
+    """Return whether a page is of this server: under the name that the request has, or as its browser says.
+
+    A proxy may ask under a name of its own. Browsers say whose page it is over HTTPS and on localhost, in a
+    header that no page can set.
+    """
+    is_same_name = origin.partition("://")[2] == request.headers.get("Host")
+    return is_same_name or request.headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def foreign_host() -> web.Response:

@@ -11,7 +11,7 @@ LEAST_BYTES = 1_024
 LEVEL = 5
 IN_THREAD_BYTES = 64 << 10
 """A body of more than this is compressed in a thread: it takes some milliseconds."""
-VARY = "Accept-Encoding, Authorization"
+VARY = "Accept-Encoding, Authorization, Cookie"
 """What answers depend on beside the address. Their tags are weak, so one tag is right for both encodings."""
 
 

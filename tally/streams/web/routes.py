@@ -13,6 +13,7 @@ from tally.streams.web import (
     breakdown,
     campaigns,
     cost,
+    log_in,
     numbers,
     operators,
     page_files,
@@ -26,6 +27,7 @@ from tally.streams.web import (
 from tally.streams.web.admission import Admission, finish
 from tally.streams.web.endpoints import QUERIES, Endpoint, checking
 from tally.streams.web.journal import Journal, add_request_id
+from tally.streams.web.log_in import LOG_INS, LogIns
 from tally.streams.web.packing import packed
 from tally.streams.web.page_files import FILES, read_files
 from tally.streams.web.published import PUBLISHED, Published
@@ -47,6 +49,8 @@ READ_API: tuple[Endpoint, ...] = (
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES
 """Answered by a process that holds the view, without an end."""
+SESSION: tuple[Endpoint, ...] = log_in.ROUTES
+"""Answered by a process that holds the view: who asks."""
 PAGES: tuple[Endpoint, ...] = page_files.ROUTES
 """Answered by a process that holds the view, for people; files without a number, so they need no key."""
 DESCRIPTION = Endpoint(
@@ -58,7 +62,7 @@ DESCRIPTION = Endpoint(
     needed=published.needed_by("read"),
     also=(304,),
 )
-WITH_KEY = (*READ_API, *STREAM, DESCRIPTION)
+WITH_KEY = (*READ_API, *STREAM, *SESSION, DESCRIPTION)
 ROUTES = (*WITH_KEY, *PAGES)
 NEEDED = {one.path: one.needed for one in WITH_KEY if one.needed is not None}
 """What each path asks of a key; nobody is let in to any other but pages."""
@@ -67,10 +71,13 @@ WITHOUT_KEY = tuple(one.path for one in PAGES)
 
 def description() -> Published:
     """Return the description of the read API."""
-    return published.published("Tally: the read API", [one.operation for one in ROUTES], {})
+    operations = [*(one.operation for one in ROUTES), *log_in.OPERATIONS]
+    return published.published("Tally: the read API", operations, {})
 
 
-def register(app: faust.App, queries: Queries, admission: Admission, journal: Journal) -> None:
+def register(
+    app: faust.App, queries: Queries, admission: Admission, journal: Journal, log_ins: LogIns
+) -> None:
     """Serve the read API, and nothing else, from an app's web server.
 
     Call it before the server starts. The handlers read the view's memory, so the app must not run its web
@@ -84,6 +91,7 @@ def register(app: faust.App, queries: Queries, admission: Admission, journal: Jo
     )
     server.web_app.on_response_prepare.extend((finish, add_request_id))
     server.web_app[QUERIES] = queries
+    server.web_app[LOG_INS] = log_ins
     viewers = server.web_app[STREAMS] = Viewers(queries, random)
     server.web_app[FILES] = read_files()
     server.web_app[PUBLISHED] = description()

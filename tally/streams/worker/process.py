@@ -46,6 +46,8 @@ from tally.streams.web.admission import Admission
 from tally.streams.web.app import web_app
 from tally.streams.web.journal import Journal
 from tally.streams.web.limits import Limit
+from tally.streams.web.log_in import PATH as SESSION_PATH
+from tally.streams.web.log_in import log_ins_of
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.web.serving import WebServer
 from tally.streams.worker.brokers import wait_for_brokers
@@ -235,10 +237,19 @@ class Process:
             self._services["keys"] = keys_follower(settings, keyring).run
             app = web_app(settings, self._metrics, self._member)
             limit = Limit(settings.reads_per_second, settings.reads_burst)
+            log_ins = log_ins_of(settings, keyring)
             admission = Admission(
-                keyring, NEEDED, settings.web_hosts, settings.web_origins, WITHOUT_KEY, limit
+                keyring,
+                NEEDED,
+                settings.web_hosts,
+                settings.web_origins,
+                WITHOUT_KEY,
+                limit,
+                log_ins.sessions,
+                logs_in=SESSION_PATH,
             )
-            register(app, queries, admission, Journal(self._metrics, NEEDED))
+            journal = Journal(self._metrics, NEEDED)
+            register(app, queries, admission, journal, log_ins)
             self._apps.append(app)
 
     def _lag_loop(self, view: View, tracker: LagTracker) -> LagLoop:

@@ -3,6 +3,7 @@
 import { h, patch } from "./dom.js";
 import { count, duration, time, zone } from "./format.js";
 import { Live } from "./live.js";
+import { LogIn, logOut, onChange, renewing } from "./session.js";
 
 const SILENT_MS = 2500; // receipts come each second: with two missing, the page says so
 
@@ -22,6 +23,9 @@ export function show({ tenant, query, name, draw, title }) {
     });
   };
   const live = new Live(tenant, query, again);
+  const logIn = new LogIn(again, () => live.retry());
+  onChange((how) => (how === "in" ? live.retry() : location.reload()));
+  renewing();
   const toggle = () => {
     isOpen = !isOpen;
     again();
@@ -54,11 +58,12 @@ export function show({ tenant, query, name, draw, title }) {
             h("i", { "aria-hidden": "true" }),
             h("span", {}, pill.text),
           ),
+          live.problem?.status !== 401 && h("button", { type: "button", class: "quiet out", onclick: logOut }, "Log out"),
         ),
         isOpen && receipt(live),
       ),
       h("p", { class: "unseen", role: "status" }, pill.said),
-      h("main", { id: "main", tabindex: "-1", class: name }, body(live, draw)),
+      h("main", { id: "main", tabindex: "-1", class: name }, body(live, logIn, draw)),
     ]);
   };
   document.addEventListener("keydown", (event) => {
@@ -76,9 +81,9 @@ function link(path, text, tenant, isHere) {
   return h("a", { href: address(path, tenant), "aria-current": isHere ? "page" : null }, text);
 }
 
-function body(live, draw) {
+function body(live, logIn, draw) {
   const { problem } = live;
-  if (problem?.status === 401) return askForKey(live);
+  if (problem?.status === 401) return logIn.node();
   if (problem) return notice("This cannot be shown", problem.message);
   if (!live.isShown) {
     const what = live.hasHeard ? "The worker is reading its tables." : "Waiting for the first numbers.";
@@ -88,22 +93,6 @@ function body(live, draw) {
 }
 
 export const notice = (title, text) => h("section", { class: "notice" }, h("h1", {}, title), h("p", {}, text));
-
-function askForKey(live) {
-  const enter = (event) => {
-    event.preventDefault();
-    live.setKey(new FormData(event.target).get("key").trim());
-  };
-  return h(
-    "form",
-    { class: "notice", onsubmit: enter },
-    h("h1", {}, "A key, please"),
-    h("p", {}, live.problem.message),
-    h("label", { for: "key" }, "Key"),
-    h("input", { id: "key", name: "key", type: "password", required: true, autocomplete: "current-password" }),
-    h("button", { type: "submit" }, "Show the numbers"),
-  );
-}
 
 /** The state of what is shown, in a word and as text. */
 export function stateOf(live) {

@@ -4,14 +4,6 @@ const SILENT_MS = 5000; // receipts come each second: then the connection is dea
 const HIDDEN_MS = 5000; // a browser has six connections to a host: tabs that nobody sees leave theirs to others
 const LONGEST_PAUSE_MS = 8000;
 
-const KEY = "tally.key";
-
-/** What a request shows of who asks. */
-export function headers() {
-  const key = sessionStorage.getItem(KEY);
-  return key === null ? {} : { Authorization: `Bearer ${key}` };
-}
-
 export class Live {
   campaign = undefined; // null: nothing is counted yet
   campaigns = new Map();
@@ -91,8 +83,8 @@ export class Live {
     return Date.now() + this.clockMs;
   }
 
-  setKey(key) {
-    sessionStorage.setItem(KEY, key);
+  /** Ask again at once: somebody has logged in. */
+  retry() {
     this.problem = null;
     this.#wake?.();
   }
@@ -128,11 +120,11 @@ export class Live {
 
   async #read() {
     this.#abort = new AbortController();
-    const sent = { Accept: "text/event-stream", ...headers() };
-    if (this.#lastId !== null) sent["Last-Event-ID"] = this.#lastId;
+    const headers = { Accept: "text/event-stream" };
+    if (this.#lastId !== null) headers["Last-Event-ID"] = this.#lastId;
     const opening = setTimeout(() => this.#abort.abort(), SILENT_MS);
     try {
-      const response = await fetch(this.url, { headers: sent, cache: "no-store", signal: this.#abort.signal });
+      const response = await fetch(this.url, { headers, cache: "no-store", signal: this.#abort.signal });
       clearTimeout(opening);
       if (!response.ok) return await this.#refused(response);
       await this.#frames(response.body.getReader());
@@ -179,8 +171,12 @@ export class Live {
     const { event, data, id, retry } = this.#fields;
     this.#fields = {};
     if (retry !== undefined) this.#retryMs = Number(retry);
-    if (event === "bye" || data === undefined) return;
+    if (data === undefined) return;
     const body = JSON.parse(data);
+    if (event === "bye") {
+      if (body.reason === "key_refused") this.#retryMs = 0; // the answer says why, and the page asks to log in
+      return;
+    }
     this.#failed = 0;
     this.#hear(event, body, id);
     this.#tabs?.postMessage({ event, body, id });

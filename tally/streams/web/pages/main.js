@@ -1,7 +1,5 @@
 // Which page an address shows. Each page is a module of its own; the server asks browsers to fetch it with this one.
 
-import { h, patch } from "./dom.js";
-
 const tenant = new URLSearchParams(location.search).get("tenant");
 const [, first, second] = location.pathname.split("/");
 
@@ -13,23 +11,4 @@ const PAGES = {
 };
 
 if (tenant) PAGES[first]();
-else askForTenant();
-
-function askForTenant() {
-  document.title = "Tally";
-  patch(document.body, [
-    h(
-      "main",
-      { class: "asking" },
-      h(
-        "form",
-        { class: "notice", action: location.pathname, method: "get" },
-        h("h1", {}, "Tally"),
-        h("p", {}, "Live, exact numbers of your campaigns."),
-        h("label", { for: "tenant" }, "Tenant"),
-        h("input", { id: "tenant", name: "tenant", required: true, autofocus: true, maxlength: 128, autocomplete: "organization" }),
-        h("button", { type: "submit" }, "Show its campaigns"),
-      ),
-    ),
-  ]);
-}
+else import("./tenants.js").then((page) => page.showTenants());

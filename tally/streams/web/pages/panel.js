@@ -2,7 +2,6 @@
 
 import { h } from "./dom.js";
 import { duration, time } from "./format.js";
-import { headers } from "./live.js";
 
 const EVERY_MS = 10000;
 const PATIENCE_MS = 8000;
@@ -50,7 +49,7 @@ export class Panel {
 
 async function asked(url) {
   try {
-    const response = await fetch(url, { headers: headers(), cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     const body = await response.json();
     return response.ok ? [body, null] : [null, { status: response.status, ...body.error }];
   } catch {
