@@ -21,6 +21,8 @@ COUNTERS: Final = "counters"
 Changelog = Literal["states", "counters"]
 CHANGELOGS: tuple[Changelog, ...] = (STATES, COUNTERS)
 """The two logs of a batch's transaction; in each of them progress is its last record."""
+REPORTS = "reports"
+"""By process what audits and gateways say of themselves once a minute (`schemas/reports.py`)."""
 
 DAY_MS = 86_400_000
 RAW_LIMIT_BYTES = RECORD.most + 64 * KIB
@@ -140,4 +142,5 @@ def declared(names: Names, partitions: int, compaction_lag_ms: int) -> list[Topi
     deployment = Topic(names.raw(DEPLOYMENT), 1, FACT_LIMIT_BYTES, None)
     numbers = Topic(names.raw(NUMBERS), 1, 64 * KIB, None)
     api_keys = Topic(names.raw(API_KEYS), 1, 64 * KIB, None)
-    return [*raw, facts, *changelogs, dead, deployment, numbers, api_keys]
+    reports = Topic(names.raw(REPORTS), 1, 64 * KIB, None)
+    return [*raw, facts, *changelogs, dead, deployment, numbers, api_keys, reports]

@@ -59,7 +59,9 @@ async def _watched(browser: Browser, token: str | None) -> AsyncIterator[Page]:
         opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         opened.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
         opened.on("console", lambda line: wrong.append(f"console: {line.text}") if _is_wrong(line) else None)
-        opened.on("request", lambda one: None if "://127.0.0.1:" in one.url else wrong.append(f"to {one.url}"))
+        opened.on(
+            "request", lambda one: None if "://127.0.0.1:" in one.url else wrong.append(f"to {one.url}")
+        )
 
     context.on("page", watch)
     opened = await context.new_page()

@@ -1,4 +1,4 @@
-"""Logging in, in a real browser: a key is typed once, no script can read what is kept, tabs go out together."""
+"""Logging in, in a real browser: a key is typed once, no script reads what is kept, tabs go out together."""
 
 import random
 from time import monotonic

@@ -66,14 +66,30 @@ def put_operator(
 
 
 def progress(
-    next_offset: int, store_id: str = "s1", raw_at_ms: int = 0, quarantined: int = 0, seq: int = 0
+    next_offset: int,
+    store_id: str = "s1",
+    raw_at_ms: int = 0,
+    quarantined: int = 0,
+    seq: int = 0,
+    waiting: int = 0,
 ) -> bytes:
     """Return a progress record's value."""
     return encode(
-        Progress(next_offset, store_id, "rules", raw_at_ms=raw_at_ms, quarantined=quarantined, seq=seq)
+        Progress(
+            next_offset,
+            store_id,
+            "rules",
+            raw_at_ms=raw_at_ms,
+            quarantined=quarantined,
+            seq=seq,
+            waiting=waiting,
+        )
     )
 
 
-def put_progress(view: View, partition: int, next_offset: int, quarantined: int = 0, seq: int = 0) -> None:
+def put_progress(
+    view: View, partition: int, next_offset: int, quarantined: int = 0, seq: int = 0, waiting: int = 0
+) -> None:
     """Apply a partition's progress to a view."""
-    view.apply(partition, PROGRESS_KEY, progress(next_offset, quarantined=quarantined, seq=seq))
+    value = progress(next_offset, quarantined=quarantined, seq=seq, waiting=waiting)
+    view.apply(partition, PROGRESS_KEY, value)

@@ -15,6 +15,7 @@ from tally.agents.view.queries import Queries
 from tally.streams.dev.free_port import free_port
 from tally.streams.keys.keyring import Keyring
 from tally.streams.keys.sessions import Sessions
+from tally.streams.reports.kept import Reports
 from tally.streams.web import log_in
 from tally.streams.web.admission import UNBOUND, Admission
 from tally.streams.web.app import WebApp
@@ -87,6 +88,7 @@ class Api:
             sessions=self.log_ins.sessions,
             logs_in=log_in.PATH,
         )
+        self.reports = Reports()
         self.now_ms = 1_795_350_900_000
         self.port = port
         self.served: Queries
@@ -154,7 +156,8 @@ async def serving(
         database = await Database.open(dsn, deadline_seconds=2.0)
         running = Api(port, http, metrics, partitions, limit, database, secret, hosts)
         running.served = running.queries(generation)
-        register(app, running.served, running.admission, Journal(metrics, NEEDED), running.log_ins)
+        journal = Journal(metrics, NEEDED)
+        register(app, running.served, running.admission, journal, running.log_ins, running.reports)
         await app.web.start()
         router = app.web.web_app.router  # type: ignore[attr-defined]
         running.paths = {resource.canonical for resource in router.resources()}

@@ -106,8 +106,12 @@ class LagTracker:
         for raw, end in self._ends.items():
             waiting = max(0, end - self._committed.get(raw, 0))
             lag[raw.topic] = lag.get(raw.topic, 0) + waiting
-        behind = (end - progress.get(partition, 0) for partition, end in self._facts_ends.items())
-        return {**lag, FACTS: sum(max(0, records) for records in behind)}
+        return {**lag, FACTS: sum(self.facts_behind(progress).values())}
+
+    def facts_behind(self, progress: Mapping[int, int]) -> dict[int, int]:
+        """Return how many facts of each partition wait to be counted, according to the last reading."""
+        ends = self._facts_ends.items()
+        return {partition: max(0, end - progress.get(partition, 0)) for partition, end in ends}
 
 
 class _Samples(Generic[P]):

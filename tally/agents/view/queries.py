@@ -100,6 +100,20 @@ class TemplatesPage(Struct, frozen=True):
     following: Template | None
 
 
+class PartitionStatus(Struct, frozen=True):
+    """How far a partition is counted."""
+
+    partition: int
+    counted: int
+    """Facts that are in the numbers."""
+    behind: int | None
+    """Facts that wait to be counted; None where the brokers have not said yet."""
+    waiting_messages: int
+    """Messages of which a status was seen, but no send result yet."""
+    contested_messages: int
+    """Messages that several tenants claim."""
+
+
 class Queries:
     """Answers from the memory view; a receipt and what is read before the next await are of one moment."""
 
@@ -178,16 +192,32 @@ class Queries:
         basis = Basis(as_of, self._monotonic(), self._generation, self._live_lag_ms + WRITTEN_LAG_MS)
         return written_receipt(written, basis, lack)
 
+    def records_behind(self) -> dict[str, int]:
+        """Return how many records of each raw topic wait to be read, and facts to be counted."""
+        return self._lag.lag_records(self._next_offsets())
+
+    def partitions(self) -> list[PartitionStatus]:
+        """Return how far each partition is counted, and what waits in it."""
+        behind = self._lag.facts_behind(self._next_offsets())
+        found = []
+        for partition in range(self.view.partitions):
+            last = self.view.progress(partition)
+            waiting, contested = (0, 0) if last is None else (last.waiting, last.contested)
+            counted = self.view.next_offset(partition)
+            found.append(PartitionStatus(partition, counted, behind.get(partition), waiting, contested))
+        return found
+
     def lag_seconds(self) -> float | None:
         """Return the age of the latest moment that is known to be counted; None before the first."""
         as_of = self._as_of()
         return None if as_of is None else max(0.0, self._monotonic() - as_of.monotonic_s)
 
     def _as_of(self) -> Moment | None:
+        return self._lag.as_of(self._next_offsets())
+
+    def _next_offsets(self) -> dict[int, int]:
         view = self.view
-        return self._lag.as_of(
-            {partition: view.next_offset(partition) for partition in range(view.partitions)}
-        )
+        return {partition: view.next_offset(partition) for partition in range(view.partitions)}
 
     def campaign(self, tenant: str, campaign: str) -> Campaign | None:
         """Return a campaign that counts something, or None."""

@@ -1,5 +1,6 @@
 """What a gateway says about itself: metrics by app, and log lines at a limited rate."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Literal, get_args
@@ -7,6 +8,7 @@ from typing import Literal, get_args
 import structlog
 from msgspec import Struct
 
+from tally.schemas.reports import GatewayReport
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.metric_set import Metric, MetricSet
 from tally.streams.web.connections import CONNECTION_METRICS, Closed
@@ -95,19 +97,25 @@ class GatewayObserver:
         self._clocks = clocks
         self._trouble = "not connected yet"
         self._said_s: dict[str, float] = {}
+        self._since_ms = clocks.now_ms()
+        self._accepted_at_ms: int | None = None
+        self._answers = Counter[str]()
+        self._items = Counter[str]()
 
     def ended(self, app: str, outcome: Outcome) -> None:
         """Count what became of a request of an app."""
         self._metrics.count("tally_gateway_webhooks_total", app=app, outcome=outcome)
+        self._answers[outcome] += 1
         if outcome == "accepted":
-            now_s = self._clocks.now_ms() / 1_000
-            self._metrics.set("tally_gateway_accepted_timestamp_seconds", now_s, app=app)
+            self._accepted_at_ms = now_ms = self._clocks.now_ms()
+            self._metrics.set("tally_gateway_accepted_timestamp_seconds", now_ms / 1_000, app=app)
         elif outcome in ("forged", "handshake_refused"):
             self._warn(app, outcome)
 
     def posted(self, topic: str, outcome: Posted, items: int) -> None:
         """Count what became of the items of a body."""
         self._metrics.count("tally_gateway_items_total", items, topic=topic, outcome=outcome)
+        self._items[outcome] += items
 
     def acknowledged(self, seconds: float) -> None:
         """Note how long the brokers took."""
@@ -134,6 +142,12 @@ class GatewayObserver:
     def ready(self) -> Verdict:
         """Return whether requests can be accepted now."""
         return Verdict((f"brokers: {self._trouble}",) if self._trouble else ())
+
+    def report(self) -> GatewayReport:
+        """Return what became of all requests since this process began, of all apps together."""
+        answers = {outcome: self._answers[outcome] for outcome in OUTCOMES}
+        items = {outcome: self._items[outcome] for outcome in POSTED}
+        return GatewayReport(self._since_ms, not self._trouble, answers, items, self._accepted_at_ms)
 
     def _warn(self, app: str, outcome: Outcome) -> None:
         """Log a refusal, at most once a minute for each app: anybody can send such requests."""

@@ -7,6 +7,7 @@ import time
 from aiohttp import web
 
 from tally.agents.clock import unix_ms
+from tally.schemas.reports import GatewayReport, Reporter
 from tally.schemas.topics import API_KEYS, NUMBERS
 from tally.streams.gateway import described, results, webhooks
 from tally.streams.gateway.intake import Intake, refusals
@@ -19,6 +20,7 @@ from tally.streams.gateway.webhooks import Webhooks
 from tally.streams.keys.keyring import Keyring, keys_follower
 from tally.streams.operations.following import Follower
 from tally.streams.operations.numbers import numbers_follower
+from tally.streams.reports.reporting import Reporting, name_of
 from tally.streams.runtime.health import Verdict
 from tally.streams.runtime.http import answers, http_app, serve
 from tally.streams.runtime.metric_set import MetricSet
@@ -83,6 +85,10 @@ async def gateway_parts(settings: Settings) -> Parts:
         unread = () if keyring.is_known and posted.has_numbers else ("keys and numbers: not read yet",)
         return Verdict((*observer.ready().reasons, *unread))
 
+    async def report() -> GatewayReport:
+        return observer.report()
+
+    reporter = Reporter("gateway", name_of(settings.gateway_metrics_port))
     own = http_app(metrics, {"live": answers, "ready": ready}, settings.web_hosts)
     # Stopped in reverse order: what is under way is published before publishing ends.
     return Parts(
@@ -91,6 +97,7 @@ async def gateway_parts(settings: Settings) -> Parts:
             "metrics": lambda: serve(WebServer(own), settings.metrics_host, settings.gateway_metrics_port),
             "publishing": publishing.run,
             "keys": lambda: follow(keys_follower(settings, keyring)),
+            "reports": Reporting(settings, reporter, report).run,
             "numbers": lambda: follow(numbers_follower(settings, posted.read_by)),
             "gateway": lambda: serve(server, settings.gateway_host, settings.gateway_port),
         },

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tally.schemas.errors import REASONS
 from tally.schemas.numbers import Number
+from tally.schemas.reports import AuditReport, GatewayReport
 from tally.schemas.sources import RAW_TOPICS
 from tally.schemas.topics import (
     API_KEYS,
@@ -18,6 +19,7 @@ from tally.schemas.topics import (
     DEAD_LETTERS,
     DEPLOYMENT,
     NUMBERS,
+    REPORTS,
     STATES,
     Names,
     Topic,
@@ -92,6 +94,8 @@ _LETTER = {
     "offset": _DIGITS,
     "at": _DIGITS | {"description": "when it was written, in unix ms"},
 }
+REPORT_TYPES = (AuditReport, GatewayReport)
+REPORT_NAMES = tuple(one.__name__ for one in REPORT_TYPES)
 OWN: Mapping[str, Described] = {
     DEAD_LETTERS: Described(
         "records that cannot be counted, and why",
@@ -121,6 +125,12 @@ OWN: Mapping[str, Described] = {
         "keys of the HTTP interfaces, without their secrets",
         "the id of a key",
         {"$ref": REFERENCE.format(name="Key")},
+        is_written=True,
+    ),
+    REPORTS: Described(
+        "what audits and gateways say of themselves, once a minute",
+        "the kind of process and its name, host:port",
+        {"oneOf": [{"$ref": REFERENCE.format(name=name)} for name in REPORT_NAMES]},
         is_written=True,
     ),
 }
@@ -223,7 +233,7 @@ def _message(name: str, what: Described) -> Json:
 
 
 def _schemas() -> dict[str, Any]:
-    _, own = msgspec.json.schema_components([Number, Key], ref_template=REFERENCE)
+    _, own = msgspec.json.schema_components([Number, Key, *REPORT_TYPES], ref_template=REFERENCE)
     raw = {
         topic: component(topic, orjson.loads(_EXAMPLES.joinpath(f"{topic}.schema.json").read_bytes()))
         for topic in RAW_TOPICS

@@ -19,6 +19,7 @@ from tally.schemas.topics import (
     DEAD_LETTERS,
     DEPLOYMENT,
     NUMBERS,
+    REPORTS,
     Names,
     declared,
 )
@@ -172,7 +173,8 @@ def _sink(names: Names) -> Rights:
 def _view(names: Names) -> Rights:
     return (
         _compared(names)
-        | _topics(Operation.READ, names.changelog(COUNTERS), names.raw(API_KEYS), names.raw(NUMBERS))
+        | _topics(Operation.READ, names.changelog(COUNTERS))
+        | _topics(Operation.READ, *map(names.raw, (API_KEYS, NUMBERS, REPORTS)))
         # Lag is how far the offsets that route has committed are behind the ends.
         | _group(Operation.DESCRIBE, names.group("route"))
     )
@@ -181,8 +183,8 @@ def _view(names: Names) -> Rights:
 def _gateway(names: Names) -> Rights:
     posted = ("webhook-events", "send-results", "campaigns")
     return (
-        _compared(names, *posted, API_KEYS, NUMBERS)
-        | _topics(Operation.WRITE, *map(names.raw, posted))
+        _compared(names, *posted, API_KEYS, NUMBERS, REPORTS)
+        | _topics(Operation.WRITE, *map(names.raw, (*posted, REPORTS)))
         | _topics(Operation.READ, names.raw(API_KEYS), names.raw(NUMBERS))
     )
 
@@ -197,6 +199,15 @@ def _audit(names: Names) -> Rights:
 
 def _audit_raw(names: Names) -> Rights:
     return _audit(names) | _topics(Operation.READ, *_raw(names), names.raw(NUMBERS))
+
+
+def _reporting(names: Names) -> Rights:
+    """What an audit needs that goes on: it counts dead letters too, and reports."""
+    return (
+        _compared(names, REPORTS)
+        | _topics(Operation.WRITE, names.raw(REPORTS))
+        | _topics(Operation.READ, names.raw(DEAD_LETTERS))
+    )
 
 
 def _doctor(names: Names) -> Rights:
@@ -223,6 +234,8 @@ PROCESSES: Mapping[str, Callable[[Names], Rights]] = {
     "ami": _collector,
     "audit": _audit,
     "audit --raw": _audit_raw,
+    "audit --every": lambda names: _audit(names) | _reporting(names),
+    "audit --every --raw": lambda names: _audit_raw(names) | _reporting(names),
     "doctor": _doctor,
     "topics show": _compared,
     "topics declare": _declaring,

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tally.agents.clock import unix_ms
 from tally.streams.keys.access import Granted, Needed, Refused, decide
+from tally.streams.keys.key import ALL_TENANTS
 from tally.streams.keys.keyring import Keyring
 from tally.streams.keys.sessions import Sessions
 from tally.streams.web.cookies import READS, is_of_our_page, session_of
@@ -94,12 +95,15 @@ class Admission:
         if isinstance(decision, Refused):
             return refusal(decision)
         request[KEY_ID] = decision.key_id
+        request[OPENS_ALL] = decision.key.opens(ALL_TENANTS)
         request[IS_LET_IN] = lambda: not isinstance(decided(), Refused)
         pause_s = self._limits.wait_seconds(decision.key_id, time.monotonic())
         return too_many(pause_s) if pause_s else await handler(request)
 
 
 KEY_ID = web.RequestKey("key_id", str)
+OPENS_ALL = web.RequestKey("opens_all", bool)
+"""Whether its key is for every tenant: then it may see what is of none."""
 IS_LET_IN: web.RequestKey[Callable[[], bool]] = web.RequestKey("is_let_in")
 """Whether the request would be let in now: an answer without an end asks it again and again."""
 ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)

@@ -16,7 +16,14 @@ from tally.streams.web.responses import tagged, unchanged
 
 PAGE = "page.html"
 MAIN = "main.js"
-MODULES = {"": "campaigns.js", "c": "campaign.js", "compare": "compare.js", "wall": "wall.js"}
+MODULES = {
+    "": "campaigns.js",
+    "c": "campaign.js",
+    "compare": "compare.js",
+    "wall": "wall.js",
+    "proof": "proof.js",
+    "api": "api.js",
+}
 """The module of each page, by the first part of its path; main.js imports it."""
 TYPES = {
     "html": "text/html",
@@ -126,6 +133,8 @@ ROUTES = (
     _page("page-campaign", "/c/{campaign}", "the page of one campaign, live"),
     _page("page-compare", "/compare", "the page of two campaigns side by side, live"),
     _page("page-wall", "/wall", "the wallboard, live"),
+    _page("page-proof", "/proof", "what shows that the numbers are right, live"),
+    _page("page-api", "/api", "how to ask for all of this, with examples"),
     Endpoint(
         "page-file",
         "/pages/{file}",

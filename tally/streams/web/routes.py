@@ -8,6 +8,7 @@ from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
 from tally.agents.view.queries import Queries
+from tally.streams.reports.kept import Reports
 from tally.streams.web import (
     activity,
     breakdown,
@@ -19,6 +20,7 @@ from tally.streams.web import (
     page_files,
     published,
     queues,
+    reports,
     same_age,
     series,
     stream,
@@ -45,6 +47,7 @@ READ_API: tuple[Endpoint, ...] = (
     *activity.ROUTES,
     *cost.ROUTES,
     *numbers.ROUTES,
+    *reports.ROUTES,
 )
 """Answered by a process that holds the view."""
 STREAM: tuple[Endpoint, ...] = stream.ROUTES
@@ -76,7 +79,12 @@ def description() -> Published:
 
 
 def register(
-    app: faust.App, queries: Queries, admission: Admission, journal: Journal, log_ins: LogIns
+    app: faust.App,
+    queries: Queries,
+    admission: Admission,
+    journal: Journal,
+    log_ins: LogIns,
+    kept_reports: Reports,
 ) -> None:
     """Serve the read API, and nothing else, from an app's web server.
 
@@ -92,6 +100,7 @@ def register(
     server.web_app.on_response_prepare.extend((finish, add_request_id))
     server.web_app[QUERIES] = queries
     server.web_app[LOG_INS] = log_ins
+    server.web_app[reports.REPORTS] = kept_reports
     viewers = server.web_app[STREAMS] = Viewers(queries, random)
     server.web_app[FILES] = read_files()
     server.web_app[PUBLISHED] = description()

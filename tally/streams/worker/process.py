@@ -36,6 +36,7 @@ from tally.streams.operations.deployment import Deployment, OwnWriter
 from tally.streams.operations.numbers import numbers_follower
 from tally.streams.processes.exposition import report_of
 from tally.streams.processes.member import Member
+from tally.streams.reports.kept import Reports, reports_follower
 from tally.streams.runtime import health
 from tally.streams.runtime.exit import describe
 from tally.streams.runtime.http import http_app, serve
@@ -233,8 +234,9 @@ class Process:
             self._member.tells(lambda: report_of(self._metrics.registry, shown), live, ready)
             self._services["channel"] = self._member.run
         if queries is not None:
-            keyring = Keyring()
+            keyring, reports = Keyring(), Reports()
             self._services["keys"] = keys_follower(settings, keyring).run
+            self._services["reports"] = reports_follower(settings, reports).run
             app = web_app(settings, self._metrics, self._member)
             limit = Limit(settings.reads_per_second, settings.reads_burst)
             log_ins = log_ins_of(settings, keyring)
@@ -249,7 +251,7 @@ class Process:
                 logs_in=SESSION_PATH,
             )
             journal = Journal(self._metrics, NEEDED)
-            register(app, queries, admission, journal, log_ins)
+            register(app, queries, admission, journal, log_ins, reports)
             self._apps.append(app)
 
     def _lag_loop(self, view: View, tracker: LagTracker) -> LagLoop:

@@ -7,6 +7,7 @@ aborted transactions are not delivered either. A reader that waits for the last 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -62,12 +63,17 @@ def _topics(partitions: set[TopicPartition]) -> str:
 
 
 async def read_to_end(
-    kafka: KafkaClients, topics: Sequence[str], deadline_seconds: float, since_ms: int | None = None
+    kafka: KafkaClients,
+    topics: Sequence[str],
+    deadline_seconds: float,
+    since_ms: int | None = None,
+    begin: Mapping[TopicPartition, int] = MappingProxyType({}),
 ) -> AsyncGenerator[Any, None]:
     """Yield every committed record that the topics hold at the start of the call.
 
-    With `since_ms` a partition is read from its first record with that Kafka time or a later one. The
-    deadline covers the whole iteration, including the caller's own work. Raises TimeoutError, KafkaError.
+    With `since_ms` a partition is read from its first record with that Kafka time or a later one, and one of
+    `begin` from that offset. The deadline covers the whole iteration, including the caller's own work. Raises
+    TimeoutError, KafkaError.
     """
     consumer = kafka.reader("earliest", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=100)
     until_s = asyncio.get_running_loop().time() + deadline_seconds
@@ -75,6 +81,9 @@ async def read_to_end(
         async with asyncio.timeout_at(until_s):
             await consumer.start()
             ends = await _seek_to_starts(consumer, topics, deadline_seconds, since_ms)
+            for tp, offset in begin.items():
+                if (await consumer.position(tp)) < offset:
+                    consumer.seek(tp, min(offset, ends[tp]))
         async for arrived in read_up_to(consumer, ends, deadline_seconds, until_s):
             for tp, records in arrived.items():
                 for record in records:

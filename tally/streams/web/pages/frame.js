@@ -46,6 +46,8 @@ export function show({ tenant, query, name, draw, title }) {
           link("/", "Campaigns", tenant, name === "campaigns"),
           link("/compare", "Compare", tenant, name === "compare"),
           link("/wall", "Wallboard", tenant, name === "wall"),
+          link("/proof", "Proof", tenant, name === "proof"),
+          link("/api", "API", tenant, name === "api"),
         ),
         h(
           "div",

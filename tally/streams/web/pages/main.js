@@ -7,6 +7,8 @@ const PAGES = {
   "": () => import("./campaigns.js").then((page) => page.showCampaigns(tenant)),
   c: () => import("./campaign.js").then((page) => page.showCampaign(tenant, decodeURIComponent(second))),
   compare: () => import("./compare.js").then((page) => page.showCompare(tenant)),
+  proof: () => import("./proof.js").then((page) => page.showProof(tenant)),
+  api: () => import("./api.js").then((page) => page.showApi(tenant)),
   wall: () => import("./wall.js").then((page) => page.showWall(tenant)),
 };
 

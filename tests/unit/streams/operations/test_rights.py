@@ -37,7 +37,7 @@ def test_each_missing_right_is_named_with_what_it_is_on_and_who_lacks_it() -> No
 
 def test_a_process_needs_no_more_than_its_roles_do() -> None:
     reads = {one.name for one in rights_of(["view"], NAMES) if one.operation is Operation.READ}
-    assert reads == {"p-tally-g2-counters", "p-api-keys", "p-numbers"}
+    assert reads == {"p-tally-g2-counters", "p-api-keys", "p-numbers", "p-reports"}
     only_workers = [one for who in ("view", "route") for one in rights_of([who], NAMES)]
     assert not [one for one in only_workers if one.kind == "transactional id"]
     assert not [one for one in rights_of(["view"], NAMES) if one.operation is Operation.WRITE]
@@ -45,6 +45,7 @@ def test_a_process_needs_no_more_than_its_roles_do() -> None:
         "p-webhook-events",
         "p-send-results",
         "p-campaigns",
+        "p-reports",
     }
 
 
@@ -63,6 +64,8 @@ def test_what_a_stronger_right_implies_is_not_asked_for() -> None:
         ("dead-letters replay", ("dry",), "dead-letters replay"),
         ("audit", (), "audit"),
         ("audit", ("json", "raw"), "audit --raw"),
+        ("audit", ("every",), "audit --every"),
+        ("audit", ("every", "raw"), "audit --every --raw"),
         ("topics declare", ("alter",), "topics declare --alter"),
         ("keys add", (), "keys"),
         ("migrate up", (), None),

@@ -1,0 +1,1 @@
+"""Reports of audits and gateways: once a minute into a compacted topic, from which views show them."""
