@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import orjson
 import pytest
@@ -16,9 +17,11 @@ from tally.agents.view.frames import Contents
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
 from tally.schemas.grains import RowKey
+from tally.schemas.waiting import Caller, encode_since
 from tally.streams.dev.free_port import free_port
 from tally.streams.web.serving import WebServer
-from tally.streams.web.viewers import BUFFER_BYTES, SLICE_BYTES, Viewers, Watched, contents_of
+from tally.streams.web.viewers import BUFFER_BYTES, SLICE_BYTES, Viewers
+from tally.streams.web.watched import Watched, contents_of
 from tests.support.events import Event, proxy, stream
 from tests.support.keys import KEY, PRESENTED
 from tests.support.view_rows import NEWS, PROMO, put, put_operator, put_progress
@@ -127,6 +130,53 @@ async def test_each_event_of_a_campaign_says_where_it_stands(api: Api) -> None:
 
 
 @pytest.mark.asyncio
+async def test_queues_are_shown_with_who_waits_and_leave_the_clock_to_who_shows_them(api: Api) -> None:
+    api.catch_up()
+    put(api.view, RowKey("t1", "c1", PROMO), {"queues.sales/joins": 3, "queues.sales/connects": 2})
+    put(api.view, RowKey("t1", "c2", PROMO), {"queue_waits.sales/5": 2, "queues.care/joins": 1})
+
+    def wait(channel: str, since_ms: int | None) -> None:
+        value = None if since_ms is None else encode_since(since_ms)
+        api.view.apply(0, Caller("t1", "pbx01", "sales", channel).encode(), value)
+
+    async def answered() -> list[Any]:
+        _, body = await api.ask("/v1/tenants/t1/queues?threshold_seconds=20,30")
+        queues = orjson.loads(body)["queues"]
+        assert all("longest_wait_ms" in one for one in queues)
+        return [{name: one[name] for name in one if name != "longest_wait_ms"} for one in queues]
+
+    wait("a", api.now_ms - 9_000)
+    target = "/v1/tenants/t1/stream?queues=1&threshold_seconds=20&threshold_seconds=30"
+    async with stream(api.port, target) as viewer:
+        first = await viewer.next()
+        assert (first.event, first.body["queues"], first.body["queues_more"]) == (
+            "snapshot",
+            await answered(),
+            False,
+        )
+        assert [one["queue"] for one in first.body["queues"]] == ["care", "sales"]
+        api.now_ms += 5_000
+        assert (await viewer.next()).event == "receipt", "a wait grows by the clock of who shows it"
+        wait("b", api.now_ms)
+        changed = await viewer.until("change")
+        assert changed.body["queues"] == [one for one in await answered() if one["queue"] == "sales"]
+        assert changed.body["queues"][0]["waiting"] == 2
+        api.view.apply(0, RowKey("t1", "c2", PROMO).encode(), None)
+        assert (await viewer.until("change")).body["queues_gone"] == [["care"]]
+
+
+@pytest.mark.asyncio
+async def test_who_asks_for_receipts_alone_gets_them_and_an_id(api: Api) -> None:
+    api.catch_up()
+    async with stream(api.port, "/v1/tenants/t1/stream?receipts=1") as viewer:
+        first = await viewer.next()
+        assert (first.event, list(first.body)) == ("snapshot", ["receipt"])
+        assert first.id is not None
+        put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
+        assert (await viewer.next()).event == "receipt"
+
+
+@pytest.mark.asyncio
 async def test_no_proxy_and_no_cache_may_hold_a_frame_back(api: Api) -> None:
     async with stream(api.port, ONE) as viewer:
         assert viewer.status == 200
@@ -159,6 +209,8 @@ async def test_what_is_asked_for_is_said_and_nothing_else(api: Api) -> None:
         ("?campaigns=0", b"campaigns must be 1"),
         ("?campaigns=1&campaigns=1", b"once"),
         ("?queue=1", b"unknown parameter"),
+        ("?queues=1&threshold_seconds=0", b"threshold_seconds must be"),
+        ("?operators=1&threshold_seconds=20", b"goes with queues=1"),
         ("?campaign=", b"campaign must be text of 1 to 128"),
     ):
         response, body = await api.ask(f"/v1/tenants/t1/stream{query}")
@@ -245,7 +297,7 @@ async def test_who_reads_nothing_is_cut_off_holds_little_and_disturbs_nobody(api
     for number in range(400):
         put(api.view, RowKey("t1", f"{number:0128}", PROMO), {"contacts": 1})
     viewers = Viewers(api.queries(), lambda: 0.5, send_seconds=2.0)
-    watched = Watched("t1", None, campaigns=True, operators=False)
+    watched = Watched("t1", campaigns=True)
     transports: list[asyncio.Transport] = []
     # A bare socket: a stream of asyncio takes what fits into its first read, though nobody asks for it.
     with socket.socket() as deaf:

@@ -1,5 +1,6 @@
 """The rows of one campaign in the memory view, and what is remembered of the last look at them."""
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ class Campaign:
 
     __slots__ = (
         *("_has_narrowed", "_meanwhile", "_watched", "campaign", "filled", "first_ms", "last_ms"),
-        *("size", "slots", "summary", "tenant"),
+        *("queues", "size", "slots", "summary", "tenant"),
     )
 
     def __init__(self, tenant: str, campaign: str) -> None:
@@ -82,6 +83,8 @@ class Campaign:
         self.first_ms = self.last_ms = 0
         self.summary: tuple[bytes, bytes] | None = None
         """Version and entry in a list of campaigns, cached here by `Queries`."""
+        self.queues: tuple[bytes, Mapping[str, Mapping[str, int]]] | None = None
+        """Version and what is counted of queues, cached here too."""
         self._watched: _Watched | None = None
         self._has_narrowed = False
         """Whether the span of a row has become shorter since `narrowing` last ran."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from tally.agents.view.answer import Json
 
 Event = Literal["snapshot", "change", "receipt", "bye"]
-Part = Literal["campaign", "campaigns", "operators"]
+Part = Literal["campaign", "campaigns", "operators", "queues"]
 Comparison = Literal["passed", "behind", "older"]
 
 KEPT_TICKS = 60

@@ -347,7 +347,9 @@ class Queries:
         for campaign in list(self.view.recent(tenant)):
             self._watch(campaign)
             look = yield from campaign.looking(with_totals=True)
-            for name, entries in shaped(look.totals.counts, tuple(counts)).items():
+            if campaign.queues is None or campaign.queues[0] != look.version:
+                campaign.queues = look.version, shaped(look.totals.counts, tuple(counts))
+            for name, entries in campaign.queues[1].items():
                 for entry, number in entries.items():
                     counts[name][entry] = counts[name].get(entry, 0) + number
         now = list(self.view.waiting.of(tenant))

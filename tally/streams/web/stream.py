@@ -9,12 +9,17 @@ from tally.agents.view.frames import read_vector
 from tally.streams.web.admission import IS_LET_IN
 from tally.streams.web.endpoints import Endpoint
 from tally.streams.web.parameters import ID_EXPECTED, BadParameter, Id, Parameter, Query, read_id, single
-from tally.streams.web.viewers import STREAMS, Watched
+from tally.streams.web.queues import THRESHOLD, read_thresholds
+from tally.streams.web.viewers import STREAMS
+from tally.streams.web.watched import Watched
 
 PARAMETERS = (
     Parameter("campaign", Id, "all numbers of this campaign", ID_EXPECTED),
     Parameter("campaigns", Literal["1"], "the list of campaigns"),
     Parameter("operators", Literal["1"], "the list of operators"),
+    Parameter("queues", Literal["1"], "the list of queues"),
+    THRESHOLD,
+    Parameter("receipts", Literal["1"], "receipts alone, where nothing else is asked for"),
 )
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -43,14 +48,20 @@ class StreamView(View):
 def read_watched(tenant: str, query: Query) -> Watched:
     """Return what a request asks to see. Raises BadParameter."""
     campaign = single(query, "campaign")
+    thresholds = tuple(read_thresholds(query))
     watched = Watched(
         read_id("tenant", tenant),
         None if campaign is None else read_id("campaign", campaign),
         "campaigns" in query,
         "operators" in query,
+        thresholds if "queues" in query else (),
     )
-    if not watched.parts:
-        raise BadParameter("expected is one of campaign=ID, campaigns=1, operators=1, or several")
+    if not watched.queues and "threshold_seconds" in query:
+        raise BadParameter("threshold_seconds goes with queues=1")
+    if not watched.parts and "receipts" not in query:
+        raise BadParameter(
+            "expected is one of campaign=ID, campaigns=1, operators=1, queues=1, or several; receipts=1 alone"
+        )
     return watched
 
 

@@ -11,12 +11,10 @@ from contextlib import suppress
 import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from msgspec import Struct
 
-from tally.agents.view.answer import Json
-from tally.agents.view.frames import Contents, Entry, Feed, Key, Part, Vector, bye, framed
-from tally.agents.view.queries import NONE, Queries
-from tally.schemas.bounds import CAMPAIGNS_SHOWN
+from tally.agents.view.frames import Feed, Vector, bye, framed
+from tally.agents.view.queries import Queries
+from tally.streams.web.watched import Watched, contents_of
 
 log = structlog.get_logger()
 
@@ -28,56 +26,6 @@ RETRY_MS = (500, 3000)
 SLICE_BYTES = 16 << 10
 BUFFER_BYTES = 32 << 10
 """A viewer that reads nothing holds this and one slice more here, and twice this in the kernel."""
-
-
-class Watched(Struct, frozen=True):
-    """What a stream shows; all viewers of equal ones share their frames."""
-
-    tenant: str
-    campaign: str | None
-    campaigns: bool
-    operators: bool
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The members of its frames."""
-        shown: dict[Part, bool] = {
-            "campaign": self.campaign is not None,
-            "campaigns": self.campaigns,
-            "operators": self.operators,
-        }
-        return tuple(part for part, is_shown in shown.items() if is_shown)
-
-
-async def contents_of(queries: Queries, watched: Watched) -> Contents:
-    """Return all that is watched, as it is now."""
-    tenant, entries, more = watched.tenant, dict[Key, Entry](), dict[Part, bool]()
-    whole = watched.campaigns or watched.operators
-    receipt = queries.receipt(tenant, None if whole else watched.campaign)
-    held = queries.held()
-    is_whole = queries.view.ready_partitions == queries.view.partitions
-    progress: Json | None = None
-    if watched.campaign is not None and (found := queries.campaign(tenant, watched.campaign)):
-        progress = await queries.progress(found)
-        version = await queries.version(found)
-        answer = queries.kept(found, version)
-        if answer is None:
-            version, answer = await queries.answer(found)
-        entries[Key("campaign", (watched.campaign,))] = Entry(version, answer)
-    if watched.campaigns:
-        steps = queries.page(tenant, None, 0, NONE, CAMPAIGNS_SHOWN.most)
-        campaigns, following = await queries.in_pieces(steps)
-        shown = await queries.summaries(campaigns)
-        for campaign, summary in zip(campaigns, shown, strict=True):
-            entries[Key("campaigns", (campaign.campaign,))] = Entry(summary.version, summary.entry)
-        more["campaigns"] = following is not None
-    if watched.operators:
-        page = await queries.in_pieces(queries.operators(tenant))
-        for name, entry in page.shown:
-            # Of the entry, not of its rows: a wrap-up ends by the clock, without a change of a row.
-            entries[Key("operators", (name.name, name.language))] = Entry(entry, entry)
-        more["operators"] = page.following is not None
-    return Contents(entries, held, queries.reached(), is_whole, receipt.answer(), more, progress)
 
 
 class _Watch:
