@@ -21,7 +21,7 @@ NEED_PYTHON = "$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
 	install one, or say where it is: make PYTHON=/path/to/python3.12" | tr -s '\t ' ' ' >&2; exit 2; }
 COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --only-binary :all:
 
-.PHONY: help anew demo test fuzz asterisk faults outage certificate bench gateway-bench figures lint up docs lock clean
+.PHONY: help anew demo test fuzz asterisk faults outage certificate bench gateway-bench figures live-figures lint up docs lock clean
 
 help: ## list the targets
 	@( $(NEED_PYTHON) ) || true
@@ -60,6 +60,9 @@ gateway-bench: $(READY) ## POST/s of a gateway beside a bare aiohttp app, and ho
 figures: $(READY) ## queries of a year in Postgres beside their bounds, and dead tuples after an hour of events in ten minutes
 	@$(BIN)/python -m bench.query_times
 	@$(BIN)/python -m bench.dead_tuples --faster 6
+
+live-figures: $(READY) ## what 1,000 streams cost, from an event to a frame and to a page, the heap in 8 hours of frames; 40 minutes
+	@$(BIN)/python -m bench.live
 
 lint: $(READY) ## ruff, mypy strict, import direction, the lock for each Python, generated parts of the docs
 	$(BIN)/ruff check tally tests bench examples hatch_build.py

@@ -129,28 +129,6 @@ async def test_names_from_the_wire_are_text(page: Page, rng: random.Random) -> N
 
 
 @pytest.mark.asyncio
-async def test_the_wallboard_has_each_operator_in_its_state_and_each_queues_numbers(
-    page: Page, rng: random.Random
-) -> None:
-    async with serving(debug=False) as api:
-        world = fill(api.view, rng, 500, api.now_ms)
-        api.catch_up_to(world.transaction)
-        await show(page, api, WALL)
-        await settled(page, api, world, rng)
-        _, body = await api.ask(f"{TENANT_PATH}/operators")
-        operators = orjson.loads(body)["operators"]
-        assert len(operators) == 200
-        states = await page.locator("[data-operator]").evaluate_all(
-            "all => all.map(one => [one.dataset.operator, one.className])"
-        )
-        assert sorted(states) == sorted([one["operator"], one["state"]] for one in operators)
-        for scope, name, value in await shown(page):
-            where = [one["queues"] for one in operators] if "queue" in scope else []
-            in_queue = [each for queues in where for each in queues if each["queue"] == scope["queue"]]
-            assert sum(one["state"] == name for one in (in_queue or operators)) == value, (scope, name)
-
-
-@pytest.mark.asyncio
 @pytest.mark.parametrize("path", [LIST, WALL, COMPARE, path_of(CAMPAIGN)])
 async def test_a_page_of_nothing_says_so_and_begins_by_itself(
     page: Page, rng: random.Random, path: str

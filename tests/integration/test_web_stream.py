@@ -321,6 +321,24 @@ async def test_who_reads_nothing_is_cut_off_holds_little_and_disturbs_nobody(api
 
 
 @pytest.mark.asyncio
+async def test_beyond_the_most_streams_one_more_is_told_so_and_all_else_is_answered(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.catch_up()
+    monkeypatch.setattr(Viewers, "room", property(lambda self: max(0, 2 - len(self))))
+    async with stream(api.port, ONE) as one, stream(api.port, ONE) as other:
+        await one.next()
+        await other.next()
+        response, body = await api.ask(ONE)
+        assert (response.status, error_code(body)) == (503, "too_many_streams")
+        assert int(response.headers["Retry-After"]) > 0
+        assert (await api.ask("/v1/tenants/t1/campaigns"))[0].status == 200
+    async with asyncio.timeout(10):
+        while (await api.ask(ONE, "HEAD"))[0].status != 200:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.asyncio
 async def test_a_server_that_stops_says_goodbye_to_all_and_is_gone_in_seconds() -> None:
     async with AsyncExitStack() as viewing:
         async with serving(debug=False) as api:

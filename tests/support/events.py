@@ -49,6 +49,11 @@ class Stream:
             None if retry is None else int(retry),
         )
 
+    async def skip(self) -> None:
+        """Read the next event, whatever it says. Raises EOFError at the end of the stream."""
+        while await self._line():
+            pass
+
     async def until(self, *events: str) -> Event:
         """Return the next event of one of these kinds."""
         while (event := await self.next()).event not in events:

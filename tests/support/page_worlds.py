@@ -9,6 +9,7 @@ from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.operator_row import Membership, membership_counts
+from tally.schemas.waiting import Caller, encode_since
 from tally.tables.durations import bucket
 from tests.support.view_rows import put, put_operator
 
@@ -36,11 +37,16 @@ class MadeUp(Struct):
     transaction: int = 1
 
 
+def name_of(number: int, campaigns: int) -> str:
+    """Return the name of a campaign of so many; of more than a few the first ones have hostile names."""
+    return HOSTILE[number] if number < len(HOSTILE) and campaigns > 5 else f"campaign {number:03}"
+
+
 def fill(view: View, rng: random.Random, campaigns: int, now_ms: int) -> MadeUp:
     """Put so many campaigns of a tenant into a view, and operators."""
     world = MadeUp(now_ms, {}, {})
     for number in range(campaigns):
-        name = HOSTILE[number] if number < len(HOSTILE) and campaigns > 5 else f"campaign {number:03}"
+        name = name_of(number, campaigns)
         kind = "voice" if number % 4 == 3 else "whatsapp"
         if number % 2:
             said = {"name": f"Wave {number} <b>of</b> {name}"[:120], "status": "running", "tag": "autumn"}
@@ -51,14 +57,17 @@ def fill(view: View, rng: random.Random, campaigns: int, now_ms: int) -> MadeUp:
             _add(world, RowKey(TENANT, name, template), kind, rng, rng.choice((3, 60, 900, 40_000)))
         _write(view, world, name, kind, now_ms - (0 if number < 3 else number * rng.randrange(600_000)))
     _operators(view, rng, 12 if campaigns < 500 else 200, now_ms)
+    for number in range(7):
+        caller = Caller(TENANT, f"pbx0{number % 2}", rng.choice(QUEUES), f"1795350000.{number}")
+        view.apply(0, caller.encode(), encode_since(now_ms - rng.randrange(100_000)))
     return world
 
 
-def move(view: View, world: MadeUp, rng: random.Random, now_ms: int) -> None:
-    """Let a few campaigns count more."""
+def move(view: View, world: MadeUp, rng: random.Random, now_ms: int, templates: int = 3) -> None:
+    """Let some templates count more: a few of them, or all."""
     world.transaction += 1
     keys = list(world.rows)
-    for key in rng.sample(keys, min(3, len(keys))):
+    for key in rng.sample(keys, min(templates, len(keys))):
         if key.template is not None:
             kind = "voice" if "attempted" in world.rows[key] else "whatsapp"
             _add(world, key, kind, rng, 5)
@@ -139,6 +148,7 @@ def _calls(rng: random.Random, attempts: int) -> Counter[str]:
         queue = rng.choice(QUEUES)
         for name, value in (("joins", 1), ("wait_ms", 9_000), ("connects", 1), ("talk_ms", 65_000)):
             counts[f"queues.{queue}/{name}"] += times * value
+        counts[f"queue_waits.{queue}/{rng.choice((3, 9, 24))}"] += times
         counts["queue_joins"] += times
         counts["queue_wait_ms"] += times * 9_000
         counts["connects"] += times

@@ -19,7 +19,7 @@ from tally.streams.web.connections import (
 )
 from tally.streams.web.responses import SECURITY_HEADERS, Handler, error_response
 
-CONNECTIONS = 512
+CONNECTIONS = 1_536
 SHARE = 4
 """At most one descriptor in `SHARE` is for connections; files and Kafka need the others."""
 BACKLOG = 128
@@ -59,6 +59,11 @@ class _Protocol(web.RequestHandler):
         return response
 
 
+def most_connections() -> int:
+    """Return how many connections a server of this process takes."""
+    return max(1, min(CONNECTIONS, most_descriptors() // SHARE))
+
+
 class WebServer:
     """Server of one application on one address."""
 
@@ -70,8 +75,7 @@ class WebServer:
         stop_seconds: float = STOP_SECONDS,
         shares_port: bool = False,
     ) -> None:
-        most = max(1, min(CONNECTIONS, most_descriptors() // SHARE))
-        self.connections = Connections(most, time.monotonic, closed)
+        self.connections = Connections(most_connections(), time.monotonic, closed)
         app.middlewares.insert(0, self._in_hand)
         self._runner = web.AppRunner(
             app,

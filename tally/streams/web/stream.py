@@ -10,6 +10,7 @@ from tally.streams.web.admission import IS_LET_IN
 from tally.streams.web.endpoints import Endpoint
 from tally.streams.web.parameters import ID_EXPECTED, BadParameter, Id, Parameter, Query, read_id, single
 from tally.streams.web.queues import THRESHOLD, read_thresholds
+from tally.streams.web.responses import error_response
 from tally.streams.web.viewers import STREAMS
 from tally.streams.web.watched import Watched
 
@@ -21,6 +22,7 @@ PARAMETERS = (
     THRESHOLD,
     Parameter("receipts", Literal["1"], "receipts alone, where nothing else is asked for"),
 )
+RETRY_AFTER_SECONDS = "5"
 HEADERS = {
     "Content-Type": "text/event-stream",
     # A cache would replay old numbers; a proxy that compresses holds frames back until it has enough.
@@ -35,14 +37,28 @@ class StreamView(View):
     async def get(self, request: web.Request, tenant: str) -> web.StreamResponse:
         """Answer with a stream of events that begins with a snapshot and ends with a `bye`."""
         watched = read_watched(tenant, {name: request.query.getall(name) for name in request.query})
+        viewers = request.app[STREAMS]
+        if not viewers.room:
+            return _full(len(viewers))
         response = web.StreamResponse(headers=HEADERS)
         # After a cut the viewer comes back over a new connection, which may reach another worker.
         response.force_close()
         writer = await response.prepare(request)
         if request.method != "HEAD" and writer is not None and request.transport is not None:
             shown = read_vector(request.headers.get("Last-Event-ID", ""))
-            await request.app[STREAMS].show(watched, shown, writer, request.transport, request[IS_LET_IN])
+            await viewers.show(watched, shown, writer, request.transport, request[IS_LET_IN])
         return response
+
+
+def _full(streams: int) -> web.Response:
+    response = error_response(
+        503,
+        "too_many_streams",
+        f"this process shows {streams:,} streams and takes no more; another view may, and each takes 1,152"
+        " where it may open 6,144 descriptors",
+    )
+    response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return response
 
 
 def read_watched(tenant: str, query: Query) -> Watched:

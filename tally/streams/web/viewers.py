@@ -23,6 +23,8 @@ SEND_SECONDS = 20.0
 """How long a viewer may take to read one frame; a connection that is gone without a word ends by it too."""
 RETRY_MS = (500, 3000)
 """After a cut viewers come back after a time between these, so that they do not come all at once."""
+SHARE = 0.75
+"""Of a server's connections; the others are for answers that end, so that none of them is refused for streams."""
 SLICE_BYTES = 16 << 10
 BUFFER_BYTES = 32 << 10
 """A viewer that reads nothing holds this and one slice more here, and twice this in the kernel."""
@@ -71,11 +73,13 @@ class Viewers:
         random: Callable[[], float],
         tick_seconds: float = TICK_SECONDS,
         send_seconds: float = SEND_SECONDS,
+        most: int = 1 << 30,
     ) -> None:
         self._queries = queries
         self._random = random
         self._tick_seconds = tick_seconds
         self._send_seconds = send_seconds
+        self._most = most
         self._watches: dict[Watched, _Watch] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -83,6 +87,11 @@ class Viewers:
     def __len__(self) -> int:
         """Return how many there are."""
         return sum(watch.viewers for watch in self._watches.values())
+
+    @property
+    def room(self) -> int:
+        """How many more there may be."""
+        return max(0, self._most - len(self))
 
     async def show(
         self,

@@ -99,6 +99,7 @@ export const notice = (title, text) => h("section", { class: "notice" }, h("h1",
 /** The state of what is shown, in a word and as text. */
 export function stateOf(live) {
   const { receipt } = live;
+  if (live.problem?.status === 401) return { state: "out", text: "logged out", said: "Logged out" };
   if (live.problem) return { state: "lost", text: "not connected", said: "Not connected" };
   if (receipt === null) return { state: "waiting", text: "connecting …", said: "Connecting" };
   const silentMs = live.silentMs();

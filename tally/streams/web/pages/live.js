@@ -1,13 +1,29 @@
 // The stream: one connection for all tabs that show the same, open while one is seen, and what it has told so far.
 
+import { beginning } from "./beginnings.js";
+
 const SILENT_MS = 5000; // receipts come each second: then the connection is dead, whatever it says of itself
 const HIDDEN_MS = 5000; // a browser has six connections to a host: tabs that nobody sees leave theirs to others
 const LONGEST_PAUSE_MS = 8000;
+const CLOSE_MS = 2000; // numbers of a moment that is longer ago may have skipped a state
+
+/** The lists of a frame, and by what their entries are known. */
+const NAMES = {
+  campaigns: (one) => [one.campaign],
+  operators: (one) => [one.pbx, one.operator],
+  queues: (one) => [one.queue],
+};
+const PARTS = Object.keys(NAMES);
+const keyOf = (name) => (name.length === 1 ? name[0] : JSON.stringify(name));
+
+const isClose = (receipt) => receipt !== null && receipt.lag_ms !== null && receipt.lag_ms <= CLOSE_MS;
 
 export class Live {
   campaign = undefined; // null: nothing is counted yet
   campaigns = new Map();
   operators = new Map();
+  begun = new Map(); // since when each operator is in its state
+  queues = new Map();
   more = {};
   receipt = null;
   progress = null; // where the campaign that is shown stands
@@ -56,8 +72,8 @@ export class Live {
 
   #whole() {
     const { campaign, receipt, progress } = this;
-    const more = { campaigns_more: this.more.campaigns, operators_more: this.more.operators };
-    return { campaign, campaigns: [...this.campaigns.values()], operators: [...this.operators.values()], ...more, receipt, progress };
+    const lists = PARTS.flatMap((part) => [[part, [...this[part].values()]], [`${part}_more`, this.more[part]]]);
+    return { campaign, ...Object.fromEntries(lists), receipt, progress };
   }
 
   /** Show an event, but for a change of what this tab has never seen whole. */
@@ -184,21 +200,28 @@ export class Live {
 
   /** Take a frame: what it holds is whole entries, newer than those that are here. */
   take(event, body) {
+    const isWatched = isClose(this.receipt) && isClose(body.receipt);
     this.#heardMs = performance.now();
     this.#heardAt = Date.now();
     this.receipt = body.receipt;
     this.progress = body.progress ?? null;
     if (body.receipt.as_of) this.clockMs = Date.parse(body.receipt.as_of) + body.receipt.lag_ms - this.#heardAt;
-    if (event === "snapshot") {
-      this.campaigns.clear();
-      this.operators.clear();
-    }
+    if (event === "snapshot") for (const part of PARTS) this[part].clear();
     if ("campaign" in body) this.campaign = body.campaign;
-    for (const [id] of body.campaigns_gone ?? []) this.campaigns.delete(id);
-    for (const one of body.campaigns ?? []) this.campaigns.set(one.campaign, one);
-    for (const name of body.operators_gone ?? []) this.operators.delete(JSON.stringify(name));
-    for (const one of body.operators ?? []) this.operators.set(JSON.stringify([one.pbx, one.operator]), one);
-    for (const part of ["campaigns", "operators"]) this.more[part] = body[`${part}_more`] ?? this.more[part];
+    for (const part of PARTS) {
+      for (const name of body[`${part}_gone`] ?? []) this[part].delete(keyOf(name));
+      for (const one of body[part] ?? []) this[part].set(keyOf(NAMES[part](one)), one);
+      this.more[part] = body[`${part}_more`] ?? this.more[part];
+    }
+    if (body.operators) this.#began(body.operators, isWatched && event === "change");
+  }
+
+  #began(operators, isWatched) {
+    for (const one of operators) {
+      const key = keyOf(NAMES.operators(one));
+      this.begun.set(key, beginning(one, this.begun.get(key), isWatched));
+    }
+    for (const key of this.begun.keys()) if (!this.operators.has(key)) this.begun.delete(key);
   }
 
   /** Whether there is anything to show: before, tables are open or the worker has read what was shown before. */

@@ -1,9 +1,9 @@
 // What shows that the numbers are right: audits, how far all is counted, what could not be read, what gateways answer.
 
 import { h } from "./dom.js";
-import { count, duration } from "./format.js";
+import { ago, count, duration } from "./format.js";
 import { show } from "./frame.js";
-import { Panel, excuse } from "./panel.js";
+import { Panel } from "./panel.js";
 
 const QUIET_MS = 180000; // processes report once a minute: with three missing the page says so
 const SOURCES = {
@@ -45,11 +45,11 @@ function draw(panel, nowMs) {
     h(
       "p",
       { class: "sub" },
-      answer && ["Asked ", h("span", { "data-asked": "" }, ago(Date.parse(answer.asked_at), nowMs)), ". "],
+      answer && ["Asked ", h("span", { "data-asked": answer.asked_at }, seconds(answer.asked_at, nowMs)), ". "],
       answer && problem && h("b", { class: "warn" }, problem.message),
     ),
     answer === null
-      ? excuse(panel)
+      ? h("p", { class: "nothing" }, problem ? problem.message : "Asking …")
       : h(
           "div",
           { class: "grid" },
@@ -61,14 +61,12 @@ function draw(panel, nowMs) {
   ];
 }
 
-/** How long ago by the server's clock, whatever this browser's says. */
-const ago = (ms, nowMs) => `${duration(1000 * Math.round(Math.max(0, nowMs - ms) / 1000))} ago`;
-const since = (moment, nowMs) => ago(Date.parse(moment), nowMs);
+const seconds = (moment, nowMs) => `${Math.max(0, Math.round((nowMs - Date.parse(moment)) / 1000))} s ago`;
+const since = (moment, nowMs) => ago(Date.parse(moment), nowMs).replace("now", "just now");
 
 function heard(one, nowMs) {
   const isQuiet = nowMs - Date.parse(one.reported_at) > QUIET_MS;
-  const words = since(one.reported_at, nowMs);
-  return isQuiet ? h("b", { class: "warn", "data-heard": "late" }, `Last heard of ${words}.`) : h("span", { "data-heard": "live" }, `Reported ${words}.`);
+  return isQuiet ? h("b", { class: "warn", "data-heard": "late" }, `Last heard of ${since(one.reported_at, nowMs)}.`) : h("span", { "data-heard": "live" }, `Reported ${seconds(one.reported_at, nowMs)}.`);
 }
 
 function card(title, aside, ...inside) {
@@ -139,7 +137,7 @@ function partitions({ partitions: all, behind }) {
       h(
         "table",
         { class: "partitions" },
-        h("thead", {}, h("tr", {}, ["Partition", "Facts counted", "behind", "Messages waiting"].map((name) => h("th", { scope: "col" }, name)))),
+        h("thead", {}, h("tr", {}, ["Partition", "facts counted", "behind", "messages waiting"].map((name) => h("th", { scope: "col" }, name)))),
         h(
           "tbody",
           {},

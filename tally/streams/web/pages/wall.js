@@ -1,7 +1,7 @@
-// The wallboard: operators by state, and each queue's, to be read from across a room.
+// The wallboard: who waits in which queue and how they are served, and operators by state, to be read across a room.
 
 import { h } from "./dom.js";
-import { count, timer } from "./format.js";
+import { count, percent, timer } from "./format.js";
 import { show } from "./frame.js";
 
 const STATES = {
@@ -12,14 +12,47 @@ const STATES = {
   paused: "paused",
   unavailable: "away",
 };
+const ORDER = Object.keys(STATES);
 const SHIFT_MS = 300000;
 const SHIFTS = [[0, 0], [6, 0], [6, 6], [0, 6]]; // pixels: screens that show one picture for weeks burn it in
+/** What is asked of queues, by the parameter of the address that says otherwise: [words, unit, value, most]. */
+const THRESHOLDS = {
+  within: ["answered within", "s", 20, 86400],
+  target: ["of at least", "%", 80, 100],
+  warn: ["a wait is long after", "s", 30, 86400],
+  bad: ["and too long after", "s", 60, 86400],
+};
+const LARGE = 24;
+const SMALL = 80; // operators: of more than these, smaller tiles
 
 export function showWall(tenant) {
-  show({ tenant, query: "operators=1", name: "wall", title: () => `Wallboard of ${tenant} · Tally`, draw });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "f" && !event.ctrlKey && !event.metaKey && !event.altKey) fullScreen();
+  const asked = thresholds(new URLSearchParams(location.search));
+  const state = { isChoosing: false };
+  const again = show({
+    tenant,
+    query: `operators=1&queues=1&threshold_seconds=${asked.within}`,
+    name: "wall",
+    title: () => `Wallboard of ${tenant} · Tally`,
+    draw: (live) => draw(live, tenant, asked, state.isChoosing, choose),
   });
+  function choose() {
+    state.isChoosing = !state.isChoosing;
+    again();
+  }
+  document.addEventListener("keydown", (event) => {
+    const isTyped = event.target.closest("input") || event.ctrlKey || event.metaKey || event.altKey;
+    if (event.key === "f" && !isTyped) fullScreen();
+    if (event.key === "Escape" && state.isChoosing) choose();
+  });
+}
+
+/** The thresholds that an address names; what it names wrongly is as if it were not there. */
+function thresholds(parameters) {
+  const given = (name, [, , usual, most]) => {
+    const value = Number(parameters.get(name));
+    return Number.isInteger(value) && value >= 1 && value <= most ? value : usual;
+  };
+  return Object.fromEntries(Object.entries(THRESHOLDS).map(([name, one]) => [name, given(name, one)]));
 }
 
 function fullScreen() {
@@ -27,14 +60,11 @@ function fullScreen() {
   else document.documentElement.requestFullscreen?.();
 }
 
-function draw(live) {
+function draw(live, tenant, asked, isChoosing, choose) {
   const operators = [...live.operators.values()];
   const nowMs = live.now;
   const [x, y] = SHIFTS[Math.floor(Date.now() / SHIFT_MS) % SHIFTS.length];
-  const order = Object.keys(STATES);
-  const sorted = operators.sort(
-    (a, b) => order.indexOf(a.state) - order.indexOf(b.state) || (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : a.pbx < b.pbx ? -1 : 1),
-  );
+  const size = operators.length <= LARGE ? "large" : operators.length <= SMALL ? "" : "small";
   return h(
     "div",
     { class: "board", css: { "--x": `${x}px`, "--y": `${y}px` } },
@@ -42,67 +72,127 @@ function draw(live) {
       "div",
       { class: "headline" },
       h("h1", {}, "Wallboard"),
-      h("button", { type: "button", class: "quiet", onclick: fullScreen, title: "Key f" }, "Full screen"),
+      h(
+        "div",
+        { class: "choices" },
+        h("button", { type: "button", class: "quiet", onclick: choose, "aria-expanded": String(isChoosing) }, "Thresholds"),
+        h("button", { type: "button", class: "quiet", onclick: fullScreen, title: "Key f" }, "Full screen"),
+      ),
     ),
+    isChoosing && chosen(tenant, asked),
+    queues(live, operators, nowMs, asked),
     h(
       "ul",
       { class: "states" },
-      Object.entries(STATES).map(([state, words]) => {
+      ORDER.map((state) => {
         const number = operators.filter((one) => one.state === state).length;
-        return h("li", { key: state, class: state }, h("b", { flash: number, "data-number": state }, count(number)), h("span", {}, words));
+        return h("li", { key: state, class: state }, h("b", { flash: number, "data-number": state }, count(number)), h("span", {}, STATES[state]));
       }),
     ),
     operators.length === 0 && h("section", { class: "notice" }, h("p", {}, "No operator is known yet. The first one shows here by itself.")),
-    tiles(operators),
-    h("ul", { class: "operators" }, sorted.map((one) => operator(one, nowMs))),
+    h("ul", { class: `operators ${size}` }, operators.sort(inOrder).map((one) => operator(one, live, nowMs))),
     h(
       "p",
       { class: "hint" },
       live.more.operators ? "The first 1,000 operators by PBX and interface. " : "",
-      operators.length > 0 && "Timers begin with the latest news of a state, which may have begun earlier: ≥.",
+      operators.length > 0 && "≥: the state began before this page saw it, or its news came later than its beginning.",
     ),
+  );
+}
+
+/** A form of the address itself: a wall's screen is set up by a bookmark. */
+function chosen(tenant, asked) {
+  return h(
+    "form",
+    { class: "card thresholds", method: "get", action: "/wall" },
+    h("input", { type: "hidden", name: "tenant", value: tenant }),
+    Object.entries(THRESHOLDS).map(([name, [words, unit, , most]]) =>
+      h(
+        "label",
+        { key: name },
+        `${words} `,
+        h("input", { type: "number", name, min: 1, max: most, step: 1, value: asked[name], required: true, inputmode: "numeric" }),
+        ` ${unit}`,
+      ),
+    ),
+    h("button", { type: "submit" }, "Set"),
   );
 }
 
 const nameOf = (one) => one.name || one.operator;
 
-function tiles(operators) {
-  const queues = new Map();
+const inOrder = (a, b) =>
+  ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : a.pbx < b.pbx ? -1 : 1);
+
+function queues(live, operators, nowMs, asked) {
+  const members = new Map();
   for (const one of operators) {
     for (const { queue, state } of one.queues) {
-      if (!queues.has(queue)) queues.set(queue, { members: 0 });
-      const found = queues.get(queue);
-      found.members += 1;
+      if (!members.has(queue)) members.set(queue, {});
+      const found = members.get(queue);
       found[state] = (found[state] ?? 0) + 1;
     }
   }
-  if (!queues.size) return null;
+  const names = [...new Set([...live.queues.keys(), ...members.keys()])].sort();
+  if (!names.length) return null;
+  return h("div", { class: "tiles" }, names.map((name) => tile(name, live.queues.get(name), members.get(name) ?? {}, nowMs, asked)));
+}
+
+function tile(name, queue, members, nowMs, asked) {
+  const waiting = queue?.waiting ?? 0;
+  const longestMs = queue?.since ? Math.max(0, nowMs - Date.parse(queue.since)) : null;
+  const level = queue?.service_level[0];
+  const wait = longestMs === null ? "" : longestMs >= asked.bad * 1000 ? "bad" : longestMs >= asked.warn * 1000 ? "warn" : "";
+  const served = level?.of ? (level.value * 100 >= asked.target ? "good" : "warn") : "";
+  const all = Object.values(members).reduce((sum, number) => sum + number, 0);
+  const here = all - (members.unavailable ?? 0);
+  const free = members.available ?? 0;
   return h(
-    "div",
-    { class: "tiles" },
-    [...queues].sort().map(([queue, found]) => {
-      const [free, busy, here] = [found.available ?? 0, found.in_call ?? 0, found.members - (found.unavailable ?? 0)];
-      const how = here && !free ? "bad" : here && free * 5 < here ? "warn" : "";
-      return h(
-        "section",
-        { class: `tile card ${how}`, key: queue, "data-queue": queue },
-        h("h2", {}, h("bdi", {}, queue), h("span", {}, `${count(here)} of ${count(found.members)} here`)),
-        h("div", { class: "bigs" }, big("free", "available", free), big("in a call", "in_call", busy), big("paused", "paused", found.paused ?? 0)),
-      );
-    }),
+    "section",
+    { class: `tile card ${wait}`, key: name, "data-queue": name },
+    h("h2", {}, h("bdi", {}, name)),
+    h(
+      "div",
+      { class: "bigs" },
+      h("div", { class: wait }, h("b", { flash: waiting, "data-number": "waiting" }, count(waiting)), h("span", {}, waiting === 1 ? "waits" : "wait")),
+      h("div", { class: wait }, h("b", { "data-longest": queue?.since ?? "" }, longestMs === null ? "–" : timer(longestMs)), h("span", {}, "longest")),
+      h(
+        "div",
+        { class: served },
+        h("b", { "data-level": level?.of ? `${level.connects}/${level.of}` : "" }, level?.of ? whole(level) : "–"),
+        h("span", { title: level ? `${count(level.connects)} of ${count(level.of)} callers of campaigns` : null }, `in ${level?.threshold_seconds ?? asked.within} s`),
+      ),
+    ),
+    h(
+      "p",
+      { class: `members ${here && !free ? "none" : ""}` },
+      ["available", "in_call", "paused"].map((state) => [
+        state === "available" ? "" : " · ",
+        h("b", { flash: members[state] ?? 0, "data-number": state }, count(members[state] ?? 0)),
+        ` ${STATES[state]}`,
+      ]),
+      h("small", {}, `${count(here)} of ${count(all)} here`),
+    ),
   );
 }
 
-const big = (words, name, value) => h("div", {}, h("b", { flash: value, "data-number": name }, count(value)), h("span", {}, words));
+/** A share to be read from afar: whole per cents, but never all where one is missing, nor none where there is one. */
+function whole({ connects, of }) {
+  const share = (100 * connects) / of;
+  if (connects < of && share > 99) return "99 %";
+  if (connects > 0 && share < 1) return "1 %";
+  return percent(Math.round(share), 100).replace(/\.0 %/, " %");
+}
 
-function operator(one, nowMs) {
+function operator(one, live, nowMs) {
   const words = one.state === "paused" && one.reason ? one.reason : STATES[one.state];
-  const isTimed = one.since !== null && one.state !== "unavailable";
+  const begun = live.begun.get(JSON.stringify([one.pbx, one.operator]));
+  const isTimed = begun.sinceMs !== null && one.state !== "unavailable";
   return h(
     "li",
     { key: JSON.stringify([one.pbx, one.operator]), class: one.state, "data-operator": one.operator, title: `${one.operator} at ${one.pbx}` },
     h("b", {}, h("bdi", {}, nameOf(one))),
-    h("em", {}, isTimed ? [h("small", {}, "≥ "), timer(nowMs - Date.parse(one.since))] : ""),
+    h("em", { "data-seen": isTimed ? String(begun.isSeen) : null }, isTimed ? [!begun.isSeen && h("small", {}, "≥ "), timer(nowMs - begun.sinceMs)] : ""),
     h("span", {}, words),
   );
 }

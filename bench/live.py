@@ -1,0 +1,114 @@
+"""`python -m bench.live`: what the live side costs, and how long an event takes to a frame and to a page.
+
+Three figures, each of its own: what 1,000 streams on 50 campaigns cost a view; from the brokers' acknowledgement of
+an event to the frame at a bare client, beside 10,000 events/s; and to the number on a page, beside 1,000 events/s.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from bench.freshness import Delay, delay
+from bench.live_probes import PageProber, StreamProber
+from bench.live_streams import Cost, Streams, measure_streams
+from bench.load import Size
+from bench.probes import Pace, Prober
+from bench.servers import own_database, servers
+from bench.steady_load import CARRIED, SteadyLoad, WarmUp
+from bench.worker import TWO, Worker, running
+from tests.support.judge import counted, prepare
+
+TO_FRAME = Pace(24, 1.0, "streamed")
+"""The pauses spread probes over the second between two frames."""
+PROBES = 400
+PROBED_SECONDS = 60.0
+SETTLE_SECONDS = 6.0
+COUNTED_SECONDS = 300.0
+WARM_UP = WarmUp(6_000.0, 30.0)
+FRAME_LOAD, PAGE_LOAD = 10_000.0, 1_000.0
+FRAME_MS, PAGE_MS = 1_300.0, 1_600.0
+STREAMS = Streams()
+
+
+def main() -> int:
+    """Measure what is asked for, print it, and return 1 where a bound does not hold."""
+    asking = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
+    asking.add_argument("--only", choices=list(FIGURES), action="append", help="one of the figures")
+    asking.add_argument("--load", type=float, help="events a second, in place of the figure's own")
+    asked = asking.parse_args()
+    holds = [asyncio.run(FIGURES[name](asked.load)) for name in asked.only or FIGURES]
+    return 0 if all(holds) else 1
+
+
+async def streams(_: float | None) -> bool:
+    """Measure what streams cost a view."""
+    cost = await measure_streams(STREAMS)
+    return _said(
+        f"{STREAMS.viewers:,} streams on {STREAMS.campaigns} campaigns, of which each changes each second:"
+        f" {cost.cores:.2f} of a core and {cost.megabytes:.0f} MB more than without;"
+        f" {cost.frames_per_second:,.0f} frames/s, the longest pause of a stream {cost.longest_pause_s:.2f} s",
+        is_within(cost, STREAMS),
+    )
+
+
+def is_within(cost: Cost, asked: Streams) -> bool:
+    """Return whether a cost is within its bounds. Pure."""
+    return cost.cores <= asked.most_cores and cost.megabytes <= asked.most_megabytes
+
+
+async def frame(load: float | None) -> bool:
+    """Measure from an event to the frame at a bare client."""
+    found, carried = await _probed(StreamProber, load or FRAME_LOAD)
+    return _told("to the frame at a bare client", found, carried, load or FRAME_LOAD, FRAME_MS)
+
+
+async def page(load: float | None) -> bool:
+    """Measure from an event to the number on a page."""
+    found, carried = await _probed(PageProber, load or PAGE_LOAD)
+    return _told("to the number on a page", found, carried, load or PAGE_LOAD, PAGE_MS)
+
+
+async def _probed(kind: Callable[[Worker], Prober], load: float) -> tuple[Delay, float]:
+    """Return the delay of probes, and the events a second that were carried meanwhile."""
+    events = WARM_UP.events + load * (SETTLE_SECONDS + PROBED_SECONDS + 20.0)
+    with servers() as there:
+        async with own_database(there.environment("live-")) as environment:
+            await prepare(environment)
+            worker = Worker(environment, there.folder, "live", TWO)
+            flow = SteadyLoad(environment, Size.of_events(events), 7)
+            async with running(worker), kind(worker) as prober, flow:
+                await WARM_UP.run(flow)
+                flow.at(load)
+                await asyncio.sleep(SETTLE_SECONDS)
+                before, mark = await worker.taken(), flow.mark()
+                found = await prober.probed(TO_FRAME, PROBES, PROBED_SECONDS)
+                taken, past_s = await worker.taken() - before, flow.mark().at_s - mark.at_s
+                carried = min(taken / past_s, flow.per_second_since(mark))
+                await flow.ended()
+                await counted(worker, COUNTED_SECONDS)
+    return delay([one.delay_s for one in found]), carried
+
+
+def _told(what: str, found: Delay, carried: float, load: float, most_ms: float) -> bool:
+    is_carried = carried >= CARRIED * load
+    says = "" if is_carried else f" (of {load:,.0f} wanted: no figure of that load)"
+    return _said(
+        f"from an event {what}, beside {carried:,.0f} events/s{says}:"
+        f" p50 {found.p50_ms:,.0f} ms, p99 {found.p99_ms:,.0f} ms of {found.probes} probes (at most {most_ms:,.0f})",
+        is_carried and found.p99_ms <= most_ms,
+    )
+
+
+def _said(line: str, holds: bool) -> bool:
+    sys.stdout.write(f"{'holds' if holds else 'DOES NOT HOLD'}: {line}\n")
+    sys.stdout.flush()
+    return holds
+
+
+Figure = Callable[[float | None], Coroutine[Any, Any, bool]]
+FIGURES: dict[str, Figure] = {"streams": streams, "frame": frame, "page": page}
+
+if __name__ == "__main__":
+    sys.exit(main())
