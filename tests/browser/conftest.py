@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
 from tally.agents.clock import unix_ms
 from tally.streams.keys.sessions import Sessions
@@ -34,24 +34,29 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """Open a page whose browser has logged in with the key of tests."""
-    token = Sessions([SECRET]).token(PRESENTED.key_id, unix_ms())
-    async with _watched(browser, token) as opened:
+    async with _watched(browser, is_logged_in=True) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture
 async def visitor(browser: Browser) -> AsyncIterator[Page]:
     """Open a page in which nobody has logged in yet."""
-    async with _watched(browser, None) as opened:
+    async with _watched(browser, is_logged_in=False) as opened:
         yield opened
 
 
+async def log_in(context: BrowserContext) -> None:
+    """Let a browser have logged in with the key of tests."""
+    token = Sessions([SECRET]).token(PRESENTED.key_id, unix_ms())
+    await context.add_cookies([{"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/"}])
+
+
 @asynccontextmanager
-async def _watched(browser: Browser, token: str | None) -> AsyncIterator[Page]:
+async def _watched(browser: Browser, *, is_logged_in: bool) -> AsyncIterator[Page]:
     """Open a page in which an error, a dialog, a refused script or a request to elsewhere fails the test."""
     context = await browser.new_context(timezone_id="Asia/Kathmandu", color_scheme="dark")
-    if token is not None:
-        await context.add_cookies([{"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/"}])
+    if is_logged_in:
+        await log_in(context)
     wrong: list[str] = []
 
     def watch(opened: Page) -> None:

@@ -20,8 +20,7 @@ from tally.deploy import migrate
 from tally.deploy.local import LocalPostgres
 from tally.schemas.rates.reading import read_card
 from tally.streams.operations import rates
-from tests.browser.conftest import CHROMIUM
-from tests.support.keys import PRESENTED
+from tests.browser.conftest import CHROMIUM, log_in
 from tests.support.page_cells import CARD, Sunk
 from tests.support.page_worlds import HOSTILE, TENANT, fill, move
 from tests.support.servers import execute
@@ -108,7 +107,7 @@ async def main(folder: Path | None, chosen: tuple[str, ...]) -> None:
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
                 context = await browser.new_context(timezone_id="Europe/Amsterdam")
-                await context.add_init_script(f"sessionStorage.setItem('tally.key', '{PRESENTED.text}')")
+                await log_in(context)
                 page = await context.new_page()
                 for number in NUMBERS if folder else (40,):
                     found = everything(number) if folder else documented()

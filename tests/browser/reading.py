@@ -13,7 +13,10 @@ from tests.support.web_api import Api
 
 TENANT_PATH = f"/v1/tenants/{quote(TENANT, safe='')}"
 NUMBERS = """elements => elements.map(one => [
-    one.closest("[data-campaign], [data-template], [data-queue]")?.dataset ?? {},
+    one.closest(
+        ["campaign", "template", "queue", "audit", "gateway", "partition", "reason"]
+            .map(one => `[data-${one}]`).join()
+    )?.dataset ?? {},
     one.dataset.number,
     one.textContent,
 ])"""

@@ -15,7 +15,7 @@ from playwright.async_api import Page, expect
 
 from tally.schemas.grains import RowKey
 from tests.browser.conftest import WAIT_MS
-from tests.browser.reading import TENANT_PATH, number_of, path_of, settled, show, shown, told
+from tests.browser.reading import number_of, path_of, settled, show, shown, told
 from tests.support.page_worlds import HOSTILE, TENANT, fill
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import Api, serving
