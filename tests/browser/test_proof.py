@@ -166,7 +166,7 @@ async def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(page:
         begin(api)
         report(api)
         for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await show(page, api, path)
             await expect(page.locator(".card").nth(1)).to_be_visible()
             found = await Axe().run(page)

@@ -93,7 +93,7 @@ async def test_who_shows_no_valid_key_gets_no_cookie(api: Api) -> None:
 
 async def test_a_page_of_somebody_else_logs_nobody_in_or_out(api: Api) -> None:
     cookie = await logged_in(api)
-    foreign = (
+    foreign: tuple[dict[str, str], ...] = (
         {},
         {"Origin": "null"},
         {"Origin": "https://evil.example"},

@@ -2,10 +2,12 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from tally.agents.clock import unix_ms
+from tally.schemas.errors import Reason
 from tally.schemas.reports import AuditReport, GatewayReport, Report, Reporter
 from tally.schemas.topics import DEAD_LETTERS, REPORTS
 from tally.streams.audit.letters import LettersByReason
@@ -71,14 +73,14 @@ async def test_a_record_that_is_no_report_hides_none(settings: Settings) -> None
 
 
 async def test_dead_letters_are_counted_by_reason_once_each_and_only_new_ones_are_read_again(
-    settings: Settings,
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await topics.declare(settings)
     topic = settings.names.raw(DEAD_LETTERS)
     keeping = DeadLetters(settings.kafka, topic, unix_ms)
     await keeping.start()
 
-    async def bad(reason: str, *offsets: int) -> None:
+    async def bad(reason: Reason, *offsets: int) -> None:
         letters = [DeadLetter("send-results", 0, Raw(offset), reason, f"{reason} at $") for offset in offsets]
         await keeping.write(letters)
 
@@ -98,10 +100,16 @@ async def test_dead_letters_are_counted_by_reason_once_each_and_only_new_ones_ar
                 "too_large": 1,
             }
         await bad("not_json", 5)
-        read: list[int] = []
-        note = found.note
-        found.note = lambda record: (read.append(record.offset), note(record))[1]  # type: ignore[method-assign]
-        await found.read(settings)
+        with monkeypatch.context() as patched:
+            read: list[int] = []
+            note = found.note
+
+            def noted(record: Any) -> None:
+                read.append(record.offset)
+                note(record)
+
+            patched.setattr(found, "note", noted)
+            await found.read(settings)
         assert len(read) == 1
         assert found.by_reason["not_json"].number == 4
         assert abs(unix_ms() - found.by_reason["not_json"].last_at_ms) < 30_000

@@ -98,6 +98,11 @@ class Proxy:
         self._serving: set[asyncio.Task[None]] = set()
         self.port = 0
 
+    def lead_to(self, *ports: int) -> None:
+        """Cut all connections, and lead new ones to these servers; without one they are cut at once."""
+        self._ports = ports
+        self.cut()
+
     def cut(self) -> None:
         """Cut all connections at once, as a killed server does."""
         for writer in self._open:
@@ -111,6 +116,8 @@ class Proxy:
         both = [writer]
         self._open.append(writer)
         try:
+            if not self._ports:
+                return
             port = self._ports[self._taken % len(self._ports)]
             self._taken += 1
             behind_reader, behind = await asyncio.open_connection("127.0.0.1", port)

@@ -102,6 +102,10 @@ class Api:
         for partition in range(self.view.partitions):
             self.view.set_ready(partition)
             put_progress(self.view, partition, 10 + partition)
+        self.note_counted()
+
+    def note_counted(self) -> None:
+        """Mark everything up to now as counted."""
         self.lag.note_ends(Moment(time.monotonic(), time.time_ns() // 1_000_000), {})
         self.lag.note_committed({})
         self.lag.note_facts_ends({})

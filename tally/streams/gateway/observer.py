@@ -145,8 +145,8 @@ class GatewayObserver:
 
     def report(self) -> GatewayReport:
         """Return what became of all requests since this process began, of all apps together."""
-        answers = {outcome: self._answers[outcome] for outcome in OUTCOMES}
-        items = {outcome: self._items[outcome] for outcome in POSTED}
+        answers = {str(outcome): self._answers[outcome] for outcome in OUTCOMES}
+        items = {str(outcome): self._items[outcome] for outcome in POSTED}
         return GatewayReport(self._since_ms, not self._trouble, answers, items, self._accepted_at_ms)
 
     def _warn(self, app: str, outcome: Outcome) -> None:
