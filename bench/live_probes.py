@@ -77,7 +77,10 @@ class PageProber(Prober):
 
     async def _log_in(self) -> str:
         headers = {"Origin": self._worker.url}
-        async with aiohttp.ClientSession(headers=headers) as http:
-            async with http.post(f"{self._worker.url}/v1/session", json={"key": PRESENTED.text}) as response:
-                assert response.status == 200, await response.text()
-                return response.cookies[COOKIE].value
+        body = {"key": PRESENTED.text}
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.post(f"{self._worker.url}/v1/session", json=body) as response,
+        ):
+            assert response.status == 200, await response.text()
+            return response.cookies[COOKIE].value

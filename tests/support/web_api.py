@@ -22,6 +22,7 @@ from tally.streams.web.app import WebApp
 from tally.streams.web.journal import Journal
 from tally.streams.web.limits import Limit
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, description, register
+from tally.streams.web.viewers import TICK_SECONDS
 from tally.streams.worker.metrics import Metrics
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.moment import MomentReader
@@ -144,6 +145,7 @@ async def serving(
     secret: str = SECRET,
     generation: int = 3,
     hosts: tuple[str, ...] = (),
+    tick_seconds: float = TICK_SECONDS,
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
     port, metrics = port or free_port(0), Metrics("0.0.0")
@@ -161,7 +163,9 @@ async def serving(
         running = Api(port, http, metrics, partitions, limit, database, secret, hosts)
         running.served = running.queries(generation)
         journal = Journal(metrics, NEEDED)
-        register(app, running.served, running.admission, journal, running.log_ins, running.reports)
+        register(
+            app, running.served, running.admission, journal, running.log_ins, running.reports, tick_seconds
+        )
         await app.web.start()
         router = app.web.web_app.router  # type: ignore[attr-defined]
         running.paths = {resource.canonical for resource in router.resources()}

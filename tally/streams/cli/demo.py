@@ -102,8 +102,11 @@ async def _run(
                 f'curl -s -H "Authorization: Bearer $(cat {folder / KEY_FILE})"'
                 f" {run.url}/v1/tenants/tenant-0/campaigns"
             )
-            _say("shows campaigns; Ctrl-C stops everything")
+            _say(f"shows campaigns; their pages ask for the key in {folder / KEY_FILE}; Ctrl-C stops everything")
+            _say(run.page)
             await supervising
+        else:
+            _say(f"everything stops now; with --keep it stays, and a campaign's page is {run.page}")
         return verdict
     finally:
         await asyncio.gather(supervisor.stop(), gateway.stop())

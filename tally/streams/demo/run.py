@@ -4,7 +4,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from urllib.parse import quote, urlencode
 
+import orjson
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -75,6 +77,8 @@ class Demo:
         self._rng = Random(seed)  # noqa: S311 - a seed, no secret
         self._shows_tables = shows_tables
         self.url = f"http://{settings.web_host}:{settings.web_port}"
+        self.page = self.url
+        """The page of the campaign that is published at its pace, once that has begun."""
         self._metrics_url = f"http://{settings.metrics_host}:{settings.metrics_port}"
 
     async def run(self, contacts_per_campaign: int) -> Judgement:
@@ -82,6 +86,7 @@ class Demo:
         size = Size(contacts_per_campaign=contacts_per_campaign, late_at_most_s=LATE_SECONDS)
         start_s = past_start_s(int(time.time()), size)
         burst, due = mixed(self._rng, start_s, size), live(self._rng, start_s)
+        self.page = f"{self.url}{page_of(due)}"
         async with (
             Answers(self.url, self._metrics_url, self._key) as answers,
             Meta(self._settings, self._app) as meta,
@@ -161,6 +166,12 @@ class Demo:
         await rates.load(self._settings.postgres_dsn.get_secret_value(), read_card(shows.CARD.read_bytes()))
         await shows.show(self._console, answers, SHOWN_TENANT)
         return found
+
+
+def page_of(due: Sequence[Due]) -> str:
+    """Return the path of the page of the campaign that these records are of. Pure."""
+    sent = next(orjson.loads(one.record.value) for one in due if one.is_send and one.record.value)
+    return f"/c/{quote(str(sent['campaign']), safe='')}?{urlencode({'tenant': sent['tenant']})}"
 
 
 def log_file(folder: Path, name: str) -> Path:

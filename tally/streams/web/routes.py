@@ -35,7 +35,7 @@ from tally.streams.web.page_files import FILES, read_files
 from tally.streams.web.published import PUBLISHED, Published
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.serving import most_connections
-from tally.streams.web.viewers import SHARE, STREAMS, Viewers
+from tally.streams.web.viewers import SHARE, STREAMS, TICK_SECONDS, Viewers
 
 READ_API: tuple[Endpoint, ...] = (
     *campaigns.ROUTES,
@@ -86,6 +86,7 @@ def register(
     journal: Journal,
     log_ins: LogIns,
     kept_reports: Reports,
+    tick_seconds: float = TICK_SECONDS,
 ) -> None:
     """Serve the read API, and nothing else, from an app's web server.
 
@@ -102,7 +103,9 @@ def register(
     server.web_app[QUERIES] = queries
     server.web_app[LOG_INS] = log_ins
     server.web_app[reports.REPORTS] = kept_reports
-    viewers = server.web_app[STREAMS] = Viewers(queries, random, most=round(SHARE * most_connections()))
+    viewers = server.web_app[STREAMS] = Viewers(
+        queries, random, tick_seconds, most=round(SHARE * most_connections())
+    )
     server.web_app[FILES] = read_files()
     server.web_app[PUBLISHED] = description()
     server.web_app.on_shutdown.append(viewers.stop)

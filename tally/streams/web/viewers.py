@@ -24,7 +24,7 @@ SEND_SECONDS = 20.0
 RETRY_MS = (500, 3000)
 """After a cut viewers come back after a time between these, so that they do not come all at once."""
 SHARE = 0.75
-"""Of a server's connections; the others are for answers that end, so that none of them is refused for streams."""
+"""Of a server's connections; the others are for answers that end: none of them is refused for streams."""
 SLICE_BYTES = 16 << 10
 BUFFER_BYTES = 32 << 10
 """A viewer that reads nothing holds this and one slice more here, and twice this in the kernel."""
