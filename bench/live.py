@@ -1,7 +1,7 @@
 """`python -m bench.live`: what the live side costs, and how long an event takes to frames and pages.
 
-What 1,000 streams on 50 campaigns cost a view; how long it takes from the brokers' acknowledgement of an event
-to the frame at a bare client, beside 10,000 events/s, and to the number on a page, beside 1,000 events/s; and
+What 1,000 streams on 50 campaigns cost a view; how long it takes from the acknowledgement of an event to the
+frame at a bare client, beside 10,000 events/s, and to the number on a page, beside 1,000 events/s; and
 how much the heap of a page grows in 8 hours of frames.
 """
 

@@ -1,4 +1,4 @@
-"""Pages that stay open: clocks that are wrong, laptops that sleep, workers that come and go, and no way back."""
+"""Pages that stay open: clocks that are off, laptops that sleep, workers that come and go; no way back."""
 
 import asyncio
 import re
