@@ -102,7 +102,7 @@ async def _run(
                 f'curl -s -H "Authorization: Bearer $(cat {folder / KEY_FILE})"'
                 f" {run.url}/v1/tenants/tenant-0/campaigns"
             )
-            _say(f"shows campaigns; their pages ask for the key in {folder / KEY_FILE}; Ctrl-C stops everything")
+            _say(f"shows campaigns; pages ask for the key in {folder / KEY_FILE}; Ctrl-C stops everything")
             _say(run.page)
             await supervising
         else:

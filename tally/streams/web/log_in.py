@@ -160,7 +160,7 @@ OPERATIONS = (
         "log_in",
         "post",
         PATH,
-        "logs a page of this server in: its browser gets a cookie that opens what the key opens, for reading alone",
+        "logs a page of this server in: its browser gets a cookie that opens what the key does, to read",
         Answers(SessionAnswer, (401, 403, 408, 413, 415, 421, 503)),
         needed=None,
         body=Body(
