@@ -14,8 +14,10 @@ import orjson
 import pytest
 import structlog
 
+from tally.agents.clock import unix_ms
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
+from tally.schemas.reports import AuditReport, GatewayReport, Letters, Reporter
 from tally.schemas.waiting import Caller, encode_since
 from tally.streams.web.endpoints import EXAMPLES
 from tally.streams.web.routes import DESCRIPTION, ROUTES
@@ -58,6 +60,22 @@ DESCRIBED = {
 }
 
 
+AT_MS = 1_795_350_800_000
+AUDIT = AuditReport(
+    900.0,
+    AT_MS,
+    812,
+    12_345,
+    3,
+    {"states": 0, "cells": 0, "postgres": 0},
+    "not asked for",
+    dead_letters={"not_json": Letters(12, AT_MS)},
+)
+ANSWERED = {"accepted": 1_204_331, "handshake": 2, "forged": 3}
+TAKEN = {"accepted": 90, "refused": 12, "not_acknowledged": 0}
+GATEWAY = GatewayReport(AT_MS - 86_400_000, True, ANSWERED, TAKEN, AT_MS)
+
+
 def world(api: Api) -> None:
     put(api.view, RowKey("t1", "c1", PROMO), WHATSAPP, channels=("whatsapp",), labels=("102290129340398",))
     put(api.view, RowKey("t1", "c1", None), {"contacts_accepted": 3, "replied": 1, **DESCRIBED})
@@ -68,12 +86,21 @@ def world(api: Api) -> None:
     put_operator(api.view, "t1", "PJSIP/201", counts)
     put_operator(api.view, "t1", "PJSIP/202", {"ring_no_answer": 1})
     api.view.apply(0, Caller("t1", "pbx01", "sales", "a").encode(), encode_since(SINCE_MS))
+    api.reports.put(Reporter("audit", "host:6068"), unix_ms(), AUDIT)
+    api.reports.put(Reporter("gateway", "host:6070"), unix_ms(), GATEWAY)
     api.catch_up()
 
 
 def settled(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer with a receipt that does not move."""
-    return answer | {"receipt": answer["receipt"] | {"as_of": "2026-11-22T12:34:36.120Z", "lag_ms": 180}}
+    """Return an answer whose receipt and age do not move."""
+    if "receipt" not in answer:
+        return answer
+    fixed = answer | {"receipt": answer["receipt"] | {"as_of": "2026-11-22T12:34:36.120Z", "lag_ms": 180}}
+    if "asked_at" in fixed:
+        fixed["asked_at"] = "2026-11-22T12:34:57.000Z"
+        for one in (*fixed["audits"], *fixed["gateways"]):
+            one |= {"reported_at": "2026-11-22T12:34:20.000Z", "age_ms": 37_000}
+    return fixed
 
 
 async def answers() -> dict[str, Any]:

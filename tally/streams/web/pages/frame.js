@@ -3,7 +3,7 @@
 import { h, patch } from "./dom.js";
 import { count, duration, time, zone } from "./format.js";
 import { Live } from "./live.js";
-import { LogIn, logOut, onChange, renewing } from "./session.js";
+import { logOut, onChange, renewing } from "./session.js";
 
 const SILENT_MS = 2500; // receipts come each second: with two missing, the page says so
 
@@ -23,7 +23,17 @@ export function show({ tenant, query, name, draw, title }) {
     });
   };
   const live = new Live(tenant, query, again);
-  const logIn = new LogIn(again, () => live.retry());
+  let logIn = null;
+  const asked = () => {
+    if (logIn === null) {
+      logIn = { node: () => notice("Log in", "") };
+      import("./log_in.js").then(({ LogIn }) => {
+        logIn = new LogIn(again, () => live.retry());
+        again();
+      });
+    }
+    return logIn.node();
+  };
   onChange((how) => (how === "in" ? live.retry() : location.reload()));
   renewing();
   const toggle = () => {
@@ -65,7 +75,7 @@ export function show({ tenant, query, name, draw, title }) {
         isOpen && receipt(live),
       ),
       h("p", { class: "unseen", role: "status" }, pill.said),
-      h("main", { id: "main", tabindex: "-1", class: name }, body(live, logIn, draw)),
+      h("main", { id: "main", tabindex: "-1", class: name }, body(live, asked, draw)),
     ]);
   };
   document.addEventListener("keydown", (event) => {
@@ -83,9 +93,9 @@ function link(path, text, tenant, isHere) {
   return h("a", { href: address(path, tenant), "aria-current": isHere ? "page" : null }, text);
 }
 
-function body(live, logIn, draw) {
+function body(live, asked, draw) {
   const { problem } = live;
-  if (problem?.status === 401) return logIn.node();
+  if (problem?.status === 401) return asked();
   if (problem) return notice("This cannot be shown", problem.message);
   if (!live.isShown) {
     const what = live.hasHeard ? "The worker is reading its tables." : "Waiting for the first numbers.";

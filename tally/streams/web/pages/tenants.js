@@ -1,7 +1,8 @@
 // An address without a tenant: log in, then choose one. Who has a single one sees it at once.
 
 import { h, patch } from "./dom.js";
-import { LogIn, logOut, onChange, whoIsThere } from "./session.js";
+import { LogIn } from "./log_in.js";
+import { logOut, onChange, whoIsThere } from "./session.js";
 
 const ALL = "*";
 const AGAIN_MS = 2000;
