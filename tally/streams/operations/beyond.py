@@ -49,6 +49,7 @@ NOT_KNOWN: Mapping[str, str] = {
     bounds.HEADERS.name: "headers are not kept",
     bounds.OPERATOR_TEXT.name: "what is cut off leaves no trace",
     bounds.QUEUES_SHOWN.name: "queues are entries of rows, and the next page has the others",
+    bounds.NUMBERS_SHOWN.name: "business numbers are columns of cells, and the next page has the others",
     bounds.REMEMBERED_LINKS.name: "it is in a process's memory, and changes no number",
 }
 """Bounds without a separate count, and the reason."""
