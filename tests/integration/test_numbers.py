@@ -64,7 +64,7 @@ async def test_what_another_tenant_says_of_a_number_is_a_dead_letter_until_the_n
     environment = environment_of(kafka.bootstrap, database, f"n{uuid4().hex[:8]}-")
     await prepare(environment)
     settings = load(environment)
-    await set_number(settings, "1", Number("a", name="Sales"))
+    await set_number(settings, "1", Number("a", name="Sales", per_second=80, timezone="America/Sao_Paulo"))
 
     with workers(environment, tmp_path, "one") as (worker,):
         worker.start()
@@ -76,6 +76,9 @@ async def test_what_another_tenant_says_of_a_number_is_a_dead_letter_until_the_n
         assert (await count_of(worker, "a"), await count_of(worker, "b")) == (1, 1)
         assert await refused(settings) == ["foreign_number"] * 2
         assert await verdict(worker) == []
+        shown = await until_paced(worker, "a", "1")
+        assert (shown["name"], shown["limit_per_second"], shown["tried"]) == ("Sales", 80, 1)
+        assert (shown["timezone"], shown["peak_minute"]["accepted"]) == ("America/Sao_Paulo", 1)
 
         await remove_number(settings, "1")
         assert await all_numbers(settings) == {}
@@ -109,6 +112,20 @@ async def test_a_number_that_gets_another_id_goes_on_as_the_same(
             assert time.monotonic() < ends_at, "the number's second id is another number"
             await publish(environment, [RawRecord(WEBHOOK_EVENTS, None, read)])
             await counted(worker)
+
+
+async def until_paced(worker: WorkerProcess, tenant: str, number_id: str) -> dict[str, Any]:
+    """Return a number once it is known and looked at: Postgres is a second or two behind."""
+    ends_at = time.monotonic() + FOLLOWED_SECONDS
+    async with answers_of(worker) as answers:
+        while True:
+            numbers = (await answers.get(f"/v1/tenants/{tenant}/numbers"))["numbers"]
+            known: dict[str, dict[str, Any]] = {one["number"]: one for one in numbers}
+            shown = known.get(number_id, {})
+            if shown.get("per_second_10s") is not None and shown["tried"] and shown["name"]:
+                return shown
+            assert time.monotonic() < ends_at, known
+            await asyncio.sleep(0.25)
 
 
 async def until_counted_for(
