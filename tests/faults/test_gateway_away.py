@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults.gateway_away import stay_away
 
-AWAY_SECONDS = 3.0
+AWAY_SECONDS = 6.0
+"""Two rounds of refusals, which take 2.5 s each."""
 
 
 @pytest.mark.asyncio
