@@ -51,7 +51,7 @@ export class SameAge {
           toggle(this.isTable, () => this.choose({ isTable: !this.isTable })),
         ),
         h("div", { class: "chart", key: "chart", role: "img", "aria-label": `Share ${SHARES[this.told]} by age, with the band of earlier campaigns`, paint: { by: paintChart, data: this.#data(answer, reached) } }),
-        h("p", { class: "close" }, said(reached.at(-1), this.told)),
+        h("p", { class: "close" }, said(reached.findLast((one) => one.earlier.campaigns) ?? reached.at(-1), this.told)),
         this.isTable && table(reached),
       ],
     );
@@ -72,7 +72,7 @@ export class SameAge {
   }
 }
 
-/** What is most worth saying: how far the messages were at the oldest age, and how far earlier campaigns were. */
+/** What is most worth saying: how far messages were at an age, the oldest that earlier campaigns have, and how far those were. */
 function said({ age_seconds: seconds, accepted, earlier, ...shares }, name) {
   const band = earlier[name];
   const here = `${told(seconds)} after they were accepted ${share(shares[name])} of ${count(accepted)} messages were ${SHARES[name]}`;
