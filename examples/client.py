@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from http.client import HTTPResponse
 from typing import Any
 from urllib.error import HTTPError
@@ -19,14 +20,19 @@ from urllib.request import Request, urlopen
 Json = dict[str, Any]
 TIMEOUT_SECONDS = 30.0
 TRIES = 5
+LATER = (429, 502, 503, 504)  # 502 and 504 are a proxy's
 
 
 class Refused(Exception):
-    """An answer other than 200: `status`, and `code` and `message` of the error."""
+    """An answer other than 200: `status`, `code` and `message`, and the `bad` parts of what was posted."""
 
-    def __init__(self, status: int, error: Json) -> None:
-        super().__init__(f"{status} {error['code']}: {error['message']}")
-        self.status, self.code = status, error["code"]
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status, self.code, self.message, self.bad = status, "", "not by Tally, but a proxy", list[Json]()
+        with suppress(ValueError, LookupError, TypeError):  # a proxy answers with a page of its own
+            answer = json.loads(body)
+            self.code, self.message = answer["error"]["code"], answer["error"]["message"]
+            self.bad = answer.get("bad", [])
+        super().__init__(f"{status} {self.code}: {self.message}")
 
 
 class Tally:
@@ -94,7 +100,7 @@ class Tally:
             cursor = {"cursor": page["next_cursor"]}
 
     def _send(self, target: str, body: bytes | None = None) -> HTTPResponse:
-        """Send a request; after 429 and 503 again, when `Retry-After` says. Raises Refused, OSError."""
+        """Send a request; what may be taken later again, as `Retry-After` says. Raises Refused, OSError."""
         headers = self._headers if body is None else self._headers | {"Content-Type": "application/json"}
         for tries in range(1, TRIES + 1):
             try:
@@ -103,8 +109,8 @@ class Tally:
                 return response
             except HTTPError as error:
                 with error:
-                    if error.code not in (429, 503) or tries == TRIES:
-                        raise Refused(error.code, json.load(error)["error"]) from None
+                    if error.code not in LATER or tries == TRIES:
+                        raise Refused(error.code, error.read()) from None
                     time.sleep(float(error.headers.get("Retry-After", 1)))
         raise AssertionError("the last try returns or raises")
 

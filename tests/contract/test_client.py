@@ -92,7 +92,7 @@ def test_it_asks_again_when_it_is_told_and_says_why_it_was_refused(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
-    answers = [(429, {"Retry-After": "3"}), (503, {}), (404, {})]
+    answers = [(429, {"Retry-After": "3"}), (502, {}), (503, {}), (504, {}), (404, {})]
 
     def urlopen(request: Request, timeout: float) -> None:
         status, headers = answers.pop(0)
@@ -103,4 +103,33 @@ def test_it_asks_again_when_it_is_told_and_says_why_it_was_refused(
     monkeypatch.setattr(module.time, "sleep", waited.append)
     with pytest.raises(module.Refused, match="404 unknown_campaign: none"):
         module.Tally(URL, "t1", "k").campaign("c1")
-    assert waited == [3.0, 1.0]
+    assert waited == [3.0, 1.0, 1.0, 1.0]
+
+
+def refused(module: Any, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> Any:
+    """Post an event that is answered so, and return what the client raises."""
+
+    def urlopen(request: Request, timeout: float) -> None:
+        raise module.HTTPError(request.full_url, status, "", {}, io.BytesIO(body))
+
+    monkeypatch.setattr(module, "urlopen", urlopen)
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    with pytest.raises(module.Refused) as found:
+        module.Tally(URL, "t1", "k").post("send-results", [{}])
+    return found.value
+
+
+def test_it_says_what_was_bad_in_what_was_posted(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = [{"index": 0, "reason": "missing_field", "path": "$.tenant", "expected": "text"}]
+    body = orjson.dumps({"error": {"code": "bad_items", "message": "1 parts"}, "bad": bad, "refused": 1})
+    raised = refused(module, monkeypatch, 422, body)
+    assert (raised.status, raised.code, raised.message, raised.bad) == (422, "bad_items", "1 parts", bad)
+
+
+@pytest.mark.parametrize("body", [b"<html>502 Bad Gateway</html>", b"", b"[]", b'{"error": "no"}', b"null"])
+def test_what_a_proxy_answers_by_itself_is_a_refusal_too(
+    body: bytes, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = refused(module, monkeypatch, 502, body)
+    assert (raised.status, raised.code, raised.bad) == (502, "", [])
+    assert "proxy" in str(raised)
