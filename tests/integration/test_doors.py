@@ -232,6 +232,22 @@ async def test_at_the_gateway_pages_of_others_are_refused_whatever_their_key(key
                     assert "Access-Control-Allow-Origin" not in response.headers
 
 
+async def test_long_answers_of_the_gateway_are_compressed_for_who_takes_it(keyring: Keyring) -> None:
+    ours = granted(keyring, "t1")
+    async with gateway(keyring) as door:
+        plain, body = await door.ask("/openapi.json", "GET", ours | {"Accept-Encoding": "identity"})
+        packed, same = await door.ask("/openapi.json", "GET", ours | {"Accept-Encoding": "gzip"})
+        assert (plain.status, packed.status) == (200, 200)
+        assert "Content-Encoding" not in plain.headers
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert same == body, "aiohttp unpacks it"
+        assert plain.headers["ETag"] == packed.headers["ETag"]
+        refused, _ = await door.ask("/v1/tenants/t1/send-results", "POST", ours)
+        assert refused.status == 422
+        for answer in (plain, packed, refused):
+            assert answer.headers["Vary"] == "Accept-Encoding, Authorization, Cookie"
+
+
 def own_app() -> web.Application:
     return http_app(MetricSet([]), {"live": answers, "ready": answers}, ["metrics.example"])
 

@@ -38,10 +38,19 @@ async def test_a_long_answer_is_compressed_for_who_takes_it_and_its_tag_is_weak(
     assert plain.headers["ETag"] == packed.headers["ETag"]
     assert plain.headers["ETag"].startswith('W/"')
     for one in (plain, packed):
-        assert one.headers["Vary"] == "Accept-Encoding, Authorization"
+        assert one.headers["Vary"] == "Accept-Encoding, Authorization, Cookie"
         assert one.headers["Cache-Control"] == "private, no-cache"
     unchanged, _ = await api.ask(LIST, headers={"If-None-Match": packed.headers["ETag"]})
-    assert (unchanged.status, unchanged.headers["Vary"]) == (304, "Accept-Encoding, Authorization")
+    assert (unchanged.status, unchanged.headers["Vary"]) == (304, "Accept-Encoding, Authorization, Cookie")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [(f"{LIST}/none", 404), (f"{LIST}?limit=x", 400), ("/nowhere", 404), (LIST.replace("t1", "%FF"), 400)],
+)
+async def test_a_refusal_too_says_what_it_depends_on(api: Api, target: str, status: int) -> None:
+    response, _ = await api.ask(target)
+    assert (response.status, response.headers["Vary"]) == (status, "Accept-Encoding, Authorization, Cookie")
 
 
 async def test_a_short_answer_is_not_compressed(api: Api) -> None:

@@ -30,6 +30,7 @@ from tally.streams.web import published
 from tally.streams.web.admission import Admission, finish, pattern_of
 from tally.streams.web.journal import Journal, add_request_id, journal_metrics
 from tally.streams.web.limits import Limit
+from tally.streams.web.packing import packed
 from tally.streams.web.responses import Handler, in_one_shape
 from tally.streams.web.serving import WebServer
 
@@ -122,7 +123,7 @@ async def describe(request: web.Request) -> web.StreamResponse:
 
 def gateway_app(hooks: Webhooks, posted: Results, admission: Admission, journal: Journal) -> web.Application:
     """Return the application of the gateway."""
-    app = web.Application(middlewares=[journal.note, in_one_shape, admission.check, refusals])
+    app = web.Application(middlewares=[journal.note, packed, in_one_shape, admission.check, refusals])
     app.on_response_prepare.extend((finish, add_request_id))
     # For every method: else a method that is not answered would not be at any address, with its rules.
     app.router.add_route("*", pattern_of(webhooks.PATH), by_method(GET=hooks.handshake, POST=hooks.accept))

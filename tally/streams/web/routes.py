@@ -97,7 +97,7 @@ def register(
     # Faust's own pages show the contents of tables to any client, and no setting turns off its index.
     server.blueprints = BlueprintManager()
     server.web_app.middlewares.extend(
-        (journal.note, in_one_shape, packed, admission.check, checking(WITH_KEY))
+        (journal.note, packed, in_one_shape, admission.check, checking(WITH_KEY))
     )
     server.web_app.on_response_prepare.extend((finish, add_request_id))
     server.web_app[QUERIES] = queries
