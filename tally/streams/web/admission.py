@@ -20,6 +20,8 @@ from tally.streams.web.responses import SECURITY_HEADERS, Handler, error_respons
 
 UNBOUND = Limit(1e9, 1_000_000_000)
 PREFLIGHT_SECONDS = "600"
+ASKED_WITH = "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Request-Id"
+"""Headers of requests that pages of allowed origins may set."""
 RETRY_AFTER_SECONDS = "2"
 
 
@@ -139,7 +141,7 @@ def preflight(origin: str) -> dict[str, str]:
     return {
         **shared(origin),
         "Access-Control-Allow-Methods": "GET, POST",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
+        "Access-Control-Allow-Headers": ASKED_WITH,
         "Access-Control-Max-Age": PREFLIGHT_SECONDS,
     }
 
