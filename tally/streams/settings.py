@@ -1,6 +1,7 @@
 """All settings of Tally: environment variables with the prefix `TALLY_`, read once into a frozen object."""
 
 import os
+import re
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ SINK = SinkConfig()
 """Source of the sink's defaults, so each has one definition."""
 Role = Literal["route", "fold", "sink", "view"]
 ROLES: tuple[Role, ...] = ("route", "fold", "sink", "view")
+NAME_OF_HOST = re.compile(r"[A-Za-z0-9._-]+")
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
 
 class SettingsError(Exception):
@@ -221,6 +224,23 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("web_hosts")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(NAME_OF_HOST.fullmatch(one) for one in value):
+            raise ValueError("expected names without scheme, port and path, such as tally.example.com")
+        return value
+
+    @field_validator("web_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # Browsers write an origin so, and compare it whole: another one would be refused for ever.
+        if not all(ORIGIN.fullmatch(one) and one == one.lower() for one in value):
+            raise ValueError(
+                "expected scheme and name in lower case, without a path, such as https://dash.example"
+            )
+        return value
 
     @field_validator("roles")
     @classmethod

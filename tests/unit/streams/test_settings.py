@@ -47,6 +47,37 @@ def test_a_wrong_setting_is_named(environment: dict[str, str], message: str) -> 
         load(environment)
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["https://tally.example.com", "tally.example.com:8443", "tally.example.com/", "*", "ok.example,[::1]"],
+)
+def test_a_host_that_no_request_can_name_is_refused(written: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^TALLY_WEB_HOSTS: expected names without scheme, port and path"
+    ):
+        load({"TALLY_WEB_HOSTS": written})
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["dash.example", "https://dash.example/", "https://Dash.example", "*", "null", "https://me@dash.example"],
+)
+def test_an_origin_that_no_browser_writes_is_refused(written: str) -> None:
+    with pytest.raises(SettingsError, match=r"^TALLY_WEB_ORIGINS: expected scheme and name in lower case"):
+        load({"TALLY_WEB_ORIGINS": f"https://ok.example,{written}"})
+
+
+def test_hosts_and_origins_are_taken_as_requests_write_them() -> None:
+    settings = load(
+        {
+            "TALLY_WEB_HOSTS": "hooks.example.com, Tally.example.com,worker_1",
+            "TALLY_WEB_ORIGINS": "https://dash.example, http://127.0.0.1:5173,app://x,http://[::1]:80",
+        }
+    )
+    assert settings.web_hosts == ("hooks.example.com", "Tally.example.com", "worker_1")
+    assert len(settings.web_origins) == 4
+
+
 def test_a_role_that_is_named_twice_is_one() -> None:
     assert load({"TALLY_ROLES": "view,route,view"}).roles == ("view", "route")
 
