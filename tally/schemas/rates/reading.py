@@ -5,7 +5,7 @@ A card is read as a whole: what is wrong with any line is said with its number, 
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from io import StringIO
 
@@ -72,12 +72,12 @@ Row = tuple[int, list[str]]
 def read_card(data: bytes, since: date | None = None) -> ReadCard:
     """Read a card. Meta's cards do not say from when on they hold: that is `since`. Raises BadCard."""
     rows = _rows(data)
-    for at, (_, cells) in enumerate(rows):
+    for at, (line, cells) in enumerate(rows):
         header = [_column(cell) for cell in cells]
         if header[:2] == ["market", "currency"]:
-            return _checked(_MetaRows(header, since).read(rows[at:]), is_whole=True)
+            return _checked(_MetaRows(line, header, since).read(rows[at:]), is_whole=True)
         if set(SIMPLE_COLUMNS) <= set(header):
-            return _checked(_SimpleRows(header).read(rows[at:]), is_whole=False)
+            return _checked(_SimpleRows(line, header).read(rows[at:]), is_whole=False)
     said = f"no header: expected Market,Currency,Marketing,… or {','.join(SIMPLE_COLUMNS)}"
     raise BadCard([Complaint(1, said)])
 
@@ -128,8 +128,15 @@ def _column(cell: str) -> str:
 class _Rows:
     """What the two kinds of cards have in common."""
 
-    def __init__(self, header: list[str]) -> None:
+    def __init__(self, line: int, header: list[str], columns: Collection[str]) -> None:
+        """Take the header. Raises BadCard for an unknown column, and for two of one name."""
         self._header = header
+        for column in header:
+            if column not in columns:
+                expected = ", ".join(filter(None, columns))
+                raise BadCard([Complaint(line, f"unknown column {column}: expected {expected}")])
+            if column and header.count(column) > 1:
+                raise BadCard([Complaint(line, f"column {column} is there twice: expected once")])
 
     def read(self, rows: list[Row]) -> Iterator[Rate | Complaint]:
         for line, cells in rows[1:]:
@@ -141,7 +148,10 @@ class _Rows:
                 yield Complaint(line, said + comma)
                 continue
             try:
-                yield from self._rates(line, dict(zip(self._header, cells, strict=True)))
+                named = list(zip(self._header, cells, strict=True))
+                if nameless := [cell for column, cell in named if cell and not column]:
+                    raise ValueError(f"{nameless[0]} in a column without a name: expected none")
+                yield from self._rates(line, dict(named))
             except ValueError as error:
                 yield Complaint(line, str(error))
 
@@ -152,17 +162,15 @@ class _Rows:
 class _MetaRows(_Rows):
     """Meta's cards: a market a line, a category a column."""
 
-    def __init__(self, header: list[str], since: date | None) -> None:
-        super().__init__(header)
+    def __init__(self, line: int, header: list[str], since: date | None) -> None:
+        # Spreadsheets end lines with commas.
+        super().__init__(line, header, ("market", "currency", *META_COLUMNS, ""))
         if since is None:
             raise BadCard([Complaint(1, "Meta's cards do not say from when on they hold: say it (--from)")])
         try:
             self._since = _checked_day(since, "--from")
         except ValueError as error:
             raise BadCard([Complaint(1, str(error))]) from None
-        unknown = [name for name in header[2:] if name and name not in META_COLUMNS]
-        if unknown:
-            raise BadCard([Complaint(1, f"unknown column {unknown[0]}: expected {', '.join(META_COLUMNS)}")])
 
     def _rates(self, line: int, cells: Mapping[str, str]) -> list[Rate]:
         market, currency = _market(cells["market"]), _currency(cells["currency"])
@@ -176,12 +184,8 @@ class _MetaRows(_Rows):
 class _SimpleRows(_Rows):
     """A rate a line."""
 
-    def __init__(self, header: list[str]) -> None:
-        super().__init__(header)
-        unknown = [name for name in header if name not in (*SIMPLE_COLUMNS, "effective_until")]
-        if unknown:
-            expected = ", ".join((*SIMPLE_COLUMNS, "effective_until"))
-            raise BadCard([Complaint(1, f"unknown column {unknown[0]}: expected {expected}")])
+    def __init__(self, line: int, header: list[str]) -> None:
+        super().__init__(line, header, (*SIMPLE_COLUMNS, "effective_until"))
 
     def _rates(self, line: int, cells: Mapping[str, str]) -> list[Rate]:
         since = _day(cells["effective_from"], "effective_from")
