@@ -105,13 +105,22 @@ def _categories(category: str) -> tuple[str, ...]:
 
 
 def ended(loaded: Sequence[Rate], since: date, currency: str) -> list[Rate]:
-    """Return rates so that those of the currency end where a whole new card of it begins."""
+    """Return rates so that those of the currency end where a whole new card of it begins.
+
+    One that another of its key follows has ended there already.
+    """
+    last = {rate.key: rate for rate in sorted(loaded, key=lambda rate: rate.since)}
     return [
         structs.replace(rate, until=since)
-        if rate.key.currency == currency and rate.until is None and rate.since < since
+        if rate.key.currency == currency and rate is last[rate.key] and _holds_on(rate, since)
         else rate
         for rate in loaded
     ]
+
+
+def _holds_on(rate: Rate, day: date) -> bool:
+    """Return whether a rate that begins before a day would still hold on it."""
+    return rate.since < day and (rate.until is None or rate.until > day)
 
 
 def _by_key(rates: Iterable[Rate]) -> Mapping[Key, list[Rate]]:

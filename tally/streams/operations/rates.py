@@ -11,9 +11,15 @@ from tally.schemas.rates.reading import BadCard, ReadCard
 from tally.tables.postgres.rates import HELD, rate_of
 
 DEADLINE_SECONDS = 30.0
+# As `ended` (schemas/rates/card.py) says it.
 _END = """
 UPDATE tally.rates SET effective_until = $1
-WHERE currency = $2 AND effective_until IS NULL AND effective_from < $1
+WHERE currency = $2 AND effective_from < $1 AND coalesce(effective_until > $1, true)
+    AND NOT EXISTS (
+        SELECT FROM tally.rates AS later
+        WHERE (later.currency, later.market, later.category) = (rates.currency, rates.market, rates.category)
+            AND later.effective_from > rates.effective_from
+    )
 """
 _ADD = """
 INSERT INTO tally.rates (currency, market, category, effective_from, effective_until, micros)

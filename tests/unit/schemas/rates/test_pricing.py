@@ -74,6 +74,26 @@ def test_a_whole_new_card_ends_the_former_one_of_its_currency() -> None:
     assert Card("EUR", rates).micros("AR", "marketing", october) == 45_000
 
 
+def test_a_whole_new_card_ends_the_last_rate_of_a_key_whether_it_would_end_by_itself_or_not() -> None:
+    first, second, third, new = date(2026, 7, 1), date(2026, 10, 1), date(2026, 12, 1), date(2027, 1, 1)
+    brazil, india = Key("USD", "BR", "marketing"), Key("USD", "IN", "marketing")
+    former = [
+        Rate(brazil, first, 60_000),
+        Rate(brazil, second, 62_500),
+        Rate(india, first, 10_000),
+        Rate(india, second, 11_000, until=third),
+        Rate(Key("USD", "AR", "marketing"), second, 50_000, until=date(2027, 7, 1)),
+    ]
+
+    rates = [*ended(former, new, "USD"), Rate(brazil, new, 70_000)]
+
+    assert overlaps(rates) == []
+    card = Card("USD", rates)
+    assert [card.micros("BR", "marketing", day) for day in (first, second, new)] == [60_000, 62_500, 70_000]
+    assert [card.micros("IN", "marketing", day) for day in (first, second, third)] == [10_000, 11_000, None]
+    assert [card.micros("AR", "marketing", day) for day in (third, new)] == [50_000, None]
+
+
 def test_what_a_loaded_rate_overlaps_is_named_by_its_day() -> None:
     key = Key("USD", "AR", "marketing")
     (complaint,) = overlaps([Rate(key, date(2026, 7, 1), 1), Rate(key, date(2026, 7, 1), 2, line=4)])
