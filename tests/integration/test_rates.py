@@ -75,6 +75,49 @@ async def test_cards_of_two_currencies_and_two_quarters_load_and_load_again(run:
     assert await held(dsn) == before
 
 
+DAYS = [date(2026, month, 1) for month in range(6, 13)] + [date(2027, month, 1) for month in (1, 7)]
+ENDING = """\
+effective_from,effective_until,currency,market,category,rate
+2026-07-01,,USD,BR,marketing,0.06
+2026-09-01,2026-10-01,USD,BR,marketing,0.05
+2026-07-01,,USD,BR,marketing_lite,0.03
+2026-08-01,2026-09-01,USD,BR,marketing_lite,0.02
+2026-11-01,2027-07-01,USD,BR,utility,0.01
+2026-07-01,,USD,Rest of Latin America,marketing,0.04
+2026-07-01,,USD,Rest of Western Europe,utility,0.07
+2026-10-01,,USD,Rest of Western Europe,utility,0.08
+2026-07-01,,USD,AT,utility,n/a
+"""
+
+
+@pytest.mark.asyncio
+async def test_sql_finds_the_rate_of_every_day_that_the_api_finds_also_behind_one_that_ended(
+    run: Any, dsn: str
+) -> None:
+    """Worked out by hand for Brazil; whatever else is asked for, both say the same."""
+
+    async def by_sql(market: str, category: str) -> list[int | None]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            one = "SELECT micros FROM tally.rate('USD', $1, $2, $3)"
+            return [await connection.fetchval(one, market, category, day) for day in DAYS]
+        finally:
+            await connection.close()
+
+    assert (await asyncio.to_thread(run, "load", ENDING))[0] == 0
+    # From October on the rate of September has ended, and the one before it had ended with its beginning.
+    assert await by_sql("BR", "marketing") == [None, 60_000, 60_000, 50_000, *[None] * 5]
+    code, said = await asyncio.to_thread(run, "load", META, "--from", "2027-01-01")
+    assert (code, "30 rates added" in said) == (0, True), said
+    dollars = await card(dsn, "USD")
+    for market in ("BR", "BO", "AT", "US", "KR", ""):
+        for category in ("marketing", "marketing_lite", "utility", "service"):
+            right = [dollars.micros(market, category, day) for day in DAYS]
+            assert await by_sql(market, category) == right, (market, category)
+    assert (await by_sql("BR", "utility"))[-4:] == [10_000, 10_000, 6_800, 6_800]
+    assert await by_sql("BE", "utility") == [None, *[70_000] * 3, *[80_000] * 3, *[17_100] * 2]
+
+
 @pytest.mark.asyncio
 async def test_nothing_of_a_card_with_a_fault_is_loaded(run: Any, dsn: str) -> None:
     for text, said in (

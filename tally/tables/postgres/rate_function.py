@@ -34,17 +34,23 @@ CREATE OR REPLACE FUNCTION tally.rate(currency text, market text, category text,
 RETURNS TABLE (effective_from date, micros bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 AS $$
-    SELECT rates.effective_from, rates.micros
+    SELECT held.effective_from, held.micros
     FROM (
         VALUES (1, $2), (3, '{OTHER}'), (2, CASE
 {_AREAS}
         END)
     ) AS named (place, market)
-    JOIN tally.rates ON rates.market = named.market
-    WHERE $2 <> '' AND rates.currency = $1
-        AND rates.category IN ($3, CASE $3 {_CATEGORIES} END)
-        AND rates.effective_from <= $4 AND coalesce(rates.effective_until > $4, true)
-    ORDER BY named.place, rates.category = $3 DESC, rates.effective_from DESC
+    CROSS JOIN LATERAL (
+        -- A rate holds until the next of its market and category begins, also where that one ends by itself.
+        SELECT DISTINCT ON (rates.category)
+            rates.category, rates.effective_from, rates.effective_until, rates.micros
+        FROM tally.rates
+        WHERE rates.currency = $1 AND rates.market = named.market AND rates.effective_from <= $4
+            AND rates.category IN ($3, CASE $3 {_CATEGORIES} END)
+        ORDER BY rates.category, rates.effective_from DESC
+    ) AS held
+    WHERE $2 <> '' AND coalesce(held.effective_until > $4, true)
+    ORDER BY named.place, held.category = $3 DESC
     LIMIT 1
 $$;
 """  # noqa: S608 - names of our own lists
