@@ -20,7 +20,7 @@ from tally.schemas.topics import COUNTERS
 from tally.streams.operations import rates
 from tests.integration.test_postgres_cells import fold, level
 from tests.integration.test_postgres_sink import process
-from tests.integration.test_recount import hook, send, status
+from tests.integration.test_recount import PHONE, hook, send, status
 from tests.support.partition import MemoryPartition
 from tests.support.web_api import Api, serving
 
@@ -34,6 +34,7 @@ effective_from,currency,market,category,rate
 2026-07-01,USD,North America,utility,0.004
 2026-07-01,EUR,BR,marketing,0.05
 """
+NETHERLANDS = b"2026-07-01,EUR,NL,marketing,0.1\n"
 BRAZIL, INDIA, CANADA = "+5511999990001", "+919999900001", "+14165550101"
 PATH = "/v1/tenants/t1/campaigns/c1/cost"
 Event = tuple[str, bytes | None]
@@ -203,6 +204,27 @@ async def test_a_cost_is_split_by_template_number_market_and_rate_and_by_days(da
         nobody = await told(api, query, "/v1/tenants/t2/cost")
         assert brief(nobody["total"]) == (0, 0, 0, 0)
         assert nobody["total"]["micros_per_delivered"] is None
+
+
+async def test_a_customer_who_replied_to_two_templates_is_one_in_every_total(database: str) -> None:
+    made, sent_s = World(), at(2026, 10, 2, 9, 0)
+    for nth, template in enumerate(("promo", "news")):
+        named = {"name": template, "language": "nl"}
+        made.events.append(send(message_id=f"w{nth}", at=sent_s + nth, template=named))
+        priced = {"category": "marketing", "type": "regular"}
+        made.events.append(status(f"w{nth}", "delivered", sent_s + 60, pricing=priced))
+    reply = {"id": "in-1", "type": "text", "timestamp": str(sent_s + 120), "from": PHONE}
+    made.events.append(hook(messages=[reply]))
+    async with answering(database, made) as api:
+        await rates.load(database, read_card(b"effective_from,currency,market,category,rate\n" + NETHERLANDS))
+        whole = (await told(api, ""))["total"]
+        assert (whole["cost_micros"], whole["delivered"], whole["replied"]) == (200_000, 2, 1)
+        for group in ("template", "number", "market", "campaign"):
+            path = PATH if group != "campaign" else "/v1/tenants/t1/cost"
+            answer = await told(api, f"group_by={group}", path)
+            assert (answer["total"], answer["total"]["micros_per_replied"]) == (whole, 200_000)
+        by_template = (await told(api, "group_by=template"))["groups"]
+        assert [(one["cost_micros"], one["replied"]) for one in by_template] == [(100_000, 1)] * 2
 
 
 async def test_each_numbers_days_are_those_of_its_own_account(database: str) -> None:

@@ -19,6 +19,8 @@ import pytest
 from tally.schemas.counters import ACTIVITY
 from tally.simulator.records import SEND_RESULTS, RawRecord
 from tally.tables.postgres.breakdown import WAYS
+from tests.integration.test_recount import PHONE, hook, send
+from tests.integration.test_web_cost import World, answering
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.keys import SHOWN
 from tests.support.servers import Kafka
@@ -223,6 +225,34 @@ async def _check_breakdowns(asked: Asked, campaign: str) -> None:
     for name, times in (("delivered", "time_to_deliver"), ("read", "time_to_read")):
         told = right.get(times, {"count": 0, "negative": 0})
         assert 0 <= last[name] <= told["count"] + told["negative"]
+
+
+@pytest.mark.asyncio
+async def test_totals_are_the_campaigns_also_by_template_of_which_a_customer_had_several(
+    database: str,
+) -> None:
+    made, now_s = World(), int(time.time())
+    for nth, template in enumerate(("promo", "news")):
+        named = {"name": template, "language": "nl"}
+        made.events.append(send(message_id=f"w{nth}", at=now_s - 7_200 + nth, template=named))
+    reply = {"id": "in-1", "type": "text", "timestamp": str(now_s - 3_600), "from": PHONE}
+    made.events.append(hook(messages=[reply]))
+    names = ("accepted", "contacts_accepted", "replied", "replied_last_touch")
+    async with answering(database, made) as api:
+        for path in ("/v1/tenants/t1/campaigns/c1/series", "/v1/tenants/t1/series"):
+            query = f"{path}?interval=week&compare=previous_period&counter={','.join(names)}"
+            answers = [
+                orjson.loads((await api.ask(query + more))[1])
+                for more in ("", "&group_by=template", "&group_by=market", "&group_by=number")
+            ]
+            assert [one["totals"] for one in answers] == [dict(zip(names, (2, 1, 1, 1), strict=True))] * 4
+            for one in answers:
+                assert (one["buckets"], one["previous"]) == (answers[0]["buckets"], answers[0]["previous"])
+            groups = {one["template"]["name"]: one["totals"] for one in answers[1]["groups"]}
+            assert groups == {
+                "news": dict(zip(names, (1, 1, 1, 1), strict=True)),
+                "promo": dict(zip(names, (1, 1, 1, 0), strict=True)),
+            }
 
 
 def _named(template: dict[str, Any]) -> tuple[str, str]:

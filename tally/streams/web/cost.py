@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from aiohttp import web
 from faust.web import View
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field, structs
 
 from tally.agents.view.queries import Queries
 from tally.schemas.buckets import zone_of
@@ -174,15 +174,18 @@ async def _answer(queries: Queries, asked: Asked) -> web.Response:
     except rates.NoCard as error:
         raise no_card(asked.currency, error.loaded) from None
     parts = costs.parts(asked.zones, card)
-    receipt, found = await queries.stored(
-        asked.tenant, asked.campaign or "", lambda _: costs.queries(asked, parts)
-    )
+    of_groups = costs.queries(asked, parts)
+    # Customers who replied do not add up over templates: the total is asked for by itself.
+    is_by_template = asked.group_by == "template"
+    of_all = costs.queries(structs.replace(asked, group_by=None), parts) if is_by_template else []
+    receipt, found = await queries.stored(asked.tenant, asked.campaign or "", lambda _: [*of_groups, *of_all])
     try:
-        delivered = costs.delivered(found, parts)
+        delivered = costs.delivered(found[: len(of_groups)], parts)
+        whole = costs.delivered(found[len(of_groups) :], parts) if of_all else delivered
     except TooManySums:
         said = "groups, markets and rates are too many: ask for fewer days, or for another group_by"
         raise BadParameter(said) from None
-    return json_response({**answered(asked, card, delivered), "receipt": receipt.answer()})
+    return json_response({**answered(asked, card, delivered, whole), "receipt": receipt.answer()})
 
 
 def no_card(currency: str | None, loaded: Sequence[str]) -> BadParameter | NotTold:
@@ -194,8 +197,8 @@ def no_card(currency: str | None, loaded: Sequence[str]) -> BadParameter | NotTo
     return NotTold(f"currency={currency} has no rates: {', '.join(loaded)} have")
 
 
-def answered(asked: Asked, card: Card, delivered: Sequence[Delivered]) -> Json:
-    """Return the body of an answer, without its receipt. Pure."""
+def answered(asked: Asked, card: Card, delivered: Sequence[Delivered], whole: Sequence[Delivered]) -> Json:
+    """Return the body of an answer, without its receipt: `delivered` by group, and as a whole. Pure."""
     body: Json = {"tenant": asked.tenant}
     if asked.campaign is not None:
         body["campaign"] = asked.campaign
@@ -205,7 +208,7 @@ def answered(asked: Asked, card: Card, delivered: Sequence[Delivered]) -> Json:
         "timezones": {number: zone.key for number, zone in sorted(asked.zones.of_numbers.items())},
         "from": asked.first,
         "to": asked.last,
-        "total": _sum(total(delivered, card)),
+        "total": _sum(total(whole, card)),
     }
     if asked.group_by == "rate":
         lines = sorted(by_line(delivered, card).items(), key=lambda one: _order(one[0]))

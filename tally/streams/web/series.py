@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from faust.web import View
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from tally.agents.clock import unix_ms
 from tally.schemas.buckets import MOST_BUCKETS, Bucket, Interval
@@ -148,12 +148,18 @@ async def _answer(
     spans = [within(asked.buckets, asked.span.from_s, asked.span.to_s)]
     if asked.previous:
         spans += [asked.previous, elapsed(asked, unix_ms() // 1000)]
-    receipt, found = await queries.stored(tenant, wanted.campaign, lambda _: series.queries(wanted, spans))
-    points = [series.points(records, wanted) for records in found]
-    if not is_shown(asked, points):
+    # Distinct customers do not add up over templates: what is of no group is asked for by itself.
+    whole = structs.replace(wanted, group_by=None) if wanted.group_by == "template" else wanted
+    of_groups = series.queries(wanted, spans[:1]) if whole is not wanted else []
+    receipt, found = await queries.stored(
+        tenant, wanted.campaign, lambda _: [*series.queries(whole, spans), *of_groups]
+    )
+    points = [series.points(records, whole) for records in found[: len(spans)]]
+    groups = series.points(found[-1], wanted) if of_groups else points[0]
+    if not is_shown(asked, [groups, *points]):
         raise BadParameter(f"groups and buckets come to more than {MOST_BUCKETS}: take a longer interval")
     shown = {name: value for name, value in named.items() if value}
-    answer = answered(asked, points, receipt.as_of_ms)
+    answer = answered(asked, points, receipt.as_of_ms, groups)
     return json_response({"tenant": tenant, **shown, **answer, "receipt": receipt.answer()})
 
 
@@ -183,8 +189,16 @@ def elapsed(asked: SeriesQuery, now_s: int) -> tuple[Bucket, ...]:
     return within(asked.previous[: len(passed)], begin_s, min(last.from_s + into_s, last.to_s))
 
 
-def answered(asked: SeriesQuery, points: Sequence[Sequence[Point]], as_of_ms: int | None) -> Json:
-    """Return the body of an answer, without names and receipt. Pure."""
+def answered(
+    asked: SeriesQuery,
+    points: Sequence[Sequence[Point]],
+    as_of_ms: int | None,
+    groups: Sequence[Point] | None = None,
+) -> Json:
+    """Return the body of an answer, without names and receipt. Pure.
+
+    The first points are those of the whole, and of its groups where `groups` has none.
+    """
     zone, shown = asked.zone, points[0]
     body: Json = {
         "interval": asked.interval,
@@ -203,7 +217,8 @@ def answered(asked: SeriesQuery, points: Sequence[Sequence[Point]], as_of_ms: in
         ],
     }
     if asked.group_by is not None:
-        body["groups"] = [_group(group, its, asked) for group, its in sorted(_by_group(shown).items())]
+        found = _by_group(shown if groups is None else groups)
+        body["groups"] = [_group(group, its, asked) for group, its in sorted(found.items())]
     if asked.previous:
         body["previous"] = {
             "from": told(asked.previous[0].from_s, zone),

@@ -125,6 +125,8 @@ def _only(wanted: Wanted) -> str:
     if wanted.operator:
         return " AND grain = 'operator'"
     whole = " AND campaign <> ''" if _table(wanted) in _FINE and not wanted.campaign else ""
+    if wanted.group_by == "template":
+        whole += f" AND grain = '{TEMPLATE.name}'"  # a campaign's own cells are of no template
     return f"{whole} AND queue <> ''" if wanted.queue else whole
 
 
