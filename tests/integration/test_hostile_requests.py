@@ -68,6 +68,9 @@ CASES = {
     "100,000 headers": Case(b"".join(b"x%d: y\r\n" % number for number in range(100_000)) + b"\r\n"),
     "a header of a megabyte": Case(b"X: " + b"y" * MIB + b"\r\n\r\n"),
     # The view reads no body: what follows the head is dropped, and is no request.
+    "an expectation that there is not": Case(sized(b"[]", b"Expect: evil\r\n"), 200, 422),
+    "an expectation that is no text": Case(sized(b"[]", b"Expect: evil\xff\r\n"), 200, 422),
+    "a cookie that is no text": Case(sized(b"[]", b"Cookie: tally_session=\xe9.a.b\r\n"), 200, 422),
     "JSON 2,000,000 deep": Case(sized(b"[" * 2_000_000), 200, 422),
     "objects 300,000 deep": Case(sized(b'[{"tenant":' * 300_000), 200, 422),
     "a gzip bomb": Case(sized(BOMB, b"Content-Encoding: gzip\r\n"), 200, 415),
@@ -144,6 +147,21 @@ async def test_a_hostile_request_is_answered_once_in_bounded_memory(server: str)
             assert KEPT.strip() not in answer, name
             assert b"evil" not in answer, f"{name}: what came is not repeated"
         assert statuses(await answered(port, head(server) + sized(b"[]"))) in ([200], [422]), "it serves on"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("header", [b"Expect: evil", b"Expect: \xff", b"Cookie: tally_session=\xe9.a.b"])
+async def test_without_a_key_no_header_gets_another_answer(server: str, header: bytes) -> None:
+    async with opened(server) as port:
+        request = head(server).replace(KEPT, b"") + sized(b"[]", header + b"\r\n")
+        assert statuses(await answered(port, request)) == [401]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_who_waits_for_it_is_told_to_send_a_body(server: str) -> None:
+    async with opened(server) as port:
+        answer = await answered(port, head(server) + sized(b"[]", b"Expect: 100-Continue\r\n"))
+        assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 "), answer[:100]
 
 
 @pytest.mark.parametrize("server", SERVERS)

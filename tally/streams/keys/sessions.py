@@ -50,8 +50,8 @@ class Sessions:
 
     def read(self, token: str) -> Session | None:
         """Return what a token says, also where its time is over; None where it is none of ours."""
-        if len(token) > LONGEST:
-            return None
+        if len(token) > LONGEST or not token.isascii():
+            return None  # of bytes that are no text a header has halves of characters, which nothing encodes
         try:
             return convert(self._serializer.loads(token), Session)
         except (BadData, ValidationError):

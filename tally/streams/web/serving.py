@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from aiohttp import web, web_response
+from aiohttp import HttpVersion11, web, web_response, web_urldispatcher
 
 from tally.streams.runtime.descriptors import most_descriptors
 from tally.streams.web.complaints import bounded_logger
@@ -29,6 +29,21 @@ LINGER_SECONDS = 2.0
 
 # By default all answers, also those not made by our handlers, reveal the versions of Python and aiohttp.
 web_response.SERVER_SOFTWARE = "tally"  # type: ignore[attr-defined]
+
+
+async def _go_on(request: web.Request) -> None:
+    """Tell who waits for it to send a body; what else a request expects changes nothing (RFC 9110, 10.1.1).
+
+    aiohttp's own answers before the application does, to everybody, and repeats what came.
+    """
+    is_awaited = request.headers.get("Expect", "").lower() == "100-continue"
+    if is_awaited and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+
+
+# For every route, also those of 404 and 405, which nothing else reaches.
+web_urldispatcher._default_expect_handler = _go_on
 
 
 class _Protocol(web.RequestHandler):

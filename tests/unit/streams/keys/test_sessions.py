@@ -1,7 +1,7 @@
 """Laws of log-ins: a token holds until its time, its key or its secret ends, and nobody else writes one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tally.streams.keys.access import NO_KEY, Granted, Needed, decide
@@ -24,6 +24,7 @@ def test_a_token_says_which_key_was_shown_and_shows_nothing_of_it() -> None:
     assert len(TOKEN) < LONGEST
 
 
+@example("\udce9.a.b")
 @given(st.one_of(st.text(), st.text(alphabet="abcWyIx.-_=", max_size=100)))
 def test_what_nobody_signed_is_none(text: str) -> None:
     assert SESSIONS.read(text) is None
