@@ -38,6 +38,13 @@ WATCH = """() => {
     look();
 }"""
 HOUR_MS = 3_600_000
+JOIN = """async tenant => {
+    const {Live} = await import("/pages/live.js");
+    const live = new Live(tenant, "campaign=c1", () => {});
+    live.start();
+    await new Promise(resolve => setTimeout(resolve, 500));
+    return [live.silentMs(), live.campaign?.campaign];
+}"""
 
 
 def count(api: Api, transaction: int, *, whole: bool = True) -> None:
@@ -188,3 +195,39 @@ async def test_a_raised_generation_is_shown_and_its_former_one_never_again(page:
 
 async def show_at(page: Page, port: int) -> None:
     await page.goto(f"http://127.0.0.1:{port}{CAMPAIGN}?tenant={TENANT.replace('&', '%26')}")
+
+
+@pytest.mark.asyncio
+async def test_what_a_page_shows_stands_still_while_another_worker_catches_up(page: Page) -> None:
+    async with (
+        serving(debug=False, partitions=1) as one,
+        serving(debug=False, partitions=1) as other,
+        proxy(one.port) as between,
+        fresh(one, other),
+    ):
+        one.catch_up()
+        count(one, 1_000)
+        await show_at(page, between.port)
+        await expect(page.locator(".over-time")).to_be_visible()
+        before = await page.locator("main .sub").first.inner_text()
+        other.catch_up()
+        count(other, 100)
+        between.lead_to(other.port)
+        await expect(page.locator(".pill")).to_have_text(re.compile("catching up"))
+        assert await page.locator(".over-time").count() == 1
+        assert await page.locator("main .sub").first.inner_text() == before
+
+
+@pytest.mark.asyncio
+async def test_a_tab_that_hears_of_the_numbers_from_another_knows_how_old_they_are(page: Page) -> None:
+    other = await page.context.new_page()
+    async with serving(debug=False, partitions=1) as api, fresh(api):
+        api.catch_up()
+        count(api, 7)
+        for tab, path in ((page, CAMPAIGN), (other, "/proof")):
+            await show(tab, api, path)
+            await is_live(tab)
+    await expect(page.locator("html")).to_have_attribute("data-state", "lost")
+    silent_ms, shown = await other.evaluate(JOIN, TENANT)
+    assert shown == "c1"
+    assert silent_ms > 2_500

@@ -63,9 +63,9 @@ export class Live {
   #join() {
     if (!navigator.locks) return;
     this.#tabs = new BroadcastChannel(`tally ${this.url}`);
-    this.#tabs.onmessage = ({ data: { event, body, id } }) => {
-      if (event !== "hello") this.#hear(event, body, id);
-      else if (this.#leads && this.isShown) this.#tabs.postMessage({ event: "snapshot", body: this.#whole(), id: this.#lastId });
+    this.#tabs.onmessage = ({ data: { event, body, id, agoMs } }) => {
+      if (event !== "hello") this.#hear(event, body, id, agoMs);
+      else if (this.#leads && this.isShown) this.#tabs.postMessage({ event: "snapshot", body: this.#whole(), id: this.#lastId, agoMs: this.silentMs() });
     };
     this.#tabs.postMessage({ event: "hello" });
   }
@@ -77,9 +77,9 @@ export class Live {
   }
 
   /** Show an event, but for a change of what this tab has never seen whole. */
-  #hear(event, body, id) {
+  #hear(event, body, id, agoMs) {
     if (event === "change" && !this.isShown) return;
-    this.take(event, body);
+    this.take(event, body, agoMs);
     this.#lastId = id ?? this.#lastId;
     this.problem = null;
     this.changed();
@@ -198,13 +198,14 @@ export class Live {
     this.#tabs?.postMessage({ event, body, id });
   }
 
-  /** Take a frame: what it holds is whole entries, newer than those that are here. */
-  take(event, body) {
-    const isWatched = isClose(this.receipt) && isClose(body.receipt);
-    this.#heardMs = performance.now();
-    this.#heardAt = Date.now();
+  /** Take a frame, heard so long ago: what it holds is whole entries, newer than those that are here. */
+  take(event, body, agoMs = 0) {
+    const isWatched = isClose(this.receipt) && isClose(body.receipt) && this.silentMs() <= CLOSE_MS;
+    this.#heardMs = performance.now() - agoMs;
+    this.#heardAt = Date.now() - agoMs;
     this.receipt = body.receipt;
-    this.progress = body.progress ?? null;
+    // A worker that has yet to read what is shown here sends receipts alone: what stands here stays.
+    if ("progress" in body || event !== "receipt") this.progress = body.progress ?? null;
     if (body.receipt.as_of) this.clockMs = Date.parse(body.receipt.as_of) + body.receipt.lag_ms - this.#heardAt;
     if (event === "snapshot") for (const part of PARTS) this[part].clear();
     if ("campaign" in body) this.campaign = body.campaign;
