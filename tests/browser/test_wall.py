@@ -28,6 +28,20 @@ TOLD = """tiles => tiles.map(one => ({
     longest: one.querySelector("[data-longest]").dataset.longest,
 }))"""
 FREE, IN_CALL = 1, 2
+HEARD_AFTER = """async pauses => {
+    const {Live} = await import("/pages/live.js");
+    const receipt = {as_of: new Date().toISOString(), lag_ms: 100};
+    const frame = state => (
+        {receipt, operators: [{pbx: "p", operator: "o", state, reason: null, since: receipt.as_of}]}
+    );
+    return await Promise.all(pauses.map(async pause => {
+        const live = new Live("t1", "operators=1", () => {});
+        live.take("snapshot", frame("available"));
+        await new Promise(resolve => setTimeout(resolve, pause));
+        live.take("change", frame("in_call"));
+        return [...live.begun.values()][0].isSeen;
+    }));
+}"""
 
 
 @pytest.mark.asyncio
@@ -161,3 +175,28 @@ async def test_on_a_screen_of_a_wall_what_matters_is_read_from_five_metres(page:
         for place in (".bigs b", ".states b"):
             assert await page.locator(place).first.evaluate(size) * 0.7 >= 30, place
         assert await page.locator(".operators b").evaluate(size) >= 28
+
+
+@pytest.mark.asyncio
+async def test_a_level_is_good_from_its_target_on_and_never_shows_one_that_it_has_missed(page: Page) -> None:
+    levels = {"57": (57, 43), "79": (796, 204), "80": (4, 1), "99": (999, 1), "1": (1, 999), "0": (0, 5)}
+    async with serving(debug=False) as api:
+        for name, (connects, abandoned) in levels.items():
+            counts = {f"queues.{name}/connects": connects, f"queue_waits.{name}/5": connects}
+            counts[f"queues.{name}/abandoned"] = abandoned
+            put(api.view, RowKey(TENANT, name, PROMO), {key: value for key, value in counts.items() if value})
+        api.catch_up()
+        for target in (57, 80):
+            await show(page, api, WALL, target=str(target))
+            for name, (connects, abandoned) in levels.items():
+                tile = page.locator(f"[data-queue='{name}']")
+                await expect(tile.locator("[data-level]")).to_have_text(f"{name} %")
+                is_met = 100 * connects >= target * (connects + abandoned)
+                await expect(tile.locator(".good")).to_have_count(int(is_met))
+
+
+@pytest.mark.asyncio
+async def test_a_state_that_changed_while_nothing_was_heard_is_no_beginning(page: Page) -> None:
+    async with beginning(page):
+        seen = await page.evaluate(HEARD_AFTER, [0, 2_500])
+        assert seen == [True, False]

@@ -1,7 +1,7 @@
 // The wallboard: who waits in which queue and how they are served, and operators by state, to be read across a room.
 
 import { h } from "./dom.js";
-import { count, percent, timer } from "./format.js";
+import { count, timer } from "./format.js";
 import { show } from "./frame.js";
 
 const STATES = {
@@ -95,6 +95,7 @@ function draw(live, tenant, asked, isChoosing, choose) {
       "p",
       { class: "hint" },
       live.more.operators ? "The first 1,000 operators by PBX and interface. " : "",
+      live.queues.size > 0 && "Service levels are of all callers of campaigns whose wait has ended, since counting began. ",
       operators.length > 0 && "≥: the state began before this page saw it, or its news came later than its beginning.",
     ),
   );
@@ -143,7 +144,7 @@ function tile(name, queue, members, nowMs, asked) {
   const longestMs = queue?.since ? Math.max(0, nowMs - Date.parse(queue.since)) : null;
   const level = queue?.service_level[0];
   const wait = longestMs === null ? "" : longestMs >= asked.bad * 1000 ? "bad" : longestMs >= asked.warn * 1000 ? "warn" : "";
-  const served = level?.of ? (level.value * 100 >= asked.target ? "good" : "warn") : "";
+  const served = level?.of ? (100 * level.connects >= asked.target * level.of ? "good" : "warn") : "";
   const all = Object.values(members).reduce((sum, number) => sum + number, 0);
   const here = all - (members.unavailable ?? 0);
   const free = members.available ?? 0;
@@ -176,12 +177,10 @@ function tile(name, queue, members, nowMs, asked) {
   );
 }
 
-/** A share to be read from afar: whole per cents, but never all where one is missing, nor none where there is one. */
+/** A share to be read from afar: whole per cents, rounded down, so that none shows a target that it has missed. */
 function whole({ connects, of }) {
-  const share = (100 * connects) / of;
-  if (connects < of && share > 99) return "99 %";
-  if (connects > 0 && share < 1) return "1 %";
-  return percent(Math.round(share), 100).replace(/\.0 %/, " %");
+  const share = Math.floor((100 * connects) / of);
+  return `${connects > 0 ? Math.max(1, share) : 0} %`;
 }
 
 function operator(one, live, nowMs) {
