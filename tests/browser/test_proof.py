@@ -1,5 +1,8 @@
 """The pages of proof and of the API in a real browser: each number is the API's and shows its age."""
 
+import shlex
+from urllib.parse import unquote
+
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from msgspec import structs
@@ -18,6 +21,7 @@ from tests.support.web_api import Api, serving
 pytestmark = pytest.mark.alone  # what a page shows is awaited by the browser's clock
 
 PROOF, API = "/proof", "/api"
+ODD = "it's a 'quoted' (name)!"
 WHO = Reporter("audit", "<i>host</i>:6068")
 RIGHT = {"states": 0, "cells": 0, "postgres": 0}
 
@@ -187,3 +191,33 @@ async def test_axe_finds_nothing_serious_in_the_form_of_the_log_in(visitor: Page
             found = await Axe().run(visitor)
             impacts = {one["impact"] for one in found.response["violations"]}
             assert impacts.isdisjoint({"serious", "critical"}), found.generate_report()
+
+
+@pytest.mark.asyncio
+async def test_what_the_brokers_have_not_said_yet_is_not_0(page: Page) -> None:
+    async with serving(debug=False) as api:
+        put(api.view, RowKey(TENANT, "c1", PROMO), {"contacts": 1})
+        api.catch_up()
+        assert [one["behind"] for one in (await told(api, "/reports"))["partitions"]] == [None, None]
+        await show(page, api, PROOF)
+        table = page.locator("table.partitions")
+        for row in ("[data-partition='0']", "tfoot"):
+            await expect(table.locator(f"{row} td").nth(1)).to_have_text("\u2013")
+        await expect(page.locator("main")).to_contain_text("The brokers have not said yet")
+        await expect(page.locator("main")).not_to_contain_text("No raw event waits")
+
+
+@pytest.mark.asyncio
+async def test_an_example_is_one_word_of_a_shell_whatever_a_campaign_is_called(page: Page) -> None:
+    async with serving(debug=False) as api:
+        put(api.view, RowKey(TENANT, ODD, PROMO), {"contacts": 1})
+        api.catch_up()
+        await show(page, api, API)
+        await expect(page.locator(".example")).to_have_count(8)
+        for example in await page.locator(".example").all():
+            target = await example.locator("a").get_attribute("href")
+            words = shlex.split(await example.locator("pre").inner_text())
+            assert words[:3] == ["curl", "-sN", "-H"]
+            assert [unquote(word) for word in words[4:]] == [
+                f"http://127.0.0.1:{api.port}{unquote(target or '')}"
+            ]

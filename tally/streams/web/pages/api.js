@@ -68,11 +68,13 @@ function drawn(tenant, root, newest) {
 }
 
 function example(words, path) {
+  // A name may have an apostrophe, which no address has to escape: it would end the shell's quotes.
+  const quoted = `'${location.origin}${path.replaceAll("'", "%27")}'`;
   return h(
     "div",
     { class: "example", key: path },
     h("p", {}, h("a", { href: path, target: "_blank", rel: "noopener" }, words, " ↗")),
-    h("pre", { class: "command" }, `curl -sN -H "Authorization: Bearer $TALLY_API_KEY" '${location.origin}${path}'`),
+    h("pre", { class: "command" }, `curl -sN -H "Authorization: Bearer $TALLY_API_KEY" ${quoted}`),
   );
 }
 

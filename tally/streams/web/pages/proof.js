@@ -125,7 +125,8 @@ function check(source, words, number) {
 }
 
 function partitions({ partitions: all, behind }) {
-  const sum = (name) => all.reduce((total, one) => total + (one[name] ?? 0), 0);
+  // What the brokers have not said yet is not 0.
+  const sum = (name) => (all.some((one) => one[name] === null) ? null : all.reduce((total, one) => total + one[name], 0));
   const raw = Object.entries(behind).filter(([topic]) => topic !== "facts");
   const cell = (one, name, numbered = name) => h("td", {}, h("b", { flash: one[name] ?? 0, "data-number": numbered }, count(one[name])));
   return card(
@@ -155,9 +156,11 @@ function partitions({ partitions: all, behind }) {
     h(
       "p",
       { class: "close" },
-      raw.every(([, number]) => number === 0)
-        ? "No raw event waits to be read."
-        : ["To be read: ", raw.filter(([, number]) => number > 0).map(([topic, number], index) => [index ? ", " : "", h("b", {}, count(number)), ` of ${topic}`]), "."],
+      raw.length === 0
+        ? "The brokers have not said yet how many raw events wait to be read."
+        : raw.every(([, number]) => number === 0)
+          ? "No raw event waits to be read."
+          : ["To be read: ", raw.filter(([, number]) => number > 0).map(([topic, number], index) => [index ? ", " : "", h("b", {}, count(number)), ` of ${topic}`]), "."],
     ),
     h("p", { class: "close" }, "A message waits while its status is known and its send result is not: it counts once that comes."),
     sum("contested_messages") > 0 && h("p", { class: "close" }, h("em", {}, `${count(sum("contested_messages"))} messages are claimed by several tenants.`)),
