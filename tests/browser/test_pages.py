@@ -108,6 +108,7 @@ async def test_each_number_of_a_page_is_the_apis_and_nothing_jumps_when_numbers_
             assert {number for _, number, _ in numbers} >= right.names
             assert len(numbers) > 12
             assert await page.locator("[data-closes='false']").count() == 0, "a sum does not close"
+            assert not re.search(r"NaN|undefined|Infinity", await page.locator("main").inner_text())
         assert await page.evaluate("window.shifted") == 0, "numbers change where they stand"
 
 
@@ -172,10 +173,13 @@ async def test_what_the_api_refuses_is_said(page: Page) -> None:
     async with serving(debug=False) as api:
         await page.goto(f"http://127.0.0.1:{api.port}/?tenant={'x' * 129}")
         await expect(page.locator("main")).to_contain_text("tenant must have 1 to 128 characters")
+        api.catch_up()
+        await page.goto(f"http://127.0.0.1:{api.port}/c/%zz?tenant=t1")
+        await expect(page.locator("main")).to_contain_text("Nothing is counted yet")
         await page.goto(f"http://127.0.0.1:{api.port}/")
         await page.get_by_label("Tenant").fill(TENANT)
         await page.keyboard.press("Enter")
-        await expect(page.locator("main")).to_contain_text("Catching up")
+        await expect(page.locator("main")).to_contain_text("Nothing is counted")
 
 
 @pytest.mark.asyncio
@@ -211,6 +215,18 @@ async def test_the_list_is_filtered_and_ordered_by_keyboard_and_the_address_keep
         await rows.first.get_by_role("link").focus()
         await page.keyboard.press("Enter")
         await expect(page.locator("h1.name")).to_be_visible()
+
+
+@pytest.mark.asyncio
+async def test_a_choice_begins_with_all_also_where_tags_are_numbers(page: Page) -> None:
+    async with serving(debug=False) as api:
+        for name, tag in (("c1", "2026"), ("c2", "autumn")):
+            put(api.view, RowKey(TENANT, name, None), {f"description.tag={tag}": 1})
+            put(api.view, RowKey(TENANT, name, PROMO), {"contacts": 1})
+        api.catch_up()
+        await show(page, api, LIST)
+        options = page.get_by_label("Tag").locator("option")
+        await expect(options).to_have_text(["Any tag", "2026", "autumn"])
 
 
 @pytest.mark.asyncio
@@ -263,6 +279,9 @@ async def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(
             await page.set_viewport_size({"width": width, "height": 800})
             beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert await page.evaluate(beyond) <= 0, f"wider than {width}"
+            for big in await page.locator(".big > span").all():
+                lines = "one => one.getClientRects().length"
+                assert await big.evaluate(lines) == 1, f"a number is broken at {width}"
 
 
 @pytest.mark.asyncio

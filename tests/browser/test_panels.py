@@ -110,6 +110,7 @@ async def test_the_numbers_over_time_are_the_apis_by_each_time_interval_and_zone
 @pytest.mark.asyncio
 @pytest.mark.parametrize("campaign", [WHATSAPP, VOICE])
 async def test_numbers_and_markets_are_the_apis(page: Page, filled: str, campaign: str) -> None:
+    await page.set_viewport_size({"width": 1240, "height": 800})
     async with campaigns_in(filled) as api:
         await show(page, api, path_of(campaign))
         for by in ("number", "market"):
@@ -123,6 +124,8 @@ async def test_numbers_and_markets_are_the_apis(page: Page, filled: str, campaig
             for group, counters in found.items():
                 assert counters.items() <= right[group].items()
                 assert len(counters) >= 3
+            hidden = await panel.evaluate("one => one.scrollWidth - one.clientWidth")
+            assert hidden == 0, "a card beside another one is as wide as its numbers"
 
 
 @pytest.mark.asyncio

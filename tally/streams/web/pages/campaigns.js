@@ -7,6 +7,8 @@ import { age, Panel } from "./panel.js";
 import { reason } from "./reasons.js";
 
 const SORT_MS = 30000;
+const CHANNELS = [["all", "All channels"], ["whatsapp", "WhatsApp"], ["voice", "Voice"]];
+const ORDER_NAMES = [["newest", "Newest activity"], ["failed", "Most failed"], ["name", "Name"]];
 const CHOSEN = { filter: "", channel: "all", status: "all", tag: "all", sort: "newest" };
 
 export function showCampaigns(tenant) {
@@ -61,10 +63,10 @@ function draw(live, tenant, list, again) {
           value: list.filter,
           oninput: (event) => choose({ filter: event.target.value }),
         }),
-        select("Channel", { all: "All channels", whatsapp: "WhatsApp", voice: "Voice" }, list.channel, (channel) => choose({ channel })),
+        select("Channel", CHANNELS, list.channel, (channel) => choose({ channel })),
         choice("Status", "Any status", all.map((one) => one.status), list.status, (status) => choose({ status })),
         choice("Tag", "Any tag", all.flatMap((one) => one.tags), list.tag, (tag) => choose({ tag })),
-        select("Order", { newest: "Newest activity", failed: "Most failed", name: "Name" }, list.sort, (sort) => choose({ sort })),
+        select("Order", ORDER_NAMES, list.sort, (sort) => choose({ sort })),
       ),
     ),
     h(
@@ -79,18 +81,19 @@ function draw(live, tenant, list, again) {
   ];
 }
 
+/** A choice: `options` are [value, text]. An object would put those that are numbers first. */
 function select(label, options, chosen, choose) {
   return h(
     "select",
     { "aria-label": label, onchange: (event) => choose(event.target.value) },
-    Object.entries(options).map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
   );
 }
 
 /** A choice among what campaigns have, and what is chosen; none where they have nothing. */
 function choice(label, any, found, chosen, choose) {
   const values = [...new Set([...found, chosen].filter((one) => one && one !== "all"))].sort();
-  return values.length > 0 && select(label, { all: any, ...Object.fromEntries(values.map((one) => [one, one])) }, chosen, choose);
+  return values.length > 0 && select(label, [["all", any], ...values.map((one) => [one, one])], chosen, choose);
 }
 
 function isChosen(one, list) {

@@ -135,7 +135,8 @@ function line([name, words, of], found) {
 
 /** How much larger the second share is, in points; bold where it is more than chance (Newcombe, Stat. Med. 17, 1998). */
 function difference([part, of], [otherPart, otherOf]) {
-  if (!of || !otherOf) return "–";
+  // One of another channel may have what it would be a share of, and not the number itself.
+  if (part === undefined || otherPart === undefined || !of || !otherOf) return "–";
   const [p, q] = [part / of, otherPart / otherOf].map((one) => Math.min(1, one));
   const [low, high] = wilson(p, of);
   const [otherLow, otherHigh] = wilson(q, otherOf);
