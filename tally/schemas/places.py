@@ -1,7 +1,7 @@
 """The place of a raw record: its topic, partition and offset, as one whole number.
 
 Facts carry the place of the record that they come from, and states that of the first event of each kind
-(docs/counters.md, "Where it came from"). A number is compared and packed faster than a tuple, and takes
+(docs/places.md). A number is compared and packed faster than a tuple, and takes
 nine bytes; numbers have the order of (topic, partition, offset).
 """
 

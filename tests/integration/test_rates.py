@@ -149,3 +149,11 @@ def test_a_day_that_is_none_is_said(run: Any) -> None:
     code, output = run("check", META, "--from", "October")
     assert (code, output) == (2, "--from October: expected a day such as 2026-10-01\n")
     assert run("check", META)[1].startswith("line 1: Meta's cards do not say from when on they hold")
+
+
+@pytest.mark.asyncio
+async def test_a_card_that_says_its_days_itself_takes_no_other(run: Any, dsn: str) -> None:
+    for command in ("check", "load"):
+        code, output = await asyncio.to_thread(run, command, SIMPLE, "--from", "2026-12-01")
+        assert (code, output.startswith("--from is for Meta's cards")) == (2, True), output
+    assert await held(dsn) == []

@@ -51,9 +51,12 @@ def _read(file: Path, since: str) -> ReadCard:
     except ValueError:
         fail(f"--from {since}: expected a day such as 2026-10-01", code=2)
     try:
-        return read_card(file.read_bytes(), day)
+        card = read_card(file.read_bytes(), day)
     except BadCard as error:
         _refuse(error)
+    if day is not None and not card.is_whole:
+        fail("--from is for Meta's cards: one with a rate a line says itself from when on each holds", code=2)
+    return card
 
 
 def _refuse(error: BadCard) -> NoReturn:
