@@ -18,8 +18,11 @@ class App(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    # A name of dots alone is no part of an address: clients take it for a step up.
     name: str = Field(
-        pattern=r"^[A-Za-z0-9._-]{1,64}$", description="last part of its address; a label of metrics"
+        pattern=r"^[._-]*[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=64,
+        description="last part of its address; a label of metrics",
     )
     secrets: tuple[SecretStr, ...] = Field(description="its app secret, or two while it is rotated")
     verify_token: SecretStr = Field(description="what Meta's handshake must show")
@@ -28,11 +31,14 @@ class App(BaseModel):
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
         if not 1 <= len(self.secrets) <= MOST_SECRETS or not all(
-            one.get_secret_value() for one in self.secrets
+            one.get_secret_value().strip() for one in self.secrets
         ):
             # Without a secret anybody's webhooks would count.
             raise ValueError(f"app {self.name}: give one app secret, or two while it is rotated, none empty")
-        if len(self.verify_token.get_secret_value()) < SHORTEST_TOKEN:
+        if any(one.get_secret_value() != one.get_secret_value().strip() for one in self.secrets):
+            # Every webhook would be refused as forged.
+            raise ValueError(f"app {self.name}: a secret has blanks or a line end around it")
+        if len(self.verify_token.get_secret_value().strip()) < SHORTEST_TOKEN:
             raise ValueError(
                 f"app {self.name}: the verify token must have at least {SHORTEST_TOKEN} characters"
             )

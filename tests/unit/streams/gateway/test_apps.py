@@ -27,6 +27,13 @@ def test_apps_are_a_json_list() -> None:
         ({"secrets": []}, "app shop: give one app secret, or two while it is rotated, none empty"),
         ({"secrets": [""]}, "app shop: give one app secret"),
         ({"secrets": ["canary", ""]}, "app shop: give one app secret"),
+        ({"secrets": [" "]}, "app shop: give one app secret"),
+        ({"secrets": ["canary", "\t\n"]}, "app shop: give one app secret"),
+        ({"secrets": ["canary\n"]}, "app shop: a secret has blanks or a line end around it"),
+        ({"verify_token": " " * 16}, "app shop: the verify token must have at least 16 characters"),
+        ({"name": "."}, "name: "),
+        ({"name": ".."}, "name: "),
+        ({"name": "x" * 65}, "name: "),
         ({"secrets": ["canary", "canary2", "canary3"]}, "app shop: give one app secret"),
         ({"secrets": None}, "secrets: "),
         ({"verify_token": "canary-of-15-le"}, "app shop: the verify token must have at least 16 characters"),
@@ -41,6 +48,12 @@ def test_an_app_that_could_be_forged_stops_the_start(changed: dict[str, Any], me
         load(apps(GOOD | changed))
     assert message in str(raised.value)
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["a", "7", "x" * 64, "shop-1_b.c", "_a", ".well-known"])
+def test_a_name_is_a_part_of_an_address(name: str) -> None:
+    (app,) = load(apps(GOOD | {"name": name})).gateway_apps
+    assert str(app) == name
 
 
 def test_two_apps_have_two_names() -> None:
