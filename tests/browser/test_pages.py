@@ -230,6 +230,26 @@ async def test_a_choice_begins_with_all_also_where_tags_are_numbers(page: Page) 
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("path", [LIST, WALL, COMPARE, path_of("c1")])
+async def test_the_longest_words_fit_on_a_page_of_400_per_cent(page: Page, path: str) -> None:
+    said = {"status": "s" * 64, "tag": "t" * 64, "name": "n" * 128}
+    async with serving(debug=False) as api:
+        put(
+            api.view,
+            RowKey(TENANT, "c1", None),
+            {f"description.{key}={text}": 1 for key, text in said.items()},
+        )
+        put(api.view, RowKey(TENANT, "c1", PROMO), {"contacts": 1}, channels=("whatsapp",))
+        api.catch_up()
+        await page.set_viewport_size({"width": 320, "height": 640})  # 1,280 pixels at 400 %
+        await show(page, api, path, a="c1", b="c1")
+        await expect(page.locator("html")).to_have_attribute("data-state", "exact")
+        await expect(page.locator("main h1")).to_be_visible()
+        beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await page.evaluate(beyond) <= 0
+
+
+@pytest.mark.asyncio
 async def test_red_is_who_surely_fails_too_much_and_each_row_says_the_top_reason(
     page: Page, rng: random.Random
 ) -> None:
