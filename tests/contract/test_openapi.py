@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tally.streams.gateway import described
 from tally.streams.gateway.process import PATHS
-from tally.streams.web import routes
+from tally.streams.web import log_in, routes
 from tally.streams.web.openapi import JSON, Json
 from tally.streams.web.parameters import PATH_PARAMETERS
 from tests.support.described import Described
@@ -68,8 +68,12 @@ def test_the_gateway_describes_every_address() -> None:
 
 @BOTH
 def test_only_what_needs_no_key_is_described_without_one(document: Json) -> None:
-    open_to_all = {path for path, _, one in operations(document) if not one["security"]}
-    assert open_to_all == ({"/webhooks/{app}"} if document is GATEWAY else set(routes.WITHOUT_KEY))
+    open_to_all = {(path, method) for path, method, one in operations(document) if not one["security"]}
+    hooks = {("/webhooks/{app}", method) for method in ("get", "post")}
+    # A log-in has its key in the body, the others a cookie; a page of somebody else is refused all three.
+    log_ins = {(log_in.PATH, method) for method in ("post", "put", "delete")}
+    files = {(path, "get") for path in routes.WITHOUT_KEY}
+    assert open_to_all == (hooks if document is GATEWAY else files | log_ins)
 
 
 @BOTH
