@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tally.agents.clock import unix_ms
 from tally.streams.keys.sessions import Sessions
@@ -16,6 +16,9 @@ from tests.support.web_api import SECRET
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WAIT_MS = 20_000
+"""How long a page may take for what no test bounds: a busy machine is no fault of it."""
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest_asyncio.fixture

@@ -17,7 +17,7 @@ from tests.support.keys import SHOWN
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, workers
 
-pytestmark = [pytest.mark.alone, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 TENANT = "tenant-0"
 SECONDS = 20.0

@@ -24,8 +24,6 @@ from tests.support.page_worlds import HOSTILE, MadeUp, fill
 from tests.support.servers import Postgres, empty_database
 from tests.support.web_api import NO_POSTGRES, Api, serving
 
-pytestmark = pytest.mark.alone  # what a page shows is awaited by the browser's clock
-
 WHATSAPP, VOICE = "campaign 006", "campaign 007"
 SECONDS = 10.0
 HIDE = """isHidden => {

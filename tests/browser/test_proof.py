@@ -18,8 +18,6 @@ from tests.support.page_worlds import TENANT
 from tests.support.view_rows import PROMO, put, put_progress
 from tests.support.web_api import Api, serving
 
-pytestmark = pytest.mark.alone  # what a page shows is awaited by the browser's clock
-
 PROOF, API = "/proof", "/api"
 ODD = "it's a 'quoted' (name)!"
 WHO = Reporter("audit", "<i>host</i>:6068")

@@ -19,8 +19,6 @@ from tests.support.page_worlds import TENANT, fill
 from tests.support.view_rows import PROMO, put, put_operator
 from tests.support.web_api import Api, serving
 
-pytestmark = pytest.mark.alone  # what a page shows is awaited by the browser's clock
-
 WALL = "/wall"
 TOLD = """tiles => tiles.map(one => ({
     queue: one.dataset.queue,

@@ -33,7 +33,8 @@ MOST = {
     # What each was seen to hold, and one connection more: where a coordinator is asked anew, there are two.
     "route": Used(kafka=8, postgres=0, threads=4),
     "fold": Used(kafka=14, postgres=0, threads=8),  # a transactional producer for each of four partitions
-    "view": Used(kafka=5, postgres=0, threads=3),
+    # Keys, names, numbers and reports beside the counters; Postgres says how fast each number sends.
+    "view": Used(kafka=8, postgres=1, threads=3),
     "sink": Used(kafka=14, postgres=4, threads=3),
 }
 """A producer too many, or a view that nobody asks, is one connection and a thread at least."""
