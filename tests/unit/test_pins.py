@@ -1,4 +1,4 @@
-"""The names of faust, mode and aiokafka that Tally uses without a promise of theirs, with their versions."""
+"""Names of faust, mode, aiokafka and aiohttp that Tally uses without a promise of theirs, with versions."""
 
 import ast
 import inspect
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import aiokafka
 import pytest
+from aiohttp import web_urldispatcher
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -33,6 +35,7 @@ DOCUMENTED = {"_replace", "_exit", "_current_frames"}
         ("faust-streaming", "0.15.3"),
         ("mode-streaming", "0.7.1"),
         ("aiokafka", "0.14.0"),
+        ("aiohttp", "3.14.5"),
         ("cramjam", "2.14.0"),
     ],
 )
@@ -65,6 +68,7 @@ def test_versions_are_those_that_were_read(package: str, pinned: str) -> None:
         (AIOKafkaClient, "_wait_on_metadata"),
         (AIOKafkaClient, "get_random_node"),
         (Sender, "close"),
+        (web_urldispatcher, "_default_expect_handler"),
     ],
 )
 def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> None:
@@ -92,6 +96,7 @@ def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> No
         (ThreadDelegateConsumer, "self._thread ="),
         (aiokafka.AIOKafkaConsumer, "self._client ="),
         (AIOKafkaAdminClient, "self._client ="),
+        (AIOKafkaConnection, "self._protocol = None"),
         (aiokafka.AIOKafkaProducer, "self._closed ="),
         (aiokafka.AIOKafkaProducer, "self._sender ="),
         (aiokafka.AIOKafkaProducer, "self._message_accumulator ="),
