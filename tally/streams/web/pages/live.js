@@ -1,4 +1,4 @@
-// The stream: one connection for all tabs that show the same, open while one is seen, and what it has told so far.
+// The stream: one connection for all tabs that show the same, and what it has told so far.
 
 import { beginning } from "./beginnings.js";
 
@@ -59,7 +59,7 @@ export class Live {
     this.#run();
   }
 
-  /** Hear what the tab that leads has heard. Locks, and so leaders, are there over HTTPS and on localhost alone. */
+  /** Hear what the tab that leads has heard. Browsers have locks over HTTPS and on localhost alone. */
   #join() {
     if (!navigator.locks) return;
     this.#tabs = new BroadcastChannel(`tally ${this.url}`);
@@ -76,7 +76,7 @@ export class Live {
     return { campaign, ...Object.fromEntries(lists), receipt, progress };
   }
 
-  /** Show an event, but for a change of what this tab has never seen whole. */
+  /** Show an event, but no change of what this tab has never seen whole. */
   #hear(event, body, id, agoMs) {
     if (event === "change" && !this.isShown) return;
     this.take(event, body, agoMs);
@@ -85,7 +85,7 @@ export class Live {
     this.changed();
   }
 
-  /** For how long nothing was heard, by this browser's clocks; one of them stands still while a laptop sleeps. */
+  /** For how long nothing was heard; one of both clocks stands still while a laptop sleeps. */
   silentMs() {
     if (this.#heardMs === null) return 0;
     return Math.max(performance.now() - this.#heardMs, Date.now() - this.#heardAt);
@@ -225,7 +225,7 @@ export class Live {
     for (const key of this.begun.keys()) if (!this.operators.has(key)) this.begun.delete(key);
   }
 
-  /** Whether there is anything to show: before, tables are open or the worker has read what was shown before. */
+  /** Whether there is anything to show: not before the worker has read what was shown. */
   get isShown() {
     return this.#lastId !== null;
   }

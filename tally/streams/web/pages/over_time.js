@@ -134,7 +134,7 @@ function begun(date, interval) {
   return at.toISOString().slice(0, 10);
 }
 
-/** A bucket's name, cut out of the server's own words: a browser knows other zones, or none of that day. */
+/** A bucket's name, cut out of the server's words: a browser may know other zones. */
 function labelled({ from, to }, interval) {
   const [day, clock] = [`${Number(from.slice(8, 10))} ${MONTHS[Number(from.slice(5, 7)) - 1]}`, from.slice(11, 16)];
   if (interval === "month") return { axis: `${MONTHS[Number(from.slice(5, 7)) - 1]} ${from.slice(0, 4)}`, full: `${MONTHS[Number(from.slice(5, 7)) - 1]} ${from.slice(0, 4)}` };

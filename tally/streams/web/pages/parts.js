@@ -7,7 +7,7 @@ import { reason } from "./reasons.js";
 /** A campaign's name. */
 export const heading = (name) => h("h1", { class: "name", title: name }, h("bdi", {}, name));
 
-/** What stands above all cards: name, where the campaign stands, `words` of its channel, and how much is done. */
+/** What stands above all cards; `words` are those of the channel. */
 export function headed(campaign, live, channel, words) {
   const { name, tags } = campaign;
   const stands = live.progress;
@@ -49,7 +49,7 @@ export function number(name, value) {
 export const card = (title, aside, ...content) =>
   h("section", { class: "card" }, h("h2", {}, title, h("span", {}, aside ?? "")), ...content);
 
-/** A small table of times: `rows` are {name, words, cells}, of which the first cells are durations in milliseconds. */
+/** A table of times: `rows` are {name, words, cells}; the first cells are durations in ms. */
 export function times(columns, rows) {
   return h(
     "table",
@@ -77,7 +77,7 @@ export function funnel(steps, whole) {
   );
 }
 
-/** A line that shows that a sum closes; while partitions are read each at its own pace it may not, and says so. */
+/** A line that shows that a sum closes, or says that it does not yet. */
 export function closing(total, what, parts) {
   const sum = parts.reduce((all, [value]) => all + value, 0);
   const shown = parts.filter(([value, , isAlways]) => value !== 0 || isAlways);
@@ -113,8 +113,8 @@ function why([key, value]) {
 }
 
 /**
- * The table of templates: `columns` are {name, label, of, atLeast}. The last line is their sum where it is one. `cost`
- * returns what a template costs, where somebody knows: {text, micros}.
+ * The table of templates, with a last line of sums: `columns` are {name, label, of, atLeast}. `cost` returns what a
+ * template costs, where somebody knows: {text, micros}.
  */
 export function templates(campaign, columns, what, cost = () => undefined) {
   const all = [...campaign.templates].sort((a, b) => b.counters.attempts - a.counters.attempts);

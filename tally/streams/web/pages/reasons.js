@@ -1,4 +1,4 @@
-// What failures mean and what to do, by the codes that Meta documents for the Cloud API; others show as they are.
+// What failures mean and what to do, by the codes that Meta documents for the Cloud API.
 
 const META = {
   100: ["config", "invalid parameter", "Compare the request with the API's reference."],

@@ -72,7 +72,7 @@ export class SameAge {
   }
 }
 
-/** What is most worth saying: how far messages were at an age, the oldest that earlier campaigns have, and how far those were. */
+/** How far messages were at the oldest age that earlier campaigns have, and how far those were. */
 function said({ age_seconds: seconds, accepted, earlier, ...shares }, name) {
   const band = earlier[name];
   const here = `${told(seconds)} after they were accepted ${share(shares[name])} of ${count(accepted)} messages were ${SHARES[name]}`;
