@@ -53,11 +53,13 @@ LISTS = {
     "/v1/tenants/t1/queues": ("queues", ("queue",), put_queue, 1_000),
     "/v1/tenants/t1/campaigns/c1/templates": ("templates", ("template",), put_template, 1_000),
 }
+WALKED_OVER_POSTGRES = {"/v1/tenants/t1/numbers"}
+"""By tests/integration/test_web_numbers.py: that list is answered with what Postgres holds."""
 
 
 async def test_every_address_with_a_cursor_is_walked_here() -> None:
     paths = {one.path.format(tenant="t1", campaign="c1") for one in READ_API if CURSOR in one.parameters}
-    assert paths == LISTS.keys(), "a new list needs a walk of its own"
+    assert paths == LISTS.keys() | WALKED_OVER_POSTGRES, "a new list needs a walk of its own"
 
 
 @pytest.mark.parametrize("path", LISTS)

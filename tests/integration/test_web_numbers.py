@@ -139,3 +139,19 @@ async def test_while_postgres_is_away_there_is_no_pace_and_the_answer_is_a_503()
             await NumberLooks(api.served, time.monotonic, time.time).look()
         response, body = await api.ask(PATH)
     assert (response.status, json.loads(body)["error"]["code"]) == (503, "postgres_away")
+
+
+async def test_a_walk_sees_each_of_10_000_numbers_once_while_others_come(database: str) -> None:
+    known = {f"n{number * 7_919 % 99_991}": Number("t1") for number in range(10_000)}
+    async with running(database) as here:
+        await here.counted(*sends(1, here.now_s))
+        seen, cursor = list[str](), ""
+        for added in range(100):
+            here.api.served.numbers = numbers_of({**known, f"m{added}": Number("t1")})
+            answer = json.loads((await here.api.ask(f"{PATH}?limit=1000{cursor}"))[1])
+            seen += [one["number"] for one in answer["numbers"]]
+            if answer["next_cursor"] is None:
+                break
+            cursor = f"&cursor={answer['next_cursor']}"
+    assert len(seen) == len(set(seen))
+    assert known.keys() <= set(seen)
