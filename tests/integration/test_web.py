@@ -139,3 +139,10 @@ async def test_a_page_keeps_its_own_policy_when_nothing_has_changed(api: Api) ->
     assert (again.status, body) == (304, b"")
     assert again.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.asyncio
+async def test_a_page_of_what_is_no_id_is_a_bad_request(api: Api) -> None:
+    response, _ = await api.ask(f"/c/{'0' * 200}")
+
+    assert response.status == 400

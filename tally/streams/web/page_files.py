@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tally.streams.web.endpoints import Endpoint
 from tally.streams.web.packing import takes_gzip
+from tally.streams.web.parameters import read_id
 from tally.streams.web.responses import tagged, unchanged
 
 PAGE = "page.html"
@@ -92,8 +93,10 @@ FILES = web.AppKey("files", Mapping[str, File])
 class PageView(View):
     """A page."""
 
-    async def get(self, request: web.Request, **_: str) -> web.StreamResponse:
-        """Answer with the page of the path's first part."""
+    async def get(self, request: web.Request, **ids: str) -> web.StreamResponse:
+        """Answer with the page of the path's first part; 400 where the rest of it is no id."""
+        for name, text in ids.items():
+            read_id(name, text)
         return _answer(request, f"/{request.path.split('/')[1]}")
 
 
