@@ -10,6 +10,7 @@ import orjson
 from yarl import URL
 
 from tally.agents.lag.tracker import LagTracker, Moment
+from tally.agents.view.freshness import Freshness
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
 from tally.streams.dev.free_port import free_port
@@ -117,10 +118,9 @@ class Api:
         put_progress(self.view, 0, 10 + transaction, seq=transaction)
 
     def queries(self, generation: int = 3) -> Queries:
+        freshness = Freshness(self.view, self.lag, generation, time.monotonic, 60)
         postgres = MomentReader(self._database, generation)
-        return Queries(
-            self.view, self.lag, generation, time.monotonic, 60, lambda: self.now_ms, postgres=postgres
-        )
+        return Queries(self.view, freshness, time.monotonic, lambda: self.now_ms, postgres)
 
     async def ask(
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None

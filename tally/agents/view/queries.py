@@ -4,7 +4,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from hashlib import blake2b
 from itertools import islice, takewhile
 from typing import NamedTuple, TypeVar
 
@@ -13,7 +12,6 @@ from msgspec import Struct, structs
 
 from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
-from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.answer import (
     Json,
     OfTemplate,
@@ -27,7 +25,7 @@ from tally.agents.view.answer import (
     template_answers,
 )
 from tally.agents.view.campaign import Campaign, Look, Slots, SlotsByTemplate
-from tally.agents.view.frames import Vector
+from tally.agents.view.freshness import Freshness
 from tally.agents.view.kept_answers import AnswerKey, KeptAnswers
 from tally.agents.view.model import View
 from tally.agents.view.number_pace import NumberPaces
@@ -36,14 +34,7 @@ from tally.agents.view.operators import show
 from tally.agents.view.pace import LONG_SECONDS, SHORT_SECONDS, Paces, progress_of
 from tally.agents.view.packed_rows import decode_packed
 from tally.agents.view.queues import QueuesPage, queue_answers
-from tally.agents.view.receipt import (
-    Basis,
-    Openings,
-    Receipt,
-    Written,
-    write_receipt,
-    written_receipt,
-)
+from tally.agents.view.receipt import Receipt
 from tally.agents.view.recent import Rank
 from tally.schemas.bounds import OPERATORS_SHOWN, QUEUES_SHOWN, TEMPLATES_SHOWN
 from tally.schemas.counters import channels_named, numbers_of
@@ -56,12 +47,9 @@ from tally.tables.postgres.moment import Held, MomentReader, Query, Records
 
 T = TypeVar("T")
 
-TAG_BYTES = 12
 WATCHED = 2_000
 """Campaigns whose last look is kept: their entry in a list then needs only the rows that have changed."""
 
-WRITTEN_LAG_MS = 3_000
-"""How much later than the view Postgres may be and be called live: it is written once a second."""
 YIELDS_BETWEEN = 1
 """Rounds of the event loop between two pieces: reads have the same priority as counting."""
 LONG_ROWS = 5_000
@@ -100,64 +88,30 @@ class TemplatesPage(Struct, frozen=True):
     following: Template | None
 
 
-class PartitionStatus(Struct, frozen=True):
-    """How far a partition is counted."""
-
-    partition: int
-    counted: int
-    """Facts that are in the numbers."""
-    behind: int | None
-    """Facts that wait to be counted; None where the brokers have not said yet."""
-    waiting_messages: int
-    """Messages of which a status was seen, but no send result yet."""
-    contested_messages: int
-    """Messages that several tenants claim."""
-
-
 class Queries:
     """Answers from the memory view; a receipt and what is read before the next await are of one moment."""
 
     def __init__(
         self,
         view: View,
-        lag: LagTracker,
-        generation: int,
+        freshness: Freshness,
         monotonic: Callable[[], float],
-        live_lag_seconds: float = 2.0,
         now_ms: Callable[[], int] = unix_ms,
-        openings: Callable[[], Openings] = dict,
         postgres: MomentReader | None = None,
     ) -> None:
-        self._postgres = postgres
+        self.view = view
+        self.freshness = freshness
         self.numbers: Numbers = NO_NUMBERS
         """What is said of business numbers; replaced when it changes."""
         self.number_paces = NumberPaces()
-        self.view = view
-        self._lag = lag
-        self._generation = generation
         self._monotonic = monotonic
-        self._live_lag_ms = round(live_lag_seconds * 1000)
         self._now_ms = now_ms
-        self._openings = openings
+        self._postgres = postgres
         self._gate = ComputeGate(YIELDS_BETWEEN)
         self._answers = KeptAnswers()
         self._paces = Paces()
         self._watched: OrderedDict[tuple[str, str], Campaign] = OrderedDict()
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
-
-    def receipt(self, tenant: str, campaign: str | None = None) -> Receipt:
-        """Return the present receipt of a campaign; with None, of a whole tenant."""
-        lack = self.view.lacks.of(tenant, campaign)
-        basis = Basis(self._as_of(), self._monotonic(), self._generation, self._live_lag_ms, self._openings())
-        return write_receipt(self.view, basis, lack)
-
-    def held(self) -> Vector:
-        """Return how far all that is here was read."""
-        return Vector(self._generation, self.view.whole_seqs())
-
-    def reached(self) -> Vector:
-        """Return how far any of what is here was read."""
-        return Vector(self._generation, self.view.reached_seqs())
 
     async def stored(
         self, tenant: str, campaign: str, queries: Callable[[Receipt], Sequence[Query]]
@@ -171,53 +125,11 @@ class Queries:
         receipts: list[Receipt] = []
 
         def at(held: Held) -> Sequence[Query]:
-            receipts.append(self.written_receipt(held, tenant, campaign or None))
+            receipts.append(self.freshness.written_receipt(held, tenant, campaign or None))
             return queries(receipts[0])
 
         found = await self._postgres.read(tenant, campaign, at)
         return receipts[0], found
-
-    def written_receipt(self, held: Held, tenant: str, campaign: str | None) -> Receipt:
-        """Return the receipt of what Postgres held; it is a second or two behind the view."""
-        # A partition in which nothing was ever counted is not in Postgres.
-        progress = {partition: held.progress.get(partition, 0) for partition in range(self.view.partitions)}
-        as_of = self._lag.as_of_written(progress) if held.is_whole else None
-        whole = [
-            partition
-            for partition in progress
-            if partition in held.progress or not self.view.next_offset(partition)
-        ]
-        written = Written(len(whole) if held.is_whole else 0, self.view.partitions, progress, held.withheld)
-        lack = self.view.lacks.of(tenant, campaign)
-        basis = Basis(as_of, self._monotonic(), self._generation, self._live_lag_ms + WRITTEN_LAG_MS)
-        return written_receipt(written, basis, lack)
-
-    def records_behind(self) -> dict[str, int]:
-        """Return how many records of each raw topic wait to be read, and facts to be counted."""
-        return self._lag.lag_records(self._next_offsets())
-
-    def partitions(self) -> list[PartitionStatus]:
-        """Return how far each partition is counted, and what waits in it."""
-        behind = self._lag.facts_behind(self._next_offsets())
-        found = []
-        for partition in range(self.view.partitions):
-            last = self.view.progress(partition)
-            waiting, contested = (0, 0) if last is None else (last.waiting, last.contested)
-            counted = self.view.next_offset(partition)
-            found.append(PartitionStatus(partition, counted, behind.get(partition), waiting, contested))
-        return found
-
-    def lag_seconds(self) -> float | None:
-        """Return the age of the latest moment that is known to be counted; None before the first."""
-        as_of = self._as_of()
-        return None if as_of is None else max(0.0, self._monotonic() - as_of.monotonic_s)
-
-    def _as_of(self) -> Moment | None:
-        return self._lag.as_of(self._next_offsets())
-
-    def _next_offsets(self) -> dict[int, int]:
-        view = self.view
-        return {partition: view.next_offset(partition) for partition in range(view.partitions)}
 
     def campaign(self, tenant: str, campaign: str) -> Campaign | None:
         """Return a campaign that counts something, or None."""
@@ -381,14 +293,6 @@ class Queries:
     def _chosen(self, tenant: str, ids: Iterable[str], after: Rank | None) -> list[Campaign]:
         found = [campaign for name in ids if (campaign := self.view.find(tenant, name))]
         return sorted((c for c in found if after is None or _place(c) > after), key=_place)
-
-
-def entity_tag(receipt: Receipt, versions: Iterable[bytes], *more: object) -> str:
-    """Return the ETag of an answer: equal in all workers whose rows, generation, state and lack are equal."""
-    digest = blake2b(repr((receipt.generation, receipt.state, receipt.lack, more)).encode())
-    for version in versions:
-        digest.update(version)
-    return digest.hexdigest()[: 2 * TAG_BYTES]
 
 
 def _answer(campaign: Campaign) -> Steps[tuple[bytes, bytes]]:

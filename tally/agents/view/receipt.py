@@ -1,6 +1,7 @@
 """Receipts: the moment that an answer describes, and what is missing from it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from typing import Literal
 
 from msgspec import Struct
@@ -8,7 +9,8 @@ from msgspec import Struct
 from tally.agents.lag.tracker import Moment
 from tally.agents.view.answer import Json, rfc_3339
 from tally.agents.view.lacks import NOTHING, Lack
-from tally.agents.view.model import View
+
+TAG_BYTES = 12
 
 State = Literal["live", "catching_up", "incomplete", "incomplete_acknowledged"]
 
@@ -84,52 +86,35 @@ class Basis(Struct, frozen=True):
     opening: Openings = {}
 
 
-def write_receipt(view: View, basis: Basis, lack: Lack) -> Receipt:
-    """Return the receipt for numbers of a view from which `lack` is missing."""
-    as_of = basis.as_of
-    lag_ms = None if as_of is None else max(0, round((basis.now_s - as_of.monotonic_s) * 1000))
-    whole = view.ready_partitions == view.partitions
-    is_late = not whole or lag_ms is None or lag_ms > basis.live_lag_ms
-    return Receipt(
-        as_of_ms=None if as_of is None else as_of.unix_ms,
-        lag_ms=lag_ms,
-        state="catching_up" if is_late else _state(lack),
-        generation=basis.generation,
-        ready=view.ready_partitions,
-        partitions=view.partitions,
-        progress=tuple(view.next_offset(partition) for partition in range(view.partitions)),
-        lack=lack,
-        opening=basis.opening,
-    )
-
-
-class Written(Struct, frozen=True):
-    """What Postgres holds."""
+class Extent(Struct, frozen=True):
+    """How far numbers are counted where they are read from: in the view, or in Postgres."""
 
     ready: int
-    """The number of partitions of which it holds one moment."""
+    """The number of partitions that are whole there."""
     partitions: int
-    progress: Mapping[int, int]
-    withheld: int
-    """How much it has refused of what was asked for."""
+    progress: tuple[int, ...]
+    """The next facts offset of each partition."""
+    withheld: int = 0
+    """How much Postgres has refused of what was asked for."""
 
 
-def written_receipt(written: Written, basis: Basis, lack: Lack) -> Receipt:
-    """Return the receipt for numbers that were read from Postgres. Pure."""
+def write_receipt(extent: Extent, basis: Basis, lack: Lack) -> Receipt:
+    """Return the receipt for numbers from which `lack` is missing."""
     as_of = basis.as_of
     lag_ms = None if as_of is None else max(0, round((basis.now_s - as_of.monotonic_s) * 1000))
-    is_late = written.ready < written.partitions or lag_ms is None or lag_ms > basis.live_lag_ms
-    state = "incomplete" if written.withheld else _state(lack)
+    is_late = extent.ready < extent.partitions or lag_ms is None or lag_ms > basis.live_lag_ms
+    state = "incomplete" if extent.withheld else _state(lack)
     return Receipt(
         as_of_ms=None if as_of is None else as_of.unix_ms,
         lag_ms=lag_ms,
         state="catching_up" if is_late else state,
         generation=basis.generation,
-        ready=written.ready,
-        partitions=written.partitions,
-        progress=tuple(written.progress.get(partition, 0) for partition in range(written.partitions)),
+        ready=extent.ready,
+        partitions=extent.partitions,
+        progress=extent.progress,
         lack=lack,
-        withheld=written.withheld,
+        opening=basis.opening,
+        withheld=extent.withheld,
     )
 
 
@@ -138,3 +123,11 @@ def _state(lack: Lack) -> State:
     if lack.incomplete:
         return "incomplete"
     return "incomplete_acknowledged" if lack.acknowledged else "live"
+
+
+def entity_tag(receipt: Receipt, versions: Iterable[bytes], *more: object) -> str:
+    """Return the ETag of an answer: equal in all workers whose rows, generation, state and lack are equal."""
+    digest = blake2b(repr((receipt.generation, receipt.state, receipt.lack, more)).encode())
+    for version in versions:
+        digest.update(version)
+    return digest.hexdigest()[: 2 * TAG_BYTES]

@@ -5,7 +5,7 @@ from aiohttp import web
 from faust.web import View
 from msgspec import UNSET, Struct, UnsetType
 
-from tally.agents.view.queries import entity_tag
+from tally.agents.view.receipt import entity_tag
 from tally.streams.web.answers import Described, OtherTemplates, ReceiptShown, TemplateShown, Time
 from tally.streams.web.campaign_list import PARAMETERS, read_list_query
 from tally.streams.web.counted import counted
@@ -64,7 +64,7 @@ class CampaignsView(View):
         queries = request.app[QUERIES]
         tenant = read_id("tenant", tenant)
         query = read_list_query({name: request.query.getall(name) for name in request.query})
-        receipt = queries.receipt(tenant)
+        receipt = queries.freshness.receipt(tenant)
         page = queries.page(tenant, query.after, query.since_ms, query.ids, query.limit)
         found, following = await queries.in_pieces(page)
         cursor = of_campaign(following)

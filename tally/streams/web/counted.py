@@ -29,7 +29,7 @@ def counted(request: web.Request, tenant: str, campaign: str) -> Counted:
     """
     queries = request.app[QUERIES]
     tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
-    receipt = queries.receipt(tenant, campaign)
+    receipt = queries.freshness.receipt(tenant, campaign)
     found = queries.campaign(tenant, campaign)
     if found is None:
         raise NotCounted(receipt.answer())

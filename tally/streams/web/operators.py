@@ -8,7 +8,7 @@ from faust.web import View
 from msgspec import UNSET, Struct, UnsetType
 
 from tally.agents.view.operators import STATES, State
-from tally.agents.view.queries import entity_tag
+from tally.agents.view.receipt import entity_tag
 from tally.agents.view.queues import waiting_answer
 from tally.schemas.bounds import OPERATORS_SHOWN, QUEUES_SHOWN
 from tally.schemas.keys import Template
@@ -104,7 +104,7 @@ class OperatorsView(View):
         queries = request.app[QUERIES]
         tenant = read_id("tenant", tenant)
         query = read_operators_query({name: request.query.getall(name) for name in request.query})
-        receipt = queries.receipt(tenant)
+        receipt = queries.freshness.receipt(tenant)
         page = await queries.in_pieces(
             queries.operators(tenant, query.pbxs, query.states, query.after, query.limit)
         )

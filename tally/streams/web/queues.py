@@ -88,7 +88,7 @@ class QueuesView(View):
         query = {name: request.query.getall(name) for name in request.query}
         cursor, limit = single(query, "cursor"), single(query, "limit")
         after = None if cursor is None else read_name(cursor)
-        receipt = queries.receipt(tenant)
+        receipt = queries.freshness.receipt(tenant)
         page = await queries.in_pieces(
             queries.queues(tenant, read_thresholds(query), after, int(limit or QUEUES_SHOWN.most))
         )

@@ -100,13 +100,13 @@ class ReportsView(View):
         """Answer with reports and their age, partitions, and a receipt."""
         tenant = read_id("tenant", tenant)
         queries, reports, now_ms = request.app[QUERIES], request.app[REPORTS], unix_ms()
-        receipt = queries.receipt(tenant)
+        receipt = queries.freshness.receipt(tenant)
         return json_response(
             {
                 "tenant": tenant,
                 "asked_at": rfc_3339(now_ms),
-                "partitions": to_builtins(queries.partitions()),
-                "behind": queries.records_behind(),
+                "partitions": to_builtins(queries.freshness.partitions()),
+                "behind": queries.freshness.records_behind(),
                 **reported(reports.present(now_ms), now_ms, of_all=request[OPENS_ALL]),
                 "receipt": receipt.answer(),
             }

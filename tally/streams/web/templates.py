@@ -4,7 +4,7 @@ from aiohttp import web
 from faust.web import View
 from msgspec import Struct
 
-from tally.agents.view.queries import entity_tag
+from tally.agents.view.receipt import entity_tag
 from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.streams.web.answers import ReceiptShown, TemplateShown
 from tally.streams.web.counted import counted

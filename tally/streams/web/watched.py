@@ -41,8 +41,8 @@ class Watched(Struct, frozen=True):
 async def contents_of(queries: Queries, watched: Watched) -> Contents:
     """Return all that is watched, as it is now."""
     entries, more, progress = Entries(), dict[Part, bool](), None
-    receipt = queries.receipt(watched.tenant, watched.of_campaign)
-    held = queries.held()
+    receipt = queries.freshness.receipt(watched.tenant, watched.of_campaign)
+    held = queries.freshness.held()
     is_whole = queries.view.ready_partitions == queries.view.partitions
     if watched.campaign is not None:
         found, progress = await _campaign(queries, watched.tenant, watched.campaign)
@@ -57,7 +57,7 @@ async def contents_of(queries: Queries, watched: Watched) -> Contents:
         page = await queries.in_pieces(queries.queues(watched.tenant, watched.queues))
         entries |= _queues(page.shown)
         more["queues"] = page.following is not None
-    return Contents(entries, held, queries.reached(), is_whole, receipt.answer(), more, progress)
+    return Contents(entries, held, queries.freshness.reached(), is_whole, receipt.answer(), more, progress)
 
 
 async def _campaign(queries: Queries, tenant: str, campaign: str) -> tuple[Entries, Json | None]:

@@ -21,6 +21,7 @@ from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.route.loop import Route
 from tally.agents.view.failing import FailingCampaigns
+from tally.agents.view.freshness import Freshness
 from tally.agents.view.loop import ViewLoop, changelog_consumer
 from tally.agents.view.model import View
 from tally.agents.view.number_looks import NumberLooks
@@ -197,16 +198,12 @@ class Process:
         )
         self._closing.push_async_callback(database.close)
         self._services["lag"] = self._lag_loop(view, lag).run
-        queries = Queries(
-            view,
-            lag,
-            settings.generation,
-            time.monotonic,
-            settings.live_lag_seconds,
-            openings=self._openings,
-            postgres=MomentReader(database, settings.generation),
+        freshness = Freshness(
+            view, lag, settings.generation, time.monotonic, settings.live_lag_seconds, self._openings
         )
-        follow_view(self._metrics, view, queries.lag_seconds)
+        postgres = MomentReader(database, settings.generation)
+        queries = Queries(view, freshness, time.monotonic, postgres=postgres)
+        follow_view(self._metrics, view, freshness.lag_seconds)
         failing = FailingCampaigns(queries, unix_ms)
         self._services["failing campaigns"] = failing.run
         self._metrics.follow("tally_campaigns_failing", lambda: float(len(failing)))
@@ -286,7 +283,8 @@ class Process:
             state = health.Readiness(self._partitions, self._partitions, opening, 0.0, joining, left_s)
         else:
             ready = queries.view.ready_partitions
-            state = health.Readiness(ready, self._partitions, opening, queries.lag_seconds(), joining, left_s)
+            lag_s = queries.freshness.lag_seconds()
+            state = health.Readiness(ready, self._partitions, opening, lag_s, joining, left_s)
         return health.ready(state, self._settings.live_lag_seconds)
 
     def _joining(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import pytest
 from tally.agents.lag.tracker import LagTracker
 from tally.agents.view.answer import failing
 from tally.agents.view.failing import ACTIVE_MS, FailingCampaigns
+from tally.agents.view.freshness import Freshness
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
 from tally.schemas.grains import RowKey
@@ -24,7 +25,8 @@ def test_what_is_queued_hides_no_failure_and_what_fails_after_the_send_counts_on
 @pytest.mark.asyncio
 async def test_it_counts_campaigns_of_today_that_surely_fail_too_much_over_all_templates() -> None:
     view = View(2)
-    counted = FailingCampaigns(Queries(view, LagTracker(), 1, lambda: 0.0), lambda: NOW_MS)
+    queries = Queries(view, Freshness(view, LagTracker(), 1, lambda: 0.0), lambda: 0.0)
+    counted = FailingCampaigns(queries, lambda: NOW_MS)
     today = (NOW_MS - 1000, NOW_MS)
 
     async def now(campaign: str, counts: dict[str, int], span: tuple[int, int] = today) -> int:

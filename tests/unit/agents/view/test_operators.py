@@ -1,6 +1,7 @@
 """Operators are shown as the PBX last described them, by the clock, and to their own tenants only."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally.agents.clock import unix_ms
 from tally.agents.lag.tracker import LagTracker
 from tally.agents.view.answer import rfc_3339
+from tally.agents.view.freshness import Freshness
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator
 from tally.agents.view.operators import operator_answer, state_of
@@ -50,8 +53,8 @@ def counts_of(queue: str, paused: str | None = None, **numbers: int) -> dict[str
     return described
 
 
-def queries_of(view: View) -> Queries:
-    return Queries(view, LagTracker(), 1, lambda: 0.0, now_ms=lambda: NOW_MS)
+def queries_of(view: View, now_ms: Callable[[], int] = lambda: NOW_MS) -> Queries:
+    return Queries(view, Freshness(view, LagTracker(), 1, lambda: 0.0), lambda: 0.0, now_ms)
 
 
 def ask(view: View, tenant: str = "t1") -> list[Any]:
@@ -274,7 +277,7 @@ def test_pbx_and_state_choose_operators() -> None:
 
 def test_a_kept_entry_is_made_anew_when_its_row_changes_or_its_wrap_up_ends_even_if_clocks_go_back() -> None:
     view, now_ms = View(1), [NOW_MS]
-    queries = Queries(view, LagTracker(), 1, lambda: 0.0, now_ms=lambda: now_ms[0])
+    queries = queries_of(view, lambda: now_ms[0])
 
     def state() -> tuple[str, str]:
         (operator,) = orjson.loads(at_once(queries.operators("t1")).entries)
@@ -296,7 +299,7 @@ def test_five_hundred_operators_are_read_in_less_than_20_ms() -> None:
         queues = [counts_of(f"queue-{q}", status=1, since_ms=NOW_MS - n, wrapup_s=15) for q in range(3)]
         described = {name: value for queue in queues for name, value in queue.items()}
         put_operator(view, "t1", f"PJSIP/{n}", {"connects": 1, "memberships.name=Ann": 1} | described)
-    queries = Queries(view, LagTracker(), 1, time.monotonic)
+    queries = queries_of(view, unix_ms)
 
     def seconds() -> float:
         began_s = time.perf_counter()
