@@ -39,6 +39,21 @@ _DIGESTS = 1 << 8 * VERSION_BYTES
 _NO_SPAN = (1 << 62, -1)
 
 
+class CampaignShown(NamedTuple):
+    """A campaign's entry in an answer, and the version of the rows that it shows."""
+
+    version: bytes
+    entry: bytes
+
+
+class QueueCounts(NamedTuple):
+    """What a campaign's rows count of queues, and their version."""
+
+    version: bytes
+    counts: Mapping[str, Mapping[str, int]]
+    """The entries of the counters `queues` and `queue_waits`."""
+
+
 class Look(Struct, frozen=True):
     """Digest and totals of the rows of one moment."""
 
@@ -81,10 +96,10 @@ class Campaign:
         self.filled = 0
         """How many rows count anything; a row that has lost all its counts is kept, and shows nothing."""
         self.first_ms = self.last_ms = 0
-        self.summary: tuple[bytes, bytes] | None = None
-        """Version and entry in a list of campaigns, cached here by `Queries`."""
-        self.queues: tuple[bytes, Mapping[str, Mapping[str, int]]] | None = None
-        """Version and what is counted of queues, cached here too."""
+        self.summary: CampaignShown | None = None
+        """Its entry in a list of campaigns, cached here by `campaign_answers.summary`."""
+        self.queues: QueueCounts | None = None
+        """What it counts of queues, cached here by `queues.queue_counts`."""
         self._watched: _Watched | None = None
         self._has_narrowed = False
         """Whether the span of a row has become shorter since `narrowing` last ran."""

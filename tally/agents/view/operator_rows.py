@@ -37,7 +37,7 @@ class Operator(Struct):
     legs_ringing: int = 0
     """Legs to which a queue offers a customer at this moment."""
     shown: Shown | None = None
-    """Its entry in an answer, cached here by `Queries`."""
+    """Its entry in an answer, cached here by `operators_page`."""
 
 
 class OperatorRows:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from tally.agents.view.answer import Json, rfc_3339
+from tally.agents.view.answer import Json, rfc_3339, shaped
+from tally.agents.view.campaign import Campaign, QueueCounts
 from tally.agents.view.waiting import QueueNow
 from tally.schemas.bounds import QUEUES_SHOWN
 from tally.tables.pieces import Steps
@@ -12,6 +13,7 @@ from tally.tables.pieces import Steps
 WHATS = ("joins", "connects", "abandoned", "timeouts", "ring_no_answer", "wait_ms", "talk_ms", "hold_ms")
 """What a queue counts, as the keys of the counter `queues` call it."""
 ENDS = ("connects", "abandoned", "timeouts")
+COUNTERS_OF_QUEUES = ("queues", "queue_waits")
 
 
 def waiting_answer(queues: Iterable[QueueNow]) -> list[Json]:
@@ -29,6 +31,16 @@ class QueuesPage(Struct, frozen=True):
     following: str | None
 
 
+class QueuesQuery(Struct, frozen=True):
+    """Which queues are asked for."""
+
+    thresholds: Sequence[int]
+    """Of service levels, in seconds."""
+    after: str | None = None
+    """The queue after which the page begins."""
+    limit: int = QUEUES_SHOWN.most
+
+
 class _Queue(Struct):
     """What is known of one queue."""
 
@@ -38,42 +50,41 @@ class _Queue(Struct):
     now: list[QueueNow]
 
 
-def queue_answers(
-    counts: Mapping[str, int],
-    waits: Mapping[str, int],
-    now: Sequence[QueueNow],
-    thresholds: Sequence[int],
-    now_ms: int,
-    after: str | None = None,
-    limit: int = QUEUES_SHOWN.most,
-) -> Steps[QueuesPage]:
-    """Return a page of a tenant's queues, by name, of those behind `after`.
+def queue_counts(campaign: Campaign) -> Steps[Mapping[str, Mapping[str, int]]]:
+    """Return what a campaign counts of queues: the entries of the counters `queues` and `queue_waits`."""
+    look = yield from campaign.looking(with_totals=True)
+    if campaign.queues is None or campaign.queues.version != look.version:
+        campaign.queues = QueueCounts(look.version, shaped(look.totals.counts, COUNTERS_OF_QUEUES))
+    return campaign.queues.counts
 
-    `counts` are the entries of the counter `queues` and `waits` those of `queue_waits`, of all campaigns: the
-    name of a queue may have a slash. `thresholds` are in seconds.
-    """
+
+def queues_page(
+    counts: Mapping[str, Mapping[str, int]], now: Sequence[QueueNow], query: QueuesQuery, now_ms: int
+) -> Steps[QueuesPage]:
+    """Return a page of a tenant's queues by name, from what all its campaigns count, and who waits now."""
     queues: dict[str, _Queue] = {}
 
     def queue(name: str) -> _Queue:
         return queues.setdefault(name, _Queue({}, {}, []))
 
-    for key, number in counts.items():
+    # The name of a queue may have a slash.
+    for key, number in counts["queues"].items():
         name, _, what = key.rpartition("/")
         queue(name).numbers[what] = number
         yield
-    for key, number in waits.items():
+    for key, number in counts["queue_waits"].items():
         name, _, seconds = key.rpartition("/")
         queue(name).waited[int(seconds)] = number
         yield
     for one in now:
         queue(one.queue).now.append(one)
-    names = sorted(name for name in queues if after is None or name > after)
-    page = names[:limit]
+    names = sorted(name for name in queues if query.after is None or name > query.after)
+    page = names[: query.limit]
     shown = []
     for name in page:
-        shown.append(_answer(name, queues[name], thresholds, now_ms))
+        shown.append(_answer(name, queues[name], query.thresholds, now_ms))
         yield
-    return QueuesPage(shown, page[-1] if len(names) > limit else None)
+    return QueuesPage(shown, page[-1] if len(names) > query.limit else None)
 
 
 def _answer(name: str, queue: _Queue, thresholds: Sequence[int], now_ms: int) -> Json:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from tally.agents.view.recent import Rank
+from tally.agents.view.campaigns_page import CampaignsQuery
 from tally.schemas.bounds import CAMPAIGNS_SHOWN
 from tally.schemas.errors import BadEvent
 from tally.schemas.fields import MAX_MS, unix_ms
@@ -39,19 +39,10 @@ PARAMETERS = (
 )
 
 
-class ListQuery(Struct, frozen=True):
-    """The parameters of a request for a list of campaigns."""
-
-    after: Rank | None = None
-    limit: int = DEFAULT_LIMIT
-    since_ms: int = 0
-    ids: frozenset[str] = frozenset()
-
-
-def read_list_query(query: Query) -> ListQuery:
+def read_list_query(query: Query) -> CampaignsQuery:
     """Return the parameters of a list that were checked by their types. Raises BadParameter."""
     cursor, limit, since = (single(query, name) for name in ("cursor", "limit", "since"))
-    return ListQuery(
+    return CampaignsQuery(
         after=read_campaign(cursor) if cursor is not None else None,
         limit=int(limit or DEFAULT_LIMIT),
         since_ms=_since(since) if since is not None else 0,

@@ -8,10 +8,10 @@ from faust.web import View
 from msgspec import UNSET, Struct, UnsetType
 
 from tally.agents.view.operators import STATES, State
-from tally.agents.view.receipt import entity_tag
+from tally.agents.view.operators_page import OperatorsQuery
 from tally.agents.view.queues import waiting_answer
+from tally.agents.view.receipt import entity_tag
 from tally.schemas.bounds import OPERATORS_SHOWN, QUEUES_SHOWN
-from tally.schemas.keys import Template
 from tally.streams.web.answers import Count, ReceiptShown, Time
 from tally.streams.web.cursors import of_pair, read_pair
 from tally.streams.web.endpoints import QUERIES, Endpoint
@@ -33,16 +33,6 @@ PARAMETERS = (
     CURSOR,
     limit_parameter(OPERATORS_SHOWN.most, OPERATORS_SHOWN.most),
 )
-
-
-class OperatorsQuery(Struct, frozen=True):
-    """Which operators a request asks for; an empty set means all."""
-
-    pbxs: frozenset[str]
-    states: frozenset[str]
-    after: Template | None = None
-    """The operator after which the page begins."""
-    limit: int = OPERATORS_SHOWN.most
 
 
 class Membership(Struct, frozen=True):
@@ -105,9 +95,7 @@ class OperatorsView(View):
         tenant = read_id("tenant", tenant)
         query = read_operators_query({name: request.query.getall(name) for name in request.query})
         receipt = queries.freshness.receipt(tenant)
-        page = await queries.in_pieces(
-            queries.operators(tenant, query.pbxs, query.states, query.after, query.limit)
-        )
+        page = await queries.operators(tenant, query)
         following = of_pair(page.following)
         waiting = waiting_answer(queries.view.waiting.of(tenant))
         shown, more = waiting[: QUEUES_SHOWN.most], waiting[QUEUES_SHOWN.most :]

@@ -6,6 +6,7 @@ from aiohttp import web
 from faust.web import View
 from msgspec import Meta, Struct
 
+from tally.agents.view.queues import QueuesQuery
 from tally.schemas.bounds import QUEUES_SHOWN
 from tally.streams.web.answers import Count, ReceiptShown, Time
 from tally.streams.web.cursors import of_name, read_name
@@ -88,10 +89,9 @@ class QueuesView(View):
         query = {name: request.query.getall(name) for name in request.query}
         cursor, limit = single(query, "cursor"), single(query, "limit")
         after = None if cursor is None else read_name(cursor)
+        asked = QueuesQuery(read_thresholds(query), after, int(limit or QUEUES_SHOWN.most))
         receipt = queries.freshness.receipt(tenant)
-        page = await queries.in_pieces(
-            queries.queues(tenant, read_thresholds(query), after, int(limit or QUEUES_SHOWN.most))
-        )
+        page = await queries.queues(tenant, asked)
         return json_response(
             {
                 "tenant": tenant,

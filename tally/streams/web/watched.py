@@ -4,9 +4,11 @@ import orjson
 from msgspec import Struct
 
 from tally.agents.view.answer import Json
+from tally.agents.view.campaigns_page import CampaignsQuery
 from tally.agents.view.frames import Contents, Entry, Key, Part
-from tally.agents.view.queries import NONE, Queries
-from tally.schemas.bounds import CAMPAIGNS_SHOWN
+from tally.agents.view.operators_page import OperatorsQuery
+from tally.agents.view.queries import Queries
+from tally.agents.view.queues import QueuesQuery
 
 Entries = dict[Key, Entry]
 
@@ -54,7 +56,7 @@ async def contents_of(queries: Queries, watched: Watched) -> Contents:
         found, more["operators"] = await _operators(queries, watched.tenant)
         entries |= found
     if watched.queues:
-        page = await queries.in_pieces(queries.queues(watched.tenant, watched.queues))
+        page = await queries.queues(watched.tenant, QueuesQuery(watched.queues))
         entries |= _queues(page.shown)
         more["queues"] = page.following is not None
     return Contents(entries, held, queries.freshness.reached(), is_whole, receipt.answer(), more, progress)
@@ -73,7 +75,7 @@ async def _campaign(queries: Queries, tenant: str, campaign: str) -> tuple[Entri
 
 
 async def _campaigns(queries: Queries, tenant: str) -> tuple[Entries, bool]:
-    campaigns, following = await queries.in_pieces(queries.page(tenant, None, 0, NONE, CAMPAIGNS_SHOWN.most))
+    campaigns, following = await queries.campaigns(tenant, CampaignsQuery())
     shown = await queries.summaries(campaigns)
     entries = {
         Key("campaigns", (campaign.campaign,)): Entry(summary.version, summary.entry)
@@ -83,7 +85,7 @@ async def _campaigns(queries: Queries, tenant: str) -> tuple[Entries, bool]:
 
 
 async def _operators(queries: Queries, tenant: str) -> tuple[Entries, bool]:
-    page = await queries.in_pieces(queries.operators(tenant))
+    page = await queries.operators(tenant, OperatorsQuery())
     # The version is the entry, not that of its rows: a wrap-up ends by the clock, without a change of a row.
     entries = {
         Key("operators", (name.name, name.language)): Entry(entry, entry) for name, entry in page.shown

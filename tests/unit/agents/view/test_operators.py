@@ -1,7 +1,6 @@
 """Operators are shown as the PBX last described them, by the clock, and to their own tenants only."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -10,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally.agents.clock import unix_ms
-from tally.agents.lag.tracker import LagTracker
 from tally.agents.view.answer import rfc_3339
-from tally.agents.view.freshness import Freshness
 from tally.agents.view.model import View
 from tally.agents.view.operator_rows import Operator
 from tally.agents.view.operators import operator_answer, state_of
-from tally.agents.view.queries import OperatorsPage, Queries
+from tally.agents.view.operators_page import OperatorsPage, OperatorsQuery, operators_page
 from tally.schemas.call_facts import MemberSeen
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template, join_parts
@@ -28,6 +25,7 @@ from tests.support.view_rows import put, put_operator
 
 NOW_S = 1_795_350_900
 NOW_MS = NOW_S * 1000
+EVERYBODY = OperatorsQuery()
 SOME_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 QUEUES = SOME_TEXT.filter(bool)
 MEMBERSHIPS = st.builds(
@@ -53,12 +51,14 @@ def counts_of(queue: str, paused: str | None = None, **numbers: int) -> dict[str
     return described
 
 
-def queries_of(view: View, now_ms: Callable[[], int] = lambda: NOW_MS) -> Queries:
-    return Queries(view, Freshness(view, LagTracker(), 1, lambda: 0.0), lambda: 0.0, now_ms)
+def page_of(
+    view: View, query: OperatorsQuery = EVERYBODY, tenant: str = "t1", now_ms: int = NOW_MS
+) -> OperatorsPage:
+    return at_once(operators_page(view.operators, tenant, query, now_ms))
 
 
 def ask(view: View, tenant: str = "t1") -> list[Any]:
-    return list(orjson.loads(at_once(queries_of(view).operators(tenant)).entries))
+    return list(orjson.loads(page_of(view, tenant=tenant).entries))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_an_operator_of_whom_nothing_is_counted_any_more_is_not_shown() -> None:
     assert [one["operator"] for one in ask(view)] == ["B"]
     view.apply(0, RowKey("t1", "", Template("pbx01", "B")).encode(), None)
     assert ask(view) == []
-    assert at_once(queries_of(view).operators("t1")) == OperatorsPage([], None)
+    assert page_of(view) == OperatorsPage([], None)
 
 
 def test_a_description_that_this_version_does_not_know_is_not_shown() -> None:
@@ -250,7 +250,7 @@ def test_pages_one_after_the_other_list_each_operator_once_in_order(
         put_operator(view, "t1", f"{n:02}", counts_of("q", status=1 + n % 2, since_ms=1), pbx=pbx)
     states, after, found = frozenset({"in_call"} if only_busy else ()), None, list[tuple[str, int]]()
     while True:
-        page = at_once(queries_of(view).operators("t1", frozenset(), states, after, limit))
+        page = page_of(view, OperatorsQuery(states=states, after=after, limit=limit))
         entries = orjson.loads(page.entries)
         found += [(one["pbx"], int(one["operator"])) for one in entries]
         assert len(entries) == limit or page.following is None
@@ -265,9 +265,7 @@ def test_pbx_and_state_choose_operators() -> None:
         put_operator(view, "t1", interface, counts_of("q", status=status, since_ms=1), pbx=pbx)
 
     def found(pbxs: set[str], states: set[str]) -> list[str]:
-        chosen = orjson.loads(
-            at_once(queries_of(view).operators("t1", frozenset(pbxs), frozenset(states))).entries
-        )
+        chosen = orjson.loads(page_of(view, OperatorsQuery(frozenset(pbxs), frozenset(states))).entries)
         return [one["pbx"] + one["operator"] for one in chosen]
 
     assert found({"a"}, set()) == ["a1", "a2"]
@@ -276,20 +274,18 @@ def test_pbx_and_state_choose_operators() -> None:
 
 
 def test_a_kept_entry_is_made_anew_when_its_row_changes_or_its_wrap_up_ends_even_if_clocks_go_back() -> None:
-    view, now_ms = View(1), [NOW_MS]
-    queries = queries_of(view, lambda: now_ms[0])
+    view = View(1)
 
-    def state() -> tuple[str, str]:
-        (operator,) = orjson.loads(at_once(queries.operators("t1")).entries)
+    def state(at_ms: int) -> tuple[str, str]:
+        (operator,) = orjson.loads(page_of(view, now_ms=at_ms).entries)
         return operator["state"], operator["queues"][0]["state"]
 
     put_operator(view, "t1", "A", counts_of("q", status=1, since_ms=1, last_call_s=NOW_S - 5, wrapup_s=15))
     expected = {NOW_MS: "wrap_up", NOW_MS + 9999: "wrap_up", NOW_MS + 10_000: "available"}
     for at_ms in (*expected, *reversed(expected)):
-        now_ms[0] = at_ms
-        assert state() == (expected[at_ms],) * 2
+        assert state(at_ms) == (expected[at_ms],) * 2
     put_operator(view, "t1", "A", counts_of("q", status=2, since_ms=1), next_offset=2)
-    assert state() == ("in_call", "in_call")
+    assert state(at_ms) == ("in_call", "in_call")
 
 
 @pytest.mark.alone
@@ -299,11 +295,10 @@ def test_five_hundred_operators_are_read_in_less_than_20_ms() -> None:
         queues = [counts_of(f"queue-{q}", status=1, since_ms=NOW_MS - n, wrapup_s=15) for q in range(3)]
         described = {name: value for queue in queues for name, value in queue.items()}
         put_operator(view, "t1", f"PJSIP/{n}", {"connects": 1, "memberships.name=Ann": 1} | described)
-    queries = queries_of(view, unix_ms)
 
     def seconds() -> float:
         began_s = time.perf_counter()
-        assert at_once(queries.operators("t1")).entries.count(b'"operator"') == 500
+        assert page_of(view, now_ms=unix_ms()).entries.count(b'"operator"') == 500
         return time.perf_counter() - began_s
 
     assert min(seconds() for _ in range(5)) < 0.02

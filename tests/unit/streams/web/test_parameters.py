@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally.agents.view.campaigns_page import CampaignsQuery
 from tally.agents.view.recent import Rank
 from tally.schemas.keys import Template
 from tally.streams.web.campaign_list import PARAMETERS as CAMPAIGNS
-from tally.streams.web.campaign_list import ListQuery, read_list_query
+from tally.streams.web.campaign_list import read_list_query
 from tally.streams.web.cursors import of_campaign, of_name, of_pair, read_campaign, read_name, read_pair
 from tally.streams.web.operators import PARAMETERS
 from tally.streams.web.parameters import (
@@ -28,7 +29,7 @@ from tally.streams.web.routes import WITH_KEY
 UUID = "0B5E2C1E-7F7A-4A59-9D0E-2F3A4B5C6D7E"
 
 
-def listed(query: dict[str, list[str]]) -> ListQuery:
+def listed(query: dict[str, list[str]]) -> CampaignsQuery:
     """Check a query by its declared types, and read it, as a server does."""
     check_query(query, CAMPAIGNS)
     return read_list_query(query)
@@ -70,7 +71,7 @@ def test_the_last_page_has_no_cursor() -> None:
 
 
 def test_without_parameters_a_list_has_its_defaults() -> None:
-    assert read_list_query({}) == ListQuery(after=None, limit=50, since_ms=0, ids=frozenset())
+    assert read_list_query({}) == CampaignsQuery(after=None, limit=50, since_ms=0, ids=frozenset())
 
 
 def test_ids_are_repeated_or_separated_by_commas_and_uuids_are_lower_case() -> None:
