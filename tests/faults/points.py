@@ -12,7 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import tally.agents.fold.partition as fold_partition
+import tally.agents.fold.transactions as fold_transactions
 import tally.agents.route.loop as route_loop
 from tally.agents.view.model import View
 from tally.schemas.facts import Claimed
@@ -103,7 +103,7 @@ def install(armed: Armed) -> None:
     _replace(route_loop, "route_records", armed.before, "route.read")
     _replace(FactsLog, "append_entries", armed.after, "route.appended")
     _replace(DeadLetters, "write", armed.before, "route.dead-letter")
-    _replace(fold_partition, "fold_steps", armed.before, "fold.batch")
+    _replace(fold_transactions, "fold_steps", armed.before, "fold.batch")
     _replace(ChangelogWriter, "commit", armed.before, "commit.begun")
     _replace(ChangelogWriter, "start", armed.after, "open.fenced")
     _replace(PartitionStore, "_commit", armed.after, "commit.applied")

@@ -174,7 +174,7 @@ async def test_a_new_owner_begins_a_resync_again_and_counts_the_same() -> None:
 async def test_a_batch_whose_states_are_too_many_bytes_comes_in_several_transactions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tally.agents.fold.partition.OF_A_TRANSACTION", FEW)
+    monkeypatch.setattr("tally.agents.fold.transactions.OF_A_TRANSACTION", FEW)
     key = join_parts("n1")
     facts: list[Keyed] = [
         KeyedFact(CUSTOMER, key, CustomerSeen([b"p%d" % nth, b"u" + b"x" * 1_000 + b"%d" % nth]))
@@ -189,7 +189,7 @@ async def test_a_batch_whose_states_are_too_many_bytes_comes_in_several_transact
 
 
 async def test_one_subject_is_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tally.agents.fold.partition.OF_A_TRANSACTION", TransactionLimits(10, 1))
+    monkeypatch.setattr("tally.agents.fold.transactions.OF_A_TRANSACTION", TransactionLimits(10, 1))
     facts: list[Keyed] = [
         KeyedFact(CUSTOMER, join_parts("n1"), CustomerSeen([b"p%d" % nth, b"u%d" % nth])) for nth in range(20)
     ]
@@ -219,7 +219,7 @@ async def test_what_comes_before_a_fact_that_fails_is_committed_before_it_fails(
 async def test_a_partition_that_is_revoked_while_it_computes_commits_nothing_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tally.agents.fold.partition.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("tally.agents.fold.transactions.TURN_SECONDS", 0.0)
     monkeypatch.setattr("tally.agents.compute_gate.TURN_SECONDS", 0.0)
     facts = [seen(nth) for nth in range(200)]
     store = MemoryStore()
