@@ -50,7 +50,8 @@ async def test_what_an_answer_sets_off_goes_some_steps_between_two_computations(
 async def test_once_the_others_are_done_one_waits_for_nobody() -> None:
     gate, others_ran = ComputeGate(), list[bool]()
     await gate.enter()
-    await asyncio.sleep(0.01)
+    for _ in range(2 * YIELDS_BETWEEN):  # a time would be over at once in a process that stood still
+        await asyncio.sleep(0)
 
     asyncio.get_running_loop().call_soon(others_ran.append, True)
     await gate.enter()
