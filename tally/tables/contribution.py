@@ -33,6 +33,8 @@ class Part(Struct, frozen=True, gc=False):
     """The channel of an attempt (`voice`, `whatsapp`); empty if unknown."""
     happened: tuple[Moment, ...] = ()
     """What it adds to the activity of its campaign at its number."""
+    of: str = ""
+    """Which of the state's parts in its row it is (docs/ledger.md); empty where there is one."""
 
     @property
     def row(self) -> RowKey:

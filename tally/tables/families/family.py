@@ -9,6 +9,7 @@ from tally.schemas.notices import Scope
 from tally.schemas.places import First
 from tally.schemas.records import packed
 from tally.tables.contribution import Part
+from tally.tables.line import Line
 from tally.tables.rules import Rules
 
 F = TypeVar("F")
@@ -77,6 +78,10 @@ class Family(ABC, Generic[F, S]):
     @abstractmethod
     def contribution(self, key: bytes, state: S, rules: Rules) -> list[Part]:
         """Return the counters that the state adds to rows; a pure function of state and rules."""
+
+    def lines(self, key: bytes, state: S, rules: Rules) -> list[Line]:
+        """Return the same line by line, with whom each is about; no two are of one row and one `of`."""
+        return [Line(part, part.first_ms) for part in self.contribution(key, state, rules)]
 
 
 class PlainFamily(Family[F, S]):

@@ -6,7 +6,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tally.schemas.bounded import error_key, pricing_key
 from tally.schemas.bounds import CLAIMANTS, Bound
@@ -16,10 +16,11 @@ from tally.schemas.grains import RowKey
 from tally.schemas.keys import join_parts
 from tally.schemas.notices import Scope
 from tally.schemas.places import First
-from tally.schemas.wamids import smaller_spelling
+from tally.schemas.wamids import smaller_spelling, written_id
 from tally.tables.contribution import Counts, Moment, Part, is_contested
 from tally.tables.durations import bucket
 from tally.tables.families.family import Placed, PlainFamily, earliest
+from tally.tables.line import Event, Line
 from tally.tables.rules import Rules
 
 
@@ -103,8 +104,7 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
         if state.claim is not None:
             yield Placed("", "accepted", state.claim.at_ms * 1_000, state.claim.place)
         for claim in state.others:
-            attempt = join_parts(claim.tenant, claim.campaign, claim.contact, claim.attempt).decode()
-            yield Placed(attempt, "claimed_elsewhere", claim.at_ms * 1_000, claim.place)
+            yield Placed(_attempt(claim), "claimed_elsewhere", claim.at_ms * 1_000, claim.place)
         for kind in STAGES:
             first: First | None = getattr(state, kind)
             if first is not None:
@@ -121,6 +121,34 @@ class MessageFamily(PlainFamily[MessageFact, Message]):
         if not state.others:
             return [part]
         return [part, *(_elsewhere(other, number) for other in state.others[: CLAIMANTS.most])]
+
+    def lines(self, key: bytes, state: Message, rules: Rules) -> list[Line]:
+        parts = self.contribution(key, state, rules)
+        if not parts or state.claim is None:
+            return []
+        message = written_id(key.partition(b"/")[2], state.spelling)
+        line = _line(parts[0], state.claim, message, _own_events(state, state.claim))
+        error = "" if state.error is None else state.error[1]
+        pricing = state.pricing
+        price = "" if pricing is None else f"{pricing.category}/{pricing.kind}"
+        lines = [structs.replace(line, error=error, price=price) if error or price else line]
+        for part, other in zip(parts[1:], state.others, strict=False):
+            event = Event("claimed_elsewhere", other.at_ms, other.place)
+            lines.append(_line(part, other, message, (event,)))
+        return lines
+
+
+def _line(part: Part, claim: Claim, message: str, events: tuple[Event, ...]) -> Line:
+    return Line(part, claim.at_ms, claim.contact, claim.attempt, message, claim.phone, events=events)
+
+
+def _own_events(state: Message, claim: Claim) -> tuple[Event, ...]:
+    events = [Event("accepted", claim.at_ms, claim.place)]
+    for kind in STAGES:
+        first: First | None = getattr(state, kind)
+        if first is not None:
+            events.append(Event(kind, first[0] * 1_000, first[1]))
+    return tuple(events)
 
 
 def _cell(claim: Claim, number: str) -> Cell:
@@ -200,7 +228,12 @@ def _choose_claim(message: Message, claims: Iterable[Claim]) -> None:
 
 def _elsewhere(claim: Claim, number: str) -> Part:
     """Return what a claim counts when another attempt's claim holds."""
-    return Part(_cell(claim, number), {"claimed_elsewhere": 1}, claim.at_ms, claim.at_ms)
+    counts = {"claimed_elsewhere": 1}
+    return Part(_cell(claim, number), counts, claim.at_ms, claim.at_ms, of=_attempt(claim))
+
+
+def _attempt(claim: Claim) -> str:
+    return join_parts(claim.tenant, claim.campaign, claim.contact, claim.attempt).decode()
 
 
 def _counts(state: Message, accepted_s: int) -> Counts:

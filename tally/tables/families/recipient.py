@@ -17,6 +17,7 @@ from tally.schemas.notices import Scope
 from tally.schemas.places import First
 from tally.tables.contribution import Counts, Moment, Part
 from tally.tables.families.family import Placed, PlainFamily, earliest, ordered
+from tally.tables.line import Event, Line
 from tally.tables.rules import Rules
 
 RANKED = ("accepted", "failed", "cancelled", "skipped", "requested", "queued")
@@ -141,8 +142,21 @@ class RecipientFamily(PlainFamily[AttemptResult, Recipient]):
             row = RowKey(tenant, campaign, named.template)
             cell = Cell(row, bounded_name(attempt.number[1]), attempt.market[1], first_ms // QUARTER_MS)
             happened = _happened(attempt)
-            parts.append(Part(cell, counts, first_ms, max(times), named.label, attempt.channel, happened))
+            parts.append(
+                Part(cell, counts, first_ms, max(times), named.label, attempt.channel, happened, name)
+            )
         return parts
+
+    def lines(self, key: bytes, state: Recipient, rules: Rules) -> list[Line]:
+        contact = split_parts(key)[2]
+        lines = []
+        for part in self.contribution(key, state, rules):
+            attempt = state.attempts[part.of]
+            error = "" if attempt.error is None else attempt.error[1]
+            events = tuple([Event(outcome, *first) for outcome, first in attempt.first.items()])
+            phone = attempt.phone[1]
+            lines.append(Line(part, part.first_ms, contact, part.of, "", phone, "", error, "", events))
+        return lines
 
 
 def _happened(attempt: Attempt) -> tuple[Moment, ...]:

@@ -15,7 +15,7 @@ from tally.tables.families.call.matching import (
     tenant_of,
     variable_of,
 )
-from tally.tables.families.call.state import JOIN, NO_REASON, Call, Requested, Response, Shown
+from tally.tables.families.call.state import JOIN, NO_REASON, Call, Response, Shown
 from tally.tables.families.recipient import RANKED
 
 
@@ -36,6 +36,13 @@ class Attempt(Struct, frozen=True):
     """Whether it was asked for by ActionID, so that an OriginateResponse is to come."""
     market: str = ""
     """That of its highest-ranked outcome that has one; else empty."""
+    contact: str = ""
+    attempt: str = ""
+    """Which attempt of the contact; empty, as the contact is, where nobody names it."""
+    phone: str = ""
+    """That of its highest-ranked outcome that has one, in digits; else empty."""
+    of: str = ""
+    """Tells it from the call's other attempts: its names from the tenant on, else its first channel."""
 
 
 def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
@@ -50,7 +57,7 @@ def attempts_of(call: Call, graph: Graph) -> list[Attempt]:
     named = named_channels(call, graph, asked, roots)
     mine = named_by(call, graph, asked, named, roots)
     found = [
-        _asked_attempt(call, parts, call.asked[key], _begins(call, graph, key, roots, mine[key]))
+        _asked_attempt(call, key, parts, _begins(call, graph, key, roots, mine[key]))
         for key, parts in asked.items()
     ]
     found += _of_variables(call, graph, found, asked.values(), named, bound)
@@ -103,7 +110,19 @@ def _of_variables(
         tenant = bound or tenant_of(call, free)
         if tenant and free and name not in taken_names:
             script = Template(variable_of(call, free, "script"))
-            yield Attempt(tenant, name[0], script, False, [], _first(graph, free), None)
+            campaign, contact, attempt = name
+            yield Attempt(
+                tenant,
+                campaign,
+                script,
+                False,
+                [],
+                _first(graph, free),
+                None,
+                contact=contact,
+                attempt=attempt,
+                of=join_parts(tenant, *name).decode(),
+            )
 
 
 def _of_queues(call: Call, bound: str) -> Iterator[Attempt]:
@@ -112,7 +131,7 @@ def _of_queues(call: Call, bound: str) -> Iterator[Attempt]:
         if any(key.startswith(JOIN) for key in channel.moments) and (
             tenant := bound or tenant_of(call, [unique])
         ):
-            yield Attempt(tenant, "", FREE_FORM, False, [], unique, None)
+            yield Attempt(tenant, "", FREE_FORM, False, [], unique, None, of=join_parts(unique).decode())
 
 
 def _first(graph: Graph, named: list[str]) -> str | None:
@@ -132,21 +151,25 @@ def _begins(call: Call, graph: Graph, key: str, roots: Mapping[str, str], named:
     return _first(graph, says) or root or _first(graph, named)
 
 
-def _asked_attempt(call: Call, parts: Name, asked: Requested, root: str | None) -> Attempt:
-    outcome = next(outcome for outcome in RANKED if outcome in asked.results)
+def _asked_attempt(call: Call, key: str, parts: Name, root: str | None) -> Attempt:
+    asked = call.asked[key]
     responses = [call.responses[value] for name, value in asked.ids if value in call.responses]
     times = [one.at_ms for one in asked.results.values()]
-    markets = (one.market for ranked in RANKED if (one := asked.results.get(ranked)))
+    ranked = [one for outcome in RANKED if (one := asked.results.get(outcome))]
     return Attempt(
         parts[0],
         parts[1],
-        asked.results[outcome].template,
+        ranked[0].template,
         asked.customer_is_second_leg,
         times,
         root,
         min(responses, default=None),
         any(name == "action_id" for name, _ in asked.ids),
-        next(filter(None, markets), ""),
+        next((one.market for one in ranked if one.market), ""),
+        contact=parts[2],
+        attempt=parts[3],
+        phone=next((one.phone for one in ranked if one.phone), ""),
+        of=key,
     )
 
 

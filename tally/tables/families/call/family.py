@@ -16,6 +16,7 @@ from tally.tables.families.call.counting import counts_of
 from tally.tables.families.call.crowds import is_crowded
 from tally.tables.families.call.dial_graph import Graph
 from tally.tables.families.call.from_facts import base_of, call_of, half_named, identifiers_of
+from tally.tables.families.call.lines import lines_of
 from tally.tables.families.call.merge import join_channels, joined, names_of
 from tally.tables.families.call.operator_legs import operator_parts
 from tally.tables.families.call.places import places_of
@@ -23,6 +24,7 @@ from tally.tables.families.call.queueing import may_wait, waiting_of
 from tally.tables.families.call.result import CallResult, results_of
 from tally.tables.families.call.state import Call
 from tally.tables.families.family import ConnectedFamily, Listing, Placed, Resyncable, earliest
+from tally.tables.line import Line
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Call)
@@ -108,15 +110,15 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call], Li
         """Return the parts of each attempt and of the operators who took it; a crowded call has none."""
         if is_crowded(state.channels):
             return []
-        pbx = split_parts(key.partition(b"/")[0])[0]
+        graph = Graph(state.channels)
+        return _parts(key, graph, results_of(graph, attempts_of(state, graph)), rules)
+
+    def lines(self, key: bytes, state: Call, rules: Rules) -> list[Line]:
+        if is_crowded(state.channels):
+            return []
         graph = Graph(state.channels)
         results = results_of(graph, attempts_of(state, graph))
-        parts = []
-        for result in results:
-            if result.attempt.campaign:
-                parts.append(_part(graph, result, pbx, rules))
-            parts += operator_parts(graph, result, pbx, result.attempt.tenant)
-        return [part for part in parts if part.counts]
+        return lines_of(state, results, _parts(key, graph, results, rules))
 
     def listed(self, key: bytes, state: Call) -> dict[bytes, bytes]:
         """Return the callers of the call who wait in a queue, with the time of their join."""
@@ -131,6 +133,16 @@ class CallFamily(ConnectedFamily[CallFact, Call], Resyncable[CallFact, Call], Li
             for result in results_of(graph, attempts_of(state, graph))
             for one in waiting_of(graph, result)
         }
+
+
+def _parts(key: bytes, graph: Graph, results: Sequence[CallResult], rules: Rules) -> list[Part]:
+    pbx = split_parts(key.partition(b"/")[0])[0]
+    parts = []
+    for result in results:
+        if result.attempt.campaign:
+            parts.append(_part(graph, result, pbx, rules))
+        parts += operator_parts(graph, result, pbx)
+    return [part for part in parts if part.counts]
 
 
 def _part(graph: Graph, result: CallResult, pbx: str, rules: Rules) -> Part:
@@ -148,6 +160,7 @@ def _part(graph: Graph, result: CallResult, pbx: str, rules: Rules) -> Part:
         max(times),
         channel="voice",
         happened=happened_of(graph, result, counts),
+        of=attempt.of,
     )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from tally.schemas.cells import NO_QUARTER, QUARTER_US, Cell
 from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template
+from tally.schemas.keys import Template, join_parts
 from tally.schemas.operator_row import LEGS_IN_CALL, LEGS_RINGING
 from tally.tables.contribution import Counts, Part
+from tally.tables.families.call.attempts import Attempt
 from tally.tables.families.call.dial_graph import Graph, Served
 from tally.tables.families.call.result import CallResult
 from tally.tables.families.call.state import Channel
@@ -54,19 +55,22 @@ def _peer(channel: Channel) -> str:
     return channel.name.rpartition("-")[0] or channel.name
 
 
-def operator_parts(graph: Graph, result: CallResult, pbx: str, tenant: str) -> Iterator[Part]:
-    """Yield what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template."""
+def operator_parts(graph: Graph, result: CallResult, pbx: str) -> Iterator[Part]:
+    """Yield what an attempt adds to its operators' rows: no campaign, (PBX, interface) for a template.
+
+    One leg may have several parts, if what is known of it contradicts itself.
+    """
     for unique in result.operators:
         spans = result.connected[unique]
         counts = {"connects": 1, "talk_ms": whole_ms(spans)}
         if spans[-1][1] is None and not graph.channels[unique].is_over:
             counts[LEGS_IN_CALL] = 1
-        yield _operator_part(graph, unique, counts, pbx, tenant, spans[0][0])
+        yield _operator_part(graph, result.attempt, unique, counts, pbx, spans[0][0])
     for unique in missed_by(graph, result):
         rang_us = graph.channels[unique].first.at_us
-        yield _operator_part(graph, unique, {"ring_no_answer": 1}, pbx, tenant, rang_us)
+        yield _operator_part(graph, result.attempt, unique, {"ring_no_answer": 1}, pbx, rang_us)
     for unique in _ringing(graph, result):
-        yield _operator_part(graph, unique, {LEGS_RINGING: 1}, pbx, tenant, None)
+        yield _operator_part(graph, result.attempt, unique, {LEGS_RINGING: 1}, pbx, None)
 
 
 def _ringing(graph: Graph, result: CallResult) -> list[str]:
@@ -81,14 +85,15 @@ def _ringing(graph: Graph, result: CallResult) -> list[str]:
 
 
 def _operator_part(
-    graph: Graph, unique: str, counts: Counts, pbx: str, tenant: str, at_us: int | None
+    graph: Graph, attempt: Attempt, unique: str, counts: Counts, pbx: str, at_us: int | None
 ) -> Part:
     """Return a part of an operator's row, of the leg's first connect or ring; None is of what is so now."""
     channel = graph.channels[unique]
-    row = RowKey(tenant, "", Template(pbx, served(graph, unique).interface))
+    row = RowKey(attempt.tenant, "", Template(pbx, served(graph, unique).interface))
     return Part(
         Cell(row, "", "", NO_QUARTER if at_us is None else at_us // QUARTER_US),
         {name: value for name, value in counts.items() if value},
         channel.first.at_us // 1000,
         graph.last_us(unique) // 1000,
+        of=f"{attempt.of}/{join_parts(unique).decode()}",
     )

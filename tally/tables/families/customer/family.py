@@ -4,36 +4,29 @@ A customer is a connected component of identifiers: phones, business-scoped ids 
 The state's key is the business number and the smallest identifier.
 """
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
 from tally.schemas.bounds import CUSTOMER as CUSTOMER_BOUND
 from tally.schemas.bounds import Bound
-from tally.schemas.cells import MINUTE_MS, QUARTER_MS, Cell, number_of
-from tally.schemas.facts import CUSTOMER, Claim, CustomerSeen
-from tally.schemas.grains import RowKey
-from tally.schemas.keys import Template
+from tally.schemas.cells import number_of
+from tally.schemas.facts import CUSTOMER, CustomerSeen
 from tally.schemas.notices import Scope
 from tally.schemas.places import First
-from tally.tables.contribution import Counts, Moment, Part
+from tally.tables.contribution import Part
+from tally.tables.families.customer.counting import by_row, part_of, replied, replies_of, sends_of
+from tally.tables.families.customer.lines import lines_of
 from tally.tables.families.customer.merge import known_of
 from tally.tables.families.customer.parting import parted, relieved
 from tally.tables.families.customer.presses import implied_clicks, lone_presses
-from tally.tables.families.customer.state import MESSAGE, Customer, Most, Person
-from tally.tables.families.customer.touch import first_seen, last_touch, touch
+from tally.tables.families.customer.state import MESSAGE, Customer, Most
 from tally.tables.families.family import PartedFamily, Placed
+from tally.tables.line import Line
 from tally.tables.rules import Rules
 
 _state_decoder = msgspec.msgpack.Decoder(Customer)
 _fact_decoder = msgspec.msgpack.Decoder(CustomerSeen)
-
-
-RowsOfSend = tuple[Claim, tuple[RowKey, RowKey]]
-"""A campaign's send, and the rows that count it: its template's and its campaign's."""
 
 
 class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
@@ -103,96 +96,16 @@ class CustomerFamily(PartedFamily[CustomerSeen, Customer]):
 
     def contribution(self, key: bytes, state: Customer, rules: Rules) -> list[Part]:
         """Count the customer once per template and once per campaign, in row `*`."""
-        claims = [sent.claim for sent in state.messages.values()]
-        sends = [(claim, _rows(claim)) for claim in claims if claim is not None and claim.campaign]
-        number, people = number_of(key), state.people.values()
-        replies = _replies(people)
-        replied, touched = _replied(sends, replies, rules) if replies and sends else ({}, set())
+        sends, number, people = sends_of(state), number_of(key), state.people.values()
+        replies = replies_of(state)
+        credited, touched = replied(sends, replies, rules) if replies and sends else ({}, set())
         parts = [
-            _part(row, claims, number, replied.get(row, ()) if replied else (), row in touched)
-            for row, claims in _by_row(sends)
+            part_of(row, claims, number, credited.get(row, ()) if credited else (), row in touched)
+            for row, claims in by_row(sends)
         ]
         presses = lone_presses(people)
-        return parts + implied_clicks(state.messages.values(), presses, number, rules) if presses else parts
+        return parts + implied_clicks(state.messages, presses, number, rules) if presses else parts
 
-
-def _by_row(sends: Sequence[RowsOfSend]) -> Iterable[tuple[RowKey, list[Claim]]]:
-    if len(sends) == 1:
-        claim, rows = sends[0]
-        return [(row, [claim]) for row in rows]
-    claims: dict[RowKey, list[Claim]] = defaultdict(list)
-    for claim, rows in sends:
-        for row in rows:
-            claims[row].append(claim)
-    return claims.items()
-
-
-def _part(
-    row: RowKey, claims: Sequence[Claim], number: str, replies_ms: Sequence[int], touched: bool
-) -> Part:
-    """Return what a customer counts in a row, by its claims in the order of their messages."""
-    first = claims[0] if len(claims) == 1 else _first(claims)
-    first_ms = last_ms = first.at_ms
-    happened: tuple[Moment, ...] = ()
-    if len(claims) > 1:
-        last_ms = max(claim.at_ms for claim in claims)
-    if replies_ms:
-        first_ms, last_ms = min(first_ms, *replies_ms), max(last_ms, *replies_ms)
-        if row.template is None:
-            happened = (("replied", min(replies_ms) // MINUTE_MS, "", 1),)
-    cell = Cell(row, number, first.market, first.at_ms // QUARTER_MS)
-    return Part(cell, _counts(bool(replies_ms), touched), first_ms, last_ms, "", "", happened)
-
-
-def _first(claims: Sequence[Claim]) -> Claim:
-    """Return the smallest claim, by rank; of equal ones the first."""
-    first_ms = min(claim.at_ms for claim in claims)
-    return min((claim for claim in claims if claim.at_ms == first_ms), key=attrgetter("rank"))
-
-
-def _replies(people: Iterable[Person]) -> list[int]:
-    """Return the unix seconds in which the customer replied, sorted."""
-    return sorted(set(first_seen(people).values()))
-
-
-def _replied(
-    sends: Sequence[RowsOfSend], replies: list[int], rules: Rules
-) -> tuple[dict[RowKey, list[int]], set[RowKey]]:
-    """Return the rows that replies credit, with times in ms, and the rows that they credit by last touch."""
-    sends = sorted(sends, key=_touched)
-    sent_s = [send.at_ms // 1000 for send, _ in sends]
-    window = rules.reply_window_seconds
-    touched = {i for at_s in replies if (i := last_touch(sent_s, at_s, window)) is not None}
-    replied: dict[RowKey, list[int]] = defaultdict(list)
-    for at_s, (_, rows) in zip(sent_s, sends, strict=True):
-        reply_s = _first_reply(replies, at_s, window)
-        if reply_s is not None:
-            for row in rows:
-                replied[row].append(reply_s * 1000)
-    return replied, {row for i in touched for row in sends[i][1]}
-
-
-def _counts(has_replied: bool, has_last_touch: bool) -> Counts:
-    counts = {"contacts_accepted": 1}
-    if has_replied:
-        counts["replied"] = 1
-    if has_last_touch:
-        counts["replied_last_touch"] = 1
-    return counts
-
-
-def _touched(send: RowsOfSend) -> tuple[int, str, str, str, str, Template]:
-    return touch(send[0])
-
-
-def _rows(claim: Claim) -> tuple[RowKey, RowKey]:
-    return (
-        RowKey(claim.tenant, claim.campaign, claim.template),
-        RowKey(claim.tenant, claim.campaign, None),
-    )
-
-
-def _first_reply(replies: list[int], accepted_s: int, window: int) -> int | None:
-    """Return the second of the first reply within a send's window, both ends included."""
-    at = bisect_right(replies, accepted_s - 1)
-    return replies[at] if at < len(replies) and replies[at] - accepted_s <= window else None
+    def lines(self, key: bytes, state: Customer, rules: Rules) -> list[Line]:
+        parts = self.contribution(key, state, rules)
+        return list(lines_of(state, parts, rules)) if parts else []

@@ -31,7 +31,7 @@ FACTS = st.lists(
     st.builds(
         KeyedFact,
         st.just(MESSAGE),
-        st.builds(join_parts, NUMBERS, st.sampled_from(["wamid.1", "wamid.2"])),
+        st.builds(message_key, NUMBERS, st.sampled_from(["wamid.1", "wamid.2"])),
         MESSAGE_FACTS,
     )
     | st.builds(
