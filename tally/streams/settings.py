@@ -206,6 +206,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="or once so many rows have; more than that are several transactions",
     )
+    ledger: bool = Field(
+        False, description="whether Postgres gets the lines behind each number: who it is (docs/ledger.md)"
+    )
+    ledger_phones: bool = Field(
+        True, description="whether lines have phones, and ids of messages that hold them"
+    )
     lag_seconds: float = Field(0.2, ge=0.02, le=60, description="how often lag is measured")
     live_lag_seconds: float = Field(
         2.0, ge=0.1, le=3600, description="lag up to which numbers are called live"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from tally.deploy.local import LocalPostgres
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import decode_row
 from tally.tables.postgres.database import Database
+from tally.tables.postgres.kind import Kind
+from tally.tables.postgres.kinds import BY_NAME, KINDS
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.errors import ForeignRecord
 from tests.support.sink_doubles import DEFAULT, Hands, Life, counted, key
@@ -39,10 +41,13 @@ def migrated(database: str) -> str:
 class Process:
     """A partition, its sink to a real Postgres, and somebody who looks into it."""
 
-    def __init__(self, database: Database, dsn: str, partition: Partition, config: SinkConfig) -> None:
+    def __init__(
+        self, database: Database, dsn: str, partition: Partition, config: SinkConfig, kinds: Sequence[Kind]
+    ) -> None:
         self.dsn = dsn
         self.partition = partition
-        self.hands = Hands({0: partition}, Writer(database, 1), config)
+        writer = Writer(database, 1, kinds={**BY_NAME, **{kind.name: kind for kind in kinds}})
+        self.hands = Hands({0: partition}, writer, config, kinds=kinds)
         self.life = Life(self.hands, config=config)
 
     async def sql(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
@@ -95,11 +100,15 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    dsn: str, partition: Partition | None = None, config: SinkConfig = DEFAULT, **limits: Any
+    dsn: str,
+    partition: Partition | None = None,
+    config: SinkConfig = DEFAULT,
+    kinds: Sequence[Kind] = KINDS,
+    **limits: Any,
 ) -> AsyncIterator[Process]:
     database = await Database.open(dsn, **limits)
     try:
-        yield Process(database, dsn, partition or Partition(), config)
+        yield Process(database, dsn, partition or Partition(), config, kinds)
     finally:
         await database.close()
 

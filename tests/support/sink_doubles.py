@@ -14,6 +14,8 @@ from tally.schemas.rows import Row, encode
 from tally.schemas.topics import CHANGELOGS, Changelog
 from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.failures import Away, Unacceptable
+from tally.tables.postgres.kind import Kind
+from tally.tables.postgres.kinds import KINDS, Sieve
 from tally.tables.postgres.progress import ProgressMoved, SinkProgress
 from tally.tables.postgres.writer import PRUNED_AT_ONCE, Key, Order, Writer, Written
 from tests.support.sink_logs import Partition
@@ -232,6 +234,7 @@ class Hands:
         writer: SinkWriter,
         config: SinkConfig = DEFAULT,
         name: str = "a",
+        kinds: Sequence[Kind] = KINDS,
     ) -> None:
         self.partitions = partitions
         self.ours: Set[int] = set(partitions)
@@ -247,6 +250,7 @@ class Hands:
             unix_ms=lambda: self.any.now_ms,
             jitter=lambda: 1.0,
             token=self._token,
+            sieve=Sieve(kinds),
         )
         self.sink = Sink(self.ports, config)
 

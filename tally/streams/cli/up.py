@@ -74,6 +74,7 @@ async def _up(folder: Path) -> None:
         variable("metrics_port"): str(free_port(load().metrics_port)),
         **signing(),
         variable("state_folder"): str(_states(folder)),
+        variable("ledger"): os.environ.get(variable("ledger"), "true"),
         **({} if load().gateway_apps else new_app().environment()),
     }
     with running(private_folder(folder), _say, **more) as stack:

@@ -23,7 +23,7 @@ from tally.streams.settings import ROLES, Role
 from tally.streams.web.connections import CONNECTION_METRICS
 from tally.streams.web.journal import journal_metrics
 from tally.streams.web.routes import NEEDED
-from tally.tables.postgres.kinds import KINDS
+from tally.tables.postgres.kinds import BY_NAME
 from tally.tables.store.errors import Rebuilt
 
 LAG_TOPICS = (*RAW_TOPICS, FACTS)
@@ -83,7 +83,7 @@ METRICS: tuple[Metric, ...] = (
         "tally_sink_write_seconds",
         "time of a transaction's statements, by what they write",
         LATENCY_BUCKETS,
-        kind=tuple(kind.name for kind in KINDS),
+        kind=tuple(BY_NAME),
     ),
     _counter("tally_sink_rows_total", "rows that were new to Postgres, or other than it held"),
     _counter(

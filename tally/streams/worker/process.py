@@ -55,7 +55,7 @@ from tally.streams.web.serving import WebServer
 from tally.streams.worker.brokers import wait_for_brokers
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics, follow_view, is_shown
 from tally.streams.worker.observer import WorkerObserver
-from tally.streams.worker.roles import fold_app, route_app, sink_services
+from tally.streams.worker.roles import fold_app, route_app, sink_services, written_kinds
 from tally.tables.kafka.dead_letters import DeadLetters
 from tally.tables.kafka.facts_log import FactsLog
 from tally.tables.postgres.database import Database
@@ -179,7 +179,13 @@ class Process:
         self._metrics.follow("tally_postgres_connection_wait_seconds", lambda: database.wait_seconds)
         deployment = Deployment(settings, database, logs.store_ids)
         writer = OwnWriter(
-            Writer(database, settings.generation, self._partitions, self._sink_gate.enter),
+            Writer(
+                database,
+                settings.generation,
+                self._partitions,
+                self._sink_gate.enter,
+                written_kinds(settings),
+            ),
             deployment.check,
             time.monotonic,
         )

@@ -32,7 +32,9 @@ from tally.streams.worker.observer import WorkerObserver
 from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.postgres.columns import FINGERPRINT
-from tally.tables.postgres.kinds import Sieve
+from tally.tables.postgres.kind import Kind
+from tally.tables.postgres.kinds import BY_NAME, KINDS, Sieve
+from tally.tables.postgres.line_kind import columns_with, lines_kind
 from tally.tables.store.local import MemoryBudget
 from tally.tables.store.partition import PartitionStore, StoreConfig
 
@@ -144,6 +146,16 @@ def fold_app(
     return app, folds
 
 
+def sunk_kinds(settings: Settings) -> tuple[Kind, ...]:
+    """Return what a sink writes: lines too, where there is a ledger."""
+    return (*KINDS, lines_kind(settings.rules, settings.ledger_phones)) if settings.ledger else KINDS
+
+
+def written_kinds(settings: Settings) -> dict[str, Kind]:
+    """Return the kinds of a writer by name; without a ledger it removes the lines that there are."""
+    return {**BY_NAME, **{kind.name: kind for kind in sunk_kinds(settings)}}
+
+
 def sink_services(settings: Settings, writer: SinkWriter, observer: WorkerObserver) -> dict[str, Service]:
     """Return what runs a sink: its group, and the writing of the partitions that the group gives."""
     names, kafka = settings.names, settings.kafka
@@ -153,7 +165,7 @@ def sink_services(settings: Settings, writer: SinkWriter, observer: WorkerObserv
         lambda owned: observer.rebalanced("sink", owned),
         random.random,
     )
-    sieve = Sieve()
+    sieve = Sieve(sunk_kinds(settings))
     ports = SinkPorts(
         logs=lambda partition: PartitionLogs(kafka, names, partition, sieve.logs),
         writer=writer,
@@ -167,5 +179,6 @@ def sink_services(settings: Settings, writer: SinkWriter, observer: WorkerObserv
     )
     rules = settings.rules.fingerprint if sieve.is_derived else None
     bounds = Bounds(most_entries=settings.sink_rows, compaction_lag_seconds=settings.compaction_lag_seconds)
-    config = SinkConfig(settings.sink_seconds, bounds, Ours(FINGERPRINT, rules), settings.postgres_pool_size)
+    ours = Ours(columns_with(FINGERPRINT, settings.ledger, settings.ledger_phones), rules)
+    config = SinkConfig(settings.sink_seconds, bounds, ours, settings.postgres_pool_size)
     return {"sinks' group": members.run, "sink": Sink(ports, config).run}

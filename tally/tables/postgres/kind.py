@@ -5,6 +5,7 @@ the epoch's end.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -25,6 +26,20 @@ class Statement(Struct, frozen=True):
 
     sql: str
     listed: str
+
+
+class Replacement(Statement, frozen=True, kw_only=True):
+    """What takes the place of all rows that a table has of some subjects.
+
+    Its SQL deletes those, and takes $1 generation, $2 partition and $3 the subjects; nothing is listed.
+    """
+
+    listed: str = ""
+    subjects: Sequence[bytes]
+    table: str
+    columns: tuple[str, ...]
+    records: Sequence[tuple[Any, ...]]
+    """The new rows, without generation, partition and epoch."""
 
 
 class Kind(Struct, frozen=True):

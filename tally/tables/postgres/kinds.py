@@ -11,6 +11,7 @@ from tally.tables.pieces import Steps
 from tally.tables.postgres.cell_kinds import ACTIVITY, CELLS
 from tally.tables.postgres.columns import KEY, VALUES, record
 from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, on_conflict, prune_of
+from tally.tables.postgres.line_kind import NO_LINES
 
 _SENT = (*KEY, *VALUES)
 # S608: only column names of the registry are put into the text.
@@ -59,7 +60,8 @@ def _rows(entries: Sequence[Entry]) -> Steps[list[Statement]]:
 
 ROWS = Kind("rows", COUNTERS, _is_row, _rows, (PRUNE_ROWS,), _whose_row)
 KINDS: tuple[Kind, ...] = (ROWS, CELLS, ACTIVITY)
-BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
+BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in (*KINDS, NO_LINES)}
+"""What a writer without a ledger writes, or removes."""
 
 
 class Sieve:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from tally.tables.pieces import give_way, in_pieces
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import Unacceptable, named
-from tally.tables.postgres.kind import Entry, Kind, Statement
+from tally.tables.postgres.kind import Entry, Kind, Replacement, Statement
 from tally.tables.postgres.kinds import BY_NAME
 from tally.tables.postgres.progress import (
     BEGIN_PROGRESS,
@@ -26,6 +26,7 @@ from tally.tables.postgres.withheld import RELEASE, WITHHOLD, digest, release_li
 Key = tuple[str, bytes]
 """The name of a kind, and a key of its log."""
 Entries = Mapping[Key, bytes | None]
+Statements = Sequence[Statement]
 
 STATEMENT_ENTRIES = 2_000
 """How many entries one statement writes at most."""
@@ -136,7 +137,7 @@ class Writer:
         Raises ProgressMoved, Refused, and Unacceptable without `search` or where too much would be withheld,
         after which nothing is written. After Away nobody knows whether it is.
         """
-        prepared = await self._prepared(order)
+        prepared = await self._prepared(order, search)
         written = Written()
         async with self._database.transaction() as connection:
             # The swap comes first: it serialises a partition's writers before any of them locks a row.
@@ -154,27 +155,32 @@ class Writer:
                 written.pruned = await self._prune(connection, order)
         return written
 
-    async def _prepared(self, order: Order) -> dict[str, list[tuple[list[Entry], list[Statement]]]]:
-        """Return the entries that are to be tried, and their statements, by kind in pieces."""
+    async def _prepared(self, order: Order, search: bool) -> dict[str, list[tuple[list[Entry], Statements]]]:
+        """Return the entries to be tried, by kind in pieces, with their statements unless it is a search."""
         of_kinds: dict[str, list[Entry]] = {}
         for (kind, key), value in sorted(order.entries.items(), key=lambda entry: entry[0]):
             if (kind, key) not in order.untried or value is None:
                 of_kinds.setdefault(kind, []).append((key, value))
-        prepared: dict[str, list[tuple[list[Entry], list[Statement]]]] = {}
+        prepared: dict[str, list[tuple[list[Entry], Statements]]] = {}
         for kind, entries in of_kinds.items():
             for start in range(0, len(entries), STATEMENT_ENTRIES):
                 piece = entries[start : start + STATEMENT_ENTRIES]
-                statements = await in_pieces(self._kinds[kind].statements(piece), self._between)
+                statements = [] if search else await self._statements(kind, piece)
                 prepared.setdefault(kind, []).append((piece, statements))
         return prepared
 
+    async def _statements(self, kind: str, entries: Sequence[Entry]) -> Statements:
+        return await in_pieces(self._kinds[kind].statements(entries), self._between)
+
     async def _execute(
-        self, connection: Any, order: Order, kind: str, statements: Sequence[Statement], written: Written
+        self, connection: Any, order: Order, kind: str, statements: Statements, written: Written
     ) -> None:
+        place = (self._generation, order.partition)
         for one in statements:
-            status = await connection.execute(
-                one.sql, self._generation, order.partition, order.progress.epoch, one.listed
-            )
+            if isinstance(one, Replacement):
+                status = await _replace(connection, one, *place, order.progress.epoch)
+            else:
+                status = await connection.execute(one.sql, *place, order.progress.epoch, one.listed)
             written.changed[kind] = written.changed.get(kind, 0) + _changed(status)
 
     async def _search(
@@ -203,10 +209,9 @@ class Writer:
         """Write entries, or none of them; return the SQLSTATE if they are unacceptable, else None."""
         await connection.execute("SAVEPOINT part")
         try:
-            statements = await in_pieces(self._kinds[kind].statements(part), self._between)
-            await self._execute(connection, order, kind, statements, written)
+            await self._execute(connection, order, kind, await self._statements(kind, part), written)
         except Exception as error:
-            failure = named(error)
+            failure = error if isinstance(error, Unacceptable) else named(error)
             if not isinstance(failure, Unacceptable):
                 raise
             await connection.execute("ROLLBACK TO SAVEPOINT part")
@@ -249,6 +254,19 @@ class Writer:
             status = await connection.execute(SWAP_PROGRESS, *key, *fields, *_values(order.seen, COMPARED))
         if not _changed(status):
             raise ProgressMoved
+
+
+async def _replace(connection: Any, one: Replacement, generation: int, partition: int, epoch: int) -> str:
+    """Replace the rows of subjects; return the status of what was written, or else deleted."""
+    status: str = await connection.execute(one.sql, generation, partition, one.subjects)
+    if not one.records:
+        return status
+    columns = ("generation", "partition", "epoch", *one.columns)
+    records = [(generation, partition, epoch, *record) for record in one.records]
+    copied: str = await connection.copy_records_to_table(
+        one.table, schema_name="tally", columns=columns, records=records
+    )
+    return copied
 
 
 class _Clock:
