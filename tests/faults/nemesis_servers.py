@@ -18,7 +18,7 @@ TAKEN_SECONDS = 4.0
 SLOW_SECONDS = 0.5
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
 SUMS = (one.name.removeprefix("tally.") for one in ROLLUPS)
-DUMPED = ("counters", "cells", "activity", "minutes", *SUMS, "partitions", "sink_progress")
+DUMPED = ("counters", "cells", "activity", "minutes", "lines", *SUMS, "partitions", "sink_progress")
 DUMP = f"""
 DROP SCHEMA IF EXISTS dump CASCADE;
 CREATE SCHEMA dump;

@@ -159,7 +159,7 @@ async def deployed(
         bootstrap,
         postgres.dsn,
         "f-",
-        **{"session_timeout_seconds": str(SESSION_SECONDS), **more},
+        **{"session_timeout_seconds": str(SESSION_SECONDS), "ledger": "true", **more},
     )
     await asyncio.to_thread(migrate.up, postgres.dsn)
     await topics.declare(load(environment))

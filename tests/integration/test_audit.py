@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.long, pytest.mark.asyncio, pytest.mark.timeout(240)]
 
 @pytest.fixture
 def environment(kafka: Kafka, database: str) -> dict[str, str]:
-    return environment_of(kafka.bootstrap, database, f"a{uuid4().hex[:8]}-")
+    return environment_of(kafka.bootstrap, database, f"a{uuid4().hex[:8]}-", ledger="true")
 
 
 @pytest.fixture
@@ -83,18 +83,20 @@ async def test_rows_are_what_states_postgres_and_raw_events_say_and_a_wrong_one_
 
     found = await audited(environment, with_raw=True)
     assert (found.drift, found.raw) == ([], "counted again")
+    assert found.compared == ["states", "cells", "lines", "postgres", "raw"]
     assert found.rows > 50
     assert await differing_states(environment) == []
 
     one = "(SELECT ctid FROM tally.counters WHERE attempts > 0 AND campaign = 'v7000' LIMIT 1)"
     await change(database, f"UPDATE tally.counters SET attempts = attempts + 7 WHERE ctid = {one}")  # noqa: S608
-    wrong, uncelled = (await examine(load(environment), with_raw=False)).drift
+    wrong, uncelled, unlined = (await examine(load(environment), with_raw=False)).drift
     assert (wrong.source, wrong.counter, wrong.counted - wrong.held) == ("postgres", "attempts", 7)
     assert (uncelled.source, uncelled.row, uncelled.held - uncelled.counted) == ("cells", wrong.row, 7)
+    assert (unlined.source, unlined.row, unlined.held - unlined.counted) == ("lines", wrong.row, 7)
 
     log = tmp_path / "log"
     exit_code, output = await said(environment, log, "audit", "--campaign", "v7000")
     assert exit_code == 1, output
-    assert "2 counters differ" in output
+    assert "3 counters differ" in output
     exit_code, output = await said(environment, log, "audit", "--campaign", "4001")
     assert exit_code == 0, output

@@ -17,7 +17,7 @@ from tally.schemas.cells import (
 from tally.schemas.grains import RowKey
 from tally.schemas.tables import ACTIVITY, CELLS
 
-Source = Literal["states", "cells", "postgres", "view", "raw"]
+Source = Literal["states", "cells", "lines", "postgres", "view", "raw"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 Counts = Mapping[str, int]
 

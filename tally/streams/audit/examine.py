@@ -9,10 +9,11 @@ from tally.agents.audit.cells import broken_laws
 from tally.agents.audit.counting import counted_from_states, held_in, rows_of, states_of
 from tally.agents.audit.drift import Drift, Source, comparable, drift, drift_of_all
 from tally.agents.audit.left_out import count_of, counted_without, left_out
+from tally.agents.audit.lines import broken_lines
 from tally.streams.audit.copies import Copies, copies
 from tally.streams.audit.raw import counted_from_raw, partitions_of_facts, raw_offsets
 from tally.streams.audit.recheck import rechecked
-from tally.streams.audit.stored import broken_in_postgres, stored_rows
+from tally.streams.audit.stored import broken_in_postgres, broken_lines_in_postgres, stored_rows
 from tally.streams.audit.view import NoAnswer, against_view
 from tally.streams.operations.rights import check, explained
 from tally.streams.runtime.exit import Unavailable
@@ -66,18 +67,20 @@ async def _examine(settings: Settings, with_raw: bool, view: str) -> Audit:
 
 async def _against_states(settings: Settings, kept: Copies, partitions: int, found: Audit) -> None:
     for partition in range(partitions):
-        found.drift += await _states_drift(kept, partition, settings.rules)
-    found.compared += ["states", "cells"]
+        found.drift += await _states_drift(kept, partition, settings.rules, settings.ledger)
+    found.compared += ["states", "cells", "lines"] if settings.ledger else ["states", "cells"]
 
 
-async def _states_drift(kept: Copies, partition: int, rules: Rules) -> list[Drift]:
-    """Compare rows and cells with the states that they are counted from, and rows with the sums of cells."""
+async def _states_drift(kept: Copies, partition: int, rules: Rules, has_lines: bool) -> list[Drift]:
+    """Compare rows and cells with the states that they are of, and rows with sums of cells and of lines."""
     local = await kept.refreshed(partition)
 
     def compared() -> list[Drift]:
         held, counted = held_in(local), counted_from_states(states_of(local), rules)
         by_states = drift_of_all("states", partition, held, counted)
-        return [*by_states, *broken_laws(local, partition, held.rows)]
+        by_cells = broken_laws(local, partition, held.rows)
+        by_lines = broken_lines(states_of(local), rules, partition, held.rows) if has_lines else ()
+        return [*by_states, *by_cells, *by_lines]
 
     return await asyncio.to_thread(compared)
 
@@ -91,6 +94,8 @@ async def _against_postgres(settings: Settings, kept: Copies, partitions: int, f
         found.behind += behind
         found.drift += drift("postgres", partition, ours, theirs)
     found.drift += await broken_in_postgres(settings)
+    if settings.ledger:
+        found.drift += await broken_lines_in_postgres(settings)
     found.compared.append("postgres")
 
 

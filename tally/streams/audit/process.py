@@ -85,7 +85,7 @@ def report_of(found: Audit, every_seconds: float, began_s: float, ended_s: float
 
 async def audit_parts(settings: Settings, with_raw: bool, view: str, every_seconds: float) -> Parts:
     """Return the parts to run: the audit, its reports, and the HTTP server of its metrics."""
-    metrics = AuditMetrics(_sources(with_raw, view))
+    metrics = AuditMetrics(_sources(with_raw, view, settings.ledger))
     auditing = Auditing(lambda: examine(settings, with_raw, view), metrics, every_seconds)
     letters = LettersByReason()
 
@@ -105,10 +105,11 @@ async def audit_parts(settings: Settings, with_raw: bool, view: str, every_secon
     )
 
 
-def _sources(with_raw: bool, view: str) -> list[Source]:
+def _sources(with_raw: bool, view: str, has_lines: bool) -> list[Source]:
     asked: dict[Source, bool] = {
         "states": True,
         "cells": True,
+        "lines": has_lines,
         "postgres": True,
         "view": bool(view),
         "raw": with_raw,

@@ -16,6 +16,7 @@ from tally.tables.postgres.laws import (
     ROWS_ARE_SUMS_OF_CELLS,
     SUMS_ARE_OF_CELLS,
 )
+from tally.tables.postgres.line_laws import ROWS_ARE_SUMS_OF_LINES
 
 DEADLINE_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
@@ -62,6 +63,14 @@ async def broken_in_postgres(settings: Settings) -> list[Drift]:
         for one in await _records(settings, SUMS_ARE_OF_CELLS)
     ]
     return rows + campaigns + sums
+
+
+async def broken_lines_in_postgres(settings: Settings) -> list[Drift]:
+    """Return every counter of a row that the lines in Postgres do not sum up to. Raises PostgresFailure."""
+    return [
+        Drift("lines", one["partition"], RowKey.of_columns(one), one["counter"], one["held"], one["counted"])
+        for one in await _records(settings, ROWS_ARE_SUMS_OF_LINES)
+    ]
 
 
 async def _records(settings: Settings, sql: str) -> Sequence[Any]:

@@ -9,6 +9,7 @@ const QUIET_MS = 180000; // processes report once a minute: with three missing t
 const SOURCES = {
   states: ["what is known of each message, contact and call", "their states"],
   cells: ["sums over business numbers, markets and quarter hours", "cells"],
+  lines: ["the people and calls behind each number", "lines"],
   postgres: ["rows in Postgres", "Postgres"],
   view: ["what the read API answers", "the view"],
   raw: ["raw events, counted again from the beginning", "raw events"],
