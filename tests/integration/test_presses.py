@@ -8,7 +8,7 @@ import pytest
 
 from tally.simulator.records import RawRecord
 from tests.integration.test_fold_against_recount import answers, folded, recounted
-from tests.integration.test_recount import NOW, PHONE, WEEK, Event, hook, inbound, send
+from tests.support.whatsapp_events import NOW, PHONE, WEEK, Event, hook, inbound, send
 
 WINDOW_END = NOW + WEEK
 CLICKED, IMPLIED, NOTHING = (1, 0), (1, 1), (0, 0)

@@ -20,9 +20,9 @@ from tally.schemas.topics import COUNTERS
 from tally.streams.operations import rates
 from tests.integration.test_postgres_cells import fold, level
 from tests.integration.test_postgres_sink import process
-from tests.integration.test_recount import PHONE, hook, send, status
 from tests.support.partition import MemoryPartition
 from tests.support.web_api import Api, serving
+from tests.support.whatsapp_events import PHONE, hook, send, status
 
 pytestmark = pytest.mark.asyncio
 

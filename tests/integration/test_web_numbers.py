@@ -18,9 +18,9 @@ from tally.schemas.topics import COUNTERS
 from tally.tables.postgres.failures import Away
 from tests.integration.test_postgres_cells import fold, level
 from tests.integration.test_postgres_sink import Process, process
-from tests.integration.test_recount import send, status
 from tests.support.partition import MemoryPartition
 from tests.support.web_api import Api, serving
+from tests.support.whatsapp_events import send, status
 
 pytestmark = pytest.mark.asyncio
 

@@ -19,12 +19,12 @@ import pytest
 from tally.schemas.counters import ACTIVITY
 from tally.simulator.records import SEND_RESULTS, RawRecord
 from tally.tables.postgres.breakdown import WAYS
-from tests.integration.test_recount import PHONE, hook, send
 from tests.integration.test_web_cost import World, answering
 from tests.support.judge import counted, prepare, publish, simulated
 from tests.support.keys import SHOWN
 from tests.support.servers import Kafka
 from tests.support.web_api import DESCRIBED, Api
+from tests.support.whatsapp_events import PHONE, hook, send
 from tests.support.workers import WorkerProcess, environment_of, workers
 
 ZONES = ("UTC", "Europe/Amsterdam", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
