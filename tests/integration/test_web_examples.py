@@ -25,6 +25,7 @@ from tests.support.view_rows import PROMO, put, put_operator
 from tests.support.web_api import Api, serving
 
 AWAY = 503
+REQUIRED = {"campaign_breakdown": "?by=market", "campaign_lines": "?counter=accepted"}
 SINCE_MS = 1_795_350_870_000
 WHATSAPP = {
     **{
@@ -111,7 +112,7 @@ async def answers() -> dict[str, Any]:
         for endpoint in ROUTES:
             if endpoint.answer is None or endpoint == DESCRIPTION:
                 continue
-            query = "?by=market" if endpoint.name == "campaign_breakdown" else ""
+            query = REQUIRED.get(endpoint.name, "")
             path = endpoint.path.format(tenant="t1", campaign="c1", operator="o1", queue="q1")
             response, body = await api.ask(path + query)
             if response.status != AWAY:

@@ -9,6 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from tally.agents.view.recent import Rank
 from tally.schemas.keys import Template, join_parts, split_parts
 from tally.streams.web.parameters import CURSOR, BadParameter
+from tally.tables.postgres.line_records import DIGEST_BYTES
 
 
 def of_campaign(rank: Rank | None) -> str | None:
@@ -58,6 +59,22 @@ def read_name(cursor: str) -> str:
     if of_name(last) != cursor:
         raise _unknown()
     return last
+
+
+def of_line(subject: bytes, line: bytes) -> str:
+    """Return the cursor behind a line, by both of its digests."""
+    return _text(subject + line)
+
+
+def read_line(cursor: str) -> tuple[bytes, bytes]:
+    """Return the digests of a cursor, the inverse of `of_line`. Raises BadParameter."""
+    try:
+        both = _bytes(cursor)
+    except ValueError:
+        raise _unknown() from None
+    if len(both) != 2 * DIGEST_BYTES or of_line(both[:DIGEST_BYTES], both[DIGEST_BYTES:]) != cursor:
+        raise _unknown()
+    return both[:DIGEST_BYTES], both[DIGEST_BYTES:]
 
 
 def _text(value: bytes) -> str:

@@ -14,6 +14,7 @@ from tally.streams.web import (
     breakdown,
     campaigns,
     cost,
+    lines,
     log_in,
     numbers,
     operators,
@@ -47,6 +48,7 @@ READ_API: tuple[Endpoint, ...] = (
     *templates.ROUTES,
     *activity.ROUTES,
     *cost.ROUTES,
+    *lines.ROUTES,
     *numbers.ROUTES,
     *reports.ROUTES,
 )

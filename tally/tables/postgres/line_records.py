@@ -44,7 +44,8 @@ LINE_COLUMNS: dict[str, str] = {
 }
 """What a line has in `tally.lines`, beside generation, partition and epoch."""
 
-_DIGEST_BYTES, _ITEM_BYTES = 16, 8
+DIGEST_BYTES = 16
+_ITEM_BYTES = 8
 _KEPT = 65_536
 _MOST = (1 << 63) - 1
 """The largest bigint. A line that counts more has this: its row counts as much, and is withheld."""
@@ -52,7 +53,7 @@ _MOST = (1 << 63) - 1
 
 def subject_digest(code: bytes, key: bytes) -> bytes:
     """Return what finds the lines of a subject, by its family's code and the key of its state."""
-    return blake2b(code + key, digest_size=_DIGEST_BYTES).digest()
+    return blake2b(code + key, digest_size=DIGEST_BYTES).digest()
 
 
 def item(row: RowKey, kind: str, *names: str) -> int:
@@ -99,7 +100,7 @@ def line_record(subject: bytes, family: str, line: Line, with_phones: bool) -> R
 
 @lru_cache(_KEPT)
 def _digest(row: RowKey, of: str) -> bytes:
-    return blake2b(row.encode() + b"\0" + of.encode(), digest_size=_DIGEST_BYTES).digest()
+    return blake2b(row.encode() + b"\0" + of.encode(), digest_size=DIGEST_BYTES).digest()
 
 
 @lru_cache(_KEPT)

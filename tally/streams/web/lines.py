@@ -1,0 +1,178 @@
+"""The read API: the lines behind a number of a campaign, page by page, for keys that may see people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import structlog
+from aiohttp import web
+from faust.web import View
+from msgspec import Meta, Struct
+
+from tally.agents.view.answer import rfc_3339
+from tally.schemas.counters import API_ORDER, BY_NAME
+from tally.schemas.keys import Template, bounded_name, bounded_template
+from tally.schemas.places import place_of
+from tally.streams.keys.access import Needed
+from tally.streams.web.admission import KEY_ID
+from tally.streams.web.answers import Count, ReceiptShown, TemplateNamed, Time
+from tally.streams.web.cursors import of_line, read_line
+from tally.streams.web.endpoints import QUERIES, Endpoint
+from tally.streams.web.parameters import (
+    CURSOR,
+    BadParameter,
+    Name,
+    NotTold,
+    Parameter,
+    limit_parameter,
+    read_id,
+    single,
+)
+from tally.streams.web.responses import json_response
+from tally.tables.postgres.lines import BEGINNING, Chosen, adds, lines_query
+from tally.tables.postgres.moment import Records
+
+MOST, DEFAULT = 1_000, 100
+COUNTER = Parameter(
+    "counter",
+    Annotated[str, Meta(min_length=1, max_length=512, pattern="^[^\\u0000]*$")],
+    "a number of the campaign, or an entry of one, as `errors.meta:131026`",
+    "a number of campaigns, or an entry of one behind a dot",
+    is_required=True,
+)
+TEXT = "text without U+0000"
+PARAMETERS = (
+    COUNTER,
+    Parameter("template", Name, "lines of this template alone, by its name", TEXT),
+    Parameter("language", Name, "and this language; without, a template that has none", TEXT),
+    Parameter("number", Name, "lines of this business number or PBX alone", TEXT),
+    Parameter("market", Name, "lines of this market alone", TEXT),
+    CURSOR,
+    limit_parameter(MOST, DEFAULT),
+)
+Json = dict[str, Any]
+
+log = structlog.get_logger()
+
+
+class EventShown(Struct, frozen=True):
+    """The first event of one kind; the raw record that said so may be gone by now."""
+
+    kind: str
+    at: Time
+    topic: str | None
+    partition: int | None
+    offset: int | None
+
+
+class LineShown(Struct, frozen=True):
+    """What one part of one subject adds to the number, and who it is."""
+
+    adds: int
+    template: TemplateNamed
+    number: str
+    market: str
+    contact: str
+    attempt: str
+    message: str
+    phone: str
+    leg: str
+    sent_at: Time
+    error: str
+    price: str
+    events: list[EventShown]
+
+
+class LinesAnswer(Struct, frozen=True):
+    """A page of the lines behind a number, of one moment of Postgres."""
+
+    tenant: str
+    campaign: str
+    counter: str
+    number: Annotated[Count, Meta(description="what all lines add up to")]
+    lines: list[LineShown]
+    next_cursor: str | None
+    receipt: ReceiptShown
+
+
+class LinesView(View):
+    """The lines behind a number of a campaign."""
+
+    async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
+        """Answer with the number, a page of its lines, and a receipt of what Postgres held."""
+        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
+        query = {name: request.query.getall(name) for name in request.query}
+        chosen, limit = read_lines(tenant, campaign, query), int(single(query, "limit") or DEFAULT)
+        cursor = single(query, "cursor")
+        after = BEGINNING if cursor is None else read_line(cursor)
+        wanted = [lines_query(chosen, after, limit)]
+        receipt, (found,) = await request.app[QUERIES].stored(tenant, campaign, lambda _: wanted)
+        body = answered(chosen, found, limit)
+        log.info("lines shown", key_id=request.get(KEY_ID, ""), lines=len(body["lines"]))
+        return json_response({**body, "receipt": receipt.answer()})
+
+
+def read_lines(tenant: str, campaign: str, query: Mapping[str, Sequence[str]]) -> Chosen:
+    """Return what is asked for. Raises BadParameter, and NotTold for what is no number of campaigns. Pure."""
+    counter = single(query, "counter") or ""
+    name, dot, entry = counter.partition(".")
+    kind = BY_NAME[name].kind if name in BY_NAME else "count"
+    if name not in API_ORDER or bool(dot) is (kind == "count") or bool(entry) is not bool(dot):
+        raise NotTold(f"counter={counter[:64]} is no number of campaigns, or no entry of one")
+    template, language = single(query, "template"), single(query, "language")
+    if template is None and language is not None:
+        raise BadParameter("language is for template, which is missing")
+    named = None if template is None else bounded_template(template, language or "")
+    number = single(query, "number")
+    number = None if number is None else bounded_name(number)
+    chosen = Chosen(tenant, campaign, counter, named, number, single(query, "market"))
+    if chosen.grain is None:
+        raise NotTold(f"counter={counter[:64]} is not told by template")
+    return chosen
+
+
+def answered(chosen: Chosen, found: Records, limit: int) -> Json:
+    """Return the body of an answer, without the receipt. Pure."""
+    records = [one for one in found if one["subject"] is not None]
+    shown, last = records[:limit], records[limit - 1] if len(records) > limit else None
+    return {
+        "tenant": chosen.tenant,
+        "campaign": chosen.campaign,
+        "counter": chosen.counter,
+        "number": found[0]["n"],
+        "lines": [_line(chosen, one) for one in shown],
+        "next_cursor": None if last is None else of_line(last["subject"], last["line"]),
+    }
+
+
+def _line(chosen: Chosen, one: Any) -> Json:
+    template = Template(one["template_name"], one["template_language"])
+    as_they_are = ("number", "market", "contact", "attempt", "message", "phone", "leg", "error", "price")
+    return {
+        "adds": adds(chosen, one["counters"], one["counts"]),
+        "template": {"name": template.name, "language": template.language},
+        **{name: one[name] for name in as_they_are},
+        "sent_at": rfc_3339(one["at_ms"]),
+        "events": [
+            _event(*event) for event in zip(one["kinds"], one["kinds_at_ms"], one["places"], strict=True)
+        ],
+    }
+
+
+def _event(kind: str, at_ms: int, place: int) -> Json:
+    record = place_of(place)
+    topic, partition, offset = (None, None, None) if record is None else record
+    return {"kind": kind, "at": rfc_3339(at_ms), "topic": topic, "partition": partition, "offset": offset}
+
+
+ROUTES = (
+    Endpoint(
+        "campaign_lines",
+        "/v1/tenants/{tenant}/campaigns/{campaign}/lines",
+        LinesView,
+        "who is behind a number of a campaign, line by line, where there is a ledger",
+        LinesAnswer,
+        PARAMETERS,
+        needed=Needed("recipients"),
+        also=(422,),
+    ),
+)
