@@ -7,19 +7,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tally.deploy.local import LocalKafka
 from tally.streams.dev.free_port import free_port
 from tally.streams.keys import managing
 from tally.streams.keys.key import SCOPES, Presented
 from tally.streams.operations import topics
 from tally.streams.settings import load, variable
+from tests.faults.wire import LOOPBACK, Wire, wire
+from tests.faults.wired_kafka import wired_kafka
 from tests.support.gateway import gateway
-from tests.support.workers import environment_of, workers
+from tests.support.workers import WorkerProcess, environment_of, workers
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240), pytest.mark.long]
 
@@ -27,15 +29,16 @@ NO_POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
 IN_FORCE_SECONDS = 2.0
 AWAY_SECONDS = 3.0
 STARTED_SECONDS = 60.0
+MOST_ROUNDS = 25
 ITEM = b'{"tenant": "t1", "campaign": "c1", "name": "November", "time": 1795350900000}'
 
 
 class Doors:
     """The read API of a worker, and a gateway; each is asked for something that needs a key."""
 
-    def __init__(self, http: aiohttp.ClientSession, worker_url: str, gateway_url: str) -> None:
+    def __init__(self, http: aiohttp.ClientSession, worker: WorkerProcess, gateway_url: str) -> None:
+        self.worker = worker
         self._http = http
-        self._worker_url = worker_url
         self._gateway_url = gateway_url
 
     async def answers(self, key: Presented) -> tuple[int, int]:
@@ -43,7 +46,7 @@ class Doors:
         headers = {"Authorization": f"Bearer {key.text}", "Content-Type": "application/x-ndjson"}
         posted = f"{self._gateway_url}/v1/tenants/t1/campaigns?dry_run=1"
         return (
-            await self._status("GET", f"{self._worker_url}/v1/tenants/t1/campaigns", headers, None),
+            await self._status("GET", f"{self.worker.url}/v1/tenants/t1/campaigns", headers, None),
             await self._status("POST", posted, headers, ITEM),
         )
 
@@ -69,26 +72,40 @@ async def doors(environment: dict[str, str], folder: Path) -> AsyncIterator[Door
     with workers(two, folder, "w") as (worker,):
         worker.start()
         async with gateway(environment, folder / "gateway.log") as running:
-            yield Doors(running.http, worker.url, running.url)
+            yield Doors(running.http, worker, running.url)
+
+
+async def flicker(between: Wire, both: Doors, held: Presented) -> None:
+    """Let brokers go away again and again, for ever longer there, until both know a key."""
+    for round_ in count():
+        between.mend()
+        await asyncio.sleep(0.2 * 1.15**round_)
+        if await both.answers(held) == (200, 200):
+            return
+        assert round_ < MOST_ROUNDS
+        between.cut()
+        await asyncio.sleep(0.1)
 
 
 async def test_known_keys_hold_while_kafka_is_away_and_nobody_is_let_in_before_any_is_known(
     tmp_path: Path,
 ) -> None:
-    port = free_port(0)
-    environment = environment_of(f"127.0.0.1:{port}", NO_POSTGRES, "k-")
-    settings = load(environment)
+    port, ahead, behind = (free_port(0) for _ in range(3))
+    settings = load(environment_of(f"{LOOPBACK}:{port}", NO_POSTGRES, "k-"))
+    environment = environment_of(f"{LOOPBACK}:{ahead}", NO_POSTGRES, "k-")
     never_made = managing.new_key()
-    async with doors(environment, tmp_path) as both:
+    async with wire(ahead, behind) as between, doors(environment, tmp_path) as both:
         # Started before its brokers: the worker's parent listens at once, and knows no key.
         await both.until(never_made, 503, STARTED_SECONDS)
 
-        kafka = await asyncio.to_thread(LocalKafka.start, tmp_path / "servers", port)
+        between.cut()
+        kafka = await asyncio.to_thread(wired_kafka(((ahead, behind),)).start, tmp_path / "servers", port)
         try:
             await topics.declare(settings)
             held = await managing.add(settings, SCOPES, ("t1",), 1)
             revoked = await managing.add(settings, SCOPES, ("t1",), 1)
-            await both.until(held, 200, STARTED_SECONDS)
+            # Away also while its processes start: else one that has keys would end with one that has none.
+            await flicker(between, both, held)
             await both.until(revoked, 200, IN_FORCE_SECONDS)
             await managing.revoke(settings, revoked.key_id, 2)
             assert await both.until(revoked, 401, IN_FORCE_SECONDS) <= IN_FORCE_SECONDS
@@ -105,5 +122,6 @@ async def test_known_keys_hold_while_kafka_is_away_and_nobody_is_let_in_before_a
             assert await both.until(late, 200, IN_FORCE_SECONDS) <= IN_FORCE_SECONDS
             await managing.revoke(settings, held.key_id, 3)
             assert await both.until(held, 401, IN_FORCE_SECONDS) <= IN_FORCE_SECONDS
+            await both.worker.ready()
         finally:
             await asyncio.to_thread(kafka.stop)

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from msgspec import structs
 
+from tally.agents.clock import Backoff
 from tally.agents.fold.ports import FoldPorts
 from tally.agents.fold.rows import cell_corrections, corrections, recount
 from tally.agents.fold.steps import OF_A_TRANSACTION
@@ -16,6 +17,7 @@ from tally.schemas.topics import COUNTERS
 from tally.schemas.waiting import WAITING
 from tally.tables.families.family import Family
 from tally.tables.families.registry import FAMILIES
+from tally.tables.kafka.away import ASKED, is_away
 from tally.tables.rules import Rules
 from tally.tables.store.errors import CopyUnfit
 from tally.tables.store.interface import Writes
@@ -27,10 +29,31 @@ log = structlog.get_logger()
 
 
 async def open_tables(store: PartitionStore, ports: FoldPorts) -> None:
-    """Fence the former owner and recover the tables, as soon as `ports.openings` allows.
+    """Fence the former owner and recover the tables; while brokers are away, again after each pause.
 
-    Raises what `PartitionStore.open` raises.
+    Whoever has lost the partition meanwhile hears so from the group as soon as brokers answer, which mostly
+    is before the pause is over; else it fences the new owner, and one of them starts again. Raises what
+    `PartitionStore.open` raises, but where brokers are away.
     """
+    backoff = Backoff(*ports.reopen_seconds)
+    while True:
+        try:
+            return await _open(store, ports)
+        except ASKED as error:
+            if not is_away(error):
+                raise
+            pause_s = backoff.failed(ports.random())
+            log.warning(
+                "partition cannot be opened yet",
+                partition=store.partition,
+                error=repr(error),
+                retry_in_s=round(pause_s, 1),
+            )
+        await asyncio.sleep(pause_s)
+
+
+async def _open(store: PartitionStore, ports: FoldPorts) -> None:
+    """Open the tables once, as soon as `ports.openings` allows."""
     async with ports.openings:
         began = ports.monotonic()
         await store.open(_OpeningProgress(store.partition, ports, began))

@@ -1,6 +1,7 @@
 """Ports of the folds of a process: rules, limits and an observer."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -68,3 +69,7 @@ class FoldPorts(Struct, frozen=True):
     """Shared with all other long computations of the event loop."""
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENINGS_AT_ONCE))
     """Held by each partition while its tables are opened."""
+    reopen_seconds: tuple[float, float] = (1.0, 5.0)
+    """The shortest and the longest pause before an opening that found no brokers begins again."""
+    random: Callable[[], float] = random.random
+    """From 0 to 1; spreads these pauses."""

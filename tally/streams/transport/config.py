@@ -1,5 +1,6 @@
 """Configuration of the batched transport for one app."""
 
+import random
 from collections.abc import Callable
 
 from faust.types import TP
@@ -53,6 +54,8 @@ class TransportConfig(Struct, frozen=True):
     session_timeout_ms: int = 6_000
     rebalance_timeout_ms: int = 30_000
     commit_seconds: float = 0.2
+    random: Callable[[], float] = random.random
+    """From 0 to 1; spreads the pauses between attempts to connect."""
     tells_starts: bool = False
     """Whether lost records are detected and reported. If so, a run without records announces each start of
     reading and each lost range, and commits hold the topic's id."""

@@ -4,6 +4,7 @@ All code here except Faust's coroutines runs in the consumer's own event loop. N
 records and noting positions.
 """
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,17 +17,23 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
+from tally.agents.clock import Backoff
 from tally.schemas.bounds import BATCH
 from tally.schemas.starts import Start
 from tally.streams.transport.beginning import Beginnings
 from tally.streams.transport.config import TransportConfig
 from tally.streams.transport.runs import sizes_of
+from tally.tables.kafka.away import ASKED, is_away
 from tally.tables.kafka.fetched_batches import Budget
+
+log = logging.getLogger(__name__)
 
 MAX_POLL_INTERVAL_MS = 300_000
 REQUEST_TIMEOUT_MS = 40_000
 TRICKLE_RECORDS = 2
 """Records flow where a fetch brings more: then the next one may linger at the broker."""
+RETRY_SECONDS = (0.2, 5.0)
+"""The shortest and the longest pause before a client is started again."""
 METADATA_AGE_MS = 3_000
 """Interval at which topic metadata is refreshed.
 
@@ -152,6 +159,21 @@ class FetchThread(AIOKafkaConsumerThread):
             request_timeout_ms=max(REQUEST_TIMEOUT_MS, config.session_timeout_ms + 1_000),
         )
         return NotedCommits(self.ours, **client)
+
+    async def on_start(self) -> None:
+        """Start the client; while brokers are away, a new one after each pause, until the app stops."""
+        backoff = Backoff(*RETRY_SECONDS)
+        while not self.should_stop:
+            try:
+                return await super().on_start()
+            except ASKED as error:
+                if not is_away(error):
+                    raise
+                pause_s = backoff.failed(self.config.random())
+                log.warning("cannot join %s yet, again in %.1f s: %r", self.app.conf.id, pause_s, error)
+                await self._ensure_consumer().stop()
+            await self.sleep(pause_s)
+        return None
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget seeks of the former assignment."""

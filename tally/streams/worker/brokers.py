@@ -1,10 +1,11 @@
-"""Waiting for the brokers before a worker builds on them."""
+"""Waiting for the brokers: before a worker builds on them, and where they go away while it does."""
 
 import asyncio
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -13,9 +14,26 @@ from msgspec import Struct
 from tally.agents.clock import Backoff
 from tally.streams.operations.topics import admin
 from tally.streams.operations.unreached import NoBroker, explained
+from tally.streams.runtime.exit import describe
 from tally.streams.settings import Settings
+from tally.tables.kafka.away import ASKED, is_away
 
 log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
+
+
+class Client(Protocol):
+    """What connects to brokers, once."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
+Started = TypeVar("Started", bound=Client)
 
 
 class BrokerWait(Struct, frozen=True):
@@ -34,6 +52,9 @@ class BrokerWait(Struct, frozen=True):
     random: Callable[[], float] = random.random
 
 
+PATIENT = BrokerWait()
+
+
 async def wait_for_brokers(settings: Settings) -> None:
     """Return once a broker answers. Raises NoBroker."""
 
@@ -45,7 +66,7 @@ async def wait_for_brokers(settings: Settings) -> None:
     client, kept = logging.getLogger("aiokafka"), logging.Filter("-")
     client.addFilter(kept)
     try:
-        await until_answered(answered, BrokerWait(), lambda: explained(settings))
+        await until_answered(answered, PATIENT, lambda: explained(settings))
     finally:
         client.removeFilter(kept)
 
@@ -67,3 +88,40 @@ async def until_answered(
             pause_s = backoff.failed(wait.random())
             log.warning("no broker answers yet", error=str(reason), retry_in_s=round(pause_s, 1))
         await wait.sleep(pause_s)
+
+
+async def while_away(step: Callable[[], Awaitable[Answer]], wait: BrokerWait = PATIENT) -> Answer:
+    """Return the answer to a step of a start; where brokers have gone away again, ask once they are back.
+
+    `step` has a deadline of its own, and begins anew each time. There is no other: brokers that have answered
+    are the right ones, and the worker's other processes may know keys, which hold while brokers are away.
+    Raises every error that waiting cannot mend.
+    """
+    backoff = Backoff(*wait.pause_seconds)
+    while True:
+        try:
+            return await step()
+        except ASKED as error:
+            if not is_away(error):
+                raise
+            pause_s = backoff.failed(wait.random())
+            log.warning("the brokers have gone away", error=describe(error), retry_in_s=round(pause_s, 1))
+        await wait.sleep(pause_s)
+
+
+async def started(new: Callable[[], Started], wait: BrokerWait = PATIENT) -> Started:
+    """Return a client that has started; where brokers went away while one did, it is another.
+
+    Raises as `while_away`.
+    """
+
+    async def attempt() -> Started:
+        made = new()
+        try:
+            await made.start()
+        except BaseException:
+            await made.close()
+            raise
+        return made
+
+    return await while_away(attempt, wait)

@@ -52,7 +52,7 @@ from tally.streams.web.log_in import PATH as SESSION_PATH
 from tally.streams.web.log_in import log_ins_of
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.web.serving import WebServer
-from tally.streams.worker.brokers import wait_for_brokers
+from tally.streams.worker.brokers import started, wait_for_brokers, while_away
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics, follow_view, is_shown
 from tally.streams.worker.observer import WorkerObserver
 from tally.streams.worker.roles import fold_app, route_app, sink_services, written_kinds
@@ -100,12 +100,12 @@ class Process:
         settings, roles = self._settings, self._settings.roles
         await wait_for_brokers(settings)
         # First: who may not see a topic would be told that it could not be declared.
-        await rights.check(settings, roles)
-        declared = await topics.declare(settings)
+        await while_away(lambda: rights.check(settings, roles))
+        declared = await while_away(lambda: topics.declare(settings))
         self._partitions = declared.facts_partitions
         await self._closing.enter_async_context(self._beating())
         logs = TopicLogs(settings.kafka, log_topics(settings.names))
-        await logs.check_first()
+        await while_away(logs.check_first)
         # Before the worker joins its groups: with another deployment's database it ends here.
         writer = await self._writer(logs) if "sink" in roles else None
         view = self._view() if "view" in roles else None
@@ -123,15 +123,14 @@ class Process:
 
     async def _dead_letters(self) -> DeadLetters:
         settings = self._settings
-        dead_letters = DeadLetters(settings.kafka, settings.names.raw(DEAD_LETTERS), unix_ms)
-        await dead_letters.start()
+        topic = settings.names.raw(DEAD_LETTERS)
+        dead_letters = await started(lambda: DeadLetters(settings.kafka, topic, unix_ms))
         self._closing.push_async_callback(dead_letters.close)
         return dead_letters
 
     async def _route(self, dead_letters: DeadLetters) -> None:
         settings = self._settings
-        facts = FactsLog(settings.kafka, settings.names.facts)
-        await facts.start()
+        facts = await started(lambda: FactsLog(settings.kafka, settings.names.facts))
         self._closing.push_async_callback(facts.close)
         conventions = settings.conventions
         route = Route(
@@ -140,7 +139,7 @@ class Process:
         numbers = numbers_follower(
             settings, lambda numbers: route.read_by(structs.replace(conventions, numbers=numbers))
         )
-        await numbers.start()
+        await while_away(numbers.start)
         self._services["numbers"] = numbers.run
         self._apps.append(route_app(settings, route, self._observer))
 

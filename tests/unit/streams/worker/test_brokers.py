@@ -1,12 +1,12 @@
-"""A process that starts before its brokers waits for them, with a deadline."""
+"""A process that starts waits for its brokers: with a deadline for the first answer, then without one."""
 
 import asyncio
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
 from tally.streams.operations.unreached import NoBroker, in_words
-from tally.streams.worker.brokers import BrokerWait, until_answered
+from tally.streams.worker.brokers import BrokerWait, started, until_answered, while_away
 
 
 async def unknown() -> NoBroker:
@@ -28,9 +28,12 @@ class Brokers:
         self.pauses_s.append(seconds)
         self.now_s += seconds
 
+    @property
+    def wait(self) -> BrokerWait:
+        return BrokerWait(monotonic=lambda: self.now_s, sleep=self.sleep, random=lambda: 1.0)
+
     def waited_for(self) -> None:
-        wait = BrokerWait(monotonic=lambda: self.now_s, sleep=self.sleep, random=lambda: 1.0)
-        asyncio.run(until_answered(self.answered, wait, unknown))
+        asyncio.run(until_answered(self.answered, self.wait, unknown))
 
 
 def test_brokers_that_are_there_are_not_waited_for() -> None:
@@ -62,3 +65,50 @@ def test_an_error_that_waiting_cannot_mend_is_raised_at_once() -> None:
 
     with pytest.raises(FileNotFoundError):
         asyncio.run(until_answered(attempt, BrokerWait(), unknown))
+
+
+def test_brokers_that_go_away_during_the_start_are_waited_for_however_long_that_takes() -> None:
+    brokers, asked = Brokers(from_s=3_600.0), 0
+
+    async def step() -> int:
+        nonlocal asked
+        asked += 1
+        await brokers.answered()
+        return 8
+
+    assert asyncio.run(while_away(step, brokers.wait)) == 8
+    assert brokers.pauses_s[:6] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
+    assert asked == len(brokers.pauses_s) + 1
+    assert 3_600 <= sum(brokers.pauses_s) <= 3_605
+
+
+def test_what_brokers_refuse_during_the_start_is_asked_once() -> None:
+    brokers = Brokers(from_s=0.0)
+
+    async def step() -> None:
+        raise TopicAuthorizationFailedError("facts")
+
+    with pytest.raises(TopicAuthorizationFailedError):
+        asyncio.run(while_away(step, brokers.wait))
+    assert brokers.pauses_s == []
+
+
+def test_a_client_that_brokers_left_while_it_started_is_closed_and_another_one_starts() -> None:
+    brokers, made = Brokers(from_s=1.0), []
+
+    class Producer:
+        is_closed = False
+
+        def __init__(self) -> None:
+            made.append(self)
+
+        async def start(self) -> None:
+            await brokers.answered()
+
+        async def close(self) -> None:
+            self.is_closed = True
+
+    running = asyncio.run(started(Producer, brokers.wait))
+
+    assert running is made[-1]
+    assert [one.is_closed for one in made] == [True, True, True, False]
