@@ -1,15 +1,13 @@
 """All settings of Tally: environment variables with the prefix `TALLY_`, read once into a frozen object."""
 
 import os
-import re
-import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tally.agents.sink.ports import SinkConfig
 from tally.schemas.call_facts import VariableRole
@@ -17,42 +15,28 @@ from tally.schemas.conventions import VARIABLES, Conventions
 from tally.schemas.topics import Names
 from tally.streams.ami.pbx import Pbxs
 from tally.streams.gateway.apps import Apps
-from tally.streams.keys.sessions import LEAST_SECRET, MOST_SECRETS
-from tally.tables.kafka.clients import KafkaClients
+from tally.streams.kafka_settings import KafkaSettings
+from tally.streams.variables import PREFIX, by_commas, unknown, variable
+from tally.streams.web_settings import WebSettings
 from tally.tables.rules import Rules
 
-PREFIX = "TALLY_"
+__all__ = ["ROLES", "Role", "Settings", "SettingsError", "load", "variable"]
+
 SINK = SinkConfig()
 """Source of the sink's defaults, so each has one definition."""
 Role = Literal["route", "fold", "sink", "view"]
 ROLES: tuple[Role, ...] = ("route", "fold", "sink", "view")
-NAME_OF_HOST = re.compile(r"[A-Za-z0-9._-]+")
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 
 
 class SettingsError(Exception):
     """The environment is not a valid configuration; the message names each setting, never its value."""
 
 
-class Settings(BaseSettings):
+class Settings(WebSettings, KafkaSettings):
     """The configuration of one process."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    kafka_bootstrap: str = Field(
-        "127.0.0.1:19092", description="Kafka brokers, host:port separated by commas"
-    )
-    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="protocol towards the brokers"
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="how to log in where the protocol is a SASL one"
-    )
-    kafka_username: str = Field("", description="SASL user name")
-    kafka_password: SecretStr = Field(SecretStr(""), description="SASL password")
-    kafka_ca_file: Path | None = Field(None, description="CA certificates for SSL; the system's without")
-    kafka_cert_file: Path | None = Field(None, description="client certificate for SSL")
-    kafka_key_file: Path | None = Field(None, description="key of the client certificate")
     postgres_dsn: SecretStr = Field(
         SecretStr("postgresql://tally@127.0.0.1:15432/tally"), description="where the counters are copied to"
     )
@@ -99,37 +83,6 @@ class Settings(BaseSettings):
         " may use two cores",
     )
     state_folder: Path = Field(Path(".tally/state"), description="where the local copies of states are kept")
-    web_host: str = Field("127.0.0.1", description="address on which the read API listens")
-    web_port: int = Field(6066, ge=1, le=65535, description="port of the read API")
-    web_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
-        description="names under which read API, gateway and metrics are reached, separated by commas;"
-        " localhost and addresses always are",
-    )
-    web_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="origins whose pages may ask, such as https://dash.example, separated by commas"
-    )
-    session_secret: SecretStr = Field(
-        SecretStr(""),
-        description="signs log-ins of pages, the same at every view: 32 characters or more; NEW,OLD while"
-        " one replaces the other; without, log-ins end with the process",
-    )
-    reads_per_second: float = Field(
-        100.0, ge=0.1, le=1e6, description="requests to the read API a second for each key, in each process"
-    )
-    reads_burst: int = Field(1_000, ge=1, le=10_000_000, description="and so many at once after a pause")
-    posts_per_second: float = Field(
-        100.0, ge=0.1, le=1e6, description="bodies of send results a second for each key, in each gateway"
-    )
-    posts_burst: int = Field(1_000, ge=1, le=10_000_000, description="and so many at once after a pause")
-    api_key: SecretStr = Field(
-        SecretStr(""), description="key with which `tally audit --view` and `tally watch` ask"
-    )
-    metrics_host: str = Field("127.0.0.1", description="address on which /metrics and /health are served")
-    metrics_port: int = Field(6065, ge=1, le=65535, description="port of /metrics and /health of a worker")
-    audit_metrics_port: int = Field(
-        6068, ge=1, le=65535, description="port of /metrics and /health of `tally audit --every`"
-    )
 
     gateway_apps: Apps = Field(
         (), description="apps of Meta whose webhooks `tally gateway` takes: a JSON list (docs/gateway.md)"
@@ -224,29 +177,21 @@ class Settings(BaseSettings):
         "auto", description="pretty on a terminal and JSON elsewhere, or always one of them"
     )
 
-    @field_validator("roles", "operator_scripts", "web_hosts", "web_origins", mode="before")
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - given by name
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load` was given, and nothing of the process's environment beside it."""
+        return (init_settings,)
+
+    @field_validator("roles", "operator_scripts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-
-    @field_validator("web_hosts")
-    @classmethod
-    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(NAME_OF_HOST.fullmatch(one) for one in value):
-            raise ValueError("expected names without scheme, port and path, such as tally.example.com")
-        return value
-
-    @field_validator("web_origins")
-    @classmethod
-    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        # Browsers write an origin so, and compare it whole: another one would be refused for ever.
-        if not all(ORIGIN.fullmatch(one) and one == one.lower() for one in value):
-            raise ValueError(
-                "expected scheme and name in lower case, without a path, such as https://dash.example"
-            )
-        return value
+        return by_commas(value)
 
     @field_validator("roles")
     @classmethod
@@ -270,25 +215,6 @@ class Settings(BaseSettings):
             raise ValueError("expected postgresql://user:password@host:port/database")
         return value
 
-    @field_validator("session_secret")
-    @classmethod
-    def _signs(cls, value: SecretStr) -> SecretStr:
-        secrets = _secrets_of(value)
-        if len(secrets) > MOST_SECRETS or any(len(one) < LEAST_SECRET for one in secrets):
-            raise ValueError(f"expected {LEAST_SECRET} characters or more, or two such, separated by a comma")
-        return value
-
-    @model_validator(mode="after")
-    def _can_reach_kafka(self) -> Self:
-        """Refuse settings that would otherwise fail a minute later, after the wait for brokers."""
-        if self.kafka_security.startswith("SASL") and not self.kafka_username:
-            raise ValueError(
-                f"{variable('kafka_username')}: is needed, since {variable('kafka_security')} says so"
-            )
-        if self.kafka_security.endswith("SSL"):
-            self._ssl_context()
-        return self
-
     @property
     def names(self) -> Names:
         """Names of topics and groups."""
@@ -304,37 +230,6 @@ class Settings(BaseSettings):
         """The conventions by which route reads AMI events."""
         return Conventions(dict(self.call_variables), self.amd_event)
 
-    @property
-    def session_secrets(self) -> list[str]:
-        """The secrets that sign log-ins: the one in use, then the one before it; none where none is set."""
-        return _secrets_of(self.session_secret)
-
-    @property
-    def kafka(self) -> KafkaClients:
-        """The factory of all Kafka clients."""
-        return KafkaClients(
-            tuple(self.kafka_bootstrap.split(",")),
-            self.kafka_security,
-            self._ssl_context() if self.kafka_security.endswith("SSL") else None,
-            self.kafka_sasl_mechanism,
-            self.kafka_username,
-            self.kafka_password.get_secret_value(),
-        )
-
-    def _ssl_context(self) -> ssl.SSLContext:
-        """Return the TLS context of connections. Raises ValueError if a file cannot be read."""
-        try:
-            context = ssl.create_default_context(cafile=self.kafka_ca_file)
-        except OSError as error:
-            raise ValueError(_unreadable("kafka_ca_file", error)) from None
-        if self.kafka_cert_file:
-            try:
-                context.load_cert_chain(self.kafka_cert_file, self.kafka_key_file, _no_password)
-            except OSError as error:
-                named = "kafka_cert_file" if self.kafka_key_file is None else "kafka_key_file"
-                raise ValueError(_unreadable(named, error)) from None
-        return context
-
     def shown(self) -> list[tuple[str, str, str]]:
         """Return every setting as (environment variable, value, help line); secrets are redacted."""
         return [
@@ -343,18 +238,12 @@ class Settings(BaseSettings):
         ]
 
 
-def variable(name: str) -> str:
-    """Return the environment variable of a setting."""
-    return PREFIX + name.upper()
-
-
 def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Read the settings. Raises SettingsError if one is unknown, malformed or out of range."""
     environment = os.environ if environment is None else environment
     known = {variable(name) for name in Settings.model_fields}
-    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-    if unknown:
-        raise SettingsError(f"unknown settings: {', '.join(unknown)}; `tally config` lists all")
+    if nobodys := unknown(environment, known):
+        raise SettingsError(f"unknown settings: {', '.join(nobodys)}; `tally config` lists all")
     given = {
         name: environment[variable(name)] for name in Settings.model_fields if variable(name) in environment
     }
@@ -362,20 +251,6 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         return Settings.model_validate({**given, **overrides})
     except ValidationError as error:
         raise SettingsError("; ".join(_problems(error))) from None
-
-
-def _secrets_of(value: SecretStr) -> list[str]:
-    return [part for one in value.get_secret_value().split(",") if (part := one.strip())]
-
-
-def _unreadable(name: str, error: OSError) -> str:
-    """Return why a key or certificate file cannot be used, without its path or contents."""
-    return f"{variable(name)}: {error.strerror or type(error).__name__}"
-
-
-def _no_password() -> str:
-    """Replace OpenSSL's password prompt, at which a process without a terminal would hang."""
-    raise ValueError(f"{variable('kafka_key_file')}: the key is encrypted; give one without a pass phrase")
 
 
 def _problems(error: ValidationError) -> Iterable[str]:

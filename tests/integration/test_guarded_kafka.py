@@ -76,6 +76,8 @@ def other_authority(folder: Path) -> str:
 
 
 Changed = Callable[[GuardedKafka, Path], dict[str, str]]
+NO_LOGIN = {"kafka_username": "", "kafka_password": ""}
+NO_TLS = {"kafka_ca_file": ""}
 WRONG: dict[str, tuple[Changed, str]] = {
     "password": (
         lambda *_: {"kafka_password": "a-wrong-one"},
@@ -100,11 +102,11 @@ WRONG: dict[str, tuple[Changed, str]] = {
         "shows a certificate that does not hold: Hostname mismatch",
     ),
     "plain against TLS": (
-        lambda *_: {"kafka_security": "PLAINTEXT"},
+        lambda *_: {"kafka_security": "PLAINTEXT"} | NO_LOGIN | NO_TLS,
         "speaks TLS there: expected TALLY_KAFKA_SECURITY SSL or SASL_SSL",
     ),
     "plain login against TLS": (
-        lambda *_: {"kafka_security": "SASL_PLAINTEXT"},
+        lambda *_: {"kafka_security": "SASL_PLAINTEXT"} | NO_TLS,
         "speaks TLS there: expected TALLY_KAFKA_SECURITY SSL or SASL_SSL",
     ),
     "TLS against plain": (
@@ -112,15 +114,15 @@ WRONG: dict[str, tuple[Changed, str]] = {
         "speaks no TLS there: expected TALLY_KAFKA_SECURITY PLAINTEXT or SASL_PLAINTEXT",
     ),
     "login where there is none": (
-        lambda kafka, _: {"kafka_bootstrap": kafka.bootstrap, "kafka_security": "SASL_PLAINTEXT"},
+        lambda kafka, _: {"kafka_bootstrap": kafka.bootstrap, "kafka_security": "SASL_PLAINTEXT"} | NO_TLS,
         "asks for no login: expected TALLY_KAFKA_SECURITY PLAINTEXT",
     ),
     "no login": (
-        lambda *_: {"kafka_security": "SSL"},
+        lambda *_: {"kafka_security": "SSL"} | NO_LOGIN,
         "expected a login (TALLY_KAFKA_SECURITY SASL_SSL) or a client certificate (TALLY_KAFKA_CERT_FILE)",
     ),
     "no certificate": (
-        lambda kafka, _: {"kafka_security": "SSL", "kafka_bootstrap": kafka.certs_bootstrap},
+        lambda kafka, _: {"kafka_security": "SSL", "kafka_bootstrap": kafka.certs_bootstrap} | NO_LOGIN,
         "expected a login (TALLY_KAFKA_SECURITY SASL_SSL) or a client certificate (TALLY_KAFKA_CERT_FILE)",
     ),
     "port": (lambda *_: {"kafka_bootstrap": "127.0.0.1:1"}, "connection refused"),

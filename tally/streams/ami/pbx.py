@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from tally.streams.ami.framing import LINE_BREAKS
-from tally.streams.named_lists import distinct, from_json
+from tally.streams.named_lists import Tenant, distinct, from_json
 
 DEFAULT_EVENTS = "system,call,agent,user,cdr"
 """Without `dialplan`: it is more than half of the volume and adds only VarSet and Newexten. Channel events
@@ -31,7 +31,7 @@ class Pbx(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="as in send results; a label of metrics")
-    tenant: str | None = Field(None, min_length=1, max_length=128, description="whose calls these are")
+    tenant: Tenant = Field(None, description="whose calls these are")
     tenants: Literal["one", "any"] = Field("one", description="`any`: its channels may name other tenants")
     host: str = Field(min_length=1, description="address or name")
     port: int = Field(5038, ge=1, le=65535, description="TLS is mostly on 5039")
@@ -60,6 +60,15 @@ class Pbx(BaseModel):
     def _has_one_secret(self) -> Self:
         if bool(self.secret.get_secret_value()) == bool(self.secret_file):
             raise ValueError("give either secret or secret_file")
+        return self
+
+    @model_validator(mode="after")
+    def _uses_what_it_says(self) -> Self:
+        """Refuse what nothing reads: whoever names a CA thinks that certificates are checked against it."""
+        if not self.tls and (self.ca_file is not None or not self.verify):
+            raise ValueError("ca_file and verify are of no use without tls")
+        if self.ca_file is not None and not self.verify:
+            raise ValueError("ca_file is of no use without verify")
         return self
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from tally.streams.named_lists import distinct, from_json
+from tally.streams.named_lists import Tenant, distinct, from_json
 
 SHORTEST_TOKEN = 16
 """Who knows it can make Meta's console say that our address is theirs; a short one is guessed at leisure."""
@@ -26,7 +26,7 @@ class App(BaseModel):
     )
     secrets: tuple[SecretStr, ...] = Field(description="its app secret, or two while it is rotated")
     verify_token: SecretStr = Field(description="what Meta's handshake must show")
-    tenant: str | None = Field(None, min_length=1, max_length=128, description="whose webhooks these are")
+    tenant: Tenant = Field(None, description="whose webhooks these are")
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

@@ -13,7 +13,11 @@ from tally.streams.settings import SettingsError, load
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"TALLY_PARTITION": "8"}, "unknown settings: TALLY_PARTITION"),
+        (
+            {"TALLY_PARTITION": "8", "TALLY_X": "", "tally_web_port": "1", "TALLYHO": "", "OTHER": ""},
+            r"unknown settings: TALLY_PARTITION \(is it TALLY_PARTITIONS\?\), TALLY_X, tally_web_port"
+            r" \(is it TALLY_WEB_PORT\?\); `tally config` lists all$",
+        ),
         ({"TALLY_PARTITIONS": "many"}, "TALLY_PARTITIONS: "),
         ({"TALLY_PARTITIONS": "0"}, "TALLY_PARTITIONS: "),
         ({"TALLY_PROCESSES": "0"}, "TALLY_PROCESSES: Input should be greater than or equal to 1"),
@@ -31,7 +35,11 @@ from tally.streams.settings import SettingsError, load
             "TALLY_ROLES: expected some of route, fold, sink, view, separated by commas$",
         ),
         ({"TALLY_KAFKA_SECURITY": "TELNET"}, "TALLY_KAFKA_SECURITY: "),
-        ({"TALLY_KAFKA_SECURITY": "SASL_SSL"}, "TALLY_KAFKA_USERNAME: is needed, since TALLY_KAFKA_SECURITY"),
+        (
+            {"TALLY_KAFKA_SECURITY": "SASL_SSL"},
+            "TALLY_KAFKA_USERNAME: is needed, since TALLY_KAFKA_SECURITY says so;"
+            " TALLY_KAFKA_PASSWORD: is needed, since TALLY_KAFKA_SECURITY says so$",
+        ),
         (
             {"TALLY_KAFKA_SECURITY": "SSL", "TALLY_KAFKA_CA_FILE": "nowhere.pem"},
             "TALLY_KAFKA_CA_FILE: No such file or directory$",
@@ -40,11 +48,50 @@ from tally.streams.settings import SettingsError, load
             {"TALLY_KAFKA_SECURITY": "SSL", "TALLY_KAFKA_CERT_FILE": "nowhere.pem"},
             "TALLY_KAFKA_CERT_FILE: No such file or directory$",
         ),
+        (
+            {"TALLY_KAFKA_SECURITY": "SSL", "TALLY_KAFKA_CA_FILE": __file__},
+            "TALLY_KAFKA_CA_FILE: expected certificates in PEM$",
+        ),
+        (
+            {"TALLY_KAFKA_SECURITY": "SSL", "TALLY_KAFKA_CERT_FILE": __file__},
+            "TALLY_KAFKA_CERT_FILE: expected a certificate in PEM, and its key there or in"
+            " TALLY_KAFKA_KEY_FILE$",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(environment: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=f"^{message}"):
         load(environment)
+
+
+WITHOUT_LOGIN = "is of no use unless TALLY_KAFKA_SECURITY is SASL_PLAINTEXT or SASL_SSL"
+WITHOUT_TLS = "is of no use unless TALLY_KAFKA_SECURITY is SSL or SASL_SSL"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"KEY_FILE": "k.pem", "SECURITY": "SSL"}, {"KEY_FILE": "without TALLY_KAFKA_CERT_FILE"}),
+        ({"KEY_FILE": "k.pem", "CERT_FILE": ""}, {"KEY_FILE": WITHOUT_TLS}),
+        ({"CA_FILE": "ca.pem", "CERT_FILE": "c.pem"}, {"CA_FILE": WITHOUT_TLS, "CERT_FILE": WITHOUT_TLS}),
+        ({"USERNAME": "u", "PASSWORD": "canary"}, {"USERNAME": WITHOUT_LOGIN, "PASSWORD": WITHOUT_LOGIN}),
+        ({"USERNAME": "u", "SECURITY": "SSL"}, {"USERNAME": WITHOUT_LOGIN}),
+        ({"SASL_MECHANISM": "SCRAM-SHA-512"}, {"SASL_MECHANISM": WITHOUT_LOGIN}),
+    ],
+)
+def test_what_nothing_reads_without_another_setting_is_refused(
+    given: dict[str, str], named: dict[str, str]
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({f"TALLY_KAFKA_{name}": value for name, value in given.items()})
+    said = dict(line.split(": ") for line in str(refused.value).split("; "))
+    assert said.keys() == {f"TALLY_KAFKA_{name}" for name in named}
+    assert all(words in said[f"TALLY_KAFKA_{name}"] for name, words in named.items())
+
+
+def test_what_is_set_to_nothing_is_not_set() -> None:
+    names = ("CA_FILE", "CERT_FILE", "KEY_FILE", "USERNAME", "PASSWORD")
+    assert load({f"TALLY_KAFKA_{name}": "" for name in names}).kafka == load({}).kafka
 
 
 @pytest.mark.parametrize(
@@ -78,13 +125,21 @@ def test_hosts_and_origins_are_taken_as_requests_write_them() -> None:
     assert len(settings.web_origins) == 4
 
 
+def test_no_setting_comes_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLY_WEB_PORT", "1")
+    monkeypatch.setenv("tally_generation", "7")
+    assert load({"TALLY_PARTITIONS": "3"}) == load({}, partitions=3)
+    assert load({}).web_port == 6066
+
+
 def test_a_role_that_is_named_twice_is_one() -> None:
     assert load({"TALLY_ROLES": "view,route,view"}).roles == ("view", "route")
 
 
 def test_no_secret_is_ever_shown() -> None:
     canary = "postgresql://tally:canary@db/tally"
-    settings = load({"TALLY_POSTGRES_DSN": canary, "TALLY_KAFKA_PASSWORD": "canary"})
+    login = {"TALLY_KAFKA_SECURITY": "SASL_PLAINTEXT", "TALLY_KAFKA_USERNAME": "u"}
+    settings = load({"TALLY_POSTGRES_DSN": canary, "TALLY_KAFKA_PASSWORD": "canary", **login})
 
     shown = (settings, settings.shown(), settings.kafka)
     assert "canary" not in "".join(repr(one) + str(one) for one in shown)

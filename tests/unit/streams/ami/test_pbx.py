@@ -37,6 +37,11 @@ def test_pbxs_are_a_json_list_and_the_empty_text_is_none() -> None:
         {"auth": "canary"},
         {"resync_seconds": 0},
         {"password": "canary"},
+        {"tenant": "canary\0"},
+        {"tenant": "canary" * 30},
+        {"ca_file": "canary.pem"},
+        {"verify": False},
+        {"tls": True, "ca_file": "canary.pem", "verify": False},
     ],
 )
 def test_a_wrong_pbx_is_refused_without_showing_a_value(changed: dict[str, Any]) -> None:

@@ -39,7 +39,10 @@ def test_apps_are_a_json_list() -> None:
         ({"verify_token": "canary-of-15-le"}, "app shop: the verify token must have at least 16 characters"),
         ({"name": "a/b"}, "name: "),
         ({"name": ""}, "name: "),
-        ({"tenant": ""}, "tenant: "),
+        ({"tenant": ""}, "tenant: expected text of 1 to 128 characters, none of them U+0000"),
+        ({"tenant": "x" * 129}, "tenant: expected text of 1 to 128 characters"),
+        ({"tenant": "t\0"}, "tenant: expected text of 1 to 128 characters"),
+        ({"tenant": ["t1"]}, "tenant: expected text of 1 to 128 characters"),
         ({"secret": "canary"}, "secret: "),
     ],
 )
@@ -50,10 +53,32 @@ def test_an_app_that_could_be_forged_stops_the_start(changed: dict[str, Any], me
     assert "canary" not in str(raised.value)
 
 
+@pytest.mark.parametrize("field", ["tenant", "verify_token"])
+def test_a_half_of_a_character_stops_the_start(field: str) -> None:
+    """No header and no signature could be made of it, so that each webhook would fail."""
+    with pytest.raises(SettingsError, match=r"^TALLY_GATEWAY_APPS: is no JSON in UTF-8$"):
+        load(apps(GOOD | {field: "canary" * 3 + "\ud800"}))
+
+
 @pytest.mark.parametrize("name", ["a", "7", "x" * 64, "shop-1_b.c", "_a", ".well-known"])
 def test_a_name_is_a_part_of_an_address(name: str) -> None:
     (app,) = load(apps(GOOD | {"name": name})).gateway_apps
     assert str(app) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "tenant"),
+    [
+        (None, None),
+        ("t1", "t1"),
+        (7, "7"),
+        (" ü ", " ü "),
+        ("3F2504E0-4F89-11D3-9A0C-0305E82C3301", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"),
+    ],
+)
+def test_a_tenant_is_read_as_in_events_and_addresses(written: object, tenant: str | None) -> None:
+    (app,) = load(apps(GOOD | {"tenant": written})).gateway_apps
+    assert app.tenant == tenant
 
 
 def test_two_apps_have_two_names() -> None:

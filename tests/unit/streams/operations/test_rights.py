@@ -29,7 +29,8 @@ def test_each_missing_right_is_named_with_what_it_is_on_and_who_lacks_it() -> No
 
     found = lacking(rights_of(ALL_ROLES, NAMES), topics, groups)
 
-    assert in_words(load({"TALLY_KAFKA_USERNAME": "anna"}), found) == (
+    login = {"kafka_security": "SASL_SSL", "kafka_username": "anna", "kafka_password": "x"}
+    assert in_words(load({}, **login), found) == (
         "anna lacks Read on group p-tally-g2-fold, Write on topic p-facts-g2, Read on topic p-numbers:"
         " grant what is missing (docs/running.md, Rights)"
     )

@@ -13,6 +13,7 @@ from tally.streams.runtime.exposure import exposed, exposed_pbxs, private_folder
 from tally.streams.settings import load
 
 PBX = {"name": "p", "host": "10.0.0.1", "username": "u", "secret": "s"}
+LOGIN = {"kafka_username": "u", "kafka_password": "p"}
 WRITES = """
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ store.close()
         ({"web_host": "0.0.0.0"}, ["TALLY_WEB_HOST is 0.0.0.0"]),  # noqa: S104 - what is warned about
         ({"web_host": "tally.example"}, ["TALLY_WEB_HOST is tally.example"]),
         (
-            {"kafka_security": "SASL_PLAINTEXT", "kafka_sasl_mechanism": "PLAIN", "kafka_username": "u"},
+            {"kafka_security": "SASL_PLAINTEXT", "kafka_sasl_mechanism": "PLAIN", **LOGIN},
             ["the password travels in the clear"],
         ),
     ],
