@@ -8,16 +8,22 @@ from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
+import orjson
 import pytest
 
-from tally.streams.keys.key import digest_of, read_presented
+from tally.schemas.topics import API_KEYS
+from tally.streams.keys import managing
+from tally.streams.keys.key import digest_of, encode, read_presented
+from tally.streams.settings import Settings, load
 from tests.support.judge import prepare
+from tests.support.keys import KEY
 from tests.support.servers import Kafka
 from tests.support.workers import WorkerProcess, environment_of, said, workers
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
 
 IN_FORCE_SECONDS = 2.0
+OF_A_NEWER_VERSION = "a" * 12
 
 
 @pytest.fixture
@@ -45,6 +51,11 @@ async def until_status(worker: WorkerProcess, key: str, tenant: str, wanted: int
         while await status(worker, key, tenant) != wanted:
             await asyncio.sleep(0.02)
     return time.monotonic() - began_s
+
+
+async def publish_value(settings: Settings, key_id: str, value: bytes) -> None:
+    async with settings.kafka.producer() as producer:
+        await producer.send_and_wait(settings.names.raw(API_KEYS), value, key_id.encode(), partition=0)
 
 
 async def test_a_key_is_made_rotated_and_revoked(
@@ -76,7 +87,16 @@ async def test_a_key_is_made_rotated_and_revoked(
     code, printed = await keys("revoke", first.key_id)
     assert code == 1, printed
 
+    settings, newer = load(environment), orjson.loads(encode(KEY)) | {"networks": []}
+    await publish_value(settings, OF_A_NEWER_VERSION, orjson.dumps(newer))
+    with pytest.raises(managing.NoSuchKey, match="this version cannot read that key: Object contains"):
+        await managing.rotate(settings, OF_A_NEWER_VERSION, 1, 1)
     code, printed = await keys("list", "--json")
+    assert [one["id"] for one in json.loads(printed) if one["state"] == "unreadable"] == [OF_A_NEWER_VERSION]
+    await managing.revoke(settings, OF_A_NEWER_VERSION, 1)
+    known = await managing.all_keys(settings)
+    assert (known.closed, known.keys[OF_A_NEWER_VERSION].state(1)) == ({}, "revoked")
+
     listed = {one["id"]: one for one in json.loads(printed)}
     assert (listed[first.key_id]["state"], listed[second.key_id]["state"]) == ("revoked", "active")
     assert listed[second.key_id]["comment"] == "for the dashboard"

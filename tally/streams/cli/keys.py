@@ -22,6 +22,8 @@ app = typer.Typer(help="The keys of the read API and the gateway.", no_args_is_h
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST_COMMENT = 200
+UNREADABLE = "unreadable"
+"""State of a key whose record this version cannot read: a newer one may."""
 
 KeyId = Annotated[str, typer.Argument(help="the id: the 12 characters behind tally_")]
 Found = TypeVar("Found")
@@ -78,28 +80,32 @@ def rotate(
 def list_keys(json: Json = False) -> None:
     """List all keys, without their secrets."""
     now_ms = unix_ms()
-    found = sorted(_asked(managing.all_keys(load())).items(), key=lambda one: one[1].created_at_ms)
+    known = _asked(managing.all_keys(load()))
+    found = sorted(known.keys.items(), key=lambda one: one[1].created_at_ms)
     if json:
         print_json(
-            [
-                {
-                    "id": key_id,
-                    "state": key.state(now_ms),
-                    "scopes": key.scopes,
-                    "tenants": key.tenants,
-                    "created_at": _time(key.created_at_ms),
-                    "expires_at": _time(key.expires_at_ms),
-                    "revoked_at": _time(key.revoked_at_ms),
-                    "comment": key.comment,
-                }
-                for key_id, key in found
-            ]
+            [_as_json(key_id, key, now_ms) for key_id, key in found]
+            + [{"id": key_id, "state": UNREADABLE, "why": why} for key_id, why in known.closed.items()]
         )
         return
     print_table(
         ("id", "state", "scopes", "tenants", "created", "expires", "comment"),
-        [_row(key_id, key, now_ms) for key_id, key in found],
+        [_row(key_id, key, now_ms) for key_id, key in found]
+        + [(key_id, UNREADABLE, "-", "-", "", "", why) for key_id, why in known.closed.items()],
     )
+
+
+def _as_json(key_id: str, key: Key, now_ms: int) -> dict[str, Any]:
+    return {
+        "id": key_id,
+        "state": key.state(now_ms),
+        "scopes": key.scopes,
+        "tenants": key.tenants,
+        "created_at": _time(key.created_at_ms),
+        "expires_at": _time(key.expires_at_ms),
+        "revoked_at": _time(key.revoked_at_ms),
+        "comment": key.comment,
+    }
 
 
 def _row(key_id: str, key: Key, now_ms: int) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ async def key_in(folder: Path, settings: Settings) -> Presented:
     presented = read_presented(path.read_text(encoding="ascii").strip()) if path.is_file() else None
     if presented is not None:
         known = await managing.all_keys(settings)
-        if recognised(presented, known, unix_ms()) is not None:
+        if recognised(presented, known.keys, unix_ms()) is not None:
             return presented
     made = await managing.add(settings, SCOPES, (ALL_TENANTS,), unix_ms(), comment=COMMENT)
     path.unlink(missing_ok=True)

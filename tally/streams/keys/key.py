@@ -26,7 +26,10 @@ LONGEST = 128
 
 
 class Key(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is kept of a key: all but its secret."""
+    """What is kept of a key: all but its secret.
+
+    A field that is not known may restrict the key, so a record that has one is no key to this version.
+    """
 
     digest: str
     """SHA-256 of the secret, in hexadecimal digits."""
@@ -65,7 +68,11 @@ class Presented(Struct, frozen=True):
 
 
 class BadKey(Exception):
-    """A record of the topic is no key."""
+    """A record of the topic is no key; `key_id` is whose it is, None where the record's key is no id."""
+
+    def __init__(self, key_id: str | None, message: str) -> None:
+        super().__init__(message)
+        self.key_id = key_id
 
 
 def read_presented(text: str) -> Presented | None:
@@ -90,20 +97,26 @@ def recognised(presented: Presented, keys: Mapping[str, Key], now_ms: int) -> Ke
     return key if key is not None and is_same and key.state(now_ms) == "active" else None
 
 
+def revoked(at_ms: int) -> Key:
+    """Return what takes the place of a key of which nothing can be read: it opens nothing, for ever."""
+    return Key("", (), (), at_ms, revoked_at_ms=at_ms)
+
+
 def encode(key: Key) -> bytes:
     """Return the value of a key's record."""
     return json.encode(key)
 
 
-def decode(key_id: bytes | None, value: bytes | None) -> tuple[str, Key | None]:
+def decode(record_key: bytes | None, value: bytes | None) -> tuple[str, Key | None]:
     """Return a record's id and key; None for a removed one. Raises BadKey; its text shows nothing of it."""
-    if key_id is None or not re.fullmatch(rb"[0-9a-f]{12}", key_id):
-        raise BadKey("the record's key is no id of a key")
+    if record_key is None or not re.fullmatch(rb"[0-9a-f]{12}", record_key):
+        raise BadKey(None, "the record's key is no id of a key")
+    key_id = record_key.decode()
     if value is None:
-        return key_id.decode(), None
+        return key_id, None
     try:
-        return key_id.decode(), json.decode(value, type=Key)
+        return key_id, json.decode(value, type=Key)
     except ValidationError as error:
-        raise BadKey(str(error)) from None
+        raise BadKey(key_id, str(error)) from None
     except ValueError:
-        raise BadKey("the record's value is no JSON") from None
+        raise BadKey(key_id, "the record's value is no JSON") from None

@@ -10,6 +10,8 @@ from tally.streams.keys.key import BadKey, Key, decode
 from tally.streams.operations.following import Follower
 from tally.streams.settings import Settings
 
+WANTED = "a record of `tally keys`, of this version or an older one"
+
 log = structlog.get_logger()
 
 
@@ -18,6 +20,8 @@ class Keyring:
 
     def __init__(self) -> None:
         self._keys: dict[str, Key] = {}
+        self.closed: dict[str, str] = {}
+        """Why the newest record of a key cannot be read, by id: such a key opens nothing here."""
         self.is_known = False
 
     @property
@@ -26,16 +30,30 @@ class Keyring:
         return self._keys
 
     def apply(self, record: Any) -> None:
-        """Apply one record of the topic; log and skip a malformed one: it must lock nobody out."""
+        """Apply one record of the topic; log one that cannot be read."""
+        try:
+            self.note(record)
+        except BadKey as error:
+            log.warning("no key", offset=record.offset, key_id=error.key_id, wanted=WANTED, error=str(error))
+
+    def note(self, record: Any) -> None:
+        """Note one record of the topic. Raises BadKey if it cannot be read.
+
+        Its key is closed then, and no other: it may be a revocation, or a restriction that a newer version
+        knows.
+        """
         try:
             key_id, key = decode(record.key, record.value)
         except BadKey as error:
-            log.warning("no key", offset=record.offset, wanted="tally keys add", error=str(error))
-            return
+            if error.key_id is not None:
+                self._keys.pop(error.key_id, None)
+                self.closed[error.key_id] = str(error)
+            raise
         self.put(key_id, key)
 
     def put(self, key_id: str, key: Key | None) -> None:
         """Set a key, or remove it."""
+        self.closed.pop(key_id, None)
         if key is None:
             self._keys.pop(key_id, None)
         else:

@@ -2,11 +2,22 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
 
 from msgspec import structs
 
 from tally.schemas.topics import API_KEYS
-from tally.streams.keys.key import ID_BYTES, SECRET_BYTES, Key, Presented, Scope, digest_of, encode
+from tally.streams.keys.key import (
+    ID_BYTES,
+    SECRET_BYTES,
+    BadKey,
+    Key,
+    Presented,
+    Scope,
+    digest_of,
+    encode,
+    revoked,
+)
 from tally.streams.keys.keyring import Keyring
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
@@ -19,15 +30,16 @@ class NoSuchKey(Exception):
     """There is no such key, or it opens nothing any more."""
 
 
-async def all_keys(settings: Settings) -> dict[str, Key]:
-    """Return every key by id, also those that open nothing any more. Raises KafkaError, TimeoutError."""
+async def all_keys(settings: Settings) -> Keyring:
+    """Return every key, also those that open nothing any more. Raises KafkaError, TimeoutError."""
     keyring = Keyring()
     declared = await topics.declare(settings, only={settings.names.raw(API_KEYS)})
     if declared.created:
-        return {}
+        return keyring
     async for record in read_to_end(settings.kafka, [settings.names.raw(API_KEYS)], DEADLINE_SECONDS):
-        keyring.apply(record)
-    return dict(keyring.keys)
+        with suppress(BadKey):  # the keyring notes it, and a log line would stand between the lines of a list
+            keyring.note(record)
+    return keyring
 
 
 async def add(
@@ -50,10 +62,15 @@ async def add(
 async def revoke(settings: Settings, key_id: str, now_ms: int) -> None:
     """Let a key open nothing from now on. Raises NoSuchKey, KafkaError, TimeoutError.
 
-    Its record stays: a process that did not hear of a removal for long would never learn of it.
+    Its record stays: a process that did not hear of a removal for long would never learn of it. One that this
+    version cannot read is revoked too, since a newer version may read it.
     """
-    key = await _active(settings, key_id, now_ms)
-    await publish(settings, key_id, structs.replace(key, revoked_at_ms=now_ms))
+    known = await all_keys(settings)
+    if key_id in known.closed:
+        key = revoked(now_ms)
+    else:
+        key = structs.replace(_active(known, key_id, now_ms), revoked_at_ms=now_ms)
+    await publish(settings, key_id, key)
 
 
 async def rotate(settings: Settings, key_id: str, now_ms: int, grace_ms: int) -> Presented:
@@ -61,7 +78,7 @@ async def rotate(settings: Settings, key_id: str, now_ms: int, grace_ms: int) ->
 
     Raises NoSuchKey, KafkaError, TimeoutError.
     """
-    key = await _active(settings, key_id, now_ms)
+    key = _active(await all_keys(settings), key_id, now_ms)
     made = await add(
         settings, key.scopes, key.tenants, now_ms, expires_at_ms=key.expires_at_ms, comment=key.comment
     )
@@ -75,8 +92,10 @@ def new_key() -> Presented:
     return Presented(secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES))
 
 
-async def _active(settings: Settings, key_id: str, now_ms: int) -> Key:
-    key = (await all_keys(settings)).get(key_id)
+def _active(known: Keyring, key_id: str, now_ms: int) -> Key:
+    if key_id in known.closed:
+        raise NoSuchKey(f"this version cannot read that key: {known.closed[key_id]}")
+    key = known.keys.get(key_id)
     if key is None or key.state(now_ms) != "active":
         raise NoSuchKey("there is no such key, or it opens nothing any more: `tally keys list`")
     return key

@@ -117,5 +117,6 @@ def test_what_is_kept_is_read_again_and_holds_no_secret() -> None:
     [(None, encode(KEY)), (b"x", encode(KEY)), (b"0" * 12, b"{"), (b"0" * 12, b"{}"), (b"0" * 12, b"\xff")],
 )
 def test_a_record_that_is_no_key_is_refused(key_id: bytes | None, value: bytes) -> None:
-    with pytest.raises(BadKey):
+    with pytest.raises(BadKey) as refused:
         decode(key_id, value)
+    assert refused.value.key_id == ("0" * 12 if key_id == b"0" * 12 else None)
