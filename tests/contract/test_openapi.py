@@ -1,6 +1,7 @@
 """The descriptions of the read API and the gateway: valid, whole, and with examples that fit."""
 
 import re
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ def operations(document: Json) -> list[tuple[str, str, Json]]:
 
 @BOTH
 def test_the_description_is_valid(document: Json) -> None:
-    OpenAPIV31SpecValidator(document).validate()
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    broken = document | {"paths": {"/x": {"get": {"responses": {"200": {}}}}}}
+    assert list(OpenAPIV31SpecValidator(broken).iter_errors()), "the validator sees what is wrong"
 
 
 @BOTH
@@ -70,10 +73,20 @@ def test_the_gateway_describes_every_address() -> None:
 def test_only_what_needs_no_key_is_described_without_one(document: Json) -> None:
     open_to_all = {(path, method) for path, method, one in operations(document) if not one["security"]}
     hooks = {("/webhooks/{app}", method) for method in ("get", "post")}
-    # A log-in has its key in the body, the others a cookie; a page of somebody else is refused all three.
-    log_ins = {(log_in.PATH, method) for method in ("post", "put", "delete")}
+    # A log-in has its key in the body, and a log-out opens nothing; a page of somebody else is refused both.
+    log_ins = {(log_in.PATH, method) for method in ("post", "delete")}
     files = {(path, "get") for path in routes.WITHOUT_KEY}
     assert open_to_all == (hooks if document is GATEWAY else files | log_ins)
+
+
+def test_a_log_in_opens_what_reads_at_the_view_and_nothing_at_the_gateway() -> None:
+    """What really lets in: tests/integration/test_log_in.py."""
+    view, gateway = (set(one["components"]["securitySchemes"]) for one in (VIEW, GATEWAY))
+    assert (view, gateway) == ({"key", "cookie"}, {"key"})
+    for path, method, one in operations(VIEW):
+        ways = [*chain(*one["security"])]
+        renews = (path, method) == (log_in.PATH, "put")
+        assert ways == ([] if not ways else ["cookie"] if renews else ["key", "cookie"]), (path, method)
 
 
 @BOTH

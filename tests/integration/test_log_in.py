@@ -17,8 +17,8 @@ from tally.streams.web.cookies import COOKIE
 from tally.streams.web.log_in import MOST_BYTES, PATH
 from tally.streams.web.routes import READ_API
 from tests.support.events import stream
-from tests.support.keys import KEY, PRESENTED
-from tests.support.web_api import Api, error_code, serving
+from tests.support.keys import KEY, PRESENTED, SHOWN
+from tests.support.web_api import DESCRIBED, Api, error_code, serving
 
 pytestmark = pytest.mark.asyncio
 
@@ -128,6 +128,31 @@ async def test_a_cookie_opens_nothing_that_writes_and_no_other_address(api: Api)
         assert response.status == 401, target
     response, _ = await ask(api, "GET", cookie, target="/v1/nothing")
     assert response.status == 404
+
+
+async def test_a_key_and_a_cookie_open_what_the_description_says_and_nothing_else(api: Api) -> None:
+    cookie = await logged_in(api)
+    api.catch_up()
+    shown = {"nothing": {}, "key": SHOWN, "cookie": cookie}
+    seen = set()
+    for path, ways in DESCRIBED.document["paths"].items():
+        target = path.format(tenant="t1", campaign="c1", operator="o1", queue="q1", file="main.js")
+        for method, operation in ways.items():
+            opened_by = {way for one in operation["security"] for way in one}
+            for way, headers in shown.items():
+                status = await status_of(api, method.upper(), of_page(api) | headers, target)
+                is_open = not opened_by or way in opened_by
+                assert (status not in (401, 403)) == is_open, (method, path, way, status)
+                seen.add((way, is_open))
+    closed = {("nothing", False), ("key", False)}
+    assert seen == closed | {(way, True) for way in shown}, "each way was tried where it opens, and where not"
+
+
+async def status_of(api: Api, method: str, headers: dict[str, str], target: str) -> int:
+    """Ask, and read no more than the status: a stream has no end."""
+    url = f"http://127.0.0.1:{api.port}{target}"
+    async with aiohttp.request(method, url, headers=headers) as response:
+        return response.status
 
 
 async def test_an_open_page_lets_its_log_in_last_and_a_log_out_ends_it(api: Api) -> None:

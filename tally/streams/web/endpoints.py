@@ -55,7 +55,16 @@ class Endpoint(Struct, frozen=True):
     def operation(self) -> Operation:
         """What the published description says of it."""
         answers = Answers(self.answer, self.also, self.media_type, EXAMPLES.get(self.name))
-        return Operation(self.name, "get", self.path, self.says, answers, self.parameters, self.needed)
+        return Operation(
+            self.name,
+            "get",
+            self.path,
+            self.says,
+            answers,
+            self.parameters,
+            self.needed,
+            opened_by=("key", "cookie"),
+        )
 
 
 def checking(endpoints: Iterable[Endpoint]) -> Middleware:

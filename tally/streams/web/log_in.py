@@ -173,8 +173,9 @@ OPERATIONS = (
         "put",
         PATH,
         "lets the log-in of a page of this server last anew",
-        Answers(SessionAnswer, (401, 403, 421, 503)),
-        needed=None,
+        Answers(SessionAnswer),
+        needed=NEEDED,
+        opened_by=("cookie",),
     ),
     Operation(
         "log_out",

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from tally.streams.keys.access import Needed
 from tally.streams.web.answers import Error
+from tally.streams.web.cookies import COOKIE
 from tally.streams.web.parameters import PATH_PARAMETERS, Parameter
 
 Json = dict[str, Any]
@@ -35,14 +36,35 @@ STATUSES: Mapping[int, str] = {
 }
 OF_ALL = (400, 500)
 """Statuses that any address answers with."""
-OF_KEYS = (401, 403, 421, 429, 503)
-"""Those of an address that needs a key."""
+OF_KEYS = (401, 403, 421, 503)
+"""Those of an address that needs a key or a log-in."""
+OF_LIMITS = (429,)
+"""Those of an address that a key opens."""
 _REQUEST_ID = {
     "description": "The id of the request, the client's or a new one.",
     "schema": {"type": "string"},
 }
 _RETRY_AFTER = {"description": "Seconds until asking again is of use.", "schema": {"type": "integer"}}
 _ETAG = {"description": "A weak tag, for `If-None-Match`.", "schema": {"type": "string"}}
+
+
+Way = Literal["key", "cookie"]
+"""What opens an address."""
+SCHEMES: Mapping[Way, Json] = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "tally_<id>_<secret>",
+        "description": "A key of `tally keys add`; the roles are scopes.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "Of a page of this server that has logged in with a key: opens what that key does,"
+        " to read; the roles are its scopes.",
+    },
+}
 
 
 class Answers(Struct, frozen=True):
@@ -76,10 +98,13 @@ class Operation(Struct, frozen=True):
     body: Body | None = None
     headers: tuple[Parameter, ...] = ()
     """Headers without which it refuses a request."""
+    opened_by: tuple[Way, ...] = ("key",)
+    """What opens it where it needs anything, one of these: a key, the cookie of a log-in."""
 
 
 def openapi(title: str, operations: Sequence[Operation], more: Mapping[str, Json]) -> Json:
     """Return the description of a server; `more` are schemas by name that bodies refer to."""
+    ways = {way for one in operations if one.needed is not None for way in one.opened_by}
     types = [Error, *(one.answers.type for one in operations if one.answers.type is not None)]
     shown, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
     schemas = dict(zip(types, shown, strict=True))
@@ -93,14 +118,7 @@ def openapi(title: str, operations: Sequence[Operation], more: Mapping[str, Json
         "paths": paths,
         "components": {
             "schemas": dict(sorted((components | dict(more)).items())),
-            "securitySchemes": {
-                "key": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "tally_<id>_<secret>",
-                    "description": "A key of `tally keys add`; the roles are scopes.",
-                }
-            },
+            "securitySchemes": {way: scheme for way, scheme in SCHEMES.items() if way in ways},
         },
     }
 
@@ -126,7 +144,7 @@ def _operation(one: Operation, schemas: Mapping[Any, Json]) -> Json:
     described: Json = {
         "operationId": one.name,
         "summary": one.says,
-        "security": [] if one.needed is None else [{"key": [one.needed.scope]}],
+        "security": [] if one.needed is None else [{way: [one.needed.scope]} for way in one.opened_by],
         "parameters": [
             *(_parameter(PATH_PARAMETERS[name], "path") for name in re.findall(r"\{(\w+)\}", one.path)),
             *(_parameter(parameter, "query") for parameter in one.parameters),
@@ -143,8 +161,9 @@ def _operation(one: Operation, schemas: Mapping[Any, Json]) -> Json:
 
 def _statuses(one: Operation) -> Iterable[int]:
     of_keys = () if one.needed is None else OF_KEYS
+    of_limits = OF_LIMITS if one.needed is not None and "key" in one.opened_by else ()
     of_names = (404,) if "{" in one.path else ()
-    return sorted({200, *OF_ALL, *of_keys, *of_names, *one.answers.also})
+    return sorted({200, *OF_ALL, *of_keys, *of_limits, *of_names, *one.answers.also})
 
 
 def _response(one: Operation, status: int, schemas: Mapping[Any, Json]) -> Json:
