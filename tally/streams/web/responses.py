@@ -101,7 +101,10 @@ async def in_one_shape(request: web.Request, handler: Handler) -> web.StreamResp
     except web.HTTPException as error:
         return _refused(error)
     except Exception:
-        log.exception("a request failed", method=request.method, path=request.path)
+        # Not the path itself: its parts are tenants, campaigns and operators.
+        resource = request.match_info.route.resource
+        route = None if resource is None else resource.canonical
+        log.exception("a request failed", method=request.method, route=route)
         return error_response(500, "internal", "the request failed; the server's log says why")
 
 
