@@ -5,12 +5,14 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
+from tally.schemas.bounds import TEMPLATES_SHOWN
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.streams.dev.free_port import free_port
@@ -22,7 +24,7 @@ from tally.streams.web.connections import HEAD_SECONDS, READ_SECONDS, Closed
 from tally.streams.web.serving import CONNECTIONS, WebServer
 from tests.support.view_rows import put
 from tests.support.waiting import until
-from tests.support.web_api import Api, serving
+from tests.support.web_api import serving
 
 pytestmark = pytest.mark.asyncio
 SILENT = 2_000
@@ -103,7 +105,11 @@ async def test_2000_silent_connections_keep_nobody_out() -> None:
             for sample in family.samples
         }
         assert samples["tally_web_connections", None] <= CONNECTIONS
-        assert samples["tally_web_connections_closed_total", "crowded"] >= SILENT - CONNECTIONS
+        # On a busy machine the first are silent for so long that they end by their time before more come.
+        closed = (
+            samples["tally_web_connections_closed_total", reason] for reason in ("crowded", "no_request")
+        )
+        assert sum(closed) >= SILENT - CONNECTIONS
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
@@ -180,15 +186,13 @@ async def test_metrics_are_answered_whatever_is_accepted(version: str, kind: str
 
 async def test_an_answer_of_many_templates_is_whole() -> None:
     async with serving(debug=False) as api:
-        for n in range(1_001):
+        for n in range(TEMPLATES_SHOWN.most + 1):
             put(api.view, RowKey("t1", "c1", Template(f"t{n}")), {"contacts": 1})
-        await asked_whole(api)
-
-
-async def asked_whole(api: Api) -> None:
-    response, body = await api.ask("/v1/tenants/t1/campaigns/c1")
+        response, body = await api.ask("/v1/tenants/t1/campaigns/c1")
     assert response.status == 200
-    assert b'"templates_more":{"templates":1,' in body
+    answer = orjson.loads(body)
+    assert len({one["template"]["name"] for one in answer["templates"]}) == TEMPLATES_SHOWN.most
+    assert answer["templates_more"]["templates"] == 1
 
 
 @pytest.mark.parametrize(

@@ -64,18 +64,23 @@ async def test_every_address_with_a_cursor_is_walked_here() -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_walk_sees_each_of_10_000_entries_once_while_others_come(path: str) -> None:
+    name, _, put_entry, _ = LISTS[path]
     async with serving(debug=False) as api:
-        await walk(api, path)
-
-
-async def walk(api: Api, path: str) -> None:
-    name, identity, put_entry, most = LISTS[path]
-    for number in range(ENTRIES):
-        put_entry(api.view, number)
-    api.catch_up()
-    before = set(known(api, name))
+        for number in range(ENTRIES):
+            put_entry(api.view, number)
+        api.catch_up()
+        before = set(known(api, name))
+        seen = await walked(api, path)
+        after = set(known(api, name))
     assert len(before) == ENTRIES
+    assert len(after) > ENTRIES, "others came"
+    assert len(seen) == len(set(seen)), "each once"
+    assert before <= set(seen) <= after
 
+
+async def walked(api: Api, path: str) -> list[str]:
+    """Walk a list to its end, while entries are added; return what was seen."""
+    name, identity, put_entry, most = LISTS[path]
     seen, more, cursor = list[str](), iter(range(ENTRIES, ENTRIES + ADDED)), ""
     for pages in count(1):
         _, body = await api.ask(f"{path}?limit={most}{cursor and f'&cursor={cursor}'}")
@@ -87,9 +92,7 @@ async def walk(api: Api, path: str) -> None:
         assert pages <= 2 * ENTRIES / most, "the walk comes to an end"
         if (added := next(more, None)) is not None:
             put_entry(api.view, added)
-    assert len(seen) == len(set(seen)), "each once"
-    assert before <= set(seen)
-    assert set(seen) <= set(known(api, name))
+    return seen
 
 
 async def test_a_campaign_that_becomes_active_while_a_client_walks_is_found_by_since(api: Api) -> None:
