@@ -11,7 +11,7 @@ from tally.schemas.counters import API_ORDER, COUNTERS, RATES
 from tally.schemas.descriptions import FIELDS
 from tally.schemas.grains import GRAINS, KEY_COLUMNS
 from tally.tables.postgres.columns import COUNTED, KEY, VALUES
-from tally.tables.postgres.kinds import KINDS
+from tally.tables.postgres.sieve import KINDS
 
 OWN = {"generation", "partition", "epoch", "updated_at"}
 TRUST = ("first_activity", "last_activity", "updated_at", "catching_up", "withheld")

@@ -13,7 +13,7 @@ from tally.schemas.grains import RowKey
 from tally.schemas.keys import Template
 from tally.schemas.rows import Row, encode
 from tally.tables.pieces import in_pieces
-from tally.tables.postgres.kinds import ROWS
+from tally.tables.postgres.row_kind import ROWS
 from tally.tables.postgres.writer import Order, Written
 from tests.support.sink_doubles import DEFAULT, Hands, Life, MemoryPostgres
 from tests.support.sink_logs import Partition

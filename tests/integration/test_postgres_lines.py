@@ -21,9 +21,9 @@ from tally.schemas.tables import CODES
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.recipient import RecipientFamily
 from tally.tables.postgres.columns import FINGERPRINT
-from tally.tables.postgres.kinds import KINDS
 from tally.tables.postgres.line_kind import columns_with, lines_kind
 from tally.tables.postgres.line_laws import ROWS_ARE_SUMS_OF_LINES
+from tally.tables.postgres.sieve import KINDS
 from tally.tables.rules import Rules
 from tests.integration.test_postgres_cells import facts, level
 from tests.integration.test_postgres_sink import Process, losing_replies, process

@@ -19,7 +19,7 @@ from tally.schemas.grains import RowKey
 from tally.schemas.rows import decode_row
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.kind import Kind
-from tally.tables.postgres.kinds import BY_NAME, KINDS
+from tally.tables.postgres.sieve import BY_NAME, KINDS
 from tally.tables.postgres.writer import Writer
 from tally.tables.store.errors import ForeignRecord
 from tests.support.sink_doubles import DEFAULT, Hands, Life, counted, key

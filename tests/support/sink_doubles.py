@@ -15,8 +15,8 @@ from tally.schemas.topics import CHANGELOGS, Changelog
 from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.failures import Away, Unacceptable
 from tally.tables.postgres.kind import Kind
-from tally.tables.postgres.kinds import KINDS, Sieve
 from tally.tables.postgres.progress import ProgressMoved, SinkProgress
+from tally.tables.postgres.sieve import KINDS, Sieve
 from tally.tables.postgres.writer import PRUNED_AT_ONCE, Key, Order, Writer, Written
 from tests.support.sink_logs import Partition
 

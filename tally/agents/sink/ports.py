@@ -8,8 +8,8 @@ from msgspec import Struct, field
 from tally.agents.sink.cuts import Bounds
 from tally.agents.sink.opening import Found, Ours
 from tally.schemas.topics import Changelog
-from tally.tables.postgres.kinds import Sieve
 from tally.tables.postgres.progress import SinkProgress
+from tally.tables.postgres.sieve import Sieve
 from tally.tables.postgres.writer import Key, Order, Written
 
 

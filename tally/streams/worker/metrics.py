@@ -23,7 +23,7 @@ from tally.streams.settings import ROLES, Role
 from tally.streams.web.connections import CONNECTION_METRICS
 from tally.streams.web.journal import journal_metrics
 from tally.streams.web.routes import NEEDED
-from tally.tables.postgres.kinds import BY_NAME
+from tally.tables.postgres.sieve import BY_NAME
 from tally.tables.store.errors import Rebuilt
 
 LAG_TOPICS = (*RAW_TOPICS, FACTS)

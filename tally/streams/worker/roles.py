@@ -33,8 +33,8 @@ from tally.tables.kafka.dead_letters import DeadLetter, DeadLetters
 from tally.tables.kafka.delivered import FactRecord
 from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.kind import Kind
-from tally.tables.postgres.kinds import BY_NAME, KINDS, Sieve
 from tally.tables.postgres.line_kind import columns_with, lines_kind
+from tally.tables.postgres.sieve import BY_NAME, KINDS, Sieve
 from tally.tables.store.local import MemoryBudget
 from tally.tables.store.partition import PartitionStore, StoreConfig
 

@@ -10,7 +10,6 @@ from tally.tables.pieces import give_way, in_pieces
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.failures import Unacceptable, named
 from tally.tables.postgres.kind import Entry, Kind, Replacement, Statement
-from tally.tables.postgres.kinds import BY_NAME
 from tally.tables.postgres.progress import (
     BEGIN_PROGRESS,
     COMPARED,
@@ -21,6 +20,7 @@ from tally.tables.postgres.progress import (
     ProgressMoved,
     SinkProgress,
 )
+from tally.tables.postgres.sieve import BY_NAME
 from tally.tables.postgres.withheld import RELEASE, WITHHOLD, digest, release_list, withhold_list
 
 Key = tuple[str, bytes]

@@ -14,8 +14,9 @@ from tally.tables.pieces import at_once
 from tally.tables.postgres.cell_kinds import ACTIVITY, CELLS
 from tally.tables.postgres.columns import KEY, record
 from tally.tables.postgres.kind import Kind, NotOurs
-from tally.tables.postgres.kinds import DELETE_ROWS, KINDS, ROWS, UPSERT_ROWS, Sieve
 from tally.tables.postgres.rollups import ADD_ACTIVITY, ADD_CELLS
+from tally.tables.postgres.row_kind import DELETE_ROWS, ROWS, UPSERT_ROWS
+from tally.tables.postgres.sieve import KINDS, Sieve
 from tests.support.sink_doubles import PROMO, key, row
 
 

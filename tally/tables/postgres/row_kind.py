@@ -1,17 +1,15 @@
-"""The kinds of things that the sink writes: rows, cells and activity. Pure."""
+"""Rows as a kind of thing that the sink writes. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import orjson
 
 from tally.schemas.grains import RowKey
 from tally.schemas.rows import decode_row
-from tally.schemas.topics import COUNTERS, Changelog
+from tally.schemas.topics import COUNTERS
 from tally.tables.pieces import Steps
-from tally.tables.postgres.cell_kinds import ACTIVITY, CELLS
 from tally.tables.postgres.columns import KEY, VALUES, record
 from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, on_conflict, prune_of
-from tally.tables.postgres.line_kind import NO_LINES
 
 _SENT = (*KEY, *VALUES)
 # S608: only column names of the registry are put into the text.
@@ -59,30 +57,3 @@ def _rows(entries: Sequence[Entry]) -> Steps[list[Statement]]:
 
 
 ROWS = Kind("rows", COUNTERS, _is_row, _rows, (PRUNE_ROWS,), _whose_row)
-KINDS: tuple[Kind, ...] = (ROWS, CELLS, ACTIVITY)
-BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in (*KINDS, NO_LINES)}
-"""What a writer without a ledger writes, or removes."""
-
-
-class Sieve:
-    """Tells the kind of each key, and which logs hold any."""
-
-    def __init__(self, kinds: Sequence[Kind] = KINDS) -> None:
-        self._kinds = kinds
-
-    def kind_of(self, log: Changelog, key: bytes) -> str | None:
-        """Return the name of the kind that a key belongs to; None where it is not written."""
-        for kind in self._kinds:
-            if kind.log == log and kind.holds(key):
-                return kind.name
-        return None
-
-    @property
-    def is_derived(self) -> bool:
-        """Whether anything depends on the rules."""
-        return any(kind.is_derived for kind in self._kinds)
-
-    @property
-    def logs(self) -> frozenset[Changelog]:
-        """The logs of which anything is written."""
-        return frozenset(kind.log for kind in self._kinds)
