@@ -39,7 +39,7 @@ WATCH = """() => {
 }"""
 HOUR_MS = 3_600_000
 JOIN = """async tenant => {
-    const {Live} = await import("/pages/live.js");
+    const {Live} = await import(document.querySelector("script").src.replace("main.js", "live.js"));
     const live = new Live(tenant, "campaign=c1", () => {});
     live.start();
     await new Promise(resolve => setTimeout(resolve, 500));

@@ -27,7 +27,7 @@ TOLD = """tiles => tiles.map(one => ({
 }))"""
 FREE, IN_CALL = 1, 2
 HEARD_AFTER = """async pauses => {
-    const {Live} = await import("/pages/live.js");
+    const {Live} = await import(document.querySelector("script").src.replace("main.js", "live.js"));
     const receipt = {as_of: new Date().toISOString(), lag_ms: 100};
     const frame = state => (
         {receipt, operators: [{pbx: "p", operator: "o", state, reason: null, since: receipt.as_of}]}

@@ -1,5 +1,6 @@
 """Laws of every address of the web server."""
 
+import re
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -81,7 +82,9 @@ async def test_none_of_fausts_own_pages_is_served(api: Api, path: str) -> None:
 async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(api: Api) -> None:
     put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
     for endpoint in ROUTES:
-        target = endpoint.path.format(tenant="t1", campaign="c1", file="main.js", operator="o1", queue="q1")
+        target = endpoint.path.format(
+            tenant="t1", campaign="c1", file="main.js", version="v", operator="o1", queue="q1"
+        )
         query = REQUIRED.get(endpoint.name, "")
         # A stream has no end: its own tests read it.
         response, body = (
@@ -141,6 +144,16 @@ async def test_a_page_keeps_its_own_policy_when_nothing_has_changed(api: Api) ->
     assert (again.status, body) == (304, b"")
     assert again.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.asyncio
+async def test_a_browser_keeps_a_file_of_the_pages_under_its_version_and_under_no_other(api: Api) -> None:
+    _, page = await api.ask("/")
+    (version,) = {one.decode() for one in re.findall(rb'"/pages/([^/"]+)/', page)}
+    for named, is_kept in ((version, True), ("0" * 16, False)):
+        file, _ = await api.ask(f"/pages/{named}/main.js")
+        assert ("immutable" in file.headers["Cache-Control"]) == is_kept
+        assert file.headers["Vary"] == "Accept-Encoding"
 
 
 @pytest.mark.asyncio

@@ -30,7 +30,7 @@ def test_the_lock_has_an_integrity_and_no_address_for_each_package() -> None:
 
 def test_the_script_that_is_served_is_the_locks() -> None:
     assert lock_digest(ROOT) in (FOLDER / LIBRARY).read_text()[:200], "make sets it up again"
-    assert b"MIT License" in read_files()["uplot-licence.txt"].body
+    assert b"MIT License" in read_files().by_name["uplot-licence.txt"].body
 
 
 @pytest.mark.timeout(120)
@@ -53,7 +53,7 @@ def test_what_a_page_loads_before_it_shows_anything_is_small_and_has_no_chart(mo
 
 
 def test_all_scripts_together_are_small_on_the_wire_and_none_is_forgotten() -> None:
-    files = read_files()
+    files = read_files().by_name
     scripts = {name: one for name, one in files.items() if name.endswith(".js")}
     assert sum(len(one.packed) for one in scripts.values()) < MOST_BYTES
     bodies = {name: one.body for name, one in scripts.items()}

@@ -34,7 +34,7 @@ async def packed(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     if not isinstance(response, web.Response):
         return response
-    response.headers["Vary"] = VARY
+    response.headers.setdefault("Vary", VARY)
     if (
         isinstance(response.body, bytes)
         and len(response.body) > LEAST_BYTES

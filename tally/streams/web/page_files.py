@@ -45,6 +45,12 @@ HEADERS = {
 }
 
 
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""A file under its version is never another one, so a browser asks for it once."""
+VARY = {"Vary": "Accept-Encoding"}
+"""Files are the same for everybody: a log-in that is renewed may not make a browser fetch them anew."""
+
+
 class File(Struct, frozen=True):
     """One file of the pages."""
 
@@ -55,13 +61,37 @@ class File(Struct, frozen=True):
     tag: str
 
 
-def read_files() -> Mapping[str, File]:
-    """Return all files of the pages by name, and each page by its path: `page.html` naming its scripts."""
+class Files(Struct, frozen=True):
+    """All files of the pages."""
+
+    by_name: Mapping[str, File]
+    """Scripts, styles and images by name, and each page by its path."""
+    version: str
+    """A digest of all of them, under which pages name their files."""
+
+
+def read_files() -> Files:
+    """Return all files of the pages; each page is `page.html` with the scripts that it loads."""
     bodies = {one.name: one.read_bytes() for one in files("tally.streams.web").joinpath("pages").iterdir()}
+    version = version_of(bodies)
     found = {name: _file(name, body) for name, body in bodies.items() if name != PAGE}
     for page, module in MODULES.items():
-        found[f"/{page}"] = _file(PAGE, with_scripts(bodies[PAGE], loaded(module, bodies)))
-    return found
+        whole = with_scripts(bodies[PAGE], loaded(module, bodies))
+        found[f"/{page}"] = _file(PAGE, under_version(whole, version))
+    return Files(found, version)
+
+
+def version_of(bodies: Mapping[str, bytes]) -> str:
+    """Return a digest of files by their names. Pure."""
+    digest = blake2b(digest_size=8)
+    for name, body in sorted(bodies.items()):
+        digest.update(b"%b %d " % (name.encode(), len(body)) + body)
+    return digest.hexdigest()
+
+
+def under_version(page: bytes, version: str) -> bytes:
+    """Return a page that names its files under their version; what they import stands beside them. Pure."""
+    return page.replace(b'"/pages/', f'"/pages/{version}/'.encode())
 
 
 def loaded(module: str, bodies: Mapping[str, bytes]) -> list[str]:
@@ -87,7 +117,7 @@ def _file(name: str, body: bytes) -> File:
     return File(body, gzip.compress(body, mtime=0), kind, blake2b(body, digest_size=12).hexdigest())
 
 
-FILES = web.AppKey("files", Mapping[str, File])
+FILES = web.AppKey("files", Files)
 
 
 class PageView(View):
@@ -97,24 +127,29 @@ class PageView(View):
         """Answer with the page of the path's first part; 400 where the rest of it is no id."""
         for name, text in ids.items():
             read_id(name, text)
-        return _answer(request, f"/{request.path.split('/')[1]}")
+        return _answer(request, f"/{request.path.split('/')[1]}", {})
 
 
 class FileView(View):
     """A script, a style or an image of the pages."""
 
-    async def get(self, request: web.Request, file: str) -> web.StreamResponse:
-        """Answer with the file; 404 if there is none of this name."""
-        return _answer(request, file)
+    async def get(self, request: web.Request, version: str, file: str) -> web.StreamResponse:
+        """Answer with the file; 404 if there is none of this name.
+
+        A page that was open before an upgrade asks under its own version for a script that it needs only now:
+        it gets the present one, which no browser may keep under that name.
+        """
+        is_ours = version == request.app[FILES].version
+        return _answer(request, file, {**VARY, **FOREVER} if is_ours else VARY)
 
 
-def _answer(request: web.Request, name: str) -> web.StreamResponse:
-    file = request.app[FILES].get(name)
+def _answer(request: web.Request, name: str, headers: Mapping[str, str]) -> web.StreamResponse:
+    file = request.app[FILES].by_name.get(name)
     if file is None:
         raise web.HTTPNotFound
     response = unchanged(request, file.tag) or _whole(request, file)
     # On a 304 too: a browser takes its headers for those of the copy that it keeps.
-    response.headers.update(HEADERS)
+    response.headers.update({**HEADERS, **headers})
     return response
 
 
@@ -140,9 +175,9 @@ ROUTES = (
     _page("page-api", "/api", "how to ask for all of this, with examples"),
     Endpoint(
         "page-file",
-        "/pages/{file}",
+        "/pages/{version}/{file}",
         FileView,
-        "a file of the pages",
+        "a file of the pages, which a browser keeps under its version",
         None,
         needed=None,
         also=(304,),

@@ -125,6 +125,7 @@ PATH_PARAMETERS: Mapping[str, Parameter] = {
         Parameter("operator", Name, "the interface of an operator, such as PJSIP/201"),
         Parameter("queue", Name, "the name of a queue"),
         Parameter("file", Name, "the name of a file of the pages"),
+        Parameter("version", Name, "the version of the pages that a page names for its files"),
         Parameter("app", Name, "the name of an app in TALLY_GATEWAY_APPS"),
     )
 }
