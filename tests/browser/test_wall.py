@@ -198,3 +198,29 @@ async def test_a_state_that_changed_while_nothing_was_heard_is_no_beginning(page
     async with beginning(page):
         seen = await page.evaluate(HEARD_AFTER, [0, 2_500])
         assert seen == [True, False]
+
+
+@pytest.mark.asyncio
+async def test_of_many_queues_those_in_which_somebody_waits_longest_are_large_and_none_is_hushed_up(
+    page: Page,
+) -> None:
+    async with serving(debug=False) as api:
+        for part in range(4):
+            numbers = range(300 * part, 300 * part + 300)
+            counts = {f"queues.q{number:04}/connects": 1 for number in numbers}
+            put(api.view, RowKey(TENANT, f"c{part}", PROMO), counts)
+        waits = [f"q{37 * nth % 900:04}" for nth in range(20)]
+        for nth, queue in enumerate(waits):
+            caller = Caller(TENANT, "pbx01", queue, f"1.{nth}")
+            api.view.apply(0, caller.encode(), encode_since(unix_ms() - 100_000 + nth * 1_000))
+        api.catch_up()
+        await show(page, api, WALL)
+        names = "all => all.map(one => one.dataset.queue)"
+        await expect(page.locator(".tile")).to_have_count(15)
+        assert await page.locator(".tile").evaluate_all(names) == waits[:15]
+        lines = await page.locator(".lines li").evaluate_all(names)
+        assert lines[:5] == waits[15:]
+        assert lines[5:] == sorted(lines[5:])
+        left = 1_000 - 15 - len(lines)
+        await expect(page.locator("main")).to_contain_text(f"{left} more queues, in which nobody waits")
+        await expect(page.locator("main")).to_contain_text("more than 1,000 queues")

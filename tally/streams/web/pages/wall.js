@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { count, timer } from "./format.js";
 import { show } from "./frame.js";
+import { queues } from "./queues.js";
 
 const STATES = {
   in_call: "in a call",
@@ -94,7 +95,8 @@ function draw(live, tenant, asked, isChoosing, choose) {
     h(
       "p",
       { class: "hint" },
-      live.more.operators ? "The first 1,000 operators by PBX and interface. " : "",
+      live.more.queues && h("b", { class: "warn" }, "There are more than 1,000 queues: the first by name are here. "),
+      live.more.operators && h("b", { class: "warn" }, "There are more than 1,000 operators: the first by PBX and interface are here. "),
       live.queues.size > 0 && "Service levels are of all callers of campaigns whose wait has ended, since counting began. ",
       operators.length > 0 && "≥: the state began before this page saw it, or its news came later than its beginning.",
     ),
@@ -124,64 +126,6 @@ const nameOf = (one) => one.name || one.operator;
 
 const inOrder = (a, b) =>
   ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : a.pbx < b.pbx ? -1 : 1);
-
-function queues(live, operators, nowMs, asked) {
-  const members = new Map();
-  for (const one of operators) {
-    for (const { queue, state } of one.queues) {
-      if (!members.has(queue)) members.set(queue, {});
-      const found = members.get(queue);
-      found[state] = (found[state] ?? 0) + 1;
-    }
-  }
-  const names = [...new Set([...live.queues.keys(), ...members.keys()])].sort();
-  if (!names.length) return null;
-  return h("div", { class: "tiles" }, names.map((name) => tile(name, live.queues.get(name), members.get(name) ?? {}, nowMs, asked)));
-}
-
-function tile(name, queue, members, nowMs, asked) {
-  const waiting = queue?.waiting ?? 0;
-  const longestMs = queue?.since ? Math.max(0, nowMs - Date.parse(queue.since)) : null;
-  const level = queue?.service_level[0];
-  const wait = longestMs === null ? "" : longestMs >= asked.bad * 1000 ? "bad" : longestMs >= asked.warn * 1000 ? "warn" : "";
-  const served = level?.of ? (100 * level.connects >= asked.target * level.of ? "good" : "warn") : "";
-  const all = Object.values(members).reduce((sum, number) => sum + number, 0);
-  const here = all - (members.unavailable ?? 0);
-  const free = members.available ?? 0;
-  return h(
-    "section",
-    { class: `tile card ${wait}`, key: name, "data-queue": name },
-    h("h2", {}, h("bdi", {}, name)),
-    h(
-      "div",
-      { class: "bigs" },
-      h("div", { class: wait }, h("b", { flash: waiting, "data-number": "waiting" }, count(waiting)), h("span", {}, waiting === 1 ? "waits" : "wait")),
-      h("div", { class: wait }, h("b", { "data-longest": queue?.since ?? "" }, longestMs === null ? "–" : timer(longestMs)), h("span", {}, "longest")),
-      h(
-        "div",
-        { class: served },
-        h("b", { "data-level": level?.of ? `${level.connects}/${level.of}` : "" }, level?.of ? whole(level) : "–"),
-        h("span", { title: level ? `${count(level.connects)} of ${count(level.of)} callers of campaigns` : null }, `in ${level?.threshold_seconds ?? asked.within} s`),
-      ),
-    ),
-    h(
-      "p",
-      { class: `members ${here && !free ? "none" : ""}` },
-      ["available", "in_call", "paused"].map((state) => [
-        state === "available" ? "" : " · ",
-        h("b", { flash: members[state] ?? 0, "data-number": state }, count(members[state] ?? 0)),
-        ` ${STATES[state]}`,
-      ]),
-      h("small", {}, `${count(here)} of ${count(all)} here`),
-    ),
-  );
-}
-
-/** A share to be read from afar: whole per cents, rounded down, so that none shows a target that it has missed. */
-function whole({ connects, of }) {
-  const share = Math.floor((100 * connects) / of);
-  return `${connects > 0 ? Math.max(1, share) : 0} %`;
-}
 
 function operator(one, live, nowMs) {
   const words = one.state === "paused" && one.reason ? one.reason : STATES[one.state];
