@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import structlog
 from msgspec import structs
@@ -23,6 +24,7 @@ from tally.streams.web.serving import WebServer
 log = structlog.get_logger()
 
 LOGGED = 50
+FIRST_SECONDS = 20.0
 
 
 class Auditing:
@@ -41,6 +43,7 @@ class Auditing:
         self._unix_s = unix_s
         self._last: AuditReport | None = None
         self._failures = 0
+        self._has_turned = asyncio.Event()
 
     async def run(self) -> None:
         """Audit until cancelled."""
@@ -48,8 +51,20 @@ class Auditing:
             await self.turn()
             await asyncio.sleep(self._every_seconds)
 
+    async def first(self, deadline_seconds: float) -> None:
+        """Wait until an audit has ended or could not be made, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline_seconds):
+                await self._has_turned.wait()
+
     async def turn(self) -> None:
         """Audit once, and publish the findings or count the failure."""
+        try:
+            await self._turn()
+        finally:
+            self._has_turned.set()
+
+    async def _turn(self) -> None:
         began_s = self._unix_s()
         try:
             found = await self._audit()
@@ -90,6 +105,7 @@ async def audit_parts(settings: Settings, with_raw: bool, view: str, every_secon
     letters = LettersByReason()
 
     async def report() -> AuditReport:
+        await auditing.first(FIRST_SECONDS)  # else the first report would say for a minute that there is none
         await letters.read(settings)
         return auditing.report(letters.by_reason)
 

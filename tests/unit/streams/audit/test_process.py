@@ -91,6 +91,15 @@ async def test_it_audits_until_it_is_cancelled() -> None:
     assert turns > 2
 
 
+@pytest.mark.asyncio
+async def test_a_report_waits_for_the_first_audit_and_not_for_ever() -> None:
+    waiting = auditing(AuditMetrics(["states", "view", "raw"]), Audit())
+    await waiting.first(deadline_seconds=0.01)
+    assert waiting.report({}).audited_at_ms is None
+    await asyncio.gather(waiting.first(deadline_seconds=10.0), waiting.turn())
+    assert waiting.report({}).audited_at_ms is not None
+
+
 def test_names_follow_conventions_and_the_only_label_is_the_source() -> None:
     assert all(one.name.endswith("_total") == (one.kind == "counter") for one in METRICS)
     assert {label for one in METRICS for label in one.labels} == {"source"}
