@@ -61,8 +61,8 @@ figures: $(READY) ## queries of a year in Postgres beside their bounds, and dead
 	@$(BIN)/python -m bench.query_times
 	@$(BIN)/python -m bench.dead_tuples --faster 6
 
-live-figures: $(READY) ## what 1,000 streams cost, from an event to a frame and to a page, the heap in 8 hours of frames; 40 minutes
-	@$(BIN)/python -m bench.live
+live-figures: $(READY) ## what 1,000 streams cost, first views, drawing, from an event to a frame and to a page, the heap in 8 hours; 45 minutes (ARGS="--only first")
+	@$(BIN)/python -m bench.live $(ARGS)
 
 lint: $(READY) ## ruff, mypy strict, import direction, the lock for each Python, generated parts of the docs
 	$(BIN)/ruff check tally tests bench examples hatch_build.py

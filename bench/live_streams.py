@@ -1,24 +1,18 @@
 """What streams cost a view: the CPU and memory of a process that serves them, beside the same one without."""
 
 import asyncio
-import random
-import sys
 import time
-from asyncio.subprocess import PIPE
 from contextlib import AsyncExitStack
 from urllib.parse import quote
 
 from msgspec import Struct
 
+from bench.live_world import served
 from bench.processes import cpu_seconds, rss_bytes
-from tally.agents.clock import unix_ms
 from tally.streams.runtime.descriptors import raise_descriptors
 from tests.support.events import Stream, stream
-from tests.support.page_worlds import TENANT, fill, move, name_of
-from tests.support.web_api import serving
+from tests.support.page_worlds import TENANT, name_of
 
-SERVED = "served"
-READY_SECONDS = 60.0
 PACE_SECONDS = 0.004
 """Between two viewers that come: a view is not asked to accept a thousand at once."""
 
@@ -71,33 +65,24 @@ class Reader:
 async def measure_streams(asked: Streams) -> Cost:
     """Measure a process that serves a made-up world of which every campaign changes each second."""
     raise_descriptors()
-    serving_ = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.live_streams", str(asked.campaigns), stdin=PIPE, stdout=PIPE
-    )
-    assert serving_.stdout is not None
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            port = int((await serving_.stdout.readline()).split()[1])
+    async with served(asked.campaigns) as world:
         await asyncio.sleep(asked.settle_seconds)
-        alone = await _cores(serving_.pid, asked.measured_seconds)
-        before = rss_bytes(serving_.pid)
+        alone = await _cores(world.pid, asked.measured_seconds)
+        before = rss_bytes(world.pid)
         async with AsyncExitStack() as opened:
-            readers = await _opened(opened, port, asked)
+            readers = await _opened(opened, world.port, asked)
             await asyncio.sleep(asked.settle_seconds)
             for reader in readers:
                 reader.begin()
-            cores = await _cores(serving_.pid, asked.measured_seconds)
-            after = rss_bytes(serving_.pid)
-        frames = sum(reader.frames for reader in readers)
-        return Cost(
-            cores - alone,
-            (after - before) / 1e6,
-            frames / asked.measured_seconds / asked.viewers,
-            max(reader.longest_s for reader in readers),
-        )
-    finally:
-        serving_.kill()
-        await serving_.wait()
+            cores = await _cores(world.pid, asked.measured_seconds)
+            after = rss_bytes(world.pid)
+    frames = sum(reader.frames for reader in readers)
+    return Cost(
+        cores - alone,
+        (after - before) / 1e6,
+        frames / asked.measured_seconds / asked.viewers,
+        max(reader.longest_s for reader in readers),
+    )
 
 
 async def _opened(opened: AsyncExitStack, port: int, asked: Streams) -> list[Reader]:
@@ -120,22 +105,3 @@ async def _cores(pid: int, seconds: float) -> float:
     began_s, used_s = time.monotonic(), cpu_seconds(pid)
     await asyncio.sleep(seconds)
     return (cpu_seconds(pid) - used_s) / (time.monotonic() - began_s)
-
-
-async def _serve(campaigns: int) -> None:
-    """Serve a world that moves each second, until standard input ends."""
-    raise_descriptors()
-    rng = random.Random(20)
-    async with serving(debug=False) as api:
-        world = fill(api.view, rng, campaigns, api.now_ms)
-        api.catch_up_to(world.transaction)
-        sys.stdout.write(f"{SERVED} {api.port}\n")
-        sys.stdout.flush()
-        while True:
-            move(api.view, world, rng, unix_ms(), len(world.rows))
-            api.catch_up_to(world.transaction)
-            await asyncio.sleep(1.0)
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
