@@ -38,6 +38,11 @@ async def show(page: Page, api: Api, path: str, **query: str) -> None:
     await page.goto(f"http://127.0.0.1:{api.port}{path}?{urlencode({'tenant': TENANT, **query})}")
 
 
+async def whole_page(page: Page) -> None:
+    """Wait, where the first numbers are there, until all else that a page draws is too."""
+    await expect(page.locator(".coming")).to_have_count(0)
+
+
 async def told(api: Api, path: str, **query: str) -> Any:
     """What the API answers to a question about the tenant."""
     response, body = await api.ask(f"{TENANT_PATH}{path}?{urlencode(query)}")

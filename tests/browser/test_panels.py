@@ -26,6 +26,7 @@ from tests.support.web_api import NO_POSTGRES, Api, serving
 
 WHATSAPP, VOICE = "campaign 006", "campaign 007"
 SECONDS = 10.0
+CHART = "**/uplot.js"
 HIDE = """isHidden => {
     Object.defineProperty(document, "hidden", {configurable: true, get: () => isHidden});
     document.dispatchEvent(new Event("visibilitychange"));
@@ -225,8 +226,14 @@ async def test_panels_say_what_is_wrong_while_all_other_numbers_go_on(page: Page
     async with campaigns_in(filled) as api:
         connection = await asyncpg.connect(filled)
         await connection.execute("UPDATE tally.sink_progress SET is_cut = false")
+        await page.route(CHART, lambda route: route.abort())
         await show(page, api, path_of(WHATSAPP))
         await expect(page.locator("[data-by='market'] .age.late")).to_contain_text("catching up")
+        over_time = page.locator(".over-time")
+        await expect(over_time.locator(".chart")).to_contain_text("behind “show numbers”")
+        await over_time.get_by_role("button", name="show numbers").click()
+        await expect(over_time.locator("tr[data-bucket='all']")).to_be_visible()
+        await page.unroute(CHART)
         await connection.execute("UPDATE tally.sink_progress SET is_cut = true")
         await connection.close()
     async with campaigns_in(NO_POSTGRES) as api:

@@ -5,47 +5,20 @@ from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from msgspec import structs
 from playwright.async_api import Page, expect
 
 from tally.agents.clock import unix_ms
 from tally.schemas.grains import RowKey
-from tally.schemas.reports import AuditReport, GatewayReport, Letters, Reporter
 from tally.streams.keys.key import Key, digest_of
 from tally.streams.keys.managing import new_key
 from tests.browser.reading import show, shown, told
+from tests.support.page_reports import report
 from tests.support.page_worlds import TENANT
 from tests.support.view_rows import PROMO, put, put_progress
 from tests.support.web_api import Api, serving
 
 PROOF, API = "/proof", "/api"
 ODD = "it's a 'quoted' (name)!"
-WHO = Reporter("audit", "<i>host</i>:6068")
-RIGHT = {"states": 0, "cells": 0, "postgres": 0}
-
-
-def report(api: Api, *, age_ms: int = 20_000, **audit: object) -> AuditReport:
-    """Let an audit and a gateway have reported."""
-    now_ms = unix_ms()
-    found = AuditReport(
-        300.0,
-        now_ms - 90_000,
-        812,
-        12_345,
-        3,
-        RIGHT,
-        "not asked for",
-        0,
-        {"not_json": Letters(12, now_ms - 4_000_000), "bad_id": Letters(1_234, now_ms)},
-    )
-    found = structs.replace(found, **audit)
-    api.reports.put(WHO, now_ms - age_ms, found)
-    answers = {"accepted": 1_204_331, "handshake": 2, "forged": 3, "full": 0}
-    gateway = GatewayReport(
-        now_ms - 9_000_000, True, answers, {"accepted": 90, "refused": 12}, now_ms - 1_500
-    )
-    api.reports.put(Reporter("gateway", "gw-1:6070"), now_ms - age_ms, gateway)
-    return found
 
 
 def begin(api: Api) -> None:
@@ -147,8 +120,10 @@ async def test_a_key_of_one_tenant_sees_that_its_numbers_are_right_and_nothing_o
 @pytest.mark.asyncio
 async def test_each_example_of_the_api_answers_with_the_log_in_that_opened_the_page(page: Page) -> None:
     async with serving(debug=False) as api:
-        begin(api)
         await show(page, api, API)
+        await expect(page.locator("main")).to_contain_text("Catching up")
+        begin(api)
+        await page.reload()
         await expect(page.locator(".example")).to_have_count(8)
         for example in await page.locator(".example").all():
             target = await example.locator("a").get_attribute("href")

@@ -1,35 +1,49 @@
-// One campaign: the page of its channel. That of calls is fetched once a frame has said that it is one.
+// One campaign: the page of its channel. Scripts of calls are fetched once a frame has said that it is one, and those of
+// panels once its first numbers are there.
 
 import { notice, show } from "./frame.js";
 import { heading } from "./parts.js";
-import { WhatsAppPage } from "./whatsapp.js";
-
-const PAGES = {
-  voice: () => import("./voice.js").then((module) => module.VoicePage),
-  whatsapp: async () => WhatsAppPage,
-};
+import * as whatsapp from "./whatsapp.js";
 
 export function showCampaign(tenant, id) {
   const path = `/v1/tenants/${encodeURIComponent(tenant)}/campaigns/${encodeURIComponent(id)}`;
-  const page = { channel: null, shown: null };
+  const voice = lazily(() => import("./voice.js"), () => again());
+  const scripts = lazily(() => import("./panels.js"), () => again());
+  const PAGES = { voice, whatsapp: () => whatsapp };
+  const kept = { of: null, panels: null };
+  const panelsOf = (page) => {
+    const there = scripts();
+    if (there && kept.of !== page) Object.assign(kept, { of: page, panels: new there.Panels(path, page.ASKED, () => again()) });
+    return there && kept.panels;
+  };
   const again = show({
     tenant,
     query: `campaign=${encodeURIComponent(id)}`,
     name: "campaign",
     title: ({ campaign }) => `${campaign?.name ?? id} · Tally`,
     draw: (live) => {
-      if (live.campaign === null) {
+      const { campaign } = live;
+      if (campaign === null) {
         return [heading(id), notice("Nothing is counted yet", "The campaign's first send result or call shows here by itself.")];
       }
-      const { channel } = live.campaign;
-      if (page.channel !== channel) {
-        Object.assign(page, { channel, shown: null });
-        PAGES[channel]()
-          .then((kind) => page.channel === channel && Object.assign(page, { shown: new kind(path, () => again()) }))
-          .catch(() => Object.assign(page, { channel: null })) // the server is away: the next frame tries again
-          .finally(() => again());
-      }
-      return page.shown ? page.shown.draw(live) : heading(live.campaign.name ?? id);
+      const page = PAGES[campaign.channel]();
+      return page ? page.draw(live, panelsOf(page)) : heading(campaign.name ?? id);
     },
   });
+}
+
+/** A function that returns a script once it is there, and asks for it: again at the next frame while the server is away. */
+function lazily(load, came) {
+  let there = null;
+  let isAsked = false;
+  return () => {
+    if (!isAsked) {
+      isAsked = true;
+      load().then((script) => {
+        there = script;
+        came();
+      }, () => (isAsked = false));
+    }
+    return there;
+  };
 }

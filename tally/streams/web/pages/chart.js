@@ -20,11 +20,15 @@ export async function paintChart(element, data) {
     UPlot = await library;
   } catch {
     library = null;
-    element.textContent = "The chart could not be loaded. Its numbers are below.";
+    element.textContent = "The chart could not be loaded. Its numbers are behind “show numbers”.";
     return;
   }
   if (element.tallyChart === data) draw(UPlot, element);
 }
+
+/** A number of an axis, which has room for seven letters. */
+const shortly = (number) => (number < 1e6 ? count(number) : short.format(number));
+const short = new Intl.NumberFormat("en", { notation: "compact" });
 
 const tones = (element) => getComputedStyle(element);
 const kind = ({ lines }) => lines.map(({ name }) => name).join();
@@ -89,7 +93,7 @@ function options(element, { lines, say, band }) {
     scales: { x: { time: false, range: (plot, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) }, y: { range: (plot, min, max) => [0, say === count ? Math.max(1, max * 1.06) : Math.min(1, Math.max(0.05, max * 1.06))] } },
     axes: [
       { ...axis, size: 30, grid: { show: false }, space: 90, incrs: [1, 2, 3, 4, 6, 12, 24, 48, 96, 168, 336, 720, 1440], values: (plot, places) => places.map((place) => element.tallyChart.labels[place]?.axis ?? "") },
-      { ...axis, size: 62, grid: { stroke: tone("line"), width: 1 }, incrs: say === count ? WHOLE : SHARES, values: (plot, values) => values.map(say) },
+      { ...axis, size: 62, grid: { stroke: tone("line"), width: 1 }, incrs: say === count ? WHOLE : SHARES, values: (plot, values) => values.map(say === count ? shortly : say) },
     ],
     series: [{}, ...lines.map((one, index) => line(one, index)), ...lines.map((one, index) => line(one, index, [3, 4]))],
     hooks: { setCursor: [(plot) => tell(element, plot.cursor.idx)] },

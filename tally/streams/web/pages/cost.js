@@ -46,12 +46,13 @@ export class Costs {
     return `${this.path}/cost?${new URLSearchParams({ group_by: by, timezone: this.zone, ...(this.currency && { currency: this.currency }) })}`;
   }
 
-  /** A template's cost, by its name and language; undefined while nothing is known of it. */
-  ofTemplate({ name, language }) {
+  /** A template's cost, or that of all (null); undefined while nothing is known of it. */
+  ofTemplate(template) {
     if (this.panel.answer === null) return undefined; // there is no card, or no answer yet
     this.ofTemplates.show(this.#url("template"));
     const { answer } = this.ofTemplates;
-    const found = answer?.groups.find(({ template }) => template.name === name && template.language === language);
+    const isIt = ({ name, language }) => name === template.name && language === template.language;
+    const found = template === null ? answer?.total : answer?.groups.find((one) => isIt(one.template));
     return answer && { text: costOf(found ?? NOTHING, answer.currency), micros: (found ?? NOTHING).cost_micros };
   }
 

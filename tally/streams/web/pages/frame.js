@@ -6,6 +6,7 @@ import { Live } from "./live.js";
 import { logOut, onChange, renewing } from "./session.js";
 
 const SILENT_MS = 2500; // receipts come each second: with two missing, the page says so
+const SAID_MS = 8000;
 
 /** Show a page: `draw(live)` returns its main part. */
 export function show({ tenant, query, name, draw, title }) {
@@ -36,6 +37,15 @@ export function show({ tenant, query, name, draw, title }) {
   };
   onChange((how) => (how === "in" ? live.retry() : location.reload()));
   renewing();
+  let said = null; // what kept somebody from logging out
+  const say = (words) => {
+    said = words;
+    again();
+  };
+  const leave = async () => {
+    say(await logOut());
+    setTimeout(say, SAID_MS, null);
+  };
   const toggle = () => {
     isOpen = !isOpen;
     again();
@@ -70,8 +80,9 @@ export function show({ tenant, query, name, draw, title }) {
             h("i", { "aria-hidden": "true" }),
             h("span", {}, pill.text),
           ),
-          live.problem?.status !== 401 && h("button", { type: "button", class: "quiet out", onclick: logOut }, "Log out"),
+          live.problem?.status !== 401 && h("button", { type: "button", class: "quiet out", onclick: leave }, "Log out"),
         ),
+        h("p", { class: "told card", role: "alert" }, said ?? ""),
         isOpen && receipt(live),
       ),
       h("p", { class: "unseen", role: "status" }, pill.said),
@@ -99,7 +110,8 @@ function body(live, asked, draw) {
   if (problem) return notice("This cannot be shown", problem.message);
   if (!live.isShown) {
     const what = live.hasHeard ? "The worker is reading its tables." : "Waiting for the first numbers.";
-    return notice(live.hasHeard ? "Catching up" : "Connecting", `${what} Numbers show here by themselves.`);
+    const said = notice(live.hasHeard ? "Catching up" : "Connecting", `${what} Numbers show here by themselves.`);
+    return h("div", { class: live.hasHeard ? "" : "soon" }, said); // what lasts a moment only would flicker
   }
   return draw(live);
 }

@@ -49,6 +49,9 @@ export function number(name, value) {
 export const card = (title, aside, ...content) =>
   h("section", { class: "card" }, h("h2", {}, title, h("span", {}, aside ?? "")), ...content);
 
+/** A wide card whose content is on its way: as high as that, so that nothing moves when it comes. */
+export const coming = (title) => h("section", { class: "card wide coming" }, h("h2", {}, title));
+
 /** A table of times: `rows` are {name, words, cells}; the first cells are durations in ms. */
 export function times(columns, rows) {
   return h(
@@ -114,7 +117,7 @@ function why([key, value]) {
 
 /**
  * The table of templates, with a last line of sums: `columns` are {name, label, of, atLeast}. `cost` returns what a
- * template costs, where somebody knows: {text, micros}.
+ * template costs, or all (null), where somebody knows: {text, micros}.
  */
 export function templates(campaign, columns, what, cost = () => undefined) {
   const all = [...campaign.templates].sort((a, b) => b.counters.attempts - a.counters.attempts);
@@ -129,7 +132,7 @@ export function templates(campaign, columns, what, cost = () => undefined) {
   const costs = new Map(shown.map(({ template }) => [template, cost(template)]).filter(([, one]) => one));
   return h(
     "section",
-    { class: "card wide scroll", tabindex: "0", "aria-label": what },
+    { class: "card wide scroll templates", tabindex: "0", "aria-label": what },
     h("h2", {}, what, h("span", {}, all.length > MOST ? `the ${MOST} with the most attempts, of ${count(all.length)}` : "")),
     h(
       "table",
@@ -149,7 +152,7 @@ export function templates(campaign, columns, what, cost = () => undefined) {
         ),
         more && h("tr", {}, h("th", { scope: "row" }, `${count(more.templates)} more`), cells(more.counters)),
       ),
-      all.length > 1 && h("tfoot", {}, h("tr", { "data-template": "all" }, h("th", { scope: "row" }, "campaign"), cells(campaign.totals))),
+      all.length > 1 && h("tfoot", {}, h("tr", { "data-template": "all" }, h("th", { scope: "row" }, "campaign"), cells(campaign.totals), costs.size > 0 && h("td", { "data-micros": cost(null).micros }, h("b", {}, cost(null).text)))),
     ),
   );
 }

@@ -2,12 +2,14 @@
 
 const URL = "/v1/session";
 const RENEWED_MS = 600000; // a log-in lasts for days after the last page was open: a wallboard's never ends
+const PATIENCE_MS = 8000;
 const tabs = new BroadcastChannel("tally log-in");
 
 const ask = (method, body) =>
   fetch(URL, {
     method,
     cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE_MS),
     ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
   });
 
@@ -35,8 +37,11 @@ export function renewing() {
   setInterval(() => ask("PUT").catch(() => {}), RENEWED_MS);
 }
 
+/** Log out. Returns what is wrong: the cookie is the server's, and nobody else can take it back. */
 export async function logOut() {
-  await ask("DELETE");
+  const response = await ask("DELETE").catch(() => null);
+  if (!response?.ok) return `${response ? `The server answers ${response.status}` : "The server does not answer"}: you are still logged in.`;
   tabs.postMessage("out");
   location.reload();
+  return null;
 }

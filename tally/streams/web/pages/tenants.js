@@ -9,14 +9,19 @@ const AGAIN_MS = 2000;
 
 export function showTenants() {
   let main = null;
-  const draw = () => patch(document.body, [h("main", { class: "asking" }, main())]);
+  let said = "";
+  const leave = async () => {
+    said = (await logOut()) ?? "";
+    draw();
+  };
+  const draw = () => patch(document.body, [h("header", { class: "top" }, h("a", { class: "brand", href: "/" }, "Tally")), h("main", { class: "asking" }, main())]);
   const logIn = new LogIn(draw, look);
   async function look() {
     try {
       const session = await whoIsThere();
       const tenants = session?.tenants ?? [];
       if (tenants.length === 1 && tenants[0] !== ALL) return location.replace(to(tenants[0]));
-      main = session === null ? () => logIn.node() : () => choice(tenants);
+      main = session === null ? () => logIn.node() : () => choice(tenants, leave, said);
     } catch {
       main = () => h("section", { class: "notice" }, h("h1", {}, "Tally"), h("p", {}, "The server does not answer yet."));
       setTimeout(look, AGAIN_MS);
@@ -30,8 +35,11 @@ export function showTenants() {
 
 const to = (tenant) => `${location.pathname}?tenant=${encodeURIComponent(tenant)}`;
 
-function choice(tenants) {
-  return [tenants.includes(ALL) ? anyOf() : oneOf(tenants), h("p", { class: "notice out" }, h("button", { type: "button", class: "quiet", onclick: logOut }, "Log out"))];
+function choice(tenants, leave, said) {
+  return [
+    tenants.includes(ALL) ? anyOf() : oneOf(tenants),
+    h("div", { class: "notice out" }, h("button", { type: "button", class: "quiet", onclick: leave }, "Log out"), h("p", { class: "said", role: "alert" }, said)),
+  ];
 }
 
 function oneOf(tenants) {

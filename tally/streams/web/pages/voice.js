@@ -1,10 +1,8 @@
 // The page of a voice campaign.
 
-import { Breakdown } from "./breakdown.js";
 import { h } from "./dom.js";
 import { count, duration, percent } from "./format.js";
-import { OverTime } from "./over_time.js";
-import { card, closing, funnel, headed, notes, number, reasons, templates, times } from "./parts.js";
+import { card, closing, coming, funnel, headed, notes, number, reasons, templates, times } from "./parts.js";
 
 /** Causes of Q.850 as Asterisk names them (include/asterisk/causes.h). */
 const CAUSES = {
@@ -80,38 +78,34 @@ const LINES = [
   { name: "attempted", label: "dialled", tone: "grey" },
 ];
 
-export class VoicePage {
-  constructor(path, again) {
-    this.overTime = new OverTime(path, LINES, again);
-    this.numbers = new Breakdown(path, "number", PLACES, again);
-    this.markets = new Breakdown(path, "market", PLACES, again);
-  }
+/** What its panels show. */
+export const ASKED = { lines: LINES, places: PLACES, areMessages: false };
 
-  draw(live) {
-    const { campaign, receipt, progress, now } = live;
-    const { totals } = campaign;
-    const ended = Object.keys(OUTCOMES).reduce((sum, name) => sum + totals[name], 0);
-    return [
-      headed(campaign, live, "Voice", [
-        [number("contacts", totals.contacts), " contacts"],
-        [h("b", { class: "n" }, count(totals.attempted - ended)), " ringing now or waiting for their end"],
-        totals.queue_waiting > 0 && [number("queue_waiting", totals.queue_waiting), " waiting in a queue"],
-      ]),
-      h(
-        "div",
-        { class: "grid" },
-        card("From attempt to person", "counts and rates", funnel(steps(totals), Math.max(totals.attempts, totals.attempted, totals.connects)), sums(totals, ended)),
-        h("div", { class: "stack" }, drops(totals), lengths(totals)),
-        this.overTime.draw(progress, now),
-        card("Outcomes", "of the attempts that were dialled", h("ul", { class: "bars" }, Object.entries(OUTCOMES).map(([name, words]) => bar(name, words, totals[name], totals.attempted)))),
-        h("div", { class: "stack" }, causes(totals), noted(totals, receipt)),
-        queues(totals.queues),
-        templates(campaign, COLUMNS, "Scripts"),
-        h("div", { class: "wide halves" }, this.markets.draw(now), this.numbers.draw(now)),
-        totals.failed > 0 && reasons(campaign),
-      ),
-    ];
-  }
+/** The page; `panels` are null while their scripts are on their way. */
+export function draw(live, panels) {
+  const { campaign, receipt, progress, now } = live;
+  const { totals } = campaign;
+  const ended = Object.keys(OUTCOMES).reduce((sum, name) => sum + totals[name], 0);
+  return [
+    headed(campaign, live, "Voice", [
+      [number("contacts", totals.contacts), " contacts"],
+      [h("b", { class: "n" }, count(totals.attempted - ended)), " ringing now or waiting for their end"],
+      totals.queue_waiting > 0 && [number("queue_waiting", totals.queue_waiting), " waiting in a queue"],
+    ]),
+    h(
+      "div",
+      { class: "grid" },
+      card("From attempt to person", "counts and rates", funnel(steps(totals), Math.max(totals.attempts, totals.attempted, totals.connects)), sums(totals, ended)),
+      h("div", { class: "stack" }, drops(totals), lengths(totals)),
+      panels ? panels.overTime.draw(progress, now) : coming("Over time"),
+      card("Outcomes", "of the attempts that were dialled", h("ul", { class: "bars" }, Object.entries(OUTCOMES).map(([name, words]) => bar(name, words, totals[name], totals.attempted)))),
+      h("div", { class: "stack" }, causes(totals), noted(totals, receipt)),
+      queues(totals.queues),
+      templates(campaign, COLUMNS, "Scripts"),
+      panels && h("div", { class: "wide halves" }, panels.markets.draw(now), panels.numbers.draw(now)),
+      totals.failed > 0 && reasons(campaign),
+    ),
+  ];
 }
 
 const steps = (totals) => [

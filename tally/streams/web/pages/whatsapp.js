@@ -1,12 +1,8 @@
 // The page of a WhatsApp campaign.
 
-import { Breakdown } from "./breakdown.js";
-import { Costs } from "./cost.js";
 import { h } from "./dom.js";
 import { count, percent } from "./format.js";
-import { OverTime } from "./over_time.js";
-import { card, closing, funnel, headed, notes, number, reasons, templates, times } from "./parts.js";
-import { SameAge } from "./same_age.js";
+import { card, closing, coming, funnel, headed, notes, number, reasons, templates, times } from "./parts.js";
 
 const COLUMNS = [
   { name: "attempts", label: "attempts" },
@@ -32,42 +28,38 @@ const LINES = [
   { name: "accepted", label: "accepted", tone: "grey" },
 ];
 
-export class WhatsAppPage {
-  constructor(path, again) {
-    this.overTime = new OverTime(path, LINES, again);
-    this.numbers = new Breakdown(path, "number", PLACES, again);
-    this.markets = new Breakdown(path, "market", PLACES, again);
-    this.sameAge = new SameAge(path, again);
-    this.costs = new Costs(path, again);
-  }
+/** What its panels show. */
+export const ASKED = { lines: LINES, places: PLACES, areMessages: true };
 
-  draw(live) {
-    const { campaign, receipt, progress, now } = live;
-    const { totals } = campaign;
-    return [
-      headed(campaign, live, "WhatsApp", [
-        [number("contacts", totals.contacts), " contacts"],
-        [number("contacts_accepted", totals.contacts_accepted), " customers reached"],
-        [number("in_flight", totals.in_flight), " in flight"],
-        totals.queued > 0 && [number("queued", totals.queued), " queued"],
-      ]),
-      h(
-        "div",
-        { class: "grid" },
-        card("Funnel", "counts and rates", funnel(steps(totals), Math.max(totals.attempts, totals.accepted)), sums(totals)),
-        reasons(campaign),
-        this.overTime.draw(progress, now),
-        templates(campaign, COLUMNS, "Templates", (template) => this.costs.ofTemplate(template)),
-        h("div", { class: "wide halves" }, this.markets.draw(now), this.numbers.draw(now)),
-        this.sameAge.draw(now),
-        this.costs.draw(now),
+/** The page; `panels` are null while their scripts are on their way. */
+export function draw(live, panels) {
+  const { campaign, receipt, progress, now } = live;
+  const { totals } = campaign;
+  return [
+    headed(campaign, live, "WhatsApp", [
+      [number("contacts", totals.contacts), " contacts"],
+      [number("contacts_accepted", totals.contacts_accepted), " customers reached"],
+      [number("in_flight", totals.in_flight), " in flight"],
+      totals.queued > 0 && [number("queued", totals.queued), " queued"],
+    ]),
+    h(
+      "div",
+      { class: "grid" },
+      card("Funnel", "counts and rates", funnel(steps(totals), Math.max(totals.attempts, totals.accepted)), sums(totals)),
+      reasons(campaign),
+      panels ? panels.overTime.draw(progress, now) : coming("Over time"),
+      templates(campaign, COLUMNS, "Templates", (template) => panels?.costs.ofTemplate(template)),
+      panels && [
+        h("div", { class: "wide halves" }, panels.markets.draw(now), panels.numbers.draw(now)),
+        panels.sameAge.draw(now),
+        panels.costs.draw(now),
         card("How long it took", "from the acceptance of a message", times(["half within", "95 % within", "99 % within", "of"], [took("to be delivered", "time_to_deliver", totals), took("to be read", "time_to_read", totals)])),
         people(totals),
         noted(totals, receipt),
         priced(totals.pricing),
-      ),
-    ];
-  }
+      ],
+    ),
+  ];
 }
 
 const steps = (totals) => [
