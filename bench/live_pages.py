@@ -9,7 +9,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright
 
-from bench.live_world import World, served
+from bench.live_world import Served, served
 from tests.browser.conftest import CHROMIUM, log_in
 from tests.support.page_worlds import TENANT
 
@@ -129,7 +129,7 @@ async def _marks(page: Page, session: CDPSession) -> tuple[int, float]:
 
 
 @asynccontextmanager
-async def _browser(campaigns: int) -> AsyncIterator[tuple[Browser, World]]:
+async def _browser(campaigns: int) -> AsyncIterator[tuple[Browser, Served]]:
     async with served(campaigns) as world, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:

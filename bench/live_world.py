@@ -18,7 +18,7 @@ SERVED = "served"
 READY_SECONDS = 60.0
 
 
-class World(Struct, frozen=True):
+class Served(Struct, frozen=True):
     """A process that serves a world, as a view with its own core would."""
 
     pid: int
@@ -26,7 +26,7 @@ class World(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def served(campaigns: int) -> AsyncIterator[World]:
+async def served(campaigns: int) -> AsyncIterator[Served]:
     """Serve so many campaigns of one tenant from a process of its own; each changes each second."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.live_world", str(campaigns), stdin=PIPE, stdout=PIPE
@@ -35,7 +35,7 @@ async def served(campaigns: int) -> AsyncIterator[World]:
     try:
         async with asyncio.timeout(READY_SECONDS):
             port = int((await process.stdout.readline()).split()[1])
-        yield World(process.pid, port)
+        yield Served(process.pid, port)
     finally:
         process.kill()
         await process.wait()
