@@ -136,7 +136,9 @@ async def test_a_key_and_a_cookie_open_what_the_description_says_and_nothing_els
     shown = {"nothing": {}, "key": SHOWN, "cookie": cookie}
     seen = set()
     for path, ways in DESCRIBED.document["paths"].items():
-        target = path.format(tenant="t1", campaign="c1", operator="o1", queue="q1", file="main.js")
+        target = path.format(
+            tenant="t1", campaign="c1", operator="o1", queue="q1", file="main.js", version="v"
+        )
         for method, operation in ways.items():
             opened_by = {way for one in operation["security"] for way in one}
             for way, headers in shown.items():
