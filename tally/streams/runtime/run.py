@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 20.0
 FATAL_SECONDS = 8.0
 WATCH_SECONDS = 0.2
+CANCEL_AGAIN_SECONDS = 5.0
+"""Long enough for a consumer to leave its group."""
 COLLECT_AFTER = (50_000, 20, 100)
 """Allocations between garbage collections, by generation (`gc.set_threshold`).
 
@@ -49,6 +51,8 @@ class Parts(Struct, frozen=True):
     services: Mapping[str, Service] = {}
     """Services by name; each runs until it is cancelled."""
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    stopping: Callable[[], None] = lambda: None
+    """Called when the stop begins, before anything is stopped."""
 
 
 def exit_within(seconds: float, code: int) -> None:
@@ -94,6 +98,7 @@ async def _serve(build: Callable[[], Awaitable[Parts]], stop_seconds: float) -> 
         _check(parts.apps, starting)
         await wait_for(stopping, WATCH_SECONDS)
     log.info("process stops")
+    parts.stopping()
     starting.cancel()
     await _stop(parts.apps, running)
     await parts.closing.aclose()
@@ -163,8 +168,17 @@ async def _stop(apps: Sequence[faust.App], services: Sequence["asyncio.Task[None
         if app.crash_reason is not None:
             fail(f"{app.conf.id} crashed while stopping", app.crash_reason)
     for task in reversed(services):
+        await end(task)
+
+
+async def end(task: "asyncio.Task[None]", again_seconds: float = CANCEL_AGAIN_SECONDS) -> None:
+    """Cancel a task until it has ended.
+
+    A library that closes a client may take the cancellation for one of its own, and the task goes on.
+    """
+    while not task.done():
         task.cancel()
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=again_seconds)
 
 
 def _exit_cleanly() -> NoReturn:

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from traceback import walk_stack
 
@@ -48,6 +49,14 @@ class Watchdog:
         """Record that the loop runs; called by the loop, which may wake up before the thread has looked."""
         self.look()
         self._beat_at_s = self._monotonic()
+
+    def rest(self) -> None:
+        """End the process no more: it is asked to stop, which has a deadline of its own.
+
+        A stop flushes files to disk, which a busy disk may make wait for longer than a session; nothing is
+        left then that a new owner of the partitions would not be protected from.
+        """
+        self._limit_s = inf
 
     def look(self) -> bool:
         """End the process if its loop stood still for too long; return whether it did."""

@@ -119,7 +119,7 @@ class Process:
             self._services |= sink_services(settings, writer, self._observer)
         if dead_letters is not None and "route" in roles:
             await self._route(dead_letters)
-        return Parts(self._apps, self._services, self._closing)
+        return Parts(self._apps, self._services, self._closing, self._watchdog.rest)
 
     async def _dead_letters(self) -> DeadLetters:
         settings = self._settings

@@ -65,6 +65,17 @@ def test_a_loop_that_turns_again_after_too_long_ends_even_if_nobody_looked_meanw
     assert len(ended.reasons) == 1
 
 
+def test_a_process_that_is_asked_to_stop_may_stand_still_for_as_long_as_its_stop_may_take() -> None:
+    clock, ended = Clock(), Ended()
+    watchdog = Watchdog(LIMIT_SECONDS, ended, clock)
+    watchdog.rest()
+    clock.now_s += 3 * LIMIT_SECONDS
+    watchdog.look()
+    watchdog.beat()
+
+    assert ended.reasons == []
+
+
 @pytest.mark.parametrize("limit_seconds", [1.0, 4.0, 300.0])
 def test_a_loop_beats_several_times_in_the_shortest_session(limit_seconds: float) -> None:
     clock, ended = Clock(), Ended()
