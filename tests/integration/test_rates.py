@@ -14,6 +14,7 @@ from tally.schemas.rates.card import Card
 from tally.streams.cli.main import application
 from tally.streams.settings import variable
 from tally.tables.postgres.rates import HELD, rate_of
+from tests.support.servers import execute
 from tests.unit.schemas.rates.test_reading import EUROS, META, SIMPLE
 
 OCTOBER = date(2026, 10, 1)
@@ -73,6 +74,15 @@ async def test_cards_of_two_currencies_and_two_quarters_load_and_load_again(run:
     code, said = await asyncio.to_thread(run, "load", later, "--from", "2026-10-01")
     assert (code, "0 rates added, 25 are there already" in said) == (0, True)
     assert await held(dsn) == before
+
+    await execute(dsn, "DELETE FROM tally.rates WHERE currency = 'USD' AND effective_from = '2026-10-01'")
+    mended = later.replace("0.0700", "0.0725")
+    code, said = await asyncio.to_thread(run, "load", mended, "--from", "2026-10-01")
+    assert (code, "25 rates added" in said) == (0, True)
+    dollars = await card(dsn, "USD")
+    days = (date(2026, 9, 30), OCTOBER)
+    assert [dollars.micros("BR", "marketing", day) for day in days] == [62_500, 72_500]
+    assert [dollars.micros("AR", "marketing", day) for day in days] == [61_800, 60_400]
 
 
 DAYS = [date(2026, month, 1) for month in range(6, 13)] + [date(2027, month, 1) for month in (1, 7)]
@@ -142,6 +152,36 @@ async def test_what_overlaps_a_loaded_card_is_refused_by_line_and_changes_nothin
     assert output == "line 3: BR marketing USD from 2026-10-01 overlaps what is loaded from 2026-10-01 on\n"
     code, output = await asyncio.to_thread(run, "load", META, "--from", "2026-08-01")
     assert (code, "line 1: USD is loaded from 2026-10-01 on: load cards in the order" in output) == (1, True)
+    assert await held(dsn) == before
+
+
+STATED = """\
+effective_from,effective_until,currency,market,category,rate
+2026-07-01,2026-12-01,USD,BR,marketing,0.06
+2026-07-01,,USD,BR,group_utility,0.01
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_card_that_a_whole_one_has_ended_earlier_changes_nothing_when_it_is_loaded_again(
+    run: Any, dsn: str
+) -> None:
+    for command in (("load", STATED), ("load", META, "--from", "2026-10-01")):
+        assert (await asyncio.to_thread(run, *command))[0] == 0
+    before = await held(dsn)
+
+    code, said = await asyncio.to_thread(run, "load", STATED)
+    assert (code, said.endswith("0 rates added, 2 are there already\n")) == (0, True), said
+    assert await held(dsn) == before
+    dollars = await card(dsn, "USD")
+    days = (date(2026, 9, 30), OCTOBER, date(2026, 12, 1))
+    assert [dollars.micros("BR", "marketing", day) for day in days] == [60_000, 62_500, 62_500]
+    assert [dollars.micros("BR", "group_utility", day) for day in days] == [10_000, None, None]
+
+    for other in ("2027-01-01", "2026-10-01", ""):  # no other end is taken for the same
+        code, said = await asyncio.to_thread(run, "load", STATED.replace("2026-12-01", other))
+        where = "line 2: BR marketing USD from 2026-07-01 overlaps what is loaded from 2026-07-01 on"
+        assert (code, said.startswith(where)) == (1, True), said
     assert await held(dsn) == before
 
 

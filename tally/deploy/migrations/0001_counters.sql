@@ -344,6 +344,7 @@ CREATE TABLE tally.rates (
     category        text COLLATE "C" NOT NULL,
     effective_from  date NOT NULL,
     effective_until date CHECK (effective_until > effective_from),  -- null: until a later one begins
+    stated_until    date,  -- as its own card says it; a whole card that begins earlier ends it all the same
     micros          bigint CHECK (micros >= 0),  -- millionths of the currency; null: the card has no such rate
     PRIMARY KEY (currency, market, category, effective_from)
 );

@@ -32,6 +32,8 @@ class Rate(Struct, frozen=True):
     """Millionths of the currency; None where the card says that there is no such rate."""
     until: date | None = None
     """The first day on which it no longer holds; None: until a later one of the same key begins."""
+    stated_until: date | None = None
+    """As its own card says it; `until` is earlier where a whole card has ended it."""
     line: int = 0
     """Where it stands; 0 for one that is loaded."""
 

@@ -197,7 +197,7 @@ class _SimpleRows(_Rows):
         if category not in CATEGORIES:
             raise ValueError(f"unknown category {category}: expected one of {', '.join(sorted(CATEGORIES))}")
         key = Key(_currency(cells["currency"]), _market(cells["market"]), category)
-        return [Rate(key, since, _micros(cells["rate"]), end, line)]
+        return [Rate(key, since, _micros(cells["rate"]), end, end, line)]
 
 
 def _market(written: str) -> str:

@@ -22,8 +22,8 @@ WHERE currency = $2 AND effective_from < $1 AND coalesce(effective_until > $1, t
     )
 """
 _ADD = """
-INSERT INTO tally.rates (currency, market, category, effective_from, effective_until, micros)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO tally.rates (currency, market, category, effective_from, effective_until, stated_until, micros)
+VALUES ($1, $2, $3, $4, $5, $5, $6)
 """
 
 
@@ -61,7 +61,8 @@ def _begins(card: ReadCard) -> Sequence[tuple[str, date]]:
 
 
 def _is_known(rate: Rate, held: Rate | None) -> bool:
-    return held is not None and held.micros == rate.micros and rate.until in (None, held.until)
+    """Return whether it is what was loaded, also where a whole card has ended that since."""
+    return held is not None and (held.micros, held.stated_until) == (rate.micros, rate.stated_until)
 
 
 def _is_after(rate: Rate, currency: str, since: date) -> bool:

@@ -6,14 +6,15 @@ from typing import Any
 from tally.schemas.rates.card import Card, Key, Rate
 from tally.tables.postgres.moment import Query, Records
 
-HELD = """
-SELECT currency, market, category, effective_from, effective_until, micros FROM tally.rates
+_COLUMNS = "currency, market, category, effective_from, micros, effective_until, stated_until"
+HELD = f"""
+SELECT {_COLUMNS} FROM tally.rates
 WHERE currency = ANY($1) ORDER BY currency, market, category, effective_from
-"""
-_ALL = """
-SELECT currency, market, category, effective_from, effective_until, micros FROM tally.rates
+"""  # noqa: S608 - names of ours
+_ALL = f"""
+SELECT {_COLUMNS} FROM tally.rates
 WHERE $1::bigint IS NOT NULL AND ($2::text IS NULL OR currency = $2)
-"""
+"""  # noqa: S608
 _CURRENCIES = "SELECT DISTINCT currency FROM tally.rates WHERE $1::bigint IS NOT NULL ORDER BY 1"
 
 
@@ -27,8 +28,8 @@ class NoCard(Exception):
 
 def rate_of(record: Any) -> Rate:
     """Return a rate as Postgres has it."""
-    currency, market, category, since, until, micros = record
-    return Rate(Key(currency, market, category), since, micros, until)
+    currency, market, category, since, micros, until, stated = record
+    return Rate(Key(currency, market, category), since, micros, until, stated)
 
 
 def queries(currency: str | None) -> list[Query]:
