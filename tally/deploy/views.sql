@@ -867,56 +867,56 @@ AS $$
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
-            coalesce(sum(contacts), 0)::bigint AS contacts,
-            coalesce(sum(attempts), 0)::bigint AS attempts,
-            coalesce(sum(queued), 0)::bigint AS queued,
-            coalesce(sum(accepted), 0)::bigint AS accepted,
-            coalesce(sum(failed_at_send), 0)::bigint AS failed_at_send,
-            coalesce(sum(skipped), 0)::bigint AS skipped,
-            coalesce(sum(cancelled), 0)::bigint AS cancelled,
-            coalesce(sum(duplicates), 0)::bigint AS duplicates,
-            coalesce(sum(claimed_elsewhere), 0)::bigint AS claimed_elsewhere,
-            coalesce(sum(sent), 0)::bigint AS sent,
-            coalesce(sum(delivered), 0)::bigint AS delivered,
-            coalesce(sum(delivered_implied), 0)::bigint AS delivered_implied,
-            coalesce(sum(delivered_late), 0)::bigint AS delivered_late,
-            coalesce(sum(read), 0)::bigint AS read,
-            coalesce(sum(read_late), 0)::bigint AS read_late,
-            coalesce(sum(failed_after_send), 0)::bigint AS failed_after_send,
-            coalesce(sum(failed_then_delivered), 0)::bigint AS failed_then_delivered,
-            coalesce(sum(contacts_accepted), 0)::bigint AS contacts_accepted,
-            coalesce(sum(replied), 0)::bigint AS replied,
-            coalesce(sum(replied_last_touch), 0)::bigint AS replied_last_touch,
-            coalesce(sum(replied_quoted), 0)::bigint AS replied_quoted,
-            coalesce(sum(clicked), 0)::bigint AS clicked,
-            coalesce(sum(clicked_implied), 0)::bigint AS clicked_implied,
-            coalesce(sum(requested), 0)::bigint AS requested,
-            coalesce(sum(attempted), 0)::bigint AS attempted,
-            coalesce(sum(answered), 0)::bigint AS answered,
-            coalesce(sum(busy), 0)::bigint AS busy,
-            coalesce(sum(no_answer), 0)::bigint AS no_answer,
-            coalesce(sum(rejected), 0)::bigint AS rejected,
-            coalesce(sum(unreachable), 0)::bigint AS unreachable,
-            coalesce(sum(congestion), 0)::bigint AS congestion,
-            coalesce(sum(call_cancelled), 0)::bigint AS call_cancelled,
-            coalesce(sum(call_failed), 0)::bigint AS call_failed,
-            coalesce(sum(ended_unknown), 0)::bigint AS ended_unknown,
-            coalesce(sum(answered_human), 0)::bigint AS answered_human,
-            coalesce(sum(answered_machine), 0)::bigint AS answered_machine,
-            coalesce(sum(answered_unknown), 0)::bigint AS answered_unknown,
-            coalesce(sum(dropped), 0)::bigint AS dropped,
-            coalesce(sum(connected_ms), 0)::bigint AS connected_ms,
-            coalesce(sum(talk_ms), 0)::bigint AS talk_ms,
-            coalesce(sum(hold_ms), 0)::bigint AS hold_ms,
-            coalesce(sum(queue_wait_ms), 0)::bigint AS queue_wait_ms,
-            coalesce(sum(queue_joins), 0)::bigint AS queue_joins,
-            coalesce(sum(queue_abandoned), 0)::bigint AS queue_abandoned,
-            coalesce(sum(queue_timeouts), 0)::bigint AS queue_timeouts,
-            coalesce(sum(queue_waiting), 0)::bigint AS queue_waiting,
-            coalesce(sum(connects), 0)::bigint AS connects,
-            coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer,
-            coalesce(sum(failed_at_send), 0)::bigint + coalesce(sum(failed_after_send), 0)::bigint AS failed,
-            coalesce(sum(accepted), 0)::bigint - coalesce(sum(delivered), 0)::bigint - coalesce(sum(failed_after_send), 0)::bigint AS in_flight
+            tally.total(contacts) AS contacts,
+            tally.total(attempts) AS attempts,
+            tally.total(queued) AS queued,
+            tally.total(accepted) AS accepted,
+            tally.total(failed_at_send) AS failed_at_send,
+            tally.total(skipped) AS skipped,
+            tally.total(cancelled) AS cancelled,
+            tally.total(duplicates) AS duplicates,
+            tally.total(claimed_elsewhere) AS claimed_elsewhere,
+            tally.total(sent) AS sent,
+            tally.total(delivered) AS delivered,
+            tally.total(delivered_implied) AS delivered_implied,
+            tally.total(delivered_late) AS delivered_late,
+            tally.total(read) AS read,
+            tally.total(read_late) AS read_late,
+            tally.total(failed_after_send) AS failed_after_send,
+            tally.total(failed_then_delivered) AS failed_then_delivered,
+            tally.total(contacts_accepted) AS contacts_accepted,
+            tally.total(replied) AS replied,
+            tally.total(replied_last_touch) AS replied_last_touch,
+            tally.total(replied_quoted) AS replied_quoted,
+            tally.total(clicked) AS clicked,
+            tally.total(clicked_implied) AS clicked_implied,
+            tally.total(requested) AS requested,
+            tally.total(attempted) AS attempted,
+            tally.total(answered) AS answered,
+            tally.total(busy) AS busy,
+            tally.total(no_answer) AS no_answer,
+            tally.total(rejected) AS rejected,
+            tally.total(unreachable) AS unreachable,
+            tally.total(congestion) AS congestion,
+            tally.total(call_cancelled) AS call_cancelled,
+            tally.total(call_failed) AS call_failed,
+            tally.total(ended_unknown) AS ended_unknown,
+            tally.total(answered_human) AS answered_human,
+            tally.total(answered_machine) AS answered_machine,
+            tally.total(answered_unknown) AS answered_unknown,
+            tally.total(dropped) AS dropped,
+            tally.total(connected_ms) AS connected_ms,
+            tally.total(talk_ms) AS talk_ms,
+            tally.total(hold_ms) AS hold_ms,
+            tally.total(queue_wait_ms) AS queue_wait_ms,
+            tally.total(queue_joins) AS queue_joins,
+            tally.total(queue_abandoned) AS queue_abandoned,
+            tally.total(queue_timeouts) AS queue_timeouts,
+            tally.total(queue_waiting) AS queue_waiting,
+            tally.total(connects) AS connects,
+            tally.total(ring_no_answer) AS ring_no_answer,
+            tally.total(failed_at_send) + tally.total(failed_after_send) AS failed,
+            tally.total(accepted) - tally.total(delivered) - tally.total(failed_after_send) AS in_flight
         FROM (
     SELECT hour AS quarter, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects, ring_no_answer FROM tally.cell_hours
     WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND campaign = $2 AND hour >= (SELECT span.begins[1] FROM span) AND hour < (SELECT span.ends FROM span)
@@ -1021,19 +1021,27 @@ AS $$
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
-            sum(accepted)::bigint AS accepted,
-            sum(sent)::bigint AS sent,
-            sum(delivered)::bigint AS delivered,
-            sum(read)::bigint AS read,
-            sum(failed)::bigint AS failed,
-            sum(replied)::bigint AS replied,
-            sum(clicked)::bigint AS clicked,
-            sum(attempted)::bigint AS attempted,
-            sum(answered)::bigint AS answered,
-            sum(dropped)::bigint AS dropped,
-            sum(connects)::bigint AS connects,
-            sum(queue_abandoned)::bigint AS queue_abandoned
-        FROM tally.activity_sums AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND campaign = $2 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
+            tally.total(accepted) AS accepted,
+            tally.total(sent) AS sent,
+            tally.total(delivered) AS delivered,
+            tally.total(read) AS read,
+            tally.total(failed) AS failed,
+            tally.total(replied) AS replied,
+            tally.total(clicked) AS clicked,
+            tally.total(attempted) AS attempted,
+            tally.total(answered) AS answered,
+            tally.total(dropped) AS dropped,
+            tally.total(connects) AS connects,
+            tally.total(queue_abandoned) AS queue_abandoned
+        FROM (
+    SELECT hour AS quarter, accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped, connects, queue_abandoned FROM tally.activity_hours
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND campaign = $2 AND hour >= (SELECT span.begins[1] FROM span) AND hour < (SELECT span.ends FROM span)
+        AND NOT EXISTS (SELECT FROM (SELECT split.at FROM split) AS split (at) WHERE at = hour)
+    UNION ALL
+    SELECT quarter, accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped, connects, queue_abandoned
+    FROM (SELECT split.at FROM split) AS split (at) JOIN tally.activity_sums ON quarter >= at AND quarter < at + interval '1 hour'
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND campaign = $2 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
+) AS held
         GROUP BY 1
     )
     SELECT
@@ -1129,56 +1137,56 @@ AS $$
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
-            coalesce(sum(contacts), 0)::bigint AS contacts,
-            coalesce(sum(attempts), 0)::bigint AS attempts,
-            coalesce(sum(queued), 0)::bigint AS queued,
-            coalesce(sum(accepted), 0)::bigint AS accepted,
-            coalesce(sum(failed_at_send), 0)::bigint AS failed_at_send,
-            coalesce(sum(skipped), 0)::bigint AS skipped,
-            coalesce(sum(cancelled), 0)::bigint AS cancelled,
-            coalesce(sum(duplicates), 0)::bigint AS duplicates,
-            coalesce(sum(claimed_elsewhere), 0)::bigint AS claimed_elsewhere,
-            coalesce(sum(sent), 0)::bigint AS sent,
-            coalesce(sum(delivered), 0)::bigint AS delivered,
-            coalesce(sum(delivered_implied), 0)::bigint AS delivered_implied,
-            coalesce(sum(delivered_late), 0)::bigint AS delivered_late,
-            coalesce(sum(read), 0)::bigint AS read,
-            coalesce(sum(read_late), 0)::bigint AS read_late,
-            coalesce(sum(failed_after_send), 0)::bigint AS failed_after_send,
-            coalesce(sum(failed_then_delivered), 0)::bigint AS failed_then_delivered,
-            coalesce(sum(contacts_accepted), 0)::bigint AS contacts_accepted,
-            coalesce(sum(replied), 0)::bigint AS replied,
-            coalesce(sum(replied_last_touch), 0)::bigint AS replied_last_touch,
-            coalesce(sum(replied_quoted), 0)::bigint AS replied_quoted,
-            coalesce(sum(clicked), 0)::bigint AS clicked,
-            coalesce(sum(clicked_implied), 0)::bigint AS clicked_implied,
-            coalesce(sum(requested), 0)::bigint AS requested,
-            coalesce(sum(attempted), 0)::bigint AS attempted,
-            coalesce(sum(answered), 0)::bigint AS answered,
-            coalesce(sum(busy), 0)::bigint AS busy,
-            coalesce(sum(no_answer), 0)::bigint AS no_answer,
-            coalesce(sum(rejected), 0)::bigint AS rejected,
-            coalesce(sum(unreachable), 0)::bigint AS unreachable,
-            coalesce(sum(congestion), 0)::bigint AS congestion,
-            coalesce(sum(call_cancelled), 0)::bigint AS call_cancelled,
-            coalesce(sum(call_failed), 0)::bigint AS call_failed,
-            coalesce(sum(ended_unknown), 0)::bigint AS ended_unknown,
-            coalesce(sum(answered_human), 0)::bigint AS answered_human,
-            coalesce(sum(answered_machine), 0)::bigint AS answered_machine,
-            coalesce(sum(answered_unknown), 0)::bigint AS answered_unknown,
-            coalesce(sum(dropped), 0)::bigint AS dropped,
-            coalesce(sum(connected_ms), 0)::bigint AS connected_ms,
-            coalesce(sum(talk_ms), 0)::bigint AS talk_ms,
-            coalesce(sum(hold_ms), 0)::bigint AS hold_ms,
-            coalesce(sum(queue_wait_ms), 0)::bigint AS queue_wait_ms,
-            coalesce(sum(queue_joins), 0)::bigint AS queue_joins,
-            coalesce(sum(queue_abandoned), 0)::bigint AS queue_abandoned,
-            coalesce(sum(queue_timeouts), 0)::bigint AS queue_timeouts,
-            coalesce(sum(queue_waiting), 0)::bigint AS queue_waiting,
-            coalesce(sum(connects), 0)::bigint AS connects,
-            coalesce(sum(ring_no_answer), 0)::bigint AS ring_no_answer,
-            coalesce(sum(failed_at_send), 0)::bigint + coalesce(sum(failed_after_send), 0)::bigint AS failed,
-            coalesce(sum(accepted), 0)::bigint - coalesce(sum(delivered), 0)::bigint - coalesce(sum(failed_after_send), 0)::bigint AS in_flight
+            tally.total(contacts) AS contacts,
+            tally.total(attempts) AS attempts,
+            tally.total(queued) AS queued,
+            tally.total(accepted) AS accepted,
+            tally.total(failed_at_send) AS failed_at_send,
+            tally.total(skipped) AS skipped,
+            tally.total(cancelled) AS cancelled,
+            tally.total(duplicates) AS duplicates,
+            tally.total(claimed_elsewhere) AS claimed_elsewhere,
+            tally.total(sent) AS sent,
+            tally.total(delivered) AS delivered,
+            tally.total(delivered_implied) AS delivered_implied,
+            tally.total(delivered_late) AS delivered_late,
+            tally.total(read) AS read,
+            tally.total(read_late) AS read_late,
+            tally.total(failed_after_send) AS failed_after_send,
+            tally.total(failed_then_delivered) AS failed_then_delivered,
+            tally.total(contacts_accepted) AS contacts_accepted,
+            tally.total(replied) AS replied,
+            tally.total(replied_last_touch) AS replied_last_touch,
+            tally.total(replied_quoted) AS replied_quoted,
+            tally.total(clicked) AS clicked,
+            tally.total(clicked_implied) AS clicked_implied,
+            tally.total(requested) AS requested,
+            tally.total(attempted) AS attempted,
+            tally.total(answered) AS answered,
+            tally.total(busy) AS busy,
+            tally.total(no_answer) AS no_answer,
+            tally.total(rejected) AS rejected,
+            tally.total(unreachable) AS unreachable,
+            tally.total(congestion) AS congestion,
+            tally.total(call_cancelled) AS call_cancelled,
+            tally.total(call_failed) AS call_failed,
+            tally.total(ended_unknown) AS ended_unknown,
+            tally.total(answered_human) AS answered_human,
+            tally.total(answered_machine) AS answered_machine,
+            tally.total(answered_unknown) AS answered_unknown,
+            tally.total(dropped) AS dropped,
+            tally.total(connected_ms) AS connected_ms,
+            tally.total(talk_ms) AS talk_ms,
+            tally.total(hold_ms) AS hold_ms,
+            tally.total(queue_wait_ms) AS queue_wait_ms,
+            tally.total(queue_joins) AS queue_joins,
+            tally.total(queue_abandoned) AS queue_abandoned,
+            tally.total(queue_timeouts) AS queue_timeouts,
+            tally.total(queue_waiting) AS queue_waiting,
+            tally.total(connects) AS connects,
+            tally.total(ring_no_answer) AS ring_no_answer,
+            tally.total(failed_at_send) + tally.total(failed_after_send) AS failed,
+            tally.total(accepted) - tally.total(delivered) - tally.total(failed_after_send) AS in_flight
         FROM (
     SELECT hour AS quarter, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late, failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects, ring_no_answer FROM tally.tenant_hours
     WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND hour >= (SELECT span.begins[1] FROM span) AND hour < (SELECT span.ends FROM span)
@@ -1283,19 +1291,27 @@ AS $$
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
-            sum(accepted)::bigint AS accepted,
-            sum(sent)::bigint AS sent,
-            sum(delivered)::bigint AS delivered,
-            sum(read)::bigint AS read,
-            sum(failed)::bigint AS failed,
-            sum(replied)::bigint AS replied,
-            sum(clicked)::bigint AS clicked,
-            sum(attempted)::bigint AS attempted,
-            sum(answered)::bigint AS answered,
-            sum(dropped)::bigint AS dropped,
-            sum(connects)::bigint AS connects,
-            sum(queue_abandoned)::bigint AS queue_abandoned
-        FROM tally.tenant_activity_sums AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
+            tally.total(accepted) AS accepted,
+            tally.total(sent) AS sent,
+            tally.total(delivered) AS delivered,
+            tally.total(read) AS read,
+            tally.total(failed) AS failed,
+            tally.total(replied) AS replied,
+            tally.total(clicked) AS clicked,
+            tally.total(attempted) AS attempted,
+            tally.total(answered) AS answered,
+            tally.total(dropped) AS dropped,
+            tally.total(connects) AS connects,
+            tally.total(queue_abandoned) AS queue_abandoned
+        FROM (
+    SELECT hour AS quarter, accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped, connects, queue_abandoned FROM tally.tenant_activity_hours
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND hour >= (SELECT span.begins[1] FROM span) AND hour < (SELECT span.ends FROM span)
+        AND NOT EXISTS (SELECT FROM (SELECT split.at FROM split) AS split (at) WHERE at = hour)
+    UNION ALL
+    SELECT quarter, accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped, connects, queue_abandoned
+    FROM (SELECT split.at FROM split) AS split (at) JOIN tally.tenant_activity_sums ON quarter >= at AND quarter < at + interval '1 hour'
+    WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
+) AS held
         GROUP BY 1
     )
     SELECT
@@ -1344,9 +1360,9 @@ AS $$
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
-            coalesce(sum(talk_ms) FILTER (WHERE grain = 'operator'), 0)::bigint AS talk_ms,
-            coalesce(sum(connects) FILTER (WHERE grain = 'operator'), 0)::bigint AS connects,
-            coalesce(sum(ring_no_answer) FILTER (WHERE grain = 'operator'), 0)::bigint AS ring_no_answer
+            tally.total(talk_ms) FILTER (WHERE grain = 'operator') AS talk_ms,
+            tally.total(connects) FILTER (WHERE grain = 'operator') AS connects,
+            tally.total(ring_no_answer) FILTER (WHERE grain = 'operator') AS ring_no_answer
         FROM tally.cells AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND template_name = $2 AND template_language = $3 AND grain = 'operator' AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
         GROUP BY 1
     )
@@ -1386,8 +1402,8 @@ AS $$
     ), counted AS (
         SELECT
             width_bucket(held.quarter, (SELECT span.begins FROM span)) AS nth,
-            sum(connects)::bigint AS connects,
-            sum(queue_abandoned)::bigint AS queue_abandoned
+            tally.total(connects) AS connects,
+            tally.total(queue_abandoned) AS queue_abandoned
         FROM tally.activity AS held WHERE generation = (SELECT generation FROM tally.current_generation) AND tenant = $1 AND queue = $2 AND queue <> '' AND campaign <> '' AND quarter >= (SELECT span.begins[1] FROM span) AND quarter < (SELECT span.ends FROM span)
         GROUP BY 1
     )

@@ -178,7 +178,7 @@ CREATE INDEX activity_of_queues ON tally.activity (generation, tenant, queue, qu
 COMMENT ON TABLE tally.activity IS
     'What happened to a campaign by quarter hour, business number or PBX, and queue of calls';
 
--- Sums of activity in one partition likewise: a campaign's by quarter hour, and a tenant's.
+-- Sums of activity in one partition likewise: a campaign's and a tenant's, by quarter hour and by hour.
 CREATE TABLE tally.activity_sums (
     generation      bigint  NOT NULL,
     tenant          text    COLLATE "C" NOT NULL,
@@ -221,6 +221,51 @@ CREATE TABLE tally.tenant_activity_sums (
     connects        bigint  NOT NULL DEFAULT 0,
     queue_abandoned bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, quarter, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE tally.activity_hours (
+    generation      bigint  NOT NULL,
+    tenant          text    COLLATE "C" NOT NULL,
+    campaign        text    COLLATE "C" NOT NULL,
+    hour            timestamptz NOT NULL,
+    partition       integer NOT NULL,
+    epoch           bigint  NOT NULL DEFAULT 0,
+    accepted        bigint  NOT NULL DEFAULT 0,
+    sent            bigint  NOT NULL DEFAULT 0,
+    delivered       bigint  NOT NULL DEFAULT 0,
+    read            bigint  NOT NULL DEFAULT 0,
+    failed          bigint  NOT NULL DEFAULT 0,
+    replied         bigint  NOT NULL DEFAULT 0,
+    clicked         bigint  NOT NULL DEFAULT 0,
+    attempted       bigint  NOT NULL DEFAULT 0,
+    answered        bigint  NOT NULL DEFAULT 0,
+    dropped         bigint  NOT NULL DEFAULT 0,
+    connects        bigint  NOT NULL DEFAULT 0,
+    queue_abandoned bigint  NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, campaign, hour, partition)
+)
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE tally.tenant_activity_hours (
+    generation      bigint  NOT NULL,
+    tenant          text    COLLATE "C" NOT NULL,
+    hour            timestamptz NOT NULL,
+    partition       integer NOT NULL,
+    epoch           bigint  NOT NULL DEFAULT 0,
+    accepted        bigint  NOT NULL DEFAULT 0,
+    sent            bigint  NOT NULL DEFAULT 0,
+    delivered       bigint  NOT NULL DEFAULT 0,
+    read            bigint  NOT NULL DEFAULT 0,
+    failed          bigint  NOT NULL DEFAULT 0,
+    replied         bigint  NOT NULL DEFAULT 0,
+    clicked         bigint  NOT NULL DEFAULT 0,
+    attempted       bigint  NOT NULL DEFAULT 0,
+    answered        bigint  NOT NULL DEFAULT 0,
+    dropped         bigint  NOT NULL DEFAULT 0,
+    connects        bigint  NOT NULL DEFAULT 0,
+    queue_abandoned bigint  NOT NULL DEFAULT 0,
+    PRIMARY KEY (generation, tenant, hour, partition)
 )
 WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 
@@ -362,6 +407,12 @@ AS $$
     WHERE n <> 0
 $$;
 
+-- A sum of bigints as a bigint, 0 of nothing. It only adds, and is not called for NULL, where sum(bigint) counts in
+-- numeric: a year by day of fifty counters takes a seventh less.
+CREATE AGGREGATE tally.total(bigint) (
+    SFUNC = int8pl, STYPE = bigint, INITCOND = '0', COMBINEFUNC = int8pl, PARALLEL = SAFE
+);
+
 -- What follows a prefix in the entries that begin with it, in order: what is said of a campaign.
 CREATE FUNCTION tally.entries_of(map jsonb, prefix text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -496,6 +547,8 @@ DROP TABLE tally.cells;
 DROP TABLE tally.activity;
 DROP TABLE tally.activity_sums;
 DROP TABLE tally.tenant_activity_sums;
+DROP TABLE tally.activity_hours;
+DROP TABLE tally.tenant_activity_hours;
 DROP TABLE tally.minutes;
 DROP TABLE tally.cell_sums;
 DROP TABLE tally.tenant_sums;
@@ -511,6 +564,7 @@ DROP FUNCTION IF EXISTS tally.rate(text, text, text, date);
 DROP FUNCTION tally.summarise_seconds(jsonb);
 DROP FUNCTION tally.smallest_of(jsonb, integer);
 DROP FUNCTION tally.entries_of(jsonb, text);
+DROP AGGREGATE tally.total(bigint);
 DROP FUNCTION tally.sum_entries(jsonb);
 DROP TABLE tally.rates;
 DROP TABLE tally.deployment;

@@ -5,17 +5,18 @@ breakdown reads hardly more for a year than for a day.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from tally.schemas.buckets import OffsetSpan
+from tally.schemas.buckets import HOUR_SECONDS, OffsetSpan
 from tally.schemas.cells import QUARTER_SECONDS
 from tally.schemas.counters import counters_of
 from tally.schemas.grains import CAMPAIGN, TEMPLATE, Grain
 from tally.tables.postgres.moment import Query, Records
 from tally.tables.postgres.rollups import QUARTERS_A_DAY
-from tally.tables.postgres.series import instant, summed
+from tally.tables.postgres.series import instant, summed, total
 
 By = Literal["template", "number", "market", "error", "category", "hour"]
 WAYS: tuple[By, ...] = get_args(By)
@@ -33,6 +34,8 @@ _MAP: Mapping[By, str] = {"error": "errors", "category": "pricing"}
 _SLOTS = 4
 """Of an hour."""
 _DAY = QUARTERS_A_DAY
+_HOUR = f"(extract(epoch FROM {{at}})::bigint / {QUARTER_SECONDS} + shift) % {_DAY} / {_SLOTS}"
+"""The hour of the day at an instant, where clocks are `shift` quarter hours ahead of UTC."""
 
 
 class Group(Struct, frozen=True):
@@ -89,7 +92,7 @@ def groups(records: Records, by: By, counters: Sequence[str]) -> list[Group]:
 
 _OF_CAMPAIGN = "WHERE generation = $1 AND tenant = $2 AND campaign = $3"
 _ENTRIES = f"""
-SELECT entry, sum(counted::bigint)::bigint AS {{counter}}
+SELECT entry, {total("counted::bigint")} AS {{counter}}
 FROM tally.counters CROSS JOIN LATERAL jsonb_each_text({{map}}) AS entries (entry, counted)
 {_OF_CAMPAIGN} AND grain = 'template' GROUP BY entry
 """  # noqa: S608
@@ -100,32 +103,51 @@ def _sums(counters: Sequence[str], grain: Grain | None) -> str:
 
 
 def _by_hour(tenant: str, campaign: str, counters: Sequence[str], spans: Sequence[OffsetSpan]) -> Query:
-    """Return the query of hours: of whole months from the sums by hour, else from those by quarter hour."""
+    """Return the query of hours: of whole months from the sums by month, of others from those by hour.
+
+    Where clocks are beside the hour, or are changed within one, it is from the sums by quarter hour.
+    """
     columns = ", ".join(dict.fromkeys(part.name for name in counters for part in counters_of(name)))
-    months = [span for span in spans if span.is_month]
-    rest = [span for span in spans if not span.is_month]
+    months, hours, quarters = _divided(spans)
     sql = f"""
 WITH found AS (
     SELECT (slot + shift + {_DAY}) % {_DAY} / {_SLOTS} AS hour, {columns}
     FROM tally.cells_by_hour JOIN unnest($4::date[], $5::integer[]) AS months (month, shift) USING (month)
     {_OF_CAMPAIGN}
     UNION ALL
-    SELECT (extract(epoch FROM quarter)::bigint / {QUARTER_SECONDS} + shift) % {_DAY} / {_SLOTS}, {columns}
+    SELECT {_HOUR.format(at="held.hour")}, {columns}
     FROM unnest($6::timestamptz[], $7::timestamptz[], $8::integer[]) AS spans (begins, ends, shift)
+    JOIN tally.cell_hours AS held ON held.hour >= begins AND held.hour < ends
+    {_OF_CAMPAIGN}
+    UNION ALL
+    SELECT {_HOUR.format(at="quarter")}, {columns}
+    FROM unnest($9::timestamptz[], $10::timestamptz[], $11::integer[]) AS spans (begins, ends, shift)
     JOIN tally.cell_sums ON quarter >= begins AND quarter < ends
     {_OF_CAMPAIGN}
 )
 SELECT hour::integer AS hour, {_sums(counters, None)} FROM found GROUP BY hour
 """  # noqa: S608
-    return Query(
-        sql,
-        (
-            tenant,
-            campaign,
-            [instant(span.from_s).date() for span in months],
-            [span.shift for span in months],
-            [instant(span.from_s) for span in rest],
-            [instant(span.to_s) for span in rest],
-            [span.shift for span in rest],
-        ),
+    begun = [instant(span.from_s).date() for span in months], [span.shift for span in months]
+    return Query(sql, (tenant, campaign, *begun, *_bounds(hours), *_bounds(quarters)))
+
+
+def _divided(
+    spans: Sequence[OffsetSpan],
+) -> tuple[list[OffsetSpan], list[OffsetSpan], list[OffsetSpan]]:
+    """Return the whole months, then what is made of whole hours, then the others."""
+    months = [span for span in spans if span.is_month]
+    rest = [span for span in spans if not span.is_month]
+    hours = [span for span in rest if _is_of_hours(span)]
+    return months, hours, [span for span in rest if not _is_of_hours(span)]
+
+
+def _is_of_hours(span: OffsetSpan) -> bool:
+    return not (span.from_s % HOUR_SECONDS or span.to_s % HOUR_SECONDS or span.shift % _SLOTS)
+
+
+def _bounds(spans: Sequence[OffsetSpan]) -> tuple[list[datetime], list[datetime], list[int]]:
+    return (
+        [instant(span.from_s) for span in spans],
+        [instant(span.to_s) for span in spans],
+        [span.shift for span in spans],
     )

@@ -6,9 +6,9 @@ with `interval=day` (`streams/web/series.py`).
 
 from msgspec import Struct
 
-from tally.schemas.counters import ACTIVITY, BY_QUEUE, counters_of
+from tally.schemas.counters import ACTIVITY, BY_QUEUE
 from tally.schemas.grains import CAMPAIGN, OPERATOR
-from tally.tables.postgres.series import HOURS, Attribution, by_hour, possible, summed
+from tally.tables.postgres.series import HOURS, Attribution, by_hour, columns_read, possible, summed, total
 
 _SPAN = ("(SELECT span.begins[1] FROM span)", "(SELECT span.ends FROM span)")
 SPAN = ("timezone text", "from_day date", "to_day date")
@@ -48,14 +48,14 @@ class DayFunction(Struct, frozen=True):
             *([self.only] if self.only else []),
         ]
         if hours := HOURS.get(self.table):
-            parts = tuple(dict.fromkeys(part.name for name in self.counters for part in counters_of(name)))
+            parts = columns_read(self.counters, self.attribution)
             return by_hour(self.table, hours, " AND ".join(where), _SPAN, "SELECT split.at FROM split", parts)
         where += [f"quarter >= {_SPAN[0]}", f"quarter < {_SPAN[1]}"]
         return f"tally.{self.table} AS held WHERE {' AND '.join(where)}"
 
     def _summed(self, name: str) -> str:
         if self.attribution == "event":
-            return f"sum({name})::bigint"
+            return total(name)
         return summed(name, OPERATOR if "operator" in self.subject else None)
 
     @property

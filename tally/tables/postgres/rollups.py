@@ -97,9 +97,11 @@ BY_HOUR = Rollup(
 change of clocks."""
 ACTIVITY_SUMS = Rollup("tally.activity_sums", "tally.activity", _CAMPAIGN | _QUARTER, _ACTIVE)
 TENANT_ACTIVITY_SUMS = Rollup("tally.tenant_activity_sums", "tally.activity", _TENANT | _QUARTER, _ACTIVE)
+ACTIVITY_HOURS = Rollup("tally.activity_hours", "tally.activity", _CAMPAIGN | _HOUR, _ACTIVE)
+TENANT_ACTIVITY_HOURS = Rollup("tally.tenant_activity_hours", "tally.activity", _TENANT | _HOUR, _ACTIVE)
 
 OF_CELLS = (CELL_SUMS, TENANT_SUMS, CELL_HOURS, TENANT_HOURS, BY_MARKET, BY_HOUR)
-OF_ACTIVITY = (ACTIVITY_SUMS, TENANT_ACTIVITY_SUMS)
+OF_ACTIVITY = (ACTIVITY_SUMS, TENANT_ACTIVITY_SUMS, ACTIVITY_HOURS, TENANT_ACTIVITY_HOURS)
 ROLLUPS = OF_CELLS + OF_ACTIVITY
 
 

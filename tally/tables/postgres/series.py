@@ -24,8 +24,13 @@ GROUPED: Mapping[GroupBy, tuple[str, ...]] = {
     "market": ("market",),
 }
 """The columns that tell groups apart."""
-HOURS: Mapping[str, str] = {"cell_sums": "cell_hours", "tenant_sums": "tenant_hours"}
-"""The sums by hour of each table of sums by quarter hour that has any."""
+HOURS: Mapping[str, str] = {
+    "cell_sums": "cell_hours",
+    "tenant_sums": "tenant_hours",
+    "activity_sums": "activity_hours",
+    "tenant_activity_sums": "tenant_activity_hours",
+}
+"""The sums by hour of each table of sums by quarter hour."""
 _BEGINS = "($2::timestamptz[])[1]"
 _FINE = ("cells", "activity", "minutes")
 """The tables that have more than sums of campaigns."""
@@ -92,13 +97,20 @@ def query(wanted: Wanted) -> tuple[str, list[Any]]:
     keys = ", ".join(str(nth) for nth in range(1, 2 + len(grouped)))
     table, told = _table(wanted), f"generation = $1{_only(wanted)}{where}"
     if hours := HOURS.get(table):
-        parts = tuple(dict.fromkeys(part.name for name in wanted.counters for part in counters_of(name)))
+        parts = columns_read(wanted.counters, wanted.attribution)
         split = f"SELECT unnest(${len(conditions) + 4}::timestamptz[])"
         held = by_hour(table, hours, told, (_BEGINS, "$3"), split, parts)
     else:
         held = f"tally.{table} WHERE {told} AND {at} >= {_BEGINS} AND {at} < $3"
     sql = f"SELECT {columns}, {sums} FROM {held} GROUP BY {keys} ORDER BY {keys} LIMIT {MOST_POINTS}"  # noqa: S608 - names of the registry
     return sql, [value for _, value in conditions]
+
+
+def columns_read(counters: Sequence[str], attribution: Attribution) -> tuple[str, ...]:
+    """Return the columns that numbers are made of; of activity each has its own."""
+    if attribution == "event":
+        return tuple(counters)
+    return tuple(dict.fromkeys(part.name for name in counters for part in counters_of(name)))
 
 
 def by_hour(
@@ -151,8 +163,17 @@ def _conditions(wanted: Wanted) -> list[tuple[str, str]]:
 
 def _summed(name: str, wanted: Wanted) -> str:
     if wanted.attribution == "event":
-        return f"sum({name})::bigint"
+        return total(name)
     return summed(name, wanted.grain if _table(wanted) in _FINE else None)
+
+
+def total(column: str, only: str = "") -> str:
+    """Return the SQL of a sum that is 0 of nothing.
+
+    It only adds, where `sum(bigint)` counts in numeric and is called for each NULL: a year by day of 50
+    counters takes a seventh less.
+    """
+    return f"tally.total({column})" + (f" FILTER (WHERE {only})" if only else "")
 
 
 def summed(name: str, grain: Grain | None) -> str:
@@ -169,10 +190,10 @@ def summed(name: str, grain: Grain | None) -> str:
 
 def _of_grain(name: str, grain: Grain | None) -> str:
     if grain is None:
-        return f"coalesce(sum({name}), 0)::bigint"
+        return total(name)
     source = BY_NAME[name].summed_from(grain)
     assert source is not None  # noqa: S101 - `possible` said so
-    return f"coalesce(sum({name}) FILTER (WHERE grain = '{source.name}'), 0)::bigint"
+    return total(name, f"grain = '{source.name}'")
 
 
 def queries(wanted: Wanted, spans: Sequence[Sequence[Bucket]]) -> list[Query]:
