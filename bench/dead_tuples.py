@@ -93,6 +93,7 @@ class Flow:
                 messages_per_second=self._per_second,
                 first=nth * messages,
                 start_s=self._start_s,
+                has_repeats=False,  # what is forgotten of a customer would be asked for
             )
             events = sorted(later + timed(size, self._seed + nth), key=lambda one: one[:2])
             ends_s = self._start_s + (nth + 1) * PART_SECONDS
@@ -165,7 +166,7 @@ async def run(
             writes += 1
             found.events += at_once
             write_s = time.monotonic()
-            for partition, records in _facts(part[first : first + at_once]).items():
+            for partition, records in facts_of(part[first : first + at_once]).items():
                 entries, after = counting[partition].fold(records), progress(writes, writes)
                 await writer.write(Order(partition, entries, after, seen[partition]))
                 seen[partition] = after
@@ -179,7 +180,8 @@ async def run(
     return found
 
 
-def _facts(records: list[RawRecord]) -> Mapping[int, list[tuple[bytes, bytes]]]:
+def facts_of(records: list[RawRecord]) -> Mapping[int, list[tuple[bytes, bytes]]]:
+    """Return the facts of raw records by partition."""
     facts = (keyed for one in records for keyed in READERS[one.topic](one.value or b"").facts)
     return by_partition(((keyed, Origin(0)) for keyed in facts), PARTITIONS)
 

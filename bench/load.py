@@ -55,6 +55,13 @@ class Size(NamedTuple):
     first: int = 0
     """The number of the first message: a later part of a longer load begins later."""
     start_s: int = START_S
+    has_repeats: bool = True
+    """Whether a fifth of the messages go to customers who have got one."""
+
+    @property
+    def people(self) -> int:
+        """To how many customers they go."""
+        return self.messages * 4 // 5 + 1 if self.has_repeats else self.first + self.messages
 
     @classmethod
     def of_events(cls, events: float) -> "Size":
@@ -96,7 +103,7 @@ def timed(size: Size, seed: int) -> list[Timed]:
 def _message(rng: Random, size: Size, nth: int) -> Message:
     tenant = int(rng.random() * size.tenants)
     number = int(rng.random() * size.numbers_per_tenant)
-    phone = f"55119{nth % (size.messages * 4 // 5 + 1):08d}"
+    phone = f"55119{nth % size.people:08d}"
     # A decoded wamid of Meta has the same form: the recipient's digits, and an id in hexadecimal.
     serial = rng.randbytes(9).hex().upper().encode()
     raw = b"\x1c\x18\x0d" + phone.encode() + b"\x15\x02\x00\x11\x18\x12" + serial + b"\x00"
