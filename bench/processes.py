@@ -47,6 +47,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
+def thread_cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process of one thread, such as a backend of Postgres, to the nanosecond."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+
+
 def rss_bytes(pid: int) -> int:
     """Return the resident memory of a process in bytes (proc(5))."""
     pages = Path(f"/proc/{pid}/statm").read_text().split()[1]

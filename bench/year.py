@@ -4,6 +4,7 @@ What one campaign sends all year stands beside hundreds of others that send now 
 sums are made from the cells.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from tally.tables.postgres.rollups import ROLLUPS, Rollup
 from tally.tables.postgres.writer import Writer
 from tests.support.sink_doubles import order, progress
 
+_TIMES = ("quarter", "hour")
 TENANT, ALWAYS_ON = "tenant-0", "campaign-0"
 BEGINS = datetime(2025, 1, 1, tzinfo=UTC)
 MARKETS = [
@@ -39,19 +41,47 @@ class Year(Struct, frozen=True):
     partitions: int = 2
 
 
-CELLS = """
+SENT = {
+    **dict.fromkeys(("accepted", "attempts", "contacts", "sent", "delivered"), "n"),
+    **dict.fromkeys(("failed_at_send", "failed_after_send", "delivered_implied", "delivered_late"), "n / 20"),
+    **dict.fromkeys(("read_late", "duplicates", "claimed_elsewhere", "skipped"), "n / 20"),
+    "read": "n / 2",
+    "clicked": "n / 10",
+}
+"""What a cell of a template counts of `n` messages."""
+REPLIED = ("contacts_accepted", "replied", "replied_last_touch", "replied_quoted")
+"""What a campaign's own cell counts."""
+MAPS = {
+    "errors": {"meta:131026": "n / 30", "meta:131049": "n / 60"},
+    "pricing": {"marketing/regular": "n"},
+    "pricing_delivered": {"marketing/regular": "n"},
+    "time_to_deliver": {"2": "n / 4", "3": "n / 2", "40": "n / 8", "310": "n / 9"},
+    "time_to_read": {"25": "n / 4", "90": "n / 8", "4000": "n / 16"},
+}
+"""The entries of its maps."""
+
+
+def _object(entries: Mapping[str, str]) -> str:
+    """Return the SQL of a map of entries that are each SQL."""
+    return f"jsonb_build_object({columns_of([f'{name!r}, {sql}' for name, sql in entries.items()])})"
+
+
+def _sums(name: str) -> str:
+    """Return the SQL that sums a map over cells."""
+    summed = {entry: f"sum(({name} ->> {entry!r})::bigint)" for entry in MAPS[name]}
+    return f"CASE grain WHEN 'template' THEN {_object(summed)} ELSE '{{}}' END"
+
+
+CELLS = f"""
 INSERT INTO tally.cells (
     generation, tenant, campaign, quarter, template_name, template_language, grain, number, market, partition,
-    epoch, accepted, attempts, contacts, sent, delivered, read, failed_after_send, errors, pricing,
-    time_to_deliver, time_to_read
+    epoch, {columns_of(tuple(SENT))}, {columns_of(tuple(MAPS))}
 )
 SELECT
     1, $1, 'campaign-' || CASE WHEN nth <= $2::integer THEN 0 ELSE 1 + drawn % $3::integer END, quarter,
     'template-' || drawn / 7 % $4::integer, 'pt_BR', 'template', '1065403500' || drawn / 11 % $5::integer,
     ($6::text[])[1 + drawn / 13 % $7::integer], partition,
-    1, n, n, n, n, n - n / 20, n / 2, n / 20,
-    jsonb_build_object('meta:131026', n / 20), jsonb_build_object('marketing/regular', n),
-    jsonb_build_object('3', n), jsonb_build_object('40', n / 2)
+    1, {columns_of(tuple(SENT.values()))}, {columns_of([*map(_object, MAPS.values())])}
 FROM generate_series(
         $8::timestamptz,
         $8::timestamptz + $9::integer * interval '24 hours' - interval '15 minutes',
@@ -62,51 +92,39 @@ FROM generate_series(
         SELECT abs(hashint8(extract(epoch FROM quarter)::bigint * 64 + partition * 32 + nth)) AS drawn
     ) AS one,
     LATERAL (SELECT 2 + drawn % 38 AS n) AS two
+ORDER BY quarter
 ON CONFLICT DO NOTHING
-"""
-CUSTOMERS = """
+"""  # noqa: S608 - names of ours
+CUSTOMERS = f"""
 INSERT INTO tally.cells (
     generation, tenant, campaign, quarter, template_name, template_language, grain, number, market, partition,
-    epoch, contacts_accepted, replied
+    epoch, {columns_of(REPLIED)}
 )
 SELECT 1, tenant, campaign, quarter, '', '', 'campaign', number, market, partition, 1,
-    sum(accepted) - 1, count(*)
-FROM tally.cells GROUP BY tenant, campaign, quarter, number, market, partition
-"""
+    sum(accepted) - 1, {columns_of(["count(*)"] * len(REPLIED[1:]))}
+FROM tally.cells GROUP BY tenant, campaign, quarter, number, market, partition ORDER BY quarter
+"""  # noqa: S608
 ACTIVE = """
 INSERT INTO tally.activity (
     generation, tenant, campaign, quarter, number, queue, partition, epoch, accepted, sent, delivered, read,
     failed
 )
 SELECT 1, tenant, campaign, quarter, number, '', partition, 1,
-    sum(accepted), sum(sent), sum(delivered), sum(read), sum(failed_after_send)
+    sum(accepted), sum(sent), sum(delivered), sum(read), sum(failed_at_send + failed_after_send)
 FROM tally.cells WHERE grain = 'template' GROUP BY tenant, campaign, quarter, number, partition
+ORDER BY quarter
 """
-_MAPS = {
-    "errors": "meta:131026",
-    "pricing": "marketing/regular",
-    "time_to_deliver": "3",
-    "time_to_read": "40",
-}
-_SUMMED_MAPS = [
-    f"CASE grain WHEN 'template' THEN jsonb_build_object('{entry}', sum(({name} ->> '{entry}')::bigint))"
-    " ELSE '{}' END"
-    for name, entry in _MAPS.items()
-]
+_SUMMED = [f"coalesce(sum({name}), 0)" for name in (*SENT, *REPLIED)]
 ROWS = f"""
 INSERT INTO tally.counters (
     generation, tenant, campaign, template_name, template_language, grain, partition, next_offset, first_ms,
-    last_ms, channels, epoch, accepted, attempts, contacts, sent, delivered, read, failed_after_send,
-    contacts_accepted, replied, errors, pricing, time_to_deliver, time_to_read
+    last_ms, channels, epoch, {columns_of((*SENT, *REPLIED, *MAPS))}
 )
 SELECT 1, tenant, campaign, template_name, template_language, grain, partition, 1,
     extract(epoch FROM min(quarter)) * 1000, extract(epoch FROM max(quarter)) * 1000, '{{whatsapp}}', 1,
-    coalesce(sum(accepted), 0), coalesce(sum(attempts), 0), coalesce(sum(contacts), 0),
-    coalesce(sum(sent), 0), coalesce(sum(delivered), 0), coalesce(sum(read), 0),
-    coalesce(sum(failed_after_send), 0), coalesce(sum(contacts_accepted), 0), coalesce(sum(replied), 0),
-    {columns_of(_SUMMED_MAPS)}
+    {columns_of([*_SUMMED, *map(_sums, MAPS)])}
 FROM tally.cells GROUP BY tenant, campaign, template_name, template_language, grain, partition
-"""  # noqa: S608 - names of ours
+"""  # noqa: S608
 
 
 async def fill(database: Database, year: Year) -> int:
@@ -137,10 +155,12 @@ def summed(rollup: Rollup) -> str:
     places = columns_of([str(nth) for nth, _ in enumerate(keys, 3)])
     nothing = "nullif" if rollup.is_sparse else "coalesce"
     values = columns_of([f"{nothing}({sql}, 0)" for sql in rollup.values.values()])
+    # In the order of time, as a year comes: a campaign's rows lie among those of all others.
+    order = next((f"ORDER BY {keys[nth]}" for nth, name in enumerate(rollup.key) if name in _TIMES), "")
     return f"""
 INSERT INTO {rollup.name} (
     generation, epoch, {columns_of(tuple(rollup.key))}, partition, {columns_of(tuple(rollup.values))}
 )
 SELECT 1, 1, {columns_of(keys)}, partition, {values}
-FROM {rollup.of} WHERE campaign <> '' GROUP BY {places}, partition
+FROM {rollup.of} WHERE campaign <> '' GROUP BY {places}, partition {order}
 """  # noqa: S608 - names of the registry

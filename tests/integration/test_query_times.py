@@ -35,7 +35,7 @@ async def broken(database: Database, *laws: str) -> list[object]:
 async def test_a_small_year_is_lawful_and_every_question_about_it_is_answered_by_an_index(
     migrated: str,
 ) -> None:
-    database = await Database.open(migrated, connections=1)
+    database = await Database.open(migrated, connections=1, deadline_seconds=60.0)
     try:
         assert await fill(database, SMALL) > 1_000
         assert await broken(database, ROWS_ARE_SUMS_OF_CELLS, SUMS_ARE_OF_CELLS) == []
