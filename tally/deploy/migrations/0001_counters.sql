@@ -61,7 +61,7 @@ CREATE TABLE tally.cells (
 )
 -- A cell of now is rewritten every second, one of yesterday hardly ever: room for the former, and dead tuples
 -- are taken away before they are a fifth.
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 -- For an operator's.
 CREATE INDEX cells_of_operators ON tally.cells (generation, tenant, template_language, quarter)
@@ -84,7 +84,7 @@ CREATE TABLE tally.cell_sums (
     epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, quarter, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.tenant_sums (
     generation bigint NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE tally.tenant_sums (
     epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, quarter, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.cell_hours (
     generation bigint NOT NULL,
@@ -105,7 +105,7 @@ CREATE TABLE tally.cell_hours (
     epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, hour, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.tenant_hours (
     generation bigint NOT NULL,
@@ -115,7 +115,7 @@ CREATE TABLE tally.tenant_hours (
     epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, hour, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.cells_by_market (
     generation bigint NOT NULL,
@@ -127,7 +127,7 @@ CREATE TABLE tally.cells_by_market (
     epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, number, market, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.cells_by_hour (
     generation bigint NOT NULL,
@@ -139,7 +139,7 @@ CREATE TABLE tally.cells_by_hour (
     epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, month, slot, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 COMMENT ON COLUMN tally.cells_by_hour.slot IS
     'The quarter hour of the day of the send, UTC, from 0 to 95; month is UTC as well';
@@ -170,7 +170,7 @@ CREATE TABLE tally.activity (
     queue_abandoned integer NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, quarter, number, queue, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 -- For a queue's.
 CREATE INDEX activity_of_queues ON tally.activity (generation, tenant, queue, quarter) WHERE queue <> '';
@@ -200,7 +200,7 @@ CREATE TABLE tally.activity_sums (
     queue_abandoned bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, quarter, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.tenant_activity_sums (
     generation      bigint  NOT NULL,
@@ -222,7 +222,7 @@ CREATE TABLE tally.tenant_activity_sums (
     queue_abandoned bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, quarter, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.activity_hours (
     generation      bigint  NOT NULL,
@@ -245,7 +245,7 @@ CREATE TABLE tally.activity_hours (
     queue_abandoned bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, hour, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE tally.tenant_activity_hours (
     generation      bigint  NOT NULL,
@@ -267,7 +267,7 @@ CREATE TABLE tally.tenant_activity_hours (
     queue_abandoned bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, hour, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 -- The minutes of activity of the last two days: what tally.activity has, minute by minute. Older ones are removed.
 CREATE TABLE tally.minutes (
@@ -293,7 +293,7 @@ CREATE TABLE tally.minutes (
     queue_abandoned integer NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, tenant, campaign, minute, number, queue, partition)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 -- For those that are removed.
 CREATE INDEX minutes_minute ON tally.minutes (generation, partition, minute);
@@ -364,7 +364,7 @@ CREATE TABLE tally.withheld (
     since      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (generation, partition, kind, digest)
 )
-WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
 
 COMMENT ON COLUMN tally.withheld.digest IS 'Of the key, which may be too long for an index';
 
