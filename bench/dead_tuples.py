@@ -49,7 +49,9 @@ AFTER_SECONDS = 75.0
 STATISTICS = """
 SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead, n_tup_upd AS updates, n_tup_hot_upd AS hot,
     autovacuum_count AS vacuums, pg_table_size(relid) AS heap_bytes, pg_indexes_size(relid) AS index_bytes
-FROM pg_stat_user_tables WHERE schemaname = 'tally' AND n_tup_ins > 0 ORDER BY relname
+FROM pg_stat_user_tables
+WHERE schemaname = 'tally' AND n_tup_ins > 0 AND relname NOT IN ('zones', 'schema_migrations')
+ORDER BY relname
 """
 KIND_OF = {CELLS: "cells", ACTIVITY: "activity"}
 
@@ -195,7 +197,7 @@ def facts_of(records: list[RawRecord]) -> Mapping[int, list[tuple[bytes, bytes]]
 
 
 async def looked(database: Database) -> list[Looked]:
-    """Return the statistics of the tables that hold anything."""
+    """Return the statistics of the tables that hold anything which is counted."""
     async with database.transaction() as connection:
         return [Looked(**dict(one)) for one in await connection.fetch(STATISTICS)]
 
