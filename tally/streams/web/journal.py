@@ -8,25 +8,24 @@ import secrets
 import time
 from collections.abc import Iterable
 
-import structlog
 from aiohttp import web
 
 from tally.streams.runtime.metric_set import Metric, MetricSet
 from tally.streams.web.admission import KEY_ID, path_of
 from tally.streams.web.responses import Handler
+from tally.streams.web.slow_answers import Answered, SlowAnswers
 
 REQUEST_ID = "X-Request-Id"
 OURS = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 SLOW_SECONDS = 0.1
 NO_ROUTE = "none"
 OTHER = "other"
+FAILED = 500
 STATUSES = (
     *("200", "204", "304", "400", "401", "403", "404", "405", "408", "413", "415", "421", "422", "429"),
     *("500", "503", OTHER),
 )
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-
-log = structlog.get_logger()
 
 
 def journal_metrics(paths: Iterable[str]) -> tuple[Metric, ...]:
@@ -69,8 +68,17 @@ class Journal:
     """Writes down the answers of one server."""
 
     def __init__(self, metrics: MetricSet, paths: Iterable[str]) -> None:
-        self._metrics = metrics
-        self._paths = frozenset(paths)
+        routes = (*paths, NO_ROUTE)
+        self._routes = {path: path for path in routes}
+        self._count = {
+            (route, int(status) if status != OTHER else 0): metrics.counter(
+                "tally_http_requests_total", route=route, status=status
+            )
+            for route in routes
+            for status in STATUSES
+        }
+        self._seconds = {route: metrics.histogram("tally_http_seconds", route=route) for route in routes}
+        self._slow = SlowAnswers(time.monotonic)
 
     @web.middleware
     async def note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -78,23 +86,26 @@ class Journal:
         request_id, began_s = request_id_of(request.headers.get(REQUEST_ID)), time.monotonic()
         request[ID] = request_id
         response = await handler(request)
-        path = path_of(request)
-        route = path if path in self._paths else NO_ROUTE
-        took_s = time.monotonic() - began_s
-        status = str(response.status)
-        known = status if status in STATUSES else OTHER
-        self._metrics.count("tally_http_requests_total", route=route, status=known)
-        if not isinstance(response, web.Response):
-            return response  # a stream lasts as long as somebody watches
-        self._metrics.observe("tally_http_seconds", took_s, route=route)
-        if took_s > SLOW_SECONDS or response.status >= 500:
-            log.info(
-                "answered",
-                method=request.method,
-                route=route,
-                status=response.status,
-                ms=round(took_s * 1_000),
-                request_id=request_id,
-                key_id=request.get(KEY_ID, ""),
-            )
+        route = self._routes.get(path_of(request) or "", NO_ROUTE)
+        # A stream lasts as long as somebody watches.
+        took_s = time.monotonic() - began_s if isinstance(response, web.Response) else None
+        self.answered(request.method, route, response.status, took_s, request_id, request.get(KEY_ID, ""))
         return response
+
+    def answered(
+        self,
+        method: str,
+        route: str,
+        status: int,
+        took_s: float | None,
+        request_id: str,
+        key_id: str = "",
+    ) -> None:
+        """Note an answer; one that takes no time that says anything has None."""
+        (self._count.get((route, status)) or self._count[route, 0])()
+        if took_s is None:
+            return
+        self._seconds[route](took_s)
+        if took_s > SLOW_SECONDS or status >= FAILED:
+            ms = round(took_s * 1_000)
+            self._slow.note(Answered(method, route, status, ms, request_id, key_id))
