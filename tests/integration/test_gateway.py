@@ -171,9 +171,16 @@ async def test_it_stops_in_order_and_answers_what_is_under_way(running: Gateway)
 
 
 @pytest.mark.asyncio
-async def test_several_share_a_port(running: Gateway, environment: dict[str, str], tmp_path: Path) -> None:
-    port = str(running.settings.gateway_port)
-    async with gateway(environment, tmp_path / "second.log", gateway_port=port) as second:
+async def test_several_of_one_deployment_share_a_port_and_another_is_refused(
+    running: Gateway, environment: dict[str, str], tmp_path: Path
+) -> None:
+    port, log = str(running.settings.gateway_port), tmp_path / "other.log"
+    async with (
+        gateway(environment, tmp_path / "second.log", gateway_port=port) as second,
+        gateway(environment, log, gateway_port=port, topic_prefix="other-") as other,
+    ):
+        assert await other.process.wait() == 2
+        assert f"port {port} of 127.0.0.1 (TALLY_GATEWAY_PORT) cannot be shared" in log.read_text()
         await second.ready()
         connections = [running.http.get(f"{running.url}/") for _ in range(40)]
         assert {response.status for response in await asyncio.gather(*connections)} == {401}
