@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from statistics import median
 
 import aiohttp
@@ -46,6 +47,11 @@ LATER_MS = 30.0
 STARTED_SECONDS = 30.0
 SEEN_SECONDS = 15.0
 POLL_SECONDS = 0.004
+PAUSE_SECONDS = 0.25
+"""The longest pause between two probes: an event comes at any moment between two turns of the worker.
+
+Without pauses each probe begins where the one before it was counted: a millisecond more may cost a turn."""
+SEED = 7
 TENANT, CAMPAIGN = "t1", "delays"
 
 
@@ -179,7 +185,9 @@ async def delays(
                 return 1000 * (time.perf_counter() - began_s)
 
             found: tuple[list[float], list[float]] = [], []
+            rng = Random(SEED)
             for number in range(2 * probes):
+                await asyncio.sleep(rng.uniform(0, PAUSE_SECONDS))
                 found[number % 2].append(await probe(number, number % 2 == 1))
             return found
 
