@@ -136,7 +136,7 @@ async def gateway(keyring: Keyring) -> AsyncIterator[Door]:
     apps = [App.model_validate(given)]
     metrics = MetricSet((*metrics_of(["shop"], results.TOPICS), *journal_metrics(process.PATHS)))
     clocks = Clocks(unix_ms, time.monotonic)
-    observer = GatewayObserver(metrics, clocks)
+    observer = GatewayObserver(metrics, clocks, ["shop"])
     intake = Intake(cast(Publishing, Nowhere()), Room(8 << 20), Names("", 1), observer, clocks)
     posted = Results(intake, observer, CONVENTIONS, Rules())
     posted.read_by(CONVENTIONS.numbers)

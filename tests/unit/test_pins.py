@@ -8,6 +8,8 @@ from pathlib import Path
 import aiokafka
 import pytest
 from aiohttp import web_urldispatcher
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.web import RequestHandler
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
@@ -69,6 +71,15 @@ def test_versions_are_those_that_were_read(package: str, pinned: str) -> None:
         (AIOKafkaClient, "get_random_node"),
         (Sender, "close"),
         (web_urldispatcher, "_default_expect_handler"),
+        (RequestHandler, "_waiter"),
+        (RequestHandler, "_messages"),
+        (RequestHandler, "_parser"),
+        (RequestHandler, "_paused"),
+        (RequestHandler, "_reading_paused"),
+        (RequestHandler, "_close"),
+        (RequestHandler, "_request_in_progress"),
+        (RequestHandler, "_handler_waiter"),
+        (RequestHandler, "_next_keepalive_close_time"),
     ],
 )
 def test_names_that_are_used_or_overridden_exist(owner: object, name: str) -> None:
@@ -109,6 +120,23 @@ def test_attributes_that_are_used_are_set(owner: type, attribute: str) -> None:
 def test_a_producer_waits_by_the_constant_that_is_set_before_it_adds_partitions_again() -> None:
     refused = inspect.getsource(sender.AddPartitionsToTxnHandler).partition("ConcurrentTransactions:")[2]
     assert "return BACKOFF_OVERRIDE" in refused.partition("elif")[0]
+
+
+def test_a_connection_of_aiohttp_goes_on_as_one_that_takes_usual_requests_relies_on() -> None:
+    received = inspect.getsource(RequestHandler.data_received)
+    assert "waiter = self._waiter\n" in received
+    assert "if messages and waiter is not None and not waiter.done():" in received
+    handled = inspect.getsource(RequestHandler.start)
+    assert "await self._waiter\n" in handled
+    assert "message, payload = self._messages.popleft()" in handled
+    assert "self._parser.message_consumed()" in handled
+    stopped = inspect.getsource(RequestHandler.shutdown)
+    assert "if self._request_in_progress:" in stopped
+    assert "self._handler_waiter = self._loop.create_future()" in stopped
+    idle = inspect.getsource(RequestHandler._process_keepalive)
+    assert "close_time = self._next_keepalive_close_time\n" in idle
+    assert "self._paused" in inspect.getsource(BaseProtocol.pause_writing)
+    assert "self._reading_paused = True" in inspect.getsource(BaseProtocol.pause_reading)
 
 
 def test_a_fetch_asks_for_what_is_set_when_it_is_sent() -> None:

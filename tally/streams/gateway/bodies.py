@@ -23,6 +23,7 @@ class Unread(Exception):
 
 
 TOO_LARGE = f"a body may have at most {RECORD.most} bytes"
+FULL = "too many bodies are under way; send it again"
 
 
 def checked_head(encoding: str, content_type: str, expected: frozenset[str], length: int | None) -> None:
@@ -60,7 +61,7 @@ async def read_body(request: web.Request, share: Share, expected: frozenset[str]
                 share.grow_to(size_bytes)
                 parts.append(part)
     except NoRoom:
-        raise Unread(503, "full", "too many bodies are under way; send it again") from None
+        raise Unread(503, "full", FULL) from None
     except TimeoutError:
         raise Unread(408, "slow", f"the body did not come within {BODY_SECONDS:g} s") from None
     return b"".join(parts)

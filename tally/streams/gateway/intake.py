@@ -1,14 +1,14 @@
 """The intake of requests: room for their bodies, publishing within a deadline, the answer by its outcome."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 
 from aiohttp import web
-from aiokafka.errors import KafkaError
 
 from tally.schemas.topics import Names
 from tally.streams.gateway.bodies import TOO_LARGE, Unread
 from tally.streams.gateway.observer import Clocks, GatewayObserver
-from tally.streams.gateway.publishing import Publishing, Record, TooLargeForBrokers
+from tally.streams.gateway.publishing import Publishing
+from tally.streams.gateway.queued import Ending, Record
 from tally.streams.gateway.room import Room, Share
 from tally.streams.web.responses import Handler, error_response
 
@@ -29,21 +29,35 @@ class Intake:
         self._observer = observer
         self._clocks = clocks
 
-    def share(self) -> AbstractContextManager[Share]:
-        """Give one request a share of the room for bodies."""
-        return self._room.share()
+    def share(self) -> Share:
+        """Give one request a share of the room for bodies, for the time of a context."""
+        return Share(self._room)
 
     async def publish(self, topic: str, records: list[Record]) -> None:
         """Return once the brokers have all records. Raises Unread: some of them may be there then."""
         began_s = self._clocks.seconds()
-        try:
-            await self._publishing.publish(self._names.raw(topic), records, ACK_SECONDS)
-        except TooLargeForBrokers:
-            raise Unread(413, "too_large", TOO_LARGE) from None
-        except (TimeoutError, KafkaError, OSError):
-            # Why is in the log of publishing: the sender can only send it again.
-            raise Unread(503, "unavailable", "the brokers did not acknowledge it; send it again") from None
-        self._observer.acknowledged(self._clocks.seconds() - began_s)
+        ending = await self._publishing.publish(self._names.raw(topic), records, ACK_SECONDS)
+        if (refused := self._refused(ending, began_s)) is not None:
+            raise refused
+
+    def begin(self, topic: str, record: Record, ended: Callable[[Unread | None], None]) -> None:
+        """Publish one record, and call `ended` with None once the brokers have it, or as `publish` raises."""
+        began_s = self._clocks.seconds()
+        self._publishing.begin(
+            self._names.raw(topic),
+            record,
+            ACK_SECONDS,
+            lambda ending: ended(self._refused(ending, began_s)),
+        )
+
+    def _refused(self, ending: Ending, began_s: float) -> Unread | None:
+        if ending == "safe":
+            self._observer.acknowledged(self._clocks.seconds() - began_s)
+            return None
+        if ending == "too_large":
+            return Unread(413, "too_large", TOO_LARGE)
+        # Why is in the log of publishing: the sender can only send it again.
+        return Unread(503, "unavailable", "the brokers did not acknowledge it; send it again")
 
 
 @web.middleware
@@ -53,7 +67,7 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except Unread as refused:
         response = refusal(refused)
-        if not request.content.at_eof():
+        if not request.content.is_eof():
             response.force_close()
         return response
 

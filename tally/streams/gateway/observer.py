@@ -1,7 +1,8 @@
 """What a gateway says about itself: metrics by app, and log lines at a limited rate."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from itertools import product
 from typing import Literal, get_args
 
@@ -92,23 +93,31 @@ class Clocks(Struct, frozen=True):
 class GatewayObserver:
     """Counts outcomes, and logs what somebody must know of."""
 
-    def __init__(self, metrics: MetricSet, clocks: Clocks) -> None:
+    def __init__(self, metrics: MetricSet, clocks: Clocks, apps: Collection[str]) -> None:
         self._metrics = metrics
         self._clocks = clocks
+        self._count = {
+            (app, outcome): metrics.counter("tally_gateway_webhooks_total", app=app, outcome=outcome)
+            for app in apps
+            for outcome in OUTCOMES
+        }
+        self._acknowledged = metrics.histogram("tally_gateway_ack_seconds")
         self._trouble = "not connected yet"
         self._said_s: dict[str, float] = {}
         self._since_ms = clocks.now_ms()
-        self._accepted_at_ms: int | None = None
+        self._accepted_at_ms = dict.fromkeys(apps, 0)
+        for app in apps:
+            accepted_s = partial(self._accepted_seconds, app)
+            metrics.follow("tally_gateway_accepted_timestamp_seconds", accepted_s, app=app)
         self._answers = Counter[str]()
         self._items = Counter[str]()
 
     def ended(self, app: str, outcome: Outcome) -> None:
         """Count what became of a request of an app."""
-        self._metrics.count("tally_gateway_webhooks_total", app=app, outcome=outcome)
+        self._count[app, outcome]()
         self._answers[outcome] += 1
         if outcome == "accepted":
-            self._accepted_at_ms = now_ms = self._clocks.now_ms()
-            self._metrics.set("tally_gateway_accepted_timestamp_seconds", now_ms / 1_000, app=app)
+            self._accepted_at_ms[app] = self._clocks.now_ms()
         elif outcome in ("forged", "handshake_refused"):
             self._warn(app, outcome)
 
@@ -119,7 +128,7 @@ class GatewayObserver:
 
     def acknowledged(self, seconds: float) -> None:
         """Note how long the brokers took."""
-        self._metrics.observe("tally_gateway_ack_seconds", seconds)
+        self._acknowledged(seconds)
 
     def up(self) -> None:
         """Note that the brokers take records."""
@@ -147,7 +156,11 @@ class GatewayObserver:
         """Return what became of all requests since this process began, of all apps together."""
         answers = {str(outcome): self._answers[outcome] for outcome in OUTCOMES}
         items = {str(outcome): self._items[outcome] for outcome in POSTED}
-        return GatewayReport(self._since_ms, not self._trouble, answers, items, self._accepted_at_ms)
+        accepted_at_ms = max(self._accepted_at_ms.values(), default=0) or None
+        return GatewayReport(self._since_ms, not self._trouble, answers, items, accepted_at_ms)
+
+    def _accepted_seconds(self, app: str) -> float:
+        return self._accepted_at_ms[app] / 1_000
 
     def _warn(self, app: str, outcome: Outcome) -> None:
         """Log a refusal, at most once a minute for each app: anybody can send such requests."""

@@ -10,8 +10,9 @@ from tally.agents.clock import unix_ms
 from tally.schemas.reports import GatewayReport, Reporter
 from tally.schemas.topics import API_KEYS, NUMBERS
 from tally.streams.gateway import described, results, webhooks
+from tally.streams.gateway.fast_webhooks import FastWebhooks
 from tally.streams.gateway.intake import Intake, refusals
-from tally.streams.gateway.kafka import KafkaConnection, connect
+from tally.streams.gateway.kafka import Connector, KafkaConnection
 from tally.streams.gateway.observer import Clocks, GatewayObserver, metrics_of
 from tally.streams.gateway.publishing import Publishing
 from tally.streams.gateway.results import Results
@@ -49,12 +50,13 @@ async def gateway_parts(settings: Settings) -> Parts:
     names_of_apps = [app.name for app in settings.gateway_apps]
     metrics = MetricSet((*metrics_of(names_of_apps, results.TOPICS), *journal_metrics(PATHS)))
     clocks = Clocks(unix_ms, time.monotonic)
-    observer = GatewayObserver(metrics, clocks)
+    observer = GatewayObserver(metrics, clocks, names_of_apps)
     names = [settings.names.raw(topic) for topic in TOPICS]
+    connector = Connector(settings, [*names, *map(settings.names.raw, FOLLOWED)])
     declared = asyncio.Event()
 
     async def connected() -> KafkaConnection:
-        connection = await connect(settings, [*names, *map(settings.names.raw, FOLLOWED)])
+        connection = await connector.connect()
         declared.set()
         return connection
 
@@ -79,7 +81,8 @@ async def gateway_parts(settings: Settings) -> Parts:
     )
     journal = Journal(metrics, PATHS)
     app = gateway_app(Webhooks(settings.gateway_apps, intake, observer, clocks), posted, admission, journal)
-    server = WebServer(app, observer.closed, stop_seconds=STOP_SECONDS, shares_port=True)
+    offer = FastWebhooks(settings.gateway_apps, intake, observer, journal, clocks).offer
+    server = WebServer(app, observer.closed, stop_seconds=STOP_SECONDS, shares_port=True, fast_path=offer)
     metrics.follow("tally_web_connections", lambda: float(len(server.connections)))
 
     def ready() -> Verdict:

@@ -1,7 +1,7 @@
 """Publishes what came over HTTP to raw topics, and says when the brokers have it.
 
-A future of a publication is done once every in-sync replica has its records. Whoever gives up on it takes its
-records out of the queue, unless they are on their way already.
+A publication is safe once every in-sync replica has its records. One that is given up is taken out of the
+queue, unless it is on its way already.
 """
 
 import asyncio
@@ -10,36 +10,23 @@ from itertools import cycle
 from typing import Protocol
 
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
-from msgspec import Struct
 
 from tally.agents.clock import Backoff
+from tally.streams.gateway.queued import Ending, Part, Queue, Record, in_parts
 from tally.streams.runtime.exit import describe
-from tally.tables.kafka.batches import Headers
 
-BATCH_BYTES = 512 << 10
-SENDERS = 4
-"""Batches of a topic under way at once. One sender would leave its partitions idle between two answers."""
-LINGER_SECONDS = 0.003
-"""How long a sender gathers records while another one is at work. A batch costs as much as twenty records."""
+BATCHES = 4
+"""Batches of a topic under way at once. One would leave its partitions idle between two answers."""
+LINGER_SECONDS = 0.005
+"""How long records are gathered while a batch is under way. A batch costs as much as twenty records."""
 SEND_SECONDS = 3.0
-"""How long a batch may be under way, as long as a request waits for it."""
+"""How long a batch may be under way: a little longer than a request waits for it."""
+EXPIRY_SECONDS = 0.1
+"""How often what nobody waits for is given up. A timer for each would cost more than its hash."""
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 1.0
 """Short, so that publishing resumes soon after the brokers are back."""
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
-
-
-class Record(Struct, frozen=True):
-    """One raw event, and what is known of it beside its bytes."""
-
-    value: bytes
-    headers: Headers
-    key: bytes | None = None
-    """Its key in a compacted topic, which decides its partition; others are spread."""
-
-
-class TooLargeForBrokers(Exception):
-    """The brokers refuse a record for its size; it will not get smaller."""
 
 
 class Connection(Protocol):
@@ -62,67 +49,10 @@ class Observer(Protocol):
         """Note that they do not, and why."""
 
 
-class _Part:
-    """Some records of one publication that go together; its future is done when they are safe."""
-
-    def __init__(self, records: Sequence[Record]) -> None:
-        self.records = records
-        self.size_bytes = sum(len(record.value) for record in records)
-        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def end(self, error: BaseException | None) -> None:
-        if self.future.done():
-            return
-        if error is None:
-            self.future.set_result(None)
-        else:
-            self.future.set_exception(error)
-
-
-class _Queue:
-    """The parts of one topic that no sender has taken yet, and nobody has given up."""
-
-    def __init__(self) -> None:
-        self._parts: dict[_Part, None] = {}
-        self._filled = asyncio.Event()
-        self.senders_at_work = 0
-
-    def put(self, part: _Part) -> None:
-        self._parts[part] = None
-        self._filled.set()
-
-    def drop(self, part: _Part) -> None:
-        """Forget a part that was given up: while the brokers are away no sender takes any."""
-        self._parts.pop(part, None)
-
-    async def next_parts(self) -> list[_Part]:
-        """Return the first parts, one or as many as a batch holds.
-
-        Where nothing is under way a part waits for no other.
-        """
-        while True:
-            await self._filled.wait()
-            if self.senders_at_work:
-                await asyncio.sleep(LINGER_SECONDS)
-            taken: list[_Part] = []
-            size_bytes = 0
-            for part in self._parts:
-                if taken and size_bytes + part.size_bytes > BATCH_BYTES:
-                    break
-                taken.append(part)
-                size_bytes += part.size_bytes
-            for part in taken:
-                del self._parts[part]
-            if not self._parts:
-                self._filled.clear()
-            if taken:
-                return taken
-
-
 class Publishing:
     """Publishes through one connection, which it replaces after any failure.
 
-    The connection's client may know only brokers that are gone. What a sender had under way fails then: its
+    The connection's client may know only brokers that are gone. What it had under way fails then: its
     records may be in the topic all the same, and come again, which changes no number.
     """
 
@@ -136,43 +66,53 @@ class Publishing:
         self._connect = connect
         self._observer = observer
         self._jitter = jitter
-        self._queues = {topic: _Queue() for topic in topics}
+        self._queues = {topic: Queue() for topic in topics}
+        self._under_way: dict[asyncio.Task[None], Sequence[Part]] = {}
         self._turns = cycle(range(1 << 30))
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
         self._lost = asyncio.Event()
         self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, spread=1.0)
 
-    async def publish(self, topic: str, records: Sequence[Record], within_seconds: float) -> None:
-        """Return once the brokers have all records.
-
-        Raises TimeoutError, KafkaError or TooLargeForBrokers; some of the records may be in the topic then.
-        """
-        parts = [_Part(some) for some in in_parts(records)]
-        for part in parts:
-            self._queues[topic].put(part)
+    async def publish(self, topic: str, records: Sequence[Record], within_seconds: float) -> Ending:
+        """Return how it ended, a tenth of a second late at most; if not safely, a part may be there."""
+        queue, loop = self._queues[topic], asyncio.get_running_loop()
+        due_s = loop.time() + within_seconds
+        waiting: list[tuple[Part, asyncio.Future[Ending]]] = []
+        for some in in_parts(records):
+            future = loop.create_future()
+            part = Part(some, due_s, future.set_result)
+            queue.put(part)
+            waiting.append((part, future))
         try:
-            async with asyncio.timeout(within_seconds):
-                # Nearly all have one part, and gathering would cost as much as the wait itself.
-                await (parts[0].future if len(parts) == 1 else asyncio.gather(*(one.future for one in parts)))
-        finally:
-            for part in parts:
-                self._queues[topic].drop(part)
-                part.future.cancel()
+            endings = {await future for _, future in waiting}
+        except asyncio.CancelledError:
+            for part, _ in waiting:
+                queue.drop(part)
+                part.forget()
+            raise
+        unsafe: tuple[Ending, ...] = ("too_large", "not_acknowledged")
+        return next((ending for ending in unsafe if ending in endings), "safe")
+
+    def begin(
+        self, topic: str, record: Record, within_seconds: float, ended: Callable[[Ending], None]
+    ) -> None:
+        """Publish one record, and call `ended` as `publish` returns: without a task, and never at once."""
+        due_s = asyncio.get_running_loop().time() + within_seconds
+        self._queues[topic].put(Part((record,), due_s, ended))
 
     async def run(self) -> None:
         """Publish until cancelled."""
-        senders = [
-            asyncio.create_task(self._send_all(topic, queue))
-            for topic, queue in self._queues.items()
-            for _ in range(SENDERS)
-        ]
         try:
-            await asyncio.gather(self._keep_connected(), *senders)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_connected())
+                tasks.create_task(self._expire())
+                for topic, queue in self._queues.items():
+                    tasks.create_task(self._send_all(topic, queue))
         finally:
-            for sender in senders:
-                sender.cancel()
-            await asyncio.gather(*senders, return_exceptions=True)
+            for task in list(self._under_way):
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
             await self._disconnect()
 
     async def _keep_connected(self) -> None:
@@ -196,59 +136,78 @@ class Publishing:
         if connection is not None:
             await connection.close()
 
-    async def _send_all(self, topic: str, queue: _Queue) -> None:
+    async def _expire(self) -> None:
+        """End what nobody waits for any longer, again and again."""
+        loop = asyncio.get_running_loop()
         while True:
-            parts = await queue.next_parts()
-            await self._connected.wait()
-            parts = [part for part in parts if not part.future.done()]
-            connection = self._connection
-            if connection is None or not parts:
-                continue
-            queue.senders_at_work += 1
-            try:
-                await self._send(connection, topic, parts)
-            except Exception as error:
-                self._failed(connection, error)
+            await asyncio.sleep(EXPIRY_SECONDS)
+            now_s = loop.time()
+            for queue in self._queues.values():
+                queue.expire(now_s)
+            for parts in self._under_way.values():
                 for part in parts:
-                    part.end(error)
-            else:
-                self._backoff.succeeded()
-                self._observer.up()
-            finally:
-                queue.senders_at_work -= 1
+                    if part.due_s <= now_s:
+                        part.end("not_acknowledged")
 
-    async def _send(self, connection: Connection, topic: str, parts: Sequence[_Part]) -> None:
-        """Send parts together; if the brokers refuse that for its size, one by one."""
+    async def _send_all(self, topic: str, queue: Queue) -> None:
+        """Send batch after batch. Where nothing is under way a record waits for no other."""
+        room = asyncio.Semaphore(BATCHES)
+        under_way = 0
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            nonlocal under_way
+            under_way -= 1
+            room.release()
+            self._under_way.pop(task)
+
+        while True:
+            await queue.filled()
+            await self._connected.wait()
+            await room.acquire()
+            if under_way:
+                await asyncio.sleep(LINGER_SECONDS)
+            connection = self._connection
+            # While nothing can be sent, all stays in the queue, from which it can be given up.
+            if connection is None or not self._connected.is_set() or not (parts := queue.next_batch()):
+                room.release()
+                continue
+            task = asyncio.create_task(self._send(connection, topic, parts))
+            self._under_way[task] = parts
+            under_way += 1
+            task.add_done_callback(ended)
+
+    async def _send(self, connection: Connection, topic: str, parts: Sequence[Part]) -> None:
+        """Send parts together, and end them."""
+        try:
+            await self._append(connection, topic, parts)
+        except Exception as error:
+            self._failed(connection, error)
+        else:
+            self._backoff.succeeded()
+            self._observer.up()
+        finally:
+            for part in parts:
+                part.end("not_acknowledged")
+
+    async def _append(self, connection: Connection, topic: str, parts: Sequence[Part]) -> None:
+        """Append parts together; if the brokers refuse that for its size, one by one."""
         records = [record for part in parts for record in part.records]
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await connection.send(topic, next(self._turns), records)
-        except REFUSED as error:
+        except REFUSED:
             if len(parts) == 1:
-                parts[0].end(TooLargeForBrokers(str(error)))
+                parts[0].end("too_large")
                 return
             for part in parts:
-                await self._send(connection, topic, [part])
+                await self._append(connection, topic, [part])
             return
         for part in parts:
-            part.end(None)
+            part.end("safe")
 
     def _failed(self, connection: Connection, error: Exception) -> None:
-        """Give a connection up, unless another sender has done so."""
+        """Give a connection up, unless another batch has done so."""
         if self._connection is connection:
             self._observer.down(describe(error))
             self._connected.clear()
             self._lost.set()
-
-
-def in_parts(records: Sequence[Record]) -> list[list[Record]]:
-    """Return records in parts of at most a batch's bytes, in their order; a larger record is a part. Pure."""
-    parts: list[list[Record]] = []
-    size_bytes = 0
-    for record in records:
-        if not parts or size_bytes + len(record.value) > BATCH_BYTES:
-            parts.append([])
-            size_bytes = 0
-        parts[-1].append(record)
-        size_bytes += len(record.value)
-    return parts

@@ -18,7 +18,7 @@ from tally.streams.gateway.bodies import Unread, read_body
 from tally.streams.gateway.intake import Intake
 from tally.streams.gateway.items import MEDIA_TYPES, BadItem, NotItems, bad_parts, items_of
 from tally.streams.gateway.observer import GatewayObserver
-from tally.streams.gateway.publishing import Record
+from tally.streams.gateway.queued import Record
 from tally.streams.keys.access import Needed
 from tally.streams.operations.checking import Part, check
 from tally.streams.web.admission import KEY_ID

@@ -1,7 +1,7 @@
 """Room for the bodies that a gateway holds: a bound on their bytes over all requests."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 
 class NoRoom(Exception):
@@ -9,10 +9,25 @@ class NoRoom(Exception):
 
 
 class Share:
-    """The bytes of one request's body."""
+    """The bytes of one request's body; as a context it gives them back at its end."""
 
     def __init__(self, room: "Room") -> None:
         self._room = room
+        self.bytes = 0
+
+    def __enter__(self) -> Self:
+        """Begin without any bytes."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the bytes back."""
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Give the bytes back: the body is no longer held."""
+        self._room.used_bytes -= self.bytes
         self.bytes = 0
 
     def grow_to(self, size_bytes: int) -> None:
@@ -34,12 +49,3 @@ class Room:
         if self.used_bytes + size_bytes > self._most_bytes:
             raise NoRoom
         self.used_bytes += size_bytes
-
-    @contextmanager
-    def share(self) -> Iterator[Share]:
-        """Give one request a share, and take it back at the end."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self.used_bytes -= share.bytes

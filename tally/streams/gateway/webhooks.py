@@ -9,7 +9,7 @@ from tally.streams.gateway.apps import App
 from tally.streams.gateway.bodies import Unread, read_body
 from tally.streams.gateway.intake import Intake
 from tally.streams.gateway.observer import Clocks, GatewayObserver, Outcome
-from tally.streams.gateway.publishing import Record
+from tally.streams.gateway.queued import Record
 from tally.streams.gateway.signature import SIGNATURE, challenge_of, is_signed
 from tally.streams.web.responses import error_response
 from tally.tables.kafka.batches import Headers
@@ -54,10 +54,8 @@ class Webhooks:
             try:
                 body = await read_body(request, share, JSON)
                 signatures = request.headers.getall(SIGNATURE, [])
-                if not is_signed(body, signatures, self._keys[app.name]):
-                    raise Unread(401, "unsigned", f"{SIGNATURE} is missing or not that of this body")
-                headers = headers_of(app, signatures[0], self._clocks.now_ms())
-                await self._intake.publish(TOPIC, [Record(body, headers)])
+                record = signed_record(app, self._keys[app.name], body, signatures, self._clocks.now_ms())
+                await self._intake.publish(TOPIC, [record])
             except Unread as refused:
                 self._observer.ended(app.name, outcome_of(refused))
                 raise
@@ -69,6 +67,15 @@ class Webhooks:
         if app is None:
             raise web.HTTPNotFound
         return app
+
+
+def signed_record(
+    app: App, keys: Sequence[bytes], body: bytes, signatures: Sequence[str], now_ms: int
+) -> Record:
+    """Return a webhook as the record that is published. Raises Unread if its signature is not the app's."""
+    if not is_signed(body, signatures, keys):
+        raise Unread(401, "unsigned", f"{SIGNATURE} is missing or not that of this body")
+    return Record(body, headers_of(app, signatures[0], now_ms))
 
 
 def headers_of(app: App, signature: str, now_ms: int) -> Headers:

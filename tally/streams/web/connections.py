@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Literal, cast, get_args
 
 from aiohttp.web import RequestHandler
@@ -80,16 +79,15 @@ class Connection(asyncio.Protocol):
         """Pass on that the client reads again."""
         self._handler.resume_writing()
 
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Mark a request as being answered within the context."""
+    def request_begins(self) -> None:
+        """Note that a request is being answered."""
         self.in_hand += 1
         self.head_since_s = None
-        try:
-            yield
-        finally:
-            self.in_hand -= 1
-            self.since_s = self._connections.now_s()
+
+    def request_ends(self) -> None:
+        """Note that its answer is made, or that there will be none."""
+        self.in_hand -= 1
+        self.since_s = self._connections.now_s()
 
     def overdue(self, now_s: float) -> Closed | None:
         """Return why the connection is to be closed now, or None."""

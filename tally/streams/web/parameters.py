@@ -137,6 +137,8 @@ def checked_target(target: str) -> None:
 
     Otherwise such bytes would stay as `%FF` and be taken for an id written that way.
     """
+    if target.isascii() and "%" not in target:
+        return
     try:
         unquote_to_bytes(target).decode()
     except UnicodeError:

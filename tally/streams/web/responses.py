@@ -18,7 +18,8 @@ from tally.tables.postgres.failures import PostgresFailure
 NO_CACHE = {"Cache-Control": "private, no-cache"}
 """A client may keep an answer but must revalidate it, since numbers move; a proxy may not keep it."""
 
-
+SERVER = "tally"
+"""What answers say of the software: nothing of its version, or of Python's and aiohttp's."""
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",

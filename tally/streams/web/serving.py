@@ -17,7 +17,8 @@ from tally.streams.web.connections import (
     Connection,
     Connections,
 )
-from tally.streams.web.responses import SECURITY_HEADERS, Handler, error_response
+from tally.streams.web.fast_path import FastPath, FastPathConnection
+from tally.streams.web.responses import SECURITY_HEADERS, SERVER, Handler, error_response
 
 CONNECTIONS = 1_536
 SHARE = 4
@@ -28,7 +29,7 @@ LINGER_SECONDS = 2.0
 """How long the rest of a refused body is read, so that its sender sees the answer before the end."""
 
 # By default all answers, also those not made by our handlers, reveal the versions of Python and aiohttp.
-web_response.SERVER_SOFTWARE = "tally"  # type: ignore[attr-defined]
+web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
 
 
 async def _go_on(request: web.Request) -> None:
@@ -89,6 +90,7 @@ class WebServer:
         *,
         stop_seconds: float = STOP_SECONDS,
         shares_port: bool = False,
+        fast_path: FastPath | None = None,
     ) -> None:
         self.connections = Connections(most_connections(), time.monotonic, closed)
         app.middlewares.insert(0, self._in_hand)
@@ -104,6 +106,8 @@ class WebServer:
         )
         self._shares_port = shares_port
         """Whether other processes may listen on the same port; Linux spreads connections over them."""
+        self._fast_path = fast_path
+        """What answers usual requests before they come to the application; None where nothing does."""
         self._server: asyncio.Server | None = None
         self._expiring: asyncio.Task[None] | None = None
 
@@ -144,15 +148,20 @@ class WebServer:
         assert protocols is not None  # noqa: S101 - it is set up
         protocol = protocols()
         protocol.__class__ = _Protocol  # nothing lets one name the class; this one adds no fields
-        return Connection(protocol, self.connections)
+        if self._fast_path is None:
+            return Connection(protocol, self.connections)
+        return FastPathConnection(protocol, self.connections, self._fast_path)
 
     @web.middleware
     async def _in_hand(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = self.connections.of(request.transport)
         if connection is None:
             return await handler(request)
-        with connection.answering():
+        connection.request_begins()
+        try:
             return await handler(request)
+        finally:
+            connection.request_ends()
 
     async def _expire(self) -> None:
         while True:

@@ -26,7 +26,7 @@ from tally.streams.dev.free_port import free_port
 from tally.streams.dev.judging import judged
 from tally.streams.dev.publisher import Publisher
 from tally.streams.gateway import process as gateway
-from tally.streams.gateway.kafka import connect
+from tally.streams.gateway.kafka import Connector
 from tally.streams.keys import managing
 from tally.streams.operations import altering, dead_letters, deployment, doctor, incomplete, numbers, topics
 from tally.streams.operations import rights as at_brokers
@@ -149,7 +149,8 @@ async def collected(settings: Settings, _right: Right, _who: str) -> None:
 
 
 async def gathered(settings: Settings, _right: Right, _who: str) -> None:
-    await (await connect(settings, [settings.names.raw(topic) for topic in gateway.TOPICS])).close()
+    names = [settings.names.raw(topic) for topic in gateway.TOPICS]
+    await (await Connector(settings, names).connect()).close()
 
 
 async def examined(settings: Settings, _right: Right, _who: str) -> None:
