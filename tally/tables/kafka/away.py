@@ -12,7 +12,7 @@ def is_away(error: BaseException | None) -> bool:
     A refusal (a missing right, a fenced producer) and a missing file are no such errors. Where the client
     looks for a coordinator it wraps whatever happened in a plain KafkaError, so there the cause decides.
     """
-    if type(error) is KafkaError:
+    if error is not None and type(error) is KafkaError:
         return is_away(error.__cause__)
     if isinstance(error, KafkaError):
         return error.retriable or isinstance(error, (KafkaTimeoutError, KafkaUnavailableError))
