@@ -102,7 +102,8 @@ async def show_what_is_reported(page: Page, http: aiohttp.ClientSession, worker:
     (audit,), (door,) = answer["audits"], answer["gateways"]
     assert audit["audited_at"] is not None
     assert audit["rows"] > 20
-    assert audit["drift"] == {"states": 0, "cells": 0, "postgres": 0}
+    assert audit["drift"].keys() >= {"states", "cells", "postgres"}
+    assert not any(audit["drift"].values())
     await page.goto(f"{worker.url}/proof?{urlencode({'tenant': TENANT})}")
     card = page.locator(f"[data-audit='{audit['name']}']")
     await expect(card.locator("[data-number=differing]")).to_have_text("0")
