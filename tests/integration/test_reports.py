@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+from structlog.testing import capture_logs
 
 from tally.agents.clock import unix_ms
 from tally.schemas.errors import Reason
@@ -12,6 +14,8 @@ from tally.schemas.reports import AuditReport, GatewayReport, Report, Reporter
 from tally.schemas.topics import DEAD_LETTERS, REPORTS
 from tally.streams.audit.letters import LettersByReason
 from tally.streams.operations import topics
+from tally.streams.operations.rights import RightsMissing
+from tally.streams.reports import reporting
 from tally.streams.reports.kept import Reports, reports_follower
 from tally.streams.reports.reporting import Reporting, publish
 from tally.streams.settings import Settings
@@ -59,6 +63,26 @@ async def test_what_a_process_reports_again_and_again_reaches_a_view(settings: S
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+async def test_a_reporter_without_a_right_says_which_and_whose(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def explained(_: Settings, who: str | None, error: Exception) -> Exception:
+        return RightsMissing(f"{who} lacks Write on topic reports: {type(error).__name__}")
+
+    async def report() -> Report:
+        raise TopicAuthorizationFailedError
+
+    monkeypatch.setattr(reporting, "explained", explained)
+    with capture_logs() as logged:
+        task = asyncio.create_task(Reporting(settings, Reporter("audit", "x"), report).run())
+        await until(lambda: bool(logged))
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    words = "audit --every lacks Write on topic reports: TopicAuthorizationFailedError"
+    assert [(line["event"], line["error"]) for line in logged] == [("no report", words)]
 
 
 async def test_a_record_that_is_no_report_hides_none(settings: Settings) -> None:

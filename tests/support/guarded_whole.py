@@ -8,13 +8,14 @@ from pathlib import Path
 
 from tally.deploy import migrate
 from tally.simulator.records import RawRecord
+from tally.streams.dev.free_port import free_port
 from tally.streams.dev.publisher import Publisher
 from tally.streams.operations.rights_needed import Right, rights_of
 from tally.streams.settings import Settings, load, variable
 from tests.support.ami_server import SECRET as AMI_SECRET
 from tests.support.ami_server import AmiServer, Plan, ami_server, events
 from tests.support.gateway import Gateway, gateway
-from tests.support.guarded_kafka import GuardedKafka, allow, make_users
+from tests.support.guarded_kafka import GuardedKafka, allow, guarded_kafka, make_users
 from tests.support.keys import SHOWN, answers_of, put_key
 from tests.support.workers import WorkerProcess, environment_of, said, tally_process
 
@@ -149,3 +150,14 @@ async def publish_through_doors(guarded: Guarded, running: Running, records: Seq
             f"{url}/{topic}", data=json.dumps(body), headers=headers
         ) as response:
             assert response.status == 200, await response.text()
+
+
+@asynccontextmanager
+async def guarded_brokers(folder: Path) -> AsyncIterator[GuardedKafka]:
+    made = guarded_kafka(free_port(0), free_port(0))
+    kafka = await asyncio.to_thread(made.start, folder / "servers", 0)
+    assert isinstance(kafka, GuardedKafka)
+    try:
+        yield kafka
+    finally:
+        await asyncio.to_thread(kafka.stop)

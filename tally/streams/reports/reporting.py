@@ -10,10 +10,13 @@ from aiokafka.errors import KafkaError
 from tally.schemas.reports import EVERY_SECONDS, Report, Reporter, encode
 from tally.schemas.topics import REPORTS
 from tally.streams.operations import topics
+from tally.streams.operations.rights import explained
 from tally.streams.runtime.exit import describe
 from tally.streams.settings import Settings
 
 DEADLINE_SECONDS = 30.0
+RIGHTS_OF = {"audit": "audit --every", "gateway": "gateway"}
+"""Whose rights a reporter has (`operations/rights_needed.py`), by its kind."""
 AWAY = (KafkaError, TimeoutError, OSError, topics.TopicsError)
 
 log = structlog.get_logger()
@@ -41,8 +44,16 @@ class Reporting:
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     await publish(self._settings, self._reporter, await self._report())
             except AWAY as error:
-                log.warning("no report", error=describe(error))
+                log.warning("no report", error=describe(await self._explained(error)))
             await asyncio.sleep(self._every_seconds)
+
+    async def _explained(self, error: Exception) -> Exception:
+        """Return an error as one that says which right is missing, where one is."""
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await explained(self._settings, RIGHTS_OF[self._reporter.kind], error)
+        except TimeoutError:
+            return error
 
 
 async def publish(settings: Settings, reporter: Reporter, report: Report) -> None:
