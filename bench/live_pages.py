@@ -104,7 +104,7 @@ async def measure_drawing(plan: Plan) -> dict[str, float]:
 
 
 async def _drawing(browser: Browser, url: str, selector: str, plan: Plan) -> float:
-    async with _page(browser) as (page, session), asyncio.timeout(PAGE_SECONDS + 2 * plan.drawn_seconds):
+    async with _page(browser) as (page, session), asyncio.timeout(2 * PAGE_SECONDS + 3 * plan.drawn_seconds):
         await session.send("Performance.enable")
         await page.goto(url)
         await page.locator(selector).first.wait_for()
