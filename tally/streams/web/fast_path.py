@@ -47,7 +47,7 @@ class FastPathConnection(Connection):
         self._go_on()
 
     def _go_on(self) -> None:
-        """FastPath the request that has come, or wake aiohttp; while one is being answered, it waits."""
+        """Take the request that has come, or wake aiohttp; while one is being answered, it waits."""
         handler = self._handler
         if self._is_answering or not handler._messages:
             return
