@@ -1,4 +1,4 @@
-"""The fast path stays fast: what an event costs in route and fold, beside parsing it and beside a peer."""
+"""The fast path stays fast: what an event costs in route and fold, beside reading it and beside a peer."""
 
 import asyncio
 
@@ -16,9 +16,12 @@ ROUNDS = 7
 TRIES = 3
 GROWN = 1.5
 
-ROUTE, FOLD = 5.5, 6.7
-"""Time relative to orjson for the same body, measured as below on a quiet machine. Fold was 4.5 before it
-counted cells."""
+ROUTE, FOLD = 2.5, 3.0
+"""Time relative to reading the same body, measured as below: in four runs 2.0 to 2.6 and 2.4 to 3.7.
+
+Beside orjson alone both were 5.5 and 6.7 on one machine, and 8.7 to 12.2 and 8.0 to 16.9 on another that was
+slow for Python, where the code of a day before took as long: that reference told machines apart, not code.
+"""
 
 BESIDE_MESSAGES = 20_000
 SHARE_OF_QUIX = 0.6
@@ -30,8 +33,8 @@ def test_route_and_fold_cost_at_most_half_more_than_they_did() -> None:
     """The best of several tries counts: other load on the machine only makes a try slower."""
     records = load(Size(MESSAGES), seed=1)
     found = [measure_in_memory(records, settings_of({}), ROUNDS) for _ in range(TRIES)]
-    route = min(one.route_us / one.parse_us for one in found)
-    fold = min(one.fold_us / one.parse_us for one in found)
+    route = min(one.route_us / one.read_us for one in found)
+    fold = min(one.fold_us / one.read_us for one in found)
 
     assert route < GROWN * ROUTE, found
     assert fold < GROWN * FOLD, found
