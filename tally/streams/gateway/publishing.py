@@ -6,6 +6,7 @@ queue, unless it is on its way already.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import cycle
 from typing import Protocol
 
@@ -81,7 +82,7 @@ class Publishing:
         waiting: list[tuple[Part, asyncio.Future[Ending]]] = []
         for some in in_parts(records):
             future = loop.create_future()
-            part = Part(some, due_s, future.set_result)
+            part = Part(some, due_s, partial(_tell, future))
             queue.put(part)
             waiting.append((part, future))
         try:
@@ -211,3 +212,9 @@ class Publishing:
             self._observer.down(describe(error))
             self._connected.clear()
             self._lost.set()
+
+
+def _tell(waiting: "asyncio.Future[Ending]", ending: Ending) -> None:
+    """Tell who waits how it ended, unless that one was cancelled in this very turn of the loop."""
+    if not waiting.done():
+        waiting.set_result(ending)

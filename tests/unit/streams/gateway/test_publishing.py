@@ -29,6 +29,7 @@ class Brokers:
         self.answers = asyncio.Event()
         self.answers.set()
         self.said: list[str] = []
+        self.as_it_is_safe: Callable[[], object] = lambda: None
 
     async def connect(self) -> "Brokers":
         if self.is_away:
@@ -44,6 +45,7 @@ class Brokers:
         self.batches.append(len(records))
         await self.answers.wait()
         self.safe += [record.value for record in records]
+        self.as_it_is_safe()
 
     async def close(self) -> None:
         return
@@ -95,6 +97,20 @@ async def test_who_gave_up_is_not_published_later() -> None:
         brokers.is_away = False
         assert await publish(b"after") == "safe"
     assert brokers.safe == [b"after"]
+
+
+@pytest.mark.asyncio
+async def test_who_gives_up_in_the_turn_in_which_it_ends_harms_no_other() -> None:
+    brokers = Brokers()
+    brokers.answers.clear()
+    async with publishing(brokers) as publish:
+        both = publish(b"1"), publish(b"2")
+        brokers.as_it_is_safe = both[0].cancel
+        brokers.answers.set()
+        assert await both[1] == await publish(b"3") == "safe"
+        assert both[0].cancelled()
+        assert brokers.connections == 1
+        assert set(brokers.said) == {"up"}
 
 
 @pytest.mark.asyncio
