@@ -57,9 +57,7 @@ async def test_a_producer_publishes_what_a_poller_sees_live(
 
     assert published == again == ["70 events are safe"]
     assert set(before) == {"nothing is counted for this campaign yet"}
-    assert after[-1].startswith(
-        "accepted 20, sent 20, delivered 20, read 10, failed 0 (everything before 2"
-    )
+    assert after[-1].startswith("accepted 20, sent 20, delivered 20, read 10, failed 0 (everything before 2")
 
 
 async def test_the_client_posts_to_a_gateway_and_reads_from_a_worker(
