@@ -12,7 +12,8 @@ from tally.schemas.grains import RowKey
 from tally.schemas.sources import READERS
 from tally.streams.keys.key import Key, Presented, digest_of
 from tally.streams.web.cursors import of_line, read_line
-from tally.streams.web.parameters import BadParameter
+from tally.streams.web.lines import check_held
+from tally.streams.web.parameters import BadParameter, NotTold
 from tally.tables.postgres import lines as stored_lines
 from tests.integration.test_postgres_cells import level
 from tests.integration.test_postgres_lines import fold, with_lines
@@ -115,3 +116,10 @@ def test_a_cursor_is_the_line_behind_which_a_page_begins() -> None:
     assert read_line(of_line(b"s" * 16, b"l" * 16)) == (b"s" * 16, b"l" * 16)
     with pytest.raises(BadParameter):
         read_line("A" * 42)
+
+
+def test_a_number_without_anybody_behind_it_is_no_list() -> None:
+    check_held({"number": 0, "lines": []})
+    check_held({"number": 2, "lines": [{"adds": 2}]})
+    with pytest.raises(NotTold, match="TALLY_LEDGER"):
+        check_held({"number": 2, "lines": []})

@@ -107,6 +107,8 @@ class LinesView(View):
         wanted = [lines_query(chosen, after, limit)]
         receipt, (found,) = await request.app[QUERIES].stored(tenant, campaign, lambda _: wanted)
         body = answered(chosen, found, limit)
+        if after == BEGINNING:
+            check_held(body)
         log.info("lines shown", key_id=request.get(KEY_ID, ""), lines=len(body["lines"]))
         return json_response({**body, "receipt": receipt.answer()})
 
@@ -142,6 +144,12 @@ def answered(chosen: Chosen, found: Records, limit: int) -> Json:
         "lines": [_line(chosen, one) for one in shown],
         "next_cursor": None if last is None else of_line(last["subject"], last["line"]),
     }
+
+
+def check_held(first_page: Json) -> None:
+    """Raise NotTold for a number that nobody is behind: then there is no ledger, or not yet. Pure."""
+    if first_page["number"] and not first_page["lines"]:
+        raise NotTold("no lines are kept of it: expected TALLY_LEDGER=true, and to have been filled since")
 
 
 def _line(chosen: Chosen, one: Any) -> Json:
