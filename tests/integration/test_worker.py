@@ -17,6 +17,7 @@ from tally.streams.dev.free_port import free_port
 from tests.support.servers import Kafka
 from tests.support.transport import ended, new_topic, producing, publish, terminated, worker
 from tests.support.transport_process import seen
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
 
@@ -140,6 +141,8 @@ async def test_whatever_goes_wrong_ends_the_process_within_ten_seconds(
     async with producing(kafka.bootstrap) as producer:
         await publish(producer, what["topic"], 0, 3)
     with worker(tmp_path, **what) as process:
+        # It makes the file once it begins: how long Python takes to start says nothing of faults.
+        await until((tmp_path / "seen").exists)
         code, seconds = await asyncio.to_thread(ended, process, 30.0)
 
     assert code == 70
