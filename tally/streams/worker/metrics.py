@@ -15,7 +15,7 @@ from tally.agents.lag.tracker import FACTS
 from tally.agents.route.decision import EventOutcome
 from tally.agents.view.model import View
 from tally.schemas import notices
-from tally.schemas.counters import Family
+from tally.schemas.counter import Family
 from tally.schemas.errors import REASONS
 from tally.schemas.sources import OTHER, RAW_TOPICS, SEEN
 from tally.streams.runtime.metric_set import Metric, MetricSet

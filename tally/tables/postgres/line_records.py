@@ -7,7 +7,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from tally.schemas.counters import DERIVED_BY_NAME, Derived
+from tally.schemas.counter import Derived
+from tally.schemas.counters import DERIVED_BY_NAME
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import join_parts
 from tally.schemas.wamids import message_id

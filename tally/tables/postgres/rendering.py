@@ -6,16 +6,8 @@
 import textwrap
 from collections.abc import Iterable
 
-from tally.schemas.counters import (
-    BY_NAME,
-    COUNTERS,
-    DERIVED_BY_NAME,
-    RATES,
-    Counter,
-    Rate,
-    counters_of,
-    numbers_at,
-)
+from tally.schemas.counter import Counter, Rate
+from tally.schemas.counters import BY_NAME, COUNTERS, DERIVED_BY_NAME, RATES, counters_of, numbers_at
 from tally.schemas.grains import CAMPAIGN, GRAINS, KEY_COLUMNS, TEMPLATE, Grain
 from tally.schemas.rows import LABELS
 from tally.tables.postgres.columns import CELLED, COUNTED, KEY, SUMMED, VALUES
