@@ -13,12 +13,12 @@ FALLBACK_PORTS = range(20_000, 32_000)
 FALLBACK_TRIES = 100
 
 
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on `port` of the loopback address now."""
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Return whether a server could listen on `port` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
