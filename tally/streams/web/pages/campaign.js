@@ -2,7 +2,7 @@
 // panels once its first numbers are there.
 
 import { notice, show } from "./frame.js";
-import { heading } from "./parts.js";
+import { coming, heading } from "./parts.js";
 import * as whatsapp from "./whatsapp.js";
 
 export function showCampaign(tenant, id) {
@@ -27,7 +27,7 @@ export function showCampaign(tenant, id) {
         return [heading(id), notice("Nothing is counted yet", "The campaign's first send result or call shows here by itself.")];
       }
       const page = PAGES[campaign.channel]();
-      return page ? page.draw(live, panelsOf(page)) : heading(campaign.name ?? id);
+      return page ? page.draw(live, panelsOf(page)) : [heading(campaign.name ?? id), coming("Over time")];
     },
   });
 }
