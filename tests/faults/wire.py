@@ -24,6 +24,7 @@ class Wire:
         self._cut_at: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self.delay_seconds = 0.0
         """Delay of each chunk of data from the client."""
         self.reply_delay_seconds = 0.0
@@ -65,24 +66,35 @@ class Wire:
 
     async def serve(self) -> asyncio.Server:
         """Listen on the wire's own port."""
-        return await asyncio.start_server(self._connected, LOOPBACK, self.port)
+        return await asyncio.start_server(self._accepted, LOOPBACK, self.port)
 
     async def close(self) -> None:
         """Close all connections."""
         self.reset()
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        ending = [*self._connecting, *self._pumps]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the next turn
 
-    async def _connected(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
+    def _accepted(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
         if self._is_cut:
             self.struck += 1
             client_out.transport.abort()
             return
+        connecting = asyncio.ensure_future(self._connect(client_in, client_out))
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
+        server_out: asyncio.StreamWriter | None = None
         try:
-            server_in, server_out = await asyncio.open_connection(LOOPBACK, self._target_port)
-        except OSError:
-            client_out.transport.abort()
+            with suppress(OSError):
+                server_in, server_out = await asyncio.open_connection(LOOPBACK, self._target_port)
+        finally:
+            if server_out is None:  # refused, or cancelled while the wire closes
+                client_out.transport.abort()
+        if server_out is None:
             return
         self._writers |= {client_out, server_out}
         for source, sink, other, asks in (

@@ -397,7 +397,11 @@ class Wire:
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs, ours = await asyncio.open_connection(self._host, int(self._port))
+        try:
+            theirs, ours = await asyncio.open_connection(self._host, int(self._port))
+        except BaseException:
+            writer.transport.abort()  # else a test that ends meanwhile leaves it open to the next one
+            raise
         for source, target in ((reader, ours), (theirs, writer)):
             pump = asyncio.create_task(self._pump(source, target))
             self._pumps.add(pump)

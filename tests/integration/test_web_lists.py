@@ -53,8 +53,8 @@ LISTS = {
     "/v1/tenants/t1/queues": ("queues", ("queue",), put_queue, 1_000),
     "/v1/tenants/t1/campaigns/c1/templates": ("templates", ("template",), put_template, 1_000),
 }
-WALKED_OVER_POSTGRES = {"/v1/tenants/t1/numbers"}
-"""By tests/integration/test_web_numbers.py: that list is answered with what Postgres holds."""
+WALKED_OVER_POSTGRES = {"/v1/tenants/t1/numbers", "/v1/tenants/t1/campaigns/c1/lines"}
+"""By test_web_numbers.py and test_web_lines.py: those lists are answered with what Postgres holds."""
 
 
 async def test_every_address_with_a_cursor_is_walked_here() -> None:
