@@ -92,7 +92,15 @@ class Running:
     @property
     def view(self) -> WorkerProcess:
         """The worker that answers."""
-        return next(one for one in self.workers if "view" in one.settings.roles)
+        return self._with("view")
+
+    @property
+    def fold(self) -> WorkerProcess:
+        """The worker that counts."""
+        return self._with("fold")
+
+    def _with(self, role: str) -> WorkerProcess:
+        return next(one for one in self.workers if role in one.settings.roles)
 
 
 @asynccontextmanager

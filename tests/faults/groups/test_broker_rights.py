@@ -15,8 +15,12 @@ from tally.schemas.topics import REPORTS
 from tally.simulator.records import RawRecord
 from tally.streams.dev.free_port import free_port
 from tally.streams.dev.judging import judged
+from tally.streams.dev.publisher import Publisher
+from tally.streams.operations import dead_letters
 from tally.streams.operations.rights_needed import PROCESSES, command_of, rights_of
-from tally.streams.settings import variable
+from tally.streams.settings import load, variable
+from tests.faults.groups.test_workers_wrong import BAD, WRONG, sent_to
+from tests.faults.hooked_worker import HookedWorker
 from tests.support.gateway import records_of
 from tests.support.guarded_kafka import decisions
 from tests.support.guarded_whole import (
@@ -31,7 +35,7 @@ from tests.support.guarded_whole import (
 from tests.support.judge import counted, simulated
 from tests.support.keys import answers_of
 from tests.support.waiting import until
-from tests.support.workers import said, tally_process
+from tests.support.workers import WorkerProcess, said, tally_process
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(600)]
 
@@ -57,6 +61,8 @@ NOT_RUN = ("incomplete acknowledge", "topics declare --alter")
 REPEATED = ("audit --every", "audit --every --raw")
 """Commands that go on until they are stopped."""
 AUDITED_SECONDS = 60.0
+QUARANTINED_SECONDS = 120.0
+"""For three starts of a fold."""
 
 
 def who_runs(arguments: tuple[str, ...]) -> str:
@@ -75,6 +81,8 @@ async def test_the_listed_rights_do_and_each_of_them_is_used(tmp_path: Path, dat
         async with whole(guarded, tmp_path, [[role] for role in ROLES]) as running:
             records = [*simulated(seed=1, contacts_per_campaign=15), *bad]
             await publish_through_doors(guarded, running, records)
+            async with Publisher(load(guarded.as_user("publish"))) as publisher:
+                await publisher.publish([one for one in bad if one.topic == "webhook-events"], lambda _: None)
             await until(lambda: len(running.pbx.sent) >= len(BURST))
             await counted(running.view)
             for number, arguments in enumerate(COMMANDS):
@@ -93,6 +101,7 @@ async def test_the_listed_rights_do_and_each_of_them_is_used(tmp_path: Path, dat
                 judgement = await judged(guarded.settings, answers)
             assert [*judgement.in_view, *judgement.in_postgres] == []
             await guarded.says(tmp_path / "raw.log", "audit --raw", "audit", "--raw")
+            await quarantines(guarded, running.fold, tmp_path)
         found = decisions(kafka)
 
     assert sorted(f"{one.user}: {one.right}" for one in found if not one.is_allowed) == []
@@ -134,6 +143,24 @@ async def audits_made(http: aiohttp.ClientSession, port: int) -> float:
     found = re.search(r"^tally_audit_timestamp_seconds (\S+)$", text, re.MULTILINE)
     assert found is not None, text
     return float(found[1])
+
+
+async def quarantines(guarded: Guarded, fold: WorkerProcess, folder: Path) -> None:
+    """Start a fold, as its supervisor would, whose code fails at one fact, until it keeps that fact."""
+    fold.kill()
+    wrong = HookedWorker(fold.environment, folder, "wrong", state_folder=str(fold.state))
+    wrong.poison(BAD)
+    async with Publisher(load(guarded.as_user("publish"))) as publisher:
+        await publisher.publish([sent_to(BAD)], lambda _: None)
+    try:
+        async with asyncio.timeout(QUARANTINED_SECONDS):
+            while not any(one.reason == "code_failure" for one in await dead_letters.read(guarded.settings)):
+                if not wrong.is_running:
+                    assert wrong.process is None or wrong.wait(0) == WRONG
+                    wrong.start()
+                await asyncio.sleep(0.5)
+    finally:
+        wrong.kill()
 
 
 def prefix_of(right: str) -> str:
