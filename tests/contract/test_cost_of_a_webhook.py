@@ -84,7 +84,7 @@ async def gateway() -> AsyncIterator[Protocols]:
     observer = GatewayObserver(metrics, clocks, ["shop"])
     topics = [names.raw(topic) for topic in process.TOPICS]
     publishing = Publishing(topics, Brokers().connect, observer, lambda: 0.0)
-    intake = Intake(publishing, Room(24 << 20), names, observer, clocks)
+    intake = Intake(publishing, Room(24 << 20, clocks.seconds), names, observer, clocks)
     journal = Journal(metrics, process.PATHS)
     made = process.gateway_app(
         Webhooks([app], intake, observer, clocks),

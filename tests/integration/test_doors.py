@@ -137,7 +137,9 @@ async def gateway(keyring: Keyring) -> AsyncIterator[Door]:
     metrics = MetricSet((*metrics_of(["shop"], results.TOPICS), *journal_metrics(process.PATHS)))
     clocks = Clocks(unix_ms, time.monotonic)
     observer = GatewayObserver(metrics, clocks, ["shop"])
-    intake = Intake(cast(Publishing, Nowhere()), Room(8 << 20), Names("", 1), observer, clocks)
+    intake = Intake(
+        cast(Publishing, Nowhere()), Room(8 << 20, clocks.seconds), Names("", 1), observer, clocks
+    )
     posted = Results(intake, observer, CONVENTIONS, Rules())
     posted.read_by(CONVENTIONS.numbers)
     admission = Admission(keyring, process.NEEDED, without_key=[webhooks.PATH])

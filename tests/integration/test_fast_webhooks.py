@@ -22,7 +22,7 @@ from tally.streams.gateway.observer import Clocks, GatewayObserver, metrics_of
 from tally.streams.gateway.publishing import Publishing
 from tally.streams.gateway.queued import Ending, Record
 from tally.streams.gateway.results import Results
-from tally.streams.gateway.room import Room
+from tally.streams.gateway.room import Room, Share
 from tally.streams.gateway.webhooks import Webhooks
 from tally.streams.keys.keyring import Keyring
 from tally.streams.runtime.metric_set import MetricSet
@@ -83,7 +83,7 @@ async def gateway() -> AsyncIterator[Door]:
     metrics = MetricSet((*metrics_of(["shop"], results.TOPICS), *journal_metrics(process.PATHS)))
     clocks = Clocks(unix_ms, time.monotonic)
     observer = GatewayObserver(metrics, clocks, ["shop"])
-    held, room, taken = Held(), Room(ROOM_BYTES), list[str]()
+    held, room, taken = Held(), Room(ROOM_BYTES, clocks.seconds), list[str]()
     intake = Intake(cast(Publishing, held), room, Names("", 1), observer, clocks)
     journal = Journal(metrics, process.PATHS)
     fast = FastWebhooks([app], intake, observer, journal, clocks)
@@ -161,7 +161,7 @@ async def test_both_ways_answer_byte_for_byte_alike(wanted: int | str) -> None:
     async with gateway() as door, connected(door) as client:
         door.held.ending = endings.get(wanted, "safe")
         if wanted == "full":
-            door.room.reserve(ROOM_BYTES)
+            Share(door.room).grow_to(ROOM_BYTES)
         signed = "sha256=" + "0" * 64 if wanted == 401 else ""
         usual, other = [
             await client.answer_to(request(b"{}", "X-Request-Id: a-1", signed=signed, target=target))

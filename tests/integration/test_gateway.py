@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -125,29 +126,66 @@ async def test_a_body_that_comes_too_slowly_is_cut_off(running: Gateway) -> None
     assert await running.metric("tally_gateway_bytes_in_flight") == 0
 
 
+@asynccontextmanager
+async def begun(running: Gateway, count: int, body: bytes) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """Send the begin of bodies that would be as large as may be, and go on by a byte at a time."""
+    opened = [await asyncio.open_connection("127.0.0.1", running.settings.gateway_port) for _ in range(count)]
+
+    async def drip() -> None:
+        for _, writer in opened:
+            writer.write(HEAD.format(4 * MIB).encode() + body)
+        while True:
+            await asyncio.sleep(0.1)
+            for _, writer in opened:
+                writer.write(b" ")
+
+    dripping = asyncio.create_task(drip())
+    try:
+        yield [reader for reader, _ in opened]
+    finally:
+        dripping.cancel()
+        for _, writer in opened:
+            writer.close()
+
+
 @pytest.mark.asyncio
-async def test_beyond_its_bound_of_bytes_it_answers_503_at_once(
+async def test_who_announces_much_and_sends_little_keeps_nobody_out(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    length = 3 * MIB
-    async with gateway(environment, tmp_path / "log", gateway_bytes=str(8 * MIB)) as running:
+    bound, length = 8 * MIB, 3 * MIB
+    held = "tally_gateway_bytes_in_flight"
+    async with gateway(environment, tmp_path / "log", gateway_bytes=str(bound)) as running:
         await running.ready()
-        slow = [await asyncio.open_connection("127.0.0.1", running.settings.gateway_port) for _ in range(2)]
-        for _, writer in slow:
-            writer.write(HEAD.format(length).encode() + b"begun")
-        while await running.metric("tally_gateway_bytes_in_flight") < 2 * length:
-            await asyncio.sleep(0.01)
+        async with begun(running, 50, b"begun"):
+            await until(lambda: running.metric(held), 50 * 5)
+            for body in (BODY, b"x" * length, b"y" * 4 * MIB):
+                assert (await running.post(body)).status == 200
+            assert 50 * 5 <= await running.metric(held) < 50 * 200
 
-        began_s = asyncio.get_running_loop().time()
-        response = await running.post(b"x" * length)
-        assert (response.status, int(response.headers["Retry-After"]) > 0) == (503, True)
-        assert asyncio.get_running_loop().time() - began_s < 1
-        assert (await running.post(BODY)).status == 200
-        for _, writer in slow:
-            writer.close()
-        while await running.metric("tally_gateway_bytes_in_flight"):
-            await asyncio.sleep(0.01)
-        assert (await running.post(b"x" * length)).status == 200
+        # And who has sent nearly all of it makes room for what comes later.
+        async with begun(running, 2, b"x" * length) as stalled:
+            await until(lambda: running.metric(held), 2 * length)
+            status = 503
+            while status == 503:
+                assert await running.metric(held) <= bound
+                response = await running.post(b"z" * length)
+                status = response.status
+            assert status == 200
+            answer = await asyncio.wait_for(stalled[0].readline(), 10)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+
+        posted = await asyncio.gather(*(running.post(b"%d" % number * length) for number in range(8)))
+        refused = [one for one in posted if one.status != 200]
+        assert all((one.status, int(one.headers["Retry-After"]) > 0) == (503, True) for one in refused)
+        assert len(refused) < len(posted)
+        await until(lambda: running.metric(held), 0, at_most=True)
+
+
+async def until(value: Callable[[], Awaitable[float]], wanted: float, *, at_most: bool = False) -> None:
+    """Wait until a value is reached."""
+    async with asyncio.timeout(20):
+        while not (await value() <= wanted if at_most else await value() >= wanted):
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.asyncio

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from tally.schemas.bounds import RECORD
 from tally.streams.gateway.room import NoRoom, Share
@@ -46,25 +46,38 @@ async def read_body(request: web.Request, share: Share, expected: frozenset[str]
     """Return a request's body. Raises Unread; the connection cannot be used again then."""
     length = request.content_length
     checked_head(request.headers.get("Content-Encoding", ""), _type(request), expected, length)
-    parts: list[bytes] = []
-    size_bytes = 0
     try:
-        share.grow_to(length or 0)
         if length is not None and request.content.is_eof():
             # It came with its head, as most do: there is nothing to wait for.
+            share.grow_to(length)
             return request.content.read_nowait()
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.content.iter_any():
-                size_bytes += len(part)
-                if size_bytes > RECORD.most:
-                    raise Unread(413, "too_large", TOO_LARGE)
-                share.grow_to(size_bytes)
-                parts.append(part)
+        return await _read_pieces(request.content, share)
     except NoRoom:
         raise Unread(503, "full", FULL) from None
     except TimeoutError:
+        if share.is_taken:
+            raise Unread(503, "full", FULL) from None
         raise Unread(408, "slow", f"the body did not come within {BODY_SECONDS:g} s") from None
-    return b"".join(parts)
+
+
+async def _read_pieces(content: StreamReader, share: Share) -> bytes:
+    """Return a body once all of it has come. Raises Unread, NoRoom, TimeoutError."""
+    body = bytearray()
+
+    def drop() -> None:
+        body.clear()
+        if not deadline.expired():  # or it ends by itself
+            deadline.reschedule(asyncio.get_running_loop().time())
+
+    async with asyncio.timeout(BODY_SECONDS) as deadline:
+        with share.coming(drop):
+            async for piece in content.iter_any():
+                size_bytes = len(body) + len(piece)
+                if size_bytes > RECORD.most:
+                    raise Unread(413, "too_large", TOO_LARGE)
+                share.grow_to(size_bytes)
+                body += piece
+    return bytes(body)
 
 
 def _type(request: web.Request) -> str:

@@ -66,7 +66,7 @@ async def gateway_parts(settings: Settings) -> Parts:
         await follower.run()
 
     publishing = Publishing(names, connected, observer, random.random)
-    room = Room(settings.gateway_bytes)
+    room = Room(settings.gateway_bytes, clocks.seconds)
     metrics.follow("tally_gateway_bytes_in_flight", lambda: float(room.used_bytes))
     intake = Intake(publishing, room, settings.names, observer, clocks)
     posted = Results(intake, observer, settings.conventions, settings.rules)
