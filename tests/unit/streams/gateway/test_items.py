@@ -1,17 +1,32 @@
 """Laws of the items of a body: each as it came, and the first fault of each is named."""
 
 import tracemalloc
+from collections.abc import Iterator
 
+import orjson
 import pytest
 
+from tally.schemas.bounds import MIB, RECORD
 from tally.schemas.conventions import CONVENTIONS
-from tally.streams.gateway.items import ARRAY, LINES, MOST_ITEMS, NotItems, bad_parts, items_of
+from tally.schemas.scan import elements
+from tally.streams.gateway.items import (
+    ARRAY,
+    LINES,
+    MOST_ELEMENTS,
+    MOST_ITEMS,
+    NotItems,
+    bad_parts,
+    items_of,
+)
+from tests.support.cpu import largest_step
 
 SEND = (
     b'{"tenant": "t1", "channel": "whatsapp", "campaign": "c1", "contact": {"id": 1, "wa_id": "15550001"},'
     b' "outcome": "accepted", "phone_number_id": "1", "message_id": "wamid.1", "time": 1795350900000}'
 )
 NOW_MS = 1_795_350_900_500
+MOST_SECONDS, MOST_BYTES = 0.05, 32 * MIB
+"""What a body of 4 MiB may cost until it is refused."""
 
 
 def bad(item: bytes, tenant: str = "t1", topic: str = "send-results") -> list[tuple[str, str]]:
@@ -60,16 +75,51 @@ def test_neither_none_nor_too_many_lines_are_items(body: bytes) -> None:
         items_of(body, LINES)
 
 
-def test_too_many_items_are_refused_before_any_is_copied() -> None:
-    body = b"[" + b"10," * (10 * MOST_ITEMS) + b"10]"
+@pytest.mark.parametrize(
+    ("begin", "item", "end", "media_type"),
+    [
+        (b"[", b"0,", b"0]", ARRAY),
+        (b"[", b"{},", b"{}]", ARRAY),
+        (b"[[", b"[],", b"[]]]", ARRAY),
+        (b"[", b"[", b"", ARRAY),
+        (b"", b"\n", b"", LINES),
+        (b"", b" \n", b"", LINES),
+        (b"", b"0\n", b"", LINES),
+        (b"", b" ", b"", LINES),
+    ],
+)
+def test_a_body_full_of_next_to_nothing_costs_little(
+    begin: bytes, item: bytes, end: bytes, media_type: str
+) -> None:
+    body = begin + item * ((RECORD.most - len(begin + end)) // len(item)) + end
+
+    def read() -> Iterator[None]:
+        with pytest.raises(NotItems, match="expected"):
+            items_of(body, media_type)
+        yield
+
+    assert largest_step(read, MOST_SECONDS) <= MOST_SECONDS
     tracemalloc.start()
     try:
-        with pytest.raises(NotItems, match="expected 1 to"):
-            items_of(body, ARRAY)
+        next(read())
         _, most_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most_bytes < 100 * 10 * MOST_ITEMS
+    assert most_bytes <= MOST_BYTES
+
+
+def test_the_bounds_of_an_array_are_no_bounds_of_real_items() -> None:
+    full = {
+        **orjson.loads(SEND),
+        "contact": {"id": 1, "phone": "+15550001", "wa_id": "15550001", "user_id": "NL.1"},
+        "template": {"name": "promo", "language": "en", "category": "marketing"},
+        "attempt": 1,
+    }
+    item = orjson.dumps(full)
+    count = RECORD.most // (len(item) + 1)
+    body = b"[" + b",".join([item] * count) + b"]"
+    assert elements(body) < MOST_ELEMENTS * 3 // 4
+    assert len(items_of(body, ARRAY)) == count
 
 
 def test_an_item_is_read_as_route_reads_it_and_its_tenant_is_the_paths() -> None:
