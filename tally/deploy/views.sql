@@ -499,6 +499,1278 @@ BEGIN
     END IF;
 END $$;
 
+-- What changes in tally.cells is added to its sums, by a plan that a connection makes once.
+-- What is not of its partition's epoch counts for nothing, there as here.
+CREATE OR REPLACE FUNCTION tally.add_up_cells() RETURNS trigger LANGUAGE plpgsql
+AS $$
+DECLARE
+    came tally.cells[];
+    gone tally.cells[];
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        came := ARRAY(
+            SELECT ROW(changed.*)::tally.cells FROM came_now AS changed
+            JOIN tally.sink_progress USING (generation, partition, epoch)
+            WHERE campaign <> ''
+        );
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        gone := ARRAY(
+            SELECT ROW(changed.*)::tally.cells FROM gone_now AS changed
+            JOIN tally.sink_progress USING (generation, partition, epoch)
+            WHERE campaign <> ''
+        );
+    END IF;
+    IF cardinality(came) > 0 OR cardinality(gone) > 0 THEN
+        WITH changed AS (
+    SELECT generation, partition, epoch, tenant, campaign, number, market, (extract(epoch FROM
+        quarter)::bigint / 900) AS quarter, grain, contacts, attempts, queued, accepted,
+        failed_at_send, skipped, cancelled, duplicates, claimed_elsewhere, sent, delivered,
+        delivered_implied, delivered_late, read, read_late, failed_after_send,
+        failed_then_delivered, contacts_accepted, replied, replied_last_touch, replied_quoted,
+        clicked, clicked_implied, requested, attempted, answered, busy, no_answer, rejected,
+        unreachable, congestion, call_cancelled, call_failed, ended_unknown, answered_human,
+        answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms, queue_wait_ms,
+        queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects, ring_no_answer FROM
+        unnest(came)
+    UNION ALL
+    SELECT generation, partition, epoch, tenant, campaign, number, market, (extract(epoch FROM
+        quarter)::bigint / 900) AS quarter, grain, -contacts AS contacts, -attempts AS attempts,
+        -queued AS queued, -accepted AS accepted, -failed_at_send AS failed_at_send, -skipped AS
+        skipped, -cancelled AS cancelled, -duplicates AS duplicates, -claimed_elsewhere AS
+        claimed_elsewhere, -sent AS sent, -delivered AS delivered, -delivered_implied AS
+        delivered_implied, -delivered_late AS delivered_late, -read AS read, -read_late AS
+        read_late, -failed_after_send AS failed_after_send, -failed_then_delivered AS
+        failed_then_delivered, -contacts_accepted AS contacts_accepted, -replied AS replied,
+        -replied_last_touch AS replied_last_touch, -replied_quoted AS replied_quoted, -clicked AS
+        clicked, -clicked_implied AS clicked_implied, -requested AS requested, -attempted AS
+        attempted, -answered AS answered, -busy AS busy, -no_answer AS no_answer, -rejected AS
+        rejected, -unreachable AS unreachable, -congestion AS congestion, -call_cancelled AS
+        call_cancelled, -call_failed AS call_failed, -ended_unknown AS ended_unknown,
+        -answered_human AS answered_human, -answered_machine AS answered_machine, -answered_unknown
+        AS answered_unknown, -dropped AS dropped, -connected_ms AS connected_ms, -talk_ms AS
+        talk_ms, -hold_ms AS hold_ms, -queue_wait_ms AS queue_wait_ms, -queue_joins AS queue_joins,
+        -queue_abandoned AS queue_abandoned, -queue_timeouts AS queue_timeouts, -queue_waiting AS
+        queue_waiting, -connects AS connects, -ring_no_answer AS ring_no_answer FROM unnest(gone)
+), moved AS MATERIALIZED (
+    SELECT generation, partition, epoch, tenant, campaign, number, market, quarter,
+        coalesce(sum(contacts) FILTER (WHERE grain = 'template'), 0)::bigint AS contacts,
+        coalesce(sum(attempts) FILTER (WHERE grain = 'template'), 0)::bigint AS attempts,
+        coalesce(sum(queued) FILTER (WHERE grain = 'template'), 0)::bigint AS queued,
+        coalesce(sum(accepted) FILTER (WHERE grain = 'template'), 0)::bigint AS accepted,
+        coalesce(sum(failed_at_send) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        failed_at_send, coalesce(sum(skipped) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        skipped, coalesce(sum(cancelled) FILTER (WHERE grain = 'template'), 0)::bigint AS cancelled,
+        coalesce(sum(duplicates) FILTER (WHERE grain = 'template'), 0)::bigint AS duplicates,
+        coalesce(sum(claimed_elsewhere) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        claimed_elsewhere, coalesce(sum(sent) FILTER (WHERE grain = 'template'), 0)::bigint AS sent,
+        coalesce(sum(delivered) FILTER (WHERE grain = 'template'), 0)::bigint AS delivered,
+        coalesce(sum(delivered_implied) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        delivered_implied, coalesce(sum(delivered_late) FILTER (WHERE grain = 'template'),
+        0)::bigint AS delivered_late, coalesce(sum(read) FILTER (WHERE grain = 'template'),
+        0)::bigint AS read, coalesce(sum(read_late) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        read_late, coalesce(sum(failed_after_send) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        failed_after_send, coalesce(sum(failed_then_delivered) FILTER (WHERE grain = 'template'),
+        0)::bigint AS failed_then_delivered, coalesce(sum(contacts_accepted) FILTER (WHERE grain =
+        'campaign'), 0)::bigint AS contacts_accepted, coalesce(sum(replied) FILTER (WHERE grain =
+        'campaign'), 0)::bigint AS replied, coalesce(sum(replied_last_touch) FILTER (WHERE grain =
+        'campaign'), 0)::bigint AS replied_last_touch, coalesce(sum(replied_quoted) FILTER (WHERE
+        grain = 'template'), 0)::bigint AS replied_quoted, coalesce(sum(clicked) FILTER (WHERE grain
+        = 'template'), 0)::bigint AS clicked, coalesce(sum(clicked_implied) FILTER (WHERE grain =
+        'template'), 0)::bigint AS clicked_implied, coalesce(sum(requested) FILTER (WHERE grain =
+        'template'), 0)::bigint AS requested, coalesce(sum(attempted) FILTER (WHERE grain =
+        'template'), 0)::bigint AS attempted, coalesce(sum(answered) FILTER (WHERE grain =
+        'template'), 0)::bigint AS answered, coalesce(sum(busy) FILTER (WHERE grain = 'template'),
+        0)::bigint AS busy, coalesce(sum(no_answer) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        no_answer, coalesce(sum(rejected) FILTER (WHERE grain = 'template'), 0)::bigint AS rejected,
+        coalesce(sum(unreachable) FILTER (WHERE grain = 'template'), 0)::bigint AS unreachable,
+        coalesce(sum(congestion) FILTER (WHERE grain = 'template'), 0)::bigint AS congestion,
+        coalesce(sum(call_cancelled) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        call_cancelled, coalesce(sum(call_failed) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        call_failed, coalesce(sum(ended_unknown) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        ended_unknown, coalesce(sum(answered_human) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        answered_human, coalesce(sum(answered_machine) FILTER (WHERE grain = 'template'), 0)::bigint
+        AS answered_machine, coalesce(sum(answered_unknown) FILTER (WHERE grain = 'template'),
+        0)::bigint AS answered_unknown, coalesce(sum(dropped) FILTER (WHERE grain = 'template'),
+        0)::bigint AS dropped, coalesce(sum(connected_ms) FILTER (WHERE grain = 'template'),
+        0)::bigint AS connected_ms, coalesce(sum(talk_ms) FILTER (WHERE grain = 'template'),
+        0)::bigint AS talk_ms, coalesce(sum(hold_ms) FILTER (WHERE grain = 'template'), 0)::bigint
+        AS hold_ms, coalesce(sum(queue_wait_ms) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        queue_wait_ms, coalesce(sum(queue_joins) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        queue_joins, coalesce(sum(queue_abandoned) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        queue_abandoned, coalesce(sum(queue_timeouts) FILTER (WHERE grain = 'template'), 0)::bigint
+        AS queue_timeouts, coalesce(sum(queue_waiting) FILTER (WHERE grain = 'template'), 0)::bigint
+        AS queue_waiting, coalesce(sum(connects) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        connects, coalesce(sum(ring_no_answer) FILTER (WHERE grain = 'template'), 0)::bigint AS
+        ring_no_answer
+    FROM changed GROUP BY generation, partition, epoch, tenant, campaign, number, market, quarter
+), added_0 AS (
+INSERT INTO tally.cell_sums AS held (generation, partition, epoch, tenant, campaign, quarter,
+        contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer)
+SELECT generation, partition, epoch, tenant, campaign, quarter, nullif(contacts, 0),
+        nullif(attempts, 0), nullif(queued, 0), nullif(accepted, 0), nullif(failed_at_send, 0),
+        nullif(skipped, 0), nullif(cancelled, 0), nullif(duplicates, 0), nullif(claimed_elsewhere,
+        0), nullif(sent, 0), nullif(delivered, 0), nullif(delivered_implied, 0),
+        nullif(delivered_late, 0), nullif(read, 0), nullif(read_late, 0), nullif(failed_after_send,
+        0), nullif(failed_then_delivered, 0), nullif(contacts_accepted, 0), nullif(replied, 0),
+        nullif(replied_last_touch, 0), nullif(replied_quoted, 0), nullif(clicked, 0),
+        nullif(clicked_implied, 0), nullif(requested, 0), nullif(attempted, 0), nullif(answered, 0),
+        nullif(busy, 0), nullif(no_answer, 0), nullif(rejected, 0), nullif(unreachable, 0),
+        nullif(congestion, 0), nullif(call_cancelled, 0), nullif(call_failed, 0),
+        nullif(ended_unknown, 0), nullif(answered_human, 0), nullif(answered_machine, 0),
+        nullif(answered_unknown, 0), nullif(dropped, 0), nullif(connected_ms, 0), nullif(talk_ms,
+        0), nullif(hold_ms, 0), nullif(queue_wait_ms, 0), nullif(queue_joins, 0),
+        nullif(queue_abandoned, 0), nullif(queue_timeouts, 0), nullif(queue_waiting, 0),
+        nullif(connects, 0), nullif(ring_no_answer, 0)
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, campaign AS campaign,
+        to_timestamp(quarter * 900) AS quarter,
+        sum(contacts)::bigint AS contacts, sum(attempts)::bigint AS attempts, sum(queued)::bigint AS
+        queued, sum(accepted)::bigint AS accepted, sum(failed_at_send)::bigint AS failed_at_send,
+        sum(skipped)::bigint AS skipped, sum(cancelled)::bigint AS cancelled,
+        sum(duplicates)::bigint AS duplicates, sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
+        sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
+        sum(delivered_implied)::bigint AS delivered_implied, sum(delivered_late)::bigint AS
+        delivered_late, sum(read)::bigint AS read, sum(read_late)::bigint AS read_late,
+        sum(failed_after_send)::bigint AS failed_after_send, sum(failed_then_delivered)::bigint AS
+        failed_then_delivered, sum(contacts_accepted)::bigint AS contacts_accepted,
+        sum(replied)::bigint AS replied, sum(replied_last_touch)::bigint AS replied_last_touch,
+        sum(replied_quoted)::bigint AS replied_quoted, sum(clicked)::bigint AS clicked,
+        sum(clicked_implied)::bigint AS clicked_implied, sum(requested)::bigint AS requested,
+        sum(attempted)::bigint AS attempted, sum(answered)::bigint AS answered, sum(busy)::bigint AS
+        busy, sum(no_answer)::bigint AS no_answer, sum(rejected)::bigint AS rejected,
+        sum(unreachable)::bigint AS unreachable, sum(congestion)::bigint AS congestion,
+        sum(call_cancelled)::bigint AS call_cancelled, sum(call_failed)::bigint AS call_failed,
+        sum(ended_unknown)::bigint AS ended_unknown, sum(answered_human)::bigint AS answered_human,
+        sum(answered_machine)::bigint AS answered_machine, sum(answered_unknown)::bigint AS
+        answered_unknown, sum(dropped)::bigint AS dropped, sum(connected_ms)::bigint AS
+        connected_ms, sum(talk_ms)::bigint AS talk_ms, sum(hold_ms)::bigint AS hold_ms,
+        sum(queue_wait_ms)::bigint AS queue_wait_ms, sum(queue_joins)::bigint AS queue_joins,
+        sum(queue_abandoned)::bigint AS queue_abandoned, sum(queue_timeouts)::bigint AS
+        queue_timeouts, sum(queue_waiting)::bigint AS queue_waiting, sum(connects)::bigint AS
+        connects, sum(ring_no_answer)::bigint AS ring_no_answer
+    FROM moved GROUP BY 1, 2, 3, 4, 5, 6
+) AS added
+WHERE (contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, campaign, quarter
+ON CONFLICT (generation, partition, tenant, campaign, quarter) DO UPDATE
+SET contacts = nullif(coalesce(excluded.contacts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts, 0) ELSE 0 END, 0), attempts = nullif(coalesce(excluded.attempts, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempts, 0) ELSE 0 END, 0),
+        queued = nullif(coalesce(excluded.queued, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queued, 0) ELSE 0 END, 0), accepted = nullif(coalesce(excluded.accepted, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.accepted, 0) ELSE 0 END, 0),
+        failed_at_send = nullif(coalesce(excluded.failed_at_send, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.failed_at_send, 0) ELSE 0 END, 0), skipped =
+        nullif(coalesce(excluded.skipped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.skipped, 0) ELSE 0 END, 0), cancelled = nullif(coalesce(excluded.cancelled, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.cancelled, 0) ELSE 0 END, 0),
+        duplicates = nullif(coalesce(excluded.duplicates, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.duplicates, 0) ELSE 0 END, 0), claimed_elsewhere =
+        nullif(coalesce(excluded.claimed_elsewhere, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.claimed_elsewhere, 0) ELSE 0 END, 0), sent = nullif(coalesce(excluded.sent, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, 0),
+        delivered = nullif(coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.delivered, 0) ELSE 0 END, 0), delivered_implied =
+        nullif(coalesce(excluded.delivered_implied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_implied, 0) ELSE 0 END, 0), delivered_late =
+        nullif(coalesce(excluded.delivered_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_late, 0) ELSE 0 END, 0), read = nullif(coalesce(excluded.read, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, 0), read_late
+        = nullif(coalesce(excluded.read_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.read_late, 0) ELSE 0 END, 0), failed_after_send =
+        nullif(coalesce(excluded.failed_after_send, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed_after_send, 0) ELSE 0 END, 0), failed_then_delivered =
+        nullif(coalesce(excluded.failed_then_delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.failed_then_delivered, 0) ELSE 0 END, 0), contacts_accepted =
+        nullif(coalesce(excluded.contacts_accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts_accepted, 0) ELSE 0 END, 0), replied =
+        nullif(coalesce(excluded.replied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied, 0) ELSE 0 END, 0), replied_last_touch =
+        nullif(coalesce(excluded.replied_last_touch, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_last_touch, 0) ELSE 0 END, 0), replied_quoted =
+        nullif(coalesce(excluded.replied_quoted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_quoted, 0) ELSE 0 END, 0), clicked = nullif(coalesce(excluded.clicked,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.clicked, 0) ELSE 0 END, 0),
+        clicked_implied = nullif(coalesce(excluded.clicked_implied, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.clicked_implied, 0) ELSE 0 END, 0), requested =
+        nullif(coalesce(excluded.requested, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.requested, 0) ELSE 0 END, 0), attempted = nullif(coalesce(excluded.attempted,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, 0),
+        answered = nullif(coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.answered, 0) ELSE 0 END, 0), busy = nullif(coalesce(excluded.busy, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.busy, 0) ELSE 0 END, 0), no_answer
+        = nullif(coalesce(excluded.no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.no_answer, 0) ELSE 0 END, 0), rejected = nullif(coalesce(excluded.rejected, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.rejected, 0) ELSE 0 END, 0),
+        unreachable = nullif(coalesce(excluded.unreachable, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.unreachable, 0) ELSE 0 END, 0), congestion =
+        nullif(coalesce(excluded.congestion, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.congestion, 0) ELSE 0 END, 0), call_cancelled =
+        nullif(coalesce(excluded.call_cancelled, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_cancelled, 0) ELSE 0 END, 0), call_failed =
+        nullif(coalesce(excluded.call_failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_failed, 0) ELSE 0 END, 0), ended_unknown =
+        nullif(coalesce(excluded.ended_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ended_unknown, 0) ELSE 0 END, 0), answered_human =
+        nullif(coalesce(excluded.answered_human, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_human, 0) ELSE 0 END, 0), answered_machine =
+        nullif(coalesce(excluded.answered_machine, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_machine, 0) ELSE 0 END, 0), answered_unknown =
+        nullif(coalesce(excluded.answered_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_unknown, 0) ELSE 0 END, 0), dropped =
+        nullif(coalesce(excluded.dropped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.dropped, 0) ELSE 0 END, 0), connected_ms =
+        nullif(coalesce(excluded.connected_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connected_ms, 0) ELSE 0 END, 0), talk_ms = nullif(coalesce(excluded.talk_ms,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.talk_ms, 0) ELSE 0 END, 0),
+        hold_ms = nullif(coalesce(excluded.hold_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.hold_ms, 0) ELSE 0 END, 0), queue_wait_ms =
+        nullif(coalesce(excluded.queue_wait_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_wait_ms, 0) ELSE 0 END, 0), queue_joins =
+        nullif(coalesce(excluded.queue_joins, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_joins, 0) ELSE 0 END, 0), queue_abandoned =
+        nullif(coalesce(excluded.queue_abandoned, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_abandoned, 0) ELSE 0 END, 0), queue_timeouts =
+        nullif(coalesce(excluded.queue_timeouts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_timeouts, 0) ELSE 0 END, 0), queue_waiting =
+        nullif(coalesce(excluded.queue_waiting, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_waiting, 0) ELSE 0 END, 0), connects =
+        nullif(coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, 0), ring_no_answer =
+        nullif(coalesce(excluded.ring_no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ring_no_answer, 0) ELSE 0 END, 0), epoch = excluded.epoch
+), added_1 AS (
+INSERT INTO tally.tenant_sums AS held (generation, partition, epoch, tenant, quarter, contacts,
+        attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer)
+SELECT generation, partition, epoch, tenant, quarter, nullif(contacts, 0), nullif(attempts, 0),
+        nullif(queued, 0), nullif(accepted, 0), nullif(failed_at_send, 0), nullif(skipped, 0),
+        nullif(cancelled, 0), nullif(duplicates, 0), nullif(claimed_elsewhere, 0), nullif(sent, 0),
+        nullif(delivered, 0), nullif(delivered_implied, 0), nullif(delivered_late, 0), nullif(read,
+        0), nullif(read_late, 0), nullif(failed_after_send, 0), nullif(failed_then_delivered, 0),
+        nullif(contacts_accepted, 0), nullif(replied, 0), nullif(replied_last_touch, 0),
+        nullif(replied_quoted, 0), nullif(clicked, 0), nullif(clicked_implied, 0), nullif(requested,
+        0), nullif(attempted, 0), nullif(answered, 0), nullif(busy, 0), nullif(no_answer, 0),
+        nullif(rejected, 0), nullif(unreachable, 0), nullif(congestion, 0), nullif(call_cancelled,
+        0), nullif(call_failed, 0), nullif(ended_unknown, 0), nullif(answered_human, 0),
+        nullif(answered_machine, 0), nullif(answered_unknown, 0), nullif(dropped, 0),
+        nullif(connected_ms, 0), nullif(talk_ms, 0), nullif(hold_ms, 0), nullif(queue_wait_ms, 0),
+        nullif(queue_joins, 0), nullif(queue_abandoned, 0), nullif(queue_timeouts, 0),
+        nullif(queue_waiting, 0), nullif(connects, 0), nullif(ring_no_answer, 0)
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, to_timestamp(quarter * 900) AS quarter,
+        sum(contacts)::bigint AS contacts, sum(attempts)::bigint AS attempts, sum(queued)::bigint AS
+        queued, sum(accepted)::bigint AS accepted, sum(failed_at_send)::bigint AS failed_at_send,
+        sum(skipped)::bigint AS skipped, sum(cancelled)::bigint AS cancelled,
+        sum(duplicates)::bigint AS duplicates, sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
+        sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
+        sum(delivered_implied)::bigint AS delivered_implied, sum(delivered_late)::bigint AS
+        delivered_late, sum(read)::bigint AS read, sum(read_late)::bigint AS read_late,
+        sum(failed_after_send)::bigint AS failed_after_send, sum(failed_then_delivered)::bigint AS
+        failed_then_delivered, sum(contacts_accepted)::bigint AS contacts_accepted,
+        sum(replied)::bigint AS replied, sum(replied_last_touch)::bigint AS replied_last_touch,
+        sum(replied_quoted)::bigint AS replied_quoted, sum(clicked)::bigint AS clicked,
+        sum(clicked_implied)::bigint AS clicked_implied, sum(requested)::bigint AS requested,
+        sum(attempted)::bigint AS attempted, sum(answered)::bigint AS answered, sum(busy)::bigint AS
+        busy, sum(no_answer)::bigint AS no_answer, sum(rejected)::bigint AS rejected,
+        sum(unreachable)::bigint AS unreachable, sum(congestion)::bigint AS congestion,
+        sum(call_cancelled)::bigint AS call_cancelled, sum(call_failed)::bigint AS call_failed,
+        sum(ended_unknown)::bigint AS ended_unknown, sum(answered_human)::bigint AS answered_human,
+        sum(answered_machine)::bigint AS answered_machine, sum(answered_unknown)::bigint AS
+        answered_unknown, sum(dropped)::bigint AS dropped, sum(connected_ms)::bigint AS
+        connected_ms, sum(talk_ms)::bigint AS talk_ms, sum(hold_ms)::bigint AS hold_ms,
+        sum(queue_wait_ms)::bigint AS queue_wait_ms, sum(queue_joins)::bigint AS queue_joins,
+        sum(queue_abandoned)::bigint AS queue_abandoned, sum(queue_timeouts)::bigint AS
+        queue_timeouts, sum(queue_waiting)::bigint AS queue_waiting, sum(connects)::bigint AS
+        connects, sum(ring_no_answer)::bigint AS ring_no_answer
+    FROM moved GROUP BY 1, 2, 3, 4, 5
+) AS added
+WHERE (contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, quarter
+ON CONFLICT (generation, partition, tenant, quarter) DO UPDATE
+SET contacts = nullif(coalesce(excluded.contacts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts, 0) ELSE 0 END, 0), attempts = nullif(coalesce(excluded.attempts, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempts, 0) ELSE 0 END, 0),
+        queued = nullif(coalesce(excluded.queued, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queued, 0) ELSE 0 END, 0), accepted = nullif(coalesce(excluded.accepted, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.accepted, 0) ELSE 0 END, 0),
+        failed_at_send = nullif(coalesce(excluded.failed_at_send, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.failed_at_send, 0) ELSE 0 END, 0), skipped =
+        nullif(coalesce(excluded.skipped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.skipped, 0) ELSE 0 END, 0), cancelled = nullif(coalesce(excluded.cancelled, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.cancelled, 0) ELSE 0 END, 0),
+        duplicates = nullif(coalesce(excluded.duplicates, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.duplicates, 0) ELSE 0 END, 0), claimed_elsewhere =
+        nullif(coalesce(excluded.claimed_elsewhere, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.claimed_elsewhere, 0) ELSE 0 END, 0), sent = nullif(coalesce(excluded.sent, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, 0),
+        delivered = nullif(coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.delivered, 0) ELSE 0 END, 0), delivered_implied =
+        nullif(coalesce(excluded.delivered_implied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_implied, 0) ELSE 0 END, 0), delivered_late =
+        nullif(coalesce(excluded.delivered_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_late, 0) ELSE 0 END, 0), read = nullif(coalesce(excluded.read, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, 0), read_late
+        = nullif(coalesce(excluded.read_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.read_late, 0) ELSE 0 END, 0), failed_after_send =
+        nullif(coalesce(excluded.failed_after_send, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed_after_send, 0) ELSE 0 END, 0), failed_then_delivered =
+        nullif(coalesce(excluded.failed_then_delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.failed_then_delivered, 0) ELSE 0 END, 0), contacts_accepted =
+        nullif(coalesce(excluded.contacts_accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts_accepted, 0) ELSE 0 END, 0), replied =
+        nullif(coalesce(excluded.replied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied, 0) ELSE 0 END, 0), replied_last_touch =
+        nullif(coalesce(excluded.replied_last_touch, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_last_touch, 0) ELSE 0 END, 0), replied_quoted =
+        nullif(coalesce(excluded.replied_quoted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_quoted, 0) ELSE 0 END, 0), clicked = nullif(coalesce(excluded.clicked,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.clicked, 0) ELSE 0 END, 0),
+        clicked_implied = nullif(coalesce(excluded.clicked_implied, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.clicked_implied, 0) ELSE 0 END, 0), requested =
+        nullif(coalesce(excluded.requested, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.requested, 0) ELSE 0 END, 0), attempted = nullif(coalesce(excluded.attempted,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, 0),
+        answered = nullif(coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.answered, 0) ELSE 0 END, 0), busy = nullif(coalesce(excluded.busy, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.busy, 0) ELSE 0 END, 0), no_answer
+        = nullif(coalesce(excluded.no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.no_answer, 0) ELSE 0 END, 0), rejected = nullif(coalesce(excluded.rejected, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.rejected, 0) ELSE 0 END, 0),
+        unreachable = nullif(coalesce(excluded.unreachable, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.unreachable, 0) ELSE 0 END, 0), congestion =
+        nullif(coalesce(excluded.congestion, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.congestion, 0) ELSE 0 END, 0), call_cancelled =
+        nullif(coalesce(excluded.call_cancelled, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_cancelled, 0) ELSE 0 END, 0), call_failed =
+        nullif(coalesce(excluded.call_failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_failed, 0) ELSE 0 END, 0), ended_unknown =
+        nullif(coalesce(excluded.ended_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ended_unknown, 0) ELSE 0 END, 0), answered_human =
+        nullif(coalesce(excluded.answered_human, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_human, 0) ELSE 0 END, 0), answered_machine =
+        nullif(coalesce(excluded.answered_machine, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_machine, 0) ELSE 0 END, 0), answered_unknown =
+        nullif(coalesce(excluded.answered_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_unknown, 0) ELSE 0 END, 0), dropped =
+        nullif(coalesce(excluded.dropped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.dropped, 0) ELSE 0 END, 0), connected_ms =
+        nullif(coalesce(excluded.connected_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connected_ms, 0) ELSE 0 END, 0), talk_ms = nullif(coalesce(excluded.talk_ms,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.talk_ms, 0) ELSE 0 END, 0),
+        hold_ms = nullif(coalesce(excluded.hold_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.hold_ms, 0) ELSE 0 END, 0), queue_wait_ms =
+        nullif(coalesce(excluded.queue_wait_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_wait_ms, 0) ELSE 0 END, 0), queue_joins =
+        nullif(coalesce(excluded.queue_joins, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_joins, 0) ELSE 0 END, 0), queue_abandoned =
+        nullif(coalesce(excluded.queue_abandoned, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_abandoned, 0) ELSE 0 END, 0), queue_timeouts =
+        nullif(coalesce(excluded.queue_timeouts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_timeouts, 0) ELSE 0 END, 0), queue_waiting =
+        nullif(coalesce(excluded.queue_waiting, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_waiting, 0) ELSE 0 END, 0), connects =
+        nullif(coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, 0), ring_no_answer =
+        nullif(coalesce(excluded.ring_no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ring_no_answer, 0) ELSE 0 END, 0), epoch = excluded.epoch
+), added_2 AS (
+INSERT INTO tally.cell_hours AS held (generation, partition, epoch, tenant, campaign, hour,
+        contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer)
+SELECT generation, partition, epoch, tenant, campaign, hour, nullif(contacts, 0), nullif(attempts,
+        0), nullif(queued, 0), nullif(accepted, 0), nullif(failed_at_send, 0), nullif(skipped, 0),
+        nullif(cancelled, 0), nullif(duplicates, 0), nullif(claimed_elsewhere, 0), nullif(sent, 0),
+        nullif(delivered, 0), nullif(delivered_implied, 0), nullif(delivered_late, 0), nullif(read,
+        0), nullif(read_late, 0), nullif(failed_after_send, 0), nullif(failed_then_delivered, 0),
+        nullif(contacts_accepted, 0), nullif(replied, 0), nullif(replied_last_touch, 0),
+        nullif(replied_quoted, 0), nullif(clicked, 0), nullif(clicked_implied, 0), nullif(requested,
+        0), nullif(attempted, 0), nullif(answered, 0), nullif(busy, 0), nullif(no_answer, 0),
+        nullif(rejected, 0), nullif(unreachable, 0), nullif(congestion, 0), nullif(call_cancelled,
+        0), nullif(call_failed, 0), nullif(ended_unknown, 0), nullif(answered_human, 0),
+        nullif(answered_machine, 0), nullif(answered_unknown, 0), nullif(dropped, 0),
+        nullif(connected_ms, 0), nullif(talk_ms, 0), nullif(hold_ms, 0), nullif(queue_wait_ms, 0),
+        nullif(queue_joins, 0), nullif(queue_abandoned, 0), nullif(queue_timeouts, 0),
+        nullif(queue_waiting, 0), nullif(connects, 0), nullif(ring_no_answer, 0)
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, campaign AS campaign,
+        to_timestamp(quarter / 4 * 3600) AS hour,
+        sum(contacts)::bigint AS contacts, sum(attempts)::bigint AS attempts, sum(queued)::bigint AS
+        queued, sum(accepted)::bigint AS accepted, sum(failed_at_send)::bigint AS failed_at_send,
+        sum(skipped)::bigint AS skipped, sum(cancelled)::bigint AS cancelled,
+        sum(duplicates)::bigint AS duplicates, sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
+        sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
+        sum(delivered_implied)::bigint AS delivered_implied, sum(delivered_late)::bigint AS
+        delivered_late, sum(read)::bigint AS read, sum(read_late)::bigint AS read_late,
+        sum(failed_after_send)::bigint AS failed_after_send, sum(failed_then_delivered)::bigint AS
+        failed_then_delivered, sum(contacts_accepted)::bigint AS contacts_accepted,
+        sum(replied)::bigint AS replied, sum(replied_last_touch)::bigint AS replied_last_touch,
+        sum(replied_quoted)::bigint AS replied_quoted, sum(clicked)::bigint AS clicked,
+        sum(clicked_implied)::bigint AS clicked_implied, sum(requested)::bigint AS requested,
+        sum(attempted)::bigint AS attempted, sum(answered)::bigint AS answered, sum(busy)::bigint AS
+        busy, sum(no_answer)::bigint AS no_answer, sum(rejected)::bigint AS rejected,
+        sum(unreachable)::bigint AS unreachable, sum(congestion)::bigint AS congestion,
+        sum(call_cancelled)::bigint AS call_cancelled, sum(call_failed)::bigint AS call_failed,
+        sum(ended_unknown)::bigint AS ended_unknown, sum(answered_human)::bigint AS answered_human,
+        sum(answered_machine)::bigint AS answered_machine, sum(answered_unknown)::bigint AS
+        answered_unknown, sum(dropped)::bigint AS dropped, sum(connected_ms)::bigint AS
+        connected_ms, sum(talk_ms)::bigint AS talk_ms, sum(hold_ms)::bigint AS hold_ms,
+        sum(queue_wait_ms)::bigint AS queue_wait_ms, sum(queue_joins)::bigint AS queue_joins,
+        sum(queue_abandoned)::bigint AS queue_abandoned, sum(queue_timeouts)::bigint AS
+        queue_timeouts, sum(queue_waiting)::bigint AS queue_waiting, sum(connects)::bigint AS
+        connects, sum(ring_no_answer)::bigint AS ring_no_answer
+    FROM moved GROUP BY 1, 2, 3, 4, 5, 6
+) AS added
+WHERE (contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, campaign, hour
+ON CONFLICT (generation, partition, tenant, campaign, hour) DO UPDATE
+SET contacts = nullif(coalesce(excluded.contacts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts, 0) ELSE 0 END, 0), attempts = nullif(coalesce(excluded.attempts, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempts, 0) ELSE 0 END, 0),
+        queued = nullif(coalesce(excluded.queued, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queued, 0) ELSE 0 END, 0), accepted = nullif(coalesce(excluded.accepted, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.accepted, 0) ELSE 0 END, 0),
+        failed_at_send = nullif(coalesce(excluded.failed_at_send, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.failed_at_send, 0) ELSE 0 END, 0), skipped =
+        nullif(coalesce(excluded.skipped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.skipped, 0) ELSE 0 END, 0), cancelled = nullif(coalesce(excluded.cancelled, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.cancelled, 0) ELSE 0 END, 0),
+        duplicates = nullif(coalesce(excluded.duplicates, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.duplicates, 0) ELSE 0 END, 0), claimed_elsewhere =
+        nullif(coalesce(excluded.claimed_elsewhere, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.claimed_elsewhere, 0) ELSE 0 END, 0), sent = nullif(coalesce(excluded.sent, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, 0),
+        delivered = nullif(coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.delivered, 0) ELSE 0 END, 0), delivered_implied =
+        nullif(coalesce(excluded.delivered_implied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_implied, 0) ELSE 0 END, 0), delivered_late =
+        nullif(coalesce(excluded.delivered_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_late, 0) ELSE 0 END, 0), read = nullif(coalesce(excluded.read, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, 0), read_late
+        = nullif(coalesce(excluded.read_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.read_late, 0) ELSE 0 END, 0), failed_after_send =
+        nullif(coalesce(excluded.failed_after_send, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed_after_send, 0) ELSE 0 END, 0), failed_then_delivered =
+        nullif(coalesce(excluded.failed_then_delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.failed_then_delivered, 0) ELSE 0 END, 0), contacts_accepted =
+        nullif(coalesce(excluded.contacts_accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts_accepted, 0) ELSE 0 END, 0), replied =
+        nullif(coalesce(excluded.replied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied, 0) ELSE 0 END, 0), replied_last_touch =
+        nullif(coalesce(excluded.replied_last_touch, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_last_touch, 0) ELSE 0 END, 0), replied_quoted =
+        nullif(coalesce(excluded.replied_quoted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_quoted, 0) ELSE 0 END, 0), clicked = nullif(coalesce(excluded.clicked,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.clicked, 0) ELSE 0 END, 0),
+        clicked_implied = nullif(coalesce(excluded.clicked_implied, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.clicked_implied, 0) ELSE 0 END, 0), requested =
+        nullif(coalesce(excluded.requested, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.requested, 0) ELSE 0 END, 0), attempted = nullif(coalesce(excluded.attempted,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, 0),
+        answered = nullif(coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.answered, 0) ELSE 0 END, 0), busy = nullif(coalesce(excluded.busy, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.busy, 0) ELSE 0 END, 0), no_answer
+        = nullif(coalesce(excluded.no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.no_answer, 0) ELSE 0 END, 0), rejected = nullif(coalesce(excluded.rejected, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.rejected, 0) ELSE 0 END, 0),
+        unreachable = nullif(coalesce(excluded.unreachable, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.unreachable, 0) ELSE 0 END, 0), congestion =
+        nullif(coalesce(excluded.congestion, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.congestion, 0) ELSE 0 END, 0), call_cancelled =
+        nullif(coalesce(excluded.call_cancelled, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_cancelled, 0) ELSE 0 END, 0), call_failed =
+        nullif(coalesce(excluded.call_failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_failed, 0) ELSE 0 END, 0), ended_unknown =
+        nullif(coalesce(excluded.ended_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ended_unknown, 0) ELSE 0 END, 0), answered_human =
+        nullif(coalesce(excluded.answered_human, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_human, 0) ELSE 0 END, 0), answered_machine =
+        nullif(coalesce(excluded.answered_machine, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_machine, 0) ELSE 0 END, 0), answered_unknown =
+        nullif(coalesce(excluded.answered_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_unknown, 0) ELSE 0 END, 0), dropped =
+        nullif(coalesce(excluded.dropped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.dropped, 0) ELSE 0 END, 0), connected_ms =
+        nullif(coalesce(excluded.connected_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connected_ms, 0) ELSE 0 END, 0), talk_ms = nullif(coalesce(excluded.talk_ms,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.talk_ms, 0) ELSE 0 END, 0),
+        hold_ms = nullif(coalesce(excluded.hold_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.hold_ms, 0) ELSE 0 END, 0), queue_wait_ms =
+        nullif(coalesce(excluded.queue_wait_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_wait_ms, 0) ELSE 0 END, 0), queue_joins =
+        nullif(coalesce(excluded.queue_joins, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_joins, 0) ELSE 0 END, 0), queue_abandoned =
+        nullif(coalesce(excluded.queue_abandoned, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_abandoned, 0) ELSE 0 END, 0), queue_timeouts =
+        nullif(coalesce(excluded.queue_timeouts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_timeouts, 0) ELSE 0 END, 0), queue_waiting =
+        nullif(coalesce(excluded.queue_waiting, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_waiting, 0) ELSE 0 END, 0), connects =
+        nullif(coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, 0), ring_no_answer =
+        nullif(coalesce(excluded.ring_no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ring_no_answer, 0) ELSE 0 END, 0), epoch = excluded.epoch
+), added_3 AS (
+INSERT INTO tally.tenant_hours AS held (generation, partition, epoch, tenant, hour, contacts,
+        attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer)
+SELECT generation, partition, epoch, tenant, hour, nullif(contacts, 0), nullif(attempts, 0),
+        nullif(queued, 0), nullif(accepted, 0), nullif(failed_at_send, 0), nullif(skipped, 0),
+        nullif(cancelled, 0), nullif(duplicates, 0), nullif(claimed_elsewhere, 0), nullif(sent, 0),
+        nullif(delivered, 0), nullif(delivered_implied, 0), nullif(delivered_late, 0), nullif(read,
+        0), nullif(read_late, 0), nullif(failed_after_send, 0), nullif(failed_then_delivered, 0),
+        nullif(contacts_accepted, 0), nullif(replied, 0), nullif(replied_last_touch, 0),
+        nullif(replied_quoted, 0), nullif(clicked, 0), nullif(clicked_implied, 0), nullif(requested,
+        0), nullif(attempted, 0), nullif(answered, 0), nullif(busy, 0), nullif(no_answer, 0),
+        nullif(rejected, 0), nullif(unreachable, 0), nullif(congestion, 0), nullif(call_cancelled,
+        0), nullif(call_failed, 0), nullif(ended_unknown, 0), nullif(answered_human, 0),
+        nullif(answered_machine, 0), nullif(answered_unknown, 0), nullif(dropped, 0),
+        nullif(connected_ms, 0), nullif(talk_ms, 0), nullif(hold_ms, 0), nullif(queue_wait_ms, 0),
+        nullif(queue_joins, 0), nullif(queue_abandoned, 0), nullif(queue_timeouts, 0),
+        nullif(queue_waiting, 0), nullif(connects, 0), nullif(ring_no_answer, 0)
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, to_timestamp(quarter / 4 * 3600) AS hour,
+        sum(contacts)::bigint AS contacts, sum(attempts)::bigint AS attempts, sum(queued)::bigint AS
+        queued, sum(accepted)::bigint AS accepted, sum(failed_at_send)::bigint AS failed_at_send,
+        sum(skipped)::bigint AS skipped, sum(cancelled)::bigint AS cancelled,
+        sum(duplicates)::bigint AS duplicates, sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
+        sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
+        sum(delivered_implied)::bigint AS delivered_implied, sum(delivered_late)::bigint AS
+        delivered_late, sum(read)::bigint AS read, sum(read_late)::bigint AS read_late,
+        sum(failed_after_send)::bigint AS failed_after_send, sum(failed_then_delivered)::bigint AS
+        failed_then_delivered, sum(contacts_accepted)::bigint AS contacts_accepted,
+        sum(replied)::bigint AS replied, sum(replied_last_touch)::bigint AS replied_last_touch,
+        sum(replied_quoted)::bigint AS replied_quoted, sum(clicked)::bigint AS clicked,
+        sum(clicked_implied)::bigint AS clicked_implied, sum(requested)::bigint AS requested,
+        sum(attempted)::bigint AS attempted, sum(answered)::bigint AS answered, sum(busy)::bigint AS
+        busy, sum(no_answer)::bigint AS no_answer, sum(rejected)::bigint AS rejected,
+        sum(unreachable)::bigint AS unreachable, sum(congestion)::bigint AS congestion,
+        sum(call_cancelled)::bigint AS call_cancelled, sum(call_failed)::bigint AS call_failed,
+        sum(ended_unknown)::bigint AS ended_unknown, sum(answered_human)::bigint AS answered_human,
+        sum(answered_machine)::bigint AS answered_machine, sum(answered_unknown)::bigint AS
+        answered_unknown, sum(dropped)::bigint AS dropped, sum(connected_ms)::bigint AS
+        connected_ms, sum(talk_ms)::bigint AS talk_ms, sum(hold_ms)::bigint AS hold_ms,
+        sum(queue_wait_ms)::bigint AS queue_wait_ms, sum(queue_joins)::bigint AS queue_joins,
+        sum(queue_abandoned)::bigint AS queue_abandoned, sum(queue_timeouts)::bigint AS
+        queue_timeouts, sum(queue_waiting)::bigint AS queue_waiting, sum(connects)::bigint AS
+        connects, sum(ring_no_answer)::bigint AS ring_no_answer
+    FROM moved GROUP BY 1, 2, 3, 4, 5
+) AS added
+WHERE (contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, hour
+ON CONFLICT (generation, partition, tenant, hour) DO UPDATE
+SET contacts = nullif(coalesce(excluded.contacts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts, 0) ELSE 0 END, 0), attempts = nullif(coalesce(excluded.attempts, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempts, 0) ELSE 0 END, 0),
+        queued = nullif(coalesce(excluded.queued, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queued, 0) ELSE 0 END, 0), accepted = nullif(coalesce(excluded.accepted, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.accepted, 0) ELSE 0 END, 0),
+        failed_at_send = nullif(coalesce(excluded.failed_at_send, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.failed_at_send, 0) ELSE 0 END, 0), skipped =
+        nullif(coalesce(excluded.skipped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.skipped, 0) ELSE 0 END, 0), cancelled = nullif(coalesce(excluded.cancelled, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.cancelled, 0) ELSE 0 END, 0),
+        duplicates = nullif(coalesce(excluded.duplicates, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.duplicates, 0) ELSE 0 END, 0), claimed_elsewhere =
+        nullif(coalesce(excluded.claimed_elsewhere, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.claimed_elsewhere, 0) ELSE 0 END, 0), sent = nullif(coalesce(excluded.sent, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, 0),
+        delivered = nullif(coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.delivered, 0) ELSE 0 END, 0), delivered_implied =
+        nullif(coalesce(excluded.delivered_implied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_implied, 0) ELSE 0 END, 0), delivered_late =
+        nullif(coalesce(excluded.delivered_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_late, 0) ELSE 0 END, 0), read = nullif(coalesce(excluded.read, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, 0), read_late
+        = nullif(coalesce(excluded.read_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.read_late, 0) ELSE 0 END, 0), failed_after_send =
+        nullif(coalesce(excluded.failed_after_send, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed_after_send, 0) ELSE 0 END, 0), failed_then_delivered =
+        nullif(coalesce(excluded.failed_then_delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.failed_then_delivered, 0) ELSE 0 END, 0), contacts_accepted =
+        nullif(coalesce(excluded.contacts_accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts_accepted, 0) ELSE 0 END, 0), replied =
+        nullif(coalesce(excluded.replied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied, 0) ELSE 0 END, 0), replied_last_touch =
+        nullif(coalesce(excluded.replied_last_touch, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_last_touch, 0) ELSE 0 END, 0), replied_quoted =
+        nullif(coalesce(excluded.replied_quoted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_quoted, 0) ELSE 0 END, 0), clicked = nullif(coalesce(excluded.clicked,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.clicked, 0) ELSE 0 END, 0),
+        clicked_implied = nullif(coalesce(excluded.clicked_implied, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.clicked_implied, 0) ELSE 0 END, 0), requested =
+        nullif(coalesce(excluded.requested, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.requested, 0) ELSE 0 END, 0), attempted = nullif(coalesce(excluded.attempted,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, 0),
+        answered = nullif(coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.answered, 0) ELSE 0 END, 0), busy = nullif(coalesce(excluded.busy, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.busy, 0) ELSE 0 END, 0), no_answer
+        = nullif(coalesce(excluded.no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.no_answer, 0) ELSE 0 END, 0), rejected = nullif(coalesce(excluded.rejected, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.rejected, 0) ELSE 0 END, 0),
+        unreachable = nullif(coalesce(excluded.unreachable, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.unreachable, 0) ELSE 0 END, 0), congestion =
+        nullif(coalesce(excluded.congestion, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.congestion, 0) ELSE 0 END, 0), call_cancelled =
+        nullif(coalesce(excluded.call_cancelled, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_cancelled, 0) ELSE 0 END, 0), call_failed =
+        nullif(coalesce(excluded.call_failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_failed, 0) ELSE 0 END, 0), ended_unknown =
+        nullif(coalesce(excluded.ended_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ended_unknown, 0) ELSE 0 END, 0), answered_human =
+        nullif(coalesce(excluded.answered_human, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_human, 0) ELSE 0 END, 0), answered_machine =
+        nullif(coalesce(excluded.answered_machine, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_machine, 0) ELSE 0 END, 0), answered_unknown =
+        nullif(coalesce(excluded.answered_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_unknown, 0) ELSE 0 END, 0), dropped =
+        nullif(coalesce(excluded.dropped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.dropped, 0) ELSE 0 END, 0), connected_ms =
+        nullif(coalesce(excluded.connected_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connected_ms, 0) ELSE 0 END, 0), talk_ms = nullif(coalesce(excluded.talk_ms,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.talk_ms, 0) ELSE 0 END, 0),
+        hold_ms = nullif(coalesce(excluded.hold_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.hold_ms, 0) ELSE 0 END, 0), queue_wait_ms =
+        nullif(coalesce(excluded.queue_wait_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_wait_ms, 0) ELSE 0 END, 0), queue_joins =
+        nullif(coalesce(excluded.queue_joins, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_joins, 0) ELSE 0 END, 0), queue_abandoned =
+        nullif(coalesce(excluded.queue_abandoned, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_abandoned, 0) ELSE 0 END, 0), queue_timeouts =
+        nullif(coalesce(excluded.queue_timeouts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_timeouts, 0) ELSE 0 END, 0), queue_waiting =
+        nullif(coalesce(excluded.queue_waiting, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_waiting, 0) ELSE 0 END, 0), connects =
+        nullif(coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, 0), ring_no_answer =
+        nullif(coalesce(excluded.ring_no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ring_no_answer, 0) ELSE 0 END, 0), epoch = excluded.epoch
+), added_4 AS (
+INSERT INTO tally.cells_by_market AS held (generation, partition, epoch, tenant, campaign, number,
+        market, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled,
+        duplicates, claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read,
+        read_late, failed_after_send, failed_then_delivered, contacts_accepted, replied,
+        replied_last_touch, replied_quoted, clicked, clicked_implied, requested, attempted,
+        answered, busy, no_answer, rejected, unreachable, congestion, call_cancelled, call_failed,
+        ended_unknown, answered_human, answered_machine, answered_unknown, dropped, connected_ms,
+        talk_ms, hold_ms, queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts,
+        queue_waiting, connects, ring_no_answer)
+SELECT generation, partition, epoch, tenant, campaign, number, market, nullif(contacts, 0),
+        nullif(attempts, 0), nullif(queued, 0), nullif(accepted, 0), nullif(failed_at_send, 0),
+        nullif(skipped, 0), nullif(cancelled, 0), nullif(duplicates, 0), nullif(claimed_elsewhere,
+        0), nullif(sent, 0), nullif(delivered, 0), nullif(delivered_implied, 0),
+        nullif(delivered_late, 0), nullif(read, 0), nullif(read_late, 0), nullif(failed_after_send,
+        0), nullif(failed_then_delivered, 0), nullif(contacts_accepted, 0), nullif(replied, 0),
+        nullif(replied_last_touch, 0), nullif(replied_quoted, 0), nullif(clicked, 0),
+        nullif(clicked_implied, 0), nullif(requested, 0), nullif(attempted, 0), nullif(answered, 0),
+        nullif(busy, 0), nullif(no_answer, 0), nullif(rejected, 0), nullif(unreachable, 0),
+        nullif(congestion, 0), nullif(call_cancelled, 0), nullif(call_failed, 0),
+        nullif(ended_unknown, 0), nullif(answered_human, 0), nullif(answered_machine, 0),
+        nullif(answered_unknown, 0), nullif(dropped, 0), nullif(connected_ms, 0), nullif(talk_ms,
+        0), nullif(hold_ms, 0), nullif(queue_wait_ms, 0), nullif(queue_joins, 0),
+        nullif(queue_abandoned, 0), nullif(queue_timeouts, 0), nullif(queue_waiting, 0),
+        nullif(connects, 0), nullif(ring_no_answer, 0)
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, campaign AS campaign, number AS number,
+        market AS market,
+        sum(contacts)::bigint AS contacts, sum(attempts)::bigint AS attempts, sum(queued)::bigint AS
+        queued, sum(accepted)::bigint AS accepted, sum(failed_at_send)::bigint AS failed_at_send,
+        sum(skipped)::bigint AS skipped, sum(cancelled)::bigint AS cancelled,
+        sum(duplicates)::bigint AS duplicates, sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
+        sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
+        sum(delivered_implied)::bigint AS delivered_implied, sum(delivered_late)::bigint AS
+        delivered_late, sum(read)::bigint AS read, sum(read_late)::bigint AS read_late,
+        sum(failed_after_send)::bigint AS failed_after_send, sum(failed_then_delivered)::bigint AS
+        failed_then_delivered, sum(contacts_accepted)::bigint AS contacts_accepted,
+        sum(replied)::bigint AS replied, sum(replied_last_touch)::bigint AS replied_last_touch,
+        sum(replied_quoted)::bigint AS replied_quoted, sum(clicked)::bigint AS clicked,
+        sum(clicked_implied)::bigint AS clicked_implied, sum(requested)::bigint AS requested,
+        sum(attempted)::bigint AS attempted, sum(answered)::bigint AS answered, sum(busy)::bigint AS
+        busy, sum(no_answer)::bigint AS no_answer, sum(rejected)::bigint AS rejected,
+        sum(unreachable)::bigint AS unreachable, sum(congestion)::bigint AS congestion,
+        sum(call_cancelled)::bigint AS call_cancelled, sum(call_failed)::bigint AS call_failed,
+        sum(ended_unknown)::bigint AS ended_unknown, sum(answered_human)::bigint AS answered_human,
+        sum(answered_machine)::bigint AS answered_machine, sum(answered_unknown)::bigint AS
+        answered_unknown, sum(dropped)::bigint AS dropped, sum(connected_ms)::bigint AS
+        connected_ms, sum(talk_ms)::bigint AS talk_ms, sum(hold_ms)::bigint AS hold_ms,
+        sum(queue_wait_ms)::bigint AS queue_wait_ms, sum(queue_joins)::bigint AS queue_joins,
+        sum(queue_abandoned)::bigint AS queue_abandoned, sum(queue_timeouts)::bigint AS
+        queue_timeouts, sum(queue_waiting)::bigint AS queue_waiting, sum(connects)::bigint AS
+        connects, sum(ring_no_answer)::bigint AS ring_no_answer
+    FROM moved GROUP BY 1, 2, 3, 4, 5, 6, 7
+) AS added
+WHERE (contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, campaign, number, market
+ON CONFLICT (generation, partition, tenant, campaign, number, market) DO UPDATE
+SET contacts = nullif(coalesce(excluded.contacts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts, 0) ELSE 0 END, 0), attempts = nullif(coalesce(excluded.attempts, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempts, 0) ELSE 0 END, 0),
+        queued = nullif(coalesce(excluded.queued, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queued, 0) ELSE 0 END, 0), accepted = nullif(coalesce(excluded.accepted, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.accepted, 0) ELSE 0 END, 0),
+        failed_at_send = nullif(coalesce(excluded.failed_at_send, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.failed_at_send, 0) ELSE 0 END, 0), skipped =
+        nullif(coalesce(excluded.skipped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.skipped, 0) ELSE 0 END, 0), cancelled = nullif(coalesce(excluded.cancelled, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.cancelled, 0) ELSE 0 END, 0),
+        duplicates = nullif(coalesce(excluded.duplicates, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.duplicates, 0) ELSE 0 END, 0), claimed_elsewhere =
+        nullif(coalesce(excluded.claimed_elsewhere, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.claimed_elsewhere, 0) ELSE 0 END, 0), sent = nullif(coalesce(excluded.sent, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, 0),
+        delivered = nullif(coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.delivered, 0) ELSE 0 END, 0), delivered_implied =
+        nullif(coalesce(excluded.delivered_implied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_implied, 0) ELSE 0 END, 0), delivered_late =
+        nullif(coalesce(excluded.delivered_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_late, 0) ELSE 0 END, 0), read = nullif(coalesce(excluded.read, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, 0), read_late
+        = nullif(coalesce(excluded.read_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.read_late, 0) ELSE 0 END, 0), failed_after_send =
+        nullif(coalesce(excluded.failed_after_send, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed_after_send, 0) ELSE 0 END, 0), failed_then_delivered =
+        nullif(coalesce(excluded.failed_then_delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.failed_then_delivered, 0) ELSE 0 END, 0), contacts_accepted =
+        nullif(coalesce(excluded.contacts_accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts_accepted, 0) ELSE 0 END, 0), replied =
+        nullif(coalesce(excluded.replied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied, 0) ELSE 0 END, 0), replied_last_touch =
+        nullif(coalesce(excluded.replied_last_touch, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_last_touch, 0) ELSE 0 END, 0), replied_quoted =
+        nullif(coalesce(excluded.replied_quoted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_quoted, 0) ELSE 0 END, 0), clicked = nullif(coalesce(excluded.clicked,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.clicked, 0) ELSE 0 END, 0),
+        clicked_implied = nullif(coalesce(excluded.clicked_implied, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.clicked_implied, 0) ELSE 0 END, 0), requested =
+        nullif(coalesce(excluded.requested, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.requested, 0) ELSE 0 END, 0), attempted = nullif(coalesce(excluded.attempted,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, 0),
+        answered = nullif(coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.answered, 0) ELSE 0 END, 0), busy = nullif(coalesce(excluded.busy, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.busy, 0) ELSE 0 END, 0), no_answer
+        = nullif(coalesce(excluded.no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.no_answer, 0) ELSE 0 END, 0), rejected = nullif(coalesce(excluded.rejected, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.rejected, 0) ELSE 0 END, 0),
+        unreachable = nullif(coalesce(excluded.unreachable, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.unreachable, 0) ELSE 0 END, 0), congestion =
+        nullif(coalesce(excluded.congestion, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.congestion, 0) ELSE 0 END, 0), call_cancelled =
+        nullif(coalesce(excluded.call_cancelled, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_cancelled, 0) ELSE 0 END, 0), call_failed =
+        nullif(coalesce(excluded.call_failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_failed, 0) ELSE 0 END, 0), ended_unknown =
+        nullif(coalesce(excluded.ended_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ended_unknown, 0) ELSE 0 END, 0), answered_human =
+        nullif(coalesce(excluded.answered_human, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_human, 0) ELSE 0 END, 0), answered_machine =
+        nullif(coalesce(excluded.answered_machine, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_machine, 0) ELSE 0 END, 0), answered_unknown =
+        nullif(coalesce(excluded.answered_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_unknown, 0) ELSE 0 END, 0), dropped =
+        nullif(coalesce(excluded.dropped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.dropped, 0) ELSE 0 END, 0), connected_ms =
+        nullif(coalesce(excluded.connected_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connected_ms, 0) ELSE 0 END, 0), talk_ms = nullif(coalesce(excluded.talk_ms,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.talk_ms, 0) ELSE 0 END, 0),
+        hold_ms = nullif(coalesce(excluded.hold_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.hold_ms, 0) ELSE 0 END, 0), queue_wait_ms =
+        nullif(coalesce(excluded.queue_wait_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_wait_ms, 0) ELSE 0 END, 0), queue_joins =
+        nullif(coalesce(excluded.queue_joins, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_joins, 0) ELSE 0 END, 0), queue_abandoned =
+        nullif(coalesce(excluded.queue_abandoned, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_abandoned, 0) ELSE 0 END, 0), queue_timeouts =
+        nullif(coalesce(excluded.queue_timeouts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_timeouts, 0) ELSE 0 END, 0), queue_waiting =
+        nullif(coalesce(excluded.queue_waiting, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_waiting, 0) ELSE 0 END, 0), connects =
+        nullif(coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, 0), ring_no_answer =
+        nullif(coalesce(excluded.ring_no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ring_no_answer, 0) ELSE 0 END, 0), epoch = excluded.epoch
+)
+INSERT INTO tally.cells_by_hour AS held (generation, partition, epoch, tenant, campaign, month,
+        slot, contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer)
+SELECT generation, partition, epoch, tenant, campaign, month, slot, nullif(contacts, 0),
+        nullif(attempts, 0), nullif(queued, 0), nullif(accepted, 0), nullif(failed_at_send, 0),
+        nullif(skipped, 0), nullif(cancelled, 0), nullif(duplicates, 0), nullif(claimed_elsewhere,
+        0), nullif(sent, 0), nullif(delivered, 0), nullif(delivered_implied, 0),
+        nullif(delivered_late, 0), nullif(read, 0), nullif(read_late, 0), nullif(failed_after_send,
+        0), nullif(failed_then_delivered, 0), nullif(contacts_accepted, 0), nullif(replied, 0),
+        nullif(replied_last_touch, 0), nullif(replied_quoted, 0), nullif(clicked, 0),
+        nullif(clicked_implied, 0), nullif(requested, 0), nullif(attempted, 0), nullif(answered, 0),
+        nullif(busy, 0), nullif(no_answer, 0), nullif(rejected, 0), nullif(unreachable, 0),
+        nullif(congestion, 0), nullif(call_cancelled, 0), nullif(call_failed, 0),
+        nullif(ended_unknown, 0), nullif(answered_human, 0), nullif(answered_machine, 0),
+        nullif(answered_unknown, 0), nullif(dropped, 0), nullif(connected_ms, 0), nullif(talk_ms,
+        0), nullif(hold_ms, 0), nullif(queue_wait_ms, 0), nullif(queue_joins, 0),
+        nullif(queue_abandoned, 0), nullif(queue_timeouts, 0), nullif(queue_waiting, 0),
+        nullif(connects, 0), nullif(ring_no_answer, 0)
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, campaign AS campaign, date_trunc('month',
+        to_timestamp(quarter * 900) AT TIME ZONE 'UTC')::date AS month, (quarter % 96)::smallint AS
+        slot,
+        sum(contacts)::bigint AS contacts, sum(attempts)::bigint AS attempts, sum(queued)::bigint AS
+        queued, sum(accepted)::bigint AS accepted, sum(failed_at_send)::bigint AS failed_at_send,
+        sum(skipped)::bigint AS skipped, sum(cancelled)::bigint AS cancelled,
+        sum(duplicates)::bigint AS duplicates, sum(claimed_elsewhere)::bigint AS claimed_elsewhere,
+        sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
+        sum(delivered_implied)::bigint AS delivered_implied, sum(delivered_late)::bigint AS
+        delivered_late, sum(read)::bigint AS read, sum(read_late)::bigint AS read_late,
+        sum(failed_after_send)::bigint AS failed_after_send, sum(failed_then_delivered)::bigint AS
+        failed_then_delivered, sum(contacts_accepted)::bigint AS contacts_accepted,
+        sum(replied)::bigint AS replied, sum(replied_last_touch)::bigint AS replied_last_touch,
+        sum(replied_quoted)::bigint AS replied_quoted, sum(clicked)::bigint AS clicked,
+        sum(clicked_implied)::bigint AS clicked_implied, sum(requested)::bigint AS requested,
+        sum(attempted)::bigint AS attempted, sum(answered)::bigint AS answered, sum(busy)::bigint AS
+        busy, sum(no_answer)::bigint AS no_answer, sum(rejected)::bigint AS rejected,
+        sum(unreachable)::bigint AS unreachable, sum(congestion)::bigint AS congestion,
+        sum(call_cancelled)::bigint AS call_cancelled, sum(call_failed)::bigint AS call_failed,
+        sum(ended_unknown)::bigint AS ended_unknown, sum(answered_human)::bigint AS answered_human,
+        sum(answered_machine)::bigint AS answered_machine, sum(answered_unknown)::bigint AS
+        answered_unknown, sum(dropped)::bigint AS dropped, sum(connected_ms)::bigint AS
+        connected_ms, sum(talk_ms)::bigint AS talk_ms, sum(hold_ms)::bigint AS hold_ms,
+        sum(queue_wait_ms)::bigint AS queue_wait_ms, sum(queue_joins)::bigint AS queue_joins,
+        sum(queue_abandoned)::bigint AS queue_abandoned, sum(queue_timeouts)::bigint AS
+        queue_timeouts, sum(queue_waiting)::bigint AS queue_waiting, sum(connects)::bigint AS
+        connects, sum(ring_no_answer)::bigint AS ring_no_answer
+    FROM moved GROUP BY 1, 2, 3, 4, 5, 6, 7
+) AS added
+WHERE (contacts, attempts, queued, accepted, failed_at_send, skipped, cancelled, duplicates,
+        claimed_elsewhere, sent, delivered, delivered_implied, delivered_late, read, read_late,
+        failed_after_send, failed_then_delivered, contacts_accepted, replied, replied_last_touch,
+        replied_quoted, clicked, clicked_implied, requested, attempted, answered, busy, no_answer,
+        rejected, unreachable, congestion, call_cancelled, call_failed, ended_unknown,
+        answered_human, answered_machine, answered_unknown, dropped, connected_ms, talk_ms, hold_ms,
+        queue_wait_ms, queue_joins, queue_abandoned, queue_timeouts, queue_waiting, connects,
+        ring_no_answer) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, campaign, month, slot
+ON CONFLICT (generation, partition, tenant, campaign, month, slot) DO UPDATE
+SET contacts = nullif(coalesce(excluded.contacts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts, 0) ELSE 0 END, 0), attempts = nullif(coalesce(excluded.attempts, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempts, 0) ELSE 0 END, 0),
+        queued = nullif(coalesce(excluded.queued, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queued, 0) ELSE 0 END, 0), accepted = nullif(coalesce(excluded.accepted, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.accepted, 0) ELSE 0 END, 0),
+        failed_at_send = nullif(coalesce(excluded.failed_at_send, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.failed_at_send, 0) ELSE 0 END, 0), skipped =
+        nullif(coalesce(excluded.skipped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.skipped, 0) ELSE 0 END, 0), cancelled = nullif(coalesce(excluded.cancelled, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.cancelled, 0) ELSE 0 END, 0),
+        duplicates = nullif(coalesce(excluded.duplicates, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.duplicates, 0) ELSE 0 END, 0), claimed_elsewhere =
+        nullif(coalesce(excluded.claimed_elsewhere, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.claimed_elsewhere, 0) ELSE 0 END, 0), sent = nullif(coalesce(excluded.sent, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, 0),
+        delivered = nullif(coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.delivered, 0) ELSE 0 END, 0), delivered_implied =
+        nullif(coalesce(excluded.delivered_implied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_implied, 0) ELSE 0 END, 0), delivered_late =
+        nullif(coalesce(excluded.delivered_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered_late, 0) ELSE 0 END, 0), read = nullif(coalesce(excluded.read, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, 0), read_late
+        = nullif(coalesce(excluded.read_late, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.read_late, 0) ELSE 0 END, 0), failed_after_send =
+        nullif(coalesce(excluded.failed_after_send, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed_after_send, 0) ELSE 0 END, 0), failed_then_delivered =
+        nullif(coalesce(excluded.failed_then_delivered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.failed_then_delivered, 0) ELSE 0 END, 0), contacts_accepted =
+        nullif(coalesce(excluded.contacts_accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.contacts_accepted, 0) ELSE 0 END, 0), replied =
+        nullif(coalesce(excluded.replied, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied, 0) ELSE 0 END, 0), replied_last_touch =
+        nullif(coalesce(excluded.replied_last_touch, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_last_touch, 0) ELSE 0 END, 0), replied_quoted =
+        nullif(coalesce(excluded.replied_quoted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.replied_quoted, 0) ELSE 0 END, 0), clicked = nullif(coalesce(excluded.clicked,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.clicked, 0) ELSE 0 END, 0),
+        clicked_implied = nullif(coalesce(excluded.clicked_implied, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.clicked_implied, 0) ELSE 0 END, 0), requested =
+        nullif(coalesce(excluded.requested, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.requested, 0) ELSE 0 END, 0), attempted = nullif(coalesce(excluded.attempted,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, 0),
+        answered = nullif(coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch
+        THEN coalesce(held.answered, 0) ELSE 0 END, 0), busy = nullif(coalesce(excluded.busy, 0) +
+        CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.busy, 0) ELSE 0 END, 0), no_answer
+        = nullif(coalesce(excluded.no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.no_answer, 0) ELSE 0 END, 0), rejected = nullif(coalesce(excluded.rejected, 0)
+        + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.rejected, 0) ELSE 0 END, 0),
+        unreachable = nullif(coalesce(excluded.unreachable, 0) + CASE WHEN held.epoch =
+        excluded.epoch THEN coalesce(held.unreachable, 0) ELSE 0 END, 0), congestion =
+        nullif(coalesce(excluded.congestion, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.congestion, 0) ELSE 0 END, 0), call_cancelled =
+        nullif(coalesce(excluded.call_cancelled, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_cancelled, 0) ELSE 0 END, 0), call_failed =
+        nullif(coalesce(excluded.call_failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.call_failed, 0) ELSE 0 END, 0), ended_unknown =
+        nullif(coalesce(excluded.ended_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ended_unknown, 0) ELSE 0 END, 0), answered_human =
+        nullif(coalesce(excluded.answered_human, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_human, 0) ELSE 0 END, 0), answered_machine =
+        nullif(coalesce(excluded.answered_machine, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_machine, 0) ELSE 0 END, 0), answered_unknown =
+        nullif(coalesce(excluded.answered_unknown, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered_unknown, 0) ELSE 0 END, 0), dropped =
+        nullif(coalesce(excluded.dropped, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.dropped, 0) ELSE 0 END, 0), connected_ms =
+        nullif(coalesce(excluded.connected_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connected_ms, 0) ELSE 0 END, 0), talk_ms = nullif(coalesce(excluded.talk_ms,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.talk_ms, 0) ELSE 0 END, 0),
+        hold_ms = nullif(coalesce(excluded.hold_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.hold_ms, 0) ELSE 0 END, 0), queue_wait_ms =
+        nullif(coalesce(excluded.queue_wait_ms, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_wait_ms, 0) ELSE 0 END, 0), queue_joins =
+        nullif(coalesce(excluded.queue_joins, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_joins, 0) ELSE 0 END, 0), queue_abandoned =
+        nullif(coalesce(excluded.queue_abandoned, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_abandoned, 0) ELSE 0 END, 0), queue_timeouts =
+        nullif(coalesce(excluded.queue_timeouts, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_timeouts, 0) ELSE 0 END, 0), queue_waiting =
+        nullif(coalesce(excluded.queue_waiting, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.queue_waiting, 0) ELSE 0 END, 0), connects =
+        nullif(coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, 0), ring_no_answer =
+        nullif(coalesce(excluded.ring_no_answer, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.ring_no_answer, 0) ELSE 0 END, 0), epoch = excluded.epoch;
+    END IF;
+    RETURN NULL;
+END $$;
+
+DROP TRIGGER IF EXISTS cells_came ON tally.cells;
+CREATE TRIGGER cells_came AFTER INSERT ON tally.cells
+REFERENCING NEW TABLE AS came_now
+FOR EACH STATEMENT EXECUTE FUNCTION tally.add_up_cells();
+DROP TRIGGER IF EXISTS cells_changed ON tally.cells;
+CREATE TRIGGER cells_changed AFTER UPDATE ON tally.cells
+REFERENCING OLD TABLE AS gone_now NEW TABLE AS came_now
+FOR EACH STATEMENT EXECUTE FUNCTION tally.add_up_cells();
+DROP TRIGGER IF EXISTS cells_went ON tally.cells;
+CREATE TRIGGER cells_went AFTER DELETE ON tally.cells
+REFERENCING OLD TABLE AS gone_now
+FOR EACH STATEMENT EXECUTE FUNCTION tally.add_up_cells();
+
+-- What changes in tally.activity is added to its sums, by a plan that a connection makes once.
+-- What is not of its partition's epoch counts for nothing, there as here.
+CREATE OR REPLACE FUNCTION tally.add_up_activity() RETURNS trigger LANGUAGE plpgsql
+AS $$
+DECLARE
+    came tally.activity[];
+    gone tally.activity[];
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        came := ARRAY(
+            SELECT ROW(changed.*)::tally.activity FROM came_now AS changed
+            JOIN tally.sink_progress USING (generation, partition, epoch)
+            WHERE campaign <> ''
+        );
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        gone := ARRAY(
+            SELECT ROW(changed.*)::tally.activity FROM gone_now AS changed
+            JOIN tally.sink_progress USING (generation, partition, epoch)
+            WHERE campaign <> ''
+        );
+    END IF;
+    IF cardinality(came) > 0 OR cardinality(gone) > 0 THEN
+        WITH changed AS (
+    SELECT generation, partition, epoch, tenant, campaign, (extract(epoch FROM quarter)::bigint /
+        900) AS quarter, accepted, sent, delivered, read, failed, replied, clicked, attempted,
+        answered, dropped, connects, queue_abandoned FROM unnest(came)
+    UNION ALL
+    SELECT generation, partition, epoch, tenant, campaign, (extract(epoch FROM quarter)::bigint /
+        900) AS quarter, -accepted AS accepted, -sent AS sent, -delivered AS delivered, -read AS
+        read, -failed AS failed, -replied AS replied, -clicked AS clicked, -attempted AS attempted,
+        -answered AS answered, -dropped AS dropped, -connects AS connects, -queue_abandoned AS
+        queue_abandoned FROM unnest(gone)
+), moved AS MATERIALIZED (
+    SELECT generation, partition, epoch, tenant, campaign, quarter, coalesce(sum(accepted),
+        0)::bigint AS accepted, coalesce(sum(sent), 0)::bigint AS sent, coalesce(sum(delivered),
+        0)::bigint AS delivered, coalesce(sum(read), 0)::bigint AS read, coalesce(sum(failed),
+        0)::bigint AS failed, coalesce(sum(replied), 0)::bigint AS replied, coalesce(sum(clicked),
+        0)::bigint AS clicked, coalesce(sum(attempted), 0)::bigint AS attempted,
+        coalesce(sum(answered), 0)::bigint AS answered, coalesce(sum(dropped), 0)::bigint AS
+        dropped, coalesce(sum(connects), 0)::bigint AS connects, coalesce(sum(queue_abandoned),
+        0)::bigint AS queue_abandoned
+    FROM changed GROUP BY generation, partition, epoch, tenant, campaign, quarter
+), added_0 AS (
+INSERT INTO tally.activity_sums AS held (generation, partition, epoch, tenant, campaign, quarter,
+        accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned)
+SELECT generation, partition, epoch, tenant, campaign, quarter, accepted, sent, delivered, read,
+        failed, replied, clicked, attempted, answered, dropped, connects, queue_abandoned
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, campaign AS campaign,
+        to_timestamp(quarter * 900) AS quarter,
+        sum(accepted)::bigint AS accepted, sum(sent)::bigint AS sent, sum(delivered)::bigint AS
+        delivered, sum(read)::bigint AS read, sum(failed)::bigint AS failed, sum(replied)::bigint AS
+        replied, sum(clicked)::bigint AS clicked, sum(attempted)::bigint AS attempted,
+        sum(answered)::bigint AS answered, sum(dropped)::bigint AS dropped, sum(connects)::bigint AS
+        connects, sum(queue_abandoned)::bigint AS queue_abandoned
+    FROM moved GROUP BY 1, 2, 3, 4, 5, 6
+) AS added
+WHERE (accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, campaign, quarter
+ON CONFLICT (generation, partition, tenant, campaign, quarter) DO UPDATE
+SET accepted = coalesce(excluded.accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.accepted, 0) ELSE 0 END, sent = coalesce(excluded.sent, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, delivered =
+        coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered, 0) ELSE 0 END, read = coalesce(excluded.read, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, failed =
+        coalesce(excluded.failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed, 0) ELSE 0 END, replied = coalesce(excluded.replied, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.replied, 0) ELSE 0 END, clicked =
+        coalesce(excluded.clicked, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.clicked, 0) ELSE 0 END, attempted = coalesce(excluded.attempted, 0) + CASE
+        WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, answered =
+        coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered, 0) ELSE 0 END, dropped = coalesce(excluded.dropped, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.dropped, 0) ELSE 0 END, connects =
+        coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, queue_abandoned = coalesce(excluded.queue_abandoned,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.queue_abandoned, 0) ELSE 0
+        END, epoch = excluded.epoch
+), added_1 AS (
+INSERT INTO tally.tenant_activity_sums AS held (generation, partition, epoch, tenant, quarter,
+        accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned)
+SELECT generation, partition, epoch, tenant, quarter, accepted, sent, delivered, read, failed,
+        replied, clicked, attempted, answered, dropped, connects, queue_abandoned
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, to_timestamp(quarter * 900) AS quarter,
+        sum(accepted)::bigint AS accepted, sum(sent)::bigint AS sent, sum(delivered)::bigint AS
+        delivered, sum(read)::bigint AS read, sum(failed)::bigint AS failed, sum(replied)::bigint AS
+        replied, sum(clicked)::bigint AS clicked, sum(attempted)::bigint AS attempted,
+        sum(answered)::bigint AS answered, sum(dropped)::bigint AS dropped, sum(connects)::bigint AS
+        connects, sum(queue_abandoned)::bigint AS queue_abandoned
+    FROM moved GROUP BY 1, 2, 3, 4, 5
+) AS added
+WHERE (accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, quarter
+ON CONFLICT (generation, partition, tenant, quarter) DO UPDATE
+SET accepted = coalesce(excluded.accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.accepted, 0) ELSE 0 END, sent = coalesce(excluded.sent, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, delivered =
+        coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered, 0) ELSE 0 END, read = coalesce(excluded.read, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, failed =
+        coalesce(excluded.failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed, 0) ELSE 0 END, replied = coalesce(excluded.replied, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.replied, 0) ELSE 0 END, clicked =
+        coalesce(excluded.clicked, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.clicked, 0) ELSE 0 END, attempted = coalesce(excluded.attempted, 0) + CASE
+        WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, answered =
+        coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered, 0) ELSE 0 END, dropped = coalesce(excluded.dropped, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.dropped, 0) ELSE 0 END, connects =
+        coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, queue_abandoned = coalesce(excluded.queue_abandoned,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.queue_abandoned, 0) ELSE 0
+        END, epoch = excluded.epoch
+), added_2 AS (
+INSERT INTO tally.activity_hours AS held (generation, partition, epoch, tenant, campaign, hour,
+        accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned)
+SELECT generation, partition, epoch, tenant, campaign, hour, accepted, sent, delivered, read,
+        failed, replied, clicked, attempted, answered, dropped, connects, queue_abandoned
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, campaign AS campaign,
+        to_timestamp(quarter / 4 * 3600) AS hour,
+        sum(accepted)::bigint AS accepted, sum(sent)::bigint AS sent, sum(delivered)::bigint AS
+        delivered, sum(read)::bigint AS read, sum(failed)::bigint AS failed, sum(replied)::bigint AS
+        replied, sum(clicked)::bigint AS clicked, sum(attempted)::bigint AS attempted,
+        sum(answered)::bigint AS answered, sum(dropped)::bigint AS dropped, sum(connects)::bigint AS
+        connects, sum(queue_abandoned)::bigint AS queue_abandoned
+    FROM moved GROUP BY 1, 2, 3, 4, 5, 6
+) AS added
+WHERE (accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, campaign, hour
+ON CONFLICT (generation, partition, tenant, campaign, hour) DO UPDATE
+SET accepted = coalesce(excluded.accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.accepted, 0) ELSE 0 END, sent = coalesce(excluded.sent, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, delivered =
+        coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered, 0) ELSE 0 END, read = coalesce(excluded.read, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, failed =
+        coalesce(excluded.failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed, 0) ELSE 0 END, replied = coalesce(excluded.replied, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.replied, 0) ELSE 0 END, clicked =
+        coalesce(excluded.clicked, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.clicked, 0) ELSE 0 END, attempted = coalesce(excluded.attempted, 0) + CASE
+        WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, answered =
+        coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered, 0) ELSE 0 END, dropped = coalesce(excluded.dropped, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.dropped, 0) ELSE 0 END, connects =
+        coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, queue_abandoned = coalesce(excluded.queue_abandoned,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.queue_abandoned, 0) ELSE 0
+        END, epoch = excluded.epoch
+)
+INSERT INTO tally.tenant_activity_hours AS held (generation, partition, epoch, tenant, hour,
+        accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned)
+SELECT generation, partition, epoch, tenant, hour, accepted, sent, delivered, read, failed, replied,
+        clicked, attempted, answered, dropped, connects, queue_abandoned
+FROM (
+    SELECT generation, partition, epoch, tenant AS tenant, to_timestamp(quarter / 4 * 3600) AS hour,
+        sum(accepted)::bigint AS accepted, sum(sent)::bigint AS sent, sum(delivered)::bigint AS
+        delivered, sum(read)::bigint AS read, sum(failed)::bigint AS failed, sum(replied)::bigint AS
+        replied, sum(clicked)::bigint AS clicked, sum(attempted)::bigint AS attempted,
+        sum(answered)::bigint AS answered, sum(dropped)::bigint AS dropped, sum(connects)::bigint AS
+        connects, sum(queue_abandoned)::bigint AS queue_abandoned
+    FROM moved GROUP BY 1, 2, 3, 4, 5
+) AS added
+WHERE (accepted, sent, delivered, read, failed, replied, clicked, attempted, answered, dropped,
+        connects, queue_abandoned) IS DISTINCT FROM (0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint)
+ORDER BY tenant, hour
+ON CONFLICT (generation, partition, tenant, hour) DO UPDATE
+SET accepted = coalesce(excluded.accepted, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.accepted, 0) ELSE 0 END, sent = coalesce(excluded.sent, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.sent, 0) ELSE 0 END, delivered =
+        coalesce(excluded.delivered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.delivered, 0) ELSE 0 END, read = coalesce(excluded.read, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.read, 0) ELSE 0 END, failed =
+        coalesce(excluded.failed, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.failed, 0) ELSE 0 END, replied = coalesce(excluded.replied, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.replied, 0) ELSE 0 END, clicked =
+        coalesce(excluded.clicked, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.clicked, 0) ELSE 0 END, attempted = coalesce(excluded.attempted, 0) + CASE
+        WHEN held.epoch = excluded.epoch THEN coalesce(held.attempted, 0) ELSE 0 END, answered =
+        coalesce(excluded.answered, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.answered, 0) ELSE 0 END, dropped = coalesce(excluded.dropped, 0) + CASE WHEN
+        held.epoch = excluded.epoch THEN coalesce(held.dropped, 0) ELSE 0 END, connects =
+        coalesce(excluded.connects, 0) + CASE WHEN held.epoch = excluded.epoch THEN
+        coalesce(held.connects, 0) ELSE 0 END, queue_abandoned = coalesce(excluded.queue_abandoned,
+        0) + CASE WHEN held.epoch = excluded.epoch THEN coalesce(held.queue_abandoned, 0) ELSE 0
+        END, epoch = excluded.epoch;
+    END IF;
+    RETURN NULL;
+END $$;
+
+DROP TRIGGER IF EXISTS activity_came ON tally.activity;
+CREATE TRIGGER activity_came AFTER INSERT ON tally.activity
+REFERENCING NEW TABLE AS came_now
+FOR EACH STATEMENT EXECUTE FUNCTION tally.add_up_activity();
+DROP TRIGGER IF EXISTS activity_changed ON tally.activity;
+CREATE TRIGGER activity_changed AFTER UPDATE ON tally.activity
+REFERENCING OLD TABLE AS gone_now NEW TABLE AS came_now
+FOR EACH STATEMENT EXECUTE FUNCTION tally.add_up_activity();
+DROP TRIGGER IF EXISTS activity_went ON tally.activity;
+CREATE TRIGGER activity_went AFTER DELETE ON tally.activity
+REFERENCING OLD TABLE AS gone_now
+FOR EACH STATEMENT EXECUTE FUNCTION tally.add_up_activity();
+
 DROP FUNCTION IF EXISTS tally.campaign_days(text, text, text, date, date);
 DROP FUNCTION IF EXISTS tally.campaign_activity_days(text, text, text, date, date);
 DROP FUNCTION IF EXISTS tally.tenant_days(text, text, date, date);

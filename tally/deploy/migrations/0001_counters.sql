@@ -556,6 +556,8 @@ DROP TABLE tally.cell_hours;
 DROP TABLE tally.tenant_hours;
 DROP TABLE tally.cells_by_market;
 DROP TABLE tally.cells_by_hour;
+DROP FUNCTION IF EXISTS tally.add_up_cells();
+DROP FUNCTION IF EXISTS tally.add_up_activity();
 DROP FUNCTION tally.withheld_of(text, text);
 DROP FUNCTION tally.days(text, date, date);
 DROP FUNCTION tally.zone(text);

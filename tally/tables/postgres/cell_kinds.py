@@ -23,7 +23,7 @@ from tally.tables.postgres.columns import ACTIVE, ACTIVITY_KEY, CELL_KEY, CELLED
 from tally.tables.postgres.kind import Entry, Kind, NotOurs, Statement, columns_of, on_conflict, prune_of
 from tally.tables.postgres.minutes import REPLACE_MINUTES
 from tally.tables.postgres.minutes import TABLE as MINUTES
-from tally.tables.postgres.rollups import ADD_ACTIVITY, ADD_CELLS, OF_ACTIVITY, OF_CELLS
+from tally.tables.postgres.rollups import OF_ACTIVITY, OF_CELLS
 
 Read = Callable[[bytes, bytes | None], tuple[Record, Record]]
 """Reads a key of `states` and its value: the columns that name a cell, and what it counts."""
@@ -66,10 +66,8 @@ CELL_TABLE = Table("tally.cells", CELL_KEY, CELLED)
 ACTIVITY_OF = Table("tally.activity", ACTIVITY_KEY, ACTIVE)
 
 
-def _statements(
-    table: Table, read: Read, add_changes: str
-) -> Callable[[Sequence[Entry]], Steps[list[Statement]]]:
-    """Return what makes the statements of entries; `add_changes` compares them with what is held."""
+def _statements(table: Table, read: Read) -> Callable[[Sequence[Entry]], Steps[list[Statement]]]:
+    """Return what makes the statements of entries; the table's triggers add up what they change."""
     upsert, delete = table.upsert, table.delete
 
     def statements(entries: Sequence[Entry]) -> Steps[list[Statement]]:
@@ -84,7 +82,7 @@ def _statements(
             else:
                 written.append(_dumped(named | counted))
             yield
-        made = [(add_changes, gone + written), (delete, gone), (upsert, written)]
+        made = [(delete, gone), (upsert, written)]
         return [Statement(sql, f"[{','.join(listed)}]") for sql, listed in made if listed]
 
     return statements
@@ -128,7 +126,7 @@ def _by_minute(minutes: Minutes) -> list[Record]:
     return list(found.values())
 
 
-_activity_statements = _statements(ACTIVITY_OF, _activity, ADD_ACTIVITY)
+_activity_statements = _statements(ACTIVITY_OF, _activity)
 
 
 def _whose_cell(key: bytes) -> tuple[str, str]:
@@ -150,7 +148,7 @@ CELLS = Kind(
     "cells",
     STATES,
     _holds(CELLS_TABLE),
-    _statements(CELL_TABLE, _cell, ADD_CELLS),
+    _statements(CELL_TABLE, _cell),
     tuple(prune_of(table) for table in (CELL_TABLE.name, *(one.name for one in OF_CELLS))),
     _whose_cell,
 )

@@ -13,7 +13,7 @@ from tally.schemas.rows import LABELS
 from tally.tables.postgres.columns import CELLED, COUNTED, KEY, SUMMED, VALUES
 from tally.tables.postgres.day_functions import DAY_FUNCTIONS
 from tally.tables.postgres.rate_function import RATE_FUNCTION
-from tally.tables.postgres.rollups import OF_CELLS
+from tally.tables.postgres.rollups import ADDINGS, OF_CELLS
 
 WIDTH = 100
 PRIMARY_KEY = ("generation", *KEY_COLUMNS, "partition")
@@ -132,7 +132,8 @@ def rendered() -> str:
     key = _KEY.format(
         key=_wrapped([f"'{name}'" for name in PRIMARY_KEY], 8), listed=_wrapped(PRIMARY_KEY, 12)
     )
-    parts = [before, _columns(), key, _drops(), _CUTS, *(_view(grain) for grain in GRAINS)]
+    parts = [before, _columns(), key, *(f"{_folded(one.sql)}\n" for one in ADDINGS), _drops(), _CUTS]
+    parts += [_view(grain) for grain in GRAINS]
     parts += [*(one.sql for one in DAY_FUNCTIONS), RATE_FUNCTION]
     return "\n".join(parts).rstrip("\n")
 
@@ -227,6 +228,16 @@ def _is_counted(grain: Grain) -> str:
 
 def _is_plain(counter: Counter) -> bool:
     return counter.kind == "count"
+
+
+def _folded(sql: str) -> str:
+    """Return SQL, none of whose strings has a space, with its long lines wrapped."""
+    return "\n".join(
+        textwrap.fill(line, WIDTH, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False)
+        if len(line) > WIDTH
+        else line
+        for line in sql.splitlines()
+    )
 
 
 def _wrapped(names: Iterable[str], indent: int) -> str:
