@@ -31,6 +31,7 @@ from tally.simulator.records import RawRecord
 from tally.tables.contribution import Part
 from tally.tables.families.customer.state import Most
 from tally.tables.line import Line
+from tally.tables.postgres.lines import MAY_ADD_MORE
 from tally.tables.rules import Rules
 from tests.faults.events import troubled
 from tests.support.call_packets import (
@@ -91,6 +92,7 @@ def test_lines_sum_up_to_rows_after_every_batch_and_by_other_rules(
         for line in lines:
             assert line.part.counts
             assert 0 not in line.part.counts.values()
+            assert adding_more([line]) <= MAY_ADD_MORE
             if line.part.cell.quarter != NO_QUARTER and line.part.row.campaign:
                 assert line.at_ms // QUARTER_MS == line.part.cell.quarter
     parts = [
@@ -99,6 +101,12 @@ def test_lines_sum_up_to_rows_after_every_batch_and_by_other_rules(
         for part in family.contribution(key, family.decode(value), RULES)
     ]
     assert by_market(line.part for line in ledger.all) == by_market(parts)
+
+
+def adding_more(lines: Iterable[Line]) -> set[str]:
+    """Return the numbers of campaigns to which some line adds more than 1."""
+    counts = [one.part.counts for one in lines if one.part.row.campaign]
+    return {name.partition(".")[0] for one in counts for name, count in one.items() if count > 1}
 
 
 def by_market(parts: Iterable[Part]) -> dict[tuple[str, ...], Counter[str]]:
@@ -116,6 +124,7 @@ def test_in_a_world_of_both_channels_lines_sum_up_and_say_who_when_and_where() -
     lines = [line for of_subject in lines_of(partition, RULES).values() for line in of_subject]
 
     assert sums_of(lines) == partition.counts()
+    assert {"connected_ms", "queues"} <= adding_more(lines) <= MAY_ADD_MORE
     of_campaigns = [line for line in lines if line.part.row.campaign and line.events]
     assert {"accepted", "read", "inbound", "requested", "hangup"} <= {
         event.kind for line in of_campaigns for event in line.events

@@ -11,14 +11,16 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.streams import web
-from tally.streams.web import activity, breakdown, cost, lines, numbers, routes, same_age, series
+from tally.streams.web import activity, breakdown, cost, lines, numbers, recipients, routes, same_age, series
 from tally.streams.web.routes import DESCRIPTION, READ_API, ROUTES, SESSION, STREAM, WITH_KEY
 from tally.tables.postgres.breakdown import WAYS
 from tests.support.view_rows import PROMO, put
 from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
 
 STORED = tuple(
-    one for module in (series, breakdown, same_age, activity, cost, lines, numbers) for one in module.ROUTES
+    one
+    for module in (series, breakdown, same_age, activity, cost, lines, recipients, numbers)
+    for one in module.ROUTES
 )
 """Of Postgres alone, which is away from this server."""
 REQUIRED = {"campaign_breakdown": "?by=market", "campaign_lines": "?counter=accepted"}

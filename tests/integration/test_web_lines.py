@@ -1,29 +1,34 @@
 """The lists behind numbers: over all pages they add up to the number, for each counter and filter."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from bench.load import Size, load
 from tally.deploy import migrate
 from tally.schemas.grains import RowKey
 from tally.schemas.sources import READERS
-from tally.streams.keys.key import Key, Presented, digest_of
+from tally.streams.keys.key import Key, Presented, Scope, digest_of
 from tally.streams.web.cursors import of_line, read_line
 from tally.streams.web.lines import check_held
 from tally.streams.web.parameters import BadParameter, NotTold
 from tally.tables.postgres import lines as stored_lines
 from tests.integration.test_postgres_cells import level
 from tests.integration.test_postgres_lines import fold, with_lines
+from tests.support.keys import PRESENTED
 from tests.support.partition import MemoryPartition
 from tests.support.view_rows import put
 from tests.support.web_api import Api, campaign_target, serving
 
 TENANT, CAMPAIGN = "tenant-0", "campaign-0"
 TARGET = campaign_target(TENANT, CAMPAIGN) + "/lines"
-READER = Presented("fedcba987654", "r" * 43)
+RECIPIENTS = campaign_target(TENANT, CAMPAIGN) + "/recipients"
+READER, INGEST = Presented("fedcba987654", "r" * 43), Presented("0123456789ab", "i" * 43)
+IDENTIFIERS = ("contact", "attempt", "message", "leg")
 PAGE = 30
 HELD = """
 SELECT coalesce(sum(n), 0)::bigint FROM tally.lines CROSS JOIN LATERAL (
@@ -33,21 +38,24 @@ WHERE tenant = $2 AND campaign = $3 AND grain = $4 AND ($5 = '' OR market = $5)
 """
 
 
-async def walked(api: Api, **query: str) -> tuple[int, list[dict[str, Any]]]:
+async def walked(
+    api: Api, target: str = TARGET, listed: str = "lines", key: Presented = PRESENTED, **query: Any
+) -> tuple[int, list[dict[str, Any]]]:
     """Return the number, and its lines over all pages."""
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     number = -1
     while True:
-        response, body = await api.ask(f"{TARGET}?{urlencode({**query, **cursor, 'limit': str(PAGE)})}")
+        asked = f"{target}?{urlencode({**query, **cursor, 'limit': str(PAGE)})}"
+        response, body = await api.ask(asked, headers=shown(key))
         assert response.status == 200, body
         answer = orjson.loads(body)
         assert number in (-1, answer["number"])
         number = answer["number"]
-        found += answer["lines"]
+        found += answer[listed]
         if answer["next_cursor"] is None:
             return number, found
-        assert len(answer["lines"]) == PAGE
+        assert len(answer[listed]) == PAGE
         cursor = {"cursor": answer["next_cursor"]}
 
 
@@ -89,12 +97,61 @@ async def test_lines_over_all_pages_add_up_to_the_number_by_either_way_to_find_t
         assert 0 < of_template == len(lines) < (await walked(api, counter="accepted"))[0]
         assert {line["template"]["language"] for line in lines} == {"pt_BR"}
         assert {event["topic"] for line in lines for event in line["events"]} == {None}
+        await attempts(api, counted)
         if few:
+            await masked(api)
             await refused(api)
 
 
+async def attempts(api: Api, counted: Mapping[str, int]) -> None:
+    """Each attempt has a line; where one adds more than 1 the answer says how many lines there are."""
+    number, found = await walked(api, RECIPIENTS, "recipients")
+    assert number == len(found) == len({(one["contact"], one["attempt"]) for one in found})
+    assert number == sum(one["counters"]["attempts"] for one in found)
+    for counter in ("duplicates", "read"):
+        number, found = await walked(api, RECIPIENTS, "recipients", counter=counter)
+        _, body = await api.ask(f"{RECIPIENTS}?counter={counter}&limit=1")
+        answer = orjson.loads(body)
+        assert answer["number"] == number == sum(one["adds"] for one in found)
+        expected = len(found) if counter == "read" or len(found) <= stored_lines.FEW else None
+        assert answer["lines"] == expected
+        assert all(one["counters"][counter] == one["adds"] for one in found)
+
+
+def shown(key: Presented) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key.text}"}
+
+
+def let_in(api: Api, presented: Presented, scope: Scope) -> None:
+    key = Key(digest_of(presented.secret), (scope,), (TENANT,), 1_790_000_000_000)
+    api.keyring.put(presented.key_id, key)
+
+
+async def masked(api: Api) -> None:
+    """Who may see numbers alone walks the same lists, and finds nobody; each other use is logged."""
+    let_in(api, READER, "read")
+    for target, listed in ((TARGET, "lines"), (RECIPIENTS, "recipients")):
+        with capture_logs() as logged:
+            number, found = await walked(api, target, listed, READER, counter="read")
+        assert not [one for one in logged if one["event"] == "people shown"]
+        with capture_logs() as logged:
+            assert (number, len(found)) == (
+                len(found),
+                len((await walked(api, target, listed, counter="read"))[1]),
+            )
+        used = [one for one in logged if one["event"] == "people shown"]
+        assert sum(one["lines"] for one in used) == number
+        assert {one["key_id"] for one in used} == {PRESENTED.key_id}
+        assert {one[name] for one in found for name in IDENTIFIERS} == {""}
+        assert {one["phone"].strip("*")[2:] for one in found} == {""}
+        assert {event["offset"] for one in found for event in one["events"]} == {None}
+        plain = of_line(b"s" * 16, b"l" * 16)
+        response, _ = await api.ask(f"{target}?counter=read&cursor={plain}", headers=shown(READER))
+        assert response.status == 400
+
+
 async def refused(api: Api) -> None:
-    """Ask for what is no number, and with a key that may see numbers alone."""
+    """Ask for what is no number, and with a key that may see none."""
     for query, status in (
         ("", 400),
         ("counter=nonsuch", 422),
@@ -105,11 +162,10 @@ async def refused(api: Api) -> None:
     ):
         response, _ = await api.ask(f"{TARGET}?{query}")
         assert response.status == status, query
-    api.keyring.put(READER.key_id, Key(digest_of(READER.secret), ("read",), (TENANT,), 1_790_000_000_000))
-    response, _ = await api.ask(
-        f"{TARGET}?counter=accepted", headers={"Authorization": f"Bearer {READER.text}"}
-    )
-    assert response.status == 403
+    let_in(api, INGEST, "ingest")
+    for target in (TARGET, RECIPIENTS):
+        response, _ = await api.ask(f"{target}?counter=accepted", headers=shown(INGEST))
+        assert response.status == 403
 
 
 def test_a_cursor_is_the_line_behind_which_a_page_begins() -> None:
@@ -119,7 +175,7 @@ def test_a_cursor_is_the_line_behind_which_a_page_begins() -> None:
 
 
 def test_a_number_without_anybody_behind_it_is_no_list() -> None:
-    check_held({"number": 0, "lines": []})
-    check_held({"number": 2, "lines": [{"adds": 2}]})
+    check_held(0, [])
+    check_held(2, [{"adds": 2}])
     with pytest.raises(NotTold, match="TALLY_LEDGER"):
-        check_held({"number": 2, "lines": []})
+        check_held(2, [])

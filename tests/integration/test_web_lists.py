@@ -53,7 +53,11 @@ LISTS = {
     "/v1/tenants/t1/queues": ("queues", ("queue",), put_queue, 1_000),
     "/v1/tenants/t1/campaigns/c1/templates": ("templates", ("template",), put_template, 1_000),
 }
-WALKED_OVER_POSTGRES = {"/v1/tenants/t1/numbers", "/v1/tenants/t1/campaigns/c1/lines"}
+WALKED_OVER_POSTGRES = {
+    "/v1/tenants/t1/numbers",
+    "/v1/tenants/t1/campaigns/c1/lines",
+    "/v1/tenants/t1/campaigns/c1/recipients",
+}
 """By test_web_numbers.py and test_web_lines.py: those lists are answered with what Postgres holds."""
 
 

@@ -17,6 +17,13 @@ class Needed(Struct, frozen=True):
     scope: Scope
     is_tenants: bool = True
     """Whether its path names a tenant, for which the key must be."""
+    or_scope: Scope | None = None
+    """Another scope that opens it too, and may see more there."""
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Each scope that opens it."""
+        return (self.scope,) if self.or_scope is None else (self.scope, self.or_scope)
 
 
 class Granted(Struct, frozen=True):
@@ -60,7 +67,7 @@ def decide(
         return granted
     if needed.is_tenants and (tenant is None or not granted.key.opens(tenant)):
         return NOT_THEIRS
-    if needed.scope not in granted.key.scopes:
+    if not any(scope in granted.key.scopes for scope in needed.scopes):
         return Refused(403, "missing_scope", f"this key lacks the scope {needed.scope}")
     return granted
 

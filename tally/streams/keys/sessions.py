@@ -36,6 +36,7 @@ class Sessions:
     """Writes and reads tokens. The first secret signs and all are believed, so that one can be replaced."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
+        self.secrets = secrets
         # itsdangerous signs with the last one.
         self._serializer = URLSafeSerializer(
             list(reversed(secrets)),

@@ -98,6 +98,7 @@ class Admission:
             return refusal(decision)
         request[KEY_ID] = decision.key_id
         request[OPENS_ALL] = decision.key.opens(ALL_TENANTS)
+        request[SEES_PEOPLE] = "recipients" in decision.key.scopes
         request[IS_LET_IN] = lambda: not isinstance(decided(), Refused)
         pause_s = self._limits.wait_seconds(decision.key_id, time.monotonic())
         return too_many(pause_s) if pause_s else await handler(request)
@@ -106,6 +107,8 @@ class Admission:
 KEY_ID = web.RequestKey("key_id", str)
 OPENS_ALL = web.RequestKey("opens_all", bool)
 """Whether its key is for every tenant: then it may see what is of none."""
+SEES_PEOPLE = web.RequestKey("sees_people", bool)
+"""Whether its key may see which people numbers are made of."""
 IS_LET_IN: web.RequestKey[Callable[[], bool]] = web.RequestKey("is_let_in")
 """Whether the request would be let in now: an answer without an end asks it again and again."""
 ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)

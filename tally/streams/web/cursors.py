@@ -11,6 +11,9 @@ from tally.schemas.keys import Template, join_parts, split_parts
 from tally.streams.web.parameters import CURSOR, BadParameter
 from tally.tables.postgres.line_records import DIGEST_BYTES
 
+SEALED_BYTES = 3 * DIGEST_BYTES
+"""Of a tag and both digests of a line."""
+
 
 def of_campaign(rank: Rank | None) -> str | None:
     """Return the cursor behind a campaign in a list by activity; None after the last page."""
@@ -23,9 +26,9 @@ def read_campaign(cursor: str) -> Rank:
         last_ms, colon, campaign = _bytes(cursor).decode().partition(":")
         rank = Rank(-int(last_ms), campaign)
     except ValueError:
-        raise _unknown() from None
+        raise unknown_cursor() from None
     if not colon or of_campaign(rank) != cursor:
-        raise _unknown()
+        raise unknown_cursor()
     return rank
 
 
@@ -39,9 +42,9 @@ def read_pair(cursor: str) -> Template:
     try:
         last = Template(*split_parts(_bytes(cursor)))
     except (TypeError, ValueError):
-        raise _unknown() from None
+        raise unknown_cursor() from None
     if of_pair(last) != cursor:
-        raise _unknown()
+        raise unknown_cursor()
     return last
 
 
@@ -55,9 +58,9 @@ def read_name(cursor: str) -> str:
     try:
         last = _bytes(cursor).decode().removeprefix("=")
     except ValueError:
-        raise _unknown() from None
+        raise unknown_cursor() from None
     if of_name(last) != cursor:
-        raise _unknown()
+        raise unknown_cursor()
     return last
 
 
@@ -71,10 +74,26 @@ def read_line(cursor: str) -> tuple[bytes, bytes]:
     try:
         both = _bytes(cursor)
     except ValueError:
-        raise _unknown() from None
+        raise unknown_cursor() from None
     if len(both) != 2 * DIGEST_BYTES or of_line(both[:DIGEST_BYTES], both[DIGEST_BYTES:]) != cursor:
-        raise _unknown()
+        raise unknown_cursor()
     return both[:DIGEST_BYTES], both[DIGEST_BYTES:]
+
+
+def of_sealed(sealed: bytes) -> str:
+    """Return a sealed place as a cursor."""
+    return _text(sealed)
+
+
+def read_sealed(cursor: str) -> bytes:
+    """Return the bytes of a sealed place, the inverse of `of_sealed`. Raises BadParameter."""
+    try:
+        sealed = _bytes(cursor)
+    except ValueError:
+        raise unknown_cursor() from None
+    if len(sealed) != SEALED_BYTES or of_sealed(sealed) != cursor:
+        raise unknown_cursor()
+    return sealed
 
 
 def _text(value: bytes) -> str:
@@ -87,5 +106,6 @@ def _bytes(cursor: str) -> bytes:
     return urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
 
 
-def _unknown() -> BadParameter:
+def unknown_cursor() -> BadParameter:
+    """Return the refusal of a cursor that this API has not written."""
     return BadParameter(f"{CURSOR.name} must be {CURSOR.expected}")

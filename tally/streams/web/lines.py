@@ -1,9 +1,8 @@
-"""The read API: the lines behind a number of a campaign, page by page, for keys that may see people."""
+"""The read API: the lines behind a number of a campaign, page by page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-import structlog
 from aiohttp import web
 from faust.web import View
 from msgspec import Meta, Struct
@@ -13,9 +12,7 @@ from tally.schemas.counters import API_ORDER, BY_NAME
 from tally.schemas.keys import Template, bounded_name, bounded_template
 from tally.schemas.places import place_of
 from tally.streams.keys.access import Needed
-from tally.streams.web.admission import KEY_ID
 from tally.streams.web.answers import Count, ReceiptShown, TemplateNamed, Time
-from tally.streams.web.cursors import of_line, read_line
 from tally.streams.web.endpoints import QUERIES, Endpoint
 from tally.streams.web.parameters import (
     CURSOR,
@@ -27,6 +24,7 @@ from tally.streams.web.parameters import (
     read_id,
     single,
 )
+from tally.streams.web.people import Sight, note_use, sight_of
 from tally.streams.web.responses import json_response
 from tally.tables.postgres.lines import BEGINNING, Chosen, adds, lines_query
 from tally.tables.postgres.moment import Records
@@ -50,8 +48,6 @@ PARAMETERS = (
     limit_parameter(MOST, DEFAULT),
 )
 Json = dict[str, Any]
-
-log = structlog.get_logger()
 
 
 class EventShown(Struct, frozen=True):
@@ -89,6 +85,7 @@ class LinesAnswer(Struct, frozen=True):
     campaign: str
     counter: str
     number: Annotated[Count, Meta(description="what all lines add up to")]
+    is_masked: Annotated[bool, Meta(description="phones are masked, and other identifiers are empty")]
     lines: list[LineShown]
     next_cursor: str | None
     receipt: ReceiptShown
@@ -101,21 +98,20 @@ class LinesView(View):
         """Answer with the number, a page of its lines, and a receipt of what Postgres held."""
         tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
         query = {name: request.query.getall(name) for name in request.query}
-        chosen, limit = read_lines(tenant, campaign, query), int(single(query, "limit") or DEFAULT)
-        cursor = single(query, "cursor")
-        after = BEGINNING if cursor is None else read_line(cursor)
+        chosen = read_lines(tenant, campaign, query, single(query, COUNTER.name) or "")
+        limit, sight = int(single(query, "limit") or DEFAULT), sight_of(request)
+        after = sight.after(query)
         wanted = [lines_query(chosen, after, limit)]
         receipt, (found,) = await request.app[QUERIES].stored(tenant, campaign, lambda _: wanted)
-        body = answered(chosen, found, limit)
+        body = answered(chosen, found, limit, sight)
         if after == BEGINNING:
-            check_held(body)
-        log.info("lines shown", key_id=request.get(KEY_ID, ""), lines=len(body["lines"]))
+            check_held(body["number"], body["lines"])
+        note_use(request, len(body["lines"]))
         return json_response({**body, "receipt": receipt.answer()})
 
 
-def read_lines(tenant: str, campaign: str, query: Mapping[str, Sequence[str]]) -> Chosen:
+def read_lines(tenant: str, campaign: str, query: Mapping[str, Sequence[str]], counter: str) -> Chosen:
     """Return what is asked for. Raises BadParameter, and NotTold for what is no number of campaigns. Pure."""
-    counter = single(query, "counter") or ""
     name, dot, entry = counter.partition(".")
     kind = BY_NAME[name].kind if name in BY_NAME else "count"
     if name not in API_ORDER or bool(dot) is (kind == "count") or bool(entry) is not bool(dot):
@@ -132,27 +128,29 @@ def read_lines(tenant: str, campaign: str, query: Mapping[str, Sequence[str]]) -
     return chosen
 
 
-def answered(chosen: Chosen, found: Records, limit: int) -> Json:
+def answered(chosen: Chosen, found: Records, limit: int, sight: Sight) -> Json:
     """Return the body of an answer, without the receipt. Pure."""
     records = [one for one in found if one["subject"] is not None]
-    shown, last = records[:limit], records[limit - 1] if len(records) > limit else None
+    last = records[limit - 1] if len(records) > limit else None
     return {
         "tenant": chosen.tenant,
         "campaign": chosen.campaign,
         "counter": chosen.counter,
         "number": found[0]["n"],
-        "lines": [_line(chosen, one) for one in shown],
-        "next_cursor": None if last is None else of_line(last["subject"], last["line"]),
+        "is_masked": not sight.is_whole,
+        "lines": [sight.line(line_shown(chosen, one)) for one in records[:limit]],
+        "next_cursor": None if last is None else sight.cursor((last["subject"], last["line"])),
     }
 
 
-def check_held(first_page: Json) -> None:
+def check_held(number: int, first_page: Sequence[Json]) -> None:
     """Raise NotTold for a number that nobody is behind: then there is no ledger, or not yet. Pure."""
-    if first_page["number"] and not first_page["lines"]:
+    if number and not first_page:
         raise NotTold("no lines are kept of it: expected TALLY_LEDGER=true, and to have been filled since")
 
 
-def _line(chosen: Chosen, one: Any) -> Json:
+def line_shown(chosen: Chosen, one: Any) -> Json:
+    """Return a record of `lines_query` as it is answered to who sees people. Pure."""
     template = Template(one["template_name"], one["template_language"])
     as_they_are = ("number", "market", "contact", "attempt", "message", "phone", "leg", "error", "price")
     return {
@@ -180,7 +178,7 @@ ROUTES = (
         "who is behind a number of a campaign, line by line, where there is a ledger",
         LinesAnswer,
         PARAMETERS,
-        needed=Needed("recipients"),
+        needed=Needed("read", or_scope="recipients"),
         also=(422,),
     ),
 )

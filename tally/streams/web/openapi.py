@@ -144,7 +144,7 @@ def _operation(one: Operation, schemas: Mapping[Any, Json]) -> Json:
     described: Json = {
         "operationId": one.name,
         "summary": one.says,
-        "security": [] if one.needed is None else [{way: [one.needed.scope]} for way in one.opened_by],
+        "security": [] if one.needed is None else _security(one.needed, one.opened_by),
         "parameters": [
             *(_parameter(PATH_PARAMETERS[name], "path") for name in re.findall(r"\{(\w+)\}", one.path)),
             *(_parameter(parameter, "query") for parameter in one.parameters),
@@ -157,6 +157,10 @@ def _operation(one: Operation, schemas: Mapping[Any, Json]) -> Json:
         content[JSON]["examples"] = {name: {"value": value} for name, value in one.body.examples.items()}
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _security(needed: Needed, opened_by: Sequence[Way]) -> list[Json]:
+    return [{way: [scope]} for scope in needed.scopes for way in opened_by]
 
 
 def _statuses(one: Operation) -> Iterable[int]:

@@ -21,6 +21,7 @@ from tally.streams.web import (
     page_files,
     published,
     queues,
+    recipients,
     reports,
     same_age,
     series,
@@ -33,6 +34,7 @@ from tally.streams.web.journal import Journal, add_request_id
 from tally.streams.web.log_in import LOG_INS, LogIns
 from tally.streams.web.packing import packed
 from tally.streams.web.page_files import FILES, read_files
+from tally.streams.web.people import SEAL, Seal
 from tally.streams.web.published import PUBLISHED, Published
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.serving import most_connections
@@ -49,6 +51,7 @@ READ_API: tuple[Endpoint, ...] = (
     *activity.ROUTES,
     *cost.ROUTES,
     *lines.ROUTES,
+    *recipients.ROUTES,
     *numbers.ROUTES,
     *reports.ROUTES,
 )
@@ -104,6 +107,7 @@ def register(
     server.web_app.on_response_prepare.extend((finish, add_request_id))
     server.web_app[QUERIES] = queries
     server.web_app[LOG_INS] = log_ins
+    server.web_app[SEAL] = Seal(log_ins.sessions.secrets)
     server.web_app[reports.REPORTS] = kept_reports
     viewers = server.web_app[STREAMS] = Viewers(
         queries, random, tick_seconds, most=round(SHARE * most_connections())

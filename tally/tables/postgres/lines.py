@@ -19,6 +19,21 @@ FEW = 10_000
 Of 1,000,000 lines a walk passes 10,000 until it has a page of 100 that so many others are among: either way
 reads as many pages of the table.
 """
+MAY_ADD_MORE = frozenset(
+    (
+        *(
+            "duplicates",
+            "connected_ms",
+            "talk_ms",
+            "hold_ms",
+            "queue_wait_ms",
+            "queue_joins",
+            "queue_abandoned",
+        ),
+        *("queue_timeouts", "queue_waiting", "connects", "ring_no_answer", "queues", "queue_waits"),
+    )
+)
+"""Counters of which a line may add more than 1; of all others lines are as many as the number."""
 SHOWN = (
     *("subject", "line", "template_name", "template_language", "number", "market", "counters", "counts"),
     *("at_ms", "contact", "attempt", "message", "phone", "leg", "error", "price"),
@@ -80,7 +95,11 @@ def adds(chosen: Chosen, counters: list[str], counts: list[int] | None) -> int:
 
 
 def lines_query(chosen: Chosen, after: After, limit: int) -> Query:
-    """Return the query of the number, and of a page of its lines with one more; `n` is in each record."""
+    """Return the query of the number, and of a page of its lines with one more.
+
+    In each record are `n`, the number, and `lines`, how many lines it has: NULL for more than `FEW` of a
+    number of which lines may add more than 1.
+    """
     grain = chosen.grain
     assert grain is not None  # noqa: S101 - the caller looked
     arguments: list[object] = [chosen.tenant, chosen.campaign, chosen.items, *after, limit + 1, FEW]
@@ -94,7 +113,9 @@ def lines_query(chosen: Chosen, after: After, limit: int) -> Query:
         conditions += _equal("market", arguments, chosen.market)
     table = "counters" if chosen.number is None and chosen.market is None else "cells"
     summed = _summed(chosen.counter, arguments)
-    return Query(_PAGE.format(table=table, summed=summed, conditions=" AND ".join(conditions)), arguments)
+    counted = _COUNTED if chosen.name in MAY_ADD_MORE else "n"
+    sql = _PAGE.format(table=table, summed=summed, conditions=" AND ".join(conditions), counted=counted)
+    return Query(sql, arguments)
 
 
 def _equal(column: str, arguments: list[object], value: str) -> list[str]:
@@ -116,6 +137,15 @@ def _summed(counter: str, arguments: list[object]) -> str:
 
 _OF_CAMPAIGN = "generation = $1 AND tenant = $2 AND campaign = $3"
 _COLUMNS = ", ".join(SHOWN)
+_COUNTED = f"""
+CASE WHEN n <= $8::bigint THEN (SELECT count(*) FROM few WHERE {_OF_CAMPAIGN})
+ELSE (
+    SELECT CASE WHEN count(*) <= $8::bigint THEN count(*) FILTER (WHERE {_OF_CAMPAIGN}) END FROM (
+        SELECT generation, tenant, campaign FROM tally.lines
+        WHERE found_by @> $4::bigint[] LIMIT $8::bigint + 1
+    ) AS found
+) END
+"""  # noqa: S608 - a fixed text
 _PAGE = f"""
 WITH number AS MATERIALIZED (
     SELECT coalesce(sum({{summed}}), 0)::bigint AS n FROM tally.{{table}}
@@ -123,6 +153,8 @@ WITH number AS MATERIALIZED (
 ), few AS MATERIALIZED (
     SELECT ctid AS place, generation, tenant, campaign, subject, line FROM tally.lines
     WHERE found_by @> $4::bigint[] AND (SELECT n FROM number) <= $8::bigint
+), counted AS MATERIALIZED (
+    SELECT {{counted}} AS lines FROM number
 ), page AS (
     SELECT {_COLUMNS} FROM tally.lines WHERE ctid = ANY (ARRAY(
         SELECT place FROM few
@@ -137,5 +169,5 @@ WITH number AS MATERIALIZED (
         ORDER BY subject, line LIMIT $7
     ) AS walked
 )
-SELECT n, page.* FROM number LEFT JOIN page ON true ORDER BY subject, line
+SELECT n, lines, page.* FROM number CROSS JOIN counted LEFT JOIN page ON true ORDER BY subject, line
 """  # noqa: S608 - names of columns
