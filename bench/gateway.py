@@ -171,7 +171,6 @@ async def delays(
     """Return how long statuses take to the view, one by one, published to Kafka and posted in turn."""
     worker = Worker(environment, folder, "delays", TWO)
     async with running_worker(worker), producing(worker) as producer:
-        await counted_events(worker)
         names = worker.settings.names
         sends = [as_producers_write(send(number)) for number in range(2 * probes)]
         await asyncio.gather(*[await producer.send(names.raw(SEND_RESULTS), value) for value in sends])
@@ -206,15 +205,6 @@ async def producing(worker: Worker) -> AsyncIterator[AIOKafkaProducer]:
         yield producer
     finally:
         await producer.stop()
-
-
-async def counted_events(worker: Worker) -> None:
-    """Wait until the worker has routed what the rounds have published."""
-    async with asyncio.timeout(600):
-        before = -1.0
-        while (now := await worker.taken()) != before or now == 0:
-            before = now
-            await asyncio.sleep(1.0)
 
 
 async def shown(http: aiohttp.ClientSession, worker: Worker, counter: str, wanted: int) -> None:
