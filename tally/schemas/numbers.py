@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from tally.schemas.buckets import zone_names
-from tally.schemas.errors import BadEvent
+from tally.schemas.errors import Bad, BadEvent
 from tally.schemas.fields import MAX_ID, MAX_META_ID, checked_text, producer_id
 
 MOST_PER_SECOND = 1_000_000
@@ -35,6 +35,14 @@ class Number(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
             per_second=self.per_second or former.per_second,
             timezone=self.timezone or former.timezone,
         )
+
+
+UNREADABLE = Number("")
+"""What is known of an id whose newest record cannot be read: it is nobody's, since no tenant is empty.
+
+What its record said before does not hold: compaction removes that, so that a process which starts later would
+read the same events in another way. Nor is it anybody's: the record may have been the first to name an owner.
+"""
 
 
 class Numbers(Struct, frozen=True):
@@ -105,12 +113,18 @@ def check_first(number_id: str, known: Mapping[str, Number]) -> None:
         raise BadEvent("bad_id", "$.successor_of", "an id that does not itself follow this one")
 
 
+WANTED = "what `tally numbers set` writes, of this version or an older one"
 _decoder = msgspec.json.Decoder(Number)
 encode = msgspec.json.Encoder().encode
 
 
 class BadNumber(ValueError):
-    """A record of `numbers` that says nothing of a number; the message says why."""
+    """A record of `numbers` that says nothing of a number: of which, None where its key is none, and why."""
+
+    def __init__(self, number_id: str | None, bad: Bad) -> None:
+        super().__init__(str(bad))
+        self.number_id = number_id
+        self.bad = bad
 
 
 def checked_number(number_id: str, number: Number) -> Number:
@@ -133,9 +147,14 @@ def checked_number(number_id: str, number: Number) -> Number:
 def read_number(key: bytes | None, value: bytes | None) -> tuple[str, Number | None]:
     """Return a record's phone_number_id and what it says; None for one that was removed. Raises BadNumber."""
     try:
-        number_id = (key or b"").decode()
-        if not number_id:
-            raise BadNumber("a record without a key")
+        number_id = checked_text((key or b"").decode(), "the record's key", MAX_META_ID)
+    except (UnicodeDecodeError, BadEvent):
+        raise BadNumber(None, Bad("wrong_key", "the record's key", "a phone_number_id")) from None
+    try:
         return number_id, None if value is None else checked_number(number_id, _decoder.decode(value))
-    except (UnicodeDecodeError, msgspec.MsgspecError, BadEvent) as error:
-        raise BadNumber(str(error)) from None
+    except BadEvent as error:
+        raise BadNumber(number_id, error.bad) from None
+    except msgspec.ValidationError:
+        raise BadNumber(number_id, Bad("wrong_type", "$", WANTED)) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise BadNumber(number_id, Bad("not_json", "$", WANTED)) from None

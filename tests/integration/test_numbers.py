@@ -10,15 +10,19 @@ import orjson
 import pytest
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.numbers import Number
+from tally.schemas.numbers import UNREADABLE, Number
+from tally.schemas.topics import NUMBERS
 from tally.simulator.records import SEND_RESULTS, WEBHOOK_EVENTS, RawRecord
 from tally.streams.operations import dead_letters
+from tally.streams.operations.dead_letters import StoredDeadLetter
 from tally.streams.operations.looks import Looks
 from tally.streams.operations.numbers import all_numbers, remove_number, set_number
+from tally.streams.operations.replay import Wanted, replay
 from tally.streams.settings import Settings, load
 from tests.support.judge import counted, prepare, publish, verdict
 from tests.support.keys import answers_of
 from tests.support.servers import Kafka
+from tests.support.transport import producing
 from tests.support.webhooks import body, messages, status
 from tests.support.workers import WorkerProcess, environment_of, workers
 from tests.unit.schemas.test_wamids import SENT
@@ -26,6 +30,7 @@ from tests.unit.schemas.test_wamids import SENT
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 FOLLOWED_SECONDS = 30.0
+UNREADABLE_RECORD = b'{"tenant": "b", "since": "a version that is newer"}'
 
 
 def accepted(tenant: str, number_id: str, message_id: str) -> RawRecord:
@@ -86,6 +91,36 @@ async def test_what_another_tenant_says_of_a_number_is_a_dead_letter_until_the_n
 
         await set_number(settings, "2", Number("a"))
         await until_refused(settings, environment, "b", "2")
+        await what_cannot_be_read_closes_its_number(settings, environment, worker)
+
+
+async def what_cannot_be_read_closes_its_number(
+    settings: Settings, environment: dict[str, str], worker: WorkerProcess
+) -> None:
+    """Until somebody mends the record, which is kept; then a replay counts what was refused meanwhile."""
+    topic = settings.names.raw(NUMBERS)
+    async with producing(settings.kafka_bootstrap) as producer:
+        await producer.send_and_wait(topic, UNREADABLE_RECORD, b"2", partition=0)
+        await producer.send_and_wait(topic, UNREADABLE_RECORD, b"\xff", partition=0)
+    await until_refused(settings, environment, "a", "2")
+    letters: list[StoredDeadLetter] = []
+    async with asyncio.timeout(FOLLOWED_SECONDS):
+        while len(letters) < 2:
+            letters = [one for one in await dead_letters.read(settings) if one.origin.startswith(topic)]
+    assert sorted((one.reason, one.key, one.value) for one in letters) == [
+        ("wrong_key", b"\xff", UNREADABLE_RECORD),
+        ("wrong_type", b"2", UNREADABLE_RECORD),
+    ]
+    assert await all_numbers(settings) == {"2": UNREADABLE}
+
+    await set_number(settings, "2", Number("a"))
+    before = await count_of(worker, "a")
+    await until_counted_for(worker, environment, "a", "2", more_than=before)
+    counted_now = await count_of(worker, "a")
+    replayed = await replay(settings, Wanted(reason="foreign_number"))
+    assert replayed.by_topic["send-results"] > 0
+    await counted(worker)
+    assert await count_of(worker, "a") > counted_now
 
 
 async def test_a_number_that_gets_another_id_goes_on_as_the_same(
@@ -142,8 +177,8 @@ async def until_counted_for(
 async def until_refused(settings: Settings, environment: dict[str, str], tenant: str, number_id: str) -> None:
     """Publish until something is refused."""
     ends_at = time.monotonic() + FOLLOWED_SECONDS
-    before = len(await refused(settings))
-    while len(await refused(settings)) <= before:
+    before = (await refused(settings)).count("foreign_number")
+    while (await refused(settings)).count("foreign_number") <= before:
         assert time.monotonic() < ends_at, "the number is still anybody's"
         await publish(environment, [accepted(tenant, number_id, uuid4().hex)])
         await asyncio.sleep(0.2)

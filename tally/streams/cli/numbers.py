@@ -8,7 +8,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from tally.schemas.errors import BadEvent
-from tally.schemas.numbers import Number
+from tally.schemas.numbers import UNREADABLE, Number
 from tally.streams.cli.output import Json, console, fail, in_words, print_json, print_table
 from tally.streams.operations import numbers
 from tally.streams.settings import load
@@ -61,14 +61,15 @@ def remove(number_id: NumberId) -> None:
 
 @app.command("list")
 def list_numbers(json: Json = False) -> None:
-    """List the numbers that are set."""
+    """List the numbers that are set; of one whose record cannot be read no send result counts."""
     found = sorted(_asked(numbers.all_numbers(load())).items())
     if json:
         print_json(
             [
                 {
                     "phone_number_id": number_id,
-                    "tenant": number.tenant,
+                    "tenant": number.tenant or None,
+                    "is_readable": number != UNREADABLE,
                     "successor_of": number.successor_of,
                     "name": number.name,
                     "per_second": number.per_second,
@@ -80,8 +81,12 @@ def list_numbers(json: Json = False) -> None:
         return
     print_table(
         ("phone_number_id", "tenant", "successor of", "name", "messages/s", "timezone"),
-        [(number_id, one.tenant, *(str(said or "-") for said in _said(one))) for number_id, one in found],
+        [(number_id, _tenant(one), *(str(said or "-") for said in _said(one))) for number_id, one in found],
     )
+
+
+def _tenant(number: Number) -> str:
+    return "unreadable" if number == UNREADABLE else number.tenant
 
 
 def _said(number: Number) -> tuple[str | int | None, ...]:

@@ -102,7 +102,7 @@ async def gateway_parts(settings: Settings) -> Parts:
             "publishing": publishing.run,
             "keys": lambda: follow(keys_follower(settings, keyring)),
             "reports": Reporting(settings, reporter, report).run,
-            "numbers": lambda: follow(numbers_follower(settings, posted.read_by)),
+            "numbers": lambda: follow(numbers_follower(settings, lambda numbers, _: posted.read_by(numbers))),
             "gateway": lambda: serve(server, settings.gateway_host, settings.gateway_port),
         },
     )

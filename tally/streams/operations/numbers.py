@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
+from tally.schemas.errors import Bad
 from tally.schemas.numbers import (
+    UNREADABLE,
     BadNumber,
     Number,
     Numbers,
@@ -27,11 +30,11 @@ log = structlog.get_logger()
 
 
 async def all_numbers(settings: Settings) -> dict[str, Number]:
-    """Return every number with an owner. Raises KafkaError, TimeoutError."""
-    found: dict[str, Number] = {}
+    """Return what is known of each number that is set. Raises KafkaError, TimeoutError."""
+    known = KnownNumbers()
     async for record in read_to_end(settings.kafka, [settings.names.raw(NUMBERS)], DEADLINE_SECONDS):
-        _apply(found, record)
-    return found
+        known.apply(record)
+    return known.numbers
 
 
 async def set_number(settings: Settings, number_id: str, number: Number) -> None:
@@ -50,28 +53,52 @@ async def remove_number(settings: Settings, number_id: str) -> None:
     await _publish(settings, number_id, None)
 
 
-def numbers_follower(settings: Settings, changed: Callable[[Numbers], None]) -> Follower:
+class UnreadNumber(Struct, frozen=True):
+    """A record of the topic that cannot be read, and what is wrong with it."""
+
+    record: Any
+    bad: Bad
+
+
+class KnownNumbers:
+    """What the topic says of each number."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, Number] = {}
+        self.unread: dict[bytes | None, UnreadNumber] = {}
+        """The newest records that cannot be read, by key."""
+
+    def apply(self, record: Any) -> None:
+        """Apply one record; one that cannot be read is logged, and its number is nobody's."""
+        self.unread.pop(record.key, None)
+        try:
+            number_id, number = read_number(record.key, record.value)
+        except BadNumber as error:
+            self._close(record, error)
+            return
+        if number is None:
+            self.numbers.pop(number_id, None)
+        else:
+            self.numbers[number_id] = number
+
+    def _close(self, record: Any, error: BadNumber) -> None:
+        if record.value is None:  # it removes what nobody could read
+            return
+        log.warning("no business number", offset=record.offset, wanted="tally numbers set", error=str(error))
+        self.unread[record.key] = UnreadNumber(record, error.bad)
+        if error.number_id is not None:
+            self.numbers[error.number_id] = UNREADABLE
+
+
+def numbers_follower(settings: Settings, changed: Callable[[Numbers, KnownNumbers], None]) -> Follower:
     """Return what calls `changed` with what is known of all numbers at the start and at each change."""
-    numbers: dict[str, Number] = {}
+    known = KnownNumbers()
     return Follower(
         settings.kafka,
         settings.names.raw(NUMBERS),
-        lambda record: _apply(numbers, record),
-        lambda: changed(numbers_of(numbers)),
+        known.apply,
+        lambda: changed(numbers_of(known.numbers), known),
     )
-
-
-def _apply(numbers: dict[str, Number], record: Any) -> None:
-    """Apply one record; log and skip a malformed one, since it must not stop a worker."""
-    try:
-        number_id, number = read_number(record.key, record.value)
-    except BadNumber as error:
-        log.warning("no business number", offset=record.offset, wanted="tally numbers set", error=str(error))
-        return
-    if number is None:
-        numbers.pop(number_id, None)
-    else:
-        numbers[number_id] = number
 
 
 async def _publish(settings: Settings, number_id: str, value: bytes | None) -> None:

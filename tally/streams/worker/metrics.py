@@ -18,6 +18,7 @@ from tally.schemas import notices
 from tally.schemas.counter import Family
 from tally.schemas.errors import REASONS
 from tally.schemas.sources import OTHER, RAW_TOPICS, SEEN
+from tally.schemas.topics import NUMBERS
 from tally.streams.runtime.metric_set import Metric, MetricSet
 from tally.streams.settings import ROLES, Role
 from tally.streams.web.connections import CONNECTION_METRICS
@@ -101,8 +102,8 @@ METRICS: tuple[Metric, ...] = (
     _gauge("tally_contested_messages", "messages that several tenants claim, in all partitions"),
     _counter(
         "tally_dead_letters_total",
-        "raw records that could not be read, and facts that could not be counted",
-        topic=LAG_TOPICS,
+        "raw records and those of `numbers` that could not be read, and facts that could not be counted",
+        topic=(*LAG_TOPICS, NUMBERS),
         reason=REASONS,
     ),
     _counter(

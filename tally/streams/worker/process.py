@@ -14,10 +14,11 @@ from tally.agents.clock import unix_ms
 from tally.agents.compute_gate import ComputeGate
 from tally.agents.lag.logs import LogWatch, TopicLogs
 from tally.agents.route.loop import Route
+from tally.schemas.numbers import Numbers
 from tally.schemas.topics import DEAD_LETTERS
 from tally.streams.operations import rights, topics
 from tally.streams.operations.deployment import Deployment, OwnWriter
-from tally.streams.operations.numbers import numbers_follower
+from tally.streams.operations.numbers import KnownNumbers, numbers_follower
 from tally.streams.processes.exposition import report_of
 from tally.streams.processes.member import Member
 from tally.streams.runtime import health
@@ -30,6 +31,7 @@ from tally.streams.web.serving import WebServer
 from tally.streams.worker.beat import beating, stuck
 from tally.streams.worker.brokers import started, wait_for_brokers, while_away
 from tally.streams.worker.metrics import GROUP_ROLES, Metrics, is_shown
+from tally.streams.worker.number_letters import NumberLetters
 from tally.streams.worker.observer import WorkerObserver
 from tally.streams.worker.read_side import ReadSide
 from tally.streams.worker.roles import fold_app, route_app, sink_services, written_kinds
@@ -112,11 +114,15 @@ class Process:
         route = Route(
             facts, dead_letters, self._observer, _route_failed, self._gate, conventions, settings.generation
         )
-        numbers = numbers_follower(
-            settings, lambda numbers: route.read_by(structs.replace(conventions, numbers=numbers))
-        )
-        await while_away(numbers.start)
-        self._services["numbers"] = numbers.run
+        letters = NumberLetters(dead_letters, self._observer)
+
+        def changed(numbers: Numbers, known: KnownNumbers) -> None:
+            route.read_by(structs.replace(conventions, numbers=numbers))
+            letters.note(known.unread.values())
+
+        follower = numbers_follower(settings, changed)
+        await while_away(follower.start)
+        self._services |= {"numbers": follower.run, "number letters": letters.run}
         self._apps.append(route_app(settings, route, self._observer))
 
     def _fold(self, dead_letters: DeadLetters) -> None:

@@ -21,7 +21,7 @@ from tally.schemas.rows import Progress
 from tally.schemas.sources import READERS
 from tally.schemas.topics import COUNTERS
 from tally.streams.keys.keyring import Keyring, keys_follower
-from tally.streams.operations.numbers import numbers_follower
+from tally.streams.operations.numbers import KnownNumbers, numbers_follower
 from tally.streams.processes.member import Member
 from tally.streams.reports.kept import Reports, reports_follower
 from tally.streams.runtime.run import Service
@@ -109,7 +109,7 @@ class ReadSide:
         self.services["failing campaigns"] = failing.run
         self._metrics.follow("tally_campaigns_failing", lambda: float(len(failing)))
 
-        def known(numbers: Numbers) -> None:
+        def known(numbers: Numbers, _: KnownNumbers) -> None:
             queries.numbers = numbers
 
         self.services["known numbers"] = numbers_follower(settings, known).run

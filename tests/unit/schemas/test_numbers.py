@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tally.schemas.conventions import Conventions
 from tally.schemas.grains import RowKey
-from tally.schemas.numbers import BadNumber, Number, Numbers, encode, numbers_of, read_number
+from tally.schemas.numbers import UNREADABLE, BadNumber, Number, Numbers, encode, numbers_of, read_number
 from tally.schemas.records import Keyed, Routed
 from tally.schemas.sources import READERS
 from tally.tables.rules import Rules
@@ -81,21 +81,42 @@ def test_a_number_reads_back_and_its_tenant_is_written_as_in_send_results() -> N
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "reason"),
     [
-        (None, b'{"tenant":"a"}'),
-        (b"", b'{"tenant":"a"}'),
-        (b"\xff", b'{"tenant":"a"}'),
-        (b"1", b"{}"),
-        (b"1", b'{"tenant":""}'),
-        (b"1", b'{"tenant":7}'),
-        (b"1", b'{"tenant":"a","colour":"red"}'),
-        (b"1", b"hello"),
+        (None, b'{"tenant":"a"}', "wrong_key"),
+        (b"", b'{"tenant":"a"}', "wrong_key"),
+        (b"\xff", b'{"tenant":"a"}', "wrong_key"),
+        (b"1", b"{}", "wrong_type"),
+        (b"1", b'{"tenant":""}', "bad_id"),
+        (b"1", b'{"tenant":7}', "wrong_type"),
+        (b"1", b'{"tenant":"secret","colour":"red"}', "wrong_type"),
+        (b"1", b"secret", "not_json"),
+        (b"1", b"", "not_json"),
+        (b"1", b'{"tenant":"\xff"}', "not_json"),
+        (b"1", b"[" * 100_000, "wrong_type"),
+        (b"1", b'{"tenant":' * 100_000, "wrong_type"),
     ],
 )
-def test_what_is_no_number_says_so(key: bytes | None, value: bytes) -> None:
-    with pytest.raises(BadNumber):
+def test_what_is_no_number_says_what_is_wrong_and_never_what_came(
+    key: bytes | None, value: bytes, reason: str
+) -> None:
+    with pytest.raises(BadNumber) as raised:
         read_number(key, value)
+    assert (raised.value.number_id, raised.value.bad.reason) == (
+        None if reason == "wrong_key" else "1",
+        reason,
+    )
+    assert not {word for word in ("secret", "colour", "red") if word in str(raised.value)}
+
+
+def test_a_number_whose_record_cannot_be_read_is_nobodys() -> None:
+    numbers = numbers_of({OWNED: UNREADABLE, "2": Number("b")})
+
+    assert [bad.where for bad in routed(Conventions(numbers=numbers), tenant="a").bad] == [
+        "foreign_number at $.phone_number_id"
+    ]
+    assert not routed(Conventions(numbers=numbers), tenant="b", phone_number_id="2").bad
+    assert all(OWNED not in numbers.of_tenant(tenant) for tenant in TENANTS)
 
 
 def test_a_number_may_have_a_limit_and_the_zone_of_its_account() -> None:
