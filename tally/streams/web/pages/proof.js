@@ -27,11 +27,11 @@ const OUTCOMES = {
 };
 const ITEMS = { accepted: "items accepted", refused: "items refused", not_acknowledged: "items not acknowledged" };
 
-export function showProof(tenant) {
+export function showProof(tenant, query) {
   const panel = new Panel(() => again());
   const again = show({
     tenant,
-    query: "receipts=1",
+    query,
     name: "proof",
     title: () => `Proof of ${tenant} · Tally`,
     draw: (live) => draw(panel, live.now),
