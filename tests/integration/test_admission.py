@@ -14,7 +14,7 @@ from tally.streams.keys.managing import new_key
 from tally.streams.web.routes import NEEDED, PAGES, READ_API, STREAM, WITHOUT_KEY
 from tests.support.timing import difference
 from tests.support.view_rows import PROMO, put
-from tests.support.web_api import Api
+from tests.support.web_api import SUBJECTS, Api
 
 pytestmark = pytest.mark.asyncio
 
@@ -41,8 +41,10 @@ def shown(presented: Presented) -> dict[str, str]:
 
 def targets(tenant: str) -> Iterator[str]:
     for one in (*READ_API, *STREAM):
-        yield one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1")
-        yield one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1") + "?limit=1"
+        yield one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1", **SUBJECTS)
+        yield (
+            one.path.format(tenant=tenant, campaign="c1", operator="o1", queue="q1", **SUBJECTS) + "?limit=1"
+        )
 
 
 async def test_the_router_has_no_address_without_a_rule(api: Api) -> None:

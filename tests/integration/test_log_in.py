@@ -18,7 +18,7 @@ from tally.streams.web.log_in import MOST_BYTES, PATH
 from tally.streams.web.routes import READ_API
 from tests.support.events import stream
 from tests.support.keys import KEY, PRESENTED, SHOWN
-from tests.support.web_api import DESCRIBED, Api, error_code, serving
+from tests.support.web_api import DESCRIBED, SUBJECTS, Api, error_code, serving
 
 pytestmark = pytest.mark.asyncio
 
@@ -123,7 +123,7 @@ async def test_an_allowed_page_of_another_origin_needs_its_own_key(api: Api) -> 
 async def test_a_cookie_opens_nothing_that_writes_and_no_other_address(api: Api) -> None:
     cookie = await logged_in(api)
     for endpoint in READ_API:
-        target = endpoint.path.format(tenant="t1", campaign="c1", operator="o1", queue="q1")
+        target = endpoint.path.format(tenant="t1", campaign="c1", operator="o1", queue="q1", **SUBJECTS)
         response, _ = await ask(api, "POST", of_page(api) | cookie, target=target)
         assert response.status == 401, target
     response, _ = await ask(api, "GET", cookie, target="/v1/nothing")
@@ -137,7 +137,7 @@ async def test_a_key_and_a_cookie_open_what_the_description_says_and_nothing_els
     seen = set()
     for path, ways in DESCRIBED.document["paths"].items():
         target = path.format(
-            tenant="t1", campaign="c1", operator="o1", queue="q1", file="main.js", version="v"
+            tenant="t1", campaign="c1", operator="o1", queue="q1", **SUBJECTS, file="main.js", version="v"
         )
         for method, operation in ways.items():
             opened_by = {way for one in operation["security"] for way in one}

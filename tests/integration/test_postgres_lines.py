@@ -16,7 +16,7 @@ from tally.deploy import migrate
 from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import FREE_FORM, join_parts
-from tally.schemas.records import Keyed, KeyedFact
+from tally.schemas.records import Keyed, KeyedFact, Traced
 from tally.schemas.tables import CODES
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.recipient import RecipientFamily
@@ -28,7 +28,7 @@ from tally.tables.rules import Rules
 from tests.integration.test_postgres_cells import facts, level
 from tests.integration.test_postgres_sink import Process, losing_replies, process
 from tests.support.lines import lines_of
-from tests.support.partition import MemoryPartition, record
+from tests.support.partition import NO_ORIGIN, MemoryPartition, record
 from tests.support.sink_logs import Partition
 
 pytestmark = pytest.mark.asyncio
@@ -65,7 +65,11 @@ def with_lines(
 
 
 def fold(ours: Process, tables: MemoryPartition, some: Sequence[Keyed]) -> None:
-    records = [record(tables.next_offset + nth, keyed) for nth, keyed in enumerate(some)]
+    fold_traced(ours, tables, [(keyed, NO_ORIGIN) for keyed in some])
+
+
+def fold_traced(ours: Process, tables: MemoryPartition, some: Sequence[Traced]) -> None:
+    records = [record(tables.next_offset + nth, *traced) for nth, traced in enumerate(some)]
     writes = fold_batch(records, tables, RULES).writes
     tables.apply(writes)
     tables.next_offset += len(some)

@@ -11,15 +11,26 @@ from tally.agents.view.campaign import Campaign
 from tally.agents.view.model import View
 from tally.schemas.grains import RowKey
 from tally.streams import web
-from tally.streams.web import activity, breakdown, cost, lines, numbers, recipients, routes, same_age, series
+from tally.streams.web import (
+    activity,
+    breakdown,
+    cost,
+    lines,
+    numbers,
+    recipients,
+    routes,
+    same_age,
+    series,
+    stories,
+)
 from tally.streams.web.routes import DESCRIPTION, READ_API, ROUTES, SESSION, STREAM, WITH_KEY
 from tally.tables.postgres.breakdown import WAYS
 from tests.support.view_rows import PROMO, put
-from tests.support.web_api import OPERATORS, Api, campaign_target, error_code
+from tests.support.web_api import OPERATORS, SUBJECTS, Api, campaign_target, error_code
 
 STORED = tuple(
     one
-    for module in (series, breakdown, same_age, activity, cost, lines, recipients, numbers)
+    for module in (series, breakdown, same_age, activity, cost, lines, recipients, stories, numbers)
     for one in module.ROUTES
 )
 """Of Postgres alone, which is away from this server."""
@@ -85,7 +96,7 @@ async def test_every_address_answers_get_alone_and_names_what_it_does_not_read(a
     put(api.view, RowKey("t1", "c1", PROMO), {"contacts": 1})
     for endpoint in ROUTES:
         target = endpoint.path.format(
-            tenant="t1", campaign="c1", file="main.js", version="v", operator="o1", queue="q1"
+            tenant="t1", campaign="c1", file="main.js", version="v", operator="o1", queue="q1", **SUBJECTS
         )
         query = REQUIRED.get(endpoint.name, "")
         # A stream has no end: its own tests read it.

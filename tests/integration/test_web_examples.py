@@ -22,7 +22,7 @@ from tally.schemas.waiting import Caller, encode_since
 from tally.streams.web.endpoints import EXAMPLES
 from tally.streams.web.routes import DESCRIPTION, ROUTES
 from tests.support.view_rows import PROMO, put, put_operator
-from tests.support.web_api import Api, serving
+from tests.support.web_api import SUBJECTS, Api, serving
 
 AWAY = 503
 REQUIRED = {"campaign_breakdown": "?by=market", "campaign_lines": "?counter=accepted"}
@@ -113,7 +113,7 @@ async def answers() -> dict[str, Any]:
             if endpoint.answer is None or endpoint == DESCRIPTION:
                 continue
             query = REQUIRED.get(endpoint.name, "")
-            path = endpoint.path.format(tenant="t1", campaign="c1", operator="o1", queue="q1")
+            path = endpoint.path.format(tenant="t1", campaign="c1", operator="o1", queue="q1", **SUBJECTS)
             response, body = await api.ask(path + query)
             if response.status != AWAY:
                 assert response.status == 200, endpoint.name

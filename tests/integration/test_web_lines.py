@@ -27,8 +27,8 @@ from tests.support.web_api import Api, campaign_target, serving
 TENANT, CAMPAIGN = "tenant-0", "campaign-0"
 TARGET = campaign_target(TENANT, CAMPAIGN) + "/lines"
 RECIPIENTS = campaign_target(TENANT, CAMPAIGN) + "/recipients"
-READER, INGEST = Presented("fedcba987654", "r" * 43), Presented("0123456789ab", "i" * 43)
-IDENTIFIERS = ("contact", "attempt", "message", "leg")
+READER, INGEST = Presented("fedcba987654", "r" * 43), Presented("abcdef012345", "i" * 43)
+IDENTIFIERS = ("subject", "contact", "attempt", "message", "leg")
 PAGE = 30
 HELD = """
 SELECT coalesce(sum(n), 0)::bigint FROM tally.lines CROSS JOIN LATERAL (
@@ -83,7 +83,7 @@ async def test_lines_over_all_pages_add_up_to_the_number_by_either_way_to_find_t
         for counter in ("read", "duplicates", "errors.meta:131026", "replied"):
             grain = "campaign" if counter == "replied" else "template"
             for market in ("", "BR"):
-                where = {"market": market} if market else {}
+                where: dict[str, Any] = {"market": market} if market else {}
                 number, lines = await walked(api, counter=counter, **where)
                 ((expected,),) = await ours.sql(HELD, counter, TENANT, CAMPAIGN, grain, market)
                 assert sum(line["adds"] for line in lines) == number == expected, (counter, market)

@@ -1,7 +1,7 @@
 """The read API on a running web server, over a view that the test fills."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -13,6 +13,8 @@ from tally.agents.lag.tracker import LagTracker, Moment
 from tally.agents.view.freshness import Freshness
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
+from tally.schemas.conventions import CONVENTIONS
+from tally.schemas.places import RecordPlace
 from tally.streams.dev.free_port import free_port
 from tally.streams.keys.keyring import Keyring
 from tally.streams.keys.sessions import Sessions
@@ -23,10 +25,13 @@ from tally.streams.web.app import WebApp
 from tally.streams.web.journal import Journal
 from tally.streams.web.limits import Limit
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, description, register
+from tally.streams.web.told_stories import RawReader, Stories
 from tally.streams.web.viewers import TICK_SECONDS
 from tally.streams.worker.metrics import Metrics
+from tally.tables.kafka.raw_records import Gone, Held
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.moment import MomentReader
+from tally.tables.rules import Rules
 from tests.support.described import Described
 from tests.support.keys import KEY, PRESENTED, SHOWN
 from tests.support.view_rows import put_progress
@@ -34,6 +39,8 @@ from tests.support.view_rows import put_progress
 NO_POSTGRES = "postgresql://127.0.0.1:1/none"
 """Nobody listens there: what is in Postgres alone is away."""
 SECRET = "s" * 32
+SUBJECTS = {"message": "0" * 32, "call": "0" * 32, "customer": "0" * 32}
+"""Ids in paths of stories, of nobody."""
 OPERATORS = "/v1/tenants/t1/operators"
 ODD_IDS = [
     "a/b",
@@ -53,6 +60,10 @@ ODD_IDS = [
     ";x",
 ]
 ODD_IDS += ['"', "\\", "a&b=c", "*", "//", "x" * 128, ":", "~", "..."]
+
+
+async def no_brokers(_: Collection[RecordPlace]) -> Mapping[RecordPlace, Held | Gone]:
+    raise TimeoutError
 
 
 DESCRIBED = Described(description().document)
@@ -122,6 +133,10 @@ class Api:
         postgres = MomentReader(self._database, generation)
         return Queries(self.view, freshness, time.monotonic, lambda: self.now_ms, postgres)
 
+    def stories(self, generation: int, raw: RawReader) -> Stories:
+        postgres, freshness = MomentReader(self._database, generation), self.served.freshness
+        return Stories(postgres, freshness, raw, Rules(), lambda: CONVENTIONS, self.view.partitions)
+
     async def ask(
         self, target: str, method: str = "GET", headers: dict[str, str] | None = None
     ) -> tuple[aiohttp.ClientResponse, bytes]:
@@ -146,6 +161,7 @@ async def serving(
     generation: int = 3,
     hosts: tuple[str, ...] = (),
     tick_seconds: float = TICK_SECONDS,
+    raw: RawReader = no_brokers,
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
     port, metrics = port or free_port(0), Metrics("0.0.0")
@@ -162,9 +178,16 @@ async def serving(
         database = await Database.open(dsn, deadline_seconds=2.0)
         running = Api(port, http, metrics, partitions, limit, database, secret, hosts)
         running.served = running.queries(generation)
-        journal = Journal(metrics, NEEDED)
+        journal, stories = Journal(metrics, NEEDED), running.stories(generation, raw)
         register(
-            app, running.served, running.admission, journal, running.log_ins, running.reports, tick_seconds
+            app,
+            running.served,
+            running.admission,
+            journal,
+            running.log_ins,
+            running.reports,
+            stories,
+            tick_seconds,
         )
         await app.web.start()
         router = app.web.web_app.router  # type: ignore[attr-defined]

@@ -60,10 +60,11 @@ class EventShown(Struct, frozen=True):
     offset: int | None
 
 
-class LineShown(Struct, frozen=True):
-    """What one part of one subject adds to the number, and who it is."""
+class LineOfSubject(Struct, frozen=True):
+    """What one part of one subject adds to a row, and who it is."""
 
-    adds: int
+    family: Annotated[str, Meta(description="messages, recipients, customers or calls")]
+    subject: Annotated[str, Meta(description="the id by which its story is asked for; empty if masked")]
     template: TemplateNamed
     number: str
     market: str
@@ -76,6 +77,12 @@ class LineShown(Struct, frozen=True):
     error: str
     price: str
     events: list[EventShown]
+
+
+class LineShown(LineOfSubject, frozen=True):
+    """What a line adds to the number."""
+
+    adds: int
 
 
 class LinesAnswer(Struct, frozen=True):
@@ -151,10 +158,16 @@ def check_held(number: int, first_page: Sequence[Json]) -> None:
 
 def line_shown(chosen: Chosen, one: Any) -> Json:
     """Return a record of `lines_query` as it is answered to who sees people. Pure."""
+    return {"adds": adds(chosen, one["counters"], one["counts"]), **line_of(one)}
+
+
+def line_of(one: Any) -> Json:
+    """Return a record of a line as it is answered to who sees people. Pure."""
     template = Template(one["template_name"], one["template_language"])
     as_they_are = ("number", "market", "contact", "attempt", "message", "phone", "leg", "error", "price")
     return {
-        "adds": adds(chosen, one["counters"], one["counts"]),
+        "family": one["family"],
+        "subject": one["subject"].hex(),
         "template": {"name": template.name, "language": template.language},
         **{name: one[name] for name in as_they_are},
         "sent_at": rfc_3339(one["at_ms"]),

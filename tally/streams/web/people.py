@@ -14,7 +14,7 @@ from tally.streams.web.cursors import of_line, of_sealed, read_line, read_sealed
 from tally.streams.web.parameters import CURSOR, Query, single
 from tally.tables.postgres.lines import BEGINNING, After
 
-IDENTIFIERS = ("contact", "attempt", "message", "leg")
+IDENTIFIERS = ("subject", "contact", "attempt", "message", "leg")
 """What a line says of who it is, beside the phone."""
 NO_PLACE = {"topic": None, "partition": None, "offset": None}
 SHOWN_DIGITS = 2

@@ -25,6 +25,7 @@ from tally.streams.web import (
     reports,
     same_age,
     series,
+    stories,
     stream,
     templates,
 )
@@ -38,6 +39,7 @@ from tally.streams.web.people import SEAL, Seal
 from tally.streams.web.published import PUBLISHED, Published
 from tally.streams.web.responses import in_one_shape
 from tally.streams.web.serving import most_connections
+from tally.streams.web.told_stories import Stories
 from tally.streams.web.viewers import SHARE, STREAMS, TICK_SECONDS, Viewers
 
 READ_API: tuple[Endpoint, ...] = (
@@ -52,6 +54,7 @@ READ_API: tuple[Endpoint, ...] = (
     *cost.ROUTES,
     *lines.ROUTES,
     *recipients.ROUTES,
+    *stories.ROUTES,
     *numbers.ROUTES,
     *reports.ROUTES,
 )
@@ -91,6 +94,7 @@ def register(
     journal: Journal,
     log_ins: LogIns,
     kept_reports: Reports,
+    told: Stories,
     tick_seconds: float = TICK_SECONDS,
 ) -> None:
     """Serve the read API, and nothing else, from an app's web server.
@@ -109,6 +113,7 @@ def register(
     server.web_app[LOG_INS] = log_ins
     server.web_app[SEAL] = Seal(log_ins.sessions.secrets)
     server.web_app[reports.REPORTS] = kept_reports
+    server.web_app[stories.STORIES] = told
     viewers = server.web_app[STREAMS] = Viewers(
         queries, random, tick_seconds, most=round(SHARE * most_connections())
     )

@@ -5,6 +5,8 @@ import time
 from contextlib import AsyncExitStack
 from math import ceil
 
+from msgspec import structs
+
 from tally.agents.clock import unix_ms
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
@@ -33,14 +35,18 @@ from tally.streams.web.limits import Limit
 from tally.streams.web.log_in import PATH as SESSION_PATH
 from tally.streams.web.log_in import log_ins_of
 from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
+from tally.streams.web.told_stories import AT_ONCE, Stories
 from tally.streams.worker.metrics import Metrics, follow_view
 from tally.streams.worker.observer import WorkerObserver
+from tally.tables.kafka.raw_records import raw_reader
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.moment import MomentReader
 
 SERIES_CONNECTIONS = 2
 """For reads of numbers over time, beside those of the sink: a slow read holds up no write."""
 SERIES_SECONDS = 5.0
+RAW_SECONDS = 5.0
+"""For a story's raw records; what has not come by then is told without."""
 
 
 class ReadSide:
@@ -92,7 +98,8 @@ class ReadSide:
             log_ins.sessions,
             logs_in=SESSION_PATH,
         )
-        register(app, queries, admission, Journal(self._metrics, NEEDED), log_ins, reports)
+        stories = await self._stories(queries, closing)
+        register(app, queries, admission, Journal(self._metrics, NEEDED), log_ins, reports, stories)
         return app
 
     async def _queries(self, closing: AsyncExitStack) -> Queries:
@@ -115,6 +122,21 @@ class ReadSide:
         self.services["known numbers"] = numbers_follower(settings, known).run
         self.services["paces of numbers"] = NumberLooks(queries, time.monotonic, time.time).run
         return queries
+
+    async def _stories(self, queries: Queries, closing: AsyncExitStack) -> Stories:
+        settings = self._settings
+        database = await Database.open(
+            settings.postgres_dsn.get_secret_value(), connections=AT_ONCE, deadline_seconds=SERIES_SECONDS
+        )
+        closing.push_async_callback(database.close)
+        return Stories(
+            MomentReader(database, settings.generation),
+            self.freshness,
+            raw_reader(settings.kafka, settings.names.raw, RAW_SECONDS),
+            settings.rules,
+            lambda: structs.replace(settings.conventions, numbers=queries.numbers),
+            self.view.partitions,
+        )
 
     def _view_loop(self) -> ViewLoop:
         settings = self._settings

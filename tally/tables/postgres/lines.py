@@ -35,7 +35,17 @@ MAY_ADD_MORE = frozenset(
 )
 """Counters of which a line may add more than 1; of all others lines are as many as the number."""
 SHOWN = (
-    *("subject", "line", "template_name", "template_language", "number", "market", "counters", "counts"),
+    *(
+        "family",
+        "subject",
+        "line",
+        "template_name",
+        "template_language",
+        "number",
+        "market",
+        "counters",
+        "counts",
+    ),
     *("at_ms", "contact", "attempt", "message", "phone", "leg", "error", "price"),
     *("kinds", "kinds_at_ms", "places"),
 )

@@ -1,7 +1,7 @@
 """One moment of Postgres: how far each partition is written, and what several queries find at that moment."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -41,6 +41,9 @@ class Query(Struct, frozen=True):
 
 
 Records = Sequence[Any]
+T = TypeVar("T")
+Asking = Generator[Query, Records, T]
+"""Yields queries, is sent what each finds, and returns what all of it comes to."""
 
 
 class MomentReader:
@@ -65,6 +68,20 @@ class MomentReader:
                 await connection.fetch(query.sql, self._generation, *query.arguments)
                 for query in queries(held)
             ]
+
+    async def ask(self, tenant: str, asking: Callable[[Held], Asking[T]]) -> T:
+        """Return what queries of which one follows from another come to. Raises Away, Refused."""
+        async with self._database.transaction() as connection:
+            await connection.execute(BEGIN)
+            steps = asking(_held(await connection.fetch(HELD, self._generation, tenant, "")))
+            try:
+                query = next(steps)
+                while True:
+                    found = await connection.fetch(query.sql, self._generation, *query.arguments)
+                    query = steps.send(found)
+            except StopIteration as done:
+                result: T = done.value
+                return result
 
 
 def _held(records: Records) -> Held:
