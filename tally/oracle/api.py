@@ -45,6 +45,11 @@ class Answers:
             response.raise_for_status()
             return await response.json()
 
+    async def ask(self, path: str) -> tuple[int, Any]:
+        """Return the status and the JSON of an answer, also of a refusal. Raises aiohttp.ClientError."""
+        async with self._session.get(self.url + path) as response:
+            return response.status, await response.json()
+
     async def lives(self) -> None:
         """Ask whether the worker lives. Raises aiohttp.ClientError."""
         async with self._session.get(self._metrics_url + "/health/live") as response:

@@ -39,8 +39,15 @@ class WebSettings(BaseSettings):
         100.0, ge=0.1, le=1e6, description="bodies of send results a second for each key, in each gateway"
     )
     posts_burst: int = Field(1_000, ge=1, le=10_000_000, description="and so many at once after a pause")
+    export_seconds: float = Field(
+        300.0,
+        ge=1,
+        le=86_400,
+        description="longest that an export of lines may take: one that its client reads too slowly is cut",
+    )
     api_key: SecretStr = Field(
-        SecretStr(""), description="key with which `tally audit --view` and `tally watch` ask"
+        SecretStr(""),
+        description="key with which `tally audit --view`, `tally watch` and `tally explain` ask",
     )
     metrics_host: str = Field("127.0.0.1", description="address on which /metrics and /health are served")
     metrics_port: int = Field(6065, ge=1, le=65535, description="port of /metrics and /health of a worker")

@@ -10,6 +10,7 @@ import orjson
 from yarl import URL
 
 from tally.agents.lag.tracker import LagTracker, Moment
+from tally.agents.view.exports import MOST, Exports
 from tally.agents.view.freshness import Freshness
 from tally.agents.view.model import View
 from tally.agents.view.queries import Queries
@@ -128,8 +129,11 @@ class Api:
         self.catch_up()
         put_progress(self.view, 0, 10 + transaction, seq=transaction)
 
+    def freshness(self, generation: int) -> Freshness:
+        return Freshness(self.view, self.lag, generation, time.monotonic, 60)
+
     def queries(self, generation: int = 3) -> Queries:
-        freshness = Freshness(self.view, self.lag, generation, time.monotonic, 60)
+        freshness = self.freshness(generation)
         postgres = MomentReader(self._database, generation)
         return Queries(self.view, freshness, time.monotonic, lambda: self.now_ms, postgres)
 
@@ -162,6 +166,7 @@ async def serving(
     hosts: tuple[str, ...] = (),
     tick_seconds: float = TICK_SECONDS,
     raw: RawReader = no_brokers,
+    export_seconds: float = 10.0,
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""
     port, metrics = port or free_port(0), Metrics("0.0.0")
@@ -176,9 +181,13 @@ async def serving(
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         database = await Database.open(dsn, deadline_seconds=2.0)
+        exporting = await Database.open(
+            dsn, connections=MOST, deadline_seconds=export_seconds, connect_seconds=2.0
+        )
         running = Api(port, http, metrics, partitions, limit, database, secret, hosts)
         running.served = running.queries(generation)
         journal, stories = Journal(metrics, NEEDED), running.stories(generation, raw)
+        exports = Exports(MomentReader(exporting, generation), running.freshness(generation))
         register(
             app,
             running.served,
@@ -187,6 +196,7 @@ async def serving(
             running.log_ins,
             running.reports,
             stories,
+            exports,
             tick_seconds,
         )
         await app.web.start()
@@ -197,6 +207,7 @@ async def serving(
         finally:
             await app.web.stop()
             await database.close()
+            await exporting.close()
 
 
 def campaign_target(tenant: str, campaign: str) -> str:

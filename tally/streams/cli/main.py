@@ -40,6 +40,7 @@ COMMANDS = (
     Command("incomplete", "list what is missing, and acknowledge it"),
     Command("rates", "check rate cards, and load them"),
     Command("watch", "print how a campaign goes, line by line"),
+    Command("explain", "print who is behind a number of a campaign"),
     Command("doctor", "check servers and topics, and what is waiting"),
     Command("audit", "recount everything, and compare"),
 )

@@ -38,15 +38,14 @@ COUNTER = Parameter(
     is_required=True,
 )
 TEXT = "text without U+0000"
-PARAMETERS = (
+FILTERS = (
     COUNTER,
     Parameter("template", Name, "lines of this template alone, by its name", TEXT),
     Parameter("language", Name, "and this language; without, a template that has none", TEXT),
     Parameter("number", Name, "lines of this business number or PBX alone", TEXT),
     Parameter("market", Name, "lines of this market alone", TEXT),
-    CURSOR,
-    limit_parameter(MOST, DEFAULT),
 )
+PARAMETERS = (*FILTERS, CURSOR, limit_parameter(MOST, DEFAULT))
 Json = dict[str, Any]
 
 

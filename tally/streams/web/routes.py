@@ -7,6 +7,7 @@ import faust
 from faust.web.base import BlueprintManager
 from faust.web.drivers.aiohttp import Web
 
+from tally.agents.view.exports import Exports
 from tally.agents.view.queries import Queries
 from tally.streams.reports.kept import Reports
 from tally.streams.web import (
@@ -14,6 +15,7 @@ from tally.streams.web import (
     breakdown,
     campaigns,
     cost,
+    exports,
     lines,
     log_in,
     numbers,
@@ -55,6 +57,7 @@ READ_API: tuple[Endpoint, ...] = (
     *lines.ROUTES,
     *recipients.ROUTES,
     *stories.ROUTES,
+    *exports.ROUTES,
     *numbers.ROUTES,
     *reports.ROUTES,
 )
@@ -95,6 +98,7 @@ def register(
     log_ins: LogIns,
     kept_reports: Reports,
     told: Stories,
+    running: Exports,
     tick_seconds: float = TICK_SECONDS,
 ) -> None:
     """Serve the read API, and nothing else, from an app's web server.
@@ -110,6 +114,7 @@ def register(
     )
     server.web_app.on_response_prepare.extend((finish, add_request_id))
     server.web_app[QUERIES] = queries
+    server.web_app[exports.EXPORTS] = running
     server.web_app[LOG_INS] = log_ins
     server.web_app[SEAL] = Seal(log_ins.sessions.secrets)
     server.web_app[reports.REPORTS] = kept_reports

@@ -11,6 +11,7 @@ from tally.agents.clock import unix_ms
 from tally.agents.lag.loop import LagLoop
 from tally.agents.lag.offsets import Pipeline, kafka_offsets
 from tally.agents.lag.tracker import LagTracker, Moment
+from tally.agents.view.exports import MOST, OPENING_SECONDS, Exports
 from tally.agents.view.failing import FailingCampaigns
 from tally.agents.view.freshness import Freshness
 from tally.agents.view.loop import ViewLoop, changelog_consumer
@@ -99,8 +100,20 @@ class ReadSide:
             logs_in=SESSION_PATH,
         )
         stories = await self._stories(queries, closing)
-        register(app, queries, admission, Journal(self._metrics, NEEDED), log_ins, reports, stories)
+        exports = await self._exports(closing)
+        journal = Journal(self._metrics, NEEDED)
+        register(app, queries, admission, journal, log_ins, reports, stories, exports)
         return app
+
+    async def _exports(self, closing: AsyncExitStack) -> Exports:
+        database = await Database.open(
+            self._settings.postgres_dsn.get_secret_value(),
+            connections=MOST,
+            deadline_seconds=self._settings.export_seconds,
+            connect_seconds=OPENING_SECONDS,
+        )
+        closing.push_async_callback(database.close)
+        return Exports(MomentReader(database, self._settings.generation), self.freshness)
 
     async def _queries(self, closing: AsyncExitStack) -> Queries:
         settings = self._settings

@@ -61,8 +61,12 @@ class Database:
         connections: int = 4,
         deadline_seconds: float = 10.0,
         lock_seconds: float = 2.0,
+        connect_seconds: float | None = None,
     ) -> "Database":
-        """Make the pool; `deadline_seconds` bounds a transaction, including the wait for a connection."""
+        """Make the pool; `deadline_seconds` bounds a transaction, including the wait for a connection.
+
+        `connect_seconds` bounds that a new connection is made; without it, the deadline does.
+        """
         pool = await asyncpg.create_pool(
             dsn,
             min_size=0,
@@ -71,7 +75,7 @@ class Database:
             connection_class=_Connection,
             # A transaction pooler may give each transaction another server connection.
             statement_cache_size=0,
-            timeout=deadline_seconds,
+            timeout=deadline_seconds if connect_seconds is None else connect_seconds,
             command_timeout=deadline_seconds,
         )
         return cls(pool, deadline_seconds, _begin(deadline_seconds, lock_seconds))
