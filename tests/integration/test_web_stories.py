@@ -14,14 +14,15 @@ from tally.deploy import migrate
 from tally.schemas.conventions import CONVENTIONS
 from tally.schemas.places import place_number
 from tally.schemas.records import Origin, Traced
-from tally.schemas.sources import READERS
+from tally.schemas.sources import RAW_TOPICS, READERS
 from tally.streams.keys.key import Key, Presented, Scope, digest_of
 from tally.streams.operations import topics
 from tally.streams.settings import Settings
 from tally.streams.web.story_answers import is_of_one
-from tally.tables.kafka.raw_records import raw_reader
+from tally.tables.kafka.raw_records import RawTopics
 from tests.integration.test_postgres_cells import level
 from tests.integration.test_postgres_lines import fold_traced, with_lines
+from tests.support.call_packets import CUSTOMER, OPERATOR, agent, detected, queued_call, rings, talk
 from tests.support.keys import PRESENTED
 from tests.support.partition import MemoryPartition
 from tests.support.transport import producing
@@ -32,7 +33,7 @@ WAMID = "wamid.HBgLMTY1MDUwNzY1MjAVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA"
 OTHER = "wamid.HBgLMTY1MDUwNzY1MjAVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTgA"
 SENT_TO_BOTH = hook(statuses=[a_status(WAMID, "sent", NOW + 1), a_status(OTHER, "sent", NOW + 1)])
 EVENTS: list[Event] = [
-    send(message_id=WAMID, attempt="1"),
+    send(message_id=WAMID, contact=contact("w"), attempt="1"),
     send(message_id=OTHER, contact=contact("b", "31600000002"), attempt="1"),
     SENT_TO_BOTH,
     status(WAMID, "delivered", NOW + 3, recipient_id=PHONE),
@@ -44,6 +45,12 @@ SEES = Presented("aaaaaaaaaaaa", "p" * 43)
 READS = Presented("bbbbbbbbbbbb", "r" * 43)
 THEIRS = Presented("cccccccccccc", "t" * 43)
 LINES = "/v1/tenants/t1/campaigns/c1/lines"
+CALL = queued_call(
+    detected("HUMAN"),
+    *rings(4, OPERATOR, by=CUSTOMER),
+    agent(4.1, "Called", CUSTOMER, OPERATOR, "PJSIP/alice"),
+    *talk(5, 9, CUSTOMER, OPERATOR),
+)
 Published = dict[tuple[str, int], bytes]
 """What was published, by topic and offset."""
 
@@ -51,16 +58,17 @@ Published = dict[tuple[str, int], bytes]
 async def published(settings: Settings) -> tuple[Published, list[Traced]]:
     """Publish the events; return their bytes, and their facts as route reads them."""
     names = settings.names
-    await topics.declare(settings, only={names.raw("send-results"), names.raw("webhook-events")})
+    await topics.declare(settings, only={names.raw(topic) for topic in RAW_TOPICS})
     there: Published = {}
     facts: list[Traced] = []
     async with producing(settings.kafka.bootstrap[0]) as producer:
-        for topic, value in EVENTS:
+        for topic, value, shown in [*((*event, {}) for event in EVENTS), *CALL]:
             assert value is not None
-            sent = await producer.send_and_wait(names.raw(topic), value, partition=0)
+            headers = [(name, text.encode()) for name, text in shown.items()]
+            sent = await producer.send_and_wait(names.raw(topic), value, partition=0, headers=headers)
             there[topic, sent.offset] = value
             origin = Origin(sent.timestamp, place_number(topic, 0, sent.offset))
-            read = READERS[topic](value, (), CONVENTIONS, sent.timestamp)
+            read = READERS[topic](value, headers, CONVENTIONS, sent.timestamp)
             facts += [(keyed, origin) for keyed in read.facts]
     return there, facts
 
@@ -92,7 +100,7 @@ async def test_a_story_shows_what_each_record_changed_and_its_bytes_until_the_to
 ) -> None:
     migrate.up(database)
     there, facts = await published(settings)
-    raw = raw_reader(settings.kafka, settings.names.raw, 30.0)
+    raw = RawTopics(settings.kafka, settings.names.raw, 30.0)
     async with (
         with_lines(database) as ours,
         serving(debug=False, dsn=database, generation=1, partitions=1, raw=raw) as api,
@@ -103,8 +111,7 @@ async def test_a_story_shows_what_each_record_changed_and_its_bytes_until_the_to
         let_in(api, SEES, "recipients")
         let_in(api, READS, "read")
         let_in(api, THEIRS, "recipients", "t2")
-        page = await told(api, f"{LINES}?counter=read")
-        (line,) = page["lines"]
+        (line,) = (await told(api, f"{LINES}?counter=read"))["lines"]
         by_subject = f"/v1/tenants/t1/messages/{line['subject']}"
         by_wamid = f"/v1/tenants/t1/messages/{quote(WAMID, safe='')}?number=n1"
 
@@ -113,6 +120,7 @@ async def test_a_story_shows_what_each_record_changed_and_its_bytes_until_the_to
         of_a_message(story, there)
         of_a_tenants_key(await told(api, by_subject, SEES), story)
         await of_a_customer(api, there)
+        await of_a_call(api, there)
         await told(api, by_subject, READS, 403)
         await told(api, by_subject.replace("t1", "t2"), THEIRS, 404)
         await told(api, by_subject.replace("messages", "calls"), SEES, 404)
@@ -162,6 +170,20 @@ async def of_a_customer(api: Api, there: Published) -> None:
     check_bytes(story["facts"], there)
     changed = {name for one in story["facts"][1]["changes"] for name in one["counters"]}
     assert changed == {"replied", "replied_last_touch"}
+
+
+async def of_a_call(api: Api, there: Published) -> None:
+    """All its packets are there, also those in which nothing happened that a line names."""
+    (line,) = (await told(api, f"{LINES}?counter=answered"))["lines"]
+    story = await told(api, f"/v1/tenants/t1/calls/{line['subject']}", SEES)
+    assert story["is_explained"]
+    check_bytes(story["facts"], there)
+    packets = [fact for fact in story["facts"] if fact["topic"] == "ami-events"]
+    assert len(packets) == sum(topic == "ami-events" for topic, _, _ in CALL)
+    (verdict,) = [one for one in packets if "answered_human" in str(one["changes"])]
+    assert (verdict["kinds"], b"AMDSTATUS" in b64decode(verdict["bytes"])) == ([], True)
+    by_action = await told(api, "/v1/tenants/t1/calls/act-a?number=pbx01", SEES)
+    assert by_action["facts"] == story["facts"]
 
 
 async def delete_before(settings: Settings, topic: str, offset: int) -> None:

@@ -63,8 +63,17 @@ ODD_IDS = [
 ODD_IDS += ['"', "\\", "a&b=c", "*", "//", "x" * 128, ":", "~", "..."]
 
 
-async def no_brokers(_: Collection[RecordPlace]) -> Mapping[RecordPlace, Held | Gone]:
-    raise TimeoutError
+class NoBrokers:
+    """Raw topics of which nothing can be read."""
+
+    async def at(self, _: Collection[RecordPlace]) -> Mapping[RecordPlace, Held | Gone]:
+        raise TimeoutError
+
+    async def between(self, *_: object) -> Mapping[RecordPlace, Held]:
+        raise TimeoutError
+
+
+NO_BROKERS = NoBrokers()
 
 
 DESCRIBED = Described(description().document)
@@ -165,7 +174,7 @@ async def serving(
     generation: int = 3,
     hosts: tuple[str, ...] = (),
     tick_seconds: float = TICK_SECONDS,
-    raw: RawReader = no_brokers,
+    raw: RawReader = NO_BROKERS,
     export_seconds: float = 10.0,
 ) -> AsyncIterator[Api]:
     """Serve the read API from a Faust app, in production or debug mode, on a given port or a free one."""

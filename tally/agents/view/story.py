@@ -14,6 +14,7 @@ from tally.agents.fold.batch import fold_batch
 from tally.agents.fold.failure import FamilyFailure
 from tally.agents.route.decision import read_record
 from tally.agents.route.pieces import Event
+from tally.schemas.call_facts import CALL
 from tally.schemas.conventions import Conventions
 from tally.schemas.grains import RowKey
 from tally.schemas.places import NOWHERE, place_of
@@ -42,6 +43,7 @@ class Told(NamedTuple):
     place: int
     """`NOWHERE` where it is not known."""
     kinds: tuple[str, ...]
+    """None of a further record of a call, in which nothing happened that a line names."""
 
 
 class Change(Struct, frozen=True):
@@ -111,6 +113,33 @@ def read_at(place: int, record: RawRecord, conventions: Conventions) -> Event:
     return routed.facts, origin
 
 
+def call_names(events: Iterable[Event]) -> set[bytes]:
+    """Return the ids of channels and ActionIDs that facts of calls name, as their packets write them."""
+    calls: Any = _OF_FACTS[CALL]
+    found = set()
+    for keyed in (keyed for facts, _ in events for keyed in facts if keyed.family == CALL):
+        for subject in calls.subjects(keyed.key, keyed.fact):
+            identifier = subject.partition(b"/")[2]
+            if identifier[:1] in (b"u", b"a"):
+                found.add(identifier[1:])
+    return found
+
+
+def further(
+    events: Mapping[int, Event], more: Mapping[int, Event], subjects: Collection[bytes]
+) -> list[Told]:
+    """Return which other records tell of a call as well, each at the time of its first fact that does."""
+    known = [_names(keyed) for facts, _ in (*events.values(), *more.values()) for keyed in facts]
+    names = _connected(subjects, known)
+    found = []
+    for place, (facts, origin) in more.items():
+        ours = [keyed.fact for keyed in facts if place not in events and _names(keyed) & names]
+        if ours:
+            at_us = getattr(ours[0], "at_us", origin.at_ms * 1_000)
+            found.append(Told(at_us // 1_000, place, ()))
+    return sorted(found)
+
+
 def story_of(
     told: Sequence[Told], events: Mapping[int, Event], subjects: Collection[bytes], rules: Rules
 ) -> Steps[Story]:
@@ -121,7 +150,7 @@ def story_of(
         yield
     names = _connected(subjects, [one for found in named.values() for _, one in found])
     ours = {place: [keyed for keyed, one in found if one & names] for place, found in named.items()}
-    foreign = {place for place, found in ours.items() if not found}
+    foreign = {one.place for one in told if one.place in ours and not ours[one.place]}
     changes: dict[int, list[Change]] = {}
     tables, before = MemoryTables(), Counter[tuple[RowKey, str]]()
     for one in told:

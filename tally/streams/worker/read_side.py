@@ -39,7 +39,7 @@ from tally.streams.web.routes import NEEDED, WITHOUT_KEY, register
 from tally.streams.web.told_stories import AT_ONCE, Stories
 from tally.streams.worker.metrics import Metrics, follow_view
 from tally.streams.worker.observer import WorkerObserver
-from tally.tables.kafka.raw_records import raw_reader
+from tally.tables.kafka.raw_records import RawTopics
 from tally.tables.postgres.database import Database
 from tally.tables.postgres.moment import MomentReader
 
@@ -145,7 +145,7 @@ class ReadSide:
         return Stories(
             MomentReader(database, settings.generation),
             self.freshness,
-            raw_reader(settings.kafka, settings.names.raw, RAW_SECONDS),
+            RawTopics(settings.kafka, settings.names.raw, RAW_SECONDS),
             settings.rules,
             lambda: structs.replace(settings.conventions, numbers=queries.numbers),
             self.view.partitions,

@@ -1,7 +1,7 @@
 """Raw records read by reference: by topic, partition and offset, each as it was published, or gone by now."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ from tally.tables.kafka.delivered import RawRecord
 from tally.tables.kafka.read_to_end import partitions_of
 
 POLL_MS = 200
+SPAN_FETCH_BYTES = 1 << 20
+SPAN_RECORDS = 500
+"""Of a span so many records are looked at in one turn of the event loop."""
 MOST_BYTES = 8 << 20
 """Of records that are read at once; behind it the rest is left out."""
 
@@ -41,17 +44,64 @@ class Gone(Struct, frozen=True):
     """Kafka's time of the first record that its partition still holds; None if it holds none."""
 
 
-def raw_reader(
-    kafka: KafkaClients, named: Callable[[str], str], deadline_seconds: float
-) -> Callable[[Collection[RecordPlace]], Awaitable[dict[RecordPlace, Held | Gone]]]:
-    """Return what reads places of raw topics, whose full names are those that `named` gives them."""
+class Span(NamedTuple):
+    """Consecutive records of one partition of a raw topic, from the first to the last offset."""
 
-    async def read(places: Collection[RecordPlace]) -> dict[RecordPlace, Held | Gone]:
-        logs = {place: LogPlace(named(place.topic), place.partition, place.offset) for place in places}
-        found = await read_places(kafka, logs.values(), deadline_seconds) if logs else {}
+    topic: str
+    partition: int
+    first: int
+    last: int
+
+
+class RawTopics:
+    """Reads the raw topics of a deployment; each read has a deadline and a consumer of its own."""
+
+    def __init__(self, kafka: KafkaClients, named: Callable[[str], str], deadline_seconds: float) -> None:
+        """Read the topics by the full names that `named` gives them."""
+        self._kafka = kafka
+        self._named = named
+        self._deadline_seconds = deadline_seconds
+
+    async def at(self, places: Collection[RecordPlace]) -> dict[RecordPlace, Held | Gone]:
+        """Return what lies at each place, up to `MOST_BYTES`. Raises TimeoutError, KafkaError."""
+        logs = {place: LogPlace(self._named(place.topic), place.partition, place.offset) for place in places}
+        found = await read_places(self._kafka, logs.values(), self._deadline_seconds) if logs else {}
         return {place: found[log] for place, log in logs.items() if log in found}
 
-    return read
+    async def between(self, span: Span, names: Collection[bytes]) -> dict[RecordPlace, Held]:
+        """Return the records of a span that hold any of these names, up to `MOST_BYTES`.
+
+        Raises TimeoutError, KafkaError.
+        """
+        log = LogPlace(self._named(span.topic), span.partition, span.first)
+        found = await read_span(self._kafka, log, span.last, names, self._deadline_seconds)
+        return {RecordPlace(span.topic, span.partition, one.offset): Held(one) for one in found}
+
+
+async def read_span(
+    kafka: KafkaClients, log: LogPlace, last: int, names: Collection[bytes], deadline_seconds: float
+) -> list[RawRecord]:
+    """Return the records from a place to an offset that hold any of these names, up to `MOST_BYTES`."""
+    consumer = kafka.reader("earliest", max_partition_fetch_bytes=SPAN_FETCH_BYTES, fetch_max_wait_ms=100)
+    tp, found, size = TopicPartition(log.topic, log.partition), list[RawRecord](), 0
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            await consumer.start()
+            if tp not in await _there(consumer, {log.topic}, deadline_seconds):
+                return []
+            consumer.assign([tp])
+            end = min(last + 1, (await consumer.end_offsets([tp]))[tp])
+            consumer.seek(tp, log.offset)
+            while await consumer.position(tp) < end and size <= MOST_BYTES:
+                arrived = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=SPAN_RECORDS)
+                for one in arrived.get(tp, ()):
+                    value = one.value or b""
+                    if one.offset <= last and any(name in value for name in names):
+                        found.append(one)
+                        size += len(value)
+            return found
+    finally:
+        await consumer.stop()
 
 
 async def read_places(
