@@ -15,6 +15,7 @@ from tally.streams.web import (
     activity,
     breakdown,
     cost,
+    exports,
     lines,
     numbers,
     recipients,
@@ -30,11 +31,14 @@ from tests.support.web_api import OPERATORS, SUBJECTS, Api, campaign_target, err
 
 STORED = tuple(
     one
-    for module in (series, breakdown, same_age, activity, cost, lines, recipients, stories, numbers)
+    for module in (series, breakdown, same_age, activity, cost, lines, recipients, stories, exports, numbers)
     for one in module.ROUTES
 )
 """Of Postgres alone, which is away from this server."""
-REQUIRED = {"campaign_breakdown": "?by=market", "campaign_lines": "?counter=accepted"}
+REQUIRED = {
+    "campaign_breakdown": "?by=market",
+    **dict.fromkeys(("campaign_lines", "campaign_lines_csv", "campaign_lines_ndjson"), "?counter=accepted"),
+}
 """Queries of addresses that do not answer without one."""
 
 
