@@ -14,12 +14,19 @@ OLD, NEW = "o" * 32, "n" * 32
 def test_a_masked_line_names_nobody_and_leads_to_no_record() -> None:
     event = {"kind": "read", "at": "2026-11-22T12:34:33.000Z"}
     line = {
-        **{"adds": 1, "contact": "812", "attempt": "1", "message": "wamid.x", "leg": "PJSIP/1"},
+        **{
+            "adds": 1,
+            "subject": "0f",
+            "contact": "812",
+            "attempt": "1",
+            "message": "wamid.x",
+            "leg": "PJSIP/1",
+        },
         **{"phone": "5511999990042", "market": "BR", "error": "meta:131026"},
         "events": [event | {"topic": "webhook-events", "partition": 0, "offset": 7}],
     }
     assert masked(line) == {
-        **{"adds": 1, "contact": "", "attempt": "", "message": "", "leg": ""},
+        **{"adds": 1, "subject": "", "contact": "", "attempt": "", "message": "", "leg": ""},
         **{"phone": "***********42", "market": "BR", "error": "meta:131026"},
         "events": [event | {"topic": None, "partition": None, "offset": None}],
     }
