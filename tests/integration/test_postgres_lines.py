@@ -1,7 +1,9 @@
 """Lines come to a real Postgres, are replaced as sets, sum up to rows there, and go with the ledger."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,6 +15,7 @@ from tally.agents.fold.rows import corrections, recount
 from tally.agents.sink.opening import Ours
 from tally.agents.sink.ports import SinkConfig
 from tally.deploy import migrate
+from tally.deploy.local import LocalPostgres
 from tally.schemas.facts import RECIPIENT, AttemptResult
 from tally.schemas.grains import RowKey
 from tally.schemas.keys import FREE_FORM, join_parts
@@ -20,9 +23,13 @@ from tally.schemas.records import Keyed, KeyedFact, Traced
 from tally.schemas.tables import CODES
 from tally.schemas.topics import COUNTERS
 from tally.tables.families.recipient import RecipientFamily
+from tally.tables.postgres import lines as stored_lines
 from tally.tables.postgres.columns import FINGERPRINT
+from tally.tables.postgres.database import Database
 from tally.tables.postgres.line_kind import columns_with, lines_kind
 from tally.tables.postgres.line_laws import ROWS_ARE_SUMS_OF_LINES
+from tally.tables.postgres.lines import BEGINNING, Chosen, lines_query
+from tally.tables.postgres.moment import MomentReader
 from tally.tables.postgres.sieve import KINDS
 from tally.tables.rules import Rules
 from tests.integration.test_postgres_cells import facts, level
@@ -34,6 +41,7 @@ from tests.support.sink_logs import Partition
 pytestmark = pytest.mark.asyncio
 
 RULES = Rules()
+DUMPED = ("counters", "lines", "sink_progress", "withheld")
 COLUMNS = (
     "tenant, campaign, template_name, template_language, grain, number, market, of, counters, counts,"
     " at_ms, contact, attempt, message, phone, leg, error, price, kinds, kinds_at_ms, places"
@@ -54,14 +62,19 @@ def migrated(database: str) -> str:
 
 
 def with_lines(
-    dsn: str, partition: Partition | None = None, rules: Rules = RULES, with_phones: bool = True
+    dsn: str,
+    partition: Partition | None = None,
+    rules: Rules = RULES,
+    with_phones: bool = True,
+    generation: int = 1,
+    **limits: float,
 ) -> AbstractAsyncContextManager[Process]:
     """Return a sink with a ledger; what it reads was counted by its rules."""
     there = partition or Partition()
     there.rules = rules.fingerprint
     columns = columns_with(FINGERPRINT, has_lines=True, with_phones=with_phones)
     config = SinkConfig(ours=Ours(columns, rules.fingerprint))
-    return process(dsn, there, config, (*KINDS, lines_kind(rules, with_phones)))
+    return process(dsn, there, config, (*KINDS, lines_kind(rules, with_phones)), generation, **limits)
 
 
 def fold(ours: Process, tables: MemoryPartition, some: Sequence[Keyed]) -> None:
@@ -82,8 +95,8 @@ def fold_traced(ours: Process, tables: MemoryPartition, some: Sequence[Traced]) 
     ours.partition.commit(writes.get(COUNTERS, {}), states)
 
 
-async def broken(ours: Process) -> list[tuple[Any, ...]]:
-    return await ours.sql(ROWS_ARE_SUMS_OF_LINES, 1)
+async def broken(ours: Process, generation: int = 1) -> list[tuple[Any, ...]]:
+    return await ours.sql(ROWS_ARE_SUMS_OF_LINES, generation)
 
 
 def expected(tables: MemoryPartition, rules: Rules = RULES) -> list[tuple[Any, ...]]:
@@ -106,8 +119,9 @@ def expected(tables: MemoryPartition, rules: Rules = RULES) -> list[tuple[Any, .
     return sorted(found, key=repr)
 
 
-async def held(ours: Process) -> list[tuple[Any, ...]]:
-    return sorted(await ours.sql(f"SELECT {COLUMNS} FROM tally.lines"), key=repr)  # noqa: S608
+async def held(ours: Process, generation: int = 1) -> list[tuple[Any, ...]]:
+    sql = f"SELECT {COLUMNS} FROM tally.lines WHERE generation = $1"  # noqa: S608
+    return sorted(await ours.sql(sql, generation), key=repr)
 
 
 async def test_every_line_arrives_and_a_subjects_lines_are_replaced_as_a_set(
@@ -169,6 +183,76 @@ async def test_a_ledger_is_filled_when_it_is_turned_on_follows_other_rules_and_g
         await level(after)
         assert await held(after) == []
         assert await after.sql("SELECT sum(accepted) > 0 FROM tally.counters") == [(True,)]
+
+
+@pytest.mark.parametrize("few", [0, stored_lines.FEW], ids=["walked", "found"])
+async def test_a_generation_that_is_raised_shows_no_line_of_the_one_before(
+    migrated: str, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """The new one counts in logs of its own, here half as much; the old one's lines are still there."""
+    monkeypatch.setattr(stored_lines, "FEW", few)
+    before, after, some = MemoryPartition(), MemoryPartition(), facts()
+    async with with_lines(migrated) as ours:
+        fold(ours, before, some)
+        await level(ours)
+    async with with_lines(migrated, generation=2) as ours:
+        await ours.sql("UPDATE tally.current_generation SET generation = 2")
+        fold(ours, after, some[: len(some) // 2])
+        await level(ours)
+        assert await broken(ours, 1) == await broken(ours, 2) == []
+        assert await held(ours, 1) == expected(before) != expected(after) == await held(ours, 2)
+    database = await Database.open(migrated)
+    shown = 0
+    try:
+        for key, counts in after.counts().items():
+            row = RowKey.decode(key)
+            if row.template is not None and counts.get("accepted"):
+                chosen = Chosen(row.tenant, row.campaign, "accepted", row.template)
+                query = lines_query(chosen, BEGINNING, 1_000)
+                (found,) = await MomentReader(database, 2).read(row.tenant, row.campaign, lambda _: [query])  # noqa: B023
+                assert {one["n"] for one in found} == {counts["accepted"]} == {len(found)}
+                shown += 1
+    finally:
+        await database.close()
+    assert shown > 1
+
+
+async def test_lines_stay_the_sums_through_a_stop_of_postgres_two_sinks_and_a_restored_dump(
+    tmp_path: Path,
+) -> None:
+    server = LocalPostgres.start(tmp_path, port=0)
+    tables, rest = MemoryPartition(), facts()
+    size = len(rest) // 4 + 1
+    first, second, third, fourth = (rest[start : start + size] for start in range(0, len(rest), size))
+    try:
+        migrate.up(server.dsn)
+        async with (
+            with_lines(server.dsn, deadline_seconds=2.0) as ours,
+            with_lines(server.dsn, ours.partition, deadline_seconds=2.0) as theirs,
+        ):
+            fold(ours, tables, first)
+            await level(ours)
+            for table in DUMPED:
+                await ours.sql(f"CREATE TABLE {table}_then AS TABLE tally.{table}")
+            fold(ours, tables, second)
+            await asyncio.to_thread(server.stop_immediately)
+            await ours.run()
+            assert ours.life.task.trouble
+            await asyncio.to_thread(server.restart)
+            await level(ours)
+            assert (await broken(ours), await held(ours)) == ([], expected(tables))
+            fold(ours, tables, third)
+            await asyncio.gather(ours.run(), theirs.run())
+            await level(theirs)
+            assert (await broken(ours), await held(ours)) == ([], expected(tables))
+            await ours.sql(f"TRUNCATE {', '.join(f'tally.{table}' for table in DUMPED)}")
+            for table in DUMPED:
+                await ours.sql(f"INSERT INTO tally.{table} TABLE {table}_then")
+            fold(ours, tables, fourth)
+            await level(ours)
+            assert (await broken(ours), await held(ours)) == ([], expected(tables))
+    finally:
+        server.stop()
 
 
 async def test_lines_that_break_our_code_or_that_postgres_refuses_are_withheld_and_numbers_go_on(

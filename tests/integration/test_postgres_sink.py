@@ -42,11 +42,17 @@ class Process:
     """A partition, its sink to a real Postgres, and somebody who looks into it."""
 
     def __init__(
-        self, database: Database, dsn: str, partition: Partition, config: SinkConfig, kinds: Sequence[Kind]
+        self,
+        database: Database,
+        dsn: str,
+        partition: Partition,
+        config: SinkConfig,
+        kinds: Sequence[Kind],
+        generation: int = 1,
     ) -> None:
         self.dsn = dsn
         self.partition = partition
-        writer = Writer(database, 1, kinds={**BY_NAME, **{kind.name: kind for kind in kinds}})
+        writer = Writer(database, generation, kinds={**BY_NAME, **{kind.name: kind for kind in kinds}})
         self.hands = Hands({0: partition}, writer, config, kinds=kinds)
         self.life = Life(self.hands, config=config)
 
@@ -104,11 +110,12 @@ async def process(
     partition: Partition | None = None,
     config: SinkConfig = DEFAULT,
     kinds: Sequence[Kind] = KINDS,
+    generation: int = 1,
     **limits: Any,
 ) -> AsyncIterator[Process]:
     database = await Database.open(dsn, **limits)
     try:
-        yield Process(database, dsn, partition or Partition(), config, kinds)
+        yield Process(database, dsn, partition or Partition(), config, kinds, generation)
     finally:
         await database.close()
 
