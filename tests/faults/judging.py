@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from tally.oracle.comparison import Difference
 from tally.streams.audit.examine import Audit, examine
+from tally.streams.audit.stored import Ledger, ledger_in_postgres
 from tally.streams.dev.judging import judged
 from tests.faults.hooked_worker import HookedWorker
 from tests.faults.oracle import Arrived, Sent, arrived
@@ -26,14 +27,16 @@ class Verdict(Struct, frozen=True):
     lost: int
     doubled: int
     audit: Audit
+    ledger: Ledger
     counted_seconds: float
     """Seconds from the start of the judgement until everything was counted."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether nothing was lost or invented, and every counter everywhere equals plain SQL's."""
+        """Whether nothing was lost or invented, and every counter, also as a sum of lines, is plain SQL's."""
         came = self.arrived
-        return not (came.missing or came.invented or self.differences or self.audit.drift)
+        are_wrong = came.missing or came.invented or self.differences or self.audit.drift
+        return not are_wrong and self.ledger.sums_are_equal
 
 
 async def verdict(
@@ -51,6 +54,7 @@ async def verdict(
         lost=found.deviation.lost,
         doubled=found.deviation.doubled,
         audit=await examine(stack.settings, with_raw=False),
+        ledger=await ledger_in_postgres(stack.settings),
         counted_seconds=seconds,
     )
 

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from msgspec import Struct, structs
 
+from tally.streams.audit.stored import Ledger
 from tests.faults.mistakes import Mistake
 from tests.faults.run import PROGRESS_SECONDS, Outcome
 
@@ -29,7 +30,7 @@ Then three things are compared:
 * every record that a producer was told is safe has to be in the raw topics, byte for byte;
 * every counter of every campaign, template and operator, in the view and in Postgres,
   has to be what plain SQL counts of the raw events;
-* every row has to be the sum of its states.
+* every row has to be the sum of its states, and every row in Postgres the sum of its lines there.
 
 | | {seeds} |
 | --- |{rules}
@@ -61,6 +62,11 @@ def _answers(one: Outcome) -> str:
     return f"{came.ok} / {came.unknown} / {came.failed}"
 
 
+def _ledger(held: Ledger) -> str:
+    unknown = "" if held.whole == held.partitions else f" ({held.whole} of {held.partitions} partitions)"
+    return f"{held.lines}; {held.differing}{unknown}"
+
+
 FIGURES: dict[str, Callable[[Outcome], object]] = {
     "raw events sent": lambda one: one.events,
     "acknowledged / unknown / refused": _answers,
@@ -73,6 +79,7 @@ FIGURES: dict[str, Callable[[Outcome], object]] = {
     "counted twice": lambda one: one.verdict.doubled,
     "wrong counters": lambda one: len(one.verdict.differences),
     "wrong rows (`tally audit`)": lambda one: len(one.verdict.audit.drift),
+    "lines; counters of rows that are not their sum": lambda one: _ledger(one.verdict.ledger),
     "decreases without a correction / answers polled": lambda one: f"{len(one.fallen)} / {one.looks}",
     f"longest time to live numbers after a kill (allowed: {PROGRESS_SECONDS:g} s)": _progress,
     "last event until everything was counted": lambda one: f"{one.verdict.counted_seconds:.1f} s",

@@ -1,10 +1,13 @@
 """The rows that Postgres holds, in the form of the changelog."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 import orjson
+from msgspec import Struct
 
 from tally.agents.audit.drift import Drift
 from tally.schemas.grains import RowKey
@@ -19,6 +22,13 @@ from tally.tables.postgres.laws import (
 from tally.tables.postgres.line_laws import ROWS_ARE_SUMS_OF_LINES
 
 DEADLINE_SECONDS = 60.0
+WHOLE_SECONDS = 20.0
+WHOLE_PAUSE_SECONDS = 0.2
+LEDGER = """
+SELECT (SELECT count(*) FROM tally.lines WHERE generation = $1) AS lines, count(*) AS partitions,
+    count(*) FILTER (WHERE is_cut AND is_pruned AND strpos(columns, '+lines') > 0) AS whole
+FROM tally.sink_progress WHERE generation = $1
+"""
 CLOSE_SECONDS = 5.0
 READ = (
     f"SELECT partition, next_offset, {', '.join((*KEY, *COUNTED))} FROM tally.counters WHERE generation = $1"  # noqa: S608 - column names of the registry
@@ -71,6 +81,34 @@ async def broken_lines_in_postgres(settings: Settings) -> list[Drift]:
         Drift("lines", one["partition"], RowKey.of_columns(one), one["counter"], one["held"], one["counted"])
         for one in await _records(settings, ROWS_ARE_SUMS_OF_LINES)
     ]
+
+
+class Ledger(Struct, frozen=True):
+    """The lines in Postgres, and whether they sum up to the rows beside them."""
+
+    lines: int
+    partitions: int
+    whole: int
+    """Partitions of which rows and lines are of one moment: of others nothing can be said."""
+    differing: int
+    """Counters of rows that are other sums."""
+
+    @property
+    def sums_are_equal(self) -> bool:
+        """Whether every counter of every row is the sum of its lines, and there are any."""
+        return self.lines > 0 and self.whole == self.partitions and not self.differing
+
+
+async def ledger_in_postgres(settings: Settings, deadline_seconds: float = WHOLE_SECONDS) -> Ledger:
+    """Wait until all partitions are whole, or so long; return what the lines are. Raises PostgresFailure."""
+    ends_s = time.monotonic() + deadline_seconds
+    while True:
+        (held,) = await _records(settings, LEDGER)
+        if held["whole"] == held["partitions"] or time.monotonic() > ends_s:
+            break
+        await asyncio.sleep(WHOLE_PAUSE_SECONDS)
+    differing = await broken_lines_in_postgres(settings)
+    return Ledger(held["lines"], held["partitions"], held["whole"], len(differing))
 
 
 async def _records(settings: Settings, sql: str) -> Sequence[Any]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tally.oracle.comparison import Difference
+from tally.streams.audit.stored import Ledger
 
 FUNNEL = ("contacts", "accepted", "sent", "delivered", "read", "replied", "failed")
 CALLS = {
@@ -162,3 +163,15 @@ def differences(console: Console, title: str, found: Sequence[Difference]) -> No
     console.print(table)
     if len(found) > SHOWN_DIFFERENCES:
         console.print(f"... and {len(found) - SHOWN_DIFFERENCES} more")
+
+
+def ledger(console: Console, held: Ledger) -> None:
+    """Print how many lines there are, and whether every row is their sum."""
+    if held.sums_are_equal:
+        sums = "sums equal"
+    elif held.differing:
+        sums = f"{held.differing} counters of rows are other sums"
+    else:
+        sums = f"sums not known: {held.whole} of {held.partitions} partitions are whole"
+    style = "bold green" if held.sums_are_equal else "bold red"
+    console.print(f"ledger: {held.lines} lines, {sums}", style=style, highlight=False)

@@ -28,6 +28,7 @@ from tally.simulator.live import PER_SECOND, SENDS, Due, live
 from tally.simulator.mixed import mixed
 from tally.simulator.population import Size
 from tally.simulator.records import RawRecord
+from tally.streams.audit.stored import Ledger, ledger_in_postgres
 from tally.streams.demo import report, shows
 from tally.streams.dev.gateway import App, Meta
 from tally.streams.dev.judging import judged
@@ -80,6 +81,12 @@ class Demo:
         self.page = self.url
         """The page of the campaign that is published at its pace, once that has begun."""
         self._metrics_url = f"http://{settings.metrics_host}:{settings.metrics_port}"
+
+    async def ledger(self) -> Ledger:
+        """Compare the rows in Postgres with the sums of their lines, and say it. Raises PostgresFailure."""
+        held = await ledger_in_postgres(self._settings)
+        report.ledger(self._console, held)
+        return held
 
     async def run(self, contacts_per_campaign: int) -> Judgement:
         """Publish campaigns in a burst with a kill of the worker, then one at its pace; compare counts."""
