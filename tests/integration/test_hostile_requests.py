@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from tally.schemas.bounds import MIB
 from tally.streams.keys.keyring import Keyring
@@ -74,6 +75,9 @@ CASES = {
     "JSON 2,000,000 deep": Case(sized(b"[" * 2_000_000), 200, 422),
     "objects 300,000 deep": Case(sized(b'[{"tenant":' * 300_000), 200, 422),
     "a gzip bomb": Case(sized(BOMB, b"Content-Encoding: gzip\r\n"), 200, 415),
+    "a gzip bomb behind another encoding": Case(
+        sized(BOMB, b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"), 200, 415
+    ),
     "a body that is announced as 4 GiB": Case(b"Content-Length: 4294967296\r\n\r\n[", 200, 413),
     "a chunk that is announced as 4 GiB": Case(
         b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFF\r\n" + b"[" * 5 * MIB, 200, 413
@@ -204,6 +208,47 @@ async def test_a_body_that_nobody_reads_holds_no_connection(server: str) -> None
             writer.transport.abort()
         assert asyncio.get_running_loop().time() - began_s < LINGER_SECONDS + 3
         assert statuses(answer) == [200 if server == "view" else 413]
+
+
+@pytest.mark.parametrize("begin", [b"POST /webhooks/shop", b"POST /v1/tenants/t1/send-results"])
+@pytest.mark.parametrize("rest", [b"zz\r\n", b"2 \n", b"0\r\na b c\r\n\r\n", b"2\r\n[]]]\r\n"])
+async def test_a_body_that_goes_on_as_no_http_is_400_at_once(begin: bytes, rest: bytes) -> None:
+    """As where it comes with the head; what had come of it counts for nothing, and nothing follows."""
+    async with opened("gateway") as port:
+        lines = (begin + b" HTTP/1.1", b"Host: localhost", b"Content-Type: application/json", b"")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\r\n".join(lines) + KEPT + b"Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n")
+        await asyncio.sleep(0.05)  # or it comes with the head, and is answered alike
+        writer.write(rest)
+        began_s = asyncio.get_running_loop().time()
+        assert statuses(await received(reader)) == [400]
+        assert asyncio.get_running_loop().time() - began_s < LINGER_SECONDS
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("how", ["abort", "half"])
+@pytest.mark.parametrize("server", SERVERS)
+async def test_who_goes_away_before_a_body_is_whole_is_no_failure_of_the_server(
+    server: str, how: str
+) -> None:
+    target = b"POST /v1/session" if server == "view" else b"POST /webhooks/shop"
+    lines = (target + b" HTTP/1.1", b"Host: localhost", b"Origin: http://localhost")
+    begin = b"\r\n".join(lines) + b"\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n[1"
+    async with opened(server) as port:
+        with capture_logs() as said:
+            for _ in range(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(begin)
+                await asyncio.sleep(0.02)
+                if how == "abort":
+                    writer.transport.abort()
+                else:
+                    writer.write_eof()
+                    await received(reader)
+                    writer.transport.abort()
+            await asyncio.sleep(0.1)
+            assert statuses(await answered(port, head(server) + sized(b"[]"))) in ([200], [422])
+    assert [one for one in said if one["log_level"] in ("error", "critical")] == []
 
 
 @pytest.mark.parametrize("server", SERVERS)

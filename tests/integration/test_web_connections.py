@@ -19,6 +19,8 @@ from tally.streams.dev.free_port import free_port
 from tally.streams.runtime.descriptors import most_descriptors, raise_descriptors
 from tally.streams.runtime.http import answers, http_app
 from tally.streams.runtime.metric_set import Metric, MetricSet
+from tally.streams.web import serving as serving_module
+from tally.streams.web.bodies import coming
 from tally.streams.web.complaints import MOST_A_MINUTE
 from tally.streams.web.connections import HEAD_SECONDS, READ_SECONDS, Closed
 from tally.streams.web.serving import CONNECTIONS, WebServer
@@ -132,6 +134,43 @@ async def test_bytes_that_drip_do_not_begin_the_time_anew(server: Server) -> Non
         await asyncio.sleep(0.005)
         server.pass_seconds(HEAD_SECONDS / 10)
     assert server.closed == ["no_request"]
+
+
+async def test_bodies_that_do_not_come_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of connections that all ask, the one whose body has been coming for longest makes room."""
+    monkeypatch.setattr(serving_module, "CONNECTIONS", 4)
+    begun = 0
+
+    async def read(request: web.Request) -> web.Response:
+        nonlocal begun
+        begun += 1
+        with coming(request):
+            return web.Response(body=await request.content.read())
+
+    app = web.Application()
+    app.router.add_post("/", read)
+    running = Server(app)
+    await running.server.start("127.0.0.1", running.port)
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+    try:
+        slow = []
+        for number in range(4):
+            slow.append(await running.connect(post + b"h"))
+            while begun <= number:
+                await asyncio.sleep(0.002)
+        reader, _ = await running.connect(post + b"here")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            assert b" 200 " in await reader.readline()
+        assert running.closed == ["crowded"]
+        assert await is_closed(slow[0])
+        slow[1][1].write(b"ere")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            assert b" 200 " in await slow[1][0].readline()
+    finally:
+        await running.server.stop()
+        for writer in running.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 async def test_a_connection_that_asks_now_and_then_stays(server: Server) -> None:

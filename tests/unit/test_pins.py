@@ -130,6 +130,8 @@ def test_a_connection_of_aiohttp_goes_on_as_one_that_takes_usual_requests_relies
     assert "await self._waiter\n" in handled
     assert "message, payload = self._messages.popleft()" in handled
     assert "self._parser.message_consumed()" in handled
+    # What a body goes on with and aiohttp cannot read is queued behind its request.
+    assert "(_ErrInfo(status=400, exc=exc, message=exc.message), EMPTY_PAYLOAD)" in received
     stopped = inspect.getsource(RequestHandler.shutdown)
     assert "if self._request_in_progress:" in stopped
     assert "self._handler_waiter = self._loop.create_future()" in stopped

@@ -1,11 +1,13 @@
 """Reading a request's body: bounded in bytes and time, as it was sent."""
 
 import asyncio
+from collections.abc import Sequence
 
 from aiohttp import StreamReader, web
 
 from tally.schemas.bounds import RECORD
 from tally.streams.gateway.room import NoRoom, Share
+from tally.streams.web.bodies import CutBody, coming
 
 BODY_SECONDS = 10.0
 """How long a client may take to send a body."""
@@ -23,16 +25,19 @@ class Unread(Exception):
 
 
 TOO_LARGE = f"a body may have at most {RECORD.most} bytes"
+CUT = "cut"
 FULL = "too many bodies are under way; send it again"
 
 
-def checked_head(encoding: str, content_type: str, expected: frozenset[str], length: int | None) -> None:
+def checked_head(
+    encodings: Sequence[str], content_type: str, expected: frozenset[str], length: int | None
+) -> None:
     """Refuse a body by its headers, before any of it is read. Raises Unread. Pure.
 
     Compressed bodies are refused: the signature of a webhook is over its plain bytes, and 4 KB of gzip can be
-    4 MB of JSON.
+    4 MB of JSON. Encodings may stand in several headers, in the order in which they were applied.
     """
-    if encoding.strip().lower() not in UNENCODED:
+    if not UNENCODED.issuperset(one.strip().lower() for one in encodings):
         raise Unread(
             415, "unsupported_encoding", "Content-Encoding must be left out: bodies are not unpacked"
         )
@@ -45,13 +50,16 @@ def checked_head(encoding: str, content_type: str, expected: frozenset[str], len
 async def read_body(request: web.Request, share: Share, expected: frozenset[str]) -> bytes:
     """Return a request's body. Raises Unread; the connection cannot be used again then."""
     length = request.content_length
-    checked_head(request.headers.get("Content-Encoding", ""), _type(request), expected, length)
+    checked_head(request.headers.getall("Content-Encoding", ()), _type(request), expected, length)
     try:
         if length is not None and request.content.is_eof():
             # It came with its head, as most do: there is nothing to wait for.
             share.grow_to(length)
             return request.content.read_nowait()
-        return await _read_pieces(request.content, share)
+        with coming(request):
+            return await _read_pieces(request.content, share)
+    except CutBody as error:
+        raise Unread(400, CUT, str(error)) from None
     except NoRoom:
         raise Unread(503, "full", FULL) from None
     except TimeoutError:

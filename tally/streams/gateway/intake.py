@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from tally.schemas.topics import Names
-from tally.streams.gateway.bodies import TOO_LARGE, Unread
+from tally.streams.gateway.bodies import CUT, TOO_LARGE, Unread
 from tally.streams.gateway.observer import Clocks, GatewayObserver
 from tally.streams.gateway.publishing import Publishing
 from tally.streams.gateway.queued import Ending, Record
@@ -67,7 +67,7 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except Unread as refused:
         response = refusal(refused)
-        if not request.content.is_eof():
+        if refused.code == CUT or not request.content.is_eof():
             response.force_close()
         return response
 

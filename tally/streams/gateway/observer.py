@@ -21,12 +21,13 @@ Outcome = Literal[
     "forged",
     "unsupported",
     "slow",
+    "cut",
     "too_large",
     "full",
     "unavailable",
 ]
 """What became of a request: safe at the brokers; a handshake; a signature that is missing or wrong; a body of
-another type or encoding, too slow or too large; no room for it; no acknowledgement in time."""
+another type or encoding, too slow, never whole, or too large; no room for it; no acknowledgement in time."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 Posted = Literal["accepted", "refused", "not_acknowledged"]

@@ -19,6 +19,7 @@ TOPIC = "webhook-events"
 JSON = frozenset({"application/json"})
 _OUTCOMES: dict[int, Outcome] = {
     200: "accepted",
+    400: "cut",
     401: "forged",
     408: "slow",
     413: "too_large",

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, cast, get_args
 
-from aiohttp.web import RequestHandler
+from aiohttp import StreamReader
+from aiohttp.http import RawRequestMessage
+from aiohttp.web import RequestHandler, RequestKey
 
 from tally.streams.runtime.metric_set import Metric
 
@@ -18,7 +21,8 @@ EXPIRY_SECONDS = 1.0
 
 Closed = Literal["no_request", "not_read", "crowded", "full"]
 """Why a connection was closed: no complete request came in time, the client did not read the answer, the
-connection was evicted for a new one, or no other could be evicted because all were being answered."""
+connection was evicted for a new one, or no other could be evicted because all had asked and were owed an
+answer."""
 CLOSED: tuple[Closed, ...] = get_args(Closed)
 
 CONNECTION_METRICS = (
@@ -31,6 +35,10 @@ CONNECTION_METRICS = (
         tuple((reason,) for reason in CLOSED),
     ),
 )
+
+
+class MalformedBody(Exception):
+    """What follows the begin of a body is no HTTP."""
 
 
 class Connection(asyncio.Protocol):
@@ -46,6 +54,10 @@ class Connection(asyncio.Protocol):
         """Time of the last activity: the connection opened, bytes came, or an answer was made."""
         self.head_since_s: float | None = None
         """Since when a complete request head is awaited; None while none is."""
+        self._body: StreamReader | None = None
+        self._is_malformed = False
+        self.body_since_s: float | None = None
+        """Since when somebody waits for the rest of a body; None while nobody does."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept a new connection if there is room."""
@@ -60,6 +72,11 @@ class Connection(asyncio.Protocol):
         if not self.in_hand and self.head_since_s is None:
             self.head_since_s = self.since_s
         self._handler.data_received(data)
+        # What aiohttp cannot read is for it the next request, even where it belongs to a body.
+        messages = self._handler._messages
+        if self._body is not None and messages and not isinstance(messages[-1][0], RawRequestMessage):
+            self._is_malformed = True
+            self._body.feed_eof()
 
     def eof_received(self) -> bool | None:
         """Pass on that the client has closed its sending side."""
@@ -89,6 +106,17 @@ class Connection(asyncio.Protocol):
         self.in_hand -= 1
         self.since_s = self._connections.now_s()
 
+    @contextmanager
+    def body_comes(self, body: StreamReader) -> Iterator[None]:
+        """Note that the rest of a body is awaited, as a context. Raises MalformedBody at its end."""
+        self._body, self.body_since_s = body, self._connections.now_s()
+        try:
+            yield
+        finally:
+            self._body = self.body_since_s = None
+        if self._is_malformed:
+            raise MalformedBody
+
     def overdue(self, now_s: float) -> Closed | None:
         """Return why the connection is to be closed now, or None."""
         if self.in_hand:
@@ -104,10 +132,15 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
 
+CONNECTION: RequestKey[Connection] = RequestKey("connection", Connection)
+"""The connection over which a request has come."""
+
+
 class Connections:
     """All connections of a server. Beyond `most`, a new connection evicts the one idle for longest.
 
-    With a limit alone, enough silent connections would keep out every client.
+    If none is idle, it evicts the one whose body has been coming for longest. With a limit alone, enough
+    silent connections would keep out every client.
     """
 
     def __init__(self, most: int, now_s: Callable[[], float], closed: Callable[[Closed], None]) -> None:
@@ -129,14 +162,16 @@ class Connections:
         return None if transport is None else self._open.get(transport)
 
     def opened(self, connection: Connection) -> None:
-        """Add a new connection; if there are too many, close the one idle for longest, else the new one."""
+        """Add a new connection; of too many close one that waits for its client, else the new one."""
         assert connection.transport is not None  # noqa: S101 - it has just been made
-        idle = [one for one in self._open.values() if not one.in_hand]
         self._open[connection.transport] = connection
         if len(self._open) <= self._most:
             return
-        if idle:
-            self._end(min(idle, key=lambda one: one.since_s), "crowded")
+        others = [one for one in self._open.values() if one is not connection]
+        idle = [(one.since_s, one) for one in others if not one.in_hand]
+        sending = [(one.body_since_s, one) for one in others if one.body_since_s is not None]
+        if waits := idle or sending:
+            self._end(min(waits, key=lambda one: one[0])[1], "crowded")
         else:
             self._end(connection, "full")
 

@@ -16,6 +16,7 @@ from tally.streams.keys.keyring import Keyring
 from tally.streams.keys.sessions import LEAST_SECRET, Sessions
 from tally.streams.settings import Settings, variable
 from tally.streams.web.admission import refusal, unknown_keys
+from tally.streams.web.bodies import CutBody, coming
 from tally.streams.web.cookies import COOKIE, remove_cookie, set_cookie
 from tally.streams.web.endpoints import Endpoint
 from tally.streams.web.openapi import JSON, Answers, Body, Operation
@@ -98,8 +99,9 @@ class SessionView(View):
             return error_response(413, "too_large", f"the body may have {MOST_BYTES:,} bytes")
         try:
             async with asyncio.timeout(READ_SECONDS):
-                body = await _read(request)
-        except (TimeoutError, asyncio.IncompleteReadError):
+                with coming(request):
+                    body = await _read(request)
+        except (TimeoutError, asyncio.IncompleteReadError, CutBody):
             return error_response(408, "slow", f"the body did not come within {READ_SECONDS:g} s")
         try:
             shown = _decode(body)

@@ -11,6 +11,7 @@ from aiohttp import HttpVersion11, web, web_response, web_urldispatcher
 from tally.streams.runtime.descriptors import most_descriptors
 from tally.streams.web.complaints import bounded_logger
 from tally.streams.web.connections import (
+    CONNECTION,
     EXPIRY_SECONDS,
     KEEP_ALIVE_SECONDS,
     Closed,
@@ -157,6 +158,7 @@ class WebServer:
         connection = self.connections.of(request.transport)
         if connection is None:
             return await handler(request)
+        request[CONNECTION] = connection
         connection.request_begins()
         try:
             return await handler(request)

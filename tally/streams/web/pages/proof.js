@@ -21,6 +21,7 @@ const OUTCOMES = {
   forged: "without a right signature",
   unsupported: "of another type or encoding",
   slow: "too slow",
+  cut: "never whole: the connection ended, or no HTTP followed",
   too_large: "too large",
   full: "no room: 503",
   unavailable: "no brokers in time: 503",
