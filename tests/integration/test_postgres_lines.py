@@ -1,8 +1,8 @@
 """Lines come to a real Postgres, are replaced as sets, sum up to rows there, and go with the ledger."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,19 @@ from tally.tables.families.recipient import RecipientFamily
 from tally.tables.postgres import lines as stored_lines
 from tally.tables.postgres.columns import FINGERPRINT
 from tally.tables.postgres.database import Database
+from tally.tables.postgres.failures import Away
 from tally.tables.postgres.line_kind import columns_with, lines_kind
 from tally.tables.postgres.line_laws import ROWS_ARE_SUMS_OF_LINES
 from tally.tables.postgres.lines import BEGINNING, Chosen, lines_query
 from tally.tables.postgres.moment import MomentReader
 from tally.tables.postgres.sieve import KINDS
+from tally.tables.postgres.writer import Writer
 from tally.tables.rules import Rules
 from tests.integration.test_postgres_cells import facts, level
 from tests.integration.test_postgres_sink import Process, losing_replies, process
 from tests.support.lines import lines_of
 from tests.support.partition import NO_ORIGIN, MemoryPartition, record
+from tests.support.sink_doubles import order, progress
 from tests.support.sink_logs import Partition
 
 pytestmark = pytest.mark.asyncio
@@ -282,3 +285,44 @@ async def test_lines_that_break_our_code_or_that_postgres_refuses_are_withheld_a
         ]
     row = RowKey("t1", "c1", FREE_FORM)
     assert tables.counts()[row.encode()]["failed_at_send"] == 4
+
+
+async def test_a_sink_that_stands_still_while_it_copies_lines_keeps_nobody_from_its_partition(
+    migrated: str,
+) -> None:
+    database = await Database.open(migrated, deadline_seconds=1.5, lock_seconds=0.3)
+    paused = await asyncpg.connect(migrated)
+    writer, cut = Writer(database, 1), order(0, [], progress(1), None)
+    await writer.write(cut)
+    going_on = asyncio.Event()
+    copying = asyncio.create_task(_copy(paused, going_on))
+    try:
+        await asyncio.sleep(0.2)
+        with pytest.raises(Away, match="55P03"):
+            await writer.write(order(0, [], progress(2), progress(1)))
+        assert not copying.done(), "within its deadline nobody ends it"
+        async with asyncio.timeout(15.0):
+            while True:
+                with suppress(Away):
+                    await writer.write(order(0, [], progress(2), progress(1)))
+                    break
+        going_on.set()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await copying
+    finally:
+        copying.cancel()
+        paused.terminate()
+        await database.close()
+
+
+async def _copy(connection: Any, going_on: asyncio.Event) -> None:
+    """Lock a partition as a writer does, begin to copy lines, and send the rest of them later."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+        await going_on.wait()
+        yield b"\xff\xff"
+
+    await connection.execute("BEGIN; SET LOCAL statement_timeout = 1500")
+    await connection.execute("SELECT FROM tally.sink_progress FOR UPDATE")
+    await connection.copy_to_table("lines", schema_name="tally", source=lines(), format="binary")

@@ -15,6 +15,14 @@ IDLE_SECONDS = 60.0
 failover."""
 
 
+_END_STALLED = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
+    AND state = 'active' AND wait_event = 'ClientRead' AND query LIKE 'COPY "tally".%'
+    AND xact_start < clock_timestamp() - make_interval(secs => $1)
+"""
+
+
 class _Connection(asyncpg.Connection):
     """A connection without session state, so there is nothing to reset between two transactions."""
 
@@ -108,6 +116,16 @@ class Database:
                 finally:
                     await self._pool.release(connection)
 
+    async def end_stalled_copies(self) -> int:
+        """End sessions of this role in which a COPY of ours waits for data for longer than a transaction may.
+
+        Returns how many. While Postgres waits for such data it heeds no time limit and keeps all locks: a
+        process that is paused there would keep all others from its partition. Raises Away, Refused.
+        """
+        async with self.transaction() as connection:
+            ended: int = await connection.fetchval(_END_STALLED, self._deadline_seconds)
+        return ended
+
     async def _acquire(self) -> Any:
         who = object()
         self._asked_s[who] = monotonic()
@@ -123,7 +141,8 @@ class Database:
 def _begin(deadline_seconds: float, lock_seconds: float) -> str:
     """Return the SQL that begins a transaction and sets its time limits, in one round trip.
 
-    The server enforces the limits as well, so a paused process cannot keep its locks.
+    The server enforces the limits as well, so a paused process cannot keep its locks; one that was paused in
+    the middle of a COPY is ended by `end_stalled_copies`.
     """
     deadline_ms = round(deadline_seconds * 1000)
     return (

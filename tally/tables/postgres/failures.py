@@ -8,6 +8,8 @@ UNACCEPTABLE_CLASSES = frozenset({"22", "23", "54"})
 REFUSED_CLASSES = frozenset({"0A", "28", "3D", "3F", "42"})
 """Unsupported feature, failed login, unknown database or schema, unknown table or missing right."""
 
+LOCK_NOT_AVAILABLE = "55P03"
+
 
 class PostgresFailure(Exception):
     """A failed request to Postgres; `group` is the SQLSTATE class, `timeout` or `connection`."""

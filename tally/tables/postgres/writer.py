@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from tally.tables.pieces import give_way, in_pieces
 from tally.tables.postgres.database import Database
-from tally.tables.postgres.failures import Unacceptable, named
+from tally.tables.postgres.failures import LOCK_NOT_AVAILABLE, Away, Unacceptable, named
 from tally.tables.postgres.kind import Entry, Kind, Replacement, Statement
 from tally.tables.postgres.progress import (
     BEGIN_PROGRESS,
@@ -27,6 +27,8 @@ Key = tuple[str, bytes]
 """The name of a kind, and a key of its log."""
 Entries = Mapping[Key, bytes | None]
 Statements = Sequence[Statement]
+Prepared = dict[str, list[tuple[list[Entry], Statements]]]
+"""Pieces of entries with their statements, by kind."""
 
 STATEMENT_ENTRIES = 2_000
 """How many entries one statement writes at most."""
@@ -138,6 +140,14 @@ class Writer:
         after which nothing is written. After Away nobody knows whether it is.
         """
         prepared = await self._prepared(order, search)
+        try:
+            return await self._write(order, prepared, search)
+        except Away as failure:
+            if failure.sqlstate == LOCK_NOT_AVAILABLE:
+                await self._database.end_stalled_copies()
+            raise
+
+    async def _write(self, order: Order, prepared: Prepared, search: bool) -> Written:
         written = Written()
         async with self._database.transaction() as connection:
             # The swap comes first: it serialises a partition's writers before any of them locks a row.
@@ -155,13 +165,13 @@ class Writer:
                 written.pruned = await self._prune(connection, order)
         return written
 
-    async def _prepared(self, order: Order, search: bool) -> dict[str, list[tuple[list[Entry], Statements]]]:
+    async def _prepared(self, order: Order, search: bool) -> Prepared:
         """Return the entries to be tried, by kind in pieces, with their statements unless it is a search."""
         of_kinds: dict[str, list[Entry]] = {}
         for (kind, key), value in sorted(order.entries.items(), key=lambda entry: entry[0]):
             if (kind, key) not in order.untried or value is None:
                 of_kinds.setdefault(kind, []).append((key, value))
-        prepared: dict[str, list[tuple[list[Entry], Statements]]] = {}
+        prepared: Prepared = {}
         for kind, entries in of_kinds.items():
             for start in range(0, len(entries), STATEMENT_ENTRIES):
                 piece = entries[start : start + STATEMENT_ENTRIES]
