@@ -21,7 +21,6 @@ SETTINGS = {
     # No socket file: its path may be too long, and no client needs it.
     "unix_socket_directories": "",
     "max_connections": "50",
-    "shared_buffers": "32MB",
     # The default runs three more processes for reading.
     "io_method": "sync",
     "timezone": "UTC",
