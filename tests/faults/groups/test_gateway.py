@@ -13,6 +13,7 @@ import pytest
 from tally.streams.dev.free_port import free_port
 from tally.streams.settings import load
 from tests.faults.gateway_away import NO_POSTGRES, How, stay_away, wired
+from tests.faults.groups.striking import measured
 from tests.faults.stack import until
 from tests.support.gateway import Gateway, gateway, records_of
 from tests.support.servers import Kafka
@@ -88,6 +89,7 @@ async def test_every_body_that_got_200_survives_fifty_kills_under_load(kafka: Ka
             await asyncio.gather(*senders)
 
     kept = {sha256(record.value).digest() for record in await records_of(load(environment), "webhook-events")}
+    measured("F kills", {"kills": KILLS, "bodies that got 200": len(safe), "missing": len(safe - kept)})
     assert lost_answers == KILLS * SENDERS
     assert safe <= kept
 
