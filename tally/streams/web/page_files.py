@@ -96,7 +96,8 @@ def under_version(page: bytes, version: str) -> bytes:
 
 def loaded(module: str, bodies: Mapping[str, bytes]) -> list[str]:
     """Return the scripts that a page loads before it shows anything: main, a module, their imports. Pure."""
-    return [*dict.fromkeys((*_reached(MAIN, bodies), *_reached(module, bodies)))]
+    names = [MAIN, *_reached(module, bodies)]
+    return [*dict.fromkeys((*names, *_reached(MAIN, bodies)))]
 
 
 def _reached(module: str, bodies: Mapping[str, bytes]) -> Iterator[str]:

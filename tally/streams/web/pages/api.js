@@ -17,11 +17,11 @@ const OF_CAMPAIGN = [
   ["How far it is, how fast it goes", "/progress"],
 ];
 
-export function showApi(tenant, query) {
+export function showApi(tenant) {
   const root = `/v1/tenants/${encodeURIComponent(tenant)}`;
   const newest = new Panel(() => again());
   const draw = () => drawn(tenant, root, newest.answer?.campaigns[0]);
-  const again = show({ tenant, query, name: "api", title: () => "API · Tally", draw });
+  const again = show({ tenant, query: "receipts=1", name: "api", title: () => "API · Tally", draw });
   newest.show(`${root}/campaigns?limit=1`);
 }
 

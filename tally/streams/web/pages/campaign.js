@@ -5,7 +5,7 @@ import { notice, show } from "./frame.js";
 import { coming, heading } from "./parts.js";
 import * as whatsapp from "./whatsapp.js";
 
-export function showCampaign(tenant, query, id) {
+export function showCampaign(tenant, id) {
   const path = `/v1/tenants/${encodeURIComponent(tenant)}/campaigns/${encodeURIComponent(id)}`;
   const voice = lazily(() => import("./voice.js"), () => again());
   const scripts = lazily(() => import("./panels.js"), () => again());
@@ -18,7 +18,7 @@ export function showCampaign(tenant, query, id) {
   };
   const again = show({
     tenant,
-    query,
+    query: `campaign=${encodeURIComponent(id)}`,
     name: "campaign",
     title: ({ campaign }) => `${campaign?.name ?? id} · Tally`,
     draw: (live) => {

@@ -11,14 +11,14 @@ const CHANNELS = [["all", "All channels"], ["whatsapp", "WhatsApp"], ["voice", "
 const ORDER_NAMES = [["newest", "Newest activity"], ["failed", "Most failed"], ["name", "Name"]];
 const CHOSEN = { filter: "", channel: "all", status: "all", tag: "all", sort: "newest" };
 
-export function showCampaigns(tenant, query) {
+export function showCampaigns(tenant) {
   const inAddress = new URLSearchParams(location.search);
   const list = { ...CHOSEN, order: [], sortedMs: 0 };
   for (const name of Object.keys(CHOSEN)) list[name] = inAddress.get(name) ?? CHOSEN[name];
   if (!(list.sort in ORDERS)) list.sort = CHOSEN.sort;
   const again = show({
     tenant,
-    query,
+    query: "campaigns=1",
     name: "campaigns",
     title: () => `Campaigns of ${tenant} · Tally`,
     draw: (live) => draw(live, tenant, list, () => again()),

@@ -32,12 +32,12 @@ const NUMBERS = {
 };
 const TIMES = [["time_to_deliver", "to be delivered"], ["time_to_read", "to be read"]];
 
-export function showCompare(tenant, query) {
-  const search = new URLSearchParams(location.search);
-  const chosen = { a: search.get("a"), b: search.get("b") };
+export function showCompare(tenant) {
+  const query = new URLSearchParams(location.search);
+  const chosen = { a: query.get("a"), b: query.get("b") };
   const again = show({
     tenant,
-    query,
+    query: "campaigns=1",
     name: "compare",
     title: () => "Two campaigns · Tally",
     draw: (live) => draw(live, tenant, chosen, () => again()),

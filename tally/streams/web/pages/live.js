@@ -1,7 +1,6 @@
 // The stream: one connection for all tabs that show the same, and what it has told so far.
 
 import { beginning } from "./beginnings.js";
-import { lockOf, opened, urlOf } from "./streams.js";
 
 const SILENT_MS = 5000; // receipts come each second: then the connection is dead, whatever it says of itself
 const HIDDEN_MS = 5000; // a browser has six connections to a host: tabs that nobody sees leave theirs to others
@@ -42,7 +41,7 @@ export class Live {
 
   constructor(tenant, query, changed) {
     this.tenant = tenant;
-    this.url = urlOf(tenant, query);
+    this.url = `/v1/tenants/${encodeURIComponent(tenant)}/stream?${query}`;
     this.changed = changed;
   }
 
@@ -63,7 +62,7 @@ export class Live {
   /** Hear what the tab that leads has heard. Browsers have locks over HTTPS and on localhost alone. */
   #join() {
     if (!navigator.locks) return;
-    this.#tabs = new BroadcastChannel(lockOf(this.url));
+    this.#tabs = new BroadcastChannel(`tally ${this.url}`);
     this.#tabs.onmessage = ({ data: { event, body, id, agoMs } }) => {
       if (event !== "hello") this.#hear(event, body, id, agoMs);
       else if (this.#leads && this.isShown) this.#tabs.postMessage({ event: "snapshot", body: this.#whole(), id: this.#lastId, agoMs: this.silentMs() });
@@ -109,7 +108,7 @@ export class Live {
   async #run() {
     for (;;) {
       if (document.hidden || this.problem) await this.#pause(null);
-      else if (this.#tabs) await navigator.locks.request(lockOf(this.url), () => this.#lead());
+      else if (this.#tabs) await navigator.locks.request(`tally ${this.url}`, () => this.#lead());
       else await this.#lead();
     }
   }
@@ -136,20 +135,21 @@ export class Live {
   }
 
   async #read() {
-    const { abort, opening } = opened(this.url, this.#lastId);
-    this.#abort = abort;
-    const tooLong = setTimeout(() => abort.abort(), SILENT_MS);
+    this.#abort = new AbortController();
+    const headers = { Accept: "text/event-stream" };
+    if (this.#lastId !== null) headers["Last-Event-ID"] = this.#lastId;
+    const opening = setTimeout(() => this.#abort.abort(), SILENT_MS);
     try {
-      const response = await opening;
-      clearTimeout(tooLong);
+      const response = await fetch(this.url, { headers, cache: "no-store", signal: this.#abort.signal });
+      clearTimeout(opening);
       if (!response.ok) return await this.#refused(response);
       await this.#frames(response.body.getReader());
       this.#failed = 0; // it ended in order
     } catch {
       this.#failed += 1; // the server is gone, or we have closed the connection: come back
     } finally {
-      clearTimeout(tooLong);
-      abort.abort();
+      clearTimeout(opening);
+      this.#abort.abort();
     }
   }
 

@@ -28,11 +28,11 @@ const OUTCOMES = {
 };
 const ITEMS = { accepted: "items accepted", refused: "items refused", not_acknowledged: "items not acknowledged" };
 
-export function showProof(tenant, query) {
+export function showProof(tenant) {
   const panel = new Panel(() => again());
   const again = show({
     tenant,
-    query,
+    query: "receipts=1",
     name: "proof",
     title: () => `Proof of ${tenant} · Tally`,
     draw: (live) => draw(panel, live.now),

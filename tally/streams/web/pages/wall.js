@@ -4,7 +4,6 @@ import { h } from "./dom.js";
 import { count, timer } from "./format.js";
 import { show } from "./frame.js";
 import { queues } from "./queues.js";
-import { QUERIES, WITHIN_SECONDS } from "./streams.js";
 
 const STATES = {
   in_call: "in a call",
@@ -19,7 +18,7 @@ const SHIFT_MS = 300000;
 const SHIFTS = [[0, 0], [6, 0], [6, 6], [0, 6]]; // pixels: screens that show one picture for weeks burn it in
 /** What is asked of queues, by the parameter of the address that says otherwise: [words, unit, value, most]. */
 const THRESHOLDS = {
-  within: ["answered within", "s", WITHIN_SECONDS, 86400],
+  within: ["answered within", "s", 20, 86400],
   target: ["of at least", "%", 80, 100],
   warn: ["a wait is long after", "s", 30, 86400],
   bad: ["and too long after", "s", 60, 86400],
@@ -32,7 +31,7 @@ export function showWall(tenant) {
   const state = { isChoosing: false };
   const again = show({
     tenant,
-    query: QUERIES.wall(null, asked.within),
+    query: `operators=1&queues=1&threshold_seconds=${asked.within}`,
     name: "wall",
     title: () => `Wallboard of ${tenant} · Tally`,
     draw: (live) => draw(live, tenant, asked, state.isChoosing, choose),
