@@ -8,6 +8,7 @@ from faust.web import View
 from msgspec import Meta, Struct
 
 from tally.agents.view.answer import rfc_3339
+from tally.agents.view.receipt import Receipt
 from tally.schemas.counters import API_ORDER, BY_NAME
 from tally.schemas.keys import Template, bounded_name, bounded_template
 from tally.schemas.places import place_of
@@ -102,18 +103,9 @@ class LinesView(View):
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with the number, a page of its lines, and a receipt of what Postgres held."""
-        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
-        query = {name: request.query.getall(name) for name in request.query}
-        chosen = read_lines(tenant, campaign, query, single(query, COUNTER.name) or "")
-        limit, sight = int(single(query, "limit") or DEFAULT), sight_of(request)
-        after = sight.after(query)
-        wanted = [lines_query(chosen, after, limit)]
-        receipt, (found,) = await request.app[QUERIES].stored(tenant, campaign, lambda _: wanted)
-        body = answered(chosen, found, limit, sight)
-        if after == BEGINNING:
-            check_held(body["number"], body["lines"])
-        note_use(request, len(body["lines"]))
-        return json_response({**body, "receipt": receipt.answer()})
+        page, receipt = await page_of(request, tenant, campaign, "")
+        lines = [page.sight.line(line_shown(page.chosen, one)) for one in page.records]
+        return json_response({**page.head, "lines": lines, "receipt": receipt.answer()})
 
 
 def read_lines(tenant: str, campaign: str, query: Mapping[str, Sequence[str]], counter: str) -> Chosen:
@@ -134,22 +126,59 @@ def read_lines(tenant: str, campaign: str, query: Mapping[str, Sequence[str]], c
     return chosen
 
 
-def answered(chosen: Chosen, found: Records, limit: int, sight: Sight) -> Json:
-    """Return the body of an answer, without the receipt. Pure."""
+class Page(Struct, frozen=True):
+    """A page of the lines behind a number."""
+
+    chosen: Chosen
+    number: int
+    """What all lines add up to."""
+    lines: int | None
+    """How many they are, as `lines_query` says it."""
+    records: Sequence[Any]
+    cursor: str | None
+    sight: Sight
+
+    @property
+    def head(self) -> Json:
+        """Return what an answer says beside the page's lines."""
+        return {
+            "tenant": self.chosen.tenant,
+            "campaign": self.chosen.campaign,
+            "counter": self.chosen.counter,
+            "number": self.number,
+            "is_masked": not self.sight.is_whole,
+            "next_cursor": self.cursor,
+        }
+
+
+async def page_of(request: web.Request, tenant: str, campaign: str, usual: str) -> tuple[Page, Receipt]:
+    """Return the page that a request asks for, of `usual` where it names no counter, and log its use.
+
+    Raises BadParameter, NotTold, PostgresFailure.
+    """
+    tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
+    query = {name: request.query.getall(name) for name in request.query}
+    chosen = read_lines(tenant, campaign, query, single(query, COUNTER.name) or usual)
+    limit, sight = int(single(query, "limit") or DEFAULT), sight_of(request)
+    after = sight.after(query)
+    wanted = [lines_query(chosen, after, limit)]
+    receipt, (found,) = await request.app[QUERIES].stored(tenant, campaign, lambda _: wanted)
+    page = paged(chosen, found, limit, sight)
+    if after == BEGINNING:
+        check_held(page.number, page.records)
+    note_use(request, len(page.records))
+    return page, receipt
+
+
+def paged(chosen: Chosen, found: Records, limit: int, sight: Sight) -> Page:
+    """Return what was found as a page, without the one line more. Pure."""
     records = [one for one in found if one["subject"] is not None]
     last = records[limit - 1] if len(records) > limit else None
-    return {
-        "tenant": chosen.tenant,
-        "campaign": chosen.campaign,
-        "counter": chosen.counter,
-        "number": found[0]["n"],
-        "is_masked": not sight.is_whole,
-        "lines": [sight.line(line_shown(chosen, one)) for one in records[:limit]],
-        "next_cursor": None if last is None else sight.cursor((last["subject"], last["line"])),
-    }
+    cursor = None if last is None else sight.cursor((last["subject"], last["line"]))
+    return Page(chosen, found[0]["n"], found[0]["lines"], records[:limit], cursor, sight)
 
 
-def check_held(number: int, first_page: Sequence[Json]) -> None:
+def check_held(number: int, first_page: Sequence[Any]) -> None:
     """Raise NotTold for a number that nobody is behind: then there is no ledger, or not yet. Pure."""
     if number and not first_page:
         raise NotTold("no lines are kept of it: expected TALLY_LEDGER=true, and to have been filled since")

@@ -6,23 +6,13 @@ from aiohttp import web
 from faust.web import View
 from msgspec import Meta, Struct, structs
 
+from tally.agents.view.story import counts_of
 from tally.streams.keys.access import Needed
 from tally.streams.web.answers import Count, ReceiptShown
-from tally.streams.web.endpoints import QUERIES, Endpoint
-from tally.streams.web.lines import (
-    COUNTER,
-    DEFAULT,
-    PARAMETERS,
-    LineShown,
-    check_held,
-    line_shown,
-    read_lines,
-)
-from tally.streams.web.parameters import read_id, single
-from tally.streams.web.people import Sight, note_use, sight_of
+from tally.streams.web.endpoints import Endpoint
+from tally.streams.web.lines import COUNTER, PARAMETERS, LineShown, line_shown, page_of
 from tally.streams.web.responses import json_response
-from tally.tables.postgres.lines import BEGINNING, FEW, Chosen, lines_query
-from tally.tables.postgres.moment import Records
+from tally.tables.postgres.lines import FEW, Chosen
 
 ALL = "attempts"
 """The number whose lines are all attempts."""
@@ -60,40 +50,14 @@ class RecipientsView(View):
 
     async def get(self, request: web.Request, tenant: str, campaign: str) -> web.Response:
         """Answer with the number, how many lines it has, a page of them, and a receipt."""
-        tenant, campaign = read_id("tenant", tenant), read_id("campaign", campaign)
-        query = {name: request.query.getall(name) for name in request.query}
-        chosen = read_lines(tenant, campaign, query, single(query, COUNTER.name) or ALL)
-        limit, sight = int(single(query, "limit") or DEFAULT), sight_of(request)
-        after = sight.after(query)
-        wanted = [lines_query(chosen, after, limit)]
-        receipt, (found,) = await request.app[QUERIES].stored(tenant, campaign, lambda _: wanted)
-        body = answered(chosen, found, limit, sight)
-        if after == BEGINNING:
-            check_held(body["number"], body["recipients"])
-        note_use(request, len(body["recipients"]))
+        page, receipt = await page_of(request, tenant, campaign, ALL)
+        recipients = [page.sight.line(_recipient(page.chosen, one)) for one in page.records]
+        body = {**page.head, "lines": page.lines, "recipients": recipients}
         return json_response({**body, "receipt": receipt.answer()})
 
 
-def answered(chosen: Chosen, found: Records, limit: int, sight: Sight) -> Json:
-    """Return the body of an answer, without the receipt. Pure."""
-    records = [one for one in found if one["subject"] is not None]
-    last = records[limit - 1] if len(records) > limit else None
-    return {
-        "tenant": chosen.tenant,
-        "campaign": chosen.campaign,
-        "counter": chosen.counter,
-        "number": found[0]["n"],
-        "lines": found[0]["lines"],
-        "is_masked": not sight.is_whole,
-        "recipients": [sight.line(_recipient(chosen, one)) for one in records[:limit]],
-        "next_cursor": None if last is None else sight.cursor((last["subject"], last["line"])),
-    }
-
-
 def _recipient(chosen: Chosen, one: Any) -> Json:
-    counters = one["counters"]
-    counts = one["counts"] or [1] * len(counters)
-    return line_shown(chosen, one) | {"counters": dict(zip(counters, counts, strict=True))}
+    return line_shown(chosen, one) | {"counters": counts_of(one["counters"], one["counts"])}
 
 
 ROUTES = (

@@ -16,7 +16,7 @@ failover."""
 
 
 _END_STALLED = """
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
     AND state = 'active' AND wait_event = 'ClientRead' AND query LIKE 'COPY "tally".%'
     AND xact_start < clock_timestamp() - make_interval(secs => $1)
@@ -116,15 +116,14 @@ class Database:
                 finally:
                     await self._pool.release(connection)
 
-    async def end_stalled_copies(self) -> int:
+    async def end_stalled_copies(self) -> None:
         """End sessions of this role in which a COPY of ours waits for data for longer than a transaction may.
 
-        Returns how many. While Postgres waits for such data it heeds no time limit and keeps all locks: a
+        While Postgres waits for such data it heeds no time limit and keeps all locks: a
         process that is paused there would keep all others from its partition. Raises Away, Refused.
         """
         async with self.transaction() as connection:
-            ended: int = await connection.fetchval(_END_STALLED, self._deadline_seconds)
-        return ended
+            await connection.execute(_END_STALLED, self._deadline_seconds)
 
     async def _acquire(self) -> Any:
         who = object()

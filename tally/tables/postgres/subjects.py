@@ -6,12 +6,12 @@ from tally.tables.postgres.lines import SHOWN
 from tally.tables.postgres.moment import Query
 
 MOST = 1_000
-"""Lines of subjects that are read; one more says that there are others."""
+"""Lines of subjects that are read; by these alone no story of more is explained whole."""
 _COLUMNS = ", ".join(("tenant", "campaign", "grain", *SHOWN))
 _OF_SUBJECTS = f"""
 SELECT {_COLUMNS} FROM tally.lines
 WHERE generation = $1 AND partition = ANY ($2::integer[]) AND subject = ANY ($3::bytea[])
-ORDER BY subject, line LIMIT {MOST + 1}
+ORDER BY subject, line LIMIT {MOST}
 """  # noqa: S608 - names of columns
 
 
